@@ -1,0 +1,13 @@
+"""The errors that people see: one line that says what is wrong and how to mend it."""
+
+
+class BenchError(Exception):
+    """Something outside the program went wrong (a disk, a server, a data set)."""
+
+    exit_code = 1
+
+
+class BadInput(BenchError):
+    """What the user wrote cannot be run; nothing was written."""
+
+    exit_code = 2
