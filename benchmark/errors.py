@@ -7,7 +7,7 @@ class BenchError(Exception):
     exit_code = 1
 
 
-class BadInput(BenchError):
+class InputError(BenchError):
     """What the user wrote cannot be run; nothing was written."""
 
     exit_code = 2
