@@ -28,4 +28,12 @@ def distance_column(features: Extractor) -> str:
 
 def evaluation_columns(features: Extractor) -> list[str]:
     """The columns of one evaluation row, in order."""
-    return [distance_column(features), "kid", "kid_sd", "precision", "recall"]
+    return [
+        distance_column(features),
+        "kid",
+        "kid_sd",
+        "precision",
+        "recall",
+        "density",
+        "coverage",
+    ]

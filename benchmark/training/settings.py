@@ -61,3 +61,17 @@ class TrainingSettings(Strict):
     checkpoint_every: Steps = 500
     # CPU threads of one run. Their number changes the bits, so it belongs to the run's description.
     threads: Annotated[int, Field(ge=1, le=256)] = 1
+
+    @model_validator(mode="after")
+    def _rows_end_together(self) -> Self:
+        # So that no half-filled mean needs saving in a checkpoint.
+        if self.checkpoint_every % self.log_every:
+            raise ValueError(f"checkpoint_every must be a multiple of log_every ({self.log_every})")
+        decay = self.lr_decay
+        period = decay.window if isinstance(decay, StallDecay) else None
+        period = decay.every if isinstance(decay, ScheduleDecay) else period
+        if period is not None and period % self.log_every:
+            raise ValueError(
+                f"the period of lr_decay must be a multiple of log_every ({self.log_every})"
+            )
+        return self

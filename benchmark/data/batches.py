@@ -1,0 +1,33 @@
+"""Batches as a function of (seed, step): any step's batch can be made without those before it."""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.errors import InputError
+from benchmark.seeds import derive
+
+
+@lru_cache(maxsize=2)
+def _permutation(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    generator = np.random.Generator(np.random.Philox(derive(seed, "batch", epoch)))
+    return generator.permutation(count)
+
+
+def batch_positions(
+    split: NDArray[np.int64], seed: int, step: int, batch: int
+) -> NDArray[np.int64]:
+    """Positions (batch,) of the images of a step, counted from 0.
+
+    Every epoch is a fresh permutation cut into whole batches; what does not fill one is left out
+    of that epoch. Raises InputError where the split is smaller than one batch.
+    """
+    batches = len(split) // batch
+    if batches == 0:
+        raise InputError(
+            f"training.batch: {batch} is more than the {len(split)} training images; lower it"
+        )
+    epoch, index = divmod(step, batches)
+    order = _permutation(len(split), seed, epoch)
+    return split[order[index * batch : (index + 1) * batch]]

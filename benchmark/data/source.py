@@ -1,0 +1,41 @@
+"""What every data set is to the store."""
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.data.settings import DataSettings, FacesSettings, Split
+
+
+class FaceSource(Protocol):
+    """Images by index, in an order fixed by the data alone."""
+
+    title: str  # what captions call the data
+    size: int  # side of the images in pixels
+
+    def __len__(self) -> int: ...
+
+    def fingerprint(self) -> str:
+        """64 hexadecimal digits over everything that decides the pixels, and nothing else."""
+
+    def splits(self) -> dict[Split, NDArray[np.int64]]:
+        """Indices of each part."""
+
+    def decode(self, index: int) -> NDArray[np.uint8] | None:
+        """Image (3, size, size); None where the file is broken."""
+
+    def name(self, index: int) -> str:
+        """What to call an image when it is broken."""
+
+
+def open_source(settings: DataSettings, data_root: Path | None) -> FaceSource:
+    """The data set that `settings` name; raises InputError where its files are missing."""
+    if isinstance(settings, FacesSettings):
+        from benchmark.data.procedural import ProceduralFaces
+
+        return ProceduralFaces(settings)
+    from benchmark.data.celeba import CelebA
+
+    return CelebA(settings, data_root)

@@ -1,0 +1,163 @@
+"""The run directory: the truth about one run. MLflow and the tables are made from it.
+
+<runs>/<run_id>/
+    spec.json           the RunSpec
+    provenance.json     what made the run: code, packages, machine, data, extractor
+    metrics.jsonl       one Row a line, in order of step
+    checkpoints/        see training/checkpoint.py
+    samples/            one PNG grid per evaluation
+    log.txt             what the run's process printed
+    result.json         written last: done or failed, and why
+    lock                held by the one process that writes here
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from benchmark.errors import BenchError
+from benchmark.spec import RunSpec
+from benchmark.strict import Strict
+
+Kind = Literal["train", "eval"]
+State = Literal["queued", "running", "stopped", "done", "failed"]
+
+
+class Row(Strict):
+    """Metrics at one step: training means since the last row, or one evaluation."""
+
+    step: int
+    kind: Kind
+    # Seconds since the epoch; the only part of a row that a re-run does not repeat.
+    time: float
+    values: dict[str, float]
+
+
+class Result(Strict):
+    """How a run ended. A failed run is a result; a killed one has none and is resumed."""
+
+    state: Literal["done", "failed"]
+    step: int
+    reason: str | None
+    weights_sha256: str
+    wall_s: float
+    cpu_s: float
+    # Steps at which the learning rate was lowered.
+    decays: list[int]
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write so that a reader, or a process killed in between, sees the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+class RunDirectory:
+    """Reads and writes one run's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.samples = path / "samples"
+        self.checkpoints = path / "checkpoints"
+        self.log = path / "log.txt"
+        self._metrics = path / "metrics.jsonl"
+
+    @classmethod
+    def create(cls, root: Path, spec: RunSpec) -> Self:
+        """The folder of `spec` below `root`, made if it is not there."""
+        run = cls(root / spec.run_id)
+        if not (run.path / "spec.json").exists():
+            write_atomic(run.path / "spec.json", spec.to_json().encode())
+        return run
+
+    @property
+    def run_id(self) -> str:
+        return self.path.name
+
+    def spec(self) -> RunSpec:
+        """The run's description; raises BenchError where it is missing or torn."""
+        try:
+            return RunSpec.from_json((self.path / "spec.json").read_text())
+        except FileNotFoundError:
+            raise BenchError(f"{self.path}: no spec.json here, so this is no run") from None
+        except ValidationError as error:
+            raise BenchError(
+                f"{self.path / 'spec.json'}: not a run description of this version "
+                f"({error.error_count()} faults); train it anew in another --runs folder"
+            ) from None
+
+    def provenance(self) -> dict[str, Any] | None:
+        path = self.path / "provenance.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def write_provenance(self, record: dict[str, Any]) -> None:
+        text = json.dumps(record, indent=2, sort_keys=True) + "\n"
+        write_atomic(self.path / "provenance.json", text.encode())
+
+    def result(self) -> Result | None:
+        path = self.path / "result.json"
+        return Result.model_validate_json(path.read_bytes()) if path.exists() else None
+
+    def write_result(self, result: Result) -> None:
+        write_atomic(self.path / "result.json", result.model_dump_json(indent=2).encode() + b"\n")
+
+    def rows(self) -> list[Row]:
+        """All whole rows; a line torn by a kill is left out (the next start removes it)."""
+        if not self._metrics.exists():
+            return []
+        lines = self._metrics.read_bytes().split(b"\n")[:-1]
+        return [Row.model_validate_json(line) for line in lines]
+
+    def append(self, row: Row) -> None:
+        with self._metrics.open("a") as file:
+            file.write(row.model_dump_json() + "\n")
+
+    def cut_after(self, step: int) -> None:
+        """Drop the rows beyond a checkpoint, which the resumed run will write again."""
+        kept = [row.model_dump_json() + "\n" for row in self.rows() if row.step <= step]
+        write_atomic(self._metrics, "".join(kept).encode())
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for writing; raises BenchError when another process does."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.path / "lock", timeout=0):
+                yield
+        except Timeout:
+            raise BenchError(f"{self.path}: another process is writing this run") from None
+
+    def is_locked(self) -> bool:
+        """Whether a living process writes here; the system frees a dead one's lock."""
+        if not (self.path / "lock").exists():
+            return False
+        try:
+            with FileLock(self.path / "lock", timeout=0):
+                return False
+        except Timeout:
+            return True
+
+    def state(self) -> State:
+        result = self.result()
+        if result is not None:
+            return result.state
+        if self.is_locked():
+            return "running"
+        return "stopped" if self.checkpoints.exists() else "queued"

@@ -1,0 +1,100 @@
+"""Checkpoints: whole or not there, checked by their own name, the last good two kept.
+
+A file is `<step>-<first 16 digits of its SHA-256>.safetensors`, so that one atomic rename
+publishes the weights and their checksum together.
+"""
+
+import hashlib
+from pathlib import Path
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from benchmark.methods.method import Method
+from benchmark.runs import write_atomic
+from benchmark.strict import Strict
+from benchmark.training.learning_rate import RateState
+
+KEPT = 2
+
+
+class Progress(Strict):
+    """What a resumed run needs beside its tensors."""
+
+    step: int
+    rate: RateState
+    wall_s: float
+    cpu_s: float
+
+
+def weights_digest(method: Method) -> str:
+    """SHA-256 over names and bytes of all parameters and buffers."""
+    digest = hashlib.sha256()
+    for name, value in sorted(method.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _tensors(method: Method) -> dict[str, Tensor]:
+    tensors = {f"method/{name}": value for name, value in method.state_dict().items()}
+    for name, optimizer in method.optimizers.items():
+        for index, state in optimizer.state_dict()["state"].items():
+            for key, value in state.items():
+                tensors[f"optimizer/{name}/{index}/{key}"] = value
+    return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+
+
+def write(folder: Path, method: Method, progress: Progress) -> None:
+    """Publish a checkpoint, then remove those before the one before it."""
+    data = save({**_tensors(method), "progress": _encode(progress)})
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    write_atomic(folder / f"{progress.step:08d}-{digest}.safetensors", data)
+    for old in _files(folder)[:-KEPT]:
+        old.unlink()
+
+
+def read_latest(folder: Path, method: Method) -> Progress | None:
+    """Load the newest sound checkpoint into `method`; None where there is none.
+
+    One whose bytes do not match its name is passed over with a word and the one before is used.
+    """
+    for path in reversed(_files(folder)):
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest()[:16] != path.stem.split("-")[1]:
+            print(f"{path}: checksum does not match; using the checkpoint before it", flush=True)
+            continue
+        tensors = load(data)
+        progress = Progress.model_validate_json(bytes(tensors.pop("progress").tolist()))
+        _restore(method, tensors)
+        return progress
+    return None
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("[0-9]*.safetensors"))
+
+
+def _encode(progress: Progress) -> Tensor:
+    return torch.tensor(list(progress.model_dump_json().encode()), dtype=torch.uint8)
+
+
+def _restore(method: Method, tensors: dict[str, Tensor]) -> None:
+    prefix = "method/"
+    method.load_state_dict(
+        {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+    )
+    for name, optimizer in method.optimizers.items():
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        for index, parameter in enumerate(parameters):
+            prefix = f"optimizer/{name}/{index}/"
+            found = {key.removeprefix(prefix): t for key, t in tensors.items() if prefix in key}
+            # The moments take the parameter's memory format: another order of the same numbers
+            # would send Adam down another kernel, and other bits could come out.
+            optimizer.state[parameter] = {
+                key: torch.empty_like(parameter, requires_grad=False).copy_(value)
+                if value.shape == parameter.shape and key != "step"
+                else value
+                for key, value in found.items()
+            }

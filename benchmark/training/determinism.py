@@ -1,0 +1,35 @@
+"""Same description, same bits: threads, deterministic kernels and random numbers by name."""
+
+import torch
+from torch import Tensor
+
+from benchmark.seeds import derive
+
+
+def fix(threads: int) -> None:
+    """Pin what changes bits in this process: thread count and choice of kernels."""
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    # Subnormal numbers slow a CPU down many times as energies fall; flushing is part of the path.
+    torch.set_flush_denormal(True)
+
+
+class StepDraw:
+    """`methods.method.Draw` for one (seed, step).
+
+    Numbers are drawn on the CPU whatever the device, so that a seed means the same everywhere.
+    """
+
+    def __init__(self, seed: int, step: int, device: torch.device) -> None:
+        self._seed, self._step, self._device = seed, step, device
+
+    def _generator(self, stream: str) -> torch.Generator:
+        return torch.Generator().manual_seed(derive(self._seed, stream, self._step))
+
+    def uniform(self, stream: str, *shape: int) -> Tensor:
+        numbers = torch.rand(shape, generator=self._generator(stream))
+        return (numbers * 2 - 1).to(self._device)
+
+    def normal(self, stream: str, *shape: int) -> Tensor:
+        return torch.randn(shape, generator=self._generator(stream)).to(self._device)

@@ -1,0 +1,88 @@
+"""One run in this process: what every executor starts as `bench run-one RUN_DIR`."""
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from benchmark.data.store import FaceStore, open_store
+from benchmark.errors import BenchError
+from benchmark.evaluation.evaluator import Evaluator
+from benchmark.evaluation.samples import save_grid
+from benchmark.provenance import describe_process
+from benchmark.runs import Result, RunDirectory
+from benchmark.training.loop import Sampler, Stopped, Trainer
+
+GRID = 64, 8  # samples and columns of a grid
+EXIT_STOPPED = 75  # EX_TEMPFAIL: start me again and I go on
+
+
+def pick_device(name: str) -> torch.device:
+    """ "auto" is CUDA where there is one; the choice is recorded with the run."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise BenchError("--device cuda: torch sees no CUDA device here; use --device cpu")
+    return torch.device(name)
+
+
+def run_one(
+    run: RunDirectory,
+    data_root: Path | None,
+    cache: Path,
+    device_name: str,
+    context: dict[str, Any],
+) -> Result:
+    """Train and evaluate one run from wherever it stands; raises Stopped on SIGTERM or SIGINT."""
+    stop: list[int] = []
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stop.append(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    with run.locked():
+        found = run.result()
+        if found is not None:
+            return found
+        spec, device = run.spec(), pick_device(device_name)
+        store = open_store(spec.data, data_root, cache)
+        _same_data(run, store)
+        trainer = Trainer(run, store, device)
+        evaluator = Evaluator(spec.evaluation, store, cache, device)
+        floor = evaluator.floor()
+        run.write_provenance(
+            {
+                **describe_process(device),
+                **context,
+                "data": {
+                    "title": store.title,
+                    "fingerprint": store.fingerprint,
+                    "broken": list(store.broken),
+                    "images": {part: len(at) for part, at in store.splits.items()},
+                },
+                "evaluation": evaluator.describe(),
+                "floor": floor,
+            }
+        )
+
+        def judge(step: int, sample: Sampler) -> dict[str, float]:
+            save_grid(sample(0, GRID[0]), GRID[1], run.samples / f"{step:08d}.png")
+            return evaluator.evaluate(sample)
+
+        return trainer.train(judge, lambda: bool(stop))
+
+
+def _same_data(run: RunDirectory, store: FaceStore) -> None:
+    provenance = run.provenance()
+    if provenance and provenance["data"]["fingerprint"] != store.fingerprint:
+        raise BenchError(
+            f"{run.path}: begun on {provenance['data']['title']} "
+            f"({provenance['data']['fingerprint'][:12]}), but the data here are {store.title} "
+            f"({store.fingerprint[:12]}); give the same data or another --runs folder"
+        )
+
+
+__all__ = ["EXIT_STOPPED", "Stopped", "pick_device", "run_one"]
