@@ -1,68 +1,118 @@
-"""Judges a generator against held-out images, at equal counts, without disturbing training."""
+"""Judge a generator against held-out images, without disturbing its training."""
 
+import hashlib
 import json
 from collections.abc import Callable
+from heapq import nsmallest
 from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmark.data.settings import Split
 from benchmark.data.store import FaceStore
-from benchmark.errors import InputError
+from benchmark.errors import BenchError, InputError
+from benchmark.evaluation import fidelity
 from benchmark.evaluation.extractors import describe, load_extractor
-from benchmark.evaluation.features import extract, extract_cached
-from benchmark.evaluation.fidelity import METRIC_VERSION, Reference, judge
-from benchmark.evaluation.settings import EvaluationSettings, distance_column
+from benchmark.evaluation.features import cached_features, content_key, extract
+from benchmark.evaluation.settings import EvaluationSettings, evaluation_columns
 from benchmark.runs import write_atomic
+from benchmark.seeds import derive
+
+# Generated images asked for at a time: fixed, because the codes of a run may depend on it.
+_CHUNK = 64
 
 
 class Evaluator:
-    """The extractor and the reference of one data set, ready for many evaluations."""
+    """The judge of one data set: the same reference images for every run and seed."""
 
     def __init__(
         self, settings: EvaluationSettings, store: FaceStore, cache: Path, device: torch.device
     ) -> None:
-        self.settings, self.store, self.cache, self.device = settings, store, cache, device
-        images = self._images(settings.reference)
-        self.extractor = load_extractor(settings.features, device)
-        features, self._key = extract_cached(self.extractor, images, cache, device)
-        self.reference = Reference(features)
-        self.distance = distance_column(settings.features)
+        """Load the extractor and the reference's features, computed unless they are in `cache`.
+
+        Raises InputError where a part of the data has too few images, BenchError where the
+        extractor's weights cannot be had.
+        """
+        self._settings, self._store, self._cache = settings, store, cache
+        self._reference_images = self._first(settings.reference)
+        self._extractor = load_extractor(settings.features, device)
+        self._reference = fidelity.Reference(
+            settings.features, cached_features(self._extractor, self._reference_images, cache)
+        )
 
     def evaluate(self, sample: Callable[[int, int], Tensor]) -> dict[str, float]:
-        """Figures of sample(start, count) -> uint8 (count, 3, S, S)."""
-        generated = extract(self.extractor, sample, self.settings.samples, self.device)
-        return judge(generated, self.reference, self.distance)
+        """One row of `evaluation_columns`.
+
+        `sample(start, count)` gives images start to start + count of this evaluation, uint8
+        (count, 3, S, S) on any device.
+        """
+        count = self._settings.samples
+        images = (sample(i, min(_CHUNK, count - i)) for i in range(0, count, _CHUNK))
+        return fidelity.judge(extract(self._extractor, images), self._reference)
 
     def floor(self) -> dict[str, float]:
-        """Real against real: training images against the same reference; the best to hope for."""
-        images = self._images("train")
-        features, key = extract_cached(self.extractor, images, self.cache, self.device)
-        path = self.cache / "floors" / f"{key[:32]}-{self._key[:32]}-{METRIC_VERSION}.json"
-        if not path.exists():
-            figures = judge(features, self.reference, self.distance)
-            write_atomic(path, json.dumps(figures).encode())
-        found: dict[str, float] = json.loads(path.read_text())
+        """The same columns for as many training images: what a perfect generator would get.
+
+        Kept in the cache by content, so that a sweep computes it once.
+        """
+        images = self._first("train")
+        path = self._cache / "floors" / f"{self._floor_key(images)}.json"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(path.with_suffix(".lock")):
+                found = self._read_floor(path)
+                if found is None:
+                    features = cached_features(self._extractor, images, self._cache)
+                    found = fidelity.judge(features, self._reference)
+                    write_atomic(path, json.dumps(found, indent=2).encode() + b"\n")
+        except OSError as error:
+            raise BenchError(
+                f"{path.parent}: cannot keep the real-against-real figures there "
+                f"({error.strerror}); free some space or choose another cache folder"
+            ) from None
         return found
 
     def describe(self) -> dict[str, str | int]:
+        """What made the figures: extractor and weights, reference, counts and neighbourhoods."""
+        extractor = describe(self._extractor)
         return {
-            **describe(self.extractor),
-            "metric_version": METRIC_VERSION,
-            "samples": self.settings.samples,
-            "reference": self.settings.reference,
+            "features": extractor["name"],
+            "weights_sha256": extractor["weights_sha256"],
+            "input_size": int(extractor["input_size"]),
+            "features_version": extractor["version"],
+            "data": self._store.fingerprint,
+            "reference": self._settings.reference,
+            "samples": self._settings.samples,
+            "kid_subsets": fidelity.KID_SUBSETS,
+            "kid_subset_size": fidelity.kid_subset_size(self._settings.samples),
+            "precision_recall_neighbours": fidelity.PRECISION_RECALL_NEIGHBOURS,
+            "density_coverage_neighbours": fidelity.DENSITY_COVERAGE_NEIGHBOURS,
+            "fidelity_version": fidelity.VERSION,
         }
 
-    def _images(self, split: Split) -> NDArray[np.uint8]:
-        positions, wanted = self.store.splits[split], self.settings.samples
-        if len(positions) < wanted:
+    def _first(self, part: Split) -> NDArray[np.uint8]:
+        """The first `samples` images of a fixed shuffling of `part`, whatever the run's seed."""
+        positions, count = self._store.splits[part].tolist(), self._settings.samples
+        if len(positions) < count:
             raise InputError(
-                f"evaluation.samples: {wanted} is more than the {len(positions)} {split} images "
-                f"of {self.store.title}; as many are needed for an unbiased comparison"
+                f"evaluation.samples: {count} is more than the {len(positions)} {part} images of "
+                f"{self._store.title}; set it to {len(positions)} or less"
             )
-        # A fixed choice, whatever the seed, so that all runs face the same images.
-        chosen = np.random.Generator(np.random.Philox(0)).permutation(positions)[:wanted]
-        return self.store.batch(np.sort(chosen))
+        # Ordered by hash: NumPy does not promise the same permutation in every version.
+        chosen = nsmallest(count, positions, key=lambda p: derive(0, "evaluation", p))
+        return np.ascontiguousarray(self._store.images[sorted(chosen)])
+
+    def _floor_key(self, images: NDArray[np.uint8]) -> str:
+        keys = [content_key(self._extractor, i) for i in (images, self._reference_images)]
+        return hashlib.sha256(json.dumps([*keys, fidelity.VERSION]).encode()).hexdigest()
+
+    def _read_floor(self, path: Path) -> dict[str, float] | None:
+        try:
+            found: dict[str, float] = json.loads(path.read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        return found if list(found) == evaluation_columns(self._settings.features) else None
