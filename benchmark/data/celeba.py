@@ -97,7 +97,17 @@ class CelebA:
         except OSError:
             return b"missing"
 
-    def decode(self, index: int) -> NDArray[np.uint8] | None:
+    def decode(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Images (N, 3, size, size); one that is not whole is black and flagged."""
+        images = np.zeros((len(indices), 3, self.size, self.size), dtype=np.uint8)
+        whole = np.zeros(len(indices), dtype=np.bool_)
+        for row, index in enumerate(indices.tolist()):
+            image = self._decode(index)
+            if image is not None:
+                images[row], whole[row] = image, True
+        return images, whole
+
+    def _decode(self, index: int) -> NDArray[np.uint8] | None:
         """(3, size, size), or None where the file is missing, torn or not 178 x 218 in colour."""
         try:
             with Image.open(self.root / self.name(index)) as image:

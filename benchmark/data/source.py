@@ -23,8 +23,8 @@ class FaceSource(Protocol):
     def splits(self) -> dict[Split, NDArray[np.int64]]:
         """Indices of each part."""
 
-    def decode(self, index: int) -> NDArray[np.uint8] | None:
-        """Image (3, size, size); None where the file is broken."""
+    def decode(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Images (N, 3, size, size) of indices (N,), and which of them (N,) are whole."""
 
     def name(self, index: int) -> str:
         """What to call an image when it is broken."""

@@ -25,7 +25,7 @@ from benchmark.errors import BenchError
 
 # Training goes on only if fewer than this share of the images is broken.
 BROKEN_LIMIT = 1e-3
-_CHUNK = 1024
+_CHUNK = 128
 
 
 @dataclass(frozen=True)
@@ -107,15 +107,12 @@ def _fill(source: FaceSource, path: Path) -> list[int]:
         # Reserve the space now: a full disk is an error here, not a bus error in the map.
         os.posix_fallocate(file.fileno(), 0, int(np.prod(shape)) + 4096)
     images = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    chunks = np.split(np.arange(len(source)), range(_CHUNK, len(source), _CHUNK))
     broken: list[int] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(source), _CHUNK):
-            chunk = range(start, min(start + _CHUNK, len(source)))
-            for index, image in zip(chunk, pool.map(source.decode, chunk), strict=True):
-                if image is None:
-                    broken.append(index)
-                else:
-                    images[index] = image
+        for chunk, (decoded, whole) in zip(chunks, pool.map(source.decode, chunks), strict=True):
+            images[chunk[0] : chunk[-1] + 1] = decoded
+            broken += chunk[~whole].tolist()
     images.flush()
     return broken
 

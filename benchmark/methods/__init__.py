@@ -17,6 +17,14 @@ TRAIN_COLUMNS: dict[str, list[str]] = {
     ],
 }
 
+# The method's own measure of convergence among them.
+SIGNALS: dict[str, str] = {"began": "m_global"}
+
+
+def signal(settings: MethodSettings) -> str:
+    """The column that the method's paper watches for convergence."""
+    return SIGNALS[settings.name]
+
 
 def train_columns(settings: MethodSettings) -> list[str]:
     """The columns of a training row of this method, the learning rate included."""

@@ -90,9 +90,11 @@ class Trainer:
             if step % evaluation.every == 0 or step == training.steps:
                 scores = judge(step, sampler(self.method, self.spec.seed, "z_eval", self.device))
                 self.run.append(Row(step=step, kind="eval", time=time.time(), values=scores))
-            if step % training.checkpoint_every == 0 and step < training.steps:
+            stopping = step % training.log_every == 0 and should_stop()
+            due = stopping or step % training.checkpoint_every == 0
+            if due and step < training.steps:
                 self._checkpoint(step)
-                if should_stop():
+                if stopping:
                     raise Stopped
         return self._finish(training.steps, "done", None)
 

@@ -1,0 +1,23 @@
+# Two commands do all the set-up: `make run` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test check
+run: .venv/installed
+	$(BIN)/bench run ablations/gamma.yaml
+
+test: .venv/installed
+	$(BIN)/pytest
+
+check: .venv/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+# uv installs the locked packages in seconds where pip takes minutes; both check the hashes.
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	$(BIN)/python -m uv pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m uv pip install --quiet --no-deps --editable .
+	touch $@

@@ -1,0 +1,322 @@
+"""An ablation file: one question, what varies, over which seeds, and which claims are at stake.
+
+YAML 1.2 -> validated by pydantic -> a profile and overrides applied -> one RunSpec per run.
+"""
+
+import difflib
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from benchmark.errors import InputError
+from benchmark.evaluation.settings import evaluation_columns
+from benchmark.methods import train_columns
+from benchmark.spec import RunSpec
+from benchmark.strict import Strict
+
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
+Seeds = Annotated[list[Annotated[int, Field(ge=0, le=2**32 - 1)]], Field(min_length=1)]
+Block = dict[str, Any]
+BLOCKS = ("method", "data", "training", "evaluation")
+PAIRED = "paired"
+
+
+class ClaimTest(Strict):
+    """A claim in terms of columns: how `column` should change as `over` grows."""
+
+    column: str
+    over: str
+    direction: Literal["increasing", "decreasing", "none"]
+    # The smallest change of the column, end to end, that would matter.
+    least_effect: Annotated[float, Field(ge=0)]
+
+
+class Claim(Strict):
+    """A sentence of the paper (or of its readers) and the test that would decide it."""
+
+    id: Slug
+    says: Annotated[str, Field(min_length=1)]
+    source: Annotated[str, Field(min_length=1)]
+    test: ClaimTest
+
+
+class AblationFile(Strict):
+    """The file as written; `base` and `profiles` are checked once they are merged."""
+
+    name: Slug
+    question: Annotated[str, Field(min_length=1)]
+    source: str | None = None
+    base: Block
+    sweep: Annotated[Block, Field(min_length=1)]
+    seeds: Seeds
+    profiles: dict[Slug, Block]
+    claims: list[Claim] = []  # noqa: RUF012 - pydantic copies defaults
+
+    @model_validator(mode="after")
+    def _no_twins(self) -> Self:
+        ids = [claim.id for claim in self.claims]
+        for name in ids:
+            if ids.count(name) > 1:
+                raise ValueError(f"claim {name!r} is there twice")
+        return self
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of an ablation: its description and where it stands in the sweep."""
+
+    spec: RunSpec
+    point: Mapping[str, Any]
+
+    @property
+    def run_id(self) -> str:
+        return self.spec.run_id
+
+    @property
+    def label(self) -> str:
+        """What people call it: `gamma=0.3 seed=1`."""
+        swept = [f"{key.rsplit('.', 1)[-1]}={value}" for key, value in self.point.items()]
+        return " ".join([*swept, f"seed={self.spec.seed}"])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An ablation with its profile and overrides resolved into runs."""
+
+    name: str
+    question: str
+    source: str | None
+    profile: str
+    overrides: tuple[str, ...]
+    claims: tuple[Claim, ...]
+    runs: tuple[PlannedRun, ...]
+
+    @property
+    def swept(self) -> list[str]:
+        return list(self.runs[0].point)
+
+
+def load(path: Path, profile: str, overrides: tuple[str, ...] = ()) -> Plan:
+    """Read, check and resolve; every fault raises InputError with the file and the key's path."""
+    written = _read(path)
+    try:
+        file = AblationFile.model_validate(written)
+        if profile not in file.profiles:
+            known = ", ".join(file.profiles) or "none"
+            raise InputError(f"{path}: no profile {profile!r}; the file has: {known}")
+        return _resolve(path, file, profile, overrides)
+    except ValidationError as error:
+        raise InputError(_one_line(path, "", error, written)) from None
+
+
+def check(path: Path) -> list[Plan]:
+    """Resolve every profile of a file; raises InputError on the first fault."""
+    profiles = _read(path).get("profiles")
+    names = list(profiles) if isinstance(profiles, dict) and profiles else ["demo"]
+    return [load(path, name) for name in names]
+
+
+def _read(path: Path) -> Block:
+    try:
+        written = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not readable as text ({error})") from None
+    except YAMLError as error:
+        first = " ".join(str(error).split())
+        raise InputError(f"{path}: not YAML: {first[:200]}") from None
+    if not isinstance(written, dict):
+        raise InputError(f"{path}: expected keys (name, question, base, ...), found {written!r}")
+    return written
+
+
+def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str, ...]) -> Plan:
+    settings: Block = {**file.base, "seeds": file.seeds, "sweep": file.sweep}
+    where = f"profiles.{profile}"
+    settings = _merge(path, where, settings, file.profiles[profile])
+    for override in overrides:
+        settings = _override(path, settings, override)
+    seeds, sweep = settings.pop("seeds"), settings.pop("sweep")
+    _check_seeds(path, seeds)
+    # The base by itself too: a value that the sweep covers can still be wrong.
+    _spec(path, profile, {}, {**settings, "seed": seeds[0]})
+    runs = []
+    for point in _points(path, sweep):
+        block = settings
+        for key, value in point.items():
+            block = _set(path, f"sweep.{key}", block, key, value)
+        for seed in seeds:
+            runs.append(PlannedRun(_spec(path, profile, point, {**block, "seed": seed}), point))
+    _refuse_twins(path, runs)
+    _check_claims(path, file.claims, runs)
+    return Plan(
+        name=file.name,
+        question=file.question,
+        source=file.source,
+        profile=profile,
+        overrides=overrides,
+        claims=tuple(file.claims),
+        runs=tuple(runs),
+    )
+
+
+def _merge(path: Path, where: str, base: Block, patch: Block) -> Block:
+    """`patch` over `base`. A block that names another `name` (or `on`) replaces the old one."""
+    merged = dict(base)
+    for key, value in patch.items():
+        if where.startswith("profiles") and where.count(".") == 1:
+            _known(path, f"{where}.{key}", key, (*BLOCKS, "seeds", "sweep"))
+        old = merged.get(key)
+        if (
+            key == "sweep"
+            or not (isinstance(old, dict) and isinstance(value, dict))
+            or any(tag in value and value[tag] != old.get(tag) for tag in ("name", "on"))
+        ):
+            merged[key] = value
+        else:
+            merged[key] = _merge(path, f"{where}.{key}", old, value)
+    return merged
+
+
+def _override(path: Path, settings: Block, override: str) -> Block:
+    key, sign, text = override.partition("=")
+    if not sign:
+        raise InputError(f"--set {override}: expected KEY=VALUE, as in training.steps=500")
+    try:
+        value = YAML(typ="safe", pure=True).load(text)
+    except YAMLError:
+        raise InputError(f"--set {override}: {text!r} is not a YAML value") from None
+    if key == "seeds":
+        return {**settings, "seeds": value}
+    if key in settings["sweep"]:
+        raise InputError(f"--set {override}: {key} is what {path} sweeps")
+    return _set(path, f"--set {key}", settings, key, value)
+
+
+def _set(path: Path, where: str, settings: Block, key: str, value: Any) -> Block:
+    block, _, rest = key.partition(".")
+    if not rest:
+        raise InputError(f"{path}: {where}: expected BLOCK.KEY, as in method.gamma")
+    _known(path, where, block, BLOCKS)
+    nested: Any = value
+    for part in reversed(rest.split(".")):
+        nested = {part: nested}
+    return _merge(path, where, settings, {block: nested})
+
+
+def _known(path: Path, where: str, key: str, allowed: tuple[str, ...]) -> None:
+    if key not in allowed:
+        raise InputError(
+            f"{path}: {where}: unknown key {key!r}{_nearest(key, allowed)}; "
+            f"allowed: {', '.join(allowed)}"
+        )
+
+
+def _nearest(key: str, allowed: tuple[str, ...] | list[str]) -> str:
+    close = difflib.get_close_matches(key, allowed, 1)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def _check_seeds(path: Path, seeds: Any) -> None:
+    whole = isinstance(seeds, list) and all(type(s) is int and 0 <= s < 2**32 for s in seeds)
+    if not whole or not seeds:
+        raise InputError(f"{path}: seeds: found {seeds!r}; allowed: a list of whole numbers >= 0")
+    twins = [seed for seed in seeds if seeds.count(seed) > 1]
+    if twins:
+        raise InputError(f"{path}: seeds: {twins[0]} is there twice; each seed counts once")
+
+
+def _points(path: Path, sweep: Any) -> Iterator[Block]:
+    """The grid of all dotted keys, crossed with the list of paired settings."""
+    if not isinstance(sweep, dict) or not sweep:
+        raise InputError(f"{path}: sweep: is empty; name at least one key and its values")
+    for key, values in sweep.items():
+        if not isinstance(values, list) or not values:
+            raise InputError(f"{path}: sweep.{key}: found {values!r}; allowed: a list of values")
+    paired = sweep.get(PAIRED, [{}])
+    for pair in paired:
+        if not isinstance(pair, dict) or set(pair) != set(paired[0]):
+            raise InputError(
+                f"{path}: sweep.paired: found {pair!r}; allowed: settings of the same keys each, "
+                "as in {method.h: 128, method.z: 16}"
+            )
+    grid = {key: values for key, values in sweep.items() if key != PAIRED}
+    for values in itertools.product(*grid.values()):
+        for pair in paired:
+            yield {**dict(zip(grid, values, strict=True)), **pair}
+
+
+def _spec(path: Path, profile: str, point: Block, settings: Block) -> RunSpec:
+    for key in settings:
+        _known(path, f"base.{key}", key, (*BLOCKS, "seed"))
+    try:
+        return RunSpec.model_validate(settings)
+    except ValidationError as error:
+        at = "".join(f", {key}={value}" for key, value in point.items())
+        where = f"profile {profile}{at}: "
+        raise InputError(_one_line(path, where, error, settings)) from None
+
+
+def _refuse_twins(path: Path, runs: list[PlannedRun]) -> None:
+    seen: dict[str, str] = {}
+    for run in runs:
+        if run.run_id in seen:
+            raise InputError(f"{path}: sweep: {run.label} is the same run as {seen[run.run_id]}")
+        seen[run.run_id] = run.label
+
+
+def _check_claims(path: Path, claims: list[Claim], runs: list[PlannedRun]) -> None:
+    spec, swept = runs[0].spec, tuple(runs[0].point)
+    columns = (*train_columns(spec.method), *evaluation_columns(spec.evaluation.features))
+    for claim in claims:
+        test = claim.test
+        for name, value, allowed in (("column", test.column, columns), ("over", test.over, swept)):
+            if value not in allowed:
+                raise InputError(
+                    f"{path}: claims.{claim.id}.test.{name}: no column {value!r}"
+                    f"{_nearest(value, allowed)}; allowed: {', '.join(allowed)}"
+                )
+
+
+def _one_line(path: Path, where: str, error: ValidationError, written: Block) -> str:
+    """The first fault: file, key's path, what was found, what is allowed."""
+    # An unknown key comes first: a misspelt one is also a missing one.
+    fault = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+    # The discriminator's value stands in pydantic's path but not in the file.
+    keys = [str(part) for part in fault["loc"] if not _is_tag(part, fault["loc"], written)]
+    at, message = ".".join(keys) or "file", fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        allowed = _siblings(error, fault["loc"])
+        known = f"; allowed: {', '.join(allowed)}" if allowed else ""
+        return f"{path}: {where}{at}: unknown key{_nearest(keys[-1], allowed)}{known}"
+    if fault["type"] == "missing":
+        return f"{path}: {where}{at}: missing"
+    return f"{path}: {where}{at}: found {fault['input']!r}; allowed: {message}"
+
+
+def _is_tag(part: int | str, loc: tuple[int | str, ...], written: Any) -> bool:
+    """Whether `part` of a pydantic location is a union's tag rather than a key of the file."""
+    here: Any = written
+    step: Any
+    for step in loc:
+        if step is part:
+            return isinstance(here, dict) and part not in here and part in here.values()
+        if (isinstance(here, dict) and step in here) or (
+            isinstance(here, list) and isinstance(step, int) and step < len(here)
+        ):
+            here = here[step]
+    return False
+
+
+def _siblings(error: ValidationError, loc: tuple[int | str, ...]) -> list[str]:
+    """The keys allowed beside an unknown one."""
+    from benchmark.schema import keys_at
+
+    return keys_at(error.title, loc[:-1])

@@ -1,0 +1,201 @@
+"""The command `bench`: parse, call, print."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from benchmark.errors import BenchError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+MLFLOW = "sqlite:///mlflow/mlflow.db"
+
+
+def _options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+profile_options = _options(
+    click.option("--profile", default="demo", show_default=True, help="Scale: demo, short, paper."),
+    click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key."),
+)
+runs_option = click.option("--runs", type=FOLDER, default=Path("runs"), show_default=True)
+data_option = click.option(
+    "--data-root", type=FOLDER, envvar="BENCH_DATA", help="Folder that holds celeba/."
+)
+cache_option = click.option("--cache", type=FOLDER, default=Path("cache"), show_default=True)
+results_option = click.option("--results", type=FOLDER, default=Path("results"), show_default=True)
+report_option = click.option("--report", type=FILE, default=Path("REPORT.md"), show_default=True)
+mlflow_option = click.option(
+    "--mlflow", envvar="MLFLOW_TRACKING_URI", default=MLFLOW, show_default=True, metavar="URI"
+)
+device_option = click.option("--device", default="auto", show_default=True, help="cpu, cuda, auto.")
+
+
+@click.group()
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.version_option(package_name="began-bench")
+def bench(debug: bool) -> None:
+    """Reproducibility and ablation harness for BEGAN and EBGAN on faces."""
+
+
+@bench.command()
+@click.argument("file", type=FILE)
+@profile_options
+@data_option
+@runs_option
+@cache_option
+@results_option
+@report_option
+@mlflow_option
+@device_option
+@click.option("--jobs", type=click.IntRange(1), help="Runs at once; by default what fits.")
+def run(
+    file: Path,
+    profile: str,
+    overrides: tuple[str, ...],
+    jobs: int | None,
+    device: str,
+    **where: Any,
+) -> None:
+    """Train every run that FILE asks for and write its tables and the report.
+
+    The same command again continues what was cut short.
+    """
+    from rich.console import Console
+
+    from benchmark.ablation import load
+    from benchmark.executors.local import default_jobs
+    from benchmark.sweep import Places, run_plan
+
+    plan = load(file, profile, overrides)
+    places = Places(**where)
+    sys.exit(run_plan(plan, places, jobs or default_jobs(plan), device, Console()))
+
+
+@bench.command("run-one")
+@click.argument("run_dir", type=FOLDER)
+@data_option
+@cache_option
+@device_option
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Recorded only.")
+def run_one(
+    run_dir: Path, data_root: Path | None, cache: Path, device: str, overrides: tuple[str, ...]
+) -> None:
+    """Train one run in this process; what every executor calls."""
+    from benchmark.runs import RunDirectory
+    from benchmark.worker import EXIT_STOPPED, Stopped
+    from benchmark.worker import run_one as work
+
+    try:
+        result = work(
+            RunDirectory(run_dir), data_root, cache, device, {"overrides": list(overrides)}
+        )
+    except Stopped:
+        click.echo("stopped with a checkpoint")
+        sys.exit(EXIT_STOPPED)
+    if result.state == "failed":
+        raise BenchError(f"failed at step {result.step}: {result.reason}")
+
+
+@bench.command()
+@click.argument("files", type=FILE, nargs=-1, required=True)
+def validate(files: tuple[Path, ...]) -> None:
+    """Check ablation files in every profile; nothing is written."""
+    from benchmark.ablation import check
+
+    for file in files:
+        for plan in check(file):
+            click.echo(f"{file}: {plan.name}, profile {plan.profile}: {len(plan.runs)} runs")
+
+
+@bench.command()
+@click.argument("file", type=FILE)
+@profile_options
+@click.option("--jobs", type=click.IntRange(1), help="Runs at once.")
+def plan(file: Path, profile: str, overrides: tuple[str, ...], jobs: int | None) -> None:
+    """Print the runs of FILE, their ids and a rough cost; nothing is started."""
+    from benchmark.ablation import load
+    from benchmark.estimate import total
+    from benchmark.executors.local import default_jobs
+
+    found = load(file, profile, overrides)
+    for planned in found.runs:
+        click.echo(f"{planned.run_id}  {planned.label}")
+    at_once = jobs or default_jobs(found)
+    cost = total(found, at_once)
+    click.echo(
+        f"{len(found.runs)} runs, {at_once} at once: roughly {cost.seconds / 60:.0f} minutes on "
+        f"CPU cores like those of estimate.py, {cost.disk / 1e6:.0f} MB in the runs folder"
+    )
+
+
+@bench.command()
+@results_option
+@report_option
+def report(results: Path, report: Path) -> None:
+    """Write REPORT.md and its figures from the results folder alone."""
+    from benchmark.report.markdown import build
+
+    build(results, report)
+    click.echo(f"report: {report}")
+
+
+@bench.command()
+@click.argument("file", type=FILE)
+@profile_options
+@runs_option
+@results_option
+@mlflow_option
+def sync(
+    file: Path,
+    profile: str,
+    overrides: tuple[str, ...],
+    runs: Path,
+    results: Path,
+    mlflow: str,
+) -> None:
+    """Bring MLflow and the tables of FILE up to date with the run directories."""
+    from benchmark.ablation import load
+    from benchmark.analysis.tidy import write_results
+    from benchmark.tracking import Tracker
+
+    found = load(file, profile, overrides)
+    Tracker(mlflow, found, runs).close()
+    click.echo(f"tables: {write_results(found, runs, results)}")
+
+
+@bench.command()
+@mlflow_option
+@click.option("--port", type=int, default=5000, show_default=True)
+def ui(mlflow: str, port: int) -> None:
+    """Open MLflow on the store that the runs are tracked in, on 127.0.0.1."""
+    from benchmark.tracking import serve
+
+    serve(mlflow, port)
+
+
+def main() -> None:
+    """Entry point: one line for an expected error, a traceback only with --debug."""
+    debug = "--debug" in sys.argv
+    try:
+        bench(prog_name="bench")
+    except BenchError as error:
+        if debug:
+            raise
+        click.echo(f"bench: {error}", err=True)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        if debug:
+            raise
+        click.echo(f"bench: {error}; nothing that was finished is lost", err=True)
+        sys.exit(1)

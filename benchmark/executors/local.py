@@ -1,0 +1,95 @@
+"""Runs on this machine: one OS process per run, a few at once.
+
+A killed worker takes no other run with it, and each process has its own threads and allocator.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from benchmark.ablation import Plan
+from benchmark.runs import RunDirectory
+
+POLL_S = 0.2
+
+# Large thresholds keep glibc from giving freed pages back after every step: 1.1 to 1.2 times the
+# speed. One BLAS thread per torch thread, so that `threads` means what it says.
+_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "1073741824"}
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def default_jobs(plan: Plan) -> int:
+    """As many runs as fit on this machine's cores with the threads that each one has."""
+    threads = max(planned.spec.training.threads for planned in plan.runs)
+    return max(1, (os.cpu_count() or 1) // threads)
+
+
+@dataclass
+class Pool:
+    """At most `jobs` workers; `tick` is called between polls to show and track what goes on."""
+
+    jobs: int
+    arguments: Sequence[str]  # options of `bench run-one`
+    tick: Callable[[], None]
+    stopped: bool = False
+    _workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def run(self, runs: Sequence[RunDirectory], threads: int) -> dict[str, int]:
+        """Start every run that has no result; returns the exit code of each, by run id."""
+        waiting = [run for run in runs if run.result() is None]
+        codes: dict[str, int] = {}
+        with self._signals():
+            while (waiting and not self.stopped) or self._workers:
+                while waiting and len(self._workers) < self.jobs and not self.stopped:
+                    run = waiting.pop(0)
+                    self._workers[run.run_id] = self._start(run, threads)
+                for run_id, worker in list(self._workers.items()):
+                    code = worker.poll()
+                    if code is not None:
+                        codes[run_id] = code
+                        del self._workers[run_id]
+                self.tick()
+                time.sleep(POLL_S)
+        return codes
+
+    def _start(self, run: RunDirectory, threads: int) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, **_ALLOCATOR}
+        environment.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
+        with run.log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "benchmark", "run-one", str(run.path), *self.arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,  # Ctrl-C reaches the workers through us alone
+            )
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        def stop(number: int, frame: FrameType | None) -> None:
+            again, self.stopped = self.stopped, True
+            for worker in self._workers.values():
+                worker.kill() if again else worker.terminate()
+
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = [signal.signal(number, stop) for number in numbers]
+        try:
+            yield
+        finally:
+            for number, handler in zip(numbers, before, strict=True):
+                signal.signal(number, handler)
+
+
+def last_lines(path: Path, count: int = 3) -> list[str]:
+    """The end of a log, for whoever has to be told why a run failed."""
+    if not path.exists():
+        return []
+    return path.read_text(errors="replace").strip().splitlines()[-count:]

@@ -1,0 +1,45 @@
+"""Which keys a block may have, read off the pydantic models."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+
+def keys_at(title: str, loc: tuple[int | str, ...]) -> list[str]:
+    """The fields of the model at a pydantic error location; empty where there is none."""
+    from benchmark.ablation import AblationFile
+    from benchmark.spec import RunSpec
+
+    found = _models({"RunSpec": RunSpec, "AblationFile": AblationFile}[title], list(loc))
+    return list(found.model_fields) if found else []
+
+
+def _models(model: Any, loc: list[int | str]) -> type[BaseModel] | None:
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        model = _child(model, part)
+        if model is None:
+            return None
+    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
+
+
+def _child(model: Any, part: str) -> Any:
+    """The model below a key, or the member of a union whose `name` or `on` is the tag `part`."""
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        field = model.model_fields.get(part)
+        return _unwrap(field.annotation) if field else None
+    for member in model if isinstance(model, tuple) else ():
+        for tag in ("name", "on"):
+            field = member.model_fields.get(tag)
+            if field and part in getattr(field.annotation, "__args__", ()):
+                return member
+    return None
+
+
+def _unwrap(annotation: Any) -> Any:
+    members = [a for a in getattr(annotation, "__args__", ()) if isinstance(a, type)]
+    models = tuple(a for a in members if issubclass(a, BaseModel))
+    if isinstance(annotation, type):
+        return annotation
+    return models[0] if len(models) == 1 else models or None

@@ -1,0 +1,158 @@
+"""`bench run`: a plan from its first run to its tables."""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from rich.console import Console
+
+from benchmark.ablation import Plan
+from benchmark.analysis.tidy import write_results
+from benchmark.data.store import open_store
+from benchmark.errors import BenchError
+from benchmark.executors.local import Pool, last_lines
+from benchmark.progress import Progress
+from benchmark.report.markdown import build
+from benchmark.runs import RunDirectory
+
+SYNC_EVERY_S = 4.0
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things lie; none of it is part of a run's description."""
+
+    runs: Path
+    cache: Path
+    results: Path
+    report: Path
+    data_root: Path | None
+    mlflow: str
+
+
+class Follower(Protocol):
+    """The one writer of a view of the runs (MLflow)."""
+
+    def sync(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def run_plan(plan: Plan, places: Places, jobs: int, device: str, console: Console) -> int:
+    """Train what is missing, then write tables and report. 0 done, 1 some failed, 130 stopped."""
+    _writable(places.results / plan.name / plan.profile)
+    directories = [RunDirectory(places.runs / planned.run_id) for planned in plan.runs]
+    missing = [p for p, run in zip(plan.runs, directories, strict=True) if run.result() is None]
+    for settings in {planned.spec.data for planned in missing}:
+        store = open_store(settings, places.data_root, places.cache)
+        console.print(f"data: {store.title}, {len(store.images)} images of {settings.size} px")
+        for name in store.broken:
+            console.print(f"data: {name} is broken and left out")
+    try:
+        for planned in missing:
+            RunDirectory.create(places.runs, planned.spec)
+    except OSError as error:
+        raise BenchError(f"{places.runs}: cannot make run folders ({error.strerror})") from None
+
+    view = _View(plan, places, console)
+    with Progress(list(zip(plan.runs, directories, strict=True)), console) as progress:
+
+        def tick() -> None:
+            progress.update()
+            view.sync_if_due()
+
+        pool = Pool(jobs, _worker_arguments(plan, places, device), tick)
+        threads = max(planned.spec.training.threads for planned in plan.runs)
+        pool.run(directories, threads)
+    view.close()
+    write_results(plan, places.runs, places.results)
+    build(places.results, places.report)
+    return _say_how_it_went(plan, directories, places, pool.stopped, console)
+
+
+class _View:
+    """MLflow while the runs go on. Its absence costs a line, never a run."""
+
+    def __init__(self, plan: Plan, places: Places, console: Console) -> None:
+        self._plan, self._places, self._console = plan, places, console
+        self._follower: Follower | None = None
+        self._next = 0.0
+        self._warned = False
+
+    def sync_if_due(self) -> None:
+        if time.monotonic() < self._next:
+            return
+        self._attempt(lambda follower: follower.sync())
+        # A server that is away is tried again, less often.
+        self._next = time.monotonic() + SYNC_EVERY_S * (5 if self._warned else 1)
+
+    def close(self) -> None:
+        self._warned = False
+        self._attempt(lambda follower: follower.close())
+
+    def _attempt(self, act: "Act") -> None:
+        try:
+            if self._follower is None:
+                from benchmark.tracking import Tracker
+
+                self._follower = Tracker(self._places.mlflow, self._plan, self._places.runs)
+            act(self._follower)
+            self._warned = False
+        except BenchError as error:
+            if not self._warned:
+                self._console.print(
+                    f"MLflow: {error}; the runs go on, and `bench sync` brings MLflow up to date",
+                    markup=False,
+                )
+            self._warned = True
+
+
+class Act(Protocol):
+    def __call__(self, follower: Follower, /) -> None: ...
+
+
+def _writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise BenchError(
+            f"{folder}: cannot write results there ({error.strerror}); "
+            "mend its permissions or give --results another folder"
+        ) from None
+
+
+def _worker_arguments(plan: Plan, places: Places, device: str) -> list[str]:
+    arguments = ["--cache", str(places.cache), "--device", device]
+    if places.data_root is not None:
+        arguments += ["--data-root", str(places.data_root)]
+    for override in plan.overrides:
+        arguments += ["--set", override]
+    return arguments
+
+
+def _say_how_it_went(
+    plan: Plan, runs: list[RunDirectory], places: Places, stopped: bool, console: Console
+) -> int:
+    done, bad = 0, 0
+    for planned, run in zip(plan.runs, runs, strict=True):
+        result = run.result()
+        if result is not None and result.state == "done":
+            done += 1
+        elif result is not None or not stopped:
+            bad += 1
+            reason = result.reason if result else "its process ended early"
+            console.print(f"{planned.label} ({run.run_id}) failed: {reason}", markup=False)
+            for line in last_lines(run.log):
+                console.print(f"    {line}", markup=False, highlight=False)
+    console.print(f"{done} of {len(runs)} runs done, {bad} failed")
+    if stopped:
+        console.print("stopped; the same command goes on from here")
+    console.print(f"report: {places.report}", soft_wrap=True)
+    console.print(f"MLflow: bench ui --mlflow {places.mlflow}", soft_wrap=True)
+    if stopped:
+        return 130
+    return 1 if bad else 0
