@@ -25,7 +25,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<")
 LOG_RATIO = 10.0
 MAX_SEEDS_SHOWN = 3
 SCALE = 2
-MARGIN, LINE = 12, 26
+MARGIN, LINE, FONT = 12, 36, 26
 
 
 def curves(results: Results) -> bytes | None:
@@ -39,8 +39,8 @@ def curves(results: Results) -> bytes | None:
     figure = Figure(figsize=(9, 4.4), dpi=200, layout="constrained")
     FigureCanvasAgg(figure)
     signal, distance = figure.subplots(1, 2)
-    _panel(signal, results, results.train, record.signal, marks=6)
-    _panel(distance, results, results.evaluations, record.distance, marks=None)
+    _panel(signal, results, results.train, record.signal, 6, "")
+    _panel(distance, results, results.evaluations, record.distance, None, " (lower is better)")
     if record.floor is not None and record.distance in record.floor:
         distance.axhline(record.floor[record.distance], color="0.35", linestyle=":", linewidth=1.5)
     figure.legend(
@@ -58,11 +58,11 @@ def _styles(count: int) -> list[dict[str, object]]:
 
 
 def _panel(
-    axes: Axes, results: Results, table: pd.DataFrame, column: str, marks: int | None
+    axes: Axes, results: Results, table: pd.DataFrame, column: str, marks: int | None, note: str
 ) -> None:
     """One line per run; a cross where a run ended early. `marks`: markers a line, None: all."""
     cells = results.cells
-    for cell, style in zip(cells, _styles(len(cells)), strict=True):
+    for at, (cell, style) in enumerate(zip(cells, _styles(len(cells)), strict=True)):
         for run_id, state in zip(cell.runs["run_id"], cell.runs["state"], strict=True):
             rows = table[table["run_id"] == run_id].sort_values("step", kind="stable")
             if rows.empty:
@@ -73,7 +73,8 @@ def _panel(
                 rows[column],
                 linewidth=0.9,
                 markersize=4,
-                markevery=every,
+                # Each cell's markers stand at other steps, so that they do not hide one another.
+                markevery=(at * every // len(cells), every),
                 **style,  # type: ignore[arg-type]
             )
             if state in {"failed", "stopped"}:
@@ -84,7 +85,7 @@ def _panel(
     if log:
         axes.set_yscale("log")
     axes.set_xlabel("training step (updates)")
-    axes.set_ylabel(f"{title(column)}{', log scale' if log else ''} (lower is better)")
+    axes.set_ylabel(f"{title(column)}{', log scale' if log else ''}{note}")
     axes.grid(visible=True, which="both", linewidth=0.3, alpha=0.6)
 
 
@@ -124,24 +125,37 @@ def samples(results: Results) -> bytes | None:
     found = [grid for grid in grids.values() if isinstance(grid, Image.Image)]
     if not found:
         return None
-    width = max(grid.width for grid in found) + MARGIN
+    font = ImageFont.truetype(Path(mpl.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", FONT)
+    titles = {
+        (at, seed): _grid_title(cell, seed)
+        for at, cell in enumerate(results.cells)
+        for seed in seeds
+    }
+    widest = max(int(font.getlength(text)) + 1 for text in titles.values())
+    width = max(widest, *(grid.width for grid in found)) + MARGIN
     height = max(grid.height for grid in found) + MARGIN + LINE
     size = (width * len(seeds) + MARGIN, height * len(results.cells) + MARGIN)
     sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.truetype(Path(mpl.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", 18)
-    for at, cell in enumerate(results.cells):
-        for column, seed in enumerate(seeds):
-            left, top = MARGIN + column * width, MARGIN + at * height
-            draw.text((left, top), f"{cell.title}, seed {seed}", fill="black", font=font)
-            grid = grids[at, seed]
-            if isinstance(grid, str):
-                draw.text((left, top + 2 * LINE), grid, fill="#A00000", font=font)
-            else:
-                sheet.paste(grid, (left, top + LINE))
+    for (at, seed), grid in grids.items():
+        left, top = MARGIN + seeds.index(seed) * width, MARGIN + at * height
+        draw.text((left, top), titles[at, seed], fill="black", font=font)
+        if isinstance(grid, str):
+            draw.text((left, top + 2 * LINE), grid, fill="#A00000", font=font)
+        else:
+            sheet.paste(grid, (left, top + LINE))
     file = io.BytesIO()
     sheet.save(file, format="PNG", optimize=True)
     return file.getvalue()
+
+
+def _grid_title(cell: Cell, seed: int) -> str:
+    """Cell and seed, and the step where a run has not come to its end."""
+    text = f"{cell.title}, seed {seed}"
+    runs = cell.runs[(cell.runs["seed"] == seed) & (cell.runs["state"] != "done")]
+    if len(runs):
+        text += f" ({runs['state'].iloc[0]}, step {runs['step'].iloc[0]})"
+    return text
 
 
 def _grid(results: Results, cell: Cell, seed: int) -> Image.Image | str:
@@ -151,7 +165,7 @@ def _grid(results: Results, cell: Cell, seed: int) -> Image.Image | str:
         return "no such run"
     path = results.folder / "samples" / f"{runs['run_id'].iloc[0]}.png"
     if not path.is_file():
-        return f"no samples: {runs['state'].iloc[0]}"
+        return "no samples"
     try:
         with Image.open(path) as file:
             grid = file.convert("RGB")

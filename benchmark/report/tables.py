@@ -32,7 +32,8 @@ def mean_sd(values: pd.Series, runs: int) -> str:
     found = found[np.isfinite(found)]
     if not len(found):
         return NONE
-    spread = number(float(np.std(found, ddof=1))) if len(found) > 1 else NONE
+    # Equal values have no spread; rounding of their mean would show one.
+    spread = NONE if len(found) == 1 else number(float(np.std(found, ddof=1)) * (np.ptp(found) > 0))
     count = f" (n={len(found)})" if len(found) == 1 or len(found) < len(values) else ""
     mark = INCOMPLETE if len(found) < runs else ""
     return f"{number(float(np.mean(found)))} ± {spread}{count}{mark}"

@@ -176,6 +176,7 @@ def test_a_failed_run_is_counted_named_and_left_out_of_the_mean(tmp_path: Path) 
 def test_a_number_that_a_done_run_lacks_is_marked() -> None:
     assert mean_sd(pd.Series([1.0, 3.0, np.nan]), 3) == "2 ± 1.414 (n=2)\\*"
     assert mean_sd(pd.Series([np.nan, np.inf]), 2) == "—"
+    assert mean_sd(pd.Series([0.2, 0.2, 0.2]), 3) == "0.2 ± 0"
     assert number(1234.56) == "1235"
 
 
