@@ -87,13 +87,14 @@ def _setup(results: Results) -> str:
 def _failures(results: Results) -> str:
     """Every run that is not done, with its reason: a failed run is a result."""
     titles = {run: cell.title for cell in results.cells for run in cell.runs["run_id"]}
-    lines = ["### Failures", ""]
+    lines = ["### Failures and unfinished runs", ""]
     for run_id, seed, state, step, reason in zip(
         *(results.unfinished[c] for c in ("run_id", "seed", "state", "step", "reason")),
         strict=True,
     ):
-        why = " ".join(reason.split()) or "no reason recorded"
-        lines.append(f"- `{run_id}` ({titles[run_id]}, seed {seed}): {state} at step {step}: {why}")
+        # A reason may hold line breaks, which would end the list's item.
+        why = f": {' '.join(reason.split())}" if reason else ""
+        lines.append(f"- `{run_id}` ({titles[run_id]}, seed {seed}): {state} at step {step}{why}")
     if len(lines) == 2:
         lines.append("None: every planned run is done.")
     return "\n".join(lines)
