@@ -95,16 +95,14 @@ class Evaluator:
         }
 
     def _first(self, part: Split) -> NDArray[np.uint8]:
-        """The first `samples` images of a fixed shuffling of `part`, whatever the run's seed."""
-        positions, count = self._store.splits[part].tolist(), self._settings.samples
+        """Images (samples, 3, S, S) of `part`, the same for every run and seed."""
+        positions, count = self._store.splits[part], self._settings.samples
         if len(positions) < count:
             raise InputError(
                 f"evaluation.samples: {count} is more than the {len(positions)} {part} images of "
                 f"{self._store.title}; set it to {len(positions)} or less"
             )
-        # Ordered by hash: NumPy does not promise the same permutation in every version.
-        chosen = nsmallest(count, positions, key=lambda p: derive(0, "evaluation", p))
-        return np.ascontiguousarray(self._store.images[sorted(chosen)])
+        return np.ascontiguousarray(self._store.images[first_positions(positions, count)])
 
     def _floor_key(self, images: NDArray[np.uint8]) -> str:
         keys = [content_key(self._extractor, i) for i in (images, self._reference_images)]
@@ -116,3 +114,9 @@ class Evaluator:
         except (FileNotFoundError, ValueError):
             return None
         return found if list(found) == evaluation_columns(self._settings.features) else None
+
+
+def first_positions(positions: NDArray[np.int64], count: int) -> list[int]:
+    """The first `count` of a fixed shuffling of `positions`, in the order of the store."""
+    # Shuffled by hash: NumPy does not promise the same permutation in every version.
+    return sorted(nsmallest(count, positions.tolist(), key=lambda p: derive(0, "evaluation", p)))

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -30,16 +31,24 @@ def extract(extractor: FeatureExtractorBase, images: Iterable[Tensor]) -> Tensor
     device = next(extractor.parameters()).device
     parts = []
     for batch in _rebatched(images):
-        # cuDNN may round convolutions to TF32, and pick kernels by timing, unless told otherwise.
-        with (
-            torch.inference_mode(),
-            torch.backends.cudnn.flags(
-                enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-            ),
-        ):
+        with torch.inference_mode(), _full_precision():
             (features,) = extractor(batch.to(device))
             parts.append(features.cpu().numpy())
     return torch.from_numpy(np.concatenate(parts))
+
+
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """Keep cuDNN from rounding convolutions to TF32, whatever training has chosen."""
+    # Not `cudnn.flags`: it fails, or changes what it should restore, where the precision of
+    # convolutions was set by itself.
+    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]
+    chosen = convolutions.fp32_precision
+    convolutions.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        convolutions.fp32_precision = chosen
 
 
 def _rebatched(images: Iterable[Tensor]) -> Iterator[Tensor]:

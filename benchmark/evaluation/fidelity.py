@@ -99,8 +99,9 @@ def judge(generated: Tensor, reference: Reference) -> dict[str, float]:
         distance_column(reference.extractor): frechet[KEY_METRIC_FID],
         "kid": kid[KEY_METRIC_KID_MEAN],
         "kid_sd": kid[KEY_METRIC_KID_STD],
-        "precision": prc[KEY_METRIC_PRECISION],
-        "recall": prc[KEY_METRIC_RECALL],
+        # Shares of N images, averaged by torch-fidelity in float32: undo its rounding.
+        "precision": round(prc[KEY_METRIC_PRECISION] * len(fake)) / len(fake),
+        "recall": round(prc[KEY_METRIC_RECALL] * len(real)) / len(real),
         "density": density,
         "coverage": coverage,
     }

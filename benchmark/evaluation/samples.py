@@ -19,6 +19,8 @@ def save_grid(images: Tensor, columns: int, path: Path) -> None:
 
     The file holds pixels only: the same images give the same bytes.
     """
+    if images.dtype != torch.uint8:
+        raise ValueError(f"uint8 images wanted, not {images.dtype}")
     count, _, height, width = images.shape
     columns = min(columns, count)
     rows = math.ceil(count / columns)
