@@ -92,14 +92,16 @@ def run_one(
     run_dir: Path, data_root: Path | None, cache: Path, device: str, overrides: tuple[str, ...]
 ) -> None:
     """Train one run in this process; what every executor calls."""
+    from benchmark.executors.local import pin_threads
     from benchmark.runs import RunDirectory
+
+    directory = RunDirectory(run_dir)
+    pin_threads(directory.spec().training.threads)  # before NumPy starts its own
     from benchmark.worker import EXIT_STOPPED, Stopped
     from benchmark.worker import run_one as work
 
     try:
-        result = work(
-            RunDirectory(run_dir), data_root, cache, device, {"overrides": list(overrides)}
-        )
+        result = work(directory, data_root, cache, device, {"overrides": list(overrides)})
     except Stopped:
         click.echo("stopped with a checkpoint")
         sys.exit(EXIT_STOPPED)

@@ -64,8 +64,7 @@ def run_plan(plan: Plan, places: Places, jobs: int, device: str, console: Consol
             view.sync_if_due()
 
         pool = Pool(jobs, _worker_arguments(plan, places, device), tick)
-        threads = max(planned.spec.training.threads for planned in plan.runs)
-        pool.run(directories, threads)
+        pool.run(directories)
     view.close()
     write_results(plan, places.runs, places.results)
     build(places.results, places.report)

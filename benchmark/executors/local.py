@@ -20,7 +20,7 @@ from benchmark.runs import RunDirectory
 POLL_S = 0.2
 
 # Large thresholds keep glibc from giving freed pages back after every step: 1.1 to 1.2 times the
-# speed. One BLAS thread per torch thread, so that `threads` means what it says.
+# speed.
 _ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "1073741824"}
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -29,6 +29,14 @@ def default_jobs(plan: Plan) -> int:
     """As many runs as fit on this machine's cores with the threads that each one has."""
     threads = max(planned.spec.training.threads for planned in plan.runs)
     return max(1, (os.cpu_count() or 1) // threads)
+
+
+def pin_threads(threads: int) -> None:
+    """Give NumPy's libraries as many threads as torch will have; call it before importing them.
+
+    Their number can change the last digits of a figure.
+    """
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
 
 
 @dataclass
@@ -41,7 +49,7 @@ class Pool:
     stopped: bool = False
     _workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def run(self, runs: Sequence[RunDirectory], threads: int) -> dict[str, int]:
+    def run(self, runs: Sequence[RunDirectory]) -> dict[str, int]:
         """Start every run that has no result; returns the exit code of each, by run id."""
         waiting = [run for run in runs if run.result() is None]
         codes: dict[str, int] = {}
@@ -49,7 +57,7 @@ class Pool:
             while (waiting and not self.stopped) or self._workers:
                 while waiting and len(self._workers) < self.jobs and not self.stopped:
                     run = waiting.pop(0)
-                    self._workers[run.run_id] = self._start(run, threads)
+                    self._workers[run.run_id] = self._start(run)
                 for run_id, worker in list(self._workers.items()):
                     code = worker.poll()
                     if code is not None:
@@ -59,9 +67,8 @@ class Pool:
                 time.sleep(POLL_S)
         return codes
 
-    def _start(self, run: RunDirectory, threads: int) -> subprocess.Popen[bytes]:
+    def _start(self, run: RunDirectory) -> subprocess.Popen[bytes]:
         environment = {**os.environ, **_ALLOCATOR}
-        environment.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
         with run.log.open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "benchmark", "run-one", str(run.path), *self.arguments],

@@ -1,0 +1,210 @@
+"""Procedural faces: the embedded data set, drawn from known factors (data/faces/).
+
+It needs no download, and what a model made of it can be held against the factors. The figure
+(head, hair, shoulders and the background behind it) turns as one about the image's centre, as a
+turned photograph does, but the background has no end: no corner is ever empty.
+"""
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.data.faces.canvas import Canvas, Frame, Plane, bump, colour, column
+from benchmark.data.faces.factors import HAIR_RGB, NECKLINES, FaceFactors, factors, normal
+from benchmark.data.faces.features import (
+    Sitter,
+    draw_beard,
+    draw_eyes,
+    draw_glasses,
+    draw_mouth,
+    draw_nose,
+)
+from benchmark.data.faces.geometry import landmarks, pose_of, shape_of
+from benchmark.data.faces.hair import Hair
+from benchmark.data.settings import FacesSettings, Split
+
+__all__ = ["FaceFactors", "ProceduralFaces", "factors", "landmarks", "render"]
+
+# To be raised whenever the same factors would give other pixels.
+RENDERER_VERSION = 1
+# Pixels of a plane that are worked on at once: its few dozen planes stay in a core's cache.
+_PLANE = 64 * 1024
+
+_SKIN_RGB = np.array(
+    [
+        (0.98, 0.85, 0.76), (0.95, 0.77, 0.64), (0.87, 0.66, 0.50),
+        (0.74, 0.52, 0.36), (0.55, 0.36, 0.25), (0.36, 0.23, 0.17),
+    ]
+)  # fmt: skip
+_SHADOW = np.array([0.60, 0.40, 0.36], dtype=np.float32)[:, None, None, None]
+
+
+def render(f: FaceFactors, size: int) -> NDArray[np.uint8]:
+    """Draw N faces: (N, 3, size, size), RGB. An image depends on its own row of `f` alone."""
+    images = np.empty((len(f), 3, size, size), dtype=np.uint8)
+    step = max(1, _PLANE // size**2)
+    for start in range(0, len(f), step):
+        rgb = _draw(f.rows(start, start + step), size)
+        rgb *= np.float32(255.0)
+        rgb += np.float32(0.5)
+        np.clip(rgb, 0, 255, out=rgb)
+        images[start : start + step] = rgb.transpose(1, 0, 2, 3)
+    return images
+
+
+def _draw(f: FaceFactors, size: int) -> NDArray[np.float32]:
+    """n faces as (3, n, size, size)."""
+    a = _sitter(f, size)
+    canvas = a.frame.canvas()
+    _draw_background(canvas, a)
+    hair = Hair(canvas, a)
+    hair.draw_back(canvas)
+    _draw_body(canvas, a)
+    _draw_ears(canvas, a)
+    head = _draw_head(canvas, a, hair)
+    draw_beard(canvas, a, head)
+    draw_nose(canvas, a)
+    draw_eyes(canvas, a)
+    draw_mouth(canvas, a)
+    draw_glasses(canvas, a)
+    hair.draw_front(canvas)
+    return canvas.rgb
+
+
+def _sitter(f: FaceFactors, size: int) -> Sitter:
+    shape, pose = shape_of(f.identity), pose_of(f)
+    turn = (column(pose.cos_roll), column(pose.sin_roll), column(f.scale))
+    frame = Frame(size, *turn, column(f.shift[:, 0]), column(f.shift[:, 1]))
+    stops = np.linspace(0.0, 1.0, len(_SKIN_RGB))
+    skin = np.stack([np.interp(f.skin, stops, tone) for tone in _SKIN_RGB.T], axis=1)
+    own = 1.0 + normal(f.identity, "shape/hair_tone", 0.12)
+    return Sitter(
+        f,
+        shape,
+        pose,
+        frame,
+        skin=colour(skin),
+        hair=colour(HAIR_RGB[f.hair_colour] * own[:, None]),
+        light_x=column(0.5 * f.light),
+        light_y=column(-0.3 * f.light_height),
+    )
+
+
+def _draw_background(canvas: Canvas, a: Sitter) -> None:
+    first, second = colour(a.f.background[:, 0]), colour(a.f.background[:, 1])
+    along = canvas.x * column(0.5 * a.f.gradient[:, 0]) + canvas.y * column(
+        0.5 * a.f.gradient[:, 1]
+    )
+    along += np.float32(0.5)
+    np.clip(along, 0, 1, out=along)
+    canvas.rgb[:] = first + along * (second - first)
+
+
+def _draw_body(canvas: Canvas, a: Sitter) -> None:
+    """Shoulders without end below, the neck with the chin's shadow on it, and clothing."""
+    f, s = a.f, a.s
+    away = np.abs(canvas.x - column(0.04 * a.pose.sin_yaw))
+    side = np.float32(1.0) + (canvas.x * a.light_x + canvas.y * a.light_y * 0) * np.float32(0.5)
+    away2 = away * away
+    shoulder = column(s.height + 0.07) + np.float32(0.32) * away2 + away2 * away2 * np.float32(0.12)
+    neck = canvas.edge(column(s.neck) - away) * canvas.edge(canvas.y)
+    body = np.maximum(neck, canvas.edge(canvas.y - shoulder))
+    chin = column(s.height - 0.06)
+    shade = np.clip(np.float32(1.25) - (canvas.y - chin) * np.float32(4.0), 0, 1)
+    tone = side * np.float32(0.94)
+    canvas.paint(body, a.skin * tone)
+    canvas.darken(body * shade * np.float32(0.75), _SHADOW)
+    kind = f.neckline
+    deep = column(np.array([0.10, 0.20, 0.36, 0.24])[kind])
+    pointed = column(np.isin(kind, [NECKLINES.index("v"), NECKLINES.index("collar")]))
+    round_ = np.float32(1.0) - away2 * np.float32(7.0)
+    v = np.float32(1.0) - away * np.float32(2.9)
+    dip = column(s.height + 0.06) + deep * (round_ + pointed * (v - round_))
+    cloth = canvas.edge(canvas.y - np.maximum(shoulder - np.float32(0.03), dip))
+    tint = colour(f.clothing)
+    canvas.paint(cloth, tint * side)
+    rim = canvas.between(dip, dip + 0.10) * cloth
+    canvas.paint(
+        rim * column((kind == NECKLINES.index("collar")) * 0.8), np.float32(0.5) * tint + 0.48
+    )
+    canvas.darken(rim * column(kind != NECKLINES.index("collar")) * np.float32(0.35), _SHADOW)
+
+
+def _draw_ears(canvas: Canvas, a: Sitter) -> None:
+    s, pose = a.s, a.pose
+    y = column(s.eye_y + 0.11 + 0.05 * pose.sin_pitch)
+    high = column(s.ear)
+    for side in (-1, 1):
+        x = column(side * (s.width * (0.2 + 0.8 * pose.cos_yaw) + 0.02) - 0.10 * pose.sin_yaw)
+
+        def draw(part: Canvas, x: Plane = x, side: int = side) -> None:
+            tone = np.float32(0.88) + np.float32(side) * a.light_x * np.float32(0.5)
+            part.paint(part.ellipse(x, y, high * np.float32(0.62), high), a.skin * tone)
+            hollow = bump(part.radii(x + side * 0.01, y, high * 0.45, high * 0.75))
+            part.darken(hollow * np.float32(0.6), _SHADOW)
+
+        canvas.within((x - 0.14, y - 0.22, x + 0.14, y + 0.22), a.frame, draw)
+
+
+def _draw_head(canvas: Canvas, a: Sitter, hair: Hair) -> Plane:
+    """The shaded head without features; gives its coverage (n, h, w)."""
+    s, pose = a.s, a.pose
+    y = (canvas.y + np.float32(0.03)) / column(s.height)
+    low = np.maximum(y, np.float32(0.0))
+    # The jaw narrows, and under yaw the chin goes with the face, the skull's back against it.
+    width = column(s.width) * (np.float32(1.0) - column(s.jaw) * low * low)
+    x = (canvas.x - column(0.10 * pose.sin_yaw) * (y + np.float32(0.1))) / width
+    y2 = y * y
+    square = column(0.45 * s.square)
+    q = x * x + y2 + square * (y2 * low * low - y2 * low)
+    head = canvas.implicit(q, x / width, y / column(s.height))
+    # Lambert's law on the ellipsoid that bulges towards the viewer.
+    facing = np.sqrt(np.maximum(np.float32(1.0) - q, np.float32(0.0)))
+    bright = x * a.light_x + y * a.light_y + facing * np.float32(0.40) + np.float32(0.68)
+    np.clip(bright, 0, np.float32(1.12), out=bright)
+    dark = a.skin * _SHADOW
+    canvas.paint(head, dark + bright * (a.skin - dark))
+    # Under the hair, on the cheeks, and under the lip.
+    shade = np.clip(np.float32(1.0) - (canvas.y - hair.line) * np.float32(7.0), 0, 1) * hair.cover
+    canvas.darken(shade * head * np.float32(0.5), _SHADOW)
+    return head
+
+
+class ProceduralFaces:
+    """The first `count` procedural faces as a data set."""
+
+    title = "procedural faces"
+
+    def __init__(self, settings: FacesSettings) -> None:
+        self._settings = settings
+        self.size = settings.size
+
+    def __len__(self) -> int:
+        return self._settings.count
+
+    def fingerprint(self) -> str:
+        """Over the settings, the renderer's version and a few images' pixels.
+
+        The pixels are there for a change of the renderer that forgot the version.
+        """
+        digest = hashlib.sha256(f"faces/{RENDERER_VERSION}/{self._settings!r}".encode())
+        digest.update(render(factors(np.arange(64, dtype=np.int64)), self.size).tobytes())
+        return digest.hexdigest()
+
+    def splits(self) -> dict[Split, NDArray[np.int64]]:
+        """Train, validation and test: the first 80 %, the next 10 % and the last 10 %."""
+        count = len(self)
+        train, validation = count * 8 // 10, count * 9 // 10
+        return {
+            "train": np.arange(train, dtype=np.int64),
+            "validation": np.arange(train, validation, dtype=np.int64),
+            "test": np.arange(validation, count, dtype=np.int64),
+        }
+
+    def decode(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Images (N, 3, size, size) of `indices` (N,), all of them whole."""
+        return render(factors(indices), self.size), np.ones(len(indices), dtype=np.bool_)
+
+    def name(self, index: int) -> str:
+        return f"face {index}"

@@ -1,0 +1,262 @@
+"""MLflow: a view of the run directories, with one writer. The only module that imports mlflow."""
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+# A server that is away is noticed in seconds; the caller tries again later.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    Metric,
+    Param,
+    Run,
+    RunTag,
+)
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
+
+from benchmark.ablation import Plan, PlannedRun
+from benchmark.errors import BenchError
+from benchmark.runs import Kind, Row, RunDirectory, State
+
+BATCH = 1000  # metrics in one call, the most that MLflow takes
+_SQLITE = "sqlite:///"
+_EQUILIBRIUM = {"m_global", "k", "balance", "ratio"}
+_STATUS: dict[State, str] = {
+    "done": "FINISHED",
+    "failed": "FAILED",
+    "running": "RUNNING",
+    "stopped": "KILLED",
+    "queued": "SCHEDULED",
+}
+
+for _noisy in ("mlflow", "alembic"):
+    logging.getLogger(_noisy).setLevel(logging.ERROR)
+
+
+class Tracker:
+    """Follows the runs of one plan: a parent run for the ablation, a child for each run.
+
+    What MLflow already holds is read from MLflow, so that a second writer, a resumed run and a
+    deleted store all come out right. Every method raises BenchError where MLflow is away.
+    """
+
+    def __init__(self, uri: str, plan: Plan, runs_root: Path) -> None:
+        self._plan, self._uri = plan, uri
+        self._parent = ""
+
+        def connect() -> None:
+            artifacts = _make_room(uri, plan.name)
+            self._client = MlflowClient(tracking_uri=uri)
+            self._experiment = self._open_experiment(artifacts)
+            self._parent = self._open_parent()
+            self._children = [
+                _Child(self._client, self._experiment, self._parent, plan, planned, runs_root)
+                for planned in plan.runs
+            ]
+
+        _reached(uri, connect)
+
+    def sync(self) -> None:
+        """Log what is new in every run directory."""
+        _reached(self._uri, lambda: [child.sync() for child in self._children])
+
+    def close(self) -> None:
+        """A last sync; nothing that has no living process behind it stays RUNNING."""
+
+        def finish() -> None:
+            states = [child.sync() for child in self._children]
+            status = "FINISHED" if set(states) == {"done"} else "KILLED"
+            if "failed" in states:
+                status = "FAILED"
+            if "running" not in states:
+                self._client.set_terminated(self._parent, status)
+
+        _reached(self._uri, finish)
+
+    def _open_experiment(self, artifacts: str | None) -> str:
+        found = self._client.get_experiment_by_name(self._plan.name)
+        if found is not None:
+            return str(found.experiment_id)
+        return str(self._client.create_experiment(self._plan.name, artifact_location=artifacts))
+
+    def _open_parent(self) -> str:
+        plan = self._plan
+        key = " ".join([plan.name, plan.profile, *plan.overrides])
+        found = _find(self._client, self._experiment, {"bench.plan": key})
+        if found is not None:
+            self._client.update_run(found.info.run_id, status="RUNNING")
+            return str(found.info.run_id)
+        tags = {
+            "bench.plan": key,
+            "profile": plan.profile,
+            "mlflow.note.content": f"{plan.question}\n\nProfile {plan.profile}; a child run each.",
+        }
+        name = f"{plan.name} ({plan.profile})"
+        return str(self._client.create_run(self._experiment, tags=tags, run_name=name).info.run_id)
+
+
+class _Child:
+    """One run in MLflow, and how much of it is there."""
+
+    def __init__(
+        self,
+        client: MlflowClient,
+        experiment: str,
+        parent: str,
+        plan: Plan,
+        planned: PlannedRun,
+        runs_root: Path,
+    ) -> None:
+        self._client, self._planned = client, planned
+        self._run = RunDirectory(runs_root / planned.run_id)
+        identity = {"bench.run_id": planned.run_id, "mlflow.parentRunId": parent}
+        found = _find(client, experiment, identity)
+        if found is None:
+            tags = {**identity, "profile": plan.profile}
+            found = client.create_run(experiment, tags=tags, run_name=planned.label)
+            parameters = [Param(key, str(value)) for key, value in _flat(planned)]
+            client.log_batch(found.info.run_id, params=parameters)
+        self.mlflow_id = str(found.info.run_id)
+        self._status = found.info.status
+        self._described = "data" in found.data.tags
+        self._logged: dict[Kind, int] = {
+            kind: self._last_step(found, kind) for kind in ("train", "eval")
+        }
+        self._artifacts = {item.path for item in client.list_artifacts(self.mlflow_id, "samples")}
+
+    def sync(self) -> State:
+        state = self._run.state()  # before the rows: a done run's rows are all there
+        self._describe()
+        self._log_rows()
+        self._log_grids()
+        if self._status != _STATUS[state]:
+            if state == "done":
+                self._log_files()
+            self._set_status(state)
+        return state
+
+    def _last_step(self, found: Run, kind: Kind) -> int:
+        group = {"train": ("train/", "equilibrium/"), "eval": ("eval/",)}[kind]
+        names = [name for name in found.data.metrics if name.startswith(group)]
+        if not names:
+            return -1
+        history = self._client.get_metric_history(found.info.run_id, names[0])
+        return max(int(metric.step) for metric in history)
+
+    def _describe(self) -> None:
+        """Data and code, known once the run has begun."""
+        provenance = None if self._described else self._run.provenance()
+        if provenance is None:
+            return
+        data = provenance["data"]
+        tags = {
+            "data": data["title"],
+            "data.fingerprint": data["fingerprint"],
+            "commit": str(provenance["code"]["commit"]),
+        }
+        self._client.log_batch(self.mlflow_id, tags=[RunTag(k, v) for k, v in tags.items()])
+        dataset = Dataset(
+            name=data["title"], digest=data["fingerprint"][:36], source_type="local", source="{}"
+        )
+        context = [InputTag("mlflow.data.context", "training")]
+        self._client.log_inputs(self.mlflow_id, [DatasetInput(dataset, context)])
+        self._described = True
+
+    def _log_rows(self) -> None:
+        new = (row for row in self._run.rows() if row.step > self._logged[row.kind])
+        for rows in _batches(new):
+            metrics = [metric for row in rows for metric in _metrics(row)]
+            self._client.log_batch(self.mlflow_id, metrics=metrics)
+            for row in rows:
+                self._logged[row.kind] = row.step
+
+    def _log_grids(self) -> None:
+        for path in sorted(self._run.samples.glob("[0-9]*.png")):
+            if f"samples/{path.name}" not in self._artifacts:
+                self._client.log_artifact(self.mlflow_id, str(path), "samples")
+                self._artifacts.add(f"samples/{path.name}")
+
+    def _log_files(self) -> None:
+        for name in ("spec.json", "provenance.json", "result.json"):
+            self._client.log_artifact(self.mlflow_id, str(self._run.path / name))
+        last = sorted(self._run.checkpoints.glob("[0-9]*.safetensors"))[-1]
+        self._client.log_artifact(self.mlflow_id, str(last), "checkpoint")
+
+    def _set_status(self, state: State) -> None:
+        status = _STATUS[state]
+        if status in ("RUNNING", "SCHEDULED"):
+            self._client.update_run(self.mlflow_id, status=status)
+        else:
+            self._client.set_terminated(self.mlflow_id, status)
+        self._status = status
+
+
+def serve(uri: str, port: int) -> None:
+    """Run MLflow's own page on the store, on 127.0.0.1, until interrupted."""
+    if uri.startswith(_SQLITE) and not Path(uri.removeprefix(_SQLITE)).exists():
+        raise BenchError(f"{uri}: no store there yet; `bench run` makes one")
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
+    try:
+        code = subprocess.run(command).returncode
+    except KeyboardInterrupt:
+        return
+    if code != 0:
+        raise BenchError(f"mlflow ui ended with {code}; is port {port} taken? try --port")
+
+
+def _reached(uri: str, act: Callable[[], Any]) -> None:
+    try:
+        act()
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        first = str(error).strip().splitlines()[0][:160]
+        raise BenchError(f"{uri} cannot be written ({first})") from None
+
+
+def _make_room(uri: str, name: str) -> str | None:
+    """For a SQLite store, its folder and the place of its artifacts beside it."""
+    if not uri.startswith(_SQLITE):
+        return None
+    folder = Path(uri.removeprefix(_SQLITE)).resolve().parent
+    folder.mkdir(parents=True, exist_ok=True)
+    return (folder / "artifacts" / name).as_uri()
+
+
+def _find(client: MlflowClient, experiment: str, tags: dict[str, str]) -> Run | None:
+    wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+    found: Sequence[Run] = client.search_runs([experiment], wanted, max_results=1)
+    return found[0] if found else None
+
+
+def _flat(planned: PlannedRun) -> Iterator[tuple[str, Any]]:
+    record = planned.spec.model_dump(mode="json")
+    for block, settings in record.items():
+        for key, value in settings.items() if isinstance(settings, dict) else [("", settings)]:
+            yield f"{block}.{key}".rstrip("."), value
+
+
+def _metrics(row: Row) -> Iterator[Metric]:
+    for column, value in row.values.items():
+        group = "equilibrium" if column in _EQUILIBRIUM else row.kind
+        yield Metric(f"{group}/{column}", value, int(row.time * 1000), row.step)
+
+
+def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    """Whole rows, at most BATCH metrics a call, so that a row is there in full or not at all."""
+    first = next(rows, None)
+    while first is not None:
+        count = max(1, BATCH // 20)  # no row has more than 20 values
+        yield [first, *islice(rows, count - 1)]
+        first = next(rows, None)

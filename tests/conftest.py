@@ -1,0 +1,55 @@
+"""What many tests need: a tiny run that trains in a second, and where real faces may lie."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from benchmark.spec import RunSpec
+
+TINY: dict[str, Any] = {
+    "method": {"name": "began", "n": 2, "h": 4, "z": 4},
+    "data": {"name": "faces", "size": 16, "count": 1000},
+    "training": {
+        "steps": 12,
+        "batch": 4,
+        "log_every": 2,
+        "checkpoint_every": 4,
+        "lr_decay": {"on": "stall", "window": 2, "patience": 4},
+    },
+    "evaluation": {"every": 6, "samples": 60, "features": "efficientnet_lite0"},
+    "seed": 0,
+}
+
+
+def tiny_spec(**changes: dict[str, Any]) -> RunSpec:
+    """TINY with blocks changed, as in tiny_spec(training={"steps": 4})."""
+    merged = {
+        key: {**value, **changes.get(key, {})} if isinstance(value, dict) else value
+        for key, value in TINY.items()
+    }
+    return RunSpec.model_validate(merged)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for the whole session: stores and features of the tiny data set."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def real_faces() -> Path:
+    """The folder of real faces in CelebA's layout; skips where there is none."""
+    places = [os.environ.get("BENCH_DATA"), Path(__file__).parents[2] / "shared"]
+    for place in places:
+        if place and (Path(place) / "celeba" / "img_align_celeba").is_dir():
+            return Path(place)
+    pytest.skip("no real faces in CelebA's layout at BENCH_DATA or ../shared")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    """As a run's own process has it."""
+    torch.set_num_threads(1)

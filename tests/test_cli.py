@@ -1,0 +1,136 @@
+"""`bench` as people use it, in processes of its own."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+TINY = """\
+name: tiny
+question: Does the harness work?
+base:
+  method: {name: began, n: 2, h: 4, z: 4}
+  data: {name: faces, size: 16, count: 1000}
+  training: {steps: STEPS, batch: 4, log_every: 2, checkpoint_every: 4,
+             lr_decay: {on: never}}
+  evaluation: {every: 100000, samples: 60, features: efficientnet_lite0}
+sweep:
+  method.gamma: [0.3, 0.7]
+seeds: [0]
+profiles: {demo: {}}
+"""
+
+
+def bench(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "benchmark", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path, cache: Path) -> Path:
+    (tmp_path / "tiny.yaml").write_text(TINY.replace("STEPS", "12"))
+    (tmp_path / "cache").symlink_to(cache)
+    return tmp_path
+
+
+def test_run_ends_in_tables_report_and_mlflow(folder: Path) -> None:
+    done = bench("run", "tiny.yaml", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 of 2 runs done, 0 failed" in done.stdout
+    assert "report: REPORT.md" in done.stdout
+    assert "bench ui" in done.stdout.splitlines()[-1]
+    assert "gamma=0.3 seed=0: done, step 12 of 12" in done.stdout
+    report = (folder / "REPORT.md").read_bytes()
+    table = folder / "results" / "tiny" / "demo" / "runs.csv"
+    for run_id in re.findall(r"began-[0-9a-f]{12}", table.read_text()):
+        assert run_id in report.decode()
+    assert (folder / "mlflow" / "mlflow.db").exists()
+    assert bench("report", cwd=folder).returncode == 0
+    assert (folder / "REPORT.md").read_bytes() == report  # twice changes no byte
+    began = time.monotonic()
+    again = bench("run", "tiny.yaml", cwd=folder)
+    assert again.returncode == 0
+    assert time.monotonic() - began < 60
+    assert (folder / "REPORT.md").read_bytes() == report
+
+
+def test_interrupt_stops_cleanly_and_the_same_command_goes_on(folder: Path) -> None:
+    (folder / "tiny.yaml").write_text(TINY.replace("STEPS", "3000"))
+    command = [sys.executable, "-m", "benchmark", "run", "tiny.yaml", "--set", "method.gamma=0.5"]
+    command = command[:-2]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120
+        while not list(folder.glob("runs/*/checkpoints/*")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "stopped; the same command goes on from here" in said
+    assert not list(folder.glob("runs/*/result.json"))
+    done = bench("run", "tiny.yaml", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_failed_run_is_shown_and_does_not_stop_the_others(folder: Path) -> None:
+    text = TINY.replace("STEPS", "300").replace(
+        "method.gamma: [0.3, 0.7]", "training.lr: [1.0, 1.0e-4]"
+    )
+    (folder / "tiny.yaml").write_text(text)
+    done = bench("run", "tiny.yaml", cwd=folder)
+    assert done.returncode == 1
+    assert "1 of 2 runs done, 1 failed" in done.stdout
+    assert "lr=1.0 seed=0" in done.stdout
+    assert "not finite" in done.stdout
+    assert "not finite" in (folder / "REPORT.md").read_text()
+
+
+def test_bad_input_is_one_line_exit_2_and_writes_nothing(folder: Path) -> None:
+    before = sorted(folder.rglob("*"))
+    text = TINY.replace("gamma:", "gama:")
+    bad = folder / "tiny.yaml"
+    bad.write_text(text)
+    for arguments in (["run", "tiny.yaml"], ["validate", "tiny.yaml"], ["plan", "tiny.yaml"]):
+        done = bench(*arguments, cwd=folder)
+        assert done.returncode == 2
+        assert len(done.stderr.strip().splitlines()) == 1
+        assert "Traceback" not in done.stderr
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_missing_data_root_says_what_to_do(folder: Path) -> None:
+    text = TINY.replace("{name: faces, size: 16, count: 1000}", "{name: celeba, size: 16}")
+    (folder / "tiny.yaml").write_text(text)
+    done = bench("run", "tiny.yaml", cwd=folder)
+    assert done.returncode == 2
+    assert "--data-root" in done.stderr
+    done = bench("run", "tiny.yaml", "--data-root", "nowhere", cwd=folder)
+    assert done.returncode == 2
+    assert "img_align_celeba" in done.stderr
+    assert not (folder / "runs").exists()
+
+
+def test_unreachable_mlflow_costs_a_line_not_a_run(folder: Path) -> None:
+    done = bench("run", "tiny.yaml", "--mlflow", "http://127.0.0.1:9", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the runs go on" in done.stdout
+    assert "2 of 2 runs done" in done.stdout
+
+
+def test_read_only_results_are_refused_before_training(folder: Path) -> None:
+    (folder / "results").write_text("a file where the folder should be")
+    done = bench("run", "tiny.yaml", "--results", "results", cwd=folder)
+    assert done.returncode != 0
+    assert "results" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (folder / "runs").exists()

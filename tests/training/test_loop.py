@@ -1,0 +1,125 @@
+"""The same bits: run through, stopped and resumed, with and without evaluation."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmark.data.store import open_store
+from benchmark.errors import BenchError
+from benchmark.runs import Result, RunDirectory
+from benchmark.spec import RunSpec
+from benchmark.training import checkpoint
+from benchmark.training.loop import Sampler, Stopped, Trainer, new_method
+from tests.conftest import tiny_spec
+
+CPU = torch.device("cpu")
+
+
+def quiet_judge(step: int, sample: Sampler) -> dict[str, float]:
+    return {"brightness": sample(0, 4).double().mean().item()}
+
+
+def train(spec: RunSpec, root: Path, cache: Path, stop_at: int | None = None) -> Result:
+    run = RunDirectory.create(root, spec)
+    trainer = Trainer(run, open_store(spec.data, None, cache), CPU)
+    seen = []
+
+    def should_stop() -> bool:
+        seen.append(1)
+        return stop_at is not None and len(seen) >= stop_at
+
+    return trainer.train(quiet_judge, should_stop)
+
+
+def values(root: Path, spec: RunSpec) -> list[tuple[int, str, dict[str, float]]]:
+    rows = RunDirectory(root / spec.run_id).rows()
+    return [(row.step, row.kind, row.values) for row in rows]
+
+
+def test_a_run_again_gives_the_same_bits(tmp_path: Path, cache: Path) -> None:
+    spec = tiny_spec()
+    first = train(spec, tmp_path / "a", cache)
+    second = train(spec, tmp_path / "b", cache)
+    assert first.weights_sha256 == second.weights_sha256
+    assert values(tmp_path / "a", spec) == values(tmp_path / "b", spec)
+    other = train(spec.model_copy(update={"seed": 1}), tmp_path / "a", cache)
+    assert other.weights_sha256 != first.weights_sha256
+
+
+@pytest.mark.parametrize("stop_at", [1, 2, 3, 5])
+def test_stopped_and_resumed_equals_uninterrupted(
+    stop_at: int, tmp_path: Path, cache: Path
+) -> None:
+    spec = tiny_spec()
+    whole = train(spec, tmp_path / "whole", cache)
+    with pytest.raises(Stopped):
+        train(spec, tmp_path / "cut", cache, stop_at)
+    resumed = train(spec, tmp_path / "cut", cache)
+    assert resumed.weights_sha256 == whole.weights_sha256
+    assert values(tmp_path / "cut", spec) == values(tmp_path / "whole", spec)
+    assert resumed.decays == whole.decays
+
+
+def test_evaluation_does_not_disturb_training(tmp_path: Path, cache: Path) -> None:
+    often = train(tiny_spec(evaluation={"every": 1}), tmp_path, cache)
+    once = train(tiny_spec(evaluation={"every": 12}), tmp_path, cache)
+    assert often.weights_sha256 == once.weights_sha256
+
+
+def test_killed_run_resumes_to_the_same_bits(tmp_path: Path, cache: Path) -> None:
+    spec = tiny_spec(training={"steps": 400, "checkpoint_every": 20})
+    whole = train(spec, tmp_path / "whole", cache)
+    run = RunDirectory.create(tmp_path / "killed", spec)
+    command = [sys.executable, "-m", "benchmark", "run-one", str(run.path), "--cache", str(cache)]
+    with subprocess.Popen([*command, "--device", "cpu"], env={**os.environ}) as worker:
+        deadline = time.monotonic() + 60
+        while len(list(run.checkpoints.glob("[0-9]*"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        worker.send_signal(signal.SIGKILL)
+    assert run.state() == "stopped"
+    resumed = train(spec, tmp_path / "killed", cache)
+    assert resumed.weights_sha256 == whole.weights_sha256
+    steps = [row.step for row in run.rows() if row.kind == "train"]
+    assert steps == list(range(2, 401, 2))  # none twice, none missing
+
+
+def test_a_corrupt_checkpoint_is_passed_over(tmp_path: Path, cache: Path) -> None:
+    spec = tiny_spec()
+    whole = train(spec, tmp_path / "whole", cache)
+    with pytest.raises(Stopped):
+        train(spec, tmp_path / "cut", cache, stop_at=5)
+    files = sorted((tmp_path / "cut" / spec.run_id / "checkpoints").glob("[0-9]*"))
+    assert len(files) == checkpoint.KEPT
+    data = bytearray(files[-1].read_bytes())
+    data[len(data) // 2] ^= 1
+    files[-1].write_bytes(data)
+    method = new_method(spec, CPU)
+    progress = checkpoint.read_latest(files[-1].parent, method)
+    assert progress is not None
+    assert progress.step == int(files[-2].name.split("-")[0])
+    assert train(spec, tmp_path / "cut", cache).weights_sha256 == whole.weights_sha256
+
+
+def test_a_run_that_is_not_finite_is_a_failed_result(tmp_path: Path, cache: Path) -> None:
+    never = {"on": "never"}
+    spec = tiny_spec(method={"eta": 2}, training={"lr": 1.0, "steps": 400, "lr_decay": never})
+    result = train(spec, tmp_path, cache)
+    assert result.state == "failed"
+    assert result.reason is not None
+    assert "not finite" in result.reason
+    assert RunDirectory(tmp_path / spec.run_id).state() == "failed"
+
+
+def test_two_writers_are_refused(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, tiny_spec())
+    with run.locked():
+        assert run.state() == "running"
+        with pytest.raises(BenchError, match="another process"), RunDirectory(run.path).locked():
+            pass
+    assert run.state() == "queued"
