@@ -10,7 +10,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.faces.canvas import Canvas, Frame, Plane, bump, colour, column
+from benchmark.data.faces.canvas import Canvas, Frame, Plane, bump, colour, column, depth
 from benchmark.data.faces.factors import HAIR_RGB, NECKLINES, FaceFactors, factors, normal
 from benchmark.data.faces.features import (
     Sitter,
@@ -46,8 +46,8 @@ def render(f: FaceFactors, size: int) -> NDArray[np.uint8]:
     step = max(1, _PLANE // size**2)
     for start in range(0, len(f), step):
         rgb = _draw(f.rows(start, start + step), size)
-        rgb *= np.float32(255.0)
-        rgb += np.float32(0.5)
+        rgb *= 255.0
+        rgb += 0.5
         np.clip(rgb, 0, 255, out=rgb)
         images[start : start + step] = rgb.transpose(1, 0, 2, 3)
     return images
@@ -96,7 +96,7 @@ def _draw_background(canvas: Canvas, a: Sitter) -> None:
     along = canvas.x * column(0.5 * a.f.gradient[:, 0]) + canvas.y * column(
         0.5 * a.f.gradient[:, 1]
     )
-    along += np.float32(0.5)
+    along += 0.5
     np.clip(along, 0, 1, out=along)
     canvas.rgb[:] = first + along * (second - first)
 
@@ -105,30 +105,28 @@ def _draw_body(canvas: Canvas, a: Sitter) -> None:
     """Shoulders without end below, the neck with the chin's shadow on it, and clothing."""
     f, s = a.f, a.s
     away = np.abs(canvas.x - column(0.04 * a.pose.sin_yaw))
-    side = np.float32(1.0) + (canvas.x * a.light_x + canvas.y * a.light_y * 0) * np.float32(0.5)
+    side = 1.0 + canvas.x * a.light_x * 0.5
     away2 = away * away
-    shoulder = column(s.height + 0.07) + np.float32(0.32) * away2 + away2 * away2 * np.float32(0.12)
+    shoulder = column(s.height + 0.04) + 0.22 * away2 + away2 * away2 * 0.08
     neck = canvas.edge(column(s.neck) - away) * canvas.edge(canvas.y)
     body = np.maximum(neck, canvas.edge(canvas.y - shoulder))
     chin = column(s.height - 0.06)
-    shade = np.clip(np.float32(1.25) - (canvas.y - chin) * np.float32(4.0), 0, 1)
-    tone = side * np.float32(0.94)
+    shade = np.clip(1.25 - (canvas.y - chin) * 4.0, 0, 1)
+    tone = side * 0.94
     canvas.paint(body, a.skin * tone)
-    canvas.darken(body * shade * np.float32(0.75), _SHADOW)
+    canvas.darken(body * shade * 0.75, _SHADOW)
     kind = f.neckline
     deep = column(np.array([0.10, 0.20, 0.36, 0.24])[kind])
     pointed = column(np.isin(kind, [NECKLINES.index("v"), NECKLINES.index("collar")]))
-    round_ = np.float32(1.0) - away2 * np.float32(7.0)
-    v = np.float32(1.0) - away * np.float32(2.9)
-    dip = column(s.height + 0.06) + deep * (round_ + pointed * (v - round_))
-    cloth = canvas.edge(canvas.y - np.maximum(shoulder - np.float32(0.03), dip))
+    round_ = 1.0 - away2 * 7.0
+    v = 1.0 - away * 2.9
+    dip = column(s.height + 0.02) + deep * (round_ + pointed * (v - round_))
+    cloth = canvas.edge(canvas.y - np.maximum(shoulder - 0.03, dip))
     tint = colour(f.clothing)
     canvas.paint(cloth, tint * side)
     rim = canvas.between(dip, dip + 0.10) * cloth
-    canvas.paint(
-        rim * column((kind == NECKLINES.index("collar")) * 0.8), np.float32(0.5) * tint + 0.48
-    )
-    canvas.darken(rim * column(kind != NECKLINES.index("collar")) * np.float32(0.35), _SHADOW)
+    canvas.paint(rim * column((kind == NECKLINES.index("collar")) * 0.8), 0.5 * tint + 0.48)
+    canvas.darken(rim * column(kind != NECKLINES.index("collar")) * 0.35, _SHADOW)
 
 
 def _draw_ears(canvas: Canvas, a: Sitter) -> None:
@@ -139,10 +137,10 @@ def _draw_ears(canvas: Canvas, a: Sitter) -> None:
         x = column(side * (s.width * (0.2 + 0.8 * pose.cos_yaw) + 0.02) - 0.10 * pose.sin_yaw)
 
         def draw(part: Canvas, x: Plane = x, side: int = side) -> None:
-            tone = np.float32(0.88) + np.float32(side) * a.light_x * np.float32(0.5)
-            part.paint(part.ellipse(x, y, high * np.float32(0.62), high), a.skin * tone)
+            tone = 0.88 + side * a.light_x * 0.5
+            part.paint(part.ellipse(x, y, high * 0.62, high), a.skin * tone)
             hollow = bump(part.radii(x + side * 0.01, y, high * 0.45, high * 0.75))
-            part.darken(hollow * np.float32(0.6), _SHADOW)
+            part.darken(hollow * 0.6, _SHADOW)
 
         canvas.within((x - 0.14, y - 0.22, x + 0.14, y + 0.22), a.frame, draw)
 
@@ -150,24 +148,24 @@ def _draw_ears(canvas: Canvas, a: Sitter) -> None:
 def _draw_head(canvas: Canvas, a: Sitter, hair: Hair) -> Plane:
     """The shaded head without features; gives its coverage (n, h, w)."""
     s, pose = a.s, a.pose
-    y = (canvas.y + np.float32(0.03)) / column(s.height)
-    low = np.maximum(y, np.float32(0.0))
+    y = (canvas.y + 0.03) / column(s.height)
+    low = np.maximum(y, 0.0)
     # The jaw narrows, and under yaw the chin goes with the face, the skull's back against it.
-    width = column(s.width) * (np.float32(1.0) - column(s.jaw) * low * low)
-    x = (canvas.x - column(0.10 * pose.sin_yaw) * (y + np.float32(0.1))) / width
+    width = column(s.width) * (1.0 - column(s.jaw) * low * low)
+    x = (canvas.x - column(0.10 * pose.sin_yaw) * (y + 0.1)) / width
     y2 = y * y
     square = column(0.45 * s.square)
     q = x * x + y2 + square * (y2 * low * low - y2 * low)
-    head = canvas.implicit(q, x / width, y / column(s.height))
+    head = canvas.edge(depth(q, x / width, y / column(s.height)))
     # Lambert's law on the ellipsoid that bulges towards the viewer.
-    facing = np.sqrt(np.maximum(np.float32(1.0) - q, np.float32(0.0)))
-    bright = x * a.light_x + y * a.light_y + facing * np.float32(0.40) + np.float32(0.68)
-    np.clip(bright, 0, np.float32(1.12), out=bright)
+    facing = np.sqrt(np.maximum(1.0 - q, 0.0))
+    bright = x * a.light_x + y * a.light_y + facing * 0.40 + 0.68
+    np.clip(bright, 0, 1.12, out=bright)
     dark = a.skin * _SHADOW
     canvas.paint(head, dark + bright * (a.skin - dark))
-    # Under the hair, on the cheeks, and under the lip.
-    shade = np.clip(np.float32(1.0) - (canvas.y - hair.line) * np.float32(7.0), 0, 1) * hair.cover
-    canvas.darken(shade * head * np.float32(0.5), _SHADOW)
+    # The hair's shadow on the forehead.
+    shade = np.clip(1.0 - (canvas.y - hair.line) * 7.0, 0, 1) * hair.cover
+    canvas.darken(shade * head * 0.5, _SHADOW)
     return head
 
 
@@ -188,7 +186,9 @@ class ProceduralFaces:
 
         The pixels are there for a change of the renderer that forgot the version.
         """
-        digest = hashlib.sha256(f"faces/{RENDERER_VERSION}/{self._settings!r}".encode())
+        digest = hashlib.sha256(
+            f"faces/{RENDERER_VERSION}/{self._settings.model_dump_json()}".encode()
+        )
         digest.update(render(factors(np.arange(64, dtype=np.int64)), self.size).tobytes())
         return digest.hexdigest()
 

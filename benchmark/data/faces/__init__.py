@@ -1,0 +1,1 @@
+"""Procedural faces: known factors, where the parts lie, and how they are painted."""
