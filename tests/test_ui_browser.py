@@ -1,0 +1,109 @@
+"""`bench ui` in a real browser: parent, children, curves and grids."""
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.test_tracking import fill, plan
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's and Selenium's own
+
+DRIVER, BROWSER = shutil.which("chromedriver"), shutil.which("chromium")
+WAIT_S = 60
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    from benchmark.tracking import Tracker
+
+    fill(tmp_path / "runs")
+    uri = f"sqlite:///{tmp_path}/mlflow/mlflow.db"
+    Tracker(uri, plan(), tmp_path / "runs").close()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "benchmark", "ui", "--mlflow", uri, "--port", str(port)]
+    log = (tmp_path / "ui.log").open("wb")
+    process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(address, process)
+        yield address
+    finally:
+        import os
+        import signal
+
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+        log.close()
+
+
+def _wait_for(address: str, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + WAIT_S * 2
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            urllib.request.urlopen(address, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.5)
+    raise AssertionError("mlflow ui did not come up")
+
+
+@pytest.mark.skipif(not (DRIVER and BROWSER), reason="chromium and chromedriver are not installed")
+def test_a_person_sees_runs_curves_and_grids(server: str, tmp_path: Path) -> None:
+    from mlflow.tracking import MlflowClient
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    client = MlflowClient(tracking_uri=server)
+    experiment = client.get_experiment_by_name("tiny")
+    assert experiment is not None
+    child = client.search_runs([experiment.experiment_id], "tags.`bench.run_id` LIKE 'began%'")[0]
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(BROWSER)
+    for flag in (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+        "--window-size=1500,1000",
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ):
+        options.add_argument(flag)
+    page = f"{server}/#/experiments/{experiment.experiment_id}"
+    with webdriver.Chrome(options=options, service=Service(DRIVER)) as browser:
+
+        def shows(address: str, *words: str) -> None:
+            browser.get(address)
+            body = lambda: browser.find_element(By.TAG_NAME, "body").text  # noqa: E731
+            waiting = WebDriverWait(browser, WAIT_S, ignored_exceptions=[Exception])
+            waiting.until(lambda _: all(word in body() for word in words), f"{words} in {address}")
+
+        try:
+            shows(f"{page}/runs?viewStateShareKey=", "tiny (demo)")
+            shows(f"{page}/runs/{child.info.run_id}", child.info.run_name, "began")
+            shows(f"{page}/runs/{child.info.run_id}/model-metrics", "m_global")
+            shows(f"{page}/runs/{child.info.run_id}/artifacts/samples/00000400.png", "00000400.png")
+            WebDriverWait(browser, WAIT_S).until(lambda b: _drawn_images(b) > 0)
+        finally:
+            browser.save_screenshot(str(tmp_path / "last.png"))
+
+
+def _drawn_images(browser: object) -> int:
+    """Pictures from the artifact store that the browser really decoded."""
+    script = """return [...document.querySelectorAll('img')]
+        .filter(i => i.complete && i.naturalWidth > 30 && i.src.includes('blob')).length
+        + [...document.querySelectorAll('[style*="blob:"]')].length"""
+    return int(browser.execute_script(script))  # type: ignore[attr-defined]
