@@ -84,7 +84,7 @@ class Progress:
         for each in standings:
             changed = self._states.get(each.label) != each.state
             if each.state != "queued" and (changed or (due and each.state == "running")):
-                self._console.print(_line(each), markup=False, highlight=False)
+                self._console.print(_line(each), markup=False, highlight=False, soft_wrap=True)
             self._states[each.label] = each.state
         self._printed = now if due else self._printed
 

@@ -104,6 +104,7 @@ class _View:
                 self._console.print(
                     f"MLflow: {error}; the runs go on, and `bench sync` brings MLflow up to date",
                     markup=False,
+                    soft_wrap=True,
                 )
             self._warned = True
 
@@ -144,9 +145,11 @@ def _say_how_it_went(
         elif result is not None or not stopped:
             bad += 1
             reason = result.reason if result else "its process ended early"
-            console.print(f"{planned.label} ({run.run_id}) failed: {reason}", markup=False)
+            console.print(
+                f"{planned.label} ({run.run_id}) failed: {reason}", markup=False, soft_wrap=True
+            )
             for line in last_lines(run.log):
-                console.print(f"    {line}", markup=False, highlight=False)
+                console.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"{done} of {len(runs)} runs done, {bad} failed")
     if stopped:
         console.print("stopped; the same command goes on from here")
