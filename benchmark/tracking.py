@@ -2,10 +2,10 @@
 
 import logging
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,8 @@ class Tracker:
             if "failed" in states:
                 status = "FAILED"
             if "running" not in states:
+                for child in self._children:
+                    child.give_up()
                 self._client.set_terminated(self._parent, status)
 
         _reached(self._uri, finish)
@@ -93,13 +95,15 @@ class Tracker:
 
     def _open_parent(self) -> str:
         plan = self._plan
-        key = " ".join([plan.name, plan.profile, *plan.overrides])
+        # A filter of MLflow cannot hold the quote that it is written in.
+        key = " ".join([plan.name, plan.profile, *plan.overrides]).replace("'", '"')
         found = _find(self._client, self._experiment, {"bench.plan": key})
         if found is not None:
             self._client.update_run(found.info.run_id, status="RUNNING")
             return str(found.info.run_id)
         tags = {
             "bench.plan": key,
+            "bench.ablation": plan.name,
             "profile": plan.profile,
             "mlflow.note.content": f"{plan.question}\n\nProfile {plan.profile}; a child run each.",
         }
@@ -126,10 +130,11 @@ class _Child:
         if found is None:
             tags = {**identity, "profile": plan.profile}
             found = client.create_run(experiment, tags=tags, run_name=planned.label)
+        if not found.data.params:  # also when the writer died right after making the run
             parameters = [Param(key, str(value)) for key, value in _flat(planned)]
             client.log_batch(found.info.run_id, params=parameters)
         self.mlflow_id = str(found.info.run_id)
-        self._status = found.info.status
+        self._status, self._state = found.info.status, found.data.tags.get("state")
         self._described = "data" in found.data.tags
         self._logged: dict[Kind, int] = {
             kind: self._last_step(found, kind) for kind in ("train", "eval")
@@ -141,11 +146,18 @@ class _Child:
         self._describe()
         self._log_rows()
         self._log_grids()
-        if self._status != _STATUS[state]:
+        if (self._status, self._state) != (_STATUS[state], state):
             if state == "done":
                 self._log_files()
-            self._set_status(state)
+            self._set_status(_STATUS[state])
+            self._client.set_tag(self.mlflow_id, "state", state)
+            self._state = state
         return state
+
+    def give_up(self) -> None:
+        """No process is left that would start this run if it is still waiting."""
+        if self._status == "SCHEDULED":
+            self._set_status("KILLED")
 
     def _last_step(self, found: Run, kind: Kind) -> int:
         group = {"train": ("train/", "equilibrium/"), "eval": ("eval/",)}[kind]
@@ -166,12 +178,13 @@ class _Child:
             "data.fingerprint": data["fingerprint"],
             "commit": str(provenance["code"]["commit"]),
         }
-        self._client.log_batch(self.mlflow_id, tags=[RunTag(k, v) for k, v in tags.items()])
         dataset = Dataset(
             name=data["title"], digest=data["fingerprint"][:36], source_type="local", source="{}"
         )
         context = [InputTag("mlflow.data.context", "training")]
         self._client.log_inputs(self.mlflow_id, [DatasetInput(dataset, context)])
+        # The tags last: they say that the inputs are there.
+        self._client.log_batch(self.mlflow_id, tags=[RunTag(k, v) for k, v in tags.items()])
         self._described = True
 
     def _log_rows(self) -> None:
@@ -191,11 +204,10 @@ class _Child:
     def _log_files(self) -> None:
         for name in ("spec.json", "provenance.json", "result.json"):
             self._client.log_artifact(self.mlflow_id, str(self._run.path / name))
-        last = sorted(self._run.checkpoints.glob("[0-9]*.safetensors"))[-1]
-        self._client.log_artifact(self.mlflow_id, str(last), "checkpoint")
+        for last in sorted(self._run.checkpoints.glob("[0-9]*.safetensors"))[-1:]:
+            self._client.log_artifact(self.mlflow_id, str(last), "checkpoint")
 
-    def _set_status(self, state: State) -> None:
-        status = _STATUS[state]
+    def _set_status(self, status: str) -> None:
         if status in ("RUNNING", "SCHEDULED"):
             self._client.update_run(self.mlflow_id, status=status)
         else:
@@ -204,15 +216,22 @@ class _Child:
 
 
 def serve(uri: str, port: int) -> None:
-    """Run MLflow's own page on the store, on 127.0.0.1, until interrupted."""
-    if uri.startswith(_SQLITE) and not Path(uri.removeprefix(_SQLITE)).exists():
-        raise BenchError(f"{uri}: no store there yet; `bench run` makes one")
+    """Run MLflow's own page on the store, on 127.0.0.1, until interrupted or terminated."""
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
-    command += ["--host", "127.0.0.1", "--port", str(port)]
-    try:
-        code = subprocess.run(command).returncode
-    except KeyboardInterrupt:
-        return
+    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    if uri.startswith(_SQLITE):
+        store = Path(uri.removeprefix(_SQLITE))
+        if not store.exists():
+            raise BenchError(f"{uri}: no store there yet; `bench run` makes one")
+        command += ["--artifacts-destination", str(store.resolve().parent / "artifacts")]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A session of its own: MLflow's server is a grandchild, and has to end with this process.
+    with subprocess.Popen(command, start_new_session=True) as process:
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            os.killpg(process.pid, signal.SIGTERM)
+            return
     if code != 0:
         raise BenchError(f"mlflow ui ended with {code}; is port {port} taken? try --port")
 
@@ -221,7 +240,7 @@ def _reached(uri: str, act: Callable[[], Any]) -> None:
     try:
         act()
     except (MlflowException, SQLAlchemyError, OSError) as error:
-        first = str(error).strip().splitlines()[0][:160]
+        first = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
         raise BenchError(f"{uri} cannot be written ({first})") from None
 
 
@@ -253,10 +272,15 @@ def _metrics(row: Row) -> Iterator[Metric]:
         yield Metric(f"{group}/{column}", value, int(row.time * 1000), row.step)
 
 
-def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
+def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
     """Whole rows, at most BATCH metrics a call, so that a row is there in full or not at all."""
-    first = next(rows, None)
-    while first is not None:
-        count = max(1, BATCH // 20)  # no row has more than 20 values
-        yield [first, *islice(rows, count - 1)]
-        first = next(rows, None)
+    batch: list[Row] = []
+    metrics = 0
+    for row in rows:
+        if batch and metrics + len(row.values) > BATCH:
+            yield batch
+            batch, metrics = [], 0
+        batch.append(row)
+        metrics += len(row.values)
+    if batch:
+        yield batch
