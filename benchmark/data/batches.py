@@ -12,7 +12,9 @@ from benchmark.seeds import derive
 @lru_cache(maxsize=2)
 def _permutation(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
     generator = np.random.Generator(np.random.Philox(derive(seed, "batch", epoch)))
-    return generator.permutation(count)
+    order = generator.permutation(count)
+    order.flags.writeable = False  # it is shared by every step of the epoch
+    return order
 
 
 def batch_positions(

@@ -21,14 +21,19 @@ READER_VERSION = 1
 WIDTH, HEIGHT = 178, 218
 PARTS: tuple[Split, ...] = ("train", "validation", "test")
 PARTITION = "list_eval_partition.txt"
+LANDMARKS_ALIGNED = "list_landmarks_align_celeba.txt"
 
-# What the partition file's SHA-256 or MD5 says of the data set. CelebA's own sum is an MD5.
-_CELEBA_MD5 = "d32c9cbf5e040fd4025c592c306e6668"
-_KNOWN_SHA256 = {
-    "07d89c19998011ce0ed3dd191d22c2a2c444a83dcbcdb3fc04d443fd43f0c568": (
+# Data sets by the MD5 sums of these two files. The partition alone will not do: it is mere
+# numbering, the same for any faces that are cut into parts of the same sizes. CelebA's sums are
+# those in torchvision.datasets.CelebA.
+_KNOWN_MD5 = {
+    ("d32c9cbf5e040fd4025c592c306e6668", "cc24ecafdb5b50baae59b03474781f8c"): "CelebA",
+    ("a16b17bb40e5511940f05e43e6176216", "98a728f5b5e46c127ca0b13a5be2a629"): (
         "All-Age-Faces in CelebA's layout"
     ),
 }
+# CelebA comes in these two; nothing else is even tried (PIL would run Ghostscript on an EPS).
+_FORMATS = ("JPEG", "PNG")
 
 
 def find_root(data_root: Path | None) -> Path:
@@ -50,8 +55,9 @@ def find_root(data_root: Path | None) -> Path:
 class CelebA:
     """The aligned view: the centre square of each image, resized with antialiasing.
 
-    The crop is centred in the image, as torchvision's CenterCrop and Lucic et al.
-    (arXiv 1711.10337, 160 wide) do it; progressive GANs centre 12 pixels lower.
+    The crop is centred in the image, at (89, 109), as torchvision's CenterCrop and Lucic et al.
+    (arXiv 1711.10337, 160 wide) do it; progressive GANs (arXiv 1710.10196, 128 wide) and StyleGAN
+    centre it 12 pixels lower, at (89, 121). Here every allowed crop fits without a shift.
     """
 
     def __init__(self, settings: CelebASettings, data_root: Path | None) -> None:
@@ -68,7 +74,7 @@ class CelebA:
                 f"{self._parts[wrong[0]]}; allowed are 0 train, 1 validation, 2 test"
             )
         self._partition_bytes = (self.root / PARTITION).read_bytes()
-        self.title = _title(self._partition_bytes)
+        self.title = _title(self.root)
 
     def __len__(self) -> int:
         return len(self._names)
@@ -94,7 +100,7 @@ class CelebA:
     def _digest(self, name: str) -> bytes:
         try:
             return hashlib.sha256((self.root / "img_align_celeba" / name).read_bytes()).digest()
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a name that no file can have
             return b"missing"
 
     def decode(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -109,8 +115,9 @@ class CelebA:
 
     def _decode(self, index: int) -> NDArray[np.uint8] | None:
         """(3, size, size), or None where the file is missing, torn or not 178 x 218 in colour."""
+        bombs = Image.DecompressionBombError, Image.DecompressionBombWarning
         try:
-            with Image.open(self.root / self.name(index)) as image:
+            with Image.open(self.root / self.name(index), formats=_FORMATS) as image:
                 if image.size != (WIDTH, HEIGHT) or image.mode != "RGB":
                     return None
                 side = self.settings.crop
@@ -120,13 +127,18 @@ class CelebA:
                     Image.Resampling.BICUBIC,
                     box=(left, top, left + side, top + side),
                 )
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        except (OSError, SyntaxError, ValueError, *bombs):
             return None
         return np.asarray(square).transpose(2, 0, 1)
 
 
-def _title(partition: bytes) -> str:
-    if hashlib.md5(partition, usedforsecurity=False).hexdigest() == _CELEBA_MD5:
-        return "CelebA"
-    known = _KNOWN_SHA256.get(hashlib.sha256(partition).hexdigest())
-    return known or "unknown faces in CelebA's layout"
+def _title(root: Path) -> str:
+    sums = _md5(root / PARTITION), _md5(root / LANDMARKS_ALIGNED)
+    return _KNOWN_MD5.get(sums, "unknown faces in CelebA's layout")
+
+
+def _md5(path: Path) -> str:
+    try:
+        return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    except OSError:
+        return "missing"
