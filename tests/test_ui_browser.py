@@ -13,10 +13,13 @@ import pytest
 
 from tests.test_tracking import fill, plan
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's and Selenium's own
+# MLflow's own use of what SQLAlchemy has deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload``:sqlalchemy.exc.SADeprecationWarning")
 
 DRIVER, BROWSER = shutil.which("chromedriver"), shutil.which("chromium")
 WAIT_S = 60
+# The button before the parent's name, which unfolds its children.
+OPEN_PARENT = "//a[contains(., 'tiny (demo)')]/preceding::button[1]"
 
 
 @pytest.fixture
@@ -31,18 +34,17 @@ def server(tmp_path: Path) -> Iterator[str]:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "benchmark", "ui", "--mlflow", uri, "--port", str(port)]
     log = (tmp_path / "ui.log").open("wb")
-    process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    process = subprocess.Popen(command, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
     try:
         _wait_for(address, process)
         yield address
     finally:
-        import os
-        import signal
-
-        os.killpg(process.pid, signal.SIGTERM)
+        process.terminate()  # ends MLflow's server too
         process.wait(30)
         log.close()
+        with pytest.raises(OSError, match="refused"):
+            urllib.request.urlopen(address, timeout=5)
 
 
 def _wait_for(address: str, process: "subprocess.Popen[bytes]") -> None:
@@ -86,15 +88,20 @@ def test_a_person_sees_runs_curves_and_grids(server: str, tmp_path: Path) -> Non
     with webdriver.Chrome(options=options, service=Service(DRIVER)) as browser:
 
         def shows(address: str, *words: str) -> None:
-            browser.get(address)
+            if address:
+                browser.get(address)
             body = lambda: browser.find_element(By.TAG_NAME, "body").text  # noqa: E731
             waiting = WebDriverWait(browser, WAIT_S, ignored_exceptions=[Exception])
             waiting.until(lambda _: all(word in body() for word in words), f"{words} in {address}")
 
         try:
-            shows(f"{page}/runs?viewStateShareKey=", "tiny (demo)")
+            shows(f"{page}/runs", "tiny (demo)")
+            browser.find_element(By.XPATH, OPEN_PARENT).click()
+            shows("", *(planned.label for planned in plan().runs))  # on the page as it is
+            browser.save_screenshot(str(tmp_path / "runs.png"))
             shows(f"{page}/runs/{child.info.run_id}", child.info.run_name, "began")
-            shows(f"{page}/runs/{child.info.run_id}/model-metrics", "m_global")
+            shows(f"{page}/runs/{child.info.run_id}/model-metrics", "equilibrium", "m_global")
+            browser.save_screenshot(str(tmp_path / "curves.png"))
             shows(f"{page}/runs/{child.info.run_id}/artifacts/samples/00000400.png", "00000400.png")
             WebDriverWait(browser, WAIT_S).until(lambda b: _drawn_images(b) > 0)
         finally:
