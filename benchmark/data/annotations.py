@@ -65,7 +65,7 @@ def read_table(path: Path, columns: tuple[str, ...], *, header: bool) -> Table:
 
 
 def _header(path: Path, lines: list[str], wanted: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
-    if len(lines) < 2 or not lines[0].strip().isdecimal():
+    if len(lines) < 2 or not lines[0].strip().isdecimal() or len(lines[0]) > 20:
         raise InputError(f"{path}:1: expected the number of rows, then a line of column names")
     named = tuple(name for name in lines[1].split() if name != "image_id")
     missing = [name for name in wanted if name not in named]

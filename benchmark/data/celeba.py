@@ -55,8 +55,8 @@ def find_root(data_root: Path | None) -> Path:
 class CelebA:
     """The aligned view: the centre square of each image, resized with antialiasing.
 
-    The crop is centred in the image, at (89, 109), as torchvision's CenterCrop and Lucic et al.
-    (arXiv 1711.10337, 160 wide) do it; progressive GANs (arXiv 1710.10196, 128 wide) and StyleGAN
+    The crop is centred in the image, at (89, 109), as torchvision's CenterCrop does it (some chins
+    are cut at 108 and 128); progressive GANs (arXiv 1710.10196, 128 wide) and StyleGAN
     centre it 12 pixels lower, at (89, 121). Here every allowed crop fits without a shift.
     """
 
