@@ -3,47 +3,26 @@
 YAML 1.2 -> validated by pydantic -> a profile and overrides applied -> one RunSpec per run.
 """
 
-import difflib
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from benchmark.claims import Claim, check_claims
 from benchmark.errors import InputError
-from benchmark.evaluation.settings import evaluation_columns
-from benchmark.methods import train_columns
+from benchmark.faults import one_line, refuse_unknown
 from benchmark.spec import RunSpec
-from benchmark.strict import Strict
+from benchmark.strict import Slug, Strict
 
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
 Seeds = Annotated[list[Annotated[int, Field(ge=0, le=2**32 - 1)]], Field(min_length=1)]
 Block = dict[str, Any]
 BLOCKS = ("method", "data", "training", "evaluation")
 PAIRED = "paired"
-
-
-class ClaimTest(Strict):
-    """A claim in terms of columns: how `column` should change as `over` grows."""
-
-    column: str
-    over: str
-    direction: Literal["increasing", "decreasing", "none"]
-    # The smallest change of the column, end to end, that would matter.
-    least_effect: Annotated[float, Field(ge=0)]
-
-
-class Claim(Strict):
-    """A sentence of the paper (or of its readers) and the test that would decide it."""
-
-    id: Slug
-    says: Annotated[str, Field(min_length=1)]
-    source: Annotated[str, Field(min_length=1)]
-    test: ClaimTest
 
 
 class AblationFile(Strict):
@@ -112,7 +91,7 @@ def load(path: Path, profile: str, overrides: tuple[str, ...] = ()) -> Plan:
             raise InputError(f"{path}: no profile {profile!r}; the file has: {known}")
         return _resolve(path, file, profile, overrides)
     except ValidationError as error:
-        raise InputError(_one_line(path, "", error, written)) from None
+        raise InputError(one_line(path, "", error, written)) from None
 
 
 def check(path: Path) -> list[Plan]:
@@ -155,7 +134,7 @@ def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str,
         for seed in seeds:
             runs.append(PlannedRun(_spec(path, profile, point, {**block, "seed": seed}), point))
     _refuse_twins(path, runs)
-    _check_claims(path, file.claims, runs)
+    check_claims(path, file.claims, [run.spec for run in runs], list(runs[0].point))
     return Plan(
         name=file.name,
         question=file.question,
@@ -172,7 +151,7 @@ def _merge(path: Path, where: str, base: Block, patch: Block) -> Block:
     merged = dict(base)
     for key, value in patch.items():
         if where.startswith("profiles") and where.count(".") == 1:
-            _known(path, f"{where}.{key}", key, (*BLOCKS, "seeds", "sweep"))
+            refuse_unknown(path, f"{where}.{key}", "key", key, (*BLOCKS, "seeds", "sweep"))
         old = merged.get(key)
         if (
             key == "sweep"
@@ -204,24 +183,11 @@ def _set(path: Path, where: str, settings: Block, key: str, value: Any) -> Block
     block, _, rest = key.partition(".")
     if not rest:
         raise InputError(f"{path}: {where}: expected BLOCK.KEY, as in method.gamma")
-    _known(path, where, block, BLOCKS)
+    refuse_unknown(path, where, "key", block, BLOCKS)
     nested: Any = value
     for part in reversed(rest.split(".")):
         nested = {part: nested}
     return _merge(path, where, settings, {block: nested})
-
-
-def _known(path: Path, where: str, key: str, allowed: tuple[str, ...]) -> None:
-    if key not in allowed:
-        raise InputError(
-            f"{path}: {where}: unknown key {key!r}{_nearest(key, allowed)}; "
-            f"allowed: {', '.join(allowed)}"
-        )
-
-
-def _nearest(key: str, allowed: tuple[str, ...] | list[str]) -> str:
-    close = difflib.get_close_matches(key, allowed, 1)
-    return f", did you mean {close[0]!r}?" if close else ""
 
 
 def _check_seeds(path: Path, seeds: Any) -> None:
@@ -255,13 +221,13 @@ def _points(path: Path, sweep: Any) -> Iterator[Block]:
 
 def _spec(path: Path, profile: str, point: Block, settings: Block) -> RunSpec:
     for key in settings:
-        _known(path, f"base.{key}", key, (*BLOCKS, "seed"))
+        refuse_unknown(path, f"base.{key}", "key", key, (*BLOCKS, "seed"))
     try:
         return RunSpec.model_validate(settings)
     except ValidationError as error:
         at = "".join(f", {key}={value}" for key, value in point.items())
         where = f"profile {profile}{at}: "
-        raise InputError(_one_line(path, where, error, settings)) from None
+        raise InputError(one_line(path, where, error, settings)) from None
 
 
 def _refuse_twins(path: Path, runs: list[PlannedRun]) -> None:
@@ -270,53 +236,3 @@ def _refuse_twins(path: Path, runs: list[PlannedRun]) -> None:
         if run.run_id in seen:
             raise InputError(f"{path}: sweep: {run.label} is the same run as {seen[run.run_id]}")
         seen[run.run_id] = run.label
-
-
-def _check_claims(path: Path, claims: list[Claim], runs: list[PlannedRun]) -> None:
-    spec, swept = runs[0].spec, tuple(runs[0].point)
-    columns = (*train_columns(spec.method), *evaluation_columns(spec.evaluation.features))
-    for claim in claims:
-        test = claim.test
-        for name, value, allowed in (("column", test.column, columns), ("over", test.over, swept)):
-            if value not in allowed:
-                raise InputError(
-                    f"{path}: claims.{claim.id}.test.{name}: no column {value!r}"
-                    f"{_nearest(value, allowed)}; allowed: {', '.join(allowed)}"
-                )
-
-
-def _one_line(path: Path, where: str, error: ValidationError, written: Block) -> str:
-    """The first fault: file, key's path, what was found, what is allowed."""
-    # An unknown key comes first: a misspelt one is also a missing one.
-    fault = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
-    # The discriminator's value stands in pydantic's path but not in the file.
-    keys = [str(part) for part in fault["loc"] if not _is_tag(part, fault["loc"], written)]
-    at, message = ".".join(keys) or "file", fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "extra_forbidden":
-        allowed = _siblings(error, fault["loc"])
-        known = f"; allowed: {', '.join(allowed)}" if allowed else ""
-        return f"{path}: {where}{at}: unknown key{_nearest(keys[-1], allowed)}{known}"
-    if fault["type"] == "missing":
-        return f"{path}: {where}{at}: missing"
-    return f"{path}: {where}{at}: found {fault['input']!r}; allowed: {message}"
-
-
-def _is_tag(part: int | str, loc: tuple[int | str, ...], written: Any) -> bool:
-    """Whether `part` of a pydantic location is a union's tag rather than a key of the file."""
-    here: Any = written
-    step: Any
-    for step in loc:
-        if step is part:
-            return isinstance(here, dict) and part not in here and part in here.values()
-        if (isinstance(here, dict) and step in here) or (
-            isinstance(here, list) and isinstance(step, int) and step < len(here)
-        ):
-            here = here[step]
-    return False
-
-
-def _siblings(error: ValidationError, loc: tuple[int | str, ...]) -> list[str]:
-    """The keys allowed beside an unknown one."""
-    from benchmark.schema import keys_at
-
-    return keys_at(error.title, loc[:-1])

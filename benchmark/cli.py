@@ -1,44 +1,24 @@
 """The command `bench`: parse, call, print."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
+from benchmark.commands.options import (
+    FILE,
+    FOLDER,
+    cache_option,
+    data_option,
+    device_option,
+    mlflow_option,
+    profile_options,
+    report_option,
+    results_option,
+    runs_option,
+)
 from benchmark.errors import BenchError
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-FILE = click.Path(path_type=Path, dir_okay=False)
-FOLDER = click.Path(path_type=Path, file_okay=False)
-MLFLOW = "sqlite:///mlflow/mlflow.db"
-
-
-def _options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
-    def add(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
-
-
-profile_options = _options(
-    click.option("--profile", default="demo", show_default=True, help="Scale: demo, short, paper."),
-    click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key."),
-)
-runs_option = click.option("--runs", type=FOLDER, default=Path("runs"), show_default=True)
-data_option = click.option(
-    "--data-root", type=FOLDER, envvar="BENCH_DATA", help="Folder that holds celeba/."
-)
-cache_option = click.option("--cache", type=FOLDER, default=Path("cache"), show_default=True)
-results_option = click.option("--results", type=FOLDER, default=Path("results"), show_default=True)
-report_option = click.option("--report", type=FILE, default=Path("REPORT.md"), show_default=True)
-mlflow_option = click.option(
-    "--mlflow", envvar="MLFLOW_TRACKING_URI", default=MLFLOW, show_default=True, metavar="URI"
-)
-device_option = click.option("--device", default="auto", show_default=True, help="cpu, cuda, auto.")
 
 
 @click.group()

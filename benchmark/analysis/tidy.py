@@ -72,8 +72,8 @@ def _describe(plan: Plan, provenances: list[dict[str, Any]]) -> dict[str, Any]:
         "data": {
             "title": first["data"]["title"] if first else None,
             "fingerprint": first["data"]["fingerprint"] if first else None,
-            "view": celeba.view if celeba else None,
-            "crop": celeba.crop if celeba else None,
+            "view": celeba.view.name if celeba else None,
+            "crop": getattr(celeba.view, "crop", None) if celeba else None,
             "size": spec.data.size,
             "broken": len(first["data"]["broken"]) if first else 0,
         },

@@ -120,7 +120,7 @@ class CelebA:
             with Image.open(self.root / self.name(index), formats=_FORMATS) as image:
                 if image.size != (WIDTH, HEIGHT) or image.mode != "RGB":
                     return None
-                side = self.settings.crop
+                side = self.settings.view.crop  # type: ignore[union-attr]
                 left, top = (WIDTH - side) / 2, (HEIGHT - side) / 2
                 square = image.resize(
                     (self.size, self.size),

@@ -1,8 +1,8 @@
 """What the `data` block of an ablation file may say. No torch here."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from benchmark.strict import Strict
 
@@ -17,27 +17,130 @@ def _halves_down_to_eight(size: int) -> int:
 
 
 ImageSize = Annotated[int, AfterValidator(_halves_down_to_eight)]
+# Side of the centre crop in pixels of the 178 x 218 aligned image; the crops of the literature.
+Crop = Literal[108, 128, 140, 160, 178]
+# Side of a crop about a face in the wild, over the side that CelebA's own alignment would give it.
+Margin = Annotated[float, Field(gt=0.2, le=5)]
+
+
+class AlignedView(Strict):
+    """The centre square of CelebA's aligned image."""
+
+    name: Literal["aligned"]
+    crop: Crop = 128
+
+
+class RotatedView(Strict):
+    """The aligned image turned about the camera's axis by a random roll."""
+
+    name: Literal["rotated"]
+    crop: Crop = 128
+    # The roll's distribution; `degrees` is the sd of the normal, the half-width of the uniform.
+    roll: Literal["normal", "uniform"] = "normal"
+    degrees: Annotated[float, Field(ge=0, le=180)]
+    # One roll an image for good, or a fresh one each time the image is seen (augmentation).
+    draw: Literal["image", "visit"] = "image"
+    # Sd of a random shift, over the crop's side, and of the logarithm of a random scale.
+    shift: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    scale: Annotated[float, Field(ge=0, le=1)] = 0.0
+    # Another seed gives every image another roll.
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+
+
+class WildView(Strict):
+    """The face as photographed: roll and pose kept, cropped by its landmarks or its box."""
+
+    name: Literal["wild"]
+    by: Literal["landmarks", "box"] = "landmarks"
+    margin: Margin = 1.0
+
+
+class UprightView(Strict):
+    """The wild image turned upright by its eyes, but not scaled as CelebA's alignment does."""
+
+    name: Literal["upright"]
+    by: Literal["landmarks", "box"] = "landmarks"
+    margin: Margin = 1.0
+
+
+def _named(view: Any) -> Any:
+    """`view: aligned` is short for `view: {name: aligned}`."""
+    return {"name": view} if isinstance(view, str) else view
+
+
+View = Annotated[
+    AlignedView | RotatedView | WildView | UprightView,
+    Field(discriminator="name"),
+    BeforeValidator(_named),
+]
+
+
+class Mix(Strict):
+    """Training images thinned until `share` of them have `attribute`."""
+
+    attribute: str
+    share: Annotated[float, Field(ge=0, le=1)]
 
 
 class FacesSettings(Strict):
     """Procedural faces: drawn, not photographed, with known factors (see `data/procedural.py`)."""
 
     name: Literal["faces"]
+    view: View = AlignedView(name="aligned")
     size: ImageSize = 32
     count: Annotated[int, Field(ge=100, le=10_000_000)] = 20_000
+
+
+def _words(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 class CelebASettings(Strict):
     """CelebA, or any faces in CelebA's layout, as `data/celeba.py` reads them."""
 
     name: Literal["celeba"]
-    view: Literal["aligned"] = "aligned"
-    # Side of the centre crop in pixels of the 178 x 218 aligned image; the crops of the literature.
-    crop: Literal[108, 128, 140, 160, 178] = 128
+    view: View = AlignedView(name="aligned")
     size: ImageSize = 64
+    # Departure: nearest-neighbour resizing, without antialiasing.
+    resample: Literal["bicubic", "nearest"] = "bicubic"
+    # Only images with (or, as in "not Male", without) these attributes, in every part.
+    only: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
+    mix: Mix | None = None
+    # Leave people out of validation and test who are in training too.
+    disjoint: bool = False
 
 
-DataSettings = Annotated[FacesSettings | CelebASettings, Field(discriminator="name")]
+class FolderSettings(Strict):
+    """A plain folder of images (FFHQ and the like) below the data root, parts drawn by name."""
+
+    name: Literal["folder"]
+    # Its name below --data-root: a name, never a path of this machine.
+    folder: Annotated[str, Field(pattern=r"^[\w][\w. -]*(/[\w][\w. -]*)*$")]
+    size: ImageSize = 64
+    # Side of the centre square over the image's shorter side.
+    crop: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+
+class ExternalData(Strict):
+    """A data set from outside the package: `name` is the import path of its class."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+    size: ImageSize = 64
+    options: dict[str, bool | int | float | str] = {}  # noqa: RUF012 - pydantic copies defaults
+
+
+def _tag(settings: Any) -> str | None:
+    name = settings.get("name") if isinstance(settings, dict) else getattr(settings, "name", None)
+    return "external" if isinstance(name, str) and ":" in name else name
+
+
+DataSettings = Annotated[
+    Annotated[FacesSettings, Tag("faces")]
+    | Annotated[CelebASettings, Tag("celeba")]
+    | Annotated[FolderSettings, Tag("folder")]
+    | Annotated[ExternalData, Tag("external")],
+    Discriminator(_tag),
+]
 
 # The three parts of every data set, in the order of CelebA's own partition file.
 Split = Literal["train", "validation", "test"]

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from benchmark.data.settings import View
 from benchmark.strict import Strict
 
 Extractor = Literal["efficientnet_lite0", "inception_2015"]
@@ -19,6 +20,15 @@ class EvaluationSettings(Strict):
     features: Extractor
     # The held-out part of the data that the samples are compared with.
     reference: Literal["validation", "test"] = "test"
+    # Another view of the same faces to compare with; by default the one trained on.
+    reference_view: View | None = None
+    # Validation images over which the method's own energies are watched, always the same.
+    heldout: Annotated[int, Field(ge=2, le=100_000)] = 64
+    # More draws of samples from the last weights: evaluation noise, apart from training's seeds.
+    repeats: Annotated[int, Field(ge=0, le=100)] = 2
+    # Collapsed: the samples' mean pairwise distance between features is below this share of the
+    # real images' own.
+    collapse_below: Annotated[float, Field(ge=0, le=1)] = 0.3
 
 
 def distance_column(features: Extractor) -> str:
@@ -28,12 +38,22 @@ def distance_column(features: Extractor) -> str:
 
 def evaluation_columns(features: Extractor) -> list[str]:
     """The columns of one evaluation row, in order."""
+    distance = distance_column(features)
     return [
-        distance_column(features),
+        distance,
+        # Against validation images: what chooses a checkpoint without touching the test part.
+        f"{distance}_validation",
+        # Extrapolated to infinitely many samples.
+        f"{distance}_infinite",
         "kid",
         "kid_sd",
         "precision",
         "recall",
         "density",
         "coverage",
+        # Of the samples over the real images' own: Laplacian energy, mean pairwise distance.
+        "sharpness",
+        "spread",
+        # 1 where spread is below collapse_below, else 0.
+        "collapsed",
     ]

@@ -1,31 +1,29 @@
-"""One file a method; each reads like its paper."""
+"""One file a method; each reads like its paper. What they log is known here without torch."""
 
-from benchmark.methods.settings import MethodSettings
+from typing import Any
 
-# What each method logs every step, torch-free so that claims can be checked before training.
-TRAIN_COLUMNS: dict[str, list[str]] = {
-    "began": [
-        "l_real",
-        "l_fake",
-        "l_fake_d",
-        "k",
-        "m_global",
-        "balance",
-        "ratio",
-        "grad_norm_d",
-        "grad_norm_g",
-    ],
-}
+from benchmark.methods.settings import ExternalSettings, MethodSettings
 
-# The method's own measure of convergence among them.
-SIGNALS: dict[str, str] = {"began": "m_global"}
+
+def _columns(settings: MethodSettings) -> Any:
+    """Whatever carries `train_columns`, `watch_columns` and `signal` of this method."""
+    if isinstance(settings, ExternalSettings):
+        from benchmark.imports import load_class
+
+        return load_class(settings.name)
+    return settings
 
 
 def signal(settings: MethodSettings) -> str:
     """The column that the method's paper watches for convergence."""
-    return SIGNALS[settings.name]
+    return str(_columns(settings).signal)
 
 
 def train_columns(settings: MethodSettings) -> list[str]:
     """The columns of a training row of this method, the learning rate included."""
-    return [*TRAIN_COLUMNS[settings.name], "lr"]
+    return [*_columns(settings).train_columns, "lr"]
+
+
+def heldout_columns(settings: MethodSettings) -> list[str]:
+    """The columns of an evaluation row that the method itself gives, over held-out images."""
+    return [f"heldout_{column}" for column in _columns(settings).watch_columns]

@@ -65,7 +65,6 @@ class Decoder(nn.Sequential):
 class BEGAN(Method):
     """Both players and their balance. G has the decoder's shape and weights of its own."""
 
-    signal = "m_global"
     k: Tensor
 
     def __init__(self, settings: BeganSettings, size: int) -> None:
@@ -140,6 +139,18 @@ class BEGAN(Method):
             }
             self.k.add_(lambda_k * drive).clamp_(0, 1)
         return metrics
+
+    def watch(self, x: Tensor, z: Tensor) -> dict[str, Tensor]:
+        """L(x), L(G(z)) and M_global on fixed images and codes."""
+        l_real, l_fake = self.energy(x), self.energy(self.generate(z))
+        balance = (self.settings.gamma * l_real - l_fake).abs()
+        return {
+            "l_real": l_real,
+            "l_fake": l_fake,
+            "m_global": l_real + balance,
+            "balance": balance,
+            "ratio": l_fake / l_real,
+        }
 
     def parameter_count(self) -> int:
         """Of both players, as the paper counts them (17.3 M at 128 px, n = 128)."""

@@ -21,20 +21,35 @@ class Draw(Protocol):
 class Method(nn.Module, ABC):
     """A generative method: its networks, its update and its own convergence signal.
 
-    All state that a resumed run needs lives in parameters, buffers and `optimizers`.
+    All state that a resumed run needs lives in parameters, buffers and `optimizers`. Randomness
+    comes from `draw` alone. A method of the package names its columns in its settings; one from
+    outside, named by its import path, has `train_columns`, `watch_columns` and `signal` itself.
     """
 
-    # The metric that the method's paper watches; lower is taken for better.
-    signal: ClassVar[str]
     optimizers: Mapping[str, torch.optim.Optimizer]
+    # The learning rate of each optimizer is set by the training loop before every update.
+
+    train_columns: ClassVar[tuple[str, ...]]
+    watch_columns: ClassVar[tuple[str, ...]]
+    signal: ClassVar[str]
 
     @abstractmethod
     def update(self, x: Tensor, draw: Draw) -> dict[str, Tensor]:
-        """One training step on real images x (N, 3, S, S) in [-1, 1]; returns scalar metrics."""
+        """One training step on real images x (N, 3, S, S) in [-1, 1].
+
+        Returns `train_columns` as detached scalars, without waiting for the device.
+        """
+
+    @abstractmethod
+    def watch(self, x: Tensor, z: Tensor) -> dict[str, Tensor]:
+        """`watch_columns` for real images x (N, 3, S, S) and codes z (N, Z), as scalars.
+
+        Called without gradients and in evaluation mode; changes nothing and draws nothing.
+        """
 
     @abstractmethod
     def latent(self, count: int, draw: Draw, stream: str) -> Tensor:
-        """Latent codes (count, z) of the generator's prior."""
+        """Latent codes (count, Z) of the generator's prior."""
 
     @abstractmethod
     def generate(self, z: Tensor) -> Tensor:

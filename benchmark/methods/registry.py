@@ -1,12 +1,19 @@
 """From settings to the method they name."""
 
+from typing import Any
+
+from benchmark.imports import load_class
 from benchmark.methods.began import BEGAN
 from benchmark.methods.method import Method
-from benchmark.methods.settings import MethodSettings
+from benchmark.methods.settings import ExternalSettings, MethodSettings
 
-_METHODS = {"began": BEGAN}
+_METHODS: dict[str, Any] = {"began": BEGAN}
 
 
 def build(settings: MethodSettings, size: int) -> Method:
     """The method on images of `size` pixels, freshly initialised from torch's global generator."""
-    return _METHODS[settings.name](settings, size)
+    if isinstance(settings, ExternalSettings):
+        made: Method = load_class(settings.name)(settings, size)
+    else:
+        made = _METHODS[settings.name](settings, size)
+    return made

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from benchmark.data.batches import batch_positions
 from benchmark.data.store import FaceStore
+from benchmark.methods import signal
 from benchmark.methods.method import Method
 from benchmark.methods.registry import build
 from benchmark.runs import Result, Row, RunDirectory
@@ -69,6 +70,7 @@ class Trainer:
         self.progress = found or Progress(
             step=0, rate=RateState(lr=self.spec.training.lr), wall_s=0.0, cpu_s=0.0
         )
+        self._signal = signal(self.spec.method)
         self.rate = LearningRate(self.spec.training, self.progress.rate)
         self._began = time.monotonic() - self.progress.wall_s
         self._cpu_began = time.process_time() - self.progress.cpu_s
@@ -113,7 +115,7 @@ class Trainer:
     def _log(self, step: int, means: dict[str, float]) -> None:
         values = {**means, "lr": self.rate.state.lr}
         self.run.append(Row(step=step, kind="train", time=time.time(), values=values))
-        if self.rate.observe(step, means[self.method.signal]):
+        if self.rate.observe(step, means[self._signal]):
             print(f"step {step}: learning rate lowered to {self.rate.state.lr:g}", flush=True)
 
     def _clocks(self) -> tuple[float, float]:

@@ -61,6 +61,8 @@ class TrainingSettings(Strict):
     checkpoint_every: Steps = 500
     # CPU threads of one run. Their number changes the bits, so it belongs to the run's description.
     threads: Annotated[int, Field(ge=1, le=256)] = 1
+    # A collapsed run (see evaluation.collapse_below) trains on, or ends there as failed.
+    on_collapse: Literal["continue", "stop"] = "continue"
 
     @model_validator(mode="after")
     def _rows_end_together(self) -> Self:

@@ -1,0 +1,1 @@
+"""The commands of `bench`, one file a room. Heavy imports stay inside the functions."""

@@ -1,0 +1,61 @@
+"""Faults of an ablation file in one line: the file, the key's path, what was found and allowed."""
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from benchmark.errors import InputError
+
+
+def refuse_unknown(path: Path, where: str, what: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raise InputError unless `value` is one of `allowed`; `what` says what it should be."""
+    if value not in allowed:
+        raise InputError(
+            f"{path}: {where}: unknown {what} {value!r}{nearest(value, allowed)}; "
+            f"allowed: {', '.join(allowed)}"
+        )
+
+
+def nearest(key: str, allowed: tuple[str, ...] | list[str]) -> str:
+    """A question after the nearest name where one of `allowed` is close to `key`."""
+    close = difflib.get_close_matches(key, allowed, 1)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def one_line(path: Path, where: str, error: ValidationError, written: dict[str, Any]) -> str:
+    """The first fault: file, key's path, what was found, what is allowed."""
+    # An unknown key comes first: a misspelt one is also a missing one.
+    fault = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+    # The discriminator's value stands in pydantic's path but not in the file.
+    keys = [str(part) for part in fault["loc"] if not _is_tag(part, fault["loc"], written)]
+    at, message = ".".join(keys) or "file", fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        allowed = _siblings(error, fault["loc"])
+        known = f"; allowed: {', '.join(allowed)}" if allowed else ""
+        return f"{path}: {where}{at}: unknown key{nearest(keys[-1], allowed)}{known}"
+    if fault["type"] == "missing":
+        return f"{path}: {where}{at}: missing"
+    return f"{path}: {where}{at}: found {fault['input']!r}; allowed: {message}"
+
+
+def _is_tag(part: int | str, loc: tuple[int | str, ...], written: Any) -> bool:
+    """Whether `part` of a pydantic location is a union's tag rather than a key of the file."""
+    here: Any = written
+    step: Any
+    for step in loc:
+        if step is part:
+            return isinstance(here, dict) and part not in here and part in here.values()
+        if (isinstance(here, dict) and step in here) or (
+            isinstance(here, list) and isinstance(step, int) and step < len(here)
+        ):
+            here = here[step]
+    return False
+
+
+def _siblings(error: ValidationError, loc: tuple[int | str, ...]) -> list[str]:
+    """The keys allowed beside an unknown one."""
+    from benchmark.schema import keys_at
+
+    return keys_at(error.title, loc[:-1])
