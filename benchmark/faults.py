@@ -31,6 +31,7 @@ def one_line(path: Path, where: str, error: ValidationError, written: dict[str, 
     # The discriminator's value stands in pydantic's path but not in the file.
     keys = [str(part) for part in fault["loc"] if not _is_tag(part, fault["loc"], written)]
     at, message = ".".join(keys) or "file", fault["msg"].removeprefix("Value error, ")
+    message = message.replace(" found using _tag()", "")
     if fault["type"] == "extra_forbidden":
         allowed = _siblings(error, fault["loc"])
         known = f"; allowed: {', '.join(allowed)}" if allowed else ""

@@ -1,6 +1,7 @@
 """What made a run: code, packages and machine. No environment variable is recorded."""
 
 import hashlib
+import inspect
 import os
 import platform
 import subprocess
@@ -12,6 +13,8 @@ from typing import Any
 import torch
 
 from benchmark import __version__
+from benchmark.imports import load_class
+from benchmark.methods.settings import ExternalSettings, MethodSettings
 
 _PACKAGES = ("torch", "torchvision", "torch-fidelity", "numpy", "pillow", "mlflow", "pandas")
 
@@ -34,6 +37,14 @@ def code_version() -> dict[str, Any]:
         "commit": commit.strip() if commit else None,
         "dirty": hashlib.sha256(diff.encode()).hexdigest()[:12] if diff else None,
     }
+
+
+def method_code(settings: MethodSettings) -> str | None:
+    """SHA-256 of the file of a method from outside the package; None for the package's own."""
+    if not isinstance(settings, ExternalSettings):
+        return None
+    source = inspect.getsourcefile(load_class(settings.name))
+    return hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else None
 
 
 def _package(name: str) -> str | None:

@@ -26,12 +26,16 @@ from benchmark.errors import BenchError
 from benchmark.spec import RunSpec
 from benchmark.strict import Strict
 
-Kind = Literal["train", "eval"]
+Kind = Literal["train", "eval", "repeat"]
 State = Literal["queued", "running", "stopped", "done", "failed"]
 
 
 class Row(Strict):
-    """Metrics at one step: training means since the last row, or one evaluation."""
+    """Metrics at one step.
+
+    "train": means over the steps since the last row. "eval": one evaluation. "repeat": another
+    draw of samples from the last weights, numbered by `draw`; its spread is evaluation noise.
+    """
 
     step: int
     kind: Kind

@@ -1,6 +1,6 @@
 """Which keys a block may have, read off the pydantic models."""
 
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -38,7 +38,11 @@ def _child(model: Any, part: str) -> Any:
 
 
 def _unwrap(annotation: Any) -> Any:
-    members = [a for a in getattr(annotation, "__args__", ()) if isinstance(a, type)]
+    parts = [
+        get_args(part)[0] if get_origin(part) is Annotated else part
+        for part in get_args(annotation)
+    ]
+    members = [part for part in parts if isinstance(part, type)]
     models = tuple(a for a in members if issubclass(a, BaseModel))
     if isinstance(annotation, type):
         return annotation

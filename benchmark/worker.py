@@ -11,7 +11,7 @@ from benchmark.data.store import FaceStore, open_store
 from benchmark.errors import BenchError
 from benchmark.evaluation.evaluator import Evaluator
 from benchmark.evaluation.samples import save_grid
-from benchmark.provenance import describe_process
+from benchmark.provenance import describe_process, method_code
 from benchmark.runs import Result, RunDirectory
 from benchmark.training.loop import Sampler, Stopped, Trainer
 
@@ -51,28 +51,42 @@ def run_one(
         store = open_store(spec.data, data_root, cache)
         _same_data(run, store)
         trainer = Trainer(run, store, device)
-        evaluator = Evaluator(spec.evaluation, store, cache, device)
-        floor = evaluator.floor()
+        reference = None
+        if spec.evaluation.reference_view is not None:
+            seen = spec.data.model_copy(update={"view": spec.evaluation.reference_view})
+            reference = open_store(seen, data_root, cache)
+        judge = _Judge(run, Evaluator(spec.evaluation, store, cache, device, reference))
         run.write_provenance(
             {
                 **describe_process(device),
                 **context,
+                "parameters": sum(p.numel() for p in trainer.method.parameters()),
+                "method_code": method_code(spec.method),
                 "data": {
                     "title": store.title,
                     "fingerprint": store.fingerprint,
                     "broken": list(store.broken),
                     "images": {part: len(at) for part, at in store.splits.items()},
                 },
-                "evaluation": evaluator.describe(),
-                "floor": floor,
+                "evaluation": judge.evaluator.describe(),
+                "floor": judge.evaluator.floor(),
             }
         )
-
-        def judge(step: int, sample: Sampler) -> dict[str, float]:
-            save_grid(sample(0, GRID[0]), GRID[1], run.samples / f"{step:08d}.png")
-            return evaluator.evaluate(sample)
-
         return trainer.train(judge, lambda: bool(stop))
+
+
+class _Judge:
+    """The evaluator, and a grid of samples for people."""
+
+    def __init__(self, run: RunDirectory, evaluator: Evaluator) -> None:
+        self._run, self.evaluator = run, evaluator
+        self.heldout = evaluator.heldout
+
+    def evaluate(self, sample: Sampler) -> dict[str, float]:
+        return self.evaluator.evaluate(sample)
+
+    def draw(self, step: int, sample: Sampler) -> None:
+        save_grid(sample(0, GRID[0]), GRID[1], self._run.samples / f"{step:08d}.png")
 
 
 def _same_data(run: RunDirectory, store: FaceStore) -> None:
