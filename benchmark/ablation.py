@@ -146,7 +146,8 @@ def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str,
         for seed in seeds:
             runs.append(PlannedRun(_spec(path, profile, point, {**block, "seed": seed}), point))
     _refuse_twins(path, runs)
-    check_claims(path, file.claims, [run.spec for run in runs], list(runs[0].point))
+    points = [*(run.point for run in runs), *_points(path, file.sweep)]
+    check_claims(path, file.claims, [run.spec for run in runs], points)
     return Plan(
         name=file.name,
         question=file.question,

@@ -47,7 +47,9 @@ def _is_tag(part: int | str, loc: tuple[int | str, ...], written: Any) -> bool:
     step: Any
     for step in loc:
         if step is part:
-            return isinstance(here, dict) and part not in here and part in here.values()
+            # A claim's kind may be left out; it is then a trend.
+            tags = (*here.values(), "trend") if isinstance(here, dict) else ()
+            return part not in here and part in tags
         if (isinstance(here, dict) and step in here) or (
             isinstance(here, list) and isinstance(step, int) and step < len(here)
         ):

@@ -25,12 +25,12 @@ def _models(model: Any, loc: list[int | str]) -> type[BaseModel] | None:
 
 
 def _child(model: Any, part: str) -> Any:
-    """The model below a key, or the member of a union whose `name` or `on` is the tag `part`."""
+    """The model below a key, or the member of a union with the tag `part` (name, on or kind)."""
     if isinstance(model, type) and issubclass(model, BaseModel):
         field = model.model_fields.get(part)
         return _unwrap(field.annotation) if field else None
     for member in model if isinstance(model, tuple) else ():
-        for tag in ("name", "on"):
+        for tag in ("name", "on", "kind"):
             field = member.model_fields.get(tag)
             if field and part in getattr(field.annotation, "__args__", ()):
                 return member
