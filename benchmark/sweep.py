@@ -14,6 +14,7 @@ from benchmark.analysis.tidy import write_results
 from benchmark.data.store import open_store
 from benchmark.errors import BenchError
 from benchmark.executors.local import Pool, last_lines
+from benchmark.preregistration import register
 from benchmark.progress import Progress
 from benchmark.report.markdown import build
 from benchmark.runs import RunDirectory
@@ -51,6 +52,7 @@ def run_plan(plan: Plan, places: Places, jobs: int, device: str, console: Consol
     try:
         for planned in missing:
             RunDirectory.create(places.runs, planned.spec)
+        register(places.runs, plan)
     except OSError as error:
         raise BenchError(f"{places.runs}: cannot make run folders ({error.strerror})") from None
 
