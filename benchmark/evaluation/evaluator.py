@@ -102,7 +102,7 @@ class Evaluator:
                 f"evaluation.samples: {count} is more than the {len(positions)} {part} images of "
                 f"{self._store.title}; set it to {len(positions)} or less"
             )
-        return np.ascontiguousarray(self._store.images[first_positions(positions, count)])
+        return self._store.fixed(np.array(first_positions(positions, count)))
 
     def _floor_key(self, images: NDArray[np.uint8]) -> str:
         keys = [content_key(self._extractor, i) for i in (images, self._reference_images)]

@@ -107,7 +107,7 @@ class Trainer:
         positions = batch_positions(
             self.store.splits["train"], self.spec.seed, step - 1, self.spec.training.batch
         )
-        pixels = torch.from_numpy(self.store.batch(positions)).to(self.device)
+        pixels = torch.from_numpy(self.store.batch(positions, self.spec.seed, step)).to(self.device)
         x = (pixels.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
         metrics = self.method.update(x, StepDraw(self.spec.seed, step, self.device))
         return {name: value.double() for name, value in metrics.items()}
