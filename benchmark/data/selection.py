@@ -36,8 +36,8 @@ def without_known_people(parts: Parts, people: NDArray[np.int64]) -> dict[Split,
 def mixed(train: NDArray[np.int64], mix: Mix, having: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Training images, as many as possible, of which `mix.share` have the attribute.
 
-    Who is left out is decided by a hash of the image's index, the same for every share: a smaller
-    share keeps a subset of those whom a larger one keeps.
+    Who is left out is decided by a hash of the image's index, in the same order for every share:
+    the fewer images of one kind are kept for one share are among those kept for another.
     """
     order = train[np.argsort(hashed(train, "mix"), kind="stable")]
     some, others = order[having[order]], order[~having[order]]

@@ -108,8 +108,8 @@ def _turned_finely(image: Image.Image, square: Square, size: int) -> NDArray[np.
         )
         for band in pixels
     ]
-    seen = np.rint(np.stack([np.asarray(band) for band in bands]))
-    return seen.clip(0, 255).astype(np.uint8)
+    seen = np.rint(np.stack([np.asarray(band) for band in bands])).clip(0, 255)
+    return np.asarray(seen, dtype=np.uint8)
 
 
 def _turned(
