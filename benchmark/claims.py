@@ -3,6 +3,8 @@
 The shapes here are what an ablation file may say; verdicts are reached in analysis/.
 """
 
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -33,6 +35,12 @@ class Claim(Strict):
     says: Annotated[str, Field(min_length=1)]
     source: Annotated[str, Field(min_length=1)]
     test: ClaimTest
+
+
+def claims_digest(claims: Sequence[Claim]) -> str:
+    """SHA-256 of the claims with every default resolved; the order of their ids is no matter."""
+    found = sorted((claim.model_dump(mode="json") for claim in claims), key=lambda c: str(c["id"]))
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
 
 
 def check_claims(
