@@ -43,22 +43,34 @@ def widths(size: int, n: int) -> list[int]:
     return [n << scale for scale in range((size // BASE).bit_length() - 1)]
 
 
-def _encoder(size: int, n: int) -> nn.Sequential:
-    """(N, 3, S, S) -> (N, C, 8, 8): 4x4 convolutions of stride 2."""
-    layers: list[nn.Module] = [nn.Conv2d(3, n, 4, 2, 1), nn.ReLU(inplace=True)]
-    for narrow, wide in pairwise(widths(size, n)):
-        layers.append(nn.Conv2d(narrow, wide, 4, 2, 1, bias=False))
-        layers += [BatchNormD(wide), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers)
+class AutoEncoder(nn.Module):
+    """(N, 3, S, S) -> the images rebuilt, (N, 3, S, S), and their codes (N, C, 8, 8).
 
+    4x4 convolutions of stride 2 and the decoder as their mirror image.
+    """
 
-def _decoder(size: int, n: int) -> nn.Sequential:
-    """(N, C, 8, 8) -> (N, 3, S, S): the encoder's mirror image."""
-    layers: list[nn.Module] = []
-    for wide, narrow in pairwise(widths(size, n)[::-1]):
-        layers.append(nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False))
-        layers += [BatchNormD(narrow), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers, nn.ConvTranspose2d(n, 3, 4, 2, 1))
+    def __init__(self, size: int, n: int) -> None:
+        super().__init__()
+        channels = widths(size, n)
+        down: list[nn.Module] = [nn.Conv2d(3, n, 4, 2, 1), nn.ReLU(inplace=True)]
+        for narrow, wide in pairwise(channels):
+            down.append(nn.Conv2d(narrow, wide, 4, 2, 1, bias=False))
+            down += [BatchNormD(wide), nn.ReLU(inplace=True)]
+        up: list[nn.Module] = []
+        for wide, narrow in pairwise(channels[::-1]):
+            up.append(nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False))
+            up += [BatchNormD(narrow), nn.ReLU(inplace=True)]
+        self.encoder = nn.Sequential(*down)
+        self.decoder = nn.Sequential(*up, nn.ConvTranspose2d(n, 3, 4, 2, 1))
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.normal_(layer.weight, 0.0, 0.002)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+
+    def forward(self, v: Tensor) -> tuple[Tensor, Tensor]:
+        codes = self.encoder(v)
+        return self.decoder(codes), codes
 
 
 def pulling_away(codes: Tensor, form: str) -> Tensor:
@@ -90,14 +102,8 @@ class EBGAN(Method):
         # grows with S: the paper's 20 at 64 px closes the hinge at e = 0.18, and so does this m.
         scale = 1.0 if settings.energy == "pixel_mean" else size / 64
         self.m = settings.margin * scale
-        self.encoder, self.decoder = _encoder(size, settings.n), _decoder(size, settings.n)
-        self.discriminator = nn.Sequential(self.encoder, self.decoder)
+        self.discriminator = AutoEncoder(size, settings.n)
         self.generator = Generator(size, settings.n, settings.z)
-        for layer in self.discriminator.modules():
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-                nn.init.normal_(layer.weight, 0.0, 0.002)
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
         betas = (settings.beta_1, settings.beta_2)
         self.optimizers = {
             "discriminator": torch.optim.Adam(self.discriminator.parameters(), betas=betas),
@@ -109,8 +115,8 @@ class EBGAN(Method):
 
         With `batch_l2` the energy is one for the whole batch, as (1,).
         """
-        codes = self.encoder(v)
-        error = self.decoder(codes) - v
+        rebuilt, codes = self.discriminator(v)
+        error = rebuilt - v
         if self.settings.energy == "pixel_mean":
             energy = error.square().mean((1, 2, 3))
         elif self.settings.energy == "batch_l2":

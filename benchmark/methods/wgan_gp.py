@@ -98,7 +98,7 @@ class WGANGP(Method):
         critic_real, critic_fake = self.critic(x).mean(), self.critic(fake).mean()
         penalty = self.penalty(x, fake, draw)
         loss_d = critic_fake - critic_real + self.settings.penalty * penalty
-        loss_d.backward()  # type: ignore[no-untyped-call]
+        loss_d.backward()
         self.optimizers["critic"].step()
 
         self._updates += 1
@@ -131,7 +131,7 @@ class WGANGP(Method):
         self.optimizers["generator"].zero_grad(set_to_none=True)
         loss = -self.critic(self.generate(self.latent(count, draw, "z_G"))).mean()
         # Through the critic, but not into its weights' gradients.
-        loss.backward(inputs=list(self.generator.parameters()))  # type: ignore[no-untyped-call]
+        loss.backward(inputs=list(self.generator.parameters()))
         self.loss_g.copy_(loss.detach())
         self.grad_norm_g.copy_(gradient_norm(self.generator))
         self.optimizers["generator"].step()

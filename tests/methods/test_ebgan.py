@@ -27,9 +27,8 @@ def ebgan(size: int = 16, **settings: Any) -> EBGAN:
 def toy(a: float, b: float, **settings: Any) -> EBGAN:
     """Dec(Enc(v)) = a v and G(z) = b z, so that D(v) = (1 - a) ||v|| for a < 1."""
     method = ebgan(**{"z": 768, **settings})
-    method.encoder = OneWeight(a, lambda a, v: a * v)  # type: ignore[assignment]
-    method.decoder = nn.Sequential()
-    method.discriminator = nn.Sequential(method.encoder, method.decoder)
+    method.discriminator.encoder = OneWeight(a, lambda a, v: a * v)  # type: ignore[assignment]
+    method.discriminator.decoder = nn.Sequential()
     method.generator = OneWeight(b, lambda b, z: b * z.view(-1, 3, 16, 16))  # type: ignore[assignment]
     method.optimizers = {
         "discriminator": torch.optim.SGD(method.discriminator.parameters(), lr=0.1),
@@ -46,8 +45,8 @@ def gradients(player: nn.Module) -> list[Tensor]:
 
 def errors(method: EBGAN, error: Tensor) -> Tensor:
     """D's energies of images that it rebuilds with the given error."""
-    method.encoder = nn.Sequential()
-    method.decoder = OneWeight(1.0, lambda _, v: v + error)  # type: ignore[assignment]
+    method.discriminator.encoder = nn.Sequential()
+    method.discriminator.decoder = OneWeight(1.0, lambda _, v: v + error)  # type: ignore[assignment]
     energy, _ = method.energy(torch.zeros_like(error))
     return energy
 
@@ -79,7 +78,7 @@ def test_a_mean_a_pixel_never_closes_the_unscaled_margin(size: int) -> None:
 
 
 def test_margin_gradient_of_each_fake_by_its_own_hinge() -> None:
-    # m = 20 * 16 / 64 = 5; energies (1 - a) b ||z||: 0.5 * 2 * 4 = 4 is open, 0.5 * 2 * 9 is closed.
+    # m = 20 * 16 / 64 = 5. Energies (1 - a) b ||z||: 4 leaves the hinge open, 9 closes it.
     method = toy(a=0.5, b=2.0)
     x, z = with_norms(6.0, 8.0), with_norms(4.0, 9.0, seed=4)
     metrics = method.update(x, GivenDraw(z_D=z, z_G=with_norms(1.0, 3.0, seed=5)))
@@ -89,12 +88,12 @@ def test_margin_gradient_of_each_fake_by_its_own_hinge() -> None:
     assert metrics["energy_fake"].item() == pytest.approx(0.5 * 2 * 2, abs=1e-12)
     assert metrics["loss_g"].item() == pytest.approx(2.0, abs=1e-12)
     # dL_D/da = -mean ||x|| + (b ||z_1|| + 0) / 2, and dL_G/db = (1 - a) mean ||z_G||.
-    assert gradients(method.encoder)[0].item() == pytest.approx(-7.0 + 4.0, abs=1e-12)
+    assert gradients(method.discriminator.encoder)[0].item() == pytest.approx(-7.0 + 4.0, abs=1e-12)
     assert gradients(method.generator)[0].item() == pytest.approx(1.0, abs=1e-12)
     assert metrics["grad_norm_d"].item() == pytest.approx(3.0, abs=1e-12)
     assert metrics["grad_norm_g"].item() == pytest.approx(1.0, abs=1e-12)
     # Both steps were taken, the generator's at the old discriminator.
-    assert method.encoder.weight.item() == pytest.approx(0.5 + 0.3, abs=1e-12)
+    assert method.discriminator.encoder.weight.item() == pytest.approx(0.5 + 0.3, abs=1e-12)
     assert method.generator.weight.item() == pytest.approx(2.0 - 0.1, abs=1e-12)
 
 
@@ -103,7 +102,9 @@ def test_without_the_hinge_the_discriminator_gains_beyond_the_margin() -> None:
     z = with_norms(4.0, 9.0, seed=4)
     metrics = method.update(with_norms(6.0, 8.0), GivenDraw(z_D=z, z_G=z))
     assert metrics["hinge"].item() == pytest.approx((1.0 - 4.0) / 2, abs=1e-12)
-    assert gradients(method.encoder)[0].item() == pytest.approx(-7.0 + (8 + 18) / 2, abs=1e-12)
+    assert gradients(method.discriminator.encoder)[0].item() == pytest.approx(
+        -7.0 + (8 + 18) / 2, abs=1e-12
+    )
 
 
 def test_a_shared_z_serves_both_players() -> None:
@@ -111,7 +112,7 @@ def test_a_shared_z_serves_both_players() -> None:
     metrics = method.update(with_norms(6.0, 8.0), GivenDraw(z_G=with_norms(4.0, 9.0, seed=4)))
     assert metrics["energy_fake"].item() == pytest.approx(6.5, abs=1e-12)
     assert metrics["hinge"].item() == pytest.approx(0.5, abs=1e-12)
-    assert gradients(method.encoder)[0].item() == pytest.approx(-3.0, abs=1e-12)
+    assert gradients(method.discriminator.encoder)[0].item() == pytest.approx(-3.0, abs=1e-12)
     assert gradients(method.generator)[0].item() == pytest.approx(0.5 * 6.5, abs=1e-12)
 
 
@@ -131,7 +132,7 @@ def test_the_step_equals_the_textbook_s(
     on_fake_d = norms(method, fake_d.detach())
     loss_d = norms(method, x).mean() + relu(margin / 2 - on_fake_d).mean()
     wanted_d = torch.autograd.grad(loss_d, list(method.discriminator.parameters()))
-    seen = fake if form == "pixels" else method.encoder(fake)
+    seen = fake if form == "pixels" else method.discriminator.encoder(fake)
     term = pairs(seen.flatten(1), form)
     loss_g = norms(method, fake).mean() + weight * term
     wanted_g = torch.autograd.grad(loss_g, list(method.generator.parameters()))
@@ -148,7 +149,7 @@ def test_the_step_equals_the_textbook_s(
 
 
 def norms(method: EBGAN, v: Tensor) -> Tensor:
-    return (method.discriminator(v) - v).square().sum((1, 2, 3)).sqrt()
+    return (method.discriminator(v)[0] - v).square().sum((1, 2, 3)).sqrt()
 
 
 def pairs(codes: Tensor, form: str) -> Tensor:
@@ -196,18 +197,20 @@ def test_pulling_away_survives_empty_codes() -> None:
 def test_map_sizes(size: int, encoder: list[int], generator: list[int]) -> None:
     method = ebgan(size)
     sides = {"conv": [], "up": []}
-    for part, key in ((method.encoder, "conv"), (method.generator, "up")):
+    for part, key in ((method.discriminator.encoder, "conv"), (method.generator, "up")):
         for layer in part:
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
                 layer.register_forward_hook(
                     lambda _, __, out, key=key: sides[key].append(tuple(out.shape[1:]))
                 )
     v = method.generate(torch.randn(2, 3))
-    assert method.discriminator(v).shape == v.shape == (2, 3, size, size)
+    assert method.discriminator(v)[0].shape == v.shape == (2, 3, size, size)
     assert sides["conv"] == [(c, size >> i, size >> i) for i, c in enumerate(encoder, start=1)]
     assert sides["conv"][-1][1] == 8
     assert sides["up"] == [(c, 4 << i, 4 << i) for i, c in enumerate(generator)]
-    mirrored = [m.in_channels for m in method.decoder if isinstance(m, nn.ConvTranspose2d)]
+    mirrored = [
+        m.in_channels for m in method.discriminator.decoder if isinstance(m, nn.ConvTranspose2d)
+    ]
     assert mirrored == encoder[::-1]
 
 
@@ -225,7 +228,7 @@ def test_initial_weights_and_where_the_norms_are() -> None:
             assert layer.bias is None or not layer.bias.any()
         norms = [m for m in player.modules() if isinstance(m, nn.BatchNorm2d)]
         assert len(norms) == 4  # all but D's first and last convolution; all but G's last
-    assert not isinstance(method.encoder[1], nn.BatchNorm2d)
+    assert not isinstance(method.discriminator.encoder[1], nn.BatchNorm2d)
     assert isinstance(method.generator[-1], nn.Tanh)
 
 

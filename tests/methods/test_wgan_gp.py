@@ -102,7 +102,7 @@ def test_the_generator_moves_after_every_critic_th_update() -> None:
         moved.append(any(not a.equal(b) for a, b in zip(after, before, strict=True)))
         assert any(not a.equal(b) for a, b in zip(method.critic.parameters(), critic, strict=True))
         used = [("normal", "z_D"), ("uniform", "epsilon")]
-        assert draw.streams == (used + [("normal", "z_G")] if step % 3 == 0 else used)
+        assert draw.streams == ([*used, ("normal", "z_G")] if step % 3 == 0 else used)
         losses.append(metrics["loss_g"].item())
         norms.append(metrics["grad_norm_g"].item())
         if step < 3:  # G stands still: its loss is that of the critic's fakes
