@@ -18,6 +18,7 @@ from benchmark.commands.options import (
     results_option,
     runs_option,
 )
+from benchmark.commands.probe import probe
 from benchmark.errors import BenchError
 
 
@@ -159,6 +160,9 @@ def ui(mlflow: str, port: int) -> None:
     from benchmark.tracking import serve
 
     serve(mlflow, port)
+
+
+bench.add_command(probe)
 
 
 def main() -> None:
