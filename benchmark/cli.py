@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from benchmark.commands.data import data
 from benchmark.commands.options import (
     FILE,
     FOLDER,
@@ -159,6 +160,9 @@ def ui(mlflow: str, port: int) -> None:
     from benchmark.tracking import serve
 
     serve(mlflow, port)
+
+
+bench.add_command(data)
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from benchmark.errors import BenchError
 
 # Training goes on only if fewer than this share of the images is broken.
 BROKEN_LIMIT = 1e-3
-_CHUNK = 128  # images that a thread decodes at once
+_CHUNK_BYTES = 2_000_000  # of images that a thread decodes at once
 _THREADS = min(16, os.cpu_count() or 1)  # PIL decodes without the interpreter's lock
 
 
@@ -130,14 +131,16 @@ def _fill(source: FaceSource, path: Path) -> list[int]:
 
     Through plain writes: on a full disk they raise, where a memory map would die of SIGBUS.
     """
-    chunks = np.split(np.arange(len(source)), range(_CHUNK, len(source), _CHUNK))
-    header = {"descr": "|u1", "fortran_order": False, "shape": _shape(source)}
+    shape = _shape(source)
+    length = max(1, min(128, _CHUNK_BYTES // prod(shape[1:])))
+    chunks = np.split(np.arange(len(source)), range(length, len(source), length))
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     broken: list[int] = []
     with path.open("wb") as file, ThreadPoolExecutor(_THREADS) as pool:
         np.lib.format.write_array_header_1_0(file, header)
         # A few chunks at a time, so that a slow disk does not fill the memory.
-        for first in range(0, len(chunks), 4 * _THREADS):
-            some = chunks[first : first + 4 * _THREADS]
+        for first in range(0, len(chunks), 2 * _THREADS):
+            some = chunks[first : first + 2 * _THREADS]
             for chunk, (decoded, whole) in zip(some, pool.map(source.decode, some), strict=True):
                 file.write(np.ascontiguousarray(decoded).data)
                 broken += chunk[~whole].tolist()
