@@ -85,6 +85,11 @@ class Plan:
     runs: tuple[PlannedRun, ...]
 
     @property
+    def seeds(self) -> list[int]:
+        """In the order of the file."""
+        return list(dict.fromkeys(run.spec.seed for run in self.runs))
+
+    @property
     def swept(self) -> list[str]:
         return list(self.runs[0].point)
 

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -13,9 +14,11 @@ from benchmark.analysis.tidy import write_results
 from benchmark.data.store import open_store
 from benchmark.errors import BenchError
 from benchmark.executors.local import Pool, last_lines
+from benchmark.preregistration import register
 from benchmark.progress import Progress
 from benchmark.report.markdown import build
 from benchmark.runs import RunDirectory
+from benchmark.spec import RunSpec
 
 SYNC_EVERY_S = 4.0
 
@@ -45,14 +48,11 @@ def run_plan(plan: Plan, places: Places, jobs: int, device: str, console: Consol
     _writable(places.results / plan.name / plan.profile)
     directories = [RunDirectory(places.runs / planned.run_id) for planned in plan.runs]
     missing = [p for p, run in zip(plan.runs, directories, strict=True) if run.result() is None]
-    for settings in {planned.spec.data for planned in missing}:
-        store = open_store(settings, places.data_root, places.cache)
-        console.print(f"data: {store.title}, {len(store.images)} images of {settings.size} px")
-        for name in store.broken:
-            console.print(f"data: {name} is broken and left out")
+    _open_stores([planned.spec for planned in missing], places, console)
     try:
         for planned in missing:
             RunDirectory.create(places.runs, planned.spec)
+        register(places.runs, plan)
     except OSError as error:
         raise BenchError(f"{places.runs}: cannot make run folders ({error.strerror})") from None
 
@@ -64,11 +64,34 @@ def run_plan(plan: Plan, places: Places, jobs: int, device: str, console: Consol
             view.sync_if_due()
 
         pool = Pool(jobs, _worker_arguments(plan, places, device), tick)
-        pool.run(directories)
+        # Seed by seed, so that a sweep that is cut short has every cell.
+        order = sorted(
+            range(len(plan.runs)), key=lambda i: plan.seeds.index(plan.runs[i].spec.seed)
+        )
+        pool.run([directories[i] for i in order])
     view.close()
     write_results(plan, places.runs, places.results)
     build(places.results, places.report)
     return _say_how_it_went(plan, directories, places, pool.stopped, console)
+
+
+def _open_stores(specs: Sequence[RunSpec], places: Places, console: Console) -> None:
+    """Prepare each data set once, before the runs ask for it side by side."""
+    wanted = {}
+    for spec in specs:
+        wanted[spec.data.model_dump_json()] = spec.data
+        seen = spec.reference_data
+        wanted[seen.model_dump_json()] = seen
+    for settings in wanted.values():
+        store = open_store(settings, places.data_root, places.cache)
+        view = getattr(settings, "view", None)
+        seen_as = f", {view.name} view" if view else ""
+        console.print(
+            f"data: {store.title}{seen_as}, {len(store.images)} images of {settings.size} px",
+            soft_wrap=True,
+        )
+        for name in store.broken:
+            console.print(f"data: {name} is broken and left out")
 
 
 class _View:

@@ -188,7 +188,7 @@ class _Child:
         self._described = True
 
     def _log_rows(self) -> None:
-        new = (row for row in self._run.rows() if row.step > self._logged[row.kind])
+        new = (row for row in self._run.rows() if row.step > self._logged.get(row.kind, row.step))
         for rows in _batches(new):
             metrics = [metric for row in rows for metric in _metrics(row)]
             self._client.log_batch(self.mlflow_id, metrics=metrics)

@@ -51,10 +51,8 @@ def run_one(
         store = open_store(spec.data, data_root, cache)
         _same_data(run, store)
         trainer = Trainer(run, store, device)
-        reference = None
-        if spec.evaluation.reference_view is not None:
-            seen = spec.data.model_copy(update={"view": spec.evaluation.reference_view})
-            reference = open_store(seen, data_root, cache)
+        seen = spec.reference_data
+        reference = store if seen == spec.data else open_store(seen, data_root, cache)
         judge = _Judge(run, Evaluator(spec.evaluation, store, cache, device, reference))
         run.write_provenance(
             {

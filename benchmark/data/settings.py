@@ -64,7 +64,9 @@ class UprightView(Strict):
 
 
 def _named(view: Any) -> Any:
-    """`view: aligned` is short for `view: {name: aligned}`."""
+    """`view: wild` is short for `view: {name: wild}`; a view without a name is aligned."""
+    if isinstance(view, dict):
+        return {"name": "aligned", **view}
     return {"name": view} if isinstance(view, str) else view
 
 
