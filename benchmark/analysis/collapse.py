@@ -33,7 +33,6 @@ from benchmark.analysis.resampling import (
     least_p,
     permutation_p,
 )
-from benchmark.claims import column_name
 
 EVENTS = ("collapsed", "low_coverage")
 LOW, LEAST_COVERAGE = 0.5, 0.05
@@ -53,7 +52,7 @@ COLUMNS = (
         "lead_steps",
         "verdict",
     ),
-    *("why", "run_ids"),
+    *("sentence", "run_ids"),
 )
 
 
@@ -75,10 +74,9 @@ def collapse_table(tables: Tables) -> pd.DataFrame:
         if ended.empty:
             continue
         found = Tables(tables.record, ended, tables.train, tables.evaluations)
-        own = str(ended["signal"].iloc[0])
         for signal, role in [*SIGNALS.items(), *((name, "baseline") for name in BASELINES)]:
-            shown = column_name(signal, tables.distance, own)
-            if role == "baseline" and shown in (own, "step"):
+            shown = found.shown(signal)
+            if role == "baseline" and shown in (found.shown("signal"), "step"):
                 continue
             for event in EVENTS:
                 cells = _cells(found, signal, event)
@@ -89,7 +87,7 @@ def collapse_table(tables: Tables) -> pd.DataFrame:
     family = table["role"] != "baseline"
     table.loc[family, "p_holm"] = holm(table.loc[family, "p"].tolist())
     verdicts = [_verdict(row) for _, row in table.iterrows()]
-    return table.assign(verdict=[v for v, _ in verdicts], why=[why for _, why in verdicts])
+    return table.assign(verdict=[v for v, _ in verdicts], sentence=[said for _, said in verdicts])
 
 
 def _cells(tables: Tables, signal: str, event: str) -> list[_Cell]:
@@ -212,21 +210,23 @@ def _onset(event: Floats, steps: Floats) -> float | None:
 
 
 def _verdict(row: Any) -> tuple[str, str]:
-    """The verdict and a sentence of why; a baseline's rests on its uncorrected p."""
-    events = f"{row['event_runs']} of {row['runs']} runs had the event"
+    """The verdict and a sentence that says why; a baseline's rests on its uncorrected p."""
+    had = f"{row['event_runs']} of {row['runs']} runs had the event"
     lasting = row["alarmed"] + row["missed"]
     bells = f"its alarm came in time in {row['alarmed']} of {lasting} runs where the event stayed"
     if not row["event_runs"]:
-        return "nothing to see", f"no run of {row['runs']} had the event"
+        return "nothing to see", f"No run of {row['runs']} had the event."
     if not row["pairs"]:
-        return "cannot tell", f"{events}, and no run of their cells was without it; {bells}"
+        return "cannot tell", f"{had}, and none of their cells went without it; {bells}."
     p = row["p"] if row["role"] == "baseline" else row["p_holm"]
-    said = f"{row['signal']} is higher in the run with the event in {row['auroc']:.2f} of the pairs"
-    why = f"{said} (95 % {row['low']:.2f} to {row['high']:.2f}, p {p:.2g}); {bells}"
+    found = (
+        f"{had}; of the pairs, {row['signal']} is higher in the run with the event in"
+        f" {row['auroc']:.0%} (95 % {row['low']:.0%} to {row['high']:.0%}, p {p:.2g}); {bells}"
+    )
     if row["least_p"] > ALPHA:
-        return "cannot tell", f"{why}; the least p of so few runs is {row['least_p']:.2g}"
+        return "cannot tell", f"{found}; the least p of so few runs is {row['least_p']:.2g}."
     if p <= ALPHA and row["auroc"] > 0.5:
-        return "sees it", why
+        return "sees it", f"{found}."
     if p <= ALPHA or row["high"] < GOOD:
-        return "does not see it", why
-    return "cannot tell", why
+        return "does not see it", f"{found}."
+    return "cannot tell", f"{found}."

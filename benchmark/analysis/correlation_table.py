@@ -22,7 +22,6 @@ from benchmark.analysis.correlation import (
 )
 from benchmark.analysis.frames import Tables
 from benchmark.analysis.resampling import holm, least_holm
-from benchmark.claims import column_name
 
 OUTCOMES = ("distance", "kid", "precision", "recall", "density", "coverage", "sharpness")
 # The step alone, L(x) alone, |gamma L(x) - L(G(z))| alone, and k.
@@ -71,15 +70,14 @@ def _method_rows(tables: Tables, method: str) -> Iterator[dict[str, Any]]:
         tables.train,
         tables.evaluations,
     )
-    names = dict.fromkeys(of_method.runs["signal"])
     cells = cells_of(of_method)
     for signal, role in [*SIGNALS.items(), *((name, "baseline") for name in BASELINES)]:
-        shown = column_name(signal, tables.distance, str(next(iter(names))))
-        if role == "baseline" and shown in names:
+        shown = of_method.shown(signal)
+        if role == "baseline" and shown == of_method.shown("signal"):
             continue
-        for alias in OUTCOMES:
-            outcome = column_name(alias, tables.distance, "")
-            head = {"method": method, "role": role, "signal": shown, "outcome": outcome}
+        for outcome in OUTCOMES:
+            named = {"signal": shown, "outcome": of_method.shown(outcome)}
+            head = {"method": method, "role": role, **named}
             yield from _rows(cells, signal, outcome, {**head, "cell": ""}, MEASURES)
             if role == "baseline" or len(cells) < 2:
                 continue

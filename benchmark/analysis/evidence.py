@@ -29,7 +29,7 @@ collapse.csv (collapse.py): one row a method, signal and event
     alarmed, missed   runs where the event stayed, whose alarm came by its onset, or not
     false_alarms, quiet_runs   runs that never had the event, and those of them with an alarm
     lead_steps  median steps from the alarm to the onset, of the alarmed
-    verdict     sees it | does not see it | cannot tell | nothing to see; why: a sentence
+    verdict     sees it | does not see it | cannot tell | nothing to see; sentence: why
 
 variance.csv (variance.py): one row an outcome and swept key, and what is left to the seed
     key         a swept key, or several that always change together
@@ -40,7 +40,7 @@ variance.csv (variance.py): one row an outcome and swept key, and what is left t
 claims.csv (verdicts.py): one row a claim
     kind, column, over, direction, least_effect   its test, as the ablation's file has it
     verdict     supported | refuted | undecided | underpowered | not run
-    why         one sentence: what was found, and what decided or stands in the way
+    sentence    what was found, and what decided or stands in the way
     effect      shift end to end; rho; share of runs that agree; lead of the variance's share
     p, p_holm   for the claim; against_p, against_p_holm: against it (see verdicts.py)
     changed     1 where the claims are no longer those of the first run's start, 0 where they are,

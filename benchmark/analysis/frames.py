@@ -14,10 +14,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.claims import column_name, swept_text
+from benchmark.claims import DISTANCES, SIGNALS, column_name, swept_text
 from benchmark.errors import InputError
 
-TEXT = ("run_id", "label", "cell", "method", "signal", "state", "reason", "commit", "data")
+TEXT = (
+    *("run_id", "label", "cell", "method", "signal", "distance", "state", "reason", "commit"),
+    *("data", "weights_sha256"),
+)
+ALIASES = (*DISTANCES[:-1], *SIGNALS)
 MEND = "`bench run FILE` or `bench sync FILE` writes these tables from the runs"
 
 
@@ -34,9 +38,25 @@ class Tables:
     def swept(self) -> list[str]:
         return [key for key in self.record.get("swept", []) if key in self.runs]
 
-    @property
-    def distance(self) -> str:
-        return str(self.record["distance"])
+    def shown(self, column: str) -> str:
+        """The column that an alias means in every run here, or the alias where runs differ."""
+        names = {column_name(column, *names) for names in self._names()}
+        return names.pop() if len(names) == 1 else column
+
+    def _names(self) -> "dict[tuple[str, str], pd.Index[int]]":
+        """The runs by the names of their distance and their signal."""
+        groups = self.runs.groupby(["distance", "signal"]).groups
+        return {(str(pair[0]), str(pair[1])): rows for pair, rows in groups.items()}  # type: ignore[index]
+
+    def _resolved(self, table: pd.DataFrame, alias: str) -> "pd.Series[float]":
+        """What an alias means in each row of a table of these runs; NaN where it is not there."""
+        found = pd.Series(np.nan, table.index)
+        for (distance, signal), runs in self._names().items():
+            column = column_name(alias, distance, signal)
+            if column in table:
+                rows = table["run_id"].isin(self.runs.loc[runs, "run_id"])
+                found[rows] = table.loc[rows, column].astype(float)
+        return found
 
     @property
     def done(self) -> pd.DataFrame:
@@ -53,22 +73,14 @@ class Tables:
     def points(self) -> pd.DataFrame:
         """One row an evaluation of these runs, in order of step, with what was measured by then.
 
-        Training columns are means over the training rows since the evaluation before. `signal` and
-        `heldout_signal` are the run's own; `step`, like every other column, is a number.
+        Training columns are means over the training rows since the evaluation before. The aliases
+        of claims.py (`distance`, `signal`, ...) are columns too, each the run's own.
         """
-        names = self.runs.set_index("run_id")[["cell", "method", "signal", "state"]]
-        names = names.rename(columns={"signal": "signal_name"})
-        judged = self.evaluations[self.evaluations["run_id"].isin(names.index)]
+        judged = self.evaluations[self.evaluations["run_id"].isin(self.runs["run_id"])]
         judged = judged.sort_values("step", kind="stable")
         points = judged.merge(self._windows(judged), "left", ["run_id", "step"], suffixes=("", "_"))
-        points = points.merge(names, "left", left_on="run_id", right_index=True)
-        for alias in ("signal", "heldout_signal"):
-            points[alias] = np.nan
-            for name, rows in points.groupby("signal_name").groups.items():
-                column = column_name(alias, self.distance, str(name))
-                if column in points:
-                    points.loc[rows, alias] = points.loc[rows, column]
-        return points
+        points = points.merge(self.runs[["run_id", "cell", "state"]], "left", "run_id")
+        return points.assign(**{alias: self._resolved(points, alias) for alias in ALIASES})
 
     def _windows(self, judged: pd.DataFrame) -> pd.DataFrame:
         """Means of the training rows up to each evaluation since the one before."""
@@ -95,17 +107,12 @@ class Tables:
         if column == "broken":
             collapsed = self.runs.get("collapsed", pd.Series(0.0, self.runs.index)).fillna(0)
             return failed.where(failed == 1, (collapsed > 0).astype(float)).where(ended)
-        found = pd.Series(np.nan, self.runs.index)
-        for name, rows in self.runs.groupby("signal").groups.items():
-            known = column_name(column, self.distance, str(name))
-            if known in self.runs:
-                found.loc[rows] = self.runs.loc[rows, known].astype(float)
-        return found.where(self.runs["state"] == "done")
+        return self._resolved(self.runs, column).where(self.runs["state"] == "done")
 
     def curve(self, run_id: str, column: str) -> pd.DataFrame:
         """(step, value) of a training or evaluation column of one run, missing values left out."""
-        of_run = self.runs["run_id"] == run_id
-        name = column_name(column, self.distance, str(self.runs.loc[of_run, "signal"].iloc[0]))
+        run = self.runs[self.runs["run_id"] == run_id].iloc[0]
+        name = column_name(column, str(run["distance"]), str(run["signal"]))
         table = self.train if name in self.train else self.evaluations
         if name not in table:
             return pd.DataFrame({"step": [], "value": []})
@@ -126,9 +133,9 @@ def read_tables(folder: Path) -> Tables:
     for column in ("run_id", "seed", "state"):
         if column not in runs:
             raise InputError(f"{folder / 'runs.csv'}: lacks the column {column}; {MEND}")
-    for name, default in (("method", record.get("method")), ("signal", record.get("signal"))):
+    for name in ("method", "signal", "distance"):
         if name not in runs:
-            runs[name] = str(default)
+            runs[name] = str(record.get(name))  # tables of format 1 have one for all runs
     for key in swept:
         runs[key] = [swept_text(_number(value)) for value in runs[key]]
     if "cell" not in runs:

@@ -20,7 +20,6 @@ from benchmark.claims import (
     CorrelationTest,
     ShareTest,
     TrendTest,
-    column_name,
 )
 
 
@@ -28,7 +27,7 @@ def measure(tables: Tables, test: ClaimTest) -> Effect | NotRun:
     """The effect that a claim's test is about, from the runs that its `where` leaves."""
     found = tables.only(test.where)
     if found.runs.empty:
-        return NotRun("this profile has no such runs")
+        return NotRun("This profile has no such runs")
     if isinstance(test, TrendTest | ContrastTest):
         return shift(found, test)
     if isinstance(test, CorrelationTest):
@@ -37,7 +36,7 @@ def measure(tables: Tables, test: ClaimTest) -> Effect | NotRun:
         return _bound(found, test)
     if isinstance(test, ShareTest):
         return _share(found, test)
-    return _every(found, 1 - found.values("broken"), "no failure and no collapse")
+    return _every(found, 1 - found.values("broken"), "there is no failure and no collapse")
 
 
 def _correlation(tables: Tables, test: CorrelationTest) -> Effect | NotRun:
@@ -52,22 +51,18 @@ def _correlation(tables: Tables, test: CorrelationTest) -> Effect | NotRun:
     against = _fisher
     if test.level == "within":
         level, where, against = "differences", "changes within a run", _flipped
-    outcome = column_name(test.column, tables.distance, "")
-    names = set(tables.runs["signal"])
-    signal = (
-        column_name(test.signal, tables.distance, names.pop()) if len(names) == 1 else test.signal
-    )
+    signal, outcome = tables.shown(test.signal), tables.shown(test.column)
     ended = pd.Series(np.where(tables.runs["state"] == "done", 0.0, np.nan), tables.runs.index)
     if nothing_yet(tables.runs, ended):
-        return NotRun("no run has finished")
+        return NotRun("No run has finished")
     gaps, direction = missing(tables.runs, ended), DIRECTIONS[test.direction]
-    found = associate(cells_of(tables), test.signal, outcome, level)
+    found = associate(cells_of(tables), test.signal, test.column, level)
     if found is None or math.isnan(found.value):
-        why = f"there are too few {where} with {signal} and {outcome}, or they never change"
+        why = f"There are too few {where} with {signal} and {outcome}, or they never change"
         return Effect(direction, why, gaps) if gaps else NotRun(why)
     return Effect(
         direction=direction,
-        says=f"rho of {signal} and {outcome} over {where}: {found.value:.2f}",
+        says=f"Rho of {signal} and {outcome} over {where}: {found.value:.2f}",
         gaps=gaps,
         run_ids=found.run_ids,
         value=found.value,
@@ -114,7 +109,7 @@ def _bound(tables: Tables, test: BoundTest) -> Effect | NotRun:
         worst = pd.Series(found, tables.runs.index, dtype=float)
     kept = (worst < limit) if below else (worst > limit)
     when = "at the end" if test.at == "end" else "throughout"
-    said = f"{test.column} {'below' if below else 'above'} {limit:g} {when}"
+    said = f"{test.column} is {'below' if below else 'above'} {limit:g} {when}"
     return _every(tables, kept.astype(float).where(worst.notna()), said)
 
 
@@ -131,13 +126,13 @@ def _every(tables: Tables, kept: "pd.Series[float]", said: str) -> Effect | NotR
     binomial one, one-sided, that no more than half of all seeds would agree.
     """
     if kept.isna().all():
-        return NotRun("no run has what the claim is about yet")
+        return NotRun("No run has what the claim is about yet")
     # A run that agrees but has not ended as planned may yet break the claim.
     kept = kept.where((kept == 0) | (tables.runs["state"] == "done"))
     known = kept.dropna()
     n, good = len(known), int(known.sum())
     broken_by = ", ".join(tables.runs.loc[known.index[known == 0], "run_id"])
-    says, gaps = f"{said} in {good} of {n} runs", missing(tables.runs, kept)
+    says, gaps = f"In {good} of {n} runs {said}", missing(tables.runs, kept)
     if not n:
         return Effect("every", says, gaps)
     interval = stats.binomtest(good, n).proportion_ci(method="exact")
@@ -163,12 +158,12 @@ def _share(tables: Tables, test: ShareTest) -> Effect | NotRun:
     """
     values = tables.values(test.column)
     if nothing_yet(tables.runs, values):
-        return NotRun(f"no run has {test.column} yet")
+        return NotRun(f"No run has {test.column} yet")
     gaps, found = missing(tables.runs, values), decompose(tables, test.column)
     factors = found.factors if found else ()
     key = next((i for i, name in enumerate(factors) if test.over in name.split(JOINT)), None)
     if found is None or key is None or len(factors) < 2:
-        why = "the finished runs do not vary in two keys of the sweep"
+        why = "The finished runs do not vary in two keys of the sweep"
         return Effect("up", why, gaps) if gaps else NotRun(why)
 
     def lead(shares: Floats) -> Floats:
@@ -181,7 +176,7 @@ def _share(tables: Tables, test: ShareTest) -> Effect | NotRun:
     shares = ", ".join(f"{n} {s:.0%}" for n, s in zip(factors, found.shares, strict=True))
     return Effect(
         direction="up",
-        says=f"shares of the variance of {test.column}: {shares}, the rest {found.residual:.0%}",
+        says=f"Shares of the variance of {test.column}: {shares}, the rest {found.residual:.0%}",
         gaps=gaps,
         run_ids=tuple(found.runs["run_id"]),
         value=float(lead(found.shares)),

@@ -146,7 +146,9 @@ def least_holm(p: Sequence[float], least: Sequence[float]) -> Floats:
     reachable = []
     for i, low in enumerate(least):
         others = np.delete(given, i)
-        if not math.isfinite(low) or (low <= others).all():  # the family's least
+        if math.isnan(low):
+            reachable.append(low)
+        elif (low <= others).all():
             reachable.append(min(1.0, low * len(given)))
         else:
             reachable.append(float(holm([low, *others])[0]))

@@ -30,7 +30,7 @@ def shift(tables: Tables, test: TrendTest | ContrastTest) -> Effect | NotRun:
         return NotRun(why)
     strata = _strata(tables, runs, test.over)
     if not strata:
-        return NotRun(f"no two runs differ in {test.over} alone")
+        return NotRun(f"No two runs differ in {test.over} alone")
     kept = [stratum[values[stratum.index].notna()] for stratum in strata]
     kept = [stratum for stratum in kept if stratum[test.over].nunique() > 1]
     gaps = missing(runs, values)
@@ -47,13 +47,13 @@ def _nothing(
 ) -> str:
     """Why there is nothing to measure; empty where there is something."""
     if len(levels) < 2:
-        return f"this profile has one value of {test.over}"
+        return f"This profile has one value of {test.over}"
     for level in levels:
         at = runs[test.over] == level
         if not at.any():
-            return f"this profile has no runs with {test.over} = {level}"
+            return f"This profile has no runs with {test.over} = {level}"
         if nothing_yet(runs[at], values[at]):
-            return f"no run with {test.over} = {level} has {test.column} yet"
+            return f"No run with {test.over} = {level} has {test.column} yet"
     return ""
 
 
@@ -90,7 +90,7 @@ def _measured(
     value = float(slope(found))
     return Effect(
         direction=DIRECTIONS[test.direction],
-        says=f"mean {test.column} over {test.over}: {at}; change {value:.4g}",
+        says=f"Mean {test.column} over {test.over}: {at}; change {value:.4g}",
         gaps=gaps,
         run_ids=tuple(pd.concat(strata).loc[order.index, "run_id"]),
         value=value,

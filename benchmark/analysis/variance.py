@@ -26,7 +26,6 @@ from benchmark.analysis.resampling import (
     holm,
     permutation_p,
 )
-from benchmark.claims import column_name
 
 RESIDUAL = "seed and interactions"
 JOINT = " & "
@@ -118,7 +117,7 @@ def variance_table(tables: Tables) -> pd.DataFrame:
     for alias in OUTCOMES:
         found = decompose(tables, alias)
         if found is not None:
-            rows += _rows(column_name(alias, tables.distance, ""), found, tables)
+            rows += _rows(tables.shown(alias), found, tables)
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     tested = table["key"] != RESIDUAL
     table.loc[tested, "p_holm"] = holm(table.loc[tested, "p"].tolist())

@@ -40,7 +40,7 @@ Verdict = Literal["supported", "refuted", "undecided", "underpowered", "not run"
 ALPHA = 0.05
 COLUMNS = (
     *("id", "says", "source", "kind", "column", "over", "direction", "least_effect", "verdict"),
-    *("why", "effect", "low", "high", "p", "p_holm", "against_p", "against_p_holm", "least_p"),
+    *("sentence", "effect", "low", "high", "p", "p_holm", "against_p", "against_p_holm", "least_p"),
     *("least_p_holm", "runs", "run_ids", "changed"),
 )
 
@@ -64,12 +64,12 @@ def judge(claims: Sequence[Claim], found: Sequence[Effect | NotRun]) -> list[dic
     reach_holm = least_holm(for_, reach)
     rows = []
     for i, (claim, effect) in enumerate(zip(claims, found, strict=True)):
-        verdict, why = decide(effect, least[i], for_holm[i], against_holm[i], reach_holm[i])
+        verdict, sentence = decide(effect, least[i], for_holm[i], against_holm[i], reach_holm[i])
         rows.append(
             {
                 **_head(claim),
                 "verdict": verdict,
-                "why": why,
+                "sentence": sentence,
                 **_numbers(effect),
                 "p": for_[i],
                 "p_holm": for_holm[i],
@@ -106,28 +106,26 @@ def p_values(effect: Effect | NotRun, least: float) -> tuple[float, float]:
 def decide(
     effect: Effect | NotRun, least: float, p: float, against: float, reach: float
 ) -> tuple[Verdict, str]:
-    """The verdict from corrected p, and one plain sentence of why."""
+    """The verdict from corrected p, and one plain sentence that says why."""
     if isinstance(effect, NotRun):
-        return "not run", effect.why
+        return "not run", f"{effect.why}."
     if effect.counter:
-        return "refuted", f"{effect.says}: {effect.counter}"
+        return "refuted", f"{effect.says}: {effect.counter}."
     if effect.gaps:
-        return "undecided", f"{effect.says}; missing: {'; '.join(effect.gaps)}"
+        return "undecided", f"{effect.says}; missing: {'; '.join(effect.gaps)}."
     if effect.blind:
-        return "undecided", f"{effect.says}: the same in every run, so it cannot tell them apart"
+        return "undecided", f"{effect.says}: the same in every run, so it cannot tell them apart."
     said = f"{effect.says} (95 % {effect.low:.3g} to {effect.high:.3g})"
     if p <= ALPHA and _within(effect, least):
         if not effect.objection:
-            return "supported", f"{said}, corrected p {p:.2g}"
-        return "undecided", f"{said}, corrected p {p:.2g}, but {effect.objection}"
+            return "supported", f"{said}, corrected p {p:.2g}."
+        return "undecided", f"{said}, corrected p {p:.2g}, but {effect.objection}."
     if against <= ALPHA and _beyond(effect, least):
-        return "refuted", f"{said}, short of the claim with corrected p {against:.2g}"
+        return "refuted", f"{said}, short of the claim with corrected p {against:.2g}."
     if not reach <= ALPHA:
-        return (
-            "underpowered",
-            f"{said}; with {len(effect.run_ids)} runs no p can be below {reach:.2g}",
-        )
-    return "undecided", f"{said}, corrected p {p:.2g} for and {against:.2g} against"
+        runs = len(effect.run_ids)
+        return "underpowered", f"{said}; no p of {runs} runs can be below {reach:.2g} corrected."
+    return "undecided", f"{said}, corrected p {p:.2g} for and {against:.2g} against."
 
 
 def _within(effect: Effect, least: float) -> bool:

@@ -54,6 +54,7 @@ def tables(
                 **{key: str(value) for key, value in point.items()},
                 "method": "began",
                 "signal": "m_global",
+                "distance": DISTANCE,
                 "state": ended,
                 "reason": "not finite: l_real" if ended == "failed" else "",
                 "step": count * EVERY,
@@ -77,7 +78,6 @@ def tables(
         "profile": "short",
         "swept": swept,
         "seeds": list(range(seeds)),
-        "distance": DISTANCE,
         "claims": list(claims),
     }
     return Tables(
