@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from benchmark.commands.compare import compare
+from benchmark.commands.correlate import correlate
 from benchmark.commands.options import (
     FILE,
     FOLDER,
@@ -159,6 +161,10 @@ def ui(mlflow: str, port: int) -> None:
     from benchmark.tracking import serve
 
     serve(mlflow, port)
+
+
+bench.add_command(correlate)
+bench.add_command(compare)
 
 
 def main() -> None:

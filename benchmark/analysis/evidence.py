@@ -71,11 +71,13 @@ def evidence(tables: Tables) -> dict[str, pd.DataFrame]:
     return {name: make(tables) for name, make in TABLES.items()}
 
 
-def write_evidence(folder: Path) -> None:
+def write_evidence(folder: Path) -> dict[str, pd.DataFrame]:
     """Write correlations.csv, collapse.csv, variance.csv and claims.csv from a folder's tables.
 
-    Raises InputError where the folder's own tables cannot be read.
+    Returns them by name. Raises InputError where the folder's own tables cannot be read.
     """
-    for name, table in evidence(read_tables(folder)).items():
+    found = evidence(read_tables(folder))
+    for name, table in found.items():
         text = table.to_csv(index=False, float_format="%.9g", lineterminator="\n")
         write_atomic(folder / f"{name}.csv", text.encode())
+    return found
