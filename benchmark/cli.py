@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from benchmark.commands.compare import compare
+from benchmark.commands.correlate import correlate
 from benchmark.commands.data import data
 from benchmark.commands.options import (
     FILE,
@@ -163,6 +165,8 @@ def ui(mlflow: str, port: int) -> None:
 
 
 bench.add_command(data)
+bench.add_command(correlate)
+bench.add_command(compare)
 
 
 def main() -> None:
