@@ -11,7 +11,8 @@ from benchmark.data.store import FaceStore, open_store
 from benchmark.errors import BenchError
 from benchmark.evaluation.evaluator import Evaluator
 from benchmark.evaluation.samples import save_grid
-from benchmark.provenance import describe_process, method_code
+from benchmark.provenance import EnergyMeter, describe_process, method_code, with_earlier
+from benchmark.redact import redacted
 from benchmark.runs import Result, RunDirectory
 from benchmark.training.loop import Sampler, Stopped, Trainer
 
@@ -54,23 +55,29 @@ def run_one(
         seen = spec.reference_data
         reference = store if seen == spec.data else open_store(seen, data_root, cache)
         judge = _Judge(run, Evaluator(spec.evaluation, store, cache, device, reference))
-        run.write_provenance(
-            {
-                **describe_process(device),
-                **context,
-                "parameters": sum(p.numel() for p in trainer.method.parameters()),
-                "method_code": method_code(spec.method),
-                "data": {
-                    "title": store.title,
-                    "fingerprint": store.fingerprint,
-                    "broken": list(store.broken),
-                    "images": {part: len(at) for part, at in store.splits.items()},
-                },
-                "evaluation": judge.evaluator.describe(),
-                "floor": judge.evaluator.floor(),
-            }
-        )
-        return trainer.train(judge, lambda: bool(stop))
+        record = {
+            **describe_process(device),
+            **redacted(context),
+            "energy_j": None,
+            "parameters": sum(p.numel() for p in trainer.method.parameters()),
+            "method_code": method_code(spec.method),
+            "data": {
+                "title": store.title,
+                "fingerprint": store.fingerprint,
+                "broken": list(store.broken),
+                "images": {part: len(at) for part, at in store.splits.items()},
+            },
+            "evaluation": judge.evaluator.describe(),
+            "floor": judge.evaluator.floor(),
+        }
+        record = with_earlier(record, run.provenance())
+        run.write_provenance(record)
+        meter = EnergyMeter()
+        try:
+            return trainer.train(judge, lambda: bool(stop))
+        finally:
+            if (joules := meter.joules()) is not None:
+                run.write_provenance({**record, "energy_j": joules})
 
 
 class _Judge:
