@@ -28,6 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from benchmark.ablation import Plan, PlannedRun
 from benchmark.errors import BenchError
+from benchmark.redact import redact
 from benchmark.runs import Kind, Row, RunDirectory, State
 
 BATCH = 1000  # metrics in one call, the most that MLflow takes
@@ -241,7 +242,7 @@ def _reached(uri: str, act: Callable[[], Any]) -> None:
         act()
     except (MlflowException, SQLAlchemyError, OSError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
-        raise BenchError(f"{uri} cannot be written ({first})") from None
+        raise BenchError(redact(f"{uri} cannot be written ({first})")) from None
 
 
 def _make_room(uri: str, name: str) -> str | None:
