@@ -4,10 +4,14 @@ from typing import Any
 
 from benchmark.imports import load_class
 from benchmark.methods.began import BEGAN
+from benchmark.methods.began_cs import ConstrainedBEGAN
 from benchmark.methods.method import Method
 from benchmark.methods.settings import ExternalSettings, MethodSettings
 
-_METHODS: dict[str, Any] = {"began": BEGAN}
+_METHODS: dict[str, Any] = {
+    "began": BEGAN,
+    "began_cs": ConstrainedBEGAN,
+}
 
 
 def build(settings: MethodSettings, size: int) -> Method:
