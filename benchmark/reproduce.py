@@ -4,6 +4,7 @@ Everything comes from the run directory. Where code, packages and machine are th
 had, the bits have to be the same; elsewhere values are compared within a tolerance that is stated.
 """
 
+import csv
 import random
 import signal
 import tempfile
@@ -12,8 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from benchmark.comparison import Comparison, compare
 from benchmark.data.source import open_source
@@ -120,7 +119,8 @@ def pick(
     table = results / ablation / profile / "runs.csv"
     if not table.exists():
         raise InputError(f"{table}: no such table; `bench run` or `bench sync` writes it")
-    found = [RunDirectory(runs / str(name)) for name in pd.read_csv(table)["run_id"]]
+    with table.open(newline="", encoding="utf-8") as file:
+        found = [RunDirectory(runs / row["run_id"]) for row in csv.DictReader(file)]
     finished = sorted((run for run in found if run.result()), key=lambda run: run.run_id)
     if not finished:
         raise InputError(f"{runs}: holds no finished run of {table}; give their --runs folder")

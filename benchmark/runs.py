@@ -120,26 +120,40 @@ class RunDirectory:
             ) from None
 
     def provenance(self) -> dict[str, Any] | None:
+        """What made it, if it has begun; raises BenchError where the file is damaged."""
         path = self.path / "provenance.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        try:
+            return json.loads(path.read_text()) if path.exists() else None
+        except ValueError:
+            raise BenchError(f"{path}: damaged; see `bench doctor`") from None
 
     def write_provenance(self, record: dict[str, Any]) -> None:
         text = json.dumps(record, indent=2, sort_keys=True) + "\n"
         write_atomic(self.path / "provenance.json", text.encode())
 
     def result(self) -> Result | None:
+        """How it ended, if it has; raises BenchError where the file is damaged."""
         path = self.path / "result.json"
-        return Result.model_validate_json(path.read_bytes()) if path.exists() else None
+        try:
+            return Result.model_validate_json(path.read_bytes()) if path.exists() else None
+        except ValidationError:
+            raise BenchError(f"{path}: damaged; see `bench doctor`") from None
 
     def write_result(self, result: Result) -> None:
         write_atomic(self.path / "result.json", result.model_dump_json(indent=2).encode() + b"\n")
 
     def rows(self) -> list[Row]:
-        """All whole rows; a line torn by a kill is left out (the next start removes it)."""
+        """All whole rows; a line torn by a kill is left out (the next start removes it).
+
+        Raises BenchError where another line is not a row.
+        """
         if not self._metrics.exists():
             return []
         lines = self._metrics.read_bytes().split(b"\n")[:-1]
-        return [Row.model_validate_json(line) for line in lines]
+        try:
+            return [Row.model_validate_json(line) for line in lines]
+        except ValidationError:
+            raise BenchError(f"{self._metrics}: damaged; see `bench doctor`") from None
 
     def append(self, row: Row) -> None:
         with self._metrics.open("a") as file:

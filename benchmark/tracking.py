@@ -34,7 +34,7 @@ from benchmark.runs import Kind, Row, RunDirectory, State
 BATCH = 1000  # metrics in one call, the most that MLflow takes
 _SQLITE = "sqlite:///"
 _EQUILIBRIUM = {"m_global", "k", "balance", "ratio"}
-_STATUS: dict[State, str] = {
+STATUS: dict[State, str] = {
     "done": "FINISHED",
     "failed": "FAILED",
     "running": "RUNNING",
@@ -67,11 +67,11 @@ class Tracker:
                 for planned in plan.runs
             ]
 
-        _reached(uri, connect)
+        reached(uri, connect)
 
     def sync(self) -> None:
         """Log what is new in every run directory."""
-        _reached(self._uri, lambda: [child.sync() for child in self._children])
+        reached(self._uri, lambda: [child.sync() for child in self._children])
 
     def close(self) -> None:
         """A last sync; nothing that has no living process behind it stays RUNNING."""
@@ -86,7 +86,7 @@ class Tracker:
                     child.give_up()
                 self._client.set_terminated(self._parent, status)
 
-        _reached(self._uri, finish)
+        reached(self._uri, finish)
 
     def _open_experiment(self, artifacts: str | None) -> str:
         found = self._client.get_experiment_by_name(self._plan.name)
@@ -147,10 +147,10 @@ class _Child:
         self._describe()
         self._log_rows()
         self._log_grids()
-        if (self._status, self._state) != (_STATUS[state], state):
+        if (self._status, self._state) != (STATUS[state], state):
             if state == "done":
                 self._log_files()
-            self._set_status(_STATUS[state])
+            self._set_status(STATUS[state])
             self._client.set_tag(self.mlflow_id, "state", state)
             self._state = state
         return state
@@ -191,7 +191,7 @@ class _Child:
     def _log_rows(self) -> None:
         new = (row for row in self._run.rows() if row.step > self._logged.get(row.kind, row.step))
         for rows in _batches(new):
-            metrics = [metric for row in rows for metric in _metrics(row)]
+            metrics = [metric for row in rows for metric in metrics_of(row)]
             self._client.log_batch(self.mlflow_id, metrics=metrics)
             for row in rows:
                 self._logged[row.kind] = row.step
@@ -220,8 +220,8 @@ def serve(uri: str, port: int) -> None:
     """Run MLflow's own page on the store, on 127.0.0.1, until interrupted or terminated."""
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    if uri.startswith(_SQLITE):
-        store = Path(uri.removeprefix(_SQLITE))
+    store = sqlite_file(uri)
+    if store is not None:
         if not store.exists():
             raise BenchError(f"{uri}: no store there yet; `bench run` makes one")
         command += ["--artifacts-destination", str(store.resolve().parent / "artifacts")]
@@ -237,7 +237,8 @@ def serve(uri: str, port: int) -> None:
         raise BenchError(f"mlflow ui ended with {code}; is port {port} taken? try --port")
 
 
-def _reached(uri: str, act: Callable[[], Any]) -> None:
+def reached(uri: str, act: Callable[[], Any]) -> None:
+    """Do what needs the store; raises BenchError where it is away or cannot be written."""
     try:
         act()
     except (MlflowException, SQLAlchemyError, OSError) as error:
@@ -245,11 +246,17 @@ def _reached(uri: str, act: Callable[[], Any]) -> None:
         raise BenchError(redact(f"{uri} cannot be written ({first})")) from None
 
 
+def sqlite_file(uri: str) -> Path | None:
+    """The file of a SQLite store; None for any other."""
+    return Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
+
+
 def _make_room(uri: str, name: str) -> str | None:
     """For a SQLite store, its folder and the place of its artifacts beside it."""
-    if not uri.startswith(_SQLITE):
+    store = sqlite_file(uri)
+    if store is None:
         return None
-    folder = Path(uri.removeprefix(_SQLITE)).resolve().parent
+    folder = store.resolve().parent
     folder.mkdir(parents=True, exist_ok=True)
     return (folder / "artifacts" / name).as_uri()
 
@@ -267,7 +274,7 @@ def _flat(planned: PlannedRun) -> Iterator[tuple[str, Any]]:
             yield f"{block}.{key}".rstrip("."), value
 
 
-def _metrics(row: Row) -> Iterator[Metric]:
+def metrics_of(row: Row) -> Iterator[Metric]:
     for column, value in row.values.items():
         group = "equilibrium" if column in _EQUILIBRIUM else row.kind
         yield Metric(f"{group}/{column}", value, int(row.time * 1000), row.step)
