@@ -151,7 +151,7 @@ def _first(store: FaceStore, part: Split, count: int, key: str) -> NDArray[np.ui
             f"{key}: {count} is more than the {len(positions)} {part} images of "
             f"{store.title}; set it to {len(positions)} or less"
         )
-    return np.ascontiguousarray(store.images[first_positions(positions, count)])
+    return store.fixed(np.array(first_positions(positions, count)))
 
 
 def first_positions(positions: NDArray[np.int64], count: int) -> list[int]:
