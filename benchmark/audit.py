@@ -8,9 +8,10 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from benchmark.doctor import Fault
+from benchmark.page import sqlite_file
 from benchmark.redact import redact
 from benchmark.runs import RunDirectory
-from benchmark.tracking import STATUS, metrics_of, reached, sqlite_file
+from benchmark.tracking import STATUS, metrics_of, reached
 
 _SYNC = "`bench sync FILE` brings it up to date"
 _ANEW = "deleting it there; `bench sync FILE` makes it anew from the run directory"
@@ -66,7 +67,9 @@ def _faults_of_run(
         return  # it may be a few seconds behind
     truth: dict[str, dict[int, float]] = {}
     for row in run.rows():
-        for metric in metrics_of(row) if row.kind != "repeat" else ():  # MLflow has one value a step
+        for metric in (
+            metrics_of(row) if row.kind != "repeat" else ()
+        ):  # MLflow has one value a step
             truth.setdefault(metric.key, {})[metric.step] = metric.value
     missing = 0
     for name in sorted({*truth, *shown.data.metrics}):

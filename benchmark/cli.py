@@ -18,7 +18,7 @@ from benchmark.commands.options import (
     results_option,
     runs_option,
 )
-from benchmark.commands.runs import reproduce, show
+from benchmark.commands.runs import doctor, export, gc, import_, reproduce, show
 from benchmark.errors import BenchError
 
 
@@ -157,13 +157,13 @@ def sync(
 @click.option("--port", type=int, default=5000, show_default=True)
 def ui(mlflow: str, port: int) -> None:
     """Open MLflow on the store that the runs are tracked in, on 127.0.0.1."""
-    from benchmark.tracking import serve
+    from benchmark.page import serve
 
     serve(mlflow, port)
 
 
-bench.add_command(show)
-bench.add_command(reproduce)
+for command in (show, reproduce, export, import_, doctor, gc):
+    bench.add_command(command)
 
 
 def main() -> None:

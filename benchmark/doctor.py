@@ -21,8 +21,6 @@ from safetensors.numpy import load
 from benchmark.errors import BenchError
 from benchmark.runs import TEMPORARY, Result, Row, RunDirectory
 
-_CHUNK = 2**24
-
 
 @dataclass(frozen=True)
 class Fault:
@@ -147,7 +145,7 @@ def _fault_of_store(folder: Path) -> Fault | None:
         if images.dtype != np.uint8 or images.ndim != 4:
             raise ValueError(f"images.npy holds {images.shape} {images.dtype}")
         wanted = record.get("images_sha256")
-        if wanted is not None and wanted != _sha256(folder / "images.npy"):
+        if wanted is not None and wanted != _sha256_of(folder / "images.npy"):
             raise ValueError("images.npy does not match its sum")
     except (OSError, EOFError, ValueError, AttributeError) as error:
         how = "removing it; the next run decodes the data again"
@@ -183,12 +181,9 @@ def _weights_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
+def _sha256_of(path: Path) -> str:
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _truncate(path: Path, size: int) -> None:

@@ -1,6 +1,5 @@
 """What may be removed without losing a result: what a run keeps is bounded, and this lowers it."""
 
-import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -37,9 +36,9 @@ def find_garbage(runs: Path, cache: Path) -> Iterator[Garbage]:
     used: set[str] = set()
     for run in found:
         record = run.provenance()
-        if record is None:
-            return  # it has yet to say which store it needs
-        used |= set(_FINGERPRINT.findall(json.dumps(record)))
+        if record is None or "stores" not in record:
+            return  # it does not say which store it needs
+        used |= set(record["stores"])
     for folder in sorted((cache / "stores").glob("*")):
         if folder.is_dir() and _FINGERPRINT.fullmatch(folder.name) and folder.name not in used:
             yield Garbage(folder, _size(folder), "a decoded data set that no run here uses")

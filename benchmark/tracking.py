@@ -2,9 +2,6 @@
 
 import logging
 import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ from typing import Any
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
+from filelock import FileLock
 from mlflow.entities import (
     Dataset,
     DatasetInput,
@@ -28,11 +26,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from benchmark.ablation import Plan, PlannedRun
 from benchmark.errors import BenchError
+from benchmark.page import sqlite_file
 from benchmark.redact import redact
 from benchmark.runs import Kind, Row, RunDirectory, State
 
 BATCH = 1000  # metrics in one call, the most that MLflow takes
-_SQLITE = "sqlite:///"
+LOCK_WAIT_S = 60.0  # for another process that writes the view
 _EQUILIBRIUM = {"m_global", "k", "balance", "ratio"}
 STATUS: dict[State, str] = {
     "done": "FINISHED",
@@ -55,6 +54,7 @@ class Tracker:
 
     def __init__(self, uri: str, plan: Plan, runs_root: Path) -> None:
         self._plan, self._uri = plan, uri
+        self._lock = _lock_of(uri, runs_root)
         self._parent = ""
 
         def connect() -> None:
@@ -67,11 +67,11 @@ class Tracker:
                 for planned in plan.runs
             ]
 
-        reached(uri, connect)
+        self._in_turn(connect)
 
     def sync(self) -> None:
         """Log what is new in every run directory."""
-        reached(self._uri, lambda: [child.sync() for child in self._children])
+        self._in_turn(lambda: [child.sync() for child in self._children])
 
     def close(self) -> None:
         """A last sync; nothing that has no living process behind it stays RUNNING."""
@@ -86,7 +86,17 @@ class Tracker:
                     child.give_up()
                 self._client.set_terminated(self._parent, status)
 
-        reached(self._uri, finish)
+        self._in_turn(finish)
+
+    def _in_turn(self, act: Callable[[], Any]) -> None:
+        """One writer at a time: two that open a new store at once would break its migrations."""
+
+        def alone() -> None:
+            self._lock.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(self._lock, timeout=LOCK_WAIT_S):
+                act()
+
+        reached(self._uri, alone)
 
     def _open_experiment(self, artifacts: str | None) -> str:
         found = self._client.get_experiment_by_name(self._plan.name)
@@ -216,27 +226,6 @@ class _Child:
         self._status = status
 
 
-def serve(uri: str, port: int) -> None:
-    """Run MLflow's own page on the store, on 127.0.0.1, until interrupted or terminated."""
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    store = sqlite_file(uri)
-    if store is not None:
-        if not store.exists():
-            raise BenchError(f"{uri}: no store there yet; `bench run` makes one")
-        command += ["--artifacts-destination", str(store.resolve().parent / "artifacts")]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # A session of its own: MLflow's server is a grandchild, and has to end with this process.
-    with subprocess.Popen(command, start_new_session=True) as process:
-        try:
-            code = process.wait()
-        except KeyboardInterrupt:
-            os.killpg(process.pid, signal.SIGTERM)
-            return
-    if code != 0:
-        raise BenchError(f"mlflow ui ended with {code}; is port {port} taken? try --port")
-
-
 def reached(uri: str, act: Callable[[], Any]) -> None:
     """Do what needs the store; raises BenchError where it is away or cannot be written."""
     try:
@@ -246,9 +235,10 @@ def reached(uri: str, act: Callable[[], Any]) -> None:
         raise BenchError(redact(f"{uri} cannot be written ({first})")) from None
 
 
-def sqlite_file(uri: str) -> Path | None:
-    """The file of a SQLite store; None for any other."""
-    return Path(uri.removeprefix(_SQLITE)) if uri.startswith(_SQLITE) else None
+def _lock_of(uri: str, runs_root: Path) -> Path:
+    """Beside a SQLite store; for a server, in the folder that its writers share."""
+    store = sqlite_file(uri)
+    return (store.parent if store is not None else runs_root) / ".tracking.lock"
 
 
 def _make_room(uri: str, name: str) -> str | None:

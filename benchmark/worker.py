@@ -1,10 +1,13 @@
 """One run in this process: what every executor starts as `bench run-one RUN_DIR`."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import torch
 
 from benchmark.data.store import FaceStore, open_store
@@ -44,7 +47,7 @@ def run_one(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
-    with run.locked():
+    with run.locked(), _memory_in_words(run):
         found = run.result()
         if found is not None:
             return found
@@ -67,6 +70,7 @@ def run_one(
                 "broken": list(store.broken),
                 "images": {part: len(at) for part, at in store.splits.items()},
             },
+            "stores": sorted({_store_name(store), _store_name(reference)}),
             "evaluation": judge.evaluator.describe(),
             "floor": judge.evaluator.floor(),
         }
@@ -78,6 +82,23 @@ def run_one(
         finally:
             if (joules := meter.joules()) is not None:
                 run.write_provenance({**record, "energy_j": joules})
+
+
+@contextmanager
+def _memory_in_words(run: RunDirectory) -> Iterator[None]:
+    """Raise BenchError where memory runs out, in whichever library."""
+    try:
+        yield
+    except (MemoryError, RuntimeError, OSError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not any(
+            said in str(error).lower() for said in ("allocate memory", "out of memory")
+        ):
+            raise
+        raise BenchError(
+            f"{run.run_id}: out of memory ({first[:100]}); it is safe up to its last checkpoint: "
+            "start fewer runs at once with --jobs, or take a machine with more"
+        ) from None
 
 
 class _Judge:
@@ -92,6 +113,12 @@ class _Judge:
 
     def draw(self, step: int, sample: Sampler) -> None:
         save_grid(sample(0, GRID[0]), GRID[1], self._run.samples / f"{step:08d}.png")
+
+
+def _store_name(store: FaceStore) -> str:
+    """What the store is called in the cache, so that `bench gc` keeps it."""
+    images = store.images
+    return Path(str(images.filename)).parent.name if isinstance(images, np.memmap) else ""
 
 
 def _same_data(run: RunDirectory, store: FaceStore) -> None:

@@ -59,7 +59,7 @@ def _tensors(method: Method) -> dict[str, Tensor]:
 
 def write(folder: Path, method: Method, progress: Progress) -> None:
     """Publish a checkpoint, then remove those before the one before it."""
-    data = save({**_tensors(method), "progress": _encode(progress)})
+    data = save({**_tensors(method), "progress": _encode(progress.model_dump_json())})
     weights = {
         name: hashlib.sha256(_bytes(value)).hexdigest()[:16]
         for name, value in method.state_dict().items()
@@ -107,8 +107,8 @@ def _sum(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 
-def _encode(progress: Progress) -> Tensor:
-    return torch.tensor(list(progress.model_dump_json().encode()), dtype=torch.uint8)
+def _encode(text: str) -> Tensor:
+    return torch.tensor(list(text.encode()), dtype=torch.uint8)
 
 
 def _restore(method: Method, tensors: dict[str, Tensor]) -> None:

@@ -1,15 +1,19 @@
 """One tiny sweep, trained once by the command with secrets planted around it."""
 
+import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from benchmark.executors.local import pin_threads
 from benchmark.runs import RunDirectory
+from tests.reliability.processes import Server
 
 TINY = """\
 name: tiny
@@ -70,3 +74,15 @@ def finished(swept: Swept, tmp_path: Path) -> RunDirectory:
     run = swept.runs()[0]
     shutil.copytree(run.path, tmp_path / "runs" / run.run_id)
     return RunDirectory(tmp_path / "runs" / run.run_id)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """Processes that start in milliseconds, torch and MLflow being imported already."""
+    before = dict(os.environ)
+    pin_threads(1)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["benchmark.worker", "benchmark.sweep", "benchmark.tracking"])
+    yield context
+    os.environ.clear()
+    os.environ.update(before)

@@ -5,76 +5,25 @@ file is there, inside an evaluation one after which a grid has no row, inside ML
 after which SQLite's journal is there.
 """
 
-import multiprocessing
 import os
 import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
 
-from benchmark.ablation import Plan, PlannedRun
 from benchmark.comparison import compare
-from benchmark.executors.local import pin_threads
 from benchmark.runs import TEMPORARY, RunDirectory
 from benchmark.training import checkpoint
-from tests.conftest import tiny_spec
+from tests.reliability.processes import Server, plan, store, sweep, train
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload``:sqlalchemy.exc.SADeprecationWarning")
 
 CPU_S = 120  # a condition that takes longer to come about fails the test
-
-
-def plan(steps: int) -> Plan:
-    training = {"steps": steps, "checkpoint_every": 10, "lr_decay": {"on": "never"}}
-    spec = tiny_spec(training=training, evaluation={"every": 20, "repeats": 1})
-    run = PlannedRun(spec, {"method.gamma": spec.method.gamma})
-    return Plan("killed", "Does it live?", None, "demo", (), (), (run,))
-
-
-def train(run: Path, cache: Path) -> None:
-    """In a process of its own: what `bench run-one` does."""
-    from benchmark.training.loop import Stopped
-    from benchmark.worker import run_one
-
-    try:
-        run_one(RunDirectory(run), None, cache, "cpu", {})
-    except Stopped:
-        raise SystemExit(75) from None
-
-
-def sweep(folder: Path, cache: Path, steps: int) -> None:
-    """In a process of its own: what `bench run` does, MLflow at every tick."""
-    from rich.console import Console
-
-    from benchmark import sweep
-
-    sweep.SYNC_EVERY_S = 0.0
-    places = sweep.Places(
-        folder / "runs", cache, folder / "results", folder / "REPORT.md", None, store(folder)
-    )
-    with (folder / "said.txt").open("a") as said:
-        raise SystemExit(sweep.run_plan(plan(steps), places, 1, "cpu", Console(file=said)))
-
-
-def store(folder: Path) -> str:
-    return f"sqlite:///{folder}/mlflow/mlflow.db"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[multiprocessing.context.ForkServerContext]:
-    """Processes that start in milliseconds, torch and MLflow being imported already."""
-    before = dict(os.environ)
-    pin_threads(1)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["benchmark.worker", "benchmark.sweep", "benchmark.tracking"])
-    yield context
-    os.environ.clear()
-    os.environ.update(before)
 
 
 Start = Callable[..., ForkServerProcess]
@@ -123,7 +72,9 @@ class Killer:
         return process
 
     def _sweep(self) -> ForkServerProcess:
-        process = self.start(target=sweep, args=(self.folder, self.cache, self.steps))
+        process = self.start(
+            target=sweep, args=(self.folder, self.cache, self.steps, store(self.folder))
+        )
         process.start()
         return process
 
@@ -193,7 +144,7 @@ def _children(process: ForkServerProcess) -> list[int]:
 
 
 def survive(
-    server: multiprocessing.context.ForkServerContext,
+    server: Server,
     folder: Path,
     cache: Path,
     kinds: list[str],
@@ -251,9 +202,7 @@ def _same_in_mlflow(whole: RunDirectory, folder: Path) -> None:
         assert [point.value for point in there] == [row.values[column] for row in rows]
 
 
-def test_five_kills(
-    server: multiprocessing.context.ForkServerContext, tmp_path: Path, cache: Path
-) -> None:
+def test_five_kills(server: Server, tmp_path: Path, cache: Path) -> None:
     kinds = ["anywhere", "flush", "checkpoint", "evaluation", "checkpoint"]
     proven = survive(server, tmp_path, cache, kinds, steps=200)
     assert proven["checkpoint"] > 0
@@ -262,9 +211,7 @@ def test_five_kills(
 
 
 @pytest.mark.slow
-def test_thirty_kills(
-    server: multiprocessing.context.ForkServerContext, tmp_path: Path, cache: Path
-) -> None:
+def test_thirty_kills(server: Server, tmp_path: Path, cache: Path) -> None:
     kinds = ["anywhere"] * 12 + ["checkpoint"] * 8 + ["evaluation"] * 6 + ["flush"] * 4
     random.Random(30).shuffle(kinds)
     proven = survive(server, tmp_path, cache, kinds, steps=1200)
