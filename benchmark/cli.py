@@ -21,6 +21,7 @@ from benchmark.commands.options import (
     results_option,
     runs_option,
 )
+from benchmark.commands.runs import doctor, export, gc, import_, reproduce, show
 from benchmark.errors import BenchError
 
 
@@ -159,7 +160,7 @@ def sync(
 @click.option("--port", type=int, default=5000, show_default=True)
 def ui(mlflow: str, port: int) -> None:
     """Open MLflow on the store that the runs are tracked in, on 127.0.0.1."""
-    from benchmark.tracking import serve
+    from benchmark.page import serve
 
     serve(mlflow, port)
 
@@ -167,6 +168,8 @@ def ui(mlflow: str, port: int) -> None:
 bench.add_command(data)
 bench.add_command(correlate)
 bench.add_command(compare)
+for command in (show, reproduce, export, import_, doctor, gc):
+    bench.add_command(command)
 
 
 def main() -> None:
