@@ -5,12 +5,9 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import BaseModel
 
 
-def keys_at(title: str, loc: tuple[int | str, ...]) -> list[str]:
-    """The fields of the model at a pydantic error location; empty where there is none."""
-    from benchmark.ablation import AblationFile
-    from benchmark.spec import RunSpec
-
-    found = _models({"RunSpec": RunSpec, "AblationFile": AblationFile}[title], list(loc))
+def keys_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    """The fields of what is below `model` at a pydantic error location; empty where none is."""
+    found = _models(model, list(loc))
     return list(found.model_fields) if found else []
 
 
