@@ -18,6 +18,7 @@ from benchmark.commands.options import (
     results_option,
     runs_option,
 )
+from benchmark.commands.schema import schema
 from benchmark.errors import BenchError
 
 
@@ -164,6 +165,9 @@ def ui(mlflow: str, port: int) -> None:
     from benchmark.tracking import serve
 
     serve(mlflow, port)
+
+
+bench.add_command(schema)
 
 
 def main() -> None:
