@@ -108,18 +108,13 @@ def validate(files: tuple[Path, ...]) -> None:
 def plan(file: Path, profile: str, overrides: tuple[str, ...], jobs: int | None) -> None:
     """Print the runs of FILE, their ids and a rough cost; nothing is started."""
     from benchmark.ablation import load
-    from benchmark.estimate import total
+    from benchmark.estimate import describe
     from benchmark.executors.local import default_jobs
 
     found = load(file, profile, overrides)
     for planned in found.runs:
         click.echo(f"{planned.run_id}  {planned.label}")
-    at_once = jobs or default_jobs(found)
-    cost = total(found, at_once)
-    click.echo(
-        f"{len(found.runs)} runs, {at_once} at once: roughly {cost.seconds / 60:.0f} minutes on "
-        f"CPU cores like those of estimate.py, {cost.disk / 1e6:.0f} MB in the runs folder"
-    )
+    click.echo(describe(found, jobs or default_jobs(found)))
 
 
 @bench.command()

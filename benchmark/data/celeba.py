@@ -1,27 +1,45 @@
-"""CelebA (Liu et al., ICCV 2015), and any faces in its layout.
+"""CelebA (Liu et al., ICCV 2015), and any faces in its layout, in any view.
 
 img_align_celeba/NNNNNN.jpg     178 x 218, eyes at fixed places
+img_celeba/NNNNNN.jpg           the same people as photographed
 list_eval_partition.txt         0 train, 1 validation, 2 test
+list_landmarks_celeba.txt, list_bbox_celeba.txt     for the views of img_celeba
+list_attr_celeba.txt, identity_CelebA.txt           for only, mix and disjoint
 """
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from benchmark.data.annotations import read_table
-from benchmark.data.settings import CelebASettings, Split
+from benchmark.data.annotations import LANDMARKS, read_table
+from benchmark.data.files import Files, Folder, content_digest, decode, orientation
+from benchmark.data.selection import mixed, refuse_empty, with_attributes, without_known_people
+from benchmark.data.settings import (
+    AlignedView,
+    CelebASettings,
+    RotatedView,
+    Split,
+    UprightView,
+    WildView,
+)
+from benchmark.data.views import aligned, rotated, upright, wild
+from benchmark.data.views.square import Square, Squares, sample
 from benchmark.errors import InputError
 
 # To be raised whenever the same file would give other pixels.
-READER_VERSION = 1
-WIDTH, HEIGHT = 178, 218
+READER_VERSION = 2
 PARTS: tuple[Split, ...] = ("train", "validation", "test")
 PARTITION = "list_eval_partition.txt"
+ATTRIBUTES = "list_attr_celeba.txt"
+IDENTITIES = "identity_CelebA.txt"
+BOXES = "list_bbox_celeba.txt"
+LANDMARKS_WILD = "list_landmarks_celeba.txt"
 LANDMARKS_ALIGNED = "list_landmarks_align_celeba.txt"
+BOX = ("x_1", "y_1", "width", "height")
+_PROBED = 16  # images whose pixels enter the fingerprint
 
 # Data sets by the MD5 sums of these two files. The partition alone will not do: it is mere
 # numbering, the same for any faces that are cut into parts of the same sizes. CelebA's sums are
@@ -32,37 +50,34 @@ _KNOWN_MD5 = {
         "All-Age-Faces in CelebA's layout"
     ),
 }
-# CelebA comes in these two; nothing else is even tried (PIL would run Ghostscript on an EPS).
-_FORMATS = ("JPEG", "PNG")
 
 
-def find_root(data_root: Path | None) -> Path:
-    """The folder that holds `img_align_celeba`: `data_root` itself or its `celeba/`."""
+def find_root(data_root: Path | None, images: str) -> Path:
+    """The folder that holds `images`: `data_root` itself or its `celeba/`."""
     if data_root is None:
         raise InputError(
             "data: CelebA is wanted but no folder was named; give --data-root DIR (or BENCH_DATA), "
-            "where DIR or DIR/celeba holds img_align_celeba/ and list_eval_partition.txt"
+            f"where DIR or DIR/celeba holds {images}/ and list_eval_partition.txt"
         )
     for root in (data_root, data_root / "celeba"):
-        if (root / "img_align_celeba").is_dir():
+        if (root / images).is_dir():
             return root
     raise InputError(
-        f"{data_root}: no img_align_celeba/ here or in its celeba/; give --data-root the folder "
-        "that holds CelebA's img_align_celeba/ and list_*.txt"
+        f"{data_root}: no {images}/ here or in its celeba/; give --data-root the folder "
+        f"that holds CelebA's {images}/ and list_*.txt"
     )
 
 
 class CelebA:
-    """The aligned view: the centre square of each image, resized with antialiasing.
-
-    The crop is centred in the image, at (89, 109), as torchvision's CenterCrop does it (some chins
-    are cut at 108 and 128); progressive GANs (arXiv 1710.10196, 128 wide) and StyleGAN
-    centre it 12 pixels lower, at (89, 121). Here every allowed crop fits without a shift.
-    """
+    """CelebA's photographs in one view."""
 
     def __init__(self, settings: CelebASettings, data_root: Path | None) -> None:
-        self.root = find_root(data_root)
-        self.size, self.settings = settings.size, settings
+        """Raises InputError where a file that the settings need is missing or faulty."""
+        self.settings, self.size, view = settings, settings.size, settings.view
+        in_the_wild = isinstance(view, WildView | UprightView)
+        self._images = "img_celeba" if in_the_wild else "img_align_celeba"
+        self.root = find_root(data_root, self._images)
+        self._files: Files = Folder(self.root / self._images)
         partition = read_table(self.root / PARTITION, ("partition",), header=False)
         order = np.argsort(partition.names)
         self._names = [partition.names[i] for i in order]
@@ -73,63 +88,150 @@ class CelebA:
                 f"{self.root / PARTITION}: {self._names[wrong[0]]} is in part "
                 f"{self._parts[wrong[0]]}; allowed are 0 train, 1 validation, 2 test"
             )
-        self._partition_bytes = (self.root / PARTITION).read_bytes()
         self.title = _title(self.root)
+        self.visits: rotated.Visits | None = None
+        if isinstance(view, RotatedView) and view.draw == "visit":
+            self.visits = rotated.photograph_visits(view, self.size, settings.resample)
+        self._used_for_pixels: set[str] = set()
+        self._squares = self._find_squares()
+        self._splits = self._select()
+        self._pixels: str | None = None
 
     def __len__(self) -> int:
         return len(self._names)
 
     def name(self, index: int) -> str:
-        return f"img_align_celeba/{self._names[index]}"
+        return f"{self._images}/{self._names[index]}"
 
     def splits(self) -> dict[Split, NDArray[np.int64]]:
-        return {part: np.flatnonzero(self._parts == i) for i, part in enumerate(PARTS)}
+        return self._splits
 
-    def fingerprint(self) -> str:
-        """Over every file's content, the partition, the view's settings and the reader's version.
+    def _find_squares(self) -> Squares:
+        """The square of each image, or that of its canvas."""
+        view = self.settings.view
+        if self.visits is not None:
+            return self.visits.squares(len(self))
+        if isinstance(view, AlignedView):
+            return aligned.squares(view, len(self))
+        if isinstance(view, RotatedView):
+            return rotated.squares(view, len(self))
+        marks = self._marks(view)
+        if isinstance(view, WildView):
+            return wild.squares(view, marks)
+        return upright.squares(view, marks)
+
+    def _marks(self, view: WildView | UprightView) -> wild.Marks:
+        landmarks = boxes = None
+        if view.by == "landmarks" or isinstance(view, UprightView):
+            self._used_for_pixels.add(LANDMARKS_WILD)
+            values = self._column(LANDMARKS_WILD, LANDMARKS).astype(np.float64)
+            landmarks = values.reshape(-1, 5, 2) + 0.5
+        if view.by == "box":
+            self._used_for_pixels.add(BOXES)
+            boxes = self._column(BOXES, BOX).astype(np.float64)
+        return wild.Marks(landmarks, boxes)
+
+    def _column(
+        self, file: str, names: tuple[str, ...], *, header: bool = True
+    ) -> NDArray[np.int64]:
+        """Columns (N, names) of an annotation file, in the order of the images."""
+        table = read_table(self.root / file, names, header=header)
+        rows = {name: row for row, name in enumerate(table.names)}
+        absent = next((name for name in self._names if name not in rows), None)
+        if absent is not None:
+            raise InputError(f"{self.root / file}: {absent} of {PARTITION} is not in it")
+        columns = [table.columns.index(name) for name in names]
+        return table.values[[rows[name] for name in self._names]][:, columns]
+
+    def _select(self) -> dict[Split, NDArray[np.int64]]:
+        settings = self.settings
+        parts = {part: np.flatnonzero(self._parts == i) for i, part in enumerate(PARTS)}
+
+        @cache
+        def has(attribute: str) -> NDArray[np.bool_]:
+            found: NDArray[np.bool_] = self._column(ATTRIBUTES, (attribute,))[:, 0] > 0
+            return found
+
+        parts = with_attributes(parts, settings.only, has)
+        if settings.disjoint:
+            people = self._column(IDENTITIES, ("identity",), header=False)[:, 0]
+            parts = without_known_people(parts, people)
+        if settings.mix is not None:
+            parts["train"] = mixed(parts["train"], settings.mix, has(settings.mix.attribute))
+        if settings.only or settings.disjoint or settings.mix:
+            refuse_empty(parts, self.title)
+        return parts
+
+    def pixels(self) -> str:
+        """Over every file's content, the annotations and settings that decide the pixels, the
+        reader's version, and a few images' pixels: for another decoder, or a forgotten version.
 
         Neither the path nor the files' times enter.
         """
-        digest = hashlib.sha256(f"celeba/{READER_VERSION}/{self.settings!r}".encode())
-        digest.update(hashlib.sha256(self._partition_bytes).digest())
-        with ThreadPoolExecutor() as pool:
-            for name, content in zip(self._names, pool.map(self._digest, self._names), strict=True):
-                digest.update(name.encode() + content)
+        if self._pixels is None:
+            self._pixels = self._digest()
+        return self._pixels
+
+    def _digest(self) -> str:
+        settings = self.settings.model_dump_json(include={"view", "size", "resample"})
+        digest = hashlib.sha256(f"celeba/{READER_VERSION}/{settings}".encode())
+        for file in sorted(self._used_for_pixels):
+            digest.update(self._sum(file))
+        digest.update(content_digest(self._files, self._names))
+        digest.update(self.decode(np.arange(min(_PROBED, len(self))))[0].tobytes())
         return digest.hexdigest()
 
-    def _digest(self, name: str) -> bytes:
-        try:
-            return hashlib.sha256((self.root / "img_align_celeba" / name).read_bytes()).digest()
-        except (OSError, ValueError):  # ValueError: a name that no file can have
-            return b"missing"
+    def fingerprint(self) -> str:
+        """Over `pixels`, every setting, the partition and what else the parts are chosen by."""
+        settings = self.settings
+        digest = hashlib.sha256(f"{self.pixels()}/{settings.model_dump_json()}".encode())
+        digest.update(self._sum(PARTITION))
+        if settings.only or settings.mix:
+            digest.update(self._sum(ATTRIBUTES))
+        if settings.disjoint:
+            digest.update(self._sum(IDENTITIES))
+        return digest.hexdigest()
+
+    def _sum(self, file: str) -> bytes:
+        return hashlib.sha256((self.root / file).read_bytes()).digest()
 
     def decode(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Images (N, 3, size, size); one that is not whole is black and flagged."""
-        images = np.zeros((len(indices), 3, self.size, self.size), dtype=np.uint8)
+        """Images (N, 3, side, side); one that is not whole is black and flagged.
+
+        `side` is the images' size, or that of the canvases of `visits`.
+        """
+        side = self.visits.canvas if self.visits else self.size
+        images = np.zeros((len(indices), 3, side, side), dtype=np.uint8)
         whole = np.zeros(len(indices), dtype=np.bool_)
         for row, index in enumerate(indices.tolist()):
-            image = self._decode(index)
+            image = self._decode(index, side)
             if image is not None:
                 images[row], whole[row] = image, True
         return images, whole
 
-    def _decode(self, index: int) -> NDArray[np.uint8] | None:
-        """(3, size, size), or None where the file is missing, torn or not 178 x 218 in colour."""
-        bombs = Image.DecompressionBombError, Image.DecompressionBombWarning
-        try:
-            with Image.open(self.root / self.name(index), formats=_FORMATS) as image:
-                if image.size != (WIDTH, HEIGHT) or image.mode != "RGB":
-                    return None
-                side = self.settings.view.crop  # type: ignore[union-attr]
-                left, top = (WIDTH - side) / 2, (HEIGHT - side) / 2
-                square = image.resize(
-                    (self.size, self.size),
-                    Image.Resampling.BICUBIC,
-                    box=(left, top, left + side, top + side),
-                )
-        except (OSError, SyntaxError, ValueError, *bombs):
+    def _decode(self, index: int, side: int) -> NDArray[np.uint8] | None:
+        """(3, side, side), or None where the file is missing, torn or of another kind.
+
+        An aligned image must be 178 x 218 and a face in the wild lie in its image. One that is
+        marked as turned (EXIF) is refused: its annotations may mean it turned or not.
+        """
+        image = decode(self._files.read(self._names[index]))
+        if image is None or orientation(image) != 1:
             return None
-        return np.asarray(square).transpose(2, 0, 1)
+        square, view = self._squares[index], self.settings.view
+        if isinstance(view, AlignedView | RotatedView):
+            if image.size != (aligned.WIDTH, aligned.HEIGHT):
+                return None
+        elif not _holds_face(image.size, square, view.margin):
+            return None
+        return sample(image, square, side, self.settings.resample)
+
+
+def _holds_face(size: tuple[int, int], square: Square, margin: float) -> bool:
+    """Whether the square's centre lies in the image and the face is neither a dot nor beyond it."""
+    width, height = size
+    inside = 0 <= square.x <= width and 0 <= square.y <= height
+    return inside and 4 <= square.side / margin <= 4 * max(width, height)
 
 
 def _title(root: Path) -> str:

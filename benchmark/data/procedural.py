@@ -22,7 +22,8 @@ from benchmark.data.faces.features import (
 )
 from benchmark.data.faces.geometry import landmarks, pose_of, shape_of
 from benchmark.data.faces.hair import Hair
-from benchmark.data.settings import FacesSettings, Split
+from benchmark.data.settings import AlignedView, FacesSettings, RotatedView, Split, WildView
+from benchmark.data.views import aligned, rotated, upright, wild
 
 __all__ = ["FaceFactors", "ProceduralFaces", "factors", "landmarks", "render"]
 
@@ -175,11 +176,29 @@ class ProceduralFaces:
     title = "procedural faces"
 
     def __init__(self, settings: FacesSettings) -> None:
-        self._settings = settings
-        self.size = settings.size
+        self._settings, self.size = settings, settings.size
+        view = settings.view
+        self.visits: rotated.Visits | None = None
+        if isinstance(view, RotatedView) and view.draw == "visit":
+            self.visits = rotated.face_visits(view, self.size)
+        self._side = self.visits.canvas if self.visits else self.size
 
     def __len__(self) -> int:
         return self._settings.count
+
+    def factors(self, indices: NDArray[np.int64]) -> FaceFactors:
+        """What is known of the faces `indices` (N,) as they are drawn in this view."""
+        view, f = self._settings.view, factors(indices)
+        if self.visits is not None:
+            return self.visits.drawn(f)
+        if isinstance(view, AlignedView):
+            return aligned.drawn(f, view)
+        if isinstance(view, RotatedView):
+            return rotated.drawn(f, view)
+        return wild.drawn(f, view) if isinstance(view, WildView) else upright.drawn(f, view)
+
+    def pixels(self) -> str:
+        return self.fingerprint()
 
     def fingerprint(self) -> str:
         """Over the settings, the renderer's version and a few images' pixels.
@@ -189,7 +208,7 @@ class ProceduralFaces:
         digest = hashlib.sha256(
             f"faces/{RENDERER_VERSION}/{self._settings.model_dump_json()}".encode()
         )
-        digest.update(render(factors(np.arange(64, dtype=np.int64)), self.size).tobytes())
+        digest.update(render(self.factors(np.arange(64, dtype=np.int64)), self._side).tobytes())
         return digest.hexdigest()
 
     def splits(self) -> dict[Split, NDArray[np.int64]]:
@@ -203,8 +222,8 @@ class ProceduralFaces:
         }
 
     def decode(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Images (N, 3, size, size) of `indices` (N,), all of them whole."""
-        return render(factors(indices), self.size), np.ones(len(indices), dtype=np.bool_)
+        """Images (N, 3, size, size), or canvases, of `indices` (N,), all of them whole."""
+        return render(self.factors(indices), self._side), np.ones(len(indices), dtype=np.bool_)
 
     def name(self, index: int) -> str:
         return f"face {index}"

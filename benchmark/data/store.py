@@ -1,7 +1,9 @@
 """The decoded store: every image decoded, cropped and resized once, into a uint8 memory map.
 
-    <cache>/stores/<fingerprint>/images.npy    (N, 3, S, S) uint8
-    <cache>/stores/<fingerprint>/store.json    title, parts, broken files
+    <cache>/stores/<pixels>/images.npy    (N, 3, S, S) uint8
+    <cache>/stores/<pixels>/store.json    title, indices of broken images
+
+<pixels> is the fingerprint of the pixels alone: choices of parts share one store.
 
 It is written beside its place and renamed into it, so that half a store is never seen; a lock
 makes a second preparation wait for the first.
@@ -14,7 +16,6 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 from filelock import FileLock
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.settings import DataSettings, Split
 from benchmark.data.source import FaceSource, open_source
+from benchmark.data.views.rotated import Visits
 from benchmark.errors import BenchError
 
 # Training goes on only if fewer than this share of the images is broken.
@@ -36,13 +38,29 @@ class FaceStore:
 
     title: str
     fingerprint: str
-    images: NDArray[np.uint8]  # (N, 3, S, S), a read-only memory map
+    images: NDArray[np.uint8]  # (N, 3, S, S), or with visits canvases; a read-only memory map
     splits: Mapping[Split, NDArray[np.int64]]  # positions in images
     broken: tuple[str, ...]
+    visits: Visits | None = None
 
-    def batch(self, positions: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """A copy (N, 3, S, S) of the images at `positions`."""
-        return np.ascontiguousarray(self.images[positions])
+    def batch(self, positions: NDArray[np.int64], seed: int, step: int) -> NDArray[np.uint8]:
+        """What a run's training step sees of `positions`: a new array (N, 3, S, S).
+
+        Where every visit turns an image anew, by how much follows from (seed, step, position).
+        """
+        return self._seen(positions, f"visit/{seed}/{step}")
+
+    def fixed(self, positions: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The images at `positions`, (N, 3, S, S), the same for every run, seed and step.
+
+        Where every visit turns an image anew, they are turned as `draw: image` turns them.
+        """
+        return self._seen(positions, "image")
+
+    def _seen(self, positions: NDArray[np.int64], stream: str) -> NDArray[np.uint8]:
+        if self.visits is None:
+            return np.ascontiguousarray(self.images[positions])
+        return self.visits.batch(self.images, positions, stream)
 
 
 def open_store(settings: DataSettings, data_root: Path | None, cache: Path) -> FaceStore:
@@ -52,8 +70,7 @@ def open_store(settings: DataSettings, data_root: Path | None, cache: Path) -> F
     the cache cannot be written or the store in it is damaged. A store that is there is only read.
     """
     source = open_source(settings, data_root)
-    fingerprint = source.fingerprint()
-    folder = cache / "stores" / fingerprint
+    folder = cache / "stores" / source.pixels()
     try:
         if not folder.exists():
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -65,31 +82,30 @@ def open_store(settings: DataSettings, data_root: Path | None, cache: Path) -> F
             f"{folder.parent}: cannot keep the decoded images there ({error.strerror or error}); "
             "free some space or give --cache another folder"
         ) from None
-    return _open(source, folder, fingerprint)
+    return _open(source, folder)
 
 
-def _open(source: FaceSource, folder: Path, fingerprint: str) -> FaceStore:
+def _open(source: FaceSource, folder: Path) -> FaceStore:
     try:
         images = np.load(folder / "images.npy", mmap_mode="r")
         record = json.loads((folder / "store.json").read_text(encoding="utf-8"))
-        splits = {
-            part: np.array(record["splits"][part], dtype=np.int64) for part in get_args(Split)
-        }
-        broken = tuple(record["broken"])
+        broken = np.array(record["broken"], dtype=np.int64)
         if images.shape != _shape(source) or images.dtype != np.uint8:
             raise ValueError(f"images.npy holds {images.shape} {images.dtype}")
-        for part, at in splits.items():
-            if at.ndim != 1 or not ((at >= 0) & (at < len(images))).all():
-                raise ValueError(f"store.json: {part} points outside the images")
+        if broken.ndim != 1 or not ((broken >= 0) & (broken < len(images))).all():
+            raise ValueError("store.json: broken points outside the images")
     except (OSError, EOFError, ValueError, TypeError, KeyError, OverflowError) as error:
         raise BenchError(
             f"{folder}: a damaged store ({error!r}); delete that folder and start again"
         ) from None
-    return FaceStore(source.title, fingerprint, images, splits, broken)
+    splits = {part: np.setdiff1d(at, broken) for part, at in source.splits().items()}
+    names = tuple(source.name(index) for index in broken.tolist())
+    return FaceStore(source.title, source.fingerprint(), images, splits, names, source.visits)
 
 
 def _shape(source: FaceSource) -> tuple[int, int, int, int]:
-    return len(source), 3, source.size, source.size
+    side = source.visits.canvas if source.visits else source.size
+    return len(source), 3, side, side
 
 
 def _prepare(source: FaceSource, folder: Path) -> None:
@@ -99,14 +115,7 @@ def _prepare(source: FaceSource, folder: Path) -> None:
     try:
         broken = _fill(source, temporary / "images.npy")
         _refuse_if_many(source, broken)
-        gone = np.array(broken, dtype=np.int64)
-        record = {
-            "title": source.title,  # for whoever looks in here; FaceStore's comes from the source
-            "splits": {
-                part: np.setdiff1d(at, gone).tolist() for part, at in source.splits().items()
-            },
-            "broken": [source.name(index) for index in broken],
-        }
+        record = {"title": source.title, "broken": broken}  # the title is for whoever looks here
         (temporary / "store.json").write_text(json.dumps(record), encoding="utf-8")
         for path in temporary.iterdir():
             with path.open("rb") as file:

@@ -135,7 +135,7 @@ class Trainer:
         positions = batch_positions(
             self.store.splits["train"], self.spec.seed, step - 1, self.spec.training.batch
         )
-        x = to_floats(self.store.batch(positions), self.device)
+        x = to_floats(self.store.batch(positions, self.spec.seed, step), self.device)
         metrics = self.method.update(x, StepDraw(self.spec.seed, step, self.device))
         return {name: value.double() for name, value in metrics.items()}
 

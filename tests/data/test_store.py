@@ -94,7 +94,7 @@ def test_store_is_what_the_source_decodes(prepared: tuple[FaceStore, Path]) -> N
 
 def test_batch_is_a_copy_and_the_store_is_not_writable(prepared: tuple[FaceStore, Path]) -> None:
     store, at = prepared[0], np.array([299, 0, 7, 7])
-    batch = store.batch(at)
+    batch = store.batch(at, 0, 1)
     assert np.array_equal(batch, pixels()[at])
     assert batch.flags.c_contiguous
     batch[:] = 0
@@ -202,11 +202,12 @@ def cut(folder: Path, name: str, length: int) -> None:
         lambda folder: (folder / "store.json").write_text("[]"),
         lambda folder: (folder / "store.json").write_bytes(b"\xff"),
         lambda folder: change(folder, broken=None),
-        lambda folder: change(folder, splits={"train": [0]}),
-        lambda folder: change(folder, splits={"train": [300], "validation": [], "test": []}),
-        lambda folder: change(folder, splits={"train": [-1], "validation": [], "test": []}),
-        lambda folder: change(folder, splits={"train": [2**70], "validation": [], "test": []}),
-        lambda folder: change(folder, splits={"train": 0, "validation": [], "test": []}),
+        lambda folder: change(folder, broken=[300]),
+        lambda folder: change(folder, broken=[-1]),
+        lambda folder: change(folder, broken=[2**70]),
+        lambda folder: change(folder, broken=0),
+        lambda folder: change(folder, broken=[[0]]),
+        lambda folder: change(folder, broken=["face 0"]),
     ],
 )
 def test_a_damaged_store_is_refused_by_name(spoil: object, copy: Path) -> None:

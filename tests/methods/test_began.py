@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark.methods.began import BEGAN, Decoder, Encoder
+from benchmark.methods.began import BEGAN
+from benchmark.methods.began_networks import Decoder, Encoder
 from benchmark.methods.settings import BeganSettings
 
 
@@ -50,11 +51,11 @@ def _double() -> None:
 @pytest.mark.parametrize(("eta", "expected"), [(1, (0.5 + 1.5) / 2), (2, (0.25 + 2.25) / 2)])
 def test_energy_is_the_mean_error_to_the_power_eta(eta: int, expected: float) -> None:
     method = began(eta=eta)
-    method.discriminator = nn.Sequential(nn.Identity())
     v = torch.ones(1, 3, 16, 16)
     v[..., :8] = 2.0  # half of the pixels
-    method.discriminator.forward = lambda v: torch.full_like(v, 0.5)  # type: ignore[method-assign]
-    assert method.energy(v).item() == pytest.approx(expected, abs=1e-12)
+    decoder = method.discriminator.decoder
+    decoder.forward = lambda *_: torch.full((1, 3, 16, 16), 0.5)  # type: ignore[method-assign]
+    assert method.judge(v).energy.item() == pytest.approx(expected, abs=1e-12)
 
 
 def test_losses_measure_and_k_follow_equation_5() -> None:
@@ -62,9 +63,9 @@ def test_losses_measure_and_k_follow_equation_5() -> None:
     method.k.fill_(0.3)
     x, draw = images(), FixedDraw()
     z = FixedDraw()
-    l_real = method.energy(x).item()
-    l_fake = method.energy(method.generate(z.uniform("z_G", 2, 3))).item()
-    l_fake_d = method.energy(method.generate(z.uniform("z_D", 2, 3))).item()
+    l_real = method.judge(x).energy.item()
+    l_fake = method.judge(method.generate(z.uniform("z_G", 2, 3))).energy.item()
+    l_fake_d = method.judge(method.generate(z.uniform("z_D", 2, 3))).energy.item()
     metrics = method.update(x, draw)
     assert metrics["l_real"].item() == pytest.approx(l_real, abs=1e-9)
     assert metrics["l_fake"].item() == pytest.approx(l_fake, abs=1e-9)
@@ -82,14 +83,14 @@ def test_gradients_reach_only_their_player() -> None:
     method.k.fill_(0.7)
     x, z = images(), FixedDraw()
     fake_d = method.generate(z.uniform("z_D", 2, 3)).detach()
-    loss_d = method.energy(x) - 0.7 * method.energy(fake_d)
+    loss_d = method.judge(x).energy - 0.7 * method.judge(fake_d).energy
     discriminator, generator = (
         list(method.discriminator.parameters()),
         list(method.generator.parameters()),
     )
     wanted_d = torch.autograd.grad(loss_d, discriminator)
     wanted_g = torch.autograd.grad(
-        method.energy(method.generate(z.uniform("z_G", 2, 3))), generator
+        method.judge(method.generate(z.uniform("z_G", 2, 3))).energy, generator
     )
     for group in method.optimizers.values():
         group.param_groups[0]["lr"] = 0.0  # keep the weights, look at the gradients
@@ -112,10 +113,10 @@ def test_k_stays_between_0_and_1() -> None:
 
 @pytest.mark.parametrize("size", [16, 32, 64, 128])
 def test_map_sizes_and_linear_codes(size: int) -> None:
-    code = Encoder(size, 2, 5)(torch.zeros(1, 3, size, size))
+    settings = BeganSettings(name="began", n=2)
+    code = Encoder(settings, size, 5)(torch.zeros(1, 3, size, size))
     assert code.shape == (1, 5)
-    assert Decoder(size, 2, 5)(code).shape == (1, 3, size, size)
-    assert isinstance(Encoder(size, 2, 5)[-1], nn.Linear)  # fully connected, no non-linearity
+    assert Decoder(settings, size, 5)(code).shape == (1, 3, size, size)
 
 
 def test_parameter_count_of_figure_1_at_128_px() -> None:

@@ -1,0 +1,59 @@
+"""Which images of each part take part: by attribute, by proportion, by person."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.data.faces.factors import hashed
+from benchmark.data.settings import Mix, Split
+from benchmark.errors import InputError
+
+Parts = Mapping[Split, NDArray[np.int64]]
+
+
+def with_attributes(
+    parts: Parts, only: Sequence[str], has: Callable[[str], NDArray[np.bool_]]
+) -> dict[Split, NDArray[np.int64]]:
+    """The images that have, or as in "not Male" have not, every attribute of `only`."""
+    kept = dict(parts)
+    for words in only:
+        name, wanted = (words[4:], False) if words.startswith("not ") else (words, True)
+        mask = has(name) == wanted
+        kept = {part: at[mask[at]] for part, at in kept.items()}
+    return kept
+
+
+def without_known_people(parts: Parts, people: NDArray[np.int64]) -> dict[Split, NDArray[np.int64]]:
+    """Validation and test without the people who are in training; `people` is by image."""
+    known = people[parts["train"]]
+    return {
+        part: at if part == "train" else at[~np.isin(people[at], known)]
+        for part, at in parts.items()
+    }
+
+
+def mixed(train: NDArray[np.int64], mix: Mix, having: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Training images, as many as possible, of which `mix.share` have the attribute.
+
+    Who is left out is decided by a hash of the image's index, in the same order for every share:
+    the fewer images of one kind are kept for one share are among those kept for another.
+    """
+    order = train[np.argsort(hashed(train, "mix"), kind="stable")]
+    some, others = order[having[order]], order[~having[order]]
+    share = mix.share
+    if share < 1:
+        some = some[: round(len(others) * share / (1 - share))]
+    if share > 0:
+        others = others[: round(len(some) * (1 - share) / share)]
+    return np.sort(np.concatenate([some, others]))
+
+
+def refuse_empty(parts: Parts, title: str) -> None:
+    """Raises InputError where nothing is left of a part."""
+    for part, at in parts.items():
+        if len(at) == 0:
+            raise InputError(
+                f"data: no {part} images of {title} are left; loosen data.only, data.mix or "
+                "data.disjoint"
+            )

@@ -1,0 +1,323 @@
+"""The views of photographs, on made-up ones whose every pixel says where it was.
+
+Red is x and green is y, so that the geometry of a view is read back from its pixels.
+"""
+
+from math import atan2, cos, degrees, hypot, radians, sin
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmark.data.celeba import CelebA
+from benchmark.data.settings import CelebASettings, RotatedView
+from benchmark.data.store import FaceStore, open_store
+from benchmark.data.views import rotated
+from benchmark.data.views.square import Square, sample
+
+COUNT = 12
+MARKS = "lefteye_x lefteye_y righteye_x righteye_y nose_x nose_y"
+MARKS += " leftmouth_x leftmouth_y rightmouth_x rightmouth_y"
+# A face of CelebA's own proportions about its eyes' middle: apart 38.3, the mouth 40.9 below.
+FACE = np.array([(-19.15, 0), (19.15, 0), (0, 22), (-16, 40.9), (16, 40.9)])
+
+
+def wild_face(index: int) -> tuple[float, float, float, float]:
+    """Eyes' middle (x, y), scale and roll of each made-up face."""
+    return 100.0 + index, 90.0 - index, 1.0 + 0.05 * index, -35.0 + 6.0 * index
+
+
+def wild_landmarks(index: int) -> NDArray[np.int64]:
+    """Rounded to whole pixels, as in CelebA."""
+    x, y, scale, roll = wild_face(index)
+    c, s = cos(radians(roll)), sin(radians(roll))
+    turned = FACE @ np.array([[c, s], [-s, c]])
+    return np.rint(turned * scale + (x, y)).astype(np.int64)
+
+
+def table(path: Path, columns: str, rows: list[list[int]]) -> None:
+    lines = [f"{i:06d}.jpg {' '.join(map(str, row))}\n" for i, row in enumerate(rows)]
+    path.write_text(f"{len(rows)}\n{columns}\n{''.join(lines)}")
+
+
+def ramp(width: int, height: int) -> Image.Image:
+    y, x = np.mgrid[0:height, 0:width]
+    return Image.fromarray(np.stack([x, y, np.full_like(x, 200)], axis=2).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("made_up")
+    for folder, size in (("img_align_celeba", (178, 218)), ("img_celeba", (250, 240))):
+        (root / folder).mkdir()
+        for i in range(COUNT):
+            ramp(*size).save(root / folder / f"{i:06d}.jpg", "PNG")
+    parts = [0] * 8 + [1] * 2 + [2] * 2
+    lines = [f"{i:06d}.jpg {part}\n" for i, part in enumerate(parts)]
+    (root / "list_eval_partition.txt").write_text("".join(lines))
+    marks = [wild_landmarks(i).ravel().tolist() for i in range(COUNT)]
+    table(root / "list_landmarks_celeba.txt", MARKS, marks)
+    boxes = [[60 + i, 40, 81, 100] for i in range(COUNT)]
+    table(root / "list_bbox_celeba.txt", "image_id x_1 y_1 width height", boxes)
+    return root
+
+
+def spec(view: object, size: int = 64, **changes: object) -> CelebASettings:
+    return CelebASettings.model_validate({"name": "celeba", "view": view, "size": size, **changes})
+
+
+def seen(root: Path, view: object, **changes: Any) -> NDArray[np.uint8]:
+    images, whole = CelebA(spec(view, **changes), root).decode(np.arange(COUNT))
+    assert whole.all()
+    return images
+
+
+def geometry(image: NDArray[np.uint8]) -> tuple[float, float, float, float]:
+    """Centre x, y, side and roll of the square that an image shows, read from its ramps."""
+    size = image.shape[-1]
+    v, u = np.mgrid[0:size, 0:size] + 0.5 - size / 2
+    x, y = image[0].astype(float) + 0.5, image[1].astype(float) + 0.5
+    # What is beyond the made-up photograph, and where the ramp bends at its edge, says nothing.
+    inside = (np.hypot(u, v) < 0.4 * size) & (x > 6) & (y > 6)
+    basis = np.stack([u[inside], v[inside], np.ones(inside.sum())], axis=1)
+    (xu, _, x0), (yu, _, y0) = (np.linalg.lstsq(basis, p[inside])[0] for p in (x, y))
+    # Going right in the output goes (cos, -sin) of the roll in the photograph.
+    return x0, y0, size * hypot(xu, yu), degrees(atan2(-yu, xu))
+
+
+def test_rotated_turns_each_image_by_its_own_roll(root: Path) -> None:
+    view = {"name": "rotated", "crop": 128, "degrees": 20.0}
+    rolls = rotated.turns(RotatedView.model_validate(view), np.arange(COUNT)).roll
+    assert np.abs(rolls).max() > 20
+    assert len(set(np.sign(rolls))) == 2
+    for image, roll in zip(seen(root, view), rolls, strict=True):
+        x, y, side, found = geometry(image)
+        assert found == pytest.approx(roll, abs=0.1)
+        assert (x, y, side) == pytest.approx((89, 109, 128), abs=0.1)
+
+
+def test_a_landmark_lands_where_the_roll_takes_it(root: Path) -> None:
+    """From the landmarks alone: the roll of the eyes' line in the view is that of the draw."""
+    view = {"name": "rotated", "crop": 140, "degrees": 30.0, "roll": "uniform"}
+    rolls = rotated.turns(RotatedView.model_validate(view), np.arange(COUNT)).roll
+    eyes = np.array([(69.5, 111.5), (108.5, 111.5)])
+    for image, roll in zip(seen(root, view, size=128), rolls, strict=True):
+        # The output pixel that shows an eye is the one whose colours are the eye's place.
+        shown = [hit(image, eye) for eye in eyes]
+        (x0, y0), (x1, y1) = shown
+        assert degrees(atan2(y1 - y0, x1 - x0)) == pytest.approx(roll, abs=0.1)
+        assert hypot(x1 - x0, y1 - y0) == pytest.approx(39 * 128 / 140, abs=0.1)
+
+
+def hit(image: NDArray[np.uint8], place: NDArray[np.float64]) -> tuple[float, float]:
+    """Where in the output a place of the photograph is shown, from the ramps about it."""
+    x, y, side, roll = geometry(image)
+    size = image.shape[-1]
+    c, s = cos(radians(roll)), sin(radians(roll))
+    dx, dy = (place - (x, y)) * size / side
+    return c * dx - s * dy, s * dx + c * dy
+
+
+def test_shift_and_scale_move_the_square(root: Path) -> None:
+    view = {"name": "rotated", "crop": 108, "degrees": 10.0, "shift": 0.06, "scale": 0.1}
+    t = rotated.turns(RotatedView.model_validate(view), np.arange(COUNT))
+    for i, image in enumerate(seen(root, view)):
+        x, y, side, roll = geometry(image)
+        assert side == pytest.approx(108 / t.scale[i], rel=2e-3)
+        assert roll == pytest.approx(t.roll[i], abs=0.2)
+        # The face moves by the shift, so the square moves against it.
+        assert (x, y) == pytest.approx((89, 109) - t.shift[i] * side, abs=0.2)
+
+
+@pytest.mark.parametrize("crop", [108, 128, 178])
+def test_no_roll_is_the_aligned_view_to_the_bit(root: Path, crop: int) -> None:
+    still = seen(root, {"name": "rotated", "crop": crop, "degrees": 0.0})
+    assert np.array_equal(still, seen(root, {"name": "aligned", "crop": crop}))
+
+
+@pytest.mark.parametrize("roll", [45.0, -45.0, 10.0, 90.0, 137.0])
+@pytest.mark.parametrize("size", [32, 64, 256])
+def test_no_corner_is_black(roll: float, size: int) -> None:
+    """A white photograph stays white wherever its widest crop reaches."""
+    white = Image.new("RGB", (178, 218), (255, 250, 240))
+    image = sample(white, Square(89, 109, 178, roll), size)
+    assert (image == np.array([255, 250, 240])[:, None, None]).all()
+
+
+def test_what_is_beyond_is_the_edge_repeated() -> None:
+    """Left of a photograph whose left edge is red there is red, whatever lies further in."""
+    image = Image.new("RGB", (178, 218), (0, 0, 255))
+    image.paste((255, 0, 0), (0, 0, 20, 218))
+    wide = sample(image, Square(0, 109, 100), 50)
+    assert (wide[:, :, :25] == np.array([255, 0, 0])[:, None, None]).all()
+    turned = sample(image, Square(-200, 109, 100, 30), 50)
+    assert (turned == np.array([255, 0, 0])[:, None, None]).all()
+
+
+@pytest.mark.parametrize("roll", [0.0, 20.0])
+@pytest.mark.parametrize("side", [150.0, 640.0])
+def test_turning_and_shrinking_is_antialiased(roll: float, side: float) -> None:
+    """Stripes one pixel wide become their mean: also where a large face is averaged first."""
+    stripes = np.zeros((1000, 1000, 3), np.uint8)
+    stripes[:, ::2] = 255
+    image = sample(Image.fromarray(stripes), Square(500.3, 500, side, roll), 32)
+    assert np.abs(image.astype(float) - 127.5).max() < 6
+
+
+def test_turning_does_not_move_or_blur(root: Path) -> None:
+    """A disc turned by 30 degrees about its centre stays the same disc."""
+    y, x = np.mgrid[0:218, 0:178] + 0.5
+    disc = np.clip(30.5 - np.hypot(x - 89, y - 109), 0, 1) * 255
+    image = Image.fromarray(np.repeat(disc[:, :, None], 3, axis=2).astype(np.uint8))
+    still = sample(image, Square(89, 109, 128), 64).astype(float)
+    turned = sample(image, Square(89, 109, 128, 30), 64).astype(float)
+    assert np.abs(still - turned).max() < 16  # on an edge; a shift of one pixel would make it 100
+    assert np.abs(still - turned).mean() < 0.5
+
+
+def test_wild_is_the_square_about_the_landmarks(root: Path) -> None:
+    """Hand-made faces of CelebA's proportions: 128 pixels a side times their scale."""
+    for margin in (0.8, 1.0):
+        for i, image in enumerate(seen(root, {"name": "wild", "margin": margin})):
+            middle_x, middle_y, scale, roll = wild_face(i)
+            x, y, side, turn = geometry(image)
+            # Landmarks are whole pixels: 0.7 pixels at each end of 38.3 are 3 %.
+            assert side == pytest.approx(128 * margin * scale, rel=0.03)
+            assert turn == pytest.approx(0, abs=0.1)
+            # 2.7 scaled pixels up the face's own axis; a landmark means the middle of its pixel.
+            up = 2.7 * scale
+            wanted = (
+                middle_x + 0.5 + up * sin(radians(roll)),
+                middle_y + 0.5 - up * cos(radians(roll)),
+            )
+            assert (x, y) == pytest.approx(wanted, abs=0.6)
+
+
+def test_wild_by_box_has_the_boxs_centre_and_area(root: Path) -> None:
+    for i, image in enumerate(seen(root, {"name": "wild", "by": "box"})):
+        x, y, side, roll = geometry(image)
+        assert (x, y) == pytest.approx((60 + i + 40.5, 90), abs=0.1)
+        assert side == pytest.approx(90, abs=0.1)  # 81 x 100 has the area of 90 x 90
+        assert roll == pytest.approx(0, abs=0.1)
+
+
+@pytest.mark.parametrize("by", ["landmarks", "box"])
+def test_upright_is_the_wild_square_with_level_eyes(root: Path, by: str) -> None:
+    wild = seen(root, {"name": "wild", "by": by, "margin": 0.8})
+    for i, image in enumerate(seen(root, {"name": "upright", "by": by, "margin": 0.8})):
+        marks = wild_landmarks(i)
+        (x0, y0), (x1, y1) = marks[0], marks[1]
+        *where, roll = geometry(image)
+        assert roll == pytest.approx(-degrees(atan2(y1 - y0, x1 - x0)), abs=0.1)
+        assert where == pytest.approx(geometry(wild[i])[:3], abs=0.3)
+        left, right = (hit(image, mark + 0.5) for mark in marks[:2])
+        assert left[1] == pytest.approx(right[1], abs=0.1)
+        assert left[0] < right[0]
+
+
+def test_the_draws_have_their_distribution() -> None:
+    indices = np.arange(100_000)
+    normal = RotatedView(name="rotated", degrees=20.0, shift=0.1, scale=0.2)
+    t = rotated.turns(normal, indices)
+    # Five standard errors.
+    assert t.roll.mean() == pytest.approx(0, abs=5 * 20 / 100_000**0.5)
+    assert t.roll.std() == pytest.approx(20, rel=5 / 200_000**0.5)
+    assert t.shift.std(axis=0) == pytest.approx([0.1, 0.1], rel=0.02)
+    assert np.log(t.scale).std() == pytest.approx(0.2, rel=0.02)
+    assert np.abs(np.corrcoef([t.roll, *t.shift.T, t.scale]) - np.eye(4)).max() < 0.02
+    flat = rotated.turns(RotatedView(name="rotated", roll="uniform", degrees=45.0), indices).roll
+    assert np.histogram(flat, 9, (-45, 45))[0] == pytest.approx(100_000 / 9, rel=0.06)
+    assert np.abs(flat).max() <= 45
+    again = rotated.turns(normal, np.array([7, 3]))
+    assert np.array_equal(again.roll, t.roll[[7, 3]])
+    other = rotated.turns(normal.model_copy(update={"seed": 1}), indices).roll
+    assert abs(np.corrcoef(other, t.roll)[0, 1]) < 0.02
+
+
+@pytest.fixture(scope="module")
+def visited(root: Path, tmp_path_factory: pytest.TempPathFactory) -> FaceStore:
+    view = {"name": "rotated", "degrees": 20.0, "draw": "visit"}
+    return open_store(spec(view), root, tmp_path_factory.mktemp("cache"))
+
+
+def test_each_visit_turns_an_image_anew(visited: FaceStore) -> None:
+    at = np.array([3, 1, 7])
+    first = visited.batch(at, 5, 1)
+    assert first.shape == (3, 3, 64, 64)
+    assert np.array_equal(first, visited.batch(at, 5, 1))
+    assert np.array_equal(first[::-1], visited.batch(at[::-1], 5, 1))
+    rolls = [geometry(visited.batch(at, seed, step)[0])[3] for seed in (5, 6) for step in (1, 2, 3)]
+    assert np.ptp(rolls) > 10
+    assert len(np.unique(np.round(rolls, 1))) == 6
+    wanted = rotated.turns(visited.visits.view, at, "visit/5/1").roll  # type: ignore[union-attr]
+    assert [geometry(image)[3] for image in first] == pytest.approx(wanted, abs=0.1)
+
+
+def test_the_fixed_images_of_a_visited_store_are_those_of_one_draw(
+    root: Path, visited: FaceStore
+) -> None:
+    wanted = seen(root, {"name": "rotated", "degrees": 20.0})
+    got = visited.fixed(np.arange(COUNT))
+    # 128 pixels are kept as they are, not coarser than the photograph: the same to the bit.
+    assert np.array_equal(got, wanted)
+    assert np.array_equal(got, visited.fixed(np.arange(COUNT)))
+
+
+def test_a_coarser_canvas_costs_next_to_nothing(root: Path) -> None:
+    """At 32 pixels the canvas is half as fine as the photograph."""
+    rough = np.random.default_rng(0).integers(0, 256, (28, 23, 3)).repeat(8, 0).repeat(8, 1)
+    image = Image.fromarray(rough[:218, :178].astype(np.uint8))
+    view = RotatedView(name="rotated", degrees=40.0, draw="visit")
+    visits = rotated.photograph_visits(view, 32, "bicubic")
+    assert visits.canvas < 100
+    canvas = sample(image, visits.squares(1)[0], visits.canvas)
+    got = visits.batch(np.stack([canvas] * 9), np.arange(9), "image").astype(float)
+    t = rotated.turns(view, np.arange(9))
+    wanted = [sample(image, Square(89, 109, 128, roll), 32).astype(float) for roll in t.roll]
+    assert np.abs(got - wanted).mean() < 2.5
+    assert got.std() == pytest.approx(np.std(wanted), rel=0.03)
+
+
+def test_visits_leave_no_corner_black(tmp_path: Path) -> None:
+    view = RotatedView(
+        name="rotated", crop=178, degrees=45, roll="uniform", draw="visit", shift=0.1
+    )
+    for size in (16, 64):
+        visits = rotated.photograph_visits(view, size, "bicubic")
+        white = Image.new("RGB", (178, 218), (255, 250, 240))
+        canvas = sample(white, visits.squares(1)[0], visits.canvas)
+        images = visits.batch(np.stack([canvas] * 30), np.arange(30), "visit/0/1")
+        assert (images == np.array([255, 250, 240])[:, None, None]).all()
+
+
+VIEWS: list[Any] = [
+    {"name": "aligned"},
+    {"name": "aligned", "crop": 108},
+    {"name": "rotated", "degrees": 20.0},
+    {"name": "rotated", "degrees": 20.5},
+    {"name": "rotated", "degrees": 20.0, "crop": 108},
+    {"name": "rotated", "degrees": 20.0, "roll": "uniform"},
+    {"name": "rotated", "degrees": 20.0, "seed": 1},
+    {"name": "rotated", "degrees": 20.0, "shift": 0.1},
+    {"name": "rotated", "degrees": 20.0, "scale": 0.1},
+    {"name": "rotated", "degrees": 20.0, "draw": "visit"},
+    {"name": "wild"},
+    {"name": "wild", "margin": 1.1},
+    {"name": "wild", "by": "box"},
+    {"name": "upright"},
+    {"name": "upright", "by": "box"},
+    {"name": "upright", "margin": 1.1},
+]
+
+
+def test_every_view_and_setting_has_its_own_fingerprint_and_pixels(root: Path) -> None:
+    sources = [CelebA(spec(view), root) for view in VIEWS]
+    assert len({source.fingerprint() for source in sources}) == len(VIEWS)
+    assert len({source.pixels() for source in sources}) == len(VIEWS)
+    shown = {source.decode(np.array([4]))[0].tobytes() for source in sources}
+    assert len(shown) == len(VIEWS)
+    for view in VIEWS:
+        assert np.array_equal(seen(root, view), seen(root, view))
