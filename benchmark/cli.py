@@ -22,6 +22,7 @@ from benchmark.commands.options import (
     runs_option,
 )
 from benchmark.commands.runs import doctor, export, gc, import_, reproduce, show
+from benchmark.commands.schema import schema
 from benchmark.errors import BenchError
 
 
@@ -170,6 +171,7 @@ bench.add_command(correlate)
 bench.add_command(compare)
 for command in (show, reproduce, export, import_, doctor, gc):
     bench.add_command(command)
+bench.add_command(schema)
 
 
 def main() -> None:
