@@ -148,12 +148,17 @@ def sync(
 ) -> None:
     """Bring MLflow and the tables of FILE up to date with the run directories."""
     from benchmark.ablation import load
+    from benchmark.analysis.evidence import write_evidence
     from benchmark.analysis.tidy import write_results
     from benchmark.tracking import Tracker
 
     found = load(file, profile, overrides)
-    Tracker(mlflow, found, runs).close()
-    click.echo(f"tables: {write_results(found, runs, results)}")
+    folder = write_results(found, runs, results)
+    write_evidence(folder)
+    tracker = Tracker(mlflow, found, runs)
+    tracker.close()
+    tracker.publish(folder)
+    click.echo(f"tables: {folder}")
 
 
 @bench.command()

@@ -10,6 +10,7 @@ from typing import Protocol
 from rich.console import Console
 
 from benchmark.ablation import Plan
+from benchmark.analysis.evidence import write_evidence
 from benchmark.analysis.tidy import write_results
 from benchmark.data.store import open_store
 from benchmark.errors import BenchError
@@ -43,6 +44,8 @@ class Follower(Protocol):
 
     def close(self) -> None: ...
 
+    def publish(self, folder: Path) -> None: ...
+
 
 def run_plan(plan: Plan, places: Places, jobs: int, device: str, console: Console) -> int:
     """Train what is missing, then write tables and report. 0 done, 1 some failed, 130 stopped."""
@@ -71,8 +74,10 @@ def run_plan(plan: Plan, places: Places, jobs: int, device: str, console: Consol
         )
         codes = pool.run([directories[i] for i in order])
     view.close()
-    write_results(plan, places.runs, places.results)
+    folder = write_results(plan, places.runs, places.results)
+    write_evidence(folder)
     build(places.results, places.report)
+    view.publish(folder)
     return _say_how_it_went(plan, directories, places, None if pool.stopped else codes, console)
 
 
@@ -114,6 +119,9 @@ class _View:
     def close(self) -> None:
         self._warned = False
         self._attempt(lambda follower: follower.close())
+
+    def publish(self, folder: Path) -> None:
+        self._attempt(lambda follower: follower.publish(folder))
 
     def _attempt(self, act: "Act") -> None:
         try:

@@ -25,6 +25,7 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from benchmark.ablation import Plan, PlannedRun
+from benchmark.analysis.headlines import headlines
 from benchmark.errors import BenchError
 from benchmark.page import sqlite_file
 from benchmark.redact import redact
@@ -87,6 +88,21 @@ class Tracker:
                 self._client.set_terminated(self._parent, status)
 
         self._in_turn(finish)
+
+    def publish(self, folder: Path) -> None:
+        """Put the tables, figures, correlations and verdicts of results/... on the parent run."""
+
+        def put() -> None:
+            found = headlines(folder)
+            now = int((folder / "claims.csv").stat().st_mtime * 1000)
+            metrics = [Metric(name, value, now, 0) for name, value in found.numbers]
+            for first in range(0, len(metrics), BATCH):
+                self._client.log_batch(self._parent, metrics=metrics[first : first + BATCH])
+            tags = [RunTag(name, word) for name, word in found.words]
+            self._client.log_batch(self._parent, tags=tags)
+            self._client.log_artifacts(self._parent, str(folder), "results")
+
+        self._in_turn(put)
 
     def _in_turn(self, act: Callable[[], Any]) -> None:
         """One writer at a time: two that open a new store at once would break its migrations."""
