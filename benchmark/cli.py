@@ -18,6 +18,7 @@ from benchmark.commands.options import (
     results_option,
     runs_option,
 )
+from benchmark.commands.report import report
 from benchmark.errors import BenchError
 
 
@@ -117,17 +118,6 @@ def plan(file: Path, profile: str, overrides: tuple[str, ...], jobs: int | None)
 
 
 @bench.command()
-@results_option
-@report_option
-def report(results: Path, report: Path) -> None:
-    """Write REPORT.md and its figures from the results folder alone."""
-    from benchmark.report.markdown import build
-
-    build(results, report)
-    click.echo(f"report: {report}")
-
-
-@bench.command()
 @click.argument("file", type=FILE)
 @profile_options
 @runs_option
@@ -159,6 +149,9 @@ def ui(mlflow: str, port: int) -> None:
     from benchmark.tracking import serve
 
     serve(mlflow, port)
+
+
+bench.add_command(report)
 
 
 def main() -> None:
