@@ -21,6 +21,7 @@ from benchmark.commands.options import (
     results_option,
     runs_option,
 )
+from benchmark.commands.probe import probe
 from benchmark.commands.report import report
 from benchmark.commands.runs import doctor, export, gc, import_, reproduce, show
 from benchmark.commands.schema import schema
@@ -168,6 +169,7 @@ for command in (show, reproduce, export, import_, doctor, gc):
     bench.add_command(command)
 bench.add_command(schema)
 bench.add_command(report)
+bench.add_command(probe)
 
 
 def main() -> None:
