@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from benchmark.commands.init import init
 from benchmark.commands.options import (
     FILE,
     FOLDER,
@@ -162,6 +163,7 @@ def ui(mlflow: str, port: int) -> None:
     serve(mlflow, port)
 
 
+bench.add_command(init)
 bench.add_command(schema)
 
 
