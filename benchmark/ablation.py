@@ -17,6 +17,7 @@ from ruamel.yaml.error import YAMLError
 from benchmark.claims import Claim, check_claims
 from benchmark.errors import InputError
 from benchmark.faults import one_line, refuse_unknown
+from benchmark.redact import redact
 from benchmark.spec import RunSpec
 from benchmark.strict import Slug, Strict
 
@@ -162,7 +163,7 @@ def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str,
         question=file.question,
         source=file.source,
         profile=profile,
-        overrides=overrides,
+        overrides=tuple(map(redact, overrides)),  # for the record
         claims=tuple(file.claims),
         runs=tuple(runs),
     )

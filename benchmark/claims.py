@@ -187,6 +187,8 @@ def swept_text(value: object) -> str:
     """A swept value as the tables write it, so that YAML's 1.0 and the table's 1 are the same."""
     if value is None:
         return ""
+    if isinstance(value, Mapping | list):
+        return json.dumps(value, sort_keys=True)
     if isinstance(value, bool):
         return str(value)
     try:
