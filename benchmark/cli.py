@@ -9,6 +9,7 @@ import click
 from benchmark.commands.compare import compare
 from benchmark.commands.correlate import correlate
 from benchmark.commands.data import data
+from benchmark.commands.init import init
 from benchmark.commands.options import (
     FILE,
     FOLDER,
@@ -167,6 +168,7 @@ bench.add_command(correlate)
 bench.add_command(compare)
 for command in (show, reproduce, export, import_, doctor, gc):
     bench.add_command(command)
+bench.add_command(init)
 bench.add_command(schema)
 bench.add_command(report)
 bench.add_command(probe)
