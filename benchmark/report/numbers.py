@@ -7,6 +7,7 @@ import pandas as pd
 
 NONE = "—"
 INCOMPLETE = "\\*"
+ROUNDING = 1e-12
 # The names that papers give to columns.
 TITLES = {
     "m_global": "M_global",
@@ -21,8 +22,10 @@ FACTORS = {"kid": 1000.0, "kid_sd": 1000.0}
 
 
 def number(value: float, digits: int = 4) -> str:
-    """So many significant digits."""
-    return f"{value:.{digits}g}" if math.isfinite(value) else NONE
+    """So many significant digits; what only rounding keeps from 0 is 0."""
+    if not math.isfinite(value):
+        return NONE
+    return f"{value:.{digits}g}" if abs(value) >= ROUNDING else "0"
 
 
 def noise(value: float) -> str:

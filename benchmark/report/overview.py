@@ -2,10 +2,11 @@
 
 import pandas as pd
 
+from benchmark.claims import Claim, ContrastTest, CorrelationTest, TrendTest
 from benchmark.report.document import Block, Document, Heading, Section, Table, Words
-from benchmark.report.evidence import NOT_JUDGED, Evidence
+from benchmark.report.evidence import NOT_JUDGED, Evidence, Verdict
 from benchmark.report.glossary import GLOSSARY
-from benchmark.report.numbers import NONE, number
+from benchmark.report.numbers import NONE, number, title
 from benchmark.report.results import Results
 from benchmark.report.sections import heading, notes, section
 
@@ -21,6 +22,8 @@ INTRODUCTION = (
 )
 # In the order in which a reader wants to know.
 ORDER = ("supported", "refuted", "undecided", "underpowered", "not run", NOT_JUDGED)
+# Tests whose effect is in the column's own unit or a rho.
+SIZED = (TrendTest, ContrastTest, CorrelationTest)
 
 
 def compose(found: list[Results]) -> Document:
@@ -94,18 +97,21 @@ def _sentence(results: Results) -> str:
     said: dict[str, list[str]] = {}
     for claim in record.claims:
         verdict = verdicts.get(claim.id)
-        said.setdefault(verdict.verdict if verdict else NOT_JUDGED, []).append(
-            f"{claim.says} ({verdict.effect} {verdict.interval})"
-            if verdict and verdict.verdict in ("supported", "refuted")
-            else claim.says
-        )
-    parts = [f"{verdict}: {'; '.join(said[verdict])}" for verdict in ORDER if verdict in said]
-    parts += [f"{verdict}: {'; '.join(said[verdict])}" for verdict in said if verdict not in ORDER]
-    answer = ". ".join(parts)
-    answer = answer[:1].upper() + answer[1:]
+        name = verdict.verdict if verdict else NOT_JUDGED
+        said.setdefault(name, []).append(claim.says + (_size(claim, verdict) if verdict else ""))
+    names = [name for name in ORDER if name in said] + [name for name in said if name not in ORDER]
+    answer = ". ".join(f"{name.capitalize()}: {'; '.join(said[name])}" for name in names)
     done, planned = (results.runs["state"] == "done").sum(), len(results.runs)
     demo = ", a demonstration, no finding" if record.demonstration else ""
     return (
         f"**{record.question}** ([{results.title}](#{heading(results).anchor}), {done} of"
         f" {planned} runs done{demo}) {answer or 'No claim was written before the runs'}."
     )
+
+
+def _size(claim: Claim, verdict: Verdict) -> str:
+    """The effect in brackets, where the runs decided and it has a size of its own."""
+    test = claim.test
+    if isinstance(test, SIZED) and verdict.verdict in ("supported", "refuted"):
+        return f" ({title(test.column)} {verdict.effect} {verdict.interval})"
+    return ""

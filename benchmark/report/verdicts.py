@@ -56,7 +56,7 @@ def claims(results: Results) -> Iterator[Block]:
     yield from _runs(evidence)
 
 
-def test_words(claim: Claim) -> str:
+def in_words(claim: Claim) -> str:
     """The test of a claim as a sentence without its full stop."""
     test: dict[str, Any] = claim.test.model_dump()
     least = number(test.get("least_effect", 0.0))
@@ -95,13 +95,13 @@ def test_words(claim: Claim) -> str:
 
 
 def _line(claim: Claim, evidence: Evidence) -> str:
-    says = f"- `{claim.id}`: {claim.says} ({claim.source}). Test: {test_words(claim)}."
+    says = f"- `{claim.id}`: {claim.says} ({claim.source}). Test: {in_words(claim)}."
     verdict = evidence.verdicts.get(claim.id)
     if verdict is None:
         return f"{says} Verdict: **{NOT_JUDGED}**."
     reach = "" if verdict.least_p == NONE else f", least reachable corrected p {verdict.least_p}"
     return (
-        f"{says} Verdict: **{verdict.verdict}**: {verdict.sentence.rstrip('.')}"
+        f"{says} Verdict: **{verdict.verdict}**: {' '.join(verdict.sentence.split()).rstrip('.')}"
         f" ({verdict.runs} runs{reach})."
     )
 
