@@ -4,6 +4,7 @@ YAML 1.2 -> validated by pydantic -> a profile and overrides applied -> one RunS
 """
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,25 +17,35 @@ from ruamel.yaml.error import YAMLError
 from benchmark.claims import Claim, check_claims
 from benchmark.errors import InputError
 from benchmark.faults import one_line, refuse_unknown
+from benchmark.redact import redact
 from benchmark.spec import RunSpec
 from benchmark.strict import Slug, Strict
 
 Seeds = Annotated[list[Annotated[int, Field(ge=0, le=2**32 - 1)]], Field(min_length=1)]
 Block = dict[str, Any]
 BLOCKS = ("method", "data", "training", "evaluation")
-PAIRED = "paired"
+PAIRED, VARIANTS, VARIANT = "paired", "variants", "variant"
+VARIANT_NAME = r"\w[\w .+-]{0,39}"
 
 
 class AblationFile(Strict):
     """The file as written; `base` and `profiles` are checked once they are merged."""
 
+    # What folders, tables and MLflow call it.
     name: Slug
+    # One sentence; it heads the report.
     question: Annotated[str, Field(min_length=1)]
+    # Where the question comes from: a paper's section, a reader's issue.
     source: str | None = None
+    # The settings that every run has unless a profile or the sweep changes them.
     base: Block
+    # What varies between runs.
     sweep: Annotated[Block, Field(min_length=1)]
+    # Every point of the sweep is trained once with each of these.
     seeds: Seeds
+    # Named scales, as in demo, short and paper: each says what it changes, and nothing else.
     profiles: dict[Slug, Block]
+    # What is said beforehand, and the tests that decide it.
     claims: list[Claim] = []  # noqa: RUF012 - pydantic copies defaults
 
     @model_validator(mode="after")
@@ -59,9 +70,16 @@ class PlannedRun:
 
     @property
     def label(self) -> str:
-        """What people call it: `gamma=0.3 seed=1`."""
-        swept = [f"{key.rsplit('.', 1)[-1]}={value}" for key, value in self.point.items()]
-        return " ".join([*swept, f"seed={self.spec.seed}"])
+        """What people call it: `gamma=0.3 seed=1`, or `EBGAN-PT seed=1`."""
+        return " ".join([self.cell, f"seed={self.spec.seed}"])
+
+    @property
+    def cell(self) -> str:
+        """What the runs of one cell, which differ in their seed alone, have in common."""
+        return " ".join(
+            str(value) if key == VARIANT else f"{key.rsplit('.', 1)[-1]}={value}"
+            for key, value in self.point.items()
+        )
 
 
 @dataclass(frozen=True)
@@ -75,6 +93,11 @@ class Plan:
     overrides: tuple[str, ...]
     claims: tuple[Claim, ...]
     runs: tuple[PlannedRun, ...]
+
+    @property
+    def seeds(self) -> list[int]:
+        """In the order of the file."""
+        return list(dict.fromkeys(run.spec.seed for run in self.runs))
 
     @property
     def swept(self) -> list[str]:
@@ -91,7 +114,7 @@ def load(path: Path, profile: str, overrides: tuple[str, ...] = ()) -> Plan:
             raise InputError(f"{path}: no profile {profile!r}; the file has: {known}")
         return _resolve(path, file, profile, overrides)
     except ValidationError as error:
-        raise InputError(one_line(path, "", error, written)) from None
+        raise InputError(one_line(path, "", error, written, AblationFile)) from None
 
 
 def check(path: Path) -> list[Plan]:
@@ -118,8 +141,9 @@ def _read(path: Path) -> Block:
 
 def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str, ...]) -> Plan:
     settings: Block = {**file.base, "seeds": file.seeds, "sweep": file.sweep}
-    where = f"profiles.{profile}"
-    settings = _merge(path, where, settings, file.profiles[profile])
+    where, patch = f"profiles.{profile}", file.profiles[profile]
+    _check_keys(path, where, patch, (*BLOCKS, "seeds", "sweep"))
+    settings = _merge(settings, patch)
     for override in overrides:
         settings = _override(path, settings, override)
     seeds, sweep = settings.pop("seeds"), settings.pop("sweep")
@@ -128,40 +152,44 @@ def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str,
     _spec(path, profile, {}, {**settings, "seed": seeds[0]})
     runs = []
     for point in _points(path, sweep):
-        block = settings
-        for key, value in point.items():
-            block = _set(path, f"sweep.{key}", block, key, value)
+        block = _at(path, settings, sweep, point)
         for seed in seeds:
             runs.append(PlannedRun(_spec(path, profile, point, {**block, "seed": seed}), point))
     _refuse_twins(path, runs)
-    check_claims(path, file.claims, [run.spec for run in runs], list(runs[0].point))
+    points = [*(run.point for run in runs), *_points(path, file.sweep)]
+    check_claims(path, file.claims, [run.spec for run in runs], points)
     return Plan(
         name=file.name,
         question=file.question,
         source=file.source,
         profile=profile,
-        overrides=overrides,
+        overrides=tuple(map(redact, overrides)),  # for the record
         claims=tuple(file.claims),
         runs=tuple(runs),
     )
 
 
-def _merge(path: Path, where: str, base: Block, patch: Block) -> Block:
+def _merge(base: Block, patch: Block) -> Block:
     """`patch` over `base`. A block that names another `name` (or `on`) replaces the old one."""
     merged = dict(base)
     for key, value in patch.items():
-        if where.startswith("profiles") and where.count(".") == 1:
-            refuse_unknown(path, f"{where}.{key}", "key", key, (*BLOCKS, "seeds", "sweep"))
-        old = merged.get(key)
-        if (
-            key == "sweep"
-            or not (isinstance(old, dict) and isinstance(value, dict))
-            or any(tag in value and value[tag] != old.get(tag) for tag in ("name", "on"))
-        ):
-            merged[key] = value
+        old: Any = merged.get(key)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        if both and not any(tag in value and value[tag] != old.get(tag) for tag in ("name", "on")):
+            merged[key] = _merge(old, value)
         else:
-            merged[key] = _merge(path, f"{where}.{key}", old, value)
+            merged[key] = value
     return merged
+
+
+def _at(path: Path, settings: Block, sweep: Block, point: Block) -> Block:
+    """The settings at one point of the sweep."""
+    for key, value in point.items():
+        if key == VARIANT:
+            settings = _merge(settings, sweep[VARIANTS][value])
+        else:
+            settings = _set(path, f"sweep.{key}", settings, key, value)
+    return settings
 
 
 def _override(path: Path, settings: Block, override: str) -> Block:
@@ -187,7 +215,14 @@ def _set(path: Path, where: str, settings: Block, key: str, value: Any) -> Block
     nested: Any = value
     for part in reversed(rest.split(".")):
         nested = {part: nested}
-    return _merge(path, where, settings, {block: nested})
+    return _merge(settings, {block: nested})
+
+
+def _check_keys(path: Path, where: str, patch: Any, allowed: tuple[str, ...]) -> None:
+    if not isinstance(patch, dict):
+        raise InputError(f"{path}: {where}: found {patch!r}; allowed: {', '.join(allowed)}")
+    for key in patch:
+        refuse_unknown(path, f"{where}.{key}", "key", key, allowed)
 
 
 def _check_seeds(path: Path, seeds: Any) -> None:
@@ -200,23 +235,42 @@ def _check_seeds(path: Path, seeds: Any) -> None:
 
 
 def _points(path: Path, sweep: Any) -> Iterator[Block]:
-    """The grid of all dotted keys, crossed with the list of paired settings."""
+    """The variants, crossed with the grid of all dotted keys and the list of paired settings."""
     if not isinstance(sweep, dict) or not sweep:
         raise InputError(f"{path}: sweep: is empty; name at least one key and its values")
-    for key, values in sweep.items():
+    variants = [{VARIANT: name} for name in _variants(path, sweep)] or [{}]
+    grid = {key: values for key, values in sweep.items() if key not in (PAIRED, VARIANTS)}
+    paired = sweep.get(PAIRED, [{}])
+    for key, values in [*grid.items(), (PAIRED, paired)]:
         if not isinstance(values, list) or not values:
             raise InputError(f"{path}: sweep.{key}: found {values!r}; allowed: a list of values")
-    paired = sweep.get(PAIRED, [{}])
     for pair in paired:
         if not isinstance(pair, dict) or set(pair) != set(paired[0]):
             raise InputError(
                 f"{path}: sweep.paired: found {pair!r}; allowed: settings of the same keys each, "
                 "as in {method.h: 128, method.z: 16}"
             )
-    grid = {key: values for key, values in sweep.items() if key != PAIRED}
-    for values in itertools.product(*grid.values()):
+    for variant, *values in itertools.product(variants, *grid.values()):
         for pair in paired:
-            yield {**dict(zip(grid, values, strict=True)), **pair}
+            yield {**variant, **dict(zip(grid, values, strict=True)), **pair}
+
+
+def _variants(path: Path, sweep: Block) -> list[str]:
+    """Names of the arms; a profile leaves one out by giving it no settings (null)."""
+    variants = sweep.get(VARIANTS, {})
+    if not isinstance(variants, dict):
+        raise InputError(f"{path}: sweep.variants: found {variants!r}; allowed: NAME: settings")
+    kept = {name: patch for name, patch in variants.items() if patch is not None}
+    for name, patch in kept.items():
+        if not isinstance(name, str) or not re.fullmatch(VARIANT_NAME, name):
+            raise InputError(
+                f"{path}: sweep.variants: found the name {name!r}; allowed: up to 40 letters, "
+                "digits, blanks and . + - _"
+            )
+        _check_keys(path, f"sweep.variants.{name}", patch, BLOCKS)
+    if variants and not kept:
+        raise InputError(f"{path}: sweep.variants: every one is left out")
+    return list(kept)
 
 
 def _spec(path: Path, profile: str, point: Block, settings: Block) -> RunSpec:
@@ -227,7 +281,7 @@ def _spec(path: Path, profile: str, point: Block, settings: Block) -> RunSpec:
     except ValidationError as error:
         at = "".join(f", {key}={value}" for key, value in point.items())
         where = f"profile {profile}{at}: "
-        raise InputError(one_line(path, where, error, settings)) from None
+        raise InputError(one_line(path, where, error, settings, RunSpec)) from None
 
 
 def _refuse_twins(path: Path, runs: list[PlannedRun]) -> None:

@@ -15,6 +15,7 @@ from benchmark.runs import Row, RunDirectory
 
 PLAIN_EVERY_S = 15.0
 REFRESH_EVERY_S = 1.0
+SPEED_ROWS = 12
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,12 @@ class Standing:
     steps: int
     signal: float | None
     distance: float | None
+    steps_a_second: float | None  # over its last rows; None unless it is running
+
+    @property
+    def seconds_left(self) -> float | None:
+        speed = self.steps_a_second
+        return (self.steps - self.step) / speed if speed else None
 
 
 def standing(planned: PlannedRun, run: RunDirectory) -> Standing:
@@ -37,15 +44,24 @@ def standing(planned: PlannedRun, run: RunDirectory) -> Standing:
         found = (row.values[column] for row in reversed(rows) if _has(row, kind, column))
         return next(found, None)
 
-    spec = planned.spec
+    spec, state = planned.spec, run.state()
     return Standing(
         label=planned.label,
-        state=run.state(),
+        state=state,
         step=rows[-1].step if rows else 0,
         steps=spec.training.steps,
         signal=last("train", signal(spec.method)),
         distance=last("eval", distance_column(spec.evaluation.features)),
+        steps_a_second=_speed(rows) if state == "running" else None,
     )
+
+
+def _speed(rows: list[Row]) -> float | None:
+    """Steps a second, evaluations included, over the last rows; None where that says nothing."""
+    recent = [row for row in rows if row.kind == "train"][-SPEED_ROWS:]
+    if len(recent) < 2 or recent[-1].time <= recent[0].time:
+        return None
+    return (recent[-1].step - recent[0].step) / (recent[-1].time - recent[0].time)
 
 
 def _has(row: Row, kind: str, column: str) -> bool:
@@ -93,8 +109,18 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
 
 
+def _speed_and_left(each: Standing) -> list[str]:
+    """ "8.1 steps/s, 3 min left", as far as known."""
+    if each.steps_a_second is None or each.seconds_left is None:
+        return []
+    left = each.seconds_left
+    words = f"{left:.0f} s" if left < 90 else f"{left / 60:.0f} min"
+    return [f"{each.steps_a_second:.2g} steps/s", f"{words} left"]
+
+
 def _line(each: Standing) -> str:
     parts = [f"{each.label}: {each.state}, step {each.step} of {each.steps}"]
+    parts += _speed_and_left(each)
     if each.signal is not None:
         parts.append(f"signal {_number(each.signal)}")
     if each.distance is not None:
@@ -103,7 +129,8 @@ def _line(each: Standing) -> str:
 
 
 def _table(standings: list[Standing]) -> Table:
-    table = Table("run", "state", "step", "", "signal", "distance", box=None, pad_edge=False)
+    heads = ("run", "state", "step", "", "speed and time left", "signal", "distance")
+    table = Table(*heads, box=None, pad_edge=False)
     for each in standings:
         filled = round(20 * each.step / each.steps)
         table.add_row(
@@ -111,6 +138,7 @@ def _table(standings: list[Standing]) -> Table:
             each.state,
             f"{each.step}/{each.steps}",
             "█" * filled + "░" * (20 - filled),
+            ", ".join(_speed_and_left(each)),
             _number(each.signal),
             _number(each.distance),
         )

@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from benchmark.data.settings import DataSettings
 from benchmark.evaluation.settings import EvaluationSettings
@@ -34,6 +34,20 @@ class RunSpec(Strict):
     def from_json(cls, text: str) -> Self:
         """Inverse of `to_json`; raises pydantic.ValidationError on anything else."""
         return cls.model_validate_json(text)
+
+    @property
+    def reference_data(self) -> DataSettings:
+        """The data that samples are compared with: the trained view's unless another was named."""
+        view = self.evaluation.reference_view
+        return self.data if view is None else self.data.model_copy(update={"view": view})
+
+    @model_validator(mode="after")
+    def _has_views(self) -> Self:
+        if self.evaluation.reference_view is not None and not hasattr(self.data, "view"):
+            raise ValueError(
+                f"evaluation.reference_view: the data {self.data.name!r} have no views"
+            )
+        return self
 
     @property
     def run_id(self) -> str:

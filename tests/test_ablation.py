@@ -15,7 +15,7 @@ GAMMA = Path(__file__).parents[1] / "ablations" / "gamma.yaml"
 def test_shipped_file_plans_every_profile() -> None:
     assert {plan.profile: len(plan.runs) for plan in check(GAMMA)} == {
         "demo": 6,
-        "short": 9,
+        "short": 15,
         "paper": 15,
     }
 
@@ -97,3 +97,70 @@ def test_planning_needs_no_torch() -> None:
     modules = "benchmark.cli, benchmark.ablation, benchmark.estimate, benchmark.executors.local"
     code = f"import sys, {modules}; assert not {{'torch', 'mlflow', 'pandas'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+VARIANTS = """sweep:
+  variants:
+    plain: {}
+    wide code: {method: {h: 128}}
+    EBGAN: {method: {name: ebgan, n: 64}, training: {lr: 2.0e-4, lr_decay: {on: never}}}
+"""
+
+
+def _with_variants(tmp_path: Path, short: str = "", sweep: str = VARIANTS) -> Path:
+    text = GAMMA.read_text()
+    text = text[: text.index("claims:")]
+    text = text.replace("sweep:\n  method.gamma: [0.3, 0.5, 0.7]\n", sweep)
+    file = tmp_path / "variants.yaml"
+    file.write_text(text.replace("  short:\n", f"  short:\n{short}"))
+    return file
+
+
+def test_variants_patch_whole_blocks(tmp_path: Path) -> None:
+    patch = "    sweep: {variants: {EBGAN: {method: {n: 8}}, wide code: null}}\n"
+    plan = load(_with_variants(tmp_path, patch), "short")
+    assert [run.label for run in plan.runs[::5]] == ["plain seed=0", "EBGAN seed=0"]
+    ebgan = plan.runs[-1].spec
+    assert ebgan.method.name == "ebgan"
+    assert (ebgan.method.n, ebgan.method.z) == (8, 100)  # its own defaults, not BEGAN's settings
+    assert (ebgan.training.lr, ebgan.training.lr_decay.on) == (2e-4, "never")
+    assert ebgan.training.steps == 3000  # what the variant does not name is the profile's
+    paper = load(_with_variants(tmp_path), "paper")
+    assert {run.cell for run in paper.runs} == {"plain", "wide code", "EBGAN"}
+    assert plan.swept == ["variant"]
+
+
+def test_variants_are_crossed_with_the_grid(tmp_path: Path) -> None:
+    sweep = f"{VARIANTS}  data.view.crop: [128, 178]\n"
+    plan = load(_with_variants(tmp_path, sweep=sweep), "demo")
+    assert len(plan.runs) == 3 * 2 * 2
+    assert plan.runs[-1].label == "EBGAN crop=178 seed=1"
+    assert plan.runs[-1].spec.data.view.crop == 178
+
+
+@pytest.mark.parametrize(
+    ("sweep", "word"),
+    [
+        ("sweep:\n  variants: [a]\n", "NAME: settings"),
+        ("sweep:\n  variants: {a: {metod: {}}}\n", "did you mean 'method'"),
+        ("sweep:\n  variants: {a/b: {}}\n", "allowed: up to 40 letters"),
+        ("sweep:\n  variants: {a: null}\n", "every one is left out"),
+        ("sweep:\n  variants: {a: {method: {q: 1}}}\n", "method.q: unknown key"),
+        ("sweep:\n  variants: {a: {}, b: {}}\n", "is the same run as"),
+    ],
+)
+def test_bad_variants(sweep: str, word: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=word) as caught:
+        check(_with_variants(tmp_path, sweep=sweep))
+    assert "\n" not in str(caught.value)
+
+
+def test_every_shipped_file_is_sound() -> None:
+    files = sorted(GAMMA.parent.glob("*.yaml"))
+    assert len(files) >= 10
+    for file in files:
+        plans = {plan.profile: plan for plan in check(file)}
+        assert set(plans) == {"demo", "short", "paper"}
+        assert plans["paper"].name == file.stem
+        for run in plans["paper"].runs:
+            assert run.spec.evaluation.features == "inception_2015"

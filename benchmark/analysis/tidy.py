@@ -1,19 +1,36 @@
-"""From run directories to results/<ablation>/<profile>/: tidy tables, one row a run or a step."""
+"""From run directories to results/<ablation>/<profile>/: tidy tables, one row a run or a step.
 
+runs.csv          one row a run: what it is, how it went, and its last and best values
+train.csv         run_id, step, the training columns of all methods (empty where one lacks it)
+evaluations.csv   run_id, step, the evaluation columns and the held-out columns of all methods
+repeats.csv       run_id, draw, the evaluation columns: more samples from the last weights
+ablation.json     what every number depends on (see analysis/description.py)
+samples/          the first rows of each run's last grid
+"""
+
+import io
 import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
+from PIL import Image
 
-from benchmark.ablation import Plan, PlannedRun
-from benchmark.data.settings import CelebASettings
+from benchmark.ablation import Plan
+from benchmark.analysis.description import Found, commit, describe
 from benchmark.errors import BenchError
 from benchmark.evaluation.settings import distance_column, evaluation_columns
-from benchmark.methods import signal, train_columns
-from benchmark.runs import Kind, Row, RunDirectory, write_atomic
+from benchmark.methods import heldout_columns, signal, train_columns
+from benchmark.preregistration import registered
+from benchmark.runs import Kind, Row, write_atomic
+from benchmark.spec import RunSpec
 
-FORMAT = 1
+# A run's folder keeps its whole grids; the first samples of the last one are enough for results/.
+GRID_ROWS = 4
+# Between the images of a grid and around them (see evaluation/samples.py).
+_GUTTER = 2
 
 
 def write_results(plan: Plan, runs_root: Path, results: Path) -> Path:
@@ -22,22 +39,17 @@ def write_results(plan: Plan, runs_root: Path, results: Path) -> Path:
     Raises BenchError where the results folder cannot be written.
     """
     folder = results / plan.name / plan.profile
-    found = [(planned, RunDirectory(runs_root / planned.run_id)) for planned in plan.runs]
-    rows = {planned.run_id: run.rows() for planned, run in found}
-    provenances = [record for _, run in found if (record := run.provenance())]
+    found = [Found.read(planned, runs_root) for planned in plan.runs]
+    described = describe(plan, found, registered(runs_root, plan))
     try:
-        write_atomic(folder / "ablation.json", _json(_describe(plan, provenances)))
-        runs = pd.DataFrame([_run_record(p, run, rows[p.run_id]) for p, run in found])
-        _write_csv(folder / "runs.csv", runs)
-        spec = plan.runs[0].spec
-        _write_csv(folder / "train.csv", _curves(rows, "train", train_columns(spec.method)))
-        judged = evaluation_columns(spec.evaluation.features)
-        _write_csv(folder / "evaluations.csv", _curves(rows, "eval", judged))
-        for planned, run in found:
-            grids = sorted(run.samples.glob("*.png"))
+        write_atomic(folder / "ablation.json", _json(described))
+        for name, table in _tables(found).items():
+            _write_csv(folder / f"{name}.csv", table)
+        for each in found:
+            grids = sorted(each.run.samples.glob("*.png"))
             if grids:
-                path = folder / "samples" / f"{planned.run_id}.png"
-                write_atomic(path, grids[-1].read_bytes())
+                path = folder / "samples" / f"{each.planned.run_id}.png"
+                write_atomic(path, _first_rows(grids[-1], each.planned.spec.data.size))
         _remove_strangers(folder / "samples", {planned.run_id for planned in plan.runs})
     except OSError as error:
         raise BenchError(
@@ -47,89 +59,149 @@ def write_results(plan: Plan, runs_root: Path, results: Path) -> Path:
     return folder
 
 
+@dataclass(frozen=True)
+class _Columns:
+    """The columns of all runs, each in the order of its first appearance."""
+
+    trained: list[str]
+    judged: list[str]
+    heldout: list[str]
+    distances: list[str]
+
+    @classmethod
+    def of(cls, specs: list[RunSpec]) -> Self:
+        def union(columns: Callable[[RunSpec], list[str]]) -> list[str]:
+            return list(dict.fromkeys(column for spec in specs for column in columns(spec)))
+
+        return cls(
+            trained=union(lambda spec: train_columns(spec.method)),
+            judged=union(lambda spec: evaluation_columns(spec.evaluation.features)),
+            heldout=union(lambda spec: heldout_columns(spec.method)),
+            distances=union(lambda spec: [distance_column(spec.evaluation.features)]),
+        )
+
+
+def _tables(found: list[Found]) -> dict[str, pd.DataFrame]:
+    columns = _Columns.of([each.planned.spec for each in found])
+    evaluated = [*columns.judged, *columns.heldout]
+    return {
+        "runs": pd.DataFrame([_run_record(each, columns) for each in found]),
+        "train": _curves(found, "train", ["run_id", "step", *columns.trained]),
+        "evaluations": _curves(found, "eval", ["run_id", "step", *evaluated]),
+        "repeats": _curves(found, "repeat", ["run_id", "draw", *columns.judged]),
+    }
+
+
+def _run_record(found: Found, columns: _Columns) -> dict[str, Any]:
+    planned, result, provenance = found.planned, found.result, found.provenance
+    spec, distance = planned.spec, distance_column(planned.spec.evaluation.features)
+    return {
+        "run_id": planned.run_id,
+        "label": planned.label,
+        "cell": planned.cell,
+        "seed": spec.seed,
+        **{key: _plain(value) for key, value in planned.point.items()},
+        "method": spec.method.name,
+        "signal": signal(spec.method),
+        "distance": distance,
+        "state": found.run.state(),
+        "reason": result.reason if result else None,
+        "step": found.rows[-1].step if found.rows else 0,
+        **_measured(found.rows, distance, columns),
+        "parameters": provenance.get("parameters") if provenance else None,
+        "wall_s": result.wall_s if result else None,
+        "cpu_s": result.cpu_s if result else None,
+        "weights_sha256": result.weights_sha256 if result else None,
+        "commit": commit(provenance) if provenance else None,
+        "data": provenance["data"]["fingerprint"] if provenance else None,
+    }
+
+
+def _measured(rows: list[Row], distance: str, columns: _Columns) -> dict[str, float | None]:
+    """The last row of each kind, the evaluation chosen by validation, and evaluation noise."""
+    evaluations = [row for row in rows if row.kind == "eval"]
+    collapsed, collapsed_at = _collapse(evaluations)
+    best_step, best = _best(evaluations, distance)
+    trained, evaluated, noise = _last(rows, "train"), _last(rows, "eval"), _noise(rows, columns)
+    return {
+        "collapsed": collapsed,
+        "collapsed_at": collapsed_at,
+        **{column: trained.get(column) for column in columns.trained},
+        **{column: evaluated.get(column) for column in [*columns.judged, *columns.heldout]},
+        "best_step": best_step,
+        **{f"best_{each}": best if each == distance else None for each in columns.distances},
+        **{f"noise_{column}": noise.get(column) for column in columns.judged},
+    }
+
+
+def _plain(value: Any) -> Any:
+    """A swept block, such as a view, as one line of JSON."""
+    return json.dumps(value, sort_keys=True) if isinstance(value, Mapping | list) else value
+
+
+def _last(rows: list[Row], kind: Kind) -> dict[str, float]:
+    return next((row.values for row in reversed(rows) if row.kind == kind), {})
+
+
+def _collapse(evaluations: list[Row]) -> tuple[int | None, int | None]:
+    """Whether the run is collapsed at its last evaluation, and since which step without a break."""
+    if not evaluations or "collapsed" not in evaluations[-1].values:
+        return None, None
+    since = None
+    for row in evaluations:
+        if not row.values["collapsed"]:
+            since = None
+        elif since is None:
+            since = row.step
+    return int(since is not None), since
+
+
+def _best(evaluations: list[Row], distance: str) -> tuple[int | None, float | None]:
+    """The step with the least distance to the validation images, and the test distance there."""
+    chosen_by = f"{distance}_validation"
+    rows = [row for row in evaluations if chosen_by in row.values]
+    if not rows:
+        return None, None
+    best = min(rows, key=lambda row: row.values[chosen_by])
+    return best.step, best.values.get(distance)
+
+
+def _noise(rows: list[Row], columns: _Columns) -> dict[str, float]:
+    """Standard deviation (ddof 1) of each column over all evaluations of the last weights."""
+    repeats = [row for row in rows if row.kind == "repeat"]
+    if not repeats:
+        return {}
+    last = repeats[-1].step
+    same = [row.values for row in rows if row.kind in ("eval", "repeat") and row.step == last]
+    noise = pd.DataFrame(same, columns=columns.judged).std(ddof=1).dropna()
+    return {str(column): float(value) for column, value in noise.items()}
+
+
+def _curves(found: list[Found], kind: Kind, columns: list[str]) -> pd.DataFrame:
+    records = [
+        {"run_id": each.planned.run_id, "step": row.step, **row.values}
+        for each in found
+        for row in each.rows
+        if row.kind == kind
+    ]
+    return pd.DataFrame(records, columns=columns)
+
+
+def _first_rows(grid: Path, size: int) -> bytes:
+    """PNG of the grid's first rows, pixel for pixel."""
+    with Image.open(grid) as image:
+        height = min(image.height, GRID_ROWS * (size + _GUTTER) + _GUTTER)
+        kept = image.convert("RGB").crop((0, 0, image.width, height))
+    file = io.BytesIO()
+    kept.save(file, format="PNG", optimize=True)
+    return file.getvalue()
+
+
 def _remove_strangers(samples: Path, run_ids: set[str]) -> None:
     """Grids of runs that the ablation no longer has."""
     for path in samples.glob("*.png"):
         if path.stem not in run_ids:
             path.unlink()
-
-
-def _describe(plan: Plan, provenances: list[dict[str, Any]]) -> dict[str, Any]:
-    spec = plan.runs[0].spec
-    first = provenances[0] if provenances else None
-    celeba = spec.data if isinstance(spec.data, CelebASettings) else None
-    return {
-        "format": FORMAT,
-        "name": plan.name,
-        "question": plan.question,
-        "source": plan.source,
-        "profile": plan.profile,
-        "swept": plan.swept,
-        "seeds": sorted({planned.spec.seed for planned in plan.runs}),
-        "overrides": list(plan.overrides),
-        "method": spec.method.name,
-        "settings": spec.method.model_dump(mode="json"),
-        "data": {
-            "title": first["data"]["title"] if first else None,
-            "fingerprint": first["data"]["fingerprint"] if first else None,
-            "view": celeba.view.name if celeba else None,
-            "crop": getattr(celeba.view, "crop", None) if celeba else None,
-            "size": spec.data.size,
-            "broken": len(first["data"]["broken"]) if first else 0,
-        },
-        "steps": spec.training.steps,
-        "batch": spec.training.batch,
-        "signal": signal(spec.method),
-        "distance": distance_column(spec.evaluation.features),
-        "evaluation": first["evaluation"] if first else None,
-        "floor": first["floor"] if first else None,
-        "commits": sorted({str(_commit(record)) for record in provenances}),
-        "devices": sorted({record["device"] for record in provenances}),
-        "claims": [claim.model_dump(mode="json") for claim in plan.claims],
-    }
-
-
-def _commit(provenance: dict[str, Any]) -> str | None:
-    code = provenance["code"]
-    if code["commit"] is None:
-        return None
-    dirty = f"+{code['dirty']}" if code["dirty"] else ""
-    return f"{code['commit'][:12]}{dirty}"
-
-
-def _run_record(planned: PlannedRun, run: RunDirectory, rows: list[Row]) -> dict[str, Any]:
-    spec, result, provenance = planned.spec, run.result(), run.provenance()
-    record: dict[str, Any] = {
-        "run_id": planned.run_id,
-        "label": planned.label,
-        "seed": spec.seed,
-        **planned.point,
-        "state": run.state(),
-        "reason": result.reason if result else None,
-        "step": rows[-1].step if rows else 0,
-    }
-    kinds: tuple[tuple[Kind, list[str]], ...] = (
-        ("train", train_columns(spec.method)),
-        ("eval", evaluation_columns(spec.evaluation.features)),
-    )
-    for kind, columns in kinds:
-        last = next((row.values for row in reversed(rows) if row.kind == kind), {})
-        record.update({column: last.get(column) for column in columns})
-    record["wall_s"] = result.wall_s if result else None
-    record["cpu_s"] = result.cpu_s if result else None
-    record["weights_sha256"] = result.weights_sha256 if result else None
-    record["commit"] = _commit(provenance) if provenance else None
-    return record
-
-
-def _curves(rows: dict[str, list[Row]], kind: Kind, columns: list[str]) -> pd.DataFrame:
-    records = [
-        {"run_id": run_id, "step": row.step, **row.values}
-        for run_id, found in rows.items()
-        for row in found
-        if row.kind == kind
-    ]
-    return pd.DataFrame(records, columns=["run_id", "step", *columns])
 
 
 def _json(record: dict[str, Any]) -> bytes:

@@ -9,6 +9,7 @@ It is written beside its place and renamed into it, so that half a store is neve
 makes a second preparation wait for the first.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -116,7 +117,10 @@ def _prepare(source: FaceSource, folder: Path) -> None:
     try:
         broken = _fill(source, temporary / "images.npy")
         _refuse_if_many(source, broken)
-        record = {"title": source.title, "broken": broken}  # the title is for whoever looks here
+        with (temporary / "images.npy").open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        # The title is for whoever looks here, the sum for `bench doctor`.
+        record = {"title": source.title, "broken": broken, "images_sha256": digest}
         (temporary / "store.json").write_text(json.dumps(record), encoding="utf-8")
         for path in temporary.iterdir():
             with path.open("rb") as file:

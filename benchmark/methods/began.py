@@ -13,136 +13,210 @@ taken as the mean over pixels and images. The objective (section 3.4, equation 5
 and the measure of convergence (section 3.4.1):
 
     M_global = L(x) + |gamma L(x) - L(G(z_G))|.
+
+Two kin of it, no part of the paper: a denoising discriminator rebuilds v from v + noise; a
+variational one rebuilds v from a code drawn from N(mean(v), variance(v)), and L_D has a KL term.
 """
 
 from itertools import chain
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from benchmark.methods.began_networks import AutoEncoder, Decoder, initialise_as_author
 from benchmark.methods.method import Draw, Method
 from benchmark.methods.settings import BeganSettings
 
-BASE = 8  # pixels of the last map, section 3.5
+
+class Judged(NamedTuple):
+    """What one pass of the discriminator over v (N, 3, S, S) says of it."""
+
+    energy: Tensor  # L(v), a scalar
+    code: Tensor  # (N, h); a variational encoder's mean
+    log_variance: Tensor | None  # (N, h), of a variational encoder
 
 
-def _conv(channels_in: int, channels_out: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(channels_in, channels_out, 3, stride, padding=1), nn.ELU(inplace=True)
-    )
-
-
-class Encoder(nn.Sequential):
-    """(N, 3, S, S) -> (N, h). Figure 1: channels n, 2n, 3n, ..., growing as the map is halved."""
-
-    def __init__(self, size: int, n: int, h: int) -> None:
-        layers: list[nn.Module] = [_conv(3, n)]
-        scales = (size // BASE).bit_length() - 1
-        for scale in range(1, scales + 1):
-            layers += [_conv(scale * n, scale * n), _conv(scale * n, (scale + 1) * n, stride=2)]
-        width = (scales + 1) * n
-        layers += [_conv(width, width), _conv(width, width)]
-        layers += [nn.Flatten(), nn.Linear(BASE * BASE * width, h)]
-        super().__init__(*layers)
-
-
-class Decoder(nn.Sequential):
-    """(N, h) -> (N, 3, S, S). Figure 1: n channels throughout, nearest-neighbour upsampling."""
-
-    def __init__(self, size: int, n: int, h: int) -> None:
-        layers: list[nn.Module] = [
-            nn.Linear(h, BASE * BASE * n),
-            nn.Unflatten(1, (n, BASE, BASE)),
-            _conv(n, n),
-            _conv(n, n),
-        ]
-        for _ in range((size // BASE).bit_length() - 1):
-            layers += [nn.Upsample(scale_factor=2, mode="nearest"), _conv(n, n), _conv(n, n)]
-        layers.append(nn.Conv2d(n, 3, 3, padding=1))
-        super().__init__(*layers)
+# Terms of L_D beside equation 5, by name: weight and value.
+Terms = dict[str, tuple[float, Tensor]]
 
 
 class BEGAN(Method):
     """Both players and their balance. G has the decoder's shape and weights of its own."""
 
+    train_columns: ClassVar[tuple[str, ...]] = BeganSettings.train_columns
+    watch_columns: ClassVar[tuple[str, ...]] = BeganSettings.watch_columns
+    signal: ClassVar[str] = BeganSettings.signal
+
     k: Tensor
+    updates_done: Tensor
 
     def __init__(self, settings: BeganSettings, size: int) -> None:
         super().__init__()
         self.settings = settings
-        self.discriminator = nn.Sequential(
-            Encoder(size, settings.n, settings.h), Decoder(size, settings.n, settings.h)
-        )
-        self.generator = Decoder(size, settings.n, settings.z)
-        self.register_buffer("k", torch.zeros(()))
+        self.discriminator = AutoEncoder(settings, size)
+        self.generator = Decoder(settings, size, settings.z)
+        if settings.design == "author":
+            initialise_as_author(self)
+        self.register_buffer("k", torch.tensor(settings.k_0))
+        if settings.carry_steps:
+            self.register_buffer("updates_done", torch.zeros(()))
         # Section 4.1: Adam with its default hyper-parameters; the loop sets the learning rate.
+        betas = (settings.beta_1, settings.beta_2)
         self.optimizers = {
-            "discriminator": torch.optim.Adam(self.discriminator.parameters()),
-            "generator": torch.optim.Adam(self.generator.parameters()),
+            "discriminator": torch.optim.Adam(self.discriminator.parameters(), betas=betas),
+            "generator": torch.optim.Adam(self.generator.parameters(), betas=betas),
         }
 
-    def energy(self, v: Tensor) -> Tensor:
-        """L(v), section 3.1: the mean over v (N, 3, S, S) of |v - D(v)|^eta."""
-        error = (v - self.discriminator(v)).abs()
-        energy: Tensor = (error if self.settings.eta == 1 else error.square()).mean()
-        return energy
+    def carry(self) -> Tensor | None:
+        """Of the vanishing residuals, section 3.5.1: from 1 linearly to 0; None without them."""
+        if not self.settings.carry_steps:
+            return None
+        return (1 - self.updates_done / self.settings.carry_steps).clamp(min=0)
+
+    def judge(self, v: Tensor, draw: Draw | None = None, use: str = "") -> Judged:
+        """One pass over v (N, 3, S, S). Without `draw` no noise, and the mean for a code."""
+        noise_sd, carry = self.settings.noise_sd, self.carry()
+        seen = v
+        if draw is not None and noise_sd > 0:
+            seen = v + noise_sd * draw.normal(f"noise_{use}", *v.shape)
+        mean, log_variance = self.discriminator.encoder(seen, carry), None
+        if self.settings.kl_weight > 0:
+            mean, log_variance = mean.chunk(2, dim=1)
+        code = mean
+        if draw is not None and log_variance is not None:
+            code = mean + (log_variance / 2).exp() * draw.normal(f"code_{use}", *mean.shape)
+        error = (v - self.discriminator.decoder(code, carry)).abs()
+        energy = (error if self.settings.eta == 1 else error.square()).mean()
+        return Judged(energy, mean, log_variance)
+
+    def terms(self, real: Judged, fake: Judged, z: Tensor) -> Terms:
+        """What L_D has beside equation 5, given passes over x and over G(z), z (N, Z)."""
+        if real.log_variance is None:
+            return {}
+        mean, log_variance = real.code, real.log_variance
+        kl = (mean.square() + log_variance.exp() - 1 - log_variance).mean() / 2
+        return {"kl": (self.settings.kl_weight, kl)}
 
     def latent(self, count: int, draw: Draw, stream: str) -> Tensor:
-        """z uniform in [-1, 1]^N_z, section 3.5."""
-        return draw.uniform(stream, count, self.settings.z)
+        """z uniform in [-1, 1]^N_z, section 3.5, unless the prior is set to be normal."""
+        numbers = draw.uniform if self.settings.prior == "uniform" else draw.normal
+        return numbers(stream, count, self.settings.z)
 
     def generate(self, z: Tensor) -> Tensor:
-        images: Tensor = self.generator(z)
+        images: Tensor = self.generator(z, self.carry())
         return images
 
     def update(self, x: Tensor, draw: Draw) -> dict[str, Tensor]:
-        """Equation 5: both gradients at the same weights, then both steps (no alternation)."""
-        gamma, lambda_k = self.settings.gamma, self.settings.lambda_k
+        """Equation 5: both gradients at the same weights, then both steps, unless alternating."""
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
 
-        with torch.no_grad():
-            fake_d = self.generate(self.latent(len(x), draw, "z_D"))
-        l_real, l_fake_d = self.energy(x), self.energy(fake_d)
-        (l_real - self.k * l_fake_d).backward()  # type: ignore[no-untyped-call]
-
-        # L_G's gradient passes through D to the generator but must not reach D's weights.
-        self.discriminator.requires_grad_(False)
-        l_fake = self.energy(self.generate(self.latent(len(x), draw, "z_G")))
-        l_fake.backward()  # type: ignore[no-untyped-call]
-        self.discriminator.requires_grad_(True)
-
-        norms = {
-            f"grad_norm_{name[0]}": nn.utils.get_total_norm(
-                [p.grad for p in group if p.grad is not None]
-            )
-            for name, group in (
-                ("discriminator", list(self.discriminator.parameters())),
-                ("generator", list(self.generator.parameters())),
-            )
-        }
-        for optimizer in self.optimizers.values():
-            optimizer.step()
+        one_pass = self.settings.shared_z and not self._alternating
+        back = self._backward_one_pass if one_pass else self._backward_textbook
+        real, fake_d, fake, terms = back(x, draw)
+        norms = self._gradient_norms()
+        if not self._alternating:
+            self.optimizers["discriminator"].step()
+        self.optimizers["generator"].step()
 
         with torch.no_grad():
-            l_real, l_fake, l_fake_d = l_real.detach(), l_fake.detach(), l_fake_d.detach()
-            drive = gamma * l_real - l_fake
-            metrics = {
-                "l_real": l_real,
-                "l_fake": l_fake,
-                "l_fake_d": l_fake_d,
+            values = {
+                **self._measures(real, fake),
+                "l_fake_d": fake_d.energy.detach(),
                 "k": self.k.clone(),
-                "m_global": l_real + drive.abs(),
-                "balance": drive.abs(),
-                "ratio": l_fake / l_real,
+                **{name: value.detach() for name, (_, value) in terms.items()},
                 **norms,
             }
-            self.k.add_(lambda_k * drive).clamp_(0, 1)
-        return metrics
+            self._balance(values)
+            if self.settings.carry_steps:
+                self.updates_done.add_(1)
+        return {name: values[name] for name in self.train_columns}
 
     def watch(self, x: Tensor, z: Tensor) -> dict[str, Tensor]:
         """L(x), L(G(z)) and M_global on fixed images and codes."""
-        l_real, l_fake = self.energy(x), self.energy(self.generate(z))
+        real, fake = self.judge(x), self.judge(self.generate(z))
+        terms = self.terms(real, fake, z)
+        values = {
+            **self._measures(real, fake),
+            **{name: value for name, (_, value) in terms.items()},
+        }
+        return {name: values[name] for name in self.watch_columns}
+
+    def parameter_count(self) -> int:
+        """Of both players, as the paper counts them (17.3 M at 128 px, n = 128)."""
+        players = chain(self.discriminator.parameters(), self.generator.parameters())
+        return sum(p.numel() for p in players)
+
+    @property
+    def _alternating(self) -> bool:
+        return self.settings.updates == "alternating"
+
+    def _backward_textbook(self, x: Tensor, draw: Draw) -> tuple[Judged, Judged, Judged, Terms]:
+        """Gradients of L_D, and D's step when alternating; then those of L_G by a pass of its own.
+
+        Returns the passes over x, G(z_D) and G(z_G), and the further terms of L_D.
+        """
+        shared, leak = self.settings.shared_z, self.settings.leak
+        z_d = self.latent(len(x), draw, "z" if shared else "z_D")
+        z_g = z_d if shared else self.latent(len(x), draw, "z_G")
+
+        with torch.set_grad_enabled(shared):
+            images_d = self.generate(z_d)
+        real, fake_d = self.judge(x, draw, "real"), self.judge(images_d.detach(), draw, "fake_d")
+        terms = self.terms(real, fake_d, z_d)
+        loss_d = real.energy - self.k * fake_d.energy
+        for weight, value in terms.values():
+            loss_d = loss_d + weight * value
+        if leak and self._alternating:  # D steps before G's pass, so the leak needs its own
+            with torch.no_grad():
+                images_g = self.generate(z_g)
+            loss_d = loss_d + self.judge(images_g, draw, "fake").energy
+        loss_d.backward()  # type: ignore[no-untyped-call]
+        if self._alternating:
+            self.optimizers["discriminator"].step()
+
+        # L_G's gradient passes through D to the generator but must not reach D's weights.
+        self.discriminator.requires_grad_(leak and not self._alternating)
+        fake = self.judge(images_d if shared else self.generate(z_g), draw, "fake")
+        fake.energy.backward()  # type: ignore[no-untyped-call]
+        self.discriminator.requires_grad_(True)
+        return real, fake_d, fake, terms
+
+    def _backward_one_pass(self, x: Tensor, draw: Draw) -> tuple[Judged, Judged, Judged, Terms]:
+        """Both players' gradients when they share z, by one pass of D over the fakes: exact.
+
+        One backward pass gives d L(G(z)) for D's and for G's weights alike. L_G wants it as it is,
+        L_D wants -k times it, and the real images' gradient is added by a second backward pass.
+        """
+        z = self.latent(len(x), draw, "z")
+        fake = self.judge(self.generate(z), draw, "fake")
+        fake.energy.backward()  # type: ignore[no-untyped-call]
+        share = float(self.settings.leak) - self.k
+        for parameter in self.discriminator.parameters():
+            assert parameter.grad is not None
+            parameter.grad.mul_(share)
+
+        real = self.judge(x, draw, "real")
+        terms = self.terms(real, fake, z)
+        loss_d = real.energy
+        for weight, value in terms.values():
+            loss_d = loss_d + weight * value
+        loss_d.backward()  # type: ignore[no-untyped-call]
+        return real, fake, fake, terms
+
+    def _gradient_norms(self) -> dict[str, Tensor]:
+        players = {"grad_norm_d": self.discriminator, "grad_norm_g": self.generator}
+        return {
+            name: nn.utils.get_total_norm(
+                [p.grad for p in player.parameters() if p.grad is not None]
+            )
+            for name, player in players.items()
+        }
+
+    def _measures(self, real: Judged, fake: Judged) -> dict[str, Tensor]:
+        """Section 3.4.1, over reconstruction errors alone."""
+        l_real, l_fake = real.energy.detach(), fake.energy.detach()
         balance = (self.settings.gamma * l_real - l_fake).abs()
         return {
             "l_real": l_real,
@@ -152,7 +226,10 @@ class BEGAN(Method):
             "ratio": l_fake / l_real,
         }
 
-    def parameter_count(self) -> int:
-        """Of both players, as the paper counts them (17.3 M at 128 px, n = 128)."""
-        players = chain(self.discriminator.parameters(), self.generator.parameters())
-        return sum(p.numel() for p in players)
+    def _balance(self, values: dict[str, Tensor]) -> None:
+        """k_{t+1} of equation 5."""
+        settings = self.settings
+        l_fake = values["l_fake" if settings.k_from == "generator" else "l_fake_d"]
+        self.k.add_(settings.lambda_k * (settings.gamma * values["l_real"] - l_fake))
+        if settings.k_clip:
+            self.k.clamp_(0, 1)

@@ -54,3 +54,8 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def generate(self, z: Tensor) -> Tensor:
         """Images (N, 3, S, S), meant for [-1, 1] and clamped by whoever shows them."""
+
+
+def gradient_norm(player: nn.Module) -> Tensor:
+    """The L2 norm over all gradients of one player's weights."""
+    return nn.utils.get_total_norm([p.grad for p in player.parameters() if p.grad is not None])

@@ -4,10 +4,20 @@ from typing import Any
 
 from benchmark.imports import load_class
 from benchmark.methods.began import BEGAN
+from benchmark.methods.began_cs import ConstrainedBEGAN
+from benchmark.methods.dcgan import DCGAN
+from benchmark.methods.ebgan import EBGAN
 from benchmark.methods.method import Method
 from benchmark.methods.settings import ExternalSettings, MethodSettings
+from benchmark.methods.wgan_gp import WGANGP
 
-_METHODS: dict[str, Any] = {"began": BEGAN}
+_METHODS: dict[str, Any] = {
+    "began": BEGAN,
+    "began_cs": ConstrainedBEGAN,
+    "ebgan": EBGAN,
+    "dcgan": DCGAN,
+    "wgan_gp": WGANGP,
+}
 
 
 def build(settings: MethodSettings, size: int) -> Method:

@@ -39,7 +39,9 @@ class LearningRate:
             return False
         mean = sum(self.state.window) / len(self.state.window)
         self._change(window=())
-        if self.state.best is None or mean < self.state.best * (1 - decay.least):
+        best = self.state.best
+        # A critic's estimate may be negative: the share is of the size.
+        if best is None or mean < best - decay.least * abs(best):
             self._change(best=mean, since=step)
             return False
         lowered = self.state.lr * decay.factor

@@ -2,10 +2,13 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmark.data.batches import batch_positions
@@ -17,7 +20,7 @@ from benchmark.runs import Result, Row, RunDirectory
 from benchmark.seeds import derive
 from benchmark.spec import RunSpec
 from benchmark.training import checkpoint
-from benchmark.training.checkpoint import Progress
+from benchmark.training.checkpoint import End, Progress
 from benchmark.training.determinism import StepDraw, fix
 from benchmark.training.learning_rate import LearningRate, RateState
 
@@ -25,9 +28,15 @@ Sampler = Callable[[int, int], Tensor]
 
 
 class Judge(Protocol):
-    """Scores a generator and draws its grid without disturbing training."""
+    """Scores a generator without disturbing its training."""
 
-    def __call__(self, step: int, sample: Sampler) -> dict[str, float]: ...
+    heldout: NDArray[np.uint8]  # images (N, 3, S, S) over which the method's energies are watched
+
+    def evaluate(self, sample: Sampler) -> dict[str, float]:
+        """The columns of one evaluation."""
+
+    def draw(self, step: int, sample: Sampler) -> None:
+        """Keep a grid of samples for people."""
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: the run was asked to stop
@@ -45,17 +54,34 @@ def new_method(spec: RunSpec, device: torch.device) -> Method:
 def sampler(method: Method, seed: int, stream: str, device: torch.device) -> Sampler:
     """sample(start, count) -> uint8 images (count, 3, S, S) from codes fixed by (seed, stream)."""
 
-    @torch.no_grad()
     def sample(start: int, count: int) -> Tensor:
         codes = method.latent(count, StepDraw(seed, start, device), stream)
-        return to_uint8(method.generate(codes))
+        with judged(method):
+            return to_uint8(method.generate(codes))
 
     return sample
 
 
+@contextmanager
+def judged(method: Method) -> Iterator[None]:
+    """Evaluation mode without gradients, so that looking at a method changes nothing in it."""
+    method.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        method.train()
+
+
 def to_uint8(images: Tensor) -> Tensor:
-    """[-1, 1] floats to the nearest of 256 levels."""
-    return ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    """[-1, 1] floats to the nearest of 256 levels; what is no number is grey."""
+    return ((images.nan_to_num(0.0).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+
+
+def to_floats(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
+    """256 levels to [-1, 1], (N, 3, S, S) in the memory format that the networks have."""
+    x = torch.from_numpy(pixels).to(device)
+    return (x.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
 
 
 class Trainer:
@@ -78,7 +104,9 @@ class Trainer:
 
     def train(self, judge: Judge, should_stop: Callable[[], bool]) -> Result:
         """Run to the last step; raises Stopped when asked to stop, after a checkpoint."""
-        training, evaluation = self.spec.training, self.spec.evaluation
+        training = self.spec.training
+        if self.progress.ended is not None:
+            return self._finish(self.progress.step, self.progress.ended, self.progress.reason)
         sums: dict[str, Tensor] = {}
         for step in range(self.progress.step + 1, training.steps + 1):
             for name, value in self._update(step).items():
@@ -89,15 +117,17 @@ class Trainer:
                 if not all(map(math.isfinite, means.values())):
                     return self._finish(step, "failed", _not_finite(means))
                 self._log(step, means)
-            if step % evaluation.every == 0 or step == training.steps:
-                scores = judge(step, sampler(self.method, self.spec.seed, "z_eval", self.device))
-                self.run.append(Row(step=step, kind="eval", time=time.time(), values=scores))
+            if step % self.spec.evaluation.every == 0 or step == training.steps:
+                collapse = self._evaluate(step, judge)
+                if collapse is not None and training.on_collapse == "stop":
+                    return self._finish(step, "failed", collapse)
             stopping = step % training.log_every == 0 and should_stop()
             due = stopping or step % training.checkpoint_every == 0
             if due and step < training.steps:
                 self._checkpoint(step)
                 if stopping:
                     raise Stopped
+        self._repeat(judge)
         return self._finish(training.steps, "done", None)
 
     def _update(self, step: int) -> dict[str, Tensor]:
@@ -107,10 +137,40 @@ class Trainer:
         positions = batch_positions(
             self.store.splits["train"], self.spec.seed, step - 1, self.spec.training.batch
         )
-        pixels = torch.from_numpy(self.store.batch(positions, self.spec.seed, step)).to(self.device)
-        x = (pixels.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+        x = to_floats(self.store.batch(positions, self.spec.seed, step), self.device)
         metrics = self.method.update(x, StepDraw(self.spec.seed, step, self.device))
         return {name: value.double() for name, value in metrics.items()}
+
+    def _evaluate(self, step: int, judge: Judge) -> str | None:
+        """Write an evaluation row; in words why the run counts as collapsed, if it just has."""
+        sample = self._sampler("z_eval")
+        judge.draw(step, sample)
+        scores = {**judge.evaluate(sample), **self._watch(judge.heldout)}
+        # An untrained generator is not collapsed yet: only one that was better before can be.
+        alive = any(row.kind == "eval" and not row.values["collapsed"] for row in self.run.rows())
+        self.run.append(Row(step=step, kind="eval", time=time.time(), values=scores))
+        if not (alive and scores["collapsed"]):
+            return None
+        below = self.spec.evaluation.collapse_below
+        return f"collapsed: the samples' spread is {scores['spread']:.3g}, below {below:g}"
+
+    def _watch(self, heldout: NDArray[np.uint8]) -> dict[str, float]:
+        """The method's energies over the same images and codes at every step."""
+        draw = StepDraw(self.spec.seed, 0, self.device)
+        z = self.method.latent(len(heldout), draw, "z_heldout")
+        with judged(self.method):
+            values = self.method.watch(to_floats(heldout, self.device), z)
+        return {f"heldout_{name}": float(value) for name, value in values.items()}
+
+    def _repeat(self, judge: Judge) -> None:
+        """Judge the last weights by other samples: evaluation noise, apart from training's."""
+        for draw in range(1, self.spec.evaluation.repeats + 1):
+            scores = {"draw": float(draw), **judge.evaluate(self._sampler(f"z_eval_{draw}"))}
+            step = self.spec.training.steps
+            self.run.append(Row(step=step, kind="repeat", time=time.time(), values=scores))
+
+    def _sampler(self, stream: str) -> Sampler:
+        return sampler(self.method, self.spec.seed, stream, self.device)
 
     def _log(self, step: int, means: dict[str, float]) -> None:
         values = {**means, "lr": self.rate.state.lr}
@@ -121,16 +181,23 @@ class Trainer:
     def _clocks(self) -> tuple[float, float]:
         return time.monotonic() - self._began, time.process_time() - self._cpu_began
 
-    def _checkpoint(self, step: int) -> None:
+    def _checkpoint(self, step: int, ended: End | None = None, reason: str | None = None) -> None:
         wall_s, cpu_s = self._clocks()
-        progress = Progress(step=step, rate=self.rate.state, wall_s=wall_s, cpu_s=cpu_s)
+        progress = Progress(
+            step=step,
+            rate=self.rate.state,
+            wall_s=wall_s,
+            cpu_s=cpu_s,
+            ended=ended,
+            reason=reason,
+        )
         checkpoint.write(self.run.checkpoints, self.method, progress)
 
-    def _finish(self, step: int, state: str, reason: str | None) -> Result:
-        self._checkpoint(step)
+    def _finish(self, step: int, state: End, reason: str | None) -> Result:
+        self._checkpoint(step, state, reason)
         wall_s, cpu_s = self._clocks()
         result = Result(
-            state="done" if state == "done" else "failed",
+            state=state,
             step=step,
             reason=reason,
             weights_sha256=checkpoint.weights_digest(self.method),

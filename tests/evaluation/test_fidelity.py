@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
-import scipy.linalg
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+from torch_fidelity.metric_kid import kid_features_to_metric
+from torch_fidelity.metric_prc import prc_features_to_metric
 
-from benchmark.evaluation import fidelity
+from benchmark.errors import BenchError
+from benchmark.evaluation import pairs
 from benchmark.evaluation.fidelity import Reference, judge
 from benchmark.evaluation.settings import evaluation_columns
 
@@ -20,7 +23,7 @@ def features(count: int, width: int, seed: int, spread: float = 1.0, shift: floa
 
 
 def judged(fake: Tensor, real: Tensor) -> dict[str, float]:
-    return judge(fake, Reference("efficientnet_lite0", real))
+    return judge(fake, Reference("efficientnet_lite0", real, real.flip(0)), 0.3)
 
 
 @pytest.fixture(scope="module")
@@ -30,28 +33,67 @@ def pair() -> tuple[Tensor, Tensor]:
 
 
 def test_columns_are_those_promised(pair: tuple[Tensor, Tensor]) -> None:
-    assert list(judged(*pair)) == evaluation_columns("efficientnet_lite0")
-    inception = judge(pair[0], Reference("inception_2015", pair[1]))
-    assert list(inception) == evaluation_columns("inception_2015")
+    promised = evaluation_columns("inception_2015")
+    promised.remove("sharpness")  # of the images, not of their features
+    inception = judge(pair[0], Reference("inception_2015", pair[1], pair[1]), 0.3)
+    assert list(inception) == promised
     assert inception["fid"] == judged(*pair)["fd_efficientnet_lite0"]
     assert all(type(value) is float for value in inception.values())
 
 
-def test_frechet_distance_by_the_general_square_root(pair: tuple[Tensor, Tensor]) -> None:
-    fake, real = (f.double().numpy() for f in pair)
-    root = scipy.linalg.sqrtm(np.cov(fake.T) @ np.cov(real.T)).real
-    trace = np.trace(np.cov(fake.T) + np.cov(real.T) - 2 * root)
-    wanted = ((fake.mean(0) - real.mean(0)) ** 2).sum() + trace
-    assert judged(*pair)["fd_efficientnet_lite0"] == pytest.approx(wanted, rel=1e-9)
+@pytest.mark.parametrize("rows", [33, 2000])
+@pytest.mark.parametrize("shape", [(80, 6), (120, 300)], ids=["narrow", "wide"])
+def test_the_librarys_figures(
+    shape: tuple[int, int], rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch-fidelity's own functions on the same features, to 1e-9 (the distance to 1e-5)."""
+    monkeypatch.setattr(pairs, "_ROWS", rows)
+    fake, real = features(*shape, seed=1, spread=0.8, shift=0.1), features(*shape, seed=2)
+    row, (x, y) = judged(fake, real), (fake.double(), real.double())
+    statistics = (fid_features_to_statistics(f) for f in (x, y))
+    fid = fid_statistics_to_metric(*statistics, verbose=False)
+    size = shape[0] // 2
+    kid = kid_features_to_metric(
+        x, y, kid_subsets=100, kid_subset_size=size, rng_seed=2020, verbose=False
+    )
+    prc = prc_features_to_metric(x, y, prc_neighborhood=3, verbose=False)
+    # Its general eigenvalues are off by 1e-6 where the covariances are rank-deficient.
+    assert row["fd_efficientnet_lite0"] == pytest.approx(*fid.values(), rel=1e-5)
+    assert row["kid"] == pytest.approx(kid["kernel_inception_distance_mean"], rel=1e-9)
+    assert row["kid_sd"] == pytest.approx(kid["kernel_inception_distance_std"], rel=1e-9)
+    assert row["precision"] == pytest.approx(prc["precision"], rel=1e-6)  # it averages in float32
+    assert row["recall"] == pytest.approx(prc["recall"], rel=1e-6)
 
 
-def test_frechet_distance_with_fewer_images_than_features() -> None:
-    """tr (S1 S2)^(1/2) is the nuclear norm of A1 A2', A the centred features / sqrt(N - 1)."""
-    fake, real = features(60, 200, seed=1), features(60, 200, seed=2, spread=2)
-    a, b = ((f - f.mean(0)).double().numpy() / np.sqrt(59) for f in (fake, real))
-    means = (fake.double().mean(0) - real.double().mean(0)).square().sum().item()
-    wanted = means + (a**2).sum() + (b**2).sum() - 2 * np.linalg.norm(a @ b.T, "nuc")
-    assert judged(fake, real)["fd_efficientnet_lite0"] == pytest.approx(wanted, rel=1e-5)
+def test_the_validation_column_is_the_distance_to_the_validation_features(
+    pair: tuple[Tensor, Tensor],
+) -> None:
+    validation = features(80, 6, seed=3, shift=1)
+    row = judge(pair[0], Reference("efficientnet_lite0", pair[1], validation), 0.3)
+    wanted = judged(pair[0], validation)["fd_efficientnet_lite0"]
+    assert row["fd_efficientnet_lite0_validation"] == wanted != row["fd_efficientnet_lite0"]
+
+
+def test_spread_and_collapse_by_their_definition(pair: tuple[Tensor, Tensor]) -> None:
+    fake, real = pair
+    means = [
+        np.mean([np.linalg.norm(x - y) for i, x in enumerate(f) for y in f[:i]])
+        for f in (fake.double().numpy(), real.double().numpy())
+    ]
+    row = judged(fake, real)
+    assert row["spread"] == pytest.approx(means[0] / means[1], rel=1e-9)
+    assert 0.45 < row["spread"] < 0.55
+    reference = Reference("efficientnet_lite0", real, real)
+    for bound, collapsed in ((row["spread"], 0.0), (row["spread"] + 1e-9, 1.0), (0.0, 0.0)):
+        assert judge(fake, reference, bound)["collapsed"] == collapsed
+
+
+def test_features_that_are_not_finite_are_refused(pair: tuple[Tensor, Tensor]) -> None:
+    for wrong in (torch.nan, torch.inf):
+        fake = pair[0].clone()
+        fake[3, 2] = wrong
+        with pytest.raises(BenchError, match="not finite"):
+            judged(fake, pair[1])
 
 
 def test_kid_by_its_definition(pair: tuple[Tensor, Tensor]) -> None:
@@ -101,7 +143,7 @@ def test_density_and_coverage_by_their_definition(
 ) -> None:
     fake, real = (f.double().numpy() for f in pair)
     held = np.array(inside(fake, real, balls(real, 5)))
-    monkeypatch.setattr(fidelity, "_ROWS", 33)  # several parts, the last one smaller
+    monkeypatch.setattr(pairs, "_ROWS", 33)  # several parts, the last one smaller
     row = judged(*pair)
     assert row["density"] == pytest.approx(held.sum() / (5 * 80))
     assert row["coverage"] == pytest.approx(held.any(0).mean())

@@ -7,11 +7,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from benchmark.data.store import open_store
 from benchmark.errors import BenchError
+from benchmark.methods import heldout_columns
 from benchmark.runs import Result, RunDirectory
 from benchmark.spec import RunSpec
 from benchmark.training import checkpoint
@@ -21,11 +23,33 @@ from tests.conftest import tiny_spec
 CPU = torch.device("cpu")
 
 
-def quiet_judge(step: int, sample: Sampler) -> dict[str, float]:
-    return {"brightness": sample(0, 4).double().mean().item()}
+class QuietJudge:
+    """Judges by brightness; collapsed at the steps it is told."""
+
+    heldout = np.zeros((2, 3, 16, 16), dtype=np.uint8)
+
+    def __init__(self, collapsed: tuple[bool, ...] = ()) -> None:
+        self._collapsed = iter(collapsed)
+
+    def evaluate(self, sample: Sampler) -> dict[str, float]:
+        brightness = sample(0, 4).double().mean().item()
+        return {
+            "brightness": brightness,
+            "collapsed": float(next(self._collapsed, False)),
+            "spread": 0.1,
+        }
+
+    def draw(self, step: int, sample: Sampler) -> None:
+        sample(0, 2)
 
 
-def train(spec: RunSpec, root: Path, cache: Path, stop_at: int | None = None) -> Result:
+def train(
+    spec: RunSpec,
+    root: Path,
+    cache: Path,
+    stop_at: int | None = None,
+    judge: QuietJudge | None = None,
+) -> Result:
     run = RunDirectory.create(root, spec)
     trainer = Trainer(run, open_store(spec.data, None, cache), CPU)
     seen = []
@@ -34,7 +58,7 @@ def train(spec: RunSpec, root: Path, cache: Path, stop_at: int | None = None) ->
         seen.append(1)
         return stop_at is not None and len(seen) >= stop_at
 
-    return trainer.train(quiet_judge, should_stop)
+    return trainer.train(judge or QuietJudge(), should_stop)
 
 
 def values(root: Path, spec: RunSpec) -> list[tuple[int, str, dict[str, float]]]:
@@ -123,3 +147,38 @@ def test_two_writers_are_refused(tmp_path: Path) -> None:
         with pytest.raises(BenchError, match="another process"), RunDirectory(run.path).locked():
             pass
     assert run.state() == "queued"
+
+
+def test_the_last_weights_are_judged_by_other_samples_too(tmp_path: Path, cache: Path) -> None:
+    spec = tiny_spec(evaluation={"repeats": 3})
+    train(spec, tmp_path, cache)
+    rows = RunDirectory(tmp_path / spec.run_id).rows()
+    repeats = [row for row in rows if row.kind == "repeat"]
+    assert [(row.step, row.values["draw"]) for row in repeats] == [(12, 1), (12, 2), (12, 3)]
+    last = [row for row in rows if row.kind == "eval"][-1]
+    seen = {row.values["brightness"] for row in [*repeats, last]}
+    assert len(seen) == 4  # other codes, other samples
+
+
+def test_energies_are_watched_over_the_same_images_and_codes(tmp_path: Path, cache: Path) -> None:
+    never = {"on": "never"}
+    spec = tiny_spec(training={"lr": 1e-12, "lr_decay": never}, evaluation={"every": 3})
+    train(spec, tmp_path, cache)
+    rows = [row for row in RunDirectory(tmp_path / spec.run_id).rows() if row.kind == "eval"]
+    watched = {name for name in rows[0].values if name.startswith("heldout_")}
+    assert watched == set(heldout_columns(spec.method))
+    for name in watched:  # weights that hardly move give the same values at every step
+        values = [row.values[name] for row in rows]
+        assert max(values) - min(values) < 1e-5
+
+
+def test_a_collapsed_run_ends_where_it_was_asked_to(tmp_path: Path, cache: Path) -> None:
+    stop = {"on_collapse": "stop"}
+    spec = tiny_spec(training=stop, evaluation={"every": 3})
+    early = QuietJudge((True, False, True, True))  # at step 3 it is untrained, not collapsed
+    result = train(spec, tmp_path / "stop", cache, judge=early)
+    assert (result.state, result.step) == ("failed", 9)
+    assert "collapsed" in str(result.reason)
+    spec = tiny_spec(evaluation={"every": 3})
+    result = train(spec, tmp_path / "go", cache, judge=QuietJudge((True, False, True, True)))
+    assert (result.state, result.step) == ("done", 12)

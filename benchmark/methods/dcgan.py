@@ -1,0 +1,140 @@
+"""DCGAN: deep convolutional generative adversarial networks (arXiv 1511.06434).
+
+The losses are those of the first GAN (arXiv 1406.2661), the generator's non-saturating:
+
+    L_D = -E log D(x) - E log(1 - D(G(z_D)))
+    L_G = -E log D(G(z_G)).
+
+A step is the first GAN's Algorithm 1 with k = 1: the discriminator moves first, and the generator
+is then judged by it with codes of its own. So no pass over fakes serves both players.
+
+Layers are those of the authors' Lua code (remembered): 4x4 kernels and a normal start of the
+batch norms' gains, where the paper draws 5x5 and says nothing of gains.
+"""
+
+from functools import partial
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from benchmark.methods.method import Draw, Method, gradient_norm
+from benchmark.methods.settings import DcganSettings
+
+BASE = 4  # pixels of the smallest map
+
+# A discriminator's batch norm has no running statistics. It only ever judges whole batches, of
+# real images or of fakes, and running means would mix the two: what is watched in evaluation mode
+# would not be what is trained. So it normalises by the batch in either mode.
+BatchNormD = partial(nn.BatchNorm2d, track_running_stats=False)
+
+
+def widths(size: int, n: int) -> list[int]:
+    """Channels n, 2n, 4n, ... of the maps of size / 2, size / 4, ..., 4 pixels: 8n at 64 px."""
+    return [n << scale for scale in range((size // BASE).bit_length() - 1)]
+
+
+def initialise(network: nn.Module, sd: float) -> None:
+    """Convolutions N(0, sd), biases 0."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(layer.weight, 0.0, sd)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.BatchNorm2d):
+            nn.init.normal_(layer.weight, 1.0, 0.02)
+
+
+class Generator(nn.Sequential):
+    """(N, Z) -> (N, 3, S, S) in [-1, 1]: transposed convolutions, batch norm, ReLU; then tanh."""
+
+    def __init__(self, size: int, n: int, z: int) -> None:
+        channels = widths(size, n)[::-1]
+        layers: list[nn.Module] = [
+            nn.Unflatten(1, (z, 1, 1)),
+            nn.ConvTranspose2d(z, channels[0], BASE, bias=False),
+        ]
+        for wide, narrow in pairwise(channels):
+            layers += [nn.BatchNorm2d(wide), nn.ReLU(inplace=True)]
+            layers.append(nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False))
+        layers += [nn.BatchNorm2d(n), nn.ReLU(inplace=True)]
+        layers += [nn.ConvTranspose2d(n, 3, 4, 2, 1), nn.Tanh()]
+        super().__init__(*layers)
+        initialise(self, 0.02)
+
+
+class Discriminator(nn.Sequential):
+    """(N, 3, S, S) -> (N,), before the sigmoid: strided convolutions, no norm in the first."""
+
+    def __init__(self, size: int, n: int) -> None:
+        channels = widths(size, n)
+        layers: list[nn.Module] = [nn.Conv2d(3, n, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
+        for narrow, wide in pairwise(channels):
+            layers.append(nn.Conv2d(narrow, wide, 4, 2, 1, bias=False))
+            layers += [BatchNormD(wide), nn.LeakyReLU(0.2, inplace=True)]
+        layers += [nn.Conv2d(channels[-1], 1, BASE), nn.Flatten(0)]
+        super().__init__(*layers)
+        initialise(self, 0.02)
+
+
+class DCGAN(Method):
+    """Both players; Adam with a beta_1 of 0.5, section 4."""
+
+    def __init__(self, settings: DcganSettings, size: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.discriminator = Discriminator(size, settings.n)
+        self.generator = Generator(size, settings.n, settings.z)
+        betas = (settings.beta_1, settings.beta_2)
+        self.optimizers = {
+            "discriminator": torch.optim.Adam(self.discriminator.parameters(), betas=betas),
+            "generator": torch.optim.Adam(self.generator.parameters(), betas=betas),
+        }
+
+    def latent(self, count: int, draw: Draw, stream: str) -> Tensor:
+        """z uniform in [-1, 1] (section 4), or standard normal."""
+        numbers = draw.uniform if self.settings.prior == "uniform" else draw.normal
+        return numbers(stream, count, self.settings.z)
+
+    def generate(self, z: Tensor) -> Tensor:
+        images: Tensor = self.generator(z)
+        return images
+
+    def update(self, x: Tensor, draw: Draw) -> dict[str, Tensor]:
+        """One step of either player, D before G."""
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+
+        with torch.no_grad():
+            fake = self.generate(self.latent(len(x), draw, "z_D"))
+        on_real, on_fake = self.discriminator(x), self.discriminator(fake)
+        # -log sigmoid(y) = softplus(-y) and -log(1 - sigmoid(y)) = softplus(y).
+        loss_d = softplus(-on_real).mean() + softplus(on_fake).mean()
+        loss_d.backward()  # type: ignore[no-untyped-call]
+        self.optimizers["discriminator"].step()
+
+        on_fake_g = self.discriminator(self.generate(self.latent(len(x), draw, "z_G")))
+        loss_g = softplus(-on_fake_g).mean()
+        # Through D, but not into its weights' gradients.
+        loss_g.backward(inputs=list(self.generator.parameters()))  # type: ignore[no-untyped-call]
+        self.optimizers["generator"].step()
+
+        return {
+            "loss_d": loss_d.detach(),
+            "loss_g": loss_g.detach(),
+            "d_real": on_real.detach().sigmoid().mean(),
+            "d_fake": on_fake.detach().sigmoid().mean(),
+            "grad_norm_d": gradient_norm(self.discriminator),
+            "grad_norm_g": gradient_norm(self.generator),
+        }
+
+    def watch(self, x: Tensor, z: Tensor) -> dict[str, Tensor]:
+        """Both losses, and the mean of D over real images and over fakes."""
+        on_real, on_fake = self.discriminator(x), self.discriminator(self.generate(z))
+        return {
+            "loss_d": softplus(-on_real).mean() + softplus(on_fake).mean(),
+            "loss_g": softplus(-on_fake).mean(),
+            "d_real": on_real.sigmoid().mean(),
+            "d_fake": on_fake.sigmoid().mean(),
+        }

@@ -1,0 +1,164 @@
+"""Run directories made by hand: two methods, one failed run and one collapsed run.
+
+Every figure follows from the arm, the seed and the step, so that a test can say what must come out.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmark.ablation import Plan, PlannedRun
+from benchmark.claims import Claim
+from benchmark.evaluation.samples import save_grid
+from benchmark.evaluation.settings import evaluation_columns
+from benchmark.methods import heldout_columns, train_columns
+from benchmark.runs import Result, Row, RunDirectory
+from benchmark.spec import RunSpec
+from tests.conftest import tiny_spec
+
+DISTANCE = "fd_efficientnet_lite0"
+STEPS = (100, 200, 300)
+BEGAN = {"name": "began", "n": 2, "h": 4, "z": 4}
+EBGAN = {"name": "ebgan", "n": 2, "z": 4, "pulling_away": 0.1}
+# Mean test distance of each arm at its last step; a seed adds 10 times its number.
+LEVEL = {"BEGAN": 100.0, "EBGAN-PT": 200.0}
+CLAIM = {
+    "id": "began-better",
+    "says": "BEGAN is better",
+    "source": "the review",
+    "test": {
+        "kind": "contrast",
+        "column": "distance",
+        "over": "variant",
+        "of": "BEGAN",
+        "against": "EBGAN-PT",
+        "direction": "lower",
+        "least_effect": 20.0,
+    },
+}
+EVALUATION = {
+    "features": "efficientnet_lite0",
+    "features_version": "1",
+    "input_size": 128,
+    "weights_sha256": "579344248a93" + "0" * 52,
+    "data": "e1f41e6e",
+    "reference": "test",
+    "samples": 1000,
+    "kid_subsets": 100,
+    "kid_subset_size": 500,
+    "precision_recall_neighbours": 3,
+    "density_coverage_neighbours": 5,
+    "fidelity_version": "1",
+}
+
+
+def spec(method: dict[str, Any], seed: int, **blocks: Any) -> RunSpec:
+    written = tiny_spec().model_dump(mode="json", exclude={"method", "seed"})
+    for name, block in blocks.items():
+        written[name] = {**written[name], **block}
+    return RunSpec.model_validate({**written, "method": method, "seed": seed})
+
+
+def plan(name: str = "baselines", profile: str = "short") -> Plan:
+    """Two arms, BEGAN and EBGAN-PT, of three seeds each."""
+    runs = tuple(
+        PlannedRun(spec(method, seed, training={"steps": STEPS[-1]}), {"variant": arm})
+        for arm, method in (("BEGAN", BEGAN), ("EBGAN-PT", EBGAN))
+        for seed in (0, 1, 2)
+    )
+    claims = (Claim.model_validate(CLAIM),)
+    question = "Which is better on the same data?"
+    return Plan(name, question, "EBGAN, section 4", profile, (), claims, runs)
+
+
+def evaluation(distance: float, validation: float, collapsed: int = 0) -> dict[str, float]:
+    """One row of `evaluation_columns`: shares of 0.5, and the figures given."""
+    values = dict.fromkeys(evaluation_columns("efficientnet_lite0"), 0.5)
+    return {
+        **values,
+        DISTANCE: distance,
+        f"{DISTANCE}_validation": validation,
+        f"{DISTANCE}_infinite": distance - 5,
+        "kid": distance / 1000,
+        "kid_sd": 0.002,
+        "collapsed": float(collapsed),
+    }
+
+
+def latent() -> Plan:
+    """h against z: a map of two by two whose last corner is not planned, two seeds each."""
+    runs = tuple(
+        PlannedRun(
+            spec({**BEGAN, "h": h, "z": z}, seed, training={"steps": STEPS[-1]}),
+            {"method.h": h, "method.z": z},
+        )
+        for h, z in ((4, 4), (4, 8), (8, 4))
+        for seed in (0, 1)
+    )
+    return Plan("latent", "Do unbalanced h and z matter?", None, "demo", (), (), runs)
+
+
+def fill(root: Path, planned: PlannedRun, **provenance: Any) -> RunDirectory:
+    """Train a run by hand.
+
+    Seed 1 of EBGAN-PT is collapsed from step 200 on, seed 2 of it fails after step 200. The least
+    validation distance is at step 200 of every run, the least test distance at the last one.
+    """
+    run = RunDirectory.create(root, planned.spec)
+    arm, seed = planned.cell, planned.spec.seed
+    method, level = planned.spec.method, LEVEL.get(arm, 50.0) + 10 * seed
+    collapses, fails = (arm, seed) == ("EBGAN-PT", 1), (arm, seed) == ("EBGAN-PT", 2)
+    steps = STEPS[:2] if fails else STEPS
+    for step in steps:
+        values = dict.fromkeys(train_columns(method), 0.25)
+        values[planned.spec.method.signal] = level / step
+        run.append(Row(step=step, kind="train", time=1e9 + seed, values=values))
+        judged = evaluation(
+            distance=level + 300 - step,
+            validation=level + abs(step - 200),
+            collapsed=int(collapses and step >= 200),
+        )
+        judged |= dict.fromkeys(heldout_columns(method), 0.75)
+        run.append(Row(step=step, kind="eval", time=1e9 + seed, values=judged))
+        grid = torch.full((64, 3, 16, 16), 40 * seed + 60, dtype=torch.uint8)
+        grid[:, LEVEL.get(arm, 0) > 150] = 0
+        save_grid(grid, 8, run.samples / f"{step:08d}.png")
+    run.write_provenance(record(planned, **provenance))
+    if not fails:
+        for draw, off in enumerate((1.0, -1.0), 1):
+            values = {"draw": float(draw), **evaluation(level + off, level + 100)}
+            run.append(Row(step=STEPS[-1], kind="repeat", time=1e9, values=values))
+    reason = "not finite: energy_real, energy_fake\nlower the rate" if fails else None
+    run.write_result(
+        Result(
+            state="failed" if fails else "done",
+            step=steps[-1],
+            reason=reason,
+            weights_sha256=f"{seed}" * 64,
+            wall_s=90.0,
+            cpu_s=60.0 * (seed + 1),
+            decays=[],
+        )
+    )
+    return run
+
+
+def record(planned: PlannedRun, **changes: Any) -> dict[str, Any]:
+    """provenance.json of a run."""
+    return {
+        "code": {"bench": "0.1.0", "commit": "bada52f00000" + "0" * 28, "dirty": None},
+        "device": "cpu",
+        "parameters": 1000 if planned.spec.method.name == "began" else 2000,
+        "data": {"title": "Procedural faces", "fingerprint": "abcdef0123456789", "broken": ["a"]},
+        "evaluation": EVALUATION,
+        "floor": {DISTANCE: 40.125, "kid": 0.0005, "precision": 0.71, "coverage": 0.97},
+        **changes,
+    }
+
+
+def fill_all(root: Path, made: Plan | None = None, **provenance: Any) -> Plan:
+    made = made or plan()
+    for planned in made.runs:
+        fill(root, planned, **provenance)
+    return made
