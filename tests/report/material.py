@@ -90,7 +90,7 @@ def latent() -> Plan:
     """h against z: a map of two by two whose last corner is not planned, two seeds each."""
     runs = tuple(
         PlannedRun(
-            spec({**BEGAN, "h": h, "z": z}, seed, training={"steps": STEPS[-1]}),
+            spec({**BEGAN, "n": 3, "h": h, "z": z}, seed, training={"steps": STEPS[-1]}),
             {"method.h": h, "method.z": z},
         )
         for h, z in ((4, 4), (4, 8), (8, 4))

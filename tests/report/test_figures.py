@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -70,8 +71,6 @@ def test_the_map_is_of_two_swept_numbers_alone(folder: Path, made: Path) -> None
 
 
 def test_the_map_counts_failures(made: Path, tmp_path: Path) -> None:
-    import shutil
-
     copy = tmp_path / "results" / "latent" / "demo"
     shutil.copytree(made / "latent" / "demo", copy)
     before = pixels(heatmap(read(copy)))
@@ -80,13 +79,13 @@ def test_the_map_counts_failures(made: Path, tmp_path: Path) -> None:
     runs.to_csv(copy / "runs.csv", index=False)
     after = pixels(heatmap(read(copy)))
     half = before.shape[1] // 2
-    assert (before[:, :half] == after[:, :half]).all()  # the distances
-    assert (before[:, half:] != after[:, half:]).any()
+    changed = np.abs(before.astype(int) - after).mean(axis=(0, 2))
+    # The distances stay, but for shades of the 256 colours; a quarter of the other map is darker.
+    assert changed[:half].mean() < 0.1
+    assert changed[half:].mean() > 1
 
 
 def test_one_swept_number_or_a_line_is_no_map(made: Path, tmp_path: Path) -> None:
-    import shutil
-
     copy = tmp_path / "demo"
     shutil.copytree(made / "latent" / "demo", copy)
     record = json.loads((copy / "ablation.json").read_text())

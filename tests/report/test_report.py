@@ -119,7 +119,7 @@ def test_failures_and_collapses_are_listed_with_their_reason(markdown: str) -> N
     failed = r"`ebgan-\w+` \(EBGAN-PT, seed 2\): failed at step 200: not finite: energy_real,"
     assert re.search(failed + " energy_fake lower the rate\n", section)
     assert re.search(r"\(EBGAN-PT, seed 1\): collapsed from step 200 to its last row", section)
-    assert len(section.strip().splitlines()) == 3  # the heading's rest and two runs
+    assert section.count("\n- ") == 2
     latent = markdown.partition("## latent")[2].partition("### Failures")[2]
     assert "None: every planned run is done, and none is collapsed." in latent
 
@@ -287,7 +287,9 @@ def test_a_sheet_of_samples_keeps_every_pixel(document: Document, made: Path) ->
     path.unlink()
     for seed in (0, 1, 2):
         # BEGAN's images are grey of one level each; 32 images of 16x16 px, doubled.
-        assert (sheet == 40 * seed + 60).all(axis=2).sum() == 32 * 16 * 16 * 4
+        # The edges of the titles' letters have a few pixels of that grey too.
+        found = (sheet == 40 * seed + 60).all(axis=2).sum()
+        assert 0 <= found - 32 * 16 * 16 * 4 < 300
 
 
 def test_every_table_has_text_alone(document: Document) -> None:
