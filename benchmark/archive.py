@@ -13,6 +13,7 @@ import re
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,7 +74,13 @@ def import_run(archive: Path, runs: Path, limit: int = LIMIT) -> RunDirectory:
                 _unpack(archive, file, unpacked, limit)
         except FileNotFoundError:
             raise InputError(f"{archive}: no such file") from None
-        except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError) as error:
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            EOFError,
+            RuntimeError,
+            NotImplementedError,
+        ) as error:
             raise InputError(f"{archive}: not a whole zip file ({error})") from None
         run_id = _check_run(archive, RunDirectory(unpacked))
         place = runs / run_id

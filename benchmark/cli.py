@@ -22,6 +22,8 @@ from benchmark.commands.options import (
     results_option,
     runs_option,
 )
+from benchmark.commands.probe import probe
+from benchmark.commands.report import report
 from benchmark.commands.runs import doctor, export, gc, import_, reproduce, show
 from benchmark.commands.schema import schema
 from benchmark.errors import BenchError
@@ -123,17 +125,6 @@ def plan(file: Path, profile: str, overrides: tuple[str, ...], jobs: int | None)
 
 
 @bench.command()
-@results_option
-@report_option
-def report(results: Path, report: Path) -> None:
-    """Write REPORT.md and its figures from the results folder alone."""
-    from benchmark.report.markdown import build
-
-    build(results, report)
-    click.echo(f"report: {report}")
-
-
-@bench.command()
 @click.argument("file", type=FILE)
 @profile_options
 @runs_option
@@ -179,6 +170,8 @@ for command in (show, reproduce, export, import_, doctor, gc):
     bench.add_command(command)
 bench.add_command(init)
 bench.add_command(schema)
+bench.add_command(report)
+bench.add_command(probe)
 
 
 def main() -> None:

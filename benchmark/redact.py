@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 HIDDEN = "***"
-_WORDS = r"(?:token|secret|passw(?:or)?d|api_?key|access_?key|credential)"
+_WORDS = r"(?:token|secret|passw(?:or)?d|api[_-]?key|access[_-]?key|credential)"
 # scheme://user:password@host; the user may be a token itself, so all of it goes.
 _USER = re.compile(r"(?<=://)[^/\s@]+(?=@)")
 # token=..., --password ..., in a URL's query, an option or an assignment.
