@@ -144,7 +144,10 @@ class Evaluator:
 
 
 def _first(store: FaceStore, part: Split, count: int, key: str) -> NDArray[np.uint8]:
-    """Images (count, 3, S, S) of `part`, the same for every run and seed."""
+    """Images (count, 3, S, S) of `part`, the same for every run and seed.
+
+    Raises InputError, naming the setting `key`, where there are fewer.
+    """
     positions = store.splits[part]
     if len(positions) < count:
         raise InputError(

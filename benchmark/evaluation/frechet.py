@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg.blas import dtrmm
 
 Floats = NDArray[np.float64]
 
@@ -39,12 +40,13 @@ class Gaussian:
 
     @cached_property
     def factor(self) -> Floats:
-        """C (F, R) with covariance C C^T: R is N where that is at most F, else F."""
+        """C (F, R) with covariance C C^T: (F, N) where N is below F, else lower triangular."""
         deviations = _deviations(self.features)
-        if len(deviations) <= deviations.shape[1]:
+        if len(deviations) < deviations.shape[1]:
             return np.ascontiguousarray(deviations.T)
-        values, vectors = np.linalg.eigh(deviations.T @ deviations)
-        return np.asarray(vectors * np.sqrt(values.clip(min=0)))
+        # Unlike a Cholesky factor it exists at any rank.
+        triangular = np.asarray(np.linalg.qr(deviations, mode="r"))
+        return np.ascontiguousarray(triangular.T)
 
     def distance(self, features: Floats) -> float:
         """To the Gaussian of `features` (M, F), M at least 2; rank-deficient covariances count."""
@@ -75,15 +77,28 @@ class Gaussian:
     def _distance(self, features: Floats, projected: Floats | None) -> float:
         deviations = _deviations(features)
         if projected is None:
-            inner = self.factor.T @ (deviations.T @ deviations) @ self.factor
+            inner = congruent(self.factor, deviations.T @ deviations)
         else:
             # C^T S C = B^T B has the eigenvalues of B B^T, beside zeros.
             rows = _deviations(projected)
             inner = rows @ rows.T if len(rows) <= rows.shape[1] else rows.T @ rows
-        # Rounding leaves eigenvalues of zero a little below it.
-        root = np.sqrt(np.linalg.eigvalsh(inner).clip(min=0)).sum()
         gap = np.square(features.mean(0) - self.mean).sum()
-        return float(gap + _trace(deviations) + self.variance - 2 * root)
+        return float(gap + _trace(deviations) + self.variance - 2 * root_trace(inner))
+
+
+def congruent(factor: Floats, covariance: Floats) -> Floats:
+    """C^T S C (R, R), for C (F, R); where C is square it is taken for lower triangular."""
+    if factor.shape[0] != factor.shape[1]:
+        return np.asarray(factor.T @ covariance @ factor)
+    # BLAS's triangular product does half the work. What is symmetric or transposed needs no copy.
+    right = dtrmm(1.0, factor.T, covariance.T, side=1, lower=0, trans_a=1)
+    return np.asarray(dtrmm(1.0, factor.T, right, side=0, lower=0))
+
+
+def root_trace(symmetric: Floats) -> float:
+    """Trace of the square root of a positive semidefinite matrix."""
+    # Rounding leaves eigenvalues of zero a little below it.
+    return float(np.sqrt(np.linalg.eigvalsh(symmetric).clip(min=0)).sum())
 
 
 def _deviations(features: Floats) -> Floats:

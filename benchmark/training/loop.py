@@ -20,7 +20,7 @@ from benchmark.runs import Result, Row, RunDirectory
 from benchmark.seeds import derive
 from benchmark.spec import RunSpec
 from benchmark.training import checkpoint
-from benchmark.training.checkpoint import Progress
+from benchmark.training.checkpoint import End, Progress
 from benchmark.training.determinism import StepDraw, fix
 from benchmark.training.learning_rate import LearningRate, RateState
 
@@ -105,6 +105,8 @@ class Trainer:
     def train(self, judge: Judge, should_stop: Callable[[], bool]) -> Result:
         """Run to the last step; raises Stopped when asked to stop, after a checkpoint."""
         training = self.spec.training
+        if self.progress.ended is not None:
+            return self._finish(self.progress.step, self.progress.ended, self.progress.reason)
         sums: dict[str, Tensor] = {}
         for step in range(self.progress.step + 1, training.steps + 1):
             for name, value in self._update(step).items():
@@ -179,16 +181,23 @@ class Trainer:
     def _clocks(self) -> tuple[float, float]:
         return time.monotonic() - self._began, time.process_time() - self._cpu_began
 
-    def _checkpoint(self, step: int) -> None:
+    def _checkpoint(self, step: int, ended: End | None = None, reason: str | None = None) -> None:
         wall_s, cpu_s = self._clocks()
-        progress = Progress(step=step, rate=self.rate.state, wall_s=wall_s, cpu_s=cpu_s)
+        progress = Progress(
+            step=step,
+            rate=self.rate.state,
+            wall_s=wall_s,
+            cpu_s=cpu_s,
+            ended=ended,
+            reason=reason,
+        )
         checkpoint.write(self.run.checkpoints, self.method, progress)
 
-    def _finish(self, step: int, state: str, reason: str | None) -> Result:
-        self._checkpoint(step)
+    def _finish(self, step: int, state: End, reason: str | None) -> Result:
+        self._checkpoint(step, state, reason)
         wall_s, cpu_s = self._clocks()
         result = Result(
-            state="done" if state == "done" else "failed",
+            state=state,
             step=step,
             reason=reason,
             weights_sha256=checkpoint.weights_digest(self.method),

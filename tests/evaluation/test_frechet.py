@@ -30,7 +30,7 @@ def by_plain_product(fake: Floats, real: Floats) -> float:
 
 
 # More images than features on both sides, on one, and on the other.
-@pytest.mark.parametrize("counts", [(200, 300), (200, 30), (30, 200), (40, 41)])
+@pytest.mark.parametrize("counts", [(200, 300), (200, 30), (30, 200), (40, 41), (40, 40)])
 def test_one_tolerance_on_every_route(counts: tuple[int, int]) -> None:
     fake, real = correlated(counts[0], 40, seed=1, shift=0.3), correlated(counts[1], 40, seed=2)
     found = Gaussian(real).distance(fake)

@@ -1,0 +1,83 @@
+"""`bench probe`: what a finished run's generator knows beyond its figures."""
+
+from pathlib import Path
+
+import click
+
+from benchmark.commands.options import FOLDER, cache_option, data_option, device_option
+
+COUNT = click.IntRange(2)
+
+
+@click.command()
+@click.argument("run_dir", metavar="RUN", type=FOLDER)
+@data_option
+@cache_option
+@device_option
+@click.option("--images", type=COUNT, default=16, show_default=True, help="Images to embed.")
+@click.option("--steps", type=COUNT, default=200, show_default=True, help="Adam's, on each.")
+@click.option("--paths", type=COUNT, default=32, show_default=True, help="Paths to measure.")
+@click.option(
+    "--samples",
+    type=click.IntRange(50),
+    default=500,
+    show_default=True,
+    help="Samples, and test images, to compare with training images.",
+)
+@click.option(
+    "--training",
+    type=click.IntRange(50),
+    default=5000,
+    show_default=True,
+    help="How many of these.",
+)
+@click.option(
+    "--attribute",
+    "attributes",
+    multiple=True,
+    default=("Male", "Young"),
+    show_default=True,
+    help="To count among the samples, where the data have attributes.",
+)
+def probe(
+    run_dir: Path,
+    data_root: Path | None,
+    cache: Path,
+    device: str,
+    attributes: tuple[str, ...],
+    **sizes: int,
+) -> None:
+    """Look into the latent space of a finished RUN (its folder), and for copies of training images.
+
+    Writes probe.json into the run's folder and figures into its probe/. The figures show training
+    images: mind whose they are.
+    """
+    from benchmark.executors.local import pin_threads
+    from benchmark.runs import RunDirectory
+
+    run = RunDirectory(run_dir)
+    pin_threads(run.spec().training.threads)  # before NumPy starts its own
+    from benchmark.probe import Sizes
+    from benchmark.probe import probe as look
+    from benchmark.worker import pick_device
+
+    found = look(run, data_root, cache, pick_device(device), Sizes(**sizes), attributes)
+    embedding, copies = found.embedding, found.memorisation
+    click.echo(
+        f"embedded: held-out {embedding.heldout:.4f}, training {embedding.training:.4f}, gap "
+        f"{embedding.gap:+.4f} [{embedding.gap_low:+.4f}, {embedding.gap_high:+.4f}]"
+    )
+    click.echo(
+        f"paths: linear {found.linear.length:.2f}, spherical {found.spherical.length:.2f}; longest "
+        f"step {found.linear.longest_step:.2f}, {found.spherical.longest_step:.2f}"
+    )
+    click.echo(
+        f"nearest training image: {copies.distance_ratio:.2f} of a held-out image's distance; "
+        f"{copies.closer_than_heldout:.1%} nearer than all but 1 % of these"
+    )
+    for name, share in found.attributes.items():
+        click.echo(
+            f"{name}: {share.samples_probed:.1%} of samples, {share.training:.1%} of training "
+            f"images; the probe is right on {share.accuracy:.1%} of held-out ones"
+        )
+    click.echo(f"figures: {run.path / 'probe'}")
