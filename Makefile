@@ -2,12 +2,21 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test check
+.PHONY: run test test-all coverage check docs
 run: .venv/installed
 	$(BIN)/bench run ablations/gamma.yaml
 
 test: .venv/installed
 	$(BIN)/pytest
+
+test-all: .venv/installed
+	$(BIN)/pytest -m "slow or not slow"
+
+coverage: .venv/installed
+	$(BIN)/pytest --cov=benchmark --cov-branch --cov-report=term-missing:skip-covered
+
+docs: .venv/installed
+	$(BIN)/mkdocs build --strict
 
 check: .venv/installed
 	$(BIN)/ruff format --check .

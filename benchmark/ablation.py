@@ -17,6 +17,7 @@ from ruamel.yaml.error import YAMLError
 from benchmark.claims import Claim, check_claims
 from benchmark.errors import InputError
 from benchmark.faults import one_line, refuse_unknown
+from benchmark.redact import redact
 from benchmark.spec import RunSpec
 from benchmark.strict import Slug, Strict
 
@@ -24,18 +25,27 @@ Seeds = Annotated[list[Annotated[int, Field(ge=0, le=2**32 - 1)]], Field(min_len
 Block = dict[str, Any]
 BLOCKS = ("method", "data", "training", "evaluation")
 PAIRED, VARIANTS, VARIANT = "paired", "variants", "variant"
+VARIANT_NAME = r"\w[\w .+-]{0,39}"
 
 
 class AblationFile(Strict):
     """The file as written; `base` and `profiles` are checked once they are merged."""
 
+    # What folders, tables and MLflow call it.
     name: Slug
+    # One sentence; it heads the report.
     question: Annotated[str, Field(min_length=1)]
+    # Where the question comes from: a paper's section, a reader's issue.
     source: str | None = None
+    # The settings that every run has unless a profile or the sweep changes them.
     base: Block
+    # What varies between runs.
     sweep: Annotated[Block, Field(min_length=1)]
+    # Every point of the sweep is trained once with each of these.
     seeds: Seeds
+    # Named scales, as in demo, short and paper: each says what it changes, and nothing else.
     profiles: dict[Slug, Block]
+    # What is said beforehand, and the tests that decide it.
     claims: list[Claim] = []  # noqa: RUF012 - pydantic copies defaults
 
     @model_validator(mode="after")
@@ -104,7 +114,7 @@ def load(path: Path, profile: str, overrides: tuple[str, ...] = ()) -> Plan:
             raise InputError(f"{path}: no profile {profile!r}; the file has: {known}")
         return _resolve(path, file, profile, overrides)
     except ValidationError as error:
-        raise InputError(one_line(path, "", error, written)) from None
+        raise InputError(one_line(path, "", error, written, AblationFile)) from None
 
 
 def check(path: Path) -> list[Plan]:
@@ -124,6 +134,8 @@ def _read(path: Path) -> Block:
     except YAMLError as error:
         first = " ".join(str(error).split())
         raise InputError(f"{path}: not YAML: {first[:200]}") from None
+    except RecursionError:
+        raise InputError(f"{path}: nested too deeply for an ablation file") from None
     if not isinstance(written, dict):
         raise InputError(f"{path}: expected keys (name, question, base, ...), found {written!r}")
     return written
@@ -153,7 +165,7 @@ def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str,
         question=file.question,
         source=file.source,
         profile=profile,
-        overrides=overrides,
+        overrides=tuple(map(redact, overrides)),  # for the record
         claims=tuple(file.claims),
         runs=tuple(runs),
     )
@@ -188,7 +200,7 @@ def _override(path: Path, settings: Block, override: str) -> Block:
         raise InputError(f"--set {override}: expected KEY=VALUE, as in training.steps=500")
     try:
         value = YAML(typ="safe", pure=True).load(text)
-    except YAMLError:
+    except (YAMLError, RecursionError):
         raise InputError(f"--set {override}: {text!r} is not a YAML value") from None
     if key == "seeds":
         return {**settings, "seeds": value}
@@ -252,7 +264,7 @@ def _variants(path: Path, sweep: Block) -> list[str]:
         raise InputError(f"{path}: sweep.variants: found {variants!r}; allowed: NAME: settings")
     kept = {name: patch for name, patch in variants.items() if patch is not None}
     for name, patch in kept.items():
-        if not isinstance(name, str) or not re.fullmatch(r"\w[\w .+-]{0,39}", name):
+        if not isinstance(name, str) or not re.fullmatch(VARIANT_NAME, name):
             raise InputError(
                 f"{path}: sweep.variants: found the name {name!r}; allowed: up to 40 letters, "
                 "digits, blanks and . + - _"
@@ -271,7 +283,7 @@ def _spec(path: Path, profile: str, point: Block, settings: Block) -> RunSpec:
     except ValidationError as error:
         at = "".join(f", {key}={value}" for key, value in point.items())
         where = f"profile {profile}{at}: "
-        raise InputError(one_line(path, where, error, settings)) from None
+        raise InputError(one_line(path, where, error, settings, RunSpec)) from None
 
 
 def _refuse_twins(path: Path, runs: list[PlannedRun]) -> None:

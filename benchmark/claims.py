@@ -27,6 +27,10 @@ from benchmark.methods import heldout_columns, train_columns
 from benchmark.spec import RunSpec
 from benchmark.strict import Slug, Strict
 
+# A column of the results, or one of the aliases.
+Column = str
+# A swept key, written as in the sweep; `variant` where the sweep has variants.
+SweptKey = str
 Effect = Annotated[float, Field(ge=0)]
 Value = bool | int | float | str | None
 DISTANCES = ("distance", "distance_validation", "distance_infinite", "best_distance")
@@ -57,8 +61,9 @@ class TrendTest(_Test):
     absences = ("none",)
 
     kind: Literal["trend"] = "trend"
-    column: str
-    over: str
+    column: Column
+    over: SweptKey
+    # What happens to the column as the swept key grows.
     direction: Literal["increasing", "decreasing", "none"]
     # The smallest change of the column, end to end, that would matter.
     least_effect: Effect
@@ -73,10 +78,13 @@ class ContrastTest(_Test):
     absences = ("none", "not_higher", "not_lower")
 
     kind: Literal["contrast"]
-    column: str
-    over: str
+    column: Column
+    over: SweptKey
+    # The value whose runs the claim is about.
     of: Value
+    # The value whose runs they are compared with.
     against: Value
+    # Where the column lies at `of`, seen from `against`.
     direction: Literal["higher", "lower", "none", "not_higher", "not_lower"]
     # The smallest difference of means that would matter.
     least_effect: Effect
@@ -88,11 +96,13 @@ class CorrelationTest(_Test):
     absences = ("none",)
 
     kind: Literal["correlation"]
-    signal: str = "signal"
-    column: str
+    # The column that is said to track the other.
+    signal: Column = "signal"
+    column: Column
     # within: of their changes between evaluations of one run; between: of the runs of one cell at
     # the same steps.
     level: Literal["within", "between"]
+    # The sign of rho.
     direction: Literal["positive", "negative", "none"]
     # The smallest rho that would matter.
     least_effect: Annotated[float, Field(ge=0, lt=1)]
@@ -102,11 +112,14 @@ class BoundTest(_Test):
     """`column` stays below or above a value in every run; one run that does not refutes it."""
 
     kind: Literal["bound"]
-    column: str
+    column: Column
+    # The column is less than this.
     below: float | None = None
+    # The column is more than this.
     above: float | None = None
-    # At the last row, or in every row from the share `after` of the run's steps on.
+    # At the last row, or in every row.
     at: Literal["throughout", "end"] = "end"
+    # With `throughout`: the share of the run's steps before which rows do not count.
     after: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     @model_validator(mode="after")
@@ -120,8 +133,8 @@ class ShareTest(_Test):
     """The swept key `over` explains more of the variance of `column` than any other swept key."""
 
     kind: Literal["share"]
-    column: str
-    over: str
+    column: Column
+    over: SweptKey
     # By how much its share of the variance must lead the next key's.
     least_effect: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
@@ -151,9 +164,13 @@ ClaimTest = Annotated[
 class Claim(Strict):
     """A sentence of the paper (or of its readers) and the test that would decide it."""
 
+    # What tables call it.
     id: Slug
+    # The sentence.
     says: Annotated[str, Field(min_length=1)]
+    # Who says so: a paper's section, readers.
     source: Annotated[str, Field(min_length=1)]
+    # What decides it.
     test: ClaimTest
 
 
@@ -170,6 +187,8 @@ def swept_text(value: object) -> str:
     """A swept value as the tables write it, so that YAML's 1.0 and the table's 1 are the same."""
     if value is None:
         return ""
+    if isinstance(value, Mapping | list):
+        return json.dumps(value, sort_keys=True)
     if isinstance(value, bool):
         return str(value)
     try:

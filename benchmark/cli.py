@@ -6,6 +6,10 @@ from typing import Any
 
 import click
 
+from benchmark.commands.compare import compare
+from benchmark.commands.correlate import correlate
+from benchmark.commands.data import data
+from benchmark.commands.init import init
 from benchmark.commands.options import (
     FILE,
     FOLDER,
@@ -19,6 +23,9 @@ from benchmark.commands.options import (
     runs_option,
 )
 from benchmark.commands.probe import probe
+from benchmark.commands.report import report
+from benchmark.commands.runs import doctor, export, gc, import_, reproduce, show
+from benchmark.commands.schema import schema
 from benchmark.errors import BenchError
 
 
@@ -118,17 +125,6 @@ def plan(file: Path, profile: str, overrides: tuple[str, ...], jobs: int | None)
 
 
 @bench.command()
-@results_option
-@report_option
-def report(results: Path, report: Path) -> None:
-    """Write REPORT.md and its figures from the results folder alone."""
-    from benchmark.report.markdown import build
-
-    build(results, report)
-    click.echo(f"report: {report}")
-
-
-@bench.command()
 @click.argument("file", type=FILE)
 @profile_options
 @runs_option
@@ -144,12 +140,17 @@ def sync(
 ) -> None:
     """Bring MLflow and the tables of FILE up to date with the run directories."""
     from benchmark.ablation import load
+    from benchmark.analysis.evidence import write_evidence
     from benchmark.analysis.tidy import write_results
     from benchmark.tracking import Tracker
 
     found = load(file, profile, overrides)
-    Tracker(mlflow, found, runs).close()
-    click.echo(f"tables: {write_results(found, runs, results)}")
+    folder = write_results(found, runs, results)
+    write_evidence(folder)
+    tracker = Tracker(mlflow, found, runs)
+    tracker.close()
+    tracker.publish(folder)
+    click.echo(f"tables: {folder}")
 
 
 @bench.command()
@@ -157,11 +158,19 @@ def sync(
 @click.option("--port", type=int, default=5000, show_default=True)
 def ui(mlflow: str, port: int) -> None:
     """Open MLflow on the store that the runs are tracked in, on 127.0.0.1."""
-    from benchmark.tracking import serve
+    from benchmark.page import serve
 
     serve(mlflow, port)
 
 
+bench.add_command(data)
+bench.add_command(correlate)
+bench.add_command(compare)
+for command in (show, reproduce, export, import_, doctor, gc):
+    bench.add_command(command)
+bench.add_command(init)
+bench.add_command(schema)
+bench.add_command(report)
 bench.add_command(probe)
 
 

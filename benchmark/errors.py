@@ -11,3 +11,9 @@ class InputError(BenchError):
     """What the user wrote cannot be run; nothing was written."""
 
     exit_code = 2
+
+
+class BusyError(BenchError):
+    """Another living process is writing here; what waits for it can go on afterwards."""
+
+    exit_code = 69  # EX_UNAVAILABLE

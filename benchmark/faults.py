@@ -4,9 +4,10 @@ import difflib
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from benchmark.errors import InputError
+from benchmark.keys import keys_at
 
 
 def refuse_unknown(path: Path, where: str, what: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -24,8 +25,14 @@ def nearest(key: str, allowed: tuple[str, ...] | list[str]) -> str:
     return f", did you mean {close[0]!r}?" if close else ""
 
 
-def one_line(path: Path, where: str, error: ValidationError, written: dict[str, Any]) -> str:
-    """The first fault: file, key's path, what was found, what is allowed."""
+def one_line(
+    path: Path,
+    where: str,
+    error: ValidationError,
+    written: dict[str, Any],
+    model: type[BaseModel],
+) -> str:
+    """The first fault of `written`, a `model`: file, key's path, what was found and allowed."""
     # An unknown key comes first: a misspelt one is also a missing one.
     fault = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     # The discriminator's value stands in pydantic's path but not in the file.
@@ -33,7 +40,7 @@ def one_line(path: Path, where: str, error: ValidationError, written: dict[str, 
     at, message = ".".join(keys) or "file", fault["msg"].removeprefix("Value error, ")
     message = message.replace(" found using _tag()", "")
     if fault["type"] == "extra_forbidden":
-        allowed = _siblings(error, fault["loc"])
+        allowed = keys_at(model, fault["loc"][:-1])
         known = f"; allowed: {', '.join(allowed)}" if allowed else ""
         return f"{path}: {where}{at}: unknown key{nearest(keys[-1], allowed)}{known}"
     if fault["type"] == "missing":
@@ -55,10 +62,3 @@ def _is_tag(part: int | str, loc: tuple[int | str, ...], written: Any) -> bool:
         ):
             here = here[step]
     return False
-
-
-def _siblings(error: ValidationError, loc: tuple[int | str, ...]) -> list[str]:
-    """The keys allowed beside an unknown one."""
-    from benchmark.schema import keys_at
-
-    return keys_at(error.title, loc[:-1])

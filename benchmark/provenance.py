@@ -1,12 +1,17 @@
-"""What made a run: code, packages and machine. No environment variable is recorded."""
+"""What made a run: code, packages and machine.
+
+No environment variable is recorded but the one that decides cuBLAS's kernels, and what is recorded
+passes `redact` first.
+"""
 
 import hashlib
 import inspect
 import os
 import platform
+import re
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +20,67 @@ import torch
 from benchmark import __version__
 from benchmark.imports import load_class
 from benchmark.methods.settings import ExternalSettings, MethodSettings
+from benchmark.redact import redacted
 
-_PACKAGES = ("torch", "torchvision", "torch-fidelity", "numpy", "pillow", "mlflow", "pandas")
+_PACKAGE = Path(__file__).parent
+_LOCK = _PACKAGE.parent / "requirements.lock"
+_LONGEST_DIFF = 200_000  # characters; a longer one is known by its hash only
 
 
-def _git(*arguments: str) -> str | None:
-    here = Path(__file__).parent
-    try:
-        done = subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True)
-    except OSError:
-        return None
-    return done.stdout if done.returncode == 0 else None
+def describe_process(device: torch.device) -> dict[str, Any]:
+    """Code, packages and machine of this process, as JSON-like values without secrets."""
+    cuda = device.type == "cuda"
+    record = {
+        "code": code_version(),
+        "lock_sha256": _sha256(_LOCK) if _LOCK.exists() else None,
+        "packages": _packages(),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "cpu": _cpu(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "cores": os.cpu_count(),
+        "device": torch.cuda.get_device_name(device) if cuda else "cpu",
+        "driver": _driver() if cuda else None,
+        "cuda": torch.version.cuda if cuda else None,
+        "cudnn": torch.backends.cudnn.version() if cuda else None,  # type: ignore[no-untyped-call]
+        "threads": torch.get_num_threads(),
+        "determinism": _determinism(),
+        "command": sys.argv,
+    }
+    hidden: dict[str, Any] = redacted(record)
+    return hidden
+
+
+def with_earlier(record: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+    """`record` of a run that goes on, with those of its earlier starts where they differ.
+
+    So a run that was begun by one commit, or on one machine, and ended by another says so.
+    """
+    if before is None:
+        return record
+    earlier = [*before.get("earlier", []), {k: v for k, v in before.items() if k != "earlier"}]
+    others = [each for each in earlier if _essence(each) != _essence(record)]
+    # Each once, however often it was resumed.
+    once = [each for i, each in enumerate(others) if each not in others[:i]]
+    return {**record, "earlier": once} if once else record
+
+
+def _essence(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if key not in ("command", "energy_j")}
 
 
 def code_version() -> dict[str, Any]:
-    """The commit, and the hash of what differs from it; None outside a checkout."""
+    """The source's hash, the commit and what differs from it; no commit outside a checkout."""
     commit = _git("rev-parse", "HEAD")
     diff = _git("diff", "HEAD", "--", "benchmark")
+    untracked = _git("ls-files", "--others", "--exclude-standard", "--", ".")
     return {
         "bench": __version__,
+        "source_sha256": _source(),
         "commit": commit.strip() if commit else None,
         "dirty": hashlib.sha256(diff.encode()).hexdigest()[:12] if diff else None,
+        "diff": diff if diff and len(diff) <= _LONGEST_DIFF else None,
+        "untracked": untracked.split() if untracked else [],
     }
 
 
@@ -44,10 +89,68 @@ def method_code(settings: MethodSettings) -> str | None:
     if not isinstance(settings, ExternalSettings):
         return None
     source = inspect.getsourcefile(load_class(settings.name))
-    return hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else None
+    return _sha256(Path(source)) if source else None
 
 
-def _package(name: str) -> str | None:
+class EnergyMeter:
+    """Joules that the processors' packages have used since it was made (RAPL).
+
+    They count the whole machine, whoever else works on it.
+    """
+
+    def __init__(self, root: Path = Path("/sys/class/powercap")) -> None:
+        self._zones = [zone for zone in root.glob("intel-rapl:*") if zone.name.count(":") == 1]
+        self._began = [self._read(zone, "energy_uj") for zone in self._zones]
+
+    def joules(self) -> float | None:
+        """None where the counters are missing or may not be read."""
+        total = 0
+        for zone, began in zip(self._zones, self._began, strict=True):
+            now, top = self._read(zone, "energy_uj"), self._read(zone, "max_energy_range_uj")
+            if began is None or now is None or top is None:
+                return None
+            total += (now - began) % (top + 1)  # the counter starts again from 0
+        return total / 1e6 if self._zones else None
+
+    @staticmethod
+    def _read(zone: Path, name: str) -> int | None:
+        try:
+            return int((zone / name).read_text())
+        except (OSError, ValueError):
+            return None
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=_PACKAGE, capture_output=True, text=True)
+    except OSError:
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _source() -> str:
+    """Over the names and bytes of the package's own modules."""
+    digest = hashlib.sha256()
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        digest.update(str(path.relative_to(_PACKAGE)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _packages() -> dict[str, str | None]:
+    """What the project depends on, and the versions that are here."""
+    try:
+        wanted = requires("began-bench") or []
+    except PackageNotFoundError:
+        wanted = ["torch", "numpy"]
+    names = {re.split(r"[^\w.-]", line)[0] for line in wanted if "extra ==" not in line}
+    return {name: _version(name) for name in sorted(names)}
+
+
+def _version(name: str) -> str | None:
     try:
         return version(name)
     except PackageNotFoundError:
@@ -63,16 +166,16 @@ def _cpu() -> str:
     return platform.processor()
 
 
-def describe_process(device: torch.device) -> dict[str, Any]:
-    """Code, packages and machine of this process."""
+def _driver() -> str | None:
+    said = Path("/proc/driver/nvidia/version")
+    return said.read_text().splitlines()[0] if said.exists() else None
+
+
+def _determinism() -> dict[str, Any]:
     return {
-        "code": code_version(),
-        "packages": {name: _package(name) for name in _PACKAGES},
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "cpu": _cpu(),
-        "cores": os.cpu_count(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "threads": torch.get_num_threads(),
-        "command": sys.argv,
+        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+        "cudnn_benchmark": torch.backends.cudnn.benchmark,
+        "cudnn_deterministic": torch.backends.cudnn.deterministic,
+        "matmul_precision": torch.get_float32_matmul_precision(),
+        "cublas_workspace": os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
     }

@@ -23,12 +23,14 @@ from typing import Any, Literal, Self
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from benchmark.errors import BenchError
+from benchmark.errors import BenchError, BusyError
 from benchmark.spec import RunSpec
 from benchmark.strict import Strict
 
 Kind = Literal["train", "eval", "repeat"]
 State = Literal["queued", "running", "stopped", "done", "failed"]
+LOCK_WAIT_S = 1.0
+TEMPORARY = ".*.tmp"  # files that write_atomic has not published yet
 
 
 class Row(Strict):
@@ -72,6 +74,16 @@ def write_atomic(path: Path, data: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Make a rename outlive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 class RunDirectory:
@@ -109,30 +121,46 @@ class RunDirectory:
             ) from None
 
     def provenance(self) -> dict[str, Any] | None:
+        """What made it, if it has begun; raises BenchError where the file is damaged."""
         path = self.path / "provenance.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        try:
+            return json.loads(path.read_text()) if path.exists() else None
+        except ValueError:
+            raise BenchError(f"{path}: damaged; see `bench doctor`") from None
 
     def write_provenance(self, record: dict[str, Any]) -> None:
         text = json.dumps(record, indent=2, sort_keys=True) + "\n"
         write_atomic(self.path / "provenance.json", text.encode())
 
     def result(self) -> Result | None:
+        """How it ended, if it has; raises BenchError where the file is damaged."""
         path = self.path / "result.json"
-        return Result.model_validate_json(path.read_bytes()) if path.exists() else None
+        try:
+            return Result.model_validate_json(path.read_bytes()) if path.exists() else None
+        except ValidationError:
+            raise BenchError(f"{path}: damaged; see `bench doctor`") from None
 
     def write_result(self, result: Result) -> None:
         write_atomic(self.path / "result.json", result.model_dump_json(indent=2).encode() + b"\n")
 
     def rows(self) -> list[Row]:
-        """All whole rows; a line torn by a kill is left out (the next start removes it)."""
+        """All whole rows; a line torn by a kill is left out (the next start removes it).
+
+        Raises BenchError where another line is not a row.
+        """
         if not self._metrics.exists():
             return []
         lines = self._metrics.read_bytes().split(b"\n")[:-1]
-        return [Row.model_validate_json(line) for line in lines]
+        try:
+            return [Row.model_validate_json(line) for line in lines]
+        except ValidationError:
+            raise BenchError(f"{self._metrics}: damaged; see `bench doctor`") from None
 
     def append(self, row: Row) -> None:
         with self._metrics.open("a") as file:
             file.write(row.model_dump_json() + "\n")
+            file.flush()
+            os.fsync(file.fileno())  # a checkpoint never outlives the rows before it
 
     def cut_after(self, step: int) -> None:
         """Drop the rows beyond a checkpoint, which the resumed run will write again."""
@@ -141,13 +169,16 @@ class RunDirectory:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run for writing; raises BenchError when another process does."""
+        """Hold the run for writing; raises BusyError when another process does."""
         self.path.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(self.path / "lock", timeout=0):
+            # Not at once: `is_locked` of another process holds the lock for a moment.
+            with FileLock(self.path / "lock", timeout=LOCK_WAIT_S):
+                for left in self.path.rglob(TEMPORARY):  # by a writer that was killed
+                    left.unlink()
                 yield
         except Timeout:
-            raise BenchError(f"{self.path}: another process is writing this run") from None
+            raise BusyError(f"{self.path}: another process is writing this run") from None
 
     def is_locked(self) -> bool:
         """Whether a living process writes here; the system frees a dead one's lock."""
@@ -158,6 +189,8 @@ class RunDirectory:
                 return False
         except Timeout:
             return True
+        except OSError:  # a read-only folder: nobody writes there
+            return False
 
     def state(self) -> State:
         result = self.result()

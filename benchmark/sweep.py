@@ -10,12 +10,14 @@ from typing import Protocol
 from rich.console import Console
 
 from benchmark.ablation import Plan
+from benchmark.analysis.evidence import write_evidence
 from benchmark.analysis.tidy import write_results
 from benchmark.data.store import open_store
 from benchmark.errors import BenchError
-from benchmark.executors.local import Pool, last_lines
+from benchmark.executors.local import Pool, how_it_ended, last_lines
 from benchmark.preregistration import register
 from benchmark.progress import Progress
+from benchmark.redact import redact
 from benchmark.report.markdown import build
 from benchmark.runs import RunDirectory
 from benchmark.spec import RunSpec
@@ -41,6 +43,8 @@ class Follower(Protocol):
     def sync(self) -> None: ...
 
     def close(self) -> None: ...
+
+    def publish(self, folder: Path) -> None: ...
 
 
 def run_plan(plan: Plan, places: Places, jobs: int, device: str, console: Console) -> int:
@@ -68,11 +72,13 @@ def run_plan(plan: Plan, places: Places, jobs: int, device: str, console: Consol
         order = sorted(
             range(len(plan.runs)), key=lambda i: plan.seeds.index(plan.runs[i].spec.seed)
         )
-        pool.run([directories[i] for i in order])
+        codes = pool.run([directories[i] for i in order])
     view.close()
-    write_results(plan, places.runs, places.results)
+    folder = write_results(plan, places.runs, places.results)
+    write_evidence(folder)
     build(places.results, places.report)
-    return _say_how_it_went(plan, directories, places, pool.stopped, console)
+    view.publish(folder)
+    return _say_how_it_went(plan, directories, places, None if pool.stopped else codes, console)
 
 
 def _open_stores(specs: Sequence[RunSpec], places: Places, console: Console) -> None:
@@ -114,6 +120,9 @@ class _View:
         self._warned = False
         self._attempt(lambda follower: follower.close())
 
+    def publish(self, folder: Path) -> None:
+        self._attempt(lambda follower: follower.publish(folder))
+
     def _attempt(self, act: "Act") -> None:
         try:
             if self._follower is None:
@@ -130,6 +139,8 @@ class _View:
                     soft_wrap=True,
                 )
             self._warned = True
+            # A store that comes back may be another one: what it holds is read again.
+            self._follower = None
 
 
 class Act(Protocol):
@@ -158,16 +169,21 @@ def _worker_arguments(plan: Plan, places: Places, device: str) -> list[str]:
 
 
 def _say_how_it_went(
-    plan: Plan, runs: list[RunDirectory], places: Places, stopped: bool, console: Console
+    plan: Plan,
+    runs: list[RunDirectory],
+    places: Places,
+    codes: dict[str, int] | None,
+    console: Console,
 ) -> int:
-    done, bad = 0, 0
+    """`codes` are the workers' exit codes by run id; None where the user stopped the sweep."""
+    done, bad, stopped = 0, 0, codes is None
     for planned, run in zip(plan.runs, runs, strict=True):
         result = run.result()
         if result is not None and result.state == "done":
             done += 1
         elif result is not None or not stopped:
             bad += 1
-            reason = result.reason if result else "its process ended early"
+            reason = result.reason if result else how_it_ended((codes or {}).get(run.run_id))
             console.print(
                 f"{planned.label} ({run.run_id}) failed: {reason}", markup=False, soft_wrap=True
             )
@@ -177,7 +193,7 @@ def _say_how_it_went(
     if stopped:
         console.print("stopped; the same command goes on from here")
     console.print(f"report: {places.report}", soft_wrap=True)
-    console.print(f"MLflow: bench ui --mlflow {places.mlflow}", soft_wrap=True)
+    console.print(f"MLflow: bench ui --mlflow {redact(places.mlflow)}", soft_wrap=True)
     if stopped:
         return 130
     return 1 if bad else 0

@@ -2,9 +2,6 @@
 
 import logging
 import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ from typing import Any
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
+from filelock import FileLock
 from mlflow.entities import (
     Dataset,
     DatasetInput,
@@ -27,13 +25,16 @@ from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
 from benchmark.ablation import Plan, PlannedRun
+from benchmark.analysis.headlines import headlines
 from benchmark.errors import BenchError
+from benchmark.page import sqlite_file
+from benchmark.redact import redact
 from benchmark.runs import Kind, Row, RunDirectory, State
 
 BATCH = 1000  # metrics in one call, the most that MLflow takes
-_SQLITE = "sqlite:///"
+LOCK_WAIT_S = 60.0  # for another process that writes the view
 _EQUILIBRIUM = {"m_global", "k", "balance", "ratio"}
-_STATUS: dict[State, str] = {
+STATUS: dict[State, str] = {
     "done": "FINISHED",
     "failed": "FAILED",
     "running": "RUNNING",
@@ -54,6 +55,7 @@ class Tracker:
 
     def __init__(self, uri: str, plan: Plan, runs_root: Path) -> None:
         self._plan, self._uri = plan, uri
+        self._lock = _lock_of(uri, runs_root)
         self._parent = ""
 
         def connect() -> None:
@@ -66,11 +68,11 @@ class Tracker:
                 for planned in plan.runs
             ]
 
-        _reached(uri, connect)
+        self._in_turn(connect)
 
     def sync(self) -> None:
         """Log what is new in every run directory."""
-        _reached(self._uri, lambda: [child.sync() for child in self._children])
+        self._in_turn(lambda: [child.sync() for child in self._children])
 
     def close(self) -> None:
         """A last sync; nothing that has no living process behind it stays RUNNING."""
@@ -85,7 +87,32 @@ class Tracker:
                     child.give_up()
                 self._client.set_terminated(self._parent, status)
 
-        _reached(self._uri, finish)
+        self._in_turn(finish)
+
+    def publish(self, folder: Path) -> None:
+        """Put the tables, figures, correlations and verdicts of results/... on the parent run."""
+
+        def put() -> None:
+            found = headlines(folder)
+            now = int((folder / "claims.csv").stat().st_mtime * 1000)
+            metrics = [Metric(name, value, now, 0) for name, value in found.numbers]
+            for first in range(0, len(metrics), BATCH):
+                self._client.log_batch(self._parent, metrics=metrics[first : first + BATCH])
+            tags = [RunTag(name, word) for name, word in found.words]
+            self._client.log_batch(self._parent, tags=tags)
+            self._client.log_artifacts(self._parent, str(folder), "results")
+
+        self._in_turn(put)
+
+    def _in_turn(self, act: Callable[[], Any]) -> None:
+        """One writer at a time: two that open a new store at once would break its migrations."""
+
+        def alone() -> None:
+            self._lock.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(self._lock, timeout=LOCK_WAIT_S):
+                act()
+
+        reached(self._uri, alone)
 
     def _open_experiment(self, artifacts: str | None) -> str:
         found = self._client.get_experiment_by_name(self._plan.name)
@@ -146,10 +173,10 @@ class _Child:
         self._describe()
         self._log_rows()
         self._log_grids()
-        if (self._status, self._state) != (_STATUS[state], state):
+        if (self._status, self._state) != (STATUS[state], state):
             if state == "done":
                 self._log_files()
-            self._set_status(_STATUS[state])
+            self._set_status(STATUS[state])
             self._client.set_tag(self.mlflow_id, "state", state)
             self._state = state
         return state
@@ -190,7 +217,7 @@ class _Child:
     def _log_rows(self) -> None:
         new = (row for row in self._run.rows() if row.step > self._logged.get(row.kind, row.step))
         for rows in _batches(new):
-            metrics = [metric for row in rows for metric in _metrics(row)]
+            metrics = [metric for row in rows for metric in metrics_of(row)]
             self._client.log_batch(self.mlflow_id, metrics=metrics)
             for row in rows:
                 self._logged[row.kind] = row.step
@@ -215,40 +242,27 @@ class _Child:
         self._status = status
 
 
-def serve(uri: str, port: int) -> None:
-    """Run MLflow's own page on the store, on 127.0.0.1, until interrupted or terminated."""
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    if uri.startswith(_SQLITE):
-        store = Path(uri.removeprefix(_SQLITE))
-        if not store.exists():
-            raise BenchError(f"{uri}: no store there yet; `bench run` makes one")
-        command += ["--artifacts-destination", str(store.resolve().parent / "artifacts")]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # A session of its own: MLflow's server is a grandchild, and has to end with this process.
-    with subprocess.Popen(command, start_new_session=True) as process:
-        try:
-            code = process.wait()
-        except KeyboardInterrupt:
-            os.killpg(process.pid, signal.SIGTERM)
-            return
-    if code != 0:
-        raise BenchError(f"mlflow ui ended with {code}; is port {port} taken? try --port")
-
-
-def _reached(uri: str, act: Callable[[], Any]) -> None:
+def reached(uri: str, act: Callable[[], Any]) -> None:
+    """Do what needs the store; raises BenchError where it is away or cannot be written."""
     try:
         act()
     except (MlflowException, SQLAlchemyError, OSError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
-        raise BenchError(f"{uri} cannot be written ({first})") from None
+        raise BenchError(redact(f"{uri} cannot be written ({first})")) from None
+
+
+def _lock_of(uri: str, runs_root: Path) -> Path:
+    """Beside a SQLite store; for a server, in the folder that its writers share."""
+    store = sqlite_file(uri)
+    return (store.parent if store is not None else runs_root) / ".tracking.lock"
 
 
 def _make_room(uri: str, name: str) -> str | None:
     """For a SQLite store, its folder and the place of its artifacts beside it."""
-    if not uri.startswith(_SQLITE):
+    store = sqlite_file(uri)
+    if store is None:
         return None
-    folder = Path(uri.removeprefix(_SQLITE)).resolve().parent
+    folder = store.resolve().parent
     folder.mkdir(parents=True, exist_ok=True)
     return (folder / "artifacts" / name).as_uri()
 
@@ -266,7 +280,7 @@ def _flat(planned: PlannedRun) -> Iterator[tuple[str, Any]]:
             yield f"{block}.{key}".rstrip("."), value
 
 
-def _metrics(row: Row) -> Iterator[Metric]:
+def metrics_of(row: Row) -> Iterator[Metric]:
     for column, value in row.values.items():
         group = "equilibrium" if column in _EQUILIBRIUM else row.kind
         yield Metric(f"{group}/{column}", value, int(row.time * 1000), row.step)

@@ -1,17 +1,21 @@
 """One run in this process: what every executor starts as `bench run-one RUN_DIR`."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import torch
 
 from benchmark.data.store import FaceStore, open_store
 from benchmark.errors import BenchError
 from benchmark.evaluation.evaluator import Evaluator
 from benchmark.evaluation.samples import save_grid
-from benchmark.provenance import describe_process, method_code
+from benchmark.provenance import EnergyMeter, describe_process, method_code, with_earlier
+from benchmark.redact import redacted
 from benchmark.runs import Result, RunDirectory
 from benchmark.training.loop import Sampler, Stopped, Trainer
 
@@ -43,7 +47,7 @@ def run_one(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
-    with run.locked():
+    with run.locked(), _memory_in_words(run):
         found = run.result()
         if found is not None:
             return found
@@ -54,23 +58,47 @@ def run_one(
         seen = spec.reference_data
         reference = store if seen == spec.data else open_store(seen, data_root, cache)
         judge = _Judge(run, Evaluator(spec.evaluation, store, cache, device, reference))
-        run.write_provenance(
-            {
-                **describe_process(device),
-                **context,
-                "parameters": sum(p.numel() for p in trainer.method.parameters()),
-                "method_code": method_code(spec.method),
-                "data": {
-                    "title": store.title,
-                    "fingerprint": store.fingerprint,
-                    "broken": list(store.broken),
-                    "images": {part: len(at) for part, at in store.splits.items()},
-                },
-                "evaluation": judge.evaluator.describe(),
-                "floor": judge.evaluator.floor(),
-            }
-        )
-        return trainer.train(judge, lambda: bool(stop))
+        record = {
+            **describe_process(device),
+            **redacted(context),
+            "energy_j": None,
+            "parameters": sum(p.numel() for p in trainer.method.parameters()),
+            "method_code": method_code(spec.method),
+            "data": {
+                "title": store.title,
+                "fingerprint": store.fingerprint,
+                "broken": list(store.broken),
+                "images": {part: len(at) for part, at in store.splits.items()},
+            },
+            "stores": sorted({_store_name(store), _store_name(reference)}),
+            "evaluation": judge.evaluator.describe(),
+            "floor": judge.evaluator.floor(),
+        }
+        record = with_earlier(record, run.provenance())
+        run.write_provenance(record)
+        meter = EnergyMeter()
+        try:
+            return trainer.train(judge, lambda: bool(stop))
+        finally:
+            if (joules := meter.joules()) is not None:
+                run.write_provenance({**record, "energy_j": joules})
+
+
+@contextmanager
+def _memory_in_words(run: RunDirectory) -> Iterator[None]:
+    """Raise BenchError where memory runs out, in whichever library."""
+    try:
+        yield
+    except (MemoryError, RuntimeError, OSError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not any(
+            said in str(error).lower() for said in ("allocate memory", "out of memory")
+        ):
+            raise
+        raise BenchError(
+            f"{run.run_id}: out of memory ({first[:100]}); it is safe up to its last checkpoint: "
+            "start fewer runs at once with --jobs, or take a machine with more"
+        ) from None
 
 
 class _Judge:
@@ -85,6 +113,12 @@ class _Judge:
 
     def draw(self, step: int, sample: Sampler) -> None:
         save_grid(sample(0, GRID[0]), GRID[1], self._run.samples / f"{step:08d}.png")
+
+
+def _store_name(store: FaceStore) -> str:
+    """What the store is called in the cache, so that `bench gc` keeps it."""
+    images = store.images
+    return Path(str(images.filename)).parent.name if isinstance(images, np.memmap) else ""
 
 
 def _same_data(run: RunDirectory, store: FaceStore) -> None:

@@ -167,7 +167,7 @@ def test_a_server_that_is_down_is_one_line_soon(tmp_path: Path) -> None:
 
 
 def test_a_page_without_a_store_says_what_makes_one(tmp_path: Path) -> None:
-    from benchmark.tracking import serve
+    from benchmark.page import serve
 
     with pytest.raises(BenchError, match="bench run"):
         serve(f"sqlite:///{tmp_path}/none.db", 5000)

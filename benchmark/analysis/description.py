@@ -1,14 +1,16 @@
 """ablation.json: what every number of an ablation's tables depends on.
 
 {format, name, question, source, profile, swept, seeds, overrides,
+ distance    the first run's Fréchet distance, and all runs' unless the extractor is swept
  settings    dotted settings that all runs share (the seed apart),
- setups      [{distance, data, evaluation, floor}]: which faces, what judged them, real against real
+ setups      [{distance, data, evaluation, reference_view, floor}]: which faces, what judged them
+             (against another view, if one is named), and what real images get from that judge
  cells       [{cell, point, method, signal, steps, batch, settings, setup, differing}], as planned:
              `setup` is an index into setups, `settings` what is not shared by all;
              `differing` names runs that saw other faces or another judge than the cell's setup
  commits, devices,
  claims      as the ablation's file has them now
- claims_sha256, claims_at_start    their digest now, and as the earliest run recorded it}
+ claims_sha256, claims_at_start    their digest now, and when the first run began (null: not known)}
 
 `data`'s title and fingerprint, `evaluation` and `floor` are null until a run has started.
 """
@@ -21,6 +23,7 @@ from benchmark.ablation import Plan, PlannedRun
 from benchmark.claims import claims_digest
 from benchmark.evaluation.settings import distance_column
 from benchmark.methods import signal
+from benchmark.preregistration import Registration
 from benchmark.runs import Result, Row, RunDirectory
 from benchmark.spec import RunSpec
 
@@ -43,8 +46,8 @@ class Found:
         return cls(planned, run, run.rows(), run.provenance(), run.result())
 
 
-def describe(plan: Plan, found: list[Found]) -> dict[str, Any]:
-    """The content of ablation.json."""
+def describe(plan: Plan, found: list[Found], at_start: Registration | None) -> dict[str, Any]:
+    """The content of ablation.json; `at_start`: the claims when the first run began."""
     flat = [_flat(each.planned.spec) for each in found]
     shared = {
         key: value
@@ -72,6 +75,7 @@ def describe(plan: Plan, found: list[Found]) -> dict[str, Any]:
         "swept": plan.swept,
         "seeds": sorted({planned.spec.seed for planned in plan.runs}),
         "overrides": list(plan.overrides),
+        "distance": distance_column(plan.runs[0].spec.evaluation.features),
         "settings": shared,
         "setups": setups,
         "cells": list(cells.values()),
@@ -79,7 +83,7 @@ def describe(plan: Plan, found: list[Found]) -> dict[str, Any]:
         "devices": sorted({record["device"] for record in provenances}),
         "claims": [claim.model_dump(mode="json") for claim in plan.claims],
         "claims_sha256": claims_digest(plan.claims),
-        "claims_at_start": _claims_at_start(found),
+        "claims_at_start": at_start.claims_sha256 if at_start else None,
     }
 
 
@@ -131,17 +135,9 @@ def _setup(wanted: Found, found: list[Found]) -> dict[str, Any]:
             "settings": spec.data.model_dump(mode="json"),
         },
         "evaluation": evaluation,
+        "reference_view": spec.evaluation.model_dump(mode="json")["reference_view"],
         "floor": twin["floor"] if twin else None,
     }
-
-
-def _claims_at_start(found: list[Found]) -> str | None:
-    """The digest of the claims that the earliest run recorded; None where it recorded none."""
-    started = [each for each in found if each.provenance]
-    if not started:
-        return None
-    first = min(started, key=lambda each: each.rows[0].time if each.rows else float("inf"))
-    return (first.provenance or {}).get("claims_sha256")
 
 
 def _flat(spec: RunSpec) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from benchmark.analysis.description import Found, commit, describe
 from benchmark.errors import BenchError
 from benchmark.evaluation.settings import distance_column, evaluation_columns
 from benchmark.methods import heldout_columns, signal, train_columns
+from benchmark.preregistration import registered
 from benchmark.runs import Kind, Row, write_atomic
 from benchmark.spec import RunSpec
 
@@ -39,8 +40,9 @@ def write_results(plan: Plan, runs_root: Path, results: Path) -> Path:
     """
     folder = results / plan.name / plan.profile
     found = [Found.read(planned, runs_root) for planned in plan.runs]
+    described = describe(plan, found, registered(runs_root, plan))
     try:
-        write_atomic(folder / "ablation.json", _json(describe(plan, found)))
+        write_atomic(folder / "ablation.json", _json(described))
         for name, table in _tables(found).items():
             _write_csv(folder / f"{name}.csv", table)
         for each in found:

@@ -1,5 +1,6 @@
 """CelebA's annotation files: a table reader that says where a file is wrong."""
 
+from array import array
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,42 +40,48 @@ def read_table(path: Path, columns: tuple[str, ...], *, header: bool) -> Table:
     `columns` in order, as in the partition and identity files. Every fault raises InputError
     with the file and the line.
     """
+    rows: dict[str, None] = {}
+    values = array("q")
+    named, expected = columns, None
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        with path.open(encoding="utf-8") as file:
+            if header:
+                expected, named = _header(path, file.readline(), file.readline(), columns)
+            for number, line in enumerate(file, 3 if header else 1):
+                name, fields = _row(path, number, line, len(named))
+                if name in rows:
+                    raise InputError(f"{path}:{number}: {name} is there twice")
+                rows[name] = None
+                values.extend(fields)
     except FileNotFoundError:
         raise InputError(f"{path}: missing; it belongs to CelebA's layout") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not readable as text ({error})") from None
-    named, expected, start = columns, None, 0
-    if header:
-        expected, named = _header(path, lines, columns)
-        start = 2
-    rows = {}
-    for number, line in enumerate(lines[start:], start + 1):
-        name, values = _row(path, number, line, len(named))
-        if name in rows:
-            raise InputError(f"{path}:{number}: {name} is there twice")
-        rows[name] = values
     if expected is not None and expected != len(rows):
         raise InputError(
             f"{path}:1: {expected} rows announced, {len(rows)} found; the file is cut or edited"
         )
     if not rows:
         raise InputError(f"{path}: no rows")
-    return Table(tuple(rows), named, np.array(list(rows.values()), dtype=np.int64))
+    table = np.frombuffer(values, dtype=np.int64).reshape(len(rows), len(named))
+    return Table(tuple(rows), named, table)
 
 
-def _header(path: Path, lines: list[str], wanted: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
-    if len(lines) < 2 or not lines[0].strip().isdecimal() or len(lines[0]) > 20:
+def _header(
+    path: Path, first: str, second: str, wanted: tuple[str, ...]
+) -> tuple[int, tuple[str, ...]]:
+    if not second or not first.strip().isdecimal() or len(first.strip()) > 20:
         raise InputError(f"{path}:1: expected the number of rows, then a line of column names")
-    named = tuple(name for name in lines[1].split() if name != "image_id")
+    named = tuple(name for name in second.split() if name != "image_id")
     missing = [name for name in wanted if name not in named]
-    if missing:
-        raise InputError(f"{path}:2: column {missing[0]} is missing; found: {' '.join(named)}")
-    return int(lines[0]), named
+    if missing or not named:
+        which = missing[0] if missing else "of any name"
+        raise InputError(f"{path}:2: column {which} is missing; found: {' '.join(named)}")
+    return int(first), named
 
 
 def _row(path: Path, number: int, line: str, width: int) -> tuple[str, list[int]]:
+    line = line.rstrip()
     name, *fields = line.split() or [""]
     if not name or len(fields) != width:
         raise InputError(

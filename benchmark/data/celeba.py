@@ -14,8 +14,26 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.annotations import LANDMARKS, read_table
-from benchmark.data.files import Files, Folder, content_digest, decode, orientation
+from benchmark.data.annotations import read_table
+from benchmark.data.files import (
+    Files,
+    Unreadable,
+    content_digest,
+    decode,
+    open_files,
+    orientation,
+)
+from benchmark.data.layout import (
+    ALIGNED,
+    ANNOTATIONS,
+    ATTRIBUTES,
+    BOXES,
+    IDENTITIES,
+    LANDMARKS_ALIGNED,
+    LANDMARKS_WILD,
+    PARTITION,
+    WILD,
+)
 from benchmark.data.selection import mixed, refuse_empty, with_attributes, without_known_people
 from benchmark.data.settings import (
     AlignedView,
@@ -32,13 +50,6 @@ from benchmark.errors import InputError
 # To be raised whenever the same file would give other pixels.
 READER_VERSION = 2
 PARTS: tuple[Split, ...] = ("train", "validation", "test")
-PARTITION = "list_eval_partition.txt"
-ATTRIBUTES = "list_attr_celeba.txt"
-IDENTITIES = "identity_CelebA.txt"
-BOXES = "list_bbox_celeba.txt"
-LANDMARKS_WILD = "list_landmarks_celeba.txt"
-LANDMARKS_ALIGNED = "list_landmarks_align_celeba.txt"
-BOX = ("x_1", "y_1", "width", "height")
 _PROBED = 16  # images whose pixels enter the fingerprint
 
 # Data sets by the MD5 sums of these two files. The partition alone will not do: it is mere
@@ -52,19 +63,20 @@ _KNOWN_MD5 = {
 }
 
 
-def find_root(data_root: Path | None, images: str) -> Path:
-    """The folder that holds `images`: `data_root` itself or its `celeba/`."""
+def find_root(data_root: Path | None, images: str) -> tuple[Path, Files]:
+    """The folder that holds `images`, `data_root` itself or its `celeba/`, and those files."""
     if data_root is None:
         raise InputError(
             "data: CelebA is wanted but no folder was named; give --data-root DIR (or BENCH_DATA), "
             f"where DIR or DIR/celeba holds {images}/ and list_eval_partition.txt"
         )
     for root in (data_root, data_root / "celeba"):
-        if (root / images).is_dir():
-            return root
+        files = open_files(root, images)
+        if files is not None:
+            return root, files
     raise InputError(
-        f"{data_root}: no {images}/ here or in its celeba/; give --data-root the folder "
-        f"that holds CelebA's {images}/ and list_*.txt"
+        f"{data_root}: no {images}/ or {images}.zip here or in its celeba/; give --data-root the "
+        f"folder that holds CelebA's {images}/ and list_*.txt (bench data get celeba fetches them)"
     )
 
 
@@ -75,9 +87,8 @@ class CelebA:
         """Raises InputError where a file that the settings need is missing or faulty."""
         self.settings, self.size, view = settings, settings.size, settings.view
         in_the_wild = isinstance(view, WildView | UprightView)
-        self._images = "img_celeba" if in_the_wild else "img_align_celeba"
-        self.root = find_root(data_root, self._images)
-        self._files: Files = Folder(self.root / self._images)
+        self._images = WILD if in_the_wild else ALIGNED
+        self.root, self._files = find_root(data_root, self._images)
         partition = read_table(self.root / PARTITION, ("partition",), header=False)
         order = np.argsort(partition.names)
         self._names = [partition.names[i] for i in order]
@@ -88,7 +99,7 @@ class CelebA:
                 f"{self.root / PARTITION}: {self._names[wrong[0]]} is in part "
                 f"{self._parts[wrong[0]]}; allowed are 0 train, 1 validation, 2 test"
             )
-        self.title = _title(self.root)
+        self.title = title_of(self.root)
         self.visits: rotated.Visits | None = None
         if isinstance(view, RotatedView) and view.draw == "visit":
             self.visits = rotated.photograph_visits(view, self.size, settings.resample)
@@ -124,18 +135,17 @@ class CelebA:
         landmarks = boxes = None
         if view.by == "landmarks" or isinstance(view, UprightView):
             self._used_for_pixels.add(LANDMARKS_WILD)
-            values = self._column(LANDMARKS_WILD, LANDMARKS).astype(np.float64)
+            values = self._columns(LANDMARKS_WILD).astype(np.float64)
             landmarks = values.reshape(-1, 5, 2) + 0.5
         if view.by == "box":
             self._used_for_pixels.add(BOXES)
-            boxes = self._column(BOXES, BOX).astype(np.float64)
+            boxes = self._columns(BOXES).astype(np.float64)
         return wild.Marks(landmarks, boxes)
 
-    def _column(
-        self, file: str, names: tuple[str, ...], *, header: bool = True
-    ) -> NDArray[np.int64]:
-        """Columns (N, names) of an annotation file, in the order of the images."""
-        table = read_table(self.root / file, names, header=header)
+    def _columns(self, file: str, *more: str) -> NDArray[np.int64]:
+        """Columns (N, columns) of an annotation file, in the order of the images."""
+        names = (*ANNOTATIONS[file].columns, *more)
+        table = read_table(self.root / file, names, header=ANNOTATIONS[file].header)
         rows = {name: row for row, name in enumerate(table.names)}
         absent = next((name for name in self._names if name not in rows), None)
         if absent is not None:
@@ -149,12 +159,12 @@ class CelebA:
 
         @cache
         def has(attribute: str) -> NDArray[np.bool_]:
-            found: NDArray[np.bool_] = self._column(ATTRIBUTES, (attribute,))[:, 0] > 0
+            found: NDArray[np.bool_] = self._columns(ATTRIBUTES, attribute)[:, 0] > 0
             return found
 
         parts = with_attributes(parts, settings.only, has)
         if settings.disjoint:
-            people = self._column(IDENTITIES, ("identity",), header=False)[:, 0]
+            people = self._columns(IDENTITIES)[:, 0]
             parts = without_known_people(parts, people)
         if settings.mix is not None:
             parts["train"] = mixed(parts["train"], settings.mix, has(settings.mix.attribute))
@@ -204,26 +214,36 @@ class CelebA:
         images = np.zeros((len(indices), 3, side, side), dtype=np.uint8)
         whole = np.zeros(len(indices), dtype=np.bool_)
         for row, index in enumerate(indices.tolist()):
-            image = self._decode(index, side)
-            if image is not None:
-                images[row], whole[row] = image, True
+            try:
+                images[row] = self._seen(index, side)
+            except Unreadable:
+                continue
+            whole[row] = True
         return images, whole
 
-    def _decode(self, index: int, side: int) -> NDArray[np.uint8] | None:
-        """(3, side, side), or None where the file is missing, torn or of another kind.
+    def fault(self, index: int) -> str | None:
+        """Why an image is not whole, None for one that is."""
+        try:
+            self._seen(index, self.size)
+        except Unreadable as why:
+            return str(why)
+        return None
+
+    def _seen(self, index: int, side: int) -> NDArray[np.uint8]:
+        """(3, side, side); raises Unreadable.
 
         An aligned image must be 178 x 218 and a face in the wild lie in its image. One that is
         marked as turned (EXIF) is refused: its annotations may mean it turned or not.
         """
         image = decode(self._files.read(self._names[index]))
-        if image is None or orientation(image) != 1:
-            return None
+        if orientation(image) != 1:
+            raise Unreadable("marked as turned by its EXIF data")
         square, view = self._squares[index], self.settings.view
         if isinstance(view, AlignedView | RotatedView):
             if image.size != (aligned.WIDTH, aligned.HEIGHT):
-                return None
+                raise Unreadable(f"{image.width} x {image.height}, not 178 x 218")
         elif not _holds_face(image.size, square, view.margin):
-            return None
+            raise Unreadable("its annotated face does not lie in it")
         return sample(image, square, side, self.settings.resample)
 
 
@@ -234,7 +254,8 @@ def _holds_face(size: tuple[int, int], square: Square, margin: float) -> bool:
     return inside and 4 <= square.side / margin <= 4 * max(width, height)
 
 
-def _title(root: Path) -> str:
+def title_of(root: Path) -> str:
+    """What captions call the faces in CelebA's layout at `root`."""
     sums = _md5(root / PARTITION), _md5(root / LANDMARKS_ALIGNED)
     return _KNOWN_MD5.get(sums, "unknown faces in CelebA's layout")
 

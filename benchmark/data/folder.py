@@ -1,4 +1,4 @@
-"""A plain folder of images, FFHQ and the like, as a data set."""
+"""A plain folder (or zip archive) of images, FFHQ and the like, as a data set."""
 
 import hashlib
 from pathlib import Path
@@ -7,7 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageOps
 
-from benchmark.data.files import Files, Folder, content_digest, decode
+from benchmark.data.files import (
+    Files,
+    Unreadable,
+    content_digest,
+    decode,
+    open_files,
+    orientation,
+)
 from benchmark.data.settings import FolderSettings, Split
 from benchmark.data.views.rotated import Visits
 from benchmark.data.views.square import Square, sample
@@ -36,15 +43,18 @@ class FolderOfImages:
                 f"data: the folder {settings.folder} is wanted; give --data-root (or BENCH_DATA) "
                 "the folder that it lies in"
             )
-        path = data_root / settings.folder
-        if not path.is_dir():
+        found = open_files(data_root, settings.folder)
+        if found is None:
             raise InputError(
-                f"{path}: no such folder; --data-root must be what {path.name} lies in"
+                f"{data_root / settings.folder}: no such folder or .zip; --data-root must be what "
+                f"{settings.folder} lies in"
             )
-        self._files: Files = Folder(path)
+        self._files: Files = found
         self._names = [n for n in self._files.names() if n.lower().endswith(_SUFFIXES)]
         if not self._names:
-            raise InputError(f"{path}: no images ({', '.join(_SUFFIXES)}) in it")
+            raise InputError(
+                f"{data_root / settings.folder}: no images ({', '.join(_SUFFIXES)}) in it"
+            )
         self.title = f"images of {settings.folder}"
         self._pixels: str | None = None
 
@@ -85,14 +95,24 @@ class FolderOfImages:
         images = np.zeros((len(indices), 3, self.size, self.size), dtype=np.uint8)
         whole = np.zeros(len(indices), dtype=np.bool_)
         for row, index in enumerate(indices.tolist()):
-            image = decode(self._files.read(self._names[index]))
-            if image is None:
-                continue
             try:
-                image = ImageOps.exif_transpose(image)
-            except (OSError, SyntaxError, ValueError, TypeError):
+                images[row] = self._seen(index)
+            except Unreadable:
                 continue
-            side = self.settings.crop * min(image.size)
-            square = Square(image.width / 2, image.height / 2, side)
-            images[row], whole[row] = sample(image, square, self.size), True
+            whole[row] = True
         return images, whole
+
+    def fault(self, index: int) -> str | None:
+        """Why an image is not whole, None for one that is."""
+        try:
+            self._seen(index)
+        except Unreadable as why:
+            return str(why)
+        return None
+
+    def _seen(self, index: int) -> NDArray[np.uint8]:
+        image = decode(self._files.read(self._names[index]))
+        if orientation(image) != 1:
+            image = ImageOps.exif_transpose(image)
+        side = self.settings.crop * min(image.size)
+        return sample(image, Square(image.width / 2, image.height / 2, side), self.size)

@@ -16,11 +16,15 @@ def _halves_down_to_eight(size: int) -> int:
     return size
 
 
+# Side of the training images in pixels; networks halve it down to 8, so 16, 32, 64, 128, ...
 ImageSize = Annotated[int, AfterValidator(_halves_down_to_eight)]
 # Side of the centre crop in pixels of the 178 x 218 aligned image; the crops of the literature.
 Crop = Literal[108, 128, 140, 160, 178]
 # Side of a crop about a face in the wild, over the side that CelebA's own alignment would give it.
 Margin = Annotated[float, Field(gt=0.2, le=5)]
+
+# What places the crop: the five landmarks, or the box that a detector drew.
+CropBy = Literal["landmarks", "box"]
 
 
 class AlignedView(Strict):
@@ -35,13 +39,15 @@ class RotatedView(Strict):
 
     name: Literal["rotated"]
     crop: Crop = 128
-    # The roll's distribution; `degrees` is the sd of the normal, the half-width of the uniform.
+    # The roll's distribution.
     roll: Literal["normal", "uniform"] = "normal"
+    # In degrees: the sd of the normal, the half-width of the uniform roll.
     degrees: Annotated[float, Field(ge=0, le=180)]
     # One roll an image for good, or a fresh one each time the image is seen (augmentation).
     draw: Literal["image", "visit"] = "image"
-    # Sd of a random shift, over the crop's side, and of the logarithm of a random scale.
+    # Sd of a random shift, over the crop's side.
     shift: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    # Sd of the logarithm of a random scale.
     scale: Annotated[float, Field(ge=0, le=1)] = 0.0
     # Another seed gives every image another roll.
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
@@ -51,7 +57,7 @@ class WildView(Strict):
     """The face as photographed: roll and pose kept, cropped by its landmarks or its box."""
 
     name: Literal["wild"]
-    by: Literal["landmarks", "box"] = "landmarks"
+    by: CropBy = "landmarks"
     margin: Margin = 1.0
 
 
@@ -59,7 +65,7 @@ class UprightView(Strict):
     """The wild image turned upright by its eyes, but not scaled as CelebA's alignment does."""
 
     name: Literal["upright"]
-    by: Literal["landmarks", "box"] = "landmarks"
+    by: CropBy = "landmarks"
     margin: Margin = 1.0
 
 
@@ -70,6 +76,7 @@ def _named(view: Any) -> Any:
     return {"name": view} if isinstance(view, str) else view
 
 
+# How a face is seen. The name alone is enough where the rest has defaults, as in `view: wild`.
 View = Annotated[
     AlignedView | RotatedView | WildView | UprightView,
     Field(discriminator="name"),
@@ -80,7 +87,9 @@ View = Annotated[
 class Mix(Strict):
     """Training images thinned until `share` of them have `attribute`."""
 
+    # One of the data set's attributes, as in Smiling.
     attribute: str
+    # Of the training images that are kept.
     share: Annotated[float, Field(ge=0, le=1)]
 
 
@@ -90,6 +99,7 @@ class FacesSettings(Strict):
     name: Literal["faces"]
     view: View = AlignedView(name="aligned")
     size: ImageSize = 32
+    # How many faces there are; every part is a share of them.
     count: Annotated[int, Field(ge=100, le=10_000_000)] = 20_000
 
 
@@ -107,6 +117,7 @@ class CelebASettings(Strict):
     resample: Literal["bicubic", "nearest"] = "bicubic"
     # Only images with (or, as in "not Male", without) these attributes, in every part.
     only: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
+    # Training images thinned until an attribute has a given share.
     mix: Mix | None = None
     # Leave people out of validation and test who are in training too.
     disjoint: bool = False
@@ -128,6 +139,7 @@ class ExternalData(Strict):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
     size: ImageSize = 64
+    # Handed to the class as they are.
     options: dict[str, bool | int | float | str] = {}  # noqa: RUF012 - pydantic copies defaults
 
 

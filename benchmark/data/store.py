@@ -9,12 +9,14 @@ It is written beside its place and renamed into it, so that half a store is neve
 makes a second preparation wait for the first.
 """
 
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +30,7 @@ from benchmark.errors import BenchError
 
 # Training goes on only if fewer than this share of the images is broken.
 BROKEN_LIMIT = 1e-3
-_CHUNK = 128  # images that a thread decodes at once
+_CHUNK_BYTES = 2_000_000  # of images that a thread decodes at once
 _THREADS = min(16, os.cpu_count() or 1)  # PIL decodes without the interpreter's lock
 
 
@@ -115,7 +117,10 @@ def _prepare(source: FaceSource, folder: Path) -> None:
     try:
         broken = _fill(source, temporary / "images.npy")
         _refuse_if_many(source, broken)
-        record = {"title": source.title, "broken": broken}  # the title is for whoever looks here
+        with (temporary / "images.npy").open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        # The title is for whoever looks here, the sum for `bench doctor`.
+        record = {"title": source.title, "broken": broken, "images_sha256": digest}
         (temporary / "store.json").write_text(json.dumps(record), encoding="utf-8")
         for path in temporary.iterdir():
             with path.open("rb") as file:
@@ -130,14 +135,16 @@ def _fill(source: FaceSource, path: Path) -> list[int]:
 
     Through plain writes: on a full disk they raise, where a memory map would die of SIGBUS.
     """
-    chunks = np.split(np.arange(len(source)), range(_CHUNK, len(source), _CHUNK))
-    header = {"descr": "|u1", "fortran_order": False, "shape": _shape(source)}
+    shape = _shape(source)
+    length = max(1, min(128, _CHUNK_BYTES // prod(shape[1:])))
+    chunks = np.split(np.arange(len(source)), range(length, len(source), length))
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     broken: list[int] = []
     with path.open("wb") as file, ThreadPoolExecutor(_THREADS) as pool:
         np.lib.format.write_array_header_1_0(file, header)
         # A few chunks at a time, so that a slow disk does not fill the memory.
-        for first in range(0, len(chunks), 4 * _THREADS):
-            some = chunks[first : first + 4 * _THREADS]
+        for first in range(0, len(chunks), 2 * _THREADS):
+            some = chunks[first : first + 2 * _THREADS]
             for chunk, (decoded, whole) in zip(some, pool.map(source.decode, some), strict=True):
                 file.write(np.ascontiguousarray(decoded).data)
                 broken += chunk[~whole].tolist()

@@ -17,6 +17,7 @@ class EvaluationSettings(Strict):
     every: Annotated[int, Field(ge=1)]
     # Generated images, and as many held-out ones: unequal counts would bias the distance.
     samples: Annotated[int, Field(ge=50, le=1_000_000)]
+    # The network whose features are compared; only those of inception_2015 make a FID.
     features: Extractor
     # The held-out part of the data that the samples are compared with.
     reference: Literal["validation", "test"] = "test"

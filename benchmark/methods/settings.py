@@ -10,7 +10,9 @@ from pydantic import Discriminator, Field, Tag
 from benchmark.strict import Strict
 
 Width = Annotated[int, Field(ge=1, le=4096)]
+# Of Adam: how slowly its mean of the gradients (beta_1) or of their squares (beta_2) forgets.
 Rate = Annotated[float, Field(ge=0, lt=1)]
+# What codes are drawn from: uniform in [-1, 1], or standard normal.
 Prior = Literal["uniform", "normal"]
 
 GRADIENTS = ("grad_norm_d", "grad_norm_g")
@@ -42,8 +44,9 @@ class BeganSettings(_Columns):
     design: Literal["figure_1", "author"] = "figure_1"
     # Channels of the first convolution; the encoder grows n, 2n, 3n, ...
     n: Width = 64
-    # Dimensions of the auto-encoder's code (N_h) and of the generator's input (N_z).
+    # Dimensions of the auto-encoder's code, N_h.
     h: Width = 64
+    # Dimensions of the generator's input, N_z.
     z: Width = 64
     # Section 3.5.1: h_0 upsampled and concatenated after every upsampling.
     skips: bool = False
@@ -60,6 +63,7 @@ class BeganSettings(_Columns):
     eta: Literal[1, 2] = 1
     # Gain of the equilibrium's integral control, equation 5; 0 keeps k where it begins.
     lambda_k: Annotated[float, Field(ge=0, le=1)] = 0.001
+    # The balance k before the first step.
     k_0: Annotated[float, Field(ge=0, le=1)] = 0.0
     # Departure: k not clipped to [0, 1].
     k_clip: bool = True
@@ -89,10 +93,13 @@ class BeganCsSettings(_Columns):
     signal = "m_global"
 
     name: Literal["began_cs"]
+    # Channels of the first convolution; the encoder grows n, 2n, 3n, ...
     n: Width = 64
-    # h and z are the same here: the encoder's code is compared with z.
+    # Dimensions of the code and of z, the same here: the encoder's code is compared with z.
     h: Width = 64
+    # BEGAN's diversity ratio.
     gamma: Annotated[float, Field(ge=0, le=1)] = 0.5
+    # Gain of BEGAN's equilibrium.
     lambda_k: Annotated[float, Field(ge=0, le=1)] = 0.001
     # Weight of the constraint |z_D - Enc(G(z_D))| in L_D.
     alpha: Annotated[float, Field(ge=0, le=100)] = 0.1
@@ -113,6 +120,7 @@ class EbganSettings(_Columns):
     name: Literal["ebgan"]
     # Channels of the first convolution of 64 px networks: (64)-(128)-(256).
     n: Width = 64
+    # Dimensions of the generator's input.
     z: Width = 100
     # The margin m at 64 px. The L2 norm of an error grows with the square root of the pixels, so
     # the method uses m * size / 64: the same error a pixel closes the hinge at every resolution.
@@ -127,6 +135,7 @@ class EbganSettings(_Columns):
     # Departures: cosine similarities not squared; taken between images instead of codes; between
     # the code's dimensions instead of the batch's samples.
     pulling_away_form: Literal["squared", "unsquared", "pixels", "dimensions"] = "squared"
+    # Departure: one draw of z for both players.
     shared_z: bool = False
     prior: Prior = "normal"
     beta_1: Rate = 0.5
@@ -141,7 +150,9 @@ class DcganSettings(_Columns):
     signal = "loss_g"
 
     name: Literal["dcgan"]
+    # Channels of the discriminator's first convolution; they double as the maps halve.
     n: Width = 64
+    # Dimensions of the generator's input.
     z: Width = 100
     prior: Prior = "uniform"
     beta_1: Rate = 0.5
@@ -159,9 +170,13 @@ class WganGpSettings(_Columns):
     signal = "wasserstein"
 
     name: Literal["wgan_gp"]
+    # Channels of the discriminator's first convolution; they double as the maps halve.
     n: Width = 64
+    # Dimensions of the generator's input.
     z: Width = 128
+    # Critic updates, and so steps, for one update of the generator.
     critic: Annotated[int, Field(ge=1, le=100)] = 5
+    # Weight of the gradient penalty.
     penalty: Annotated[float, Field(ge=0)] = 10.0
     prior: Prior = "normal"
     beta_1: Rate = 0.0
@@ -176,6 +191,7 @@ class ExternalSettings(Strict):
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+    # Handed to the class as they are.
     options: dict[str, bool | int | float | str] = {}  # noqa: RUF012 - pydantic copies defaults
 
 

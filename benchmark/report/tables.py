@@ -1,153 +1,162 @@
-"""The numbers of a report: one row per cell, mean and spread over training seeds."""
-
-import math
+"""The tables of one ablation, as text: cells, measures with both noises, and runs."""
 
 import numpy as np
 import pandas as pd
 
-from benchmark.report.results import METHOD_COLUMNS, AblationRecord, Cell, Results
+from benchmark.report.captions import made_of
+from benchmark.report.document import Table
+from benchmark.report.numbers import (
+    FACTORS,
+    INCOMPLETE,
+    NONE,
+    mean,
+    mean_spread,
+    noise,
+    number,
+    pooled,
+    spread,
+    title,
+)
+from benchmark.report.records import SetupRecord
+from benchmark.report.results import Results
+from benchmark.report.summary import summary
 
-NONE = "—"
-INCOMPLETE = "\\*"
-# The names that papers give to columns.
-TITLES = {"m_global": "M_global", "fid": "FID", "ratio": "L(G)/L(x)"}
-
-
-def number(value: float) -> str:
-    """Four significant digits."""
-    return f"{value:.4g}" if math.isfinite(value) else NONE
-
-
-def title(column: str) -> str:
-    """What a column is called in tables and on axes."""
-    return TITLES.get(column, column)
-
-
-def mean_sd(values: pd.Series, runs: int) -> str:
-    """Mean ± sample standard deviation (ddof 1) of the finite values, of `runs` planned ones.
-
-    Marked where any is missing: a diverged run's number is left out in the open.
-    """
-    found = values.to_numpy(dtype=np.float64)
-    found = found[np.isfinite(found)]
-    if not len(found):
-        return NONE
-    # Equal values have no spread; rounding of their mean would show one.
-    spread = NONE if len(found) == 1 else number(float(np.std(found, ddof=1)) * (np.ptp(found) > 0))
-    count = f" (n={len(found)})" if len(found) == 1 or len(found) < len(values) else ""
-    mark = INCOMPLETE if len(found) < runs else ""
-    return f"{number(float(np.mean(found)))} ± {spread}{count}{mark}"
+SEEDS, DRAWS = "sd over seeds", "sd over evaluations"
 
 
-def cell_table(results: Results) -> pd.DataFrame:
-    """One row per cell and the floor's row last; every entry is text."""
-    columns = _columns(results)
-    rows = [_cell_row(cell, results.record, columns) for cell in results.cells]
-    if results.record.floor is not None:
-        rows.append(_floor_row(results.record, columns))
-    return pd.DataFrame(rows)
-
-
-def caption(results: Results) -> str:
-    """What the table's numbers depend on (data, view, crop, size, profile, extractor, counts)."""
-    record = results.record
-    parts = [
-        faces(record),
-        f"profile {record.profile}",
-        judged_by(record),
-        f"{record.steps} steps of batch {record.batch}"
-        if "training.steps" not in record.swept
-        else "",
-        f"{len(record.seeds)} training seeds ({', '.join(map(str, record.seeds))})",
-    ]
-    text = "; ".join(part for part in parts if part)
-    text += (
-        ". Mean ± standard deviation over training seeds; the seed is the unit. Values are those"
-        " of the last row of each finished run. KID's subset sd is the noise of one evaluation,"
-        " averaged over runs, and no spread over seeds."
-    )
-    if any(len(cell.done) < len(record.seeds) for cell in results.cells):
-        text += (
-            f" {INCOMPLETE} fewer finished runs than planned: the mean is over the finished"
-            " ones alone, which may flatter the cell."
+def cell_table(results: Results) -> Table:
+    """One row a cell: how many runs, the distance with both noises, last and best, and cost."""
+    planned, record = len(results.record.seeds), results.record
+    name = title(record.distances[0]) if len(record.distances) == 1 else "distance"
+    rows = []
+    for cell in results.cells:
+        done, distance = cell.done, cell.setup.distance
+        which = "" if len(record.distances) == 1 else f"{title(distance)} "
+        rows.append(
+            {
+                "cell": cell.title,
+                "runs": f"{len(done)}/{planned}",
+                "failed": str(cell.failed),
+                "collapsed": str(cell.collapsed),
+                f"{name}, last": which + mean(done[distance], planned),
+                SEEDS: spread(done[distance]),
+                DRAWS: pooled(done[f"noise_{distance}"]),
+                f"{name}, best by validation": mean_spread(done[f"best_{distance}"], planned),
+                "at step": _range(done["best_step"]),
+                "core-minutes": number(float(cell.runs["cpu_s"].sum()) / 60),
+            }
         )
-    if record.floor is not None:
-        text += (
-            " Real against real: as many training images judged in the generator's place,"
-            " what a perfect generator would get."
-        )
-    return text
+    for label, setup in _floors(results):
+        floor = setup.floor or {}
+        row = dict.fromkeys(rows[0], NONE) | {"cell": label}
+        row[f"{name}, last"] = number(floor.get(setup.distance, np.nan))
+        rows.append(row)
+    caption = f"{made_of(record)}.{_incomplete(results)}"
+    caption = f"The distance, and what it cost. {caption}"
+    return Table("cells", pd.DataFrame(rows), caption, results.folder / "runs.csv")
 
 
-def faces(record: AblationRecord) -> str:
-    """The data set with its view, crop and resolution, as captions name it."""
-    data, swept = record.data, record.swept
-    parts = [data.title or "data not opened yet"]
-    if "data.view" in swept:
-        parts.append("view swept")
-    elif data.view is not None:
-        parts.append(f"{data.view} view")
-    if "data.crop" in swept:
-        parts.append("crop swept")
-    elif data.crop is not None:
-        parts.append(f"crop {data.crop} px")
-    parts.append("size swept" if "data.size" in swept else f"{data.size}x{data.size} px")
-    return ", ".join(parts)
+def measure_table(results: Results) -> Table:
+    """One row a cell, one column a measure at the last checkpoint: mean ± sd over seeds."""
+    record, planned = results.record, len(results.record.seeds)
+    own = title(record.signals[0]) if len(record.signals) == 1 else "own signal"
+    measures = ("kid", "precision", "recall", "density", "coverage", "sharpness", "spread")
+    rows = []
+    for cell in results.cells:
+        signal = cell.record.signal
+        which = "" if len(record.signals) == 1 else f"{title(signal)} "
+        row = {"cell": cell.title, own: which + mean_spread(cell.done[signal], planned)}
+        for column in measures:
+            row[title(column)] = mean_spread(_scaled(cell.done, column), planned)
+        rows.append(row)
+    for label, setup in _floors(results):
+        row = {"cell": label, own: NONE}
+        for column in measures:
+            value = (setup.floor or {}).get(column, np.nan)
+            row[title(column)] = number(value * FACTORS.get(column, 1))
+        rows.append(row)
+    caption = f"{made_of(record)}.{_incomplete(results)}"
+    caption = f"At the last checkpoint, ± sd over seeds. {caption}"
+    return Table("measures", pd.DataFrame(rows), caption, results.folder / "runs.csv")
 
 
-def judged_by(record: AblationRecord) -> str:
-    """The extractor, its weights and the sample counts."""
-    by = record.evaluation
-    if by is None:
-        return "not evaluated yet"
-    return (
-        f"features of {by.features} version {by.features_version} at {by.input_size} px (weights"
-        f" {by.weights_sha256[:12]}), {by.samples} samples against {by.samples} images of the"
-        f" {by.reference} part, KID over {by.kid_subsets} subsets of {by.kid_subset_size},"
-        f" {by.precision_recall_neighbours} neighbours for precision and recall,"
-        f" {by.density_coverage_neighbours} for density and coverage, metrics version"
-        f" {by.fidelity_version}"
+def noise_table(results: Results) -> Table:
+    """One row a measure and cell, with both noises and the floor: everything, for who needs it."""
+    planned = len(results.record.seeds)
+    found = summary(results)
+    factor = found["measure"].map(FACTORS).fillna(1.0)
+    frame = pd.DataFrame(
+        {
+            "measure": found["measure"].map(title),
+            "cell": found["cell"],
+            "runs": found["runs"].map(str),
+            "mean": (found["mean"] * factor).map(number)
+            + np.where(found["runs"] < planned, INCOMPLETE, ""),
+            SEEDS: (found["sd_seeds"] * factor).map(noise),
+            DRAWS: (found["sd_evaluations"] * factor).map(noise),
+            "real against real": (found["real"] * factor).map(number),
+        }
     )
+    caption = f"At the last checkpoint. {made_of(results.record)}.{_incomplete(results)}"
+    return Table("noise", frame, caption, results.folder / "runs.csv")
 
 
-def least_p(n: int) -> float:
-    """The least two-sided p of an exact rank or permutation test of n seeds against n."""
-    return min(1.0, 2 / math.comb(2 * n, n))
+def run_table(results: Results) -> Table:
+    """One row a run: from any number to what made it."""
+    rows = []
+    for cell in results.cells:
+        signal, distance = cell.record.signal, cell.setup.distance
+        for _, run in cell.runs.iterrows():
+            rows.append(
+                {
+                    "run": f"`{run['run_id']}`",
+                    "cell": cell.title,
+                    "seed": number(run["seed"]),
+                    "state": run["state"],
+                    "step": _whole(run["step"]),
+                    "own signal": f"{title(signal)} {number(run[signal])}",
+                    "distance, last": f"{title(distance)} {number(run[distance])}",
+                    "best by validation": number(run[f"best_{distance}"]),
+                    "at step": _whole(run["best_step"]),
+                    "collapsed since": _whole(run["collapsed_at"]),
+                    "parameters": _whole(run["parameters"]),
+                    "core-minutes": number(run["cpu_s"] / 60),
+                    "minutes": number(run["wall_s"] / 60),
+                    "code": run["commit"] or NONE,
+                    "data": run["data"][:12] or NONE,
+                    "weights": run["weights_sha256"][:12] or NONE,
+                }
+            )
+    caption = f"{made_of(results.record)}."
+    return Table("runs", pd.DataFrame(rows), caption, results.folder / "runs.csv")
 
 
-def _columns(results: Results) -> list[tuple[str, str, float]]:
-    """(column, heading, factor) of every measured column of the table."""
-    record = results.record
-    measured = [(record.signal, title(record.signal), 1.0)]
-    measured.append((record.distance, title(record.distance), 1.0))
-    measured += [("kid", "KID x1000", 1000.0), ("kid_sd", "KID x1000 subset sd", 1000.0)]
-    measured += [(c, c, 1.0) for c in ("precision", "recall", "density", "coverage")]
-    return measured + [(c, title(c), 1.0) for c in METHOD_COLUMNS if c in results.runs]
+def _scaled(runs: pd.DataFrame, column: str) -> pd.Series:
+    return runs[column] * FACTORS.get(column, 1.0)
 
 
-def _cell_row(
-    cell: Cell, record: AblationRecord, columns: list[tuple[str, str, float]]
-) -> dict[str, str]:
-    planned, done = len(record.seeds), cell.done
-    row = {key: value or "null" for key, value in zip(record.swept, cell.values, strict=True)}
-    row["runs (done/planned)"] = f"{len(done)}/{planned}"
-    row["failed"] = str(int((cell.runs["state"] == "failed").sum()))
-    for column, heading, factor in columns:
-        values = pd.to_numeric(done[column]) * factor
-        if column == "kid_sd":
-            row[heading] = number(float(values.mean()))
-        else:
-            row[heading] = mean_sd(values, planned)
-    row["run ids"] = " ".join(cell.runs["run_id"])
-    return row
+def _floors(results: Results) -> list[tuple[str, SetupRecord]]:
+    """Real against real of every set-up in use that has it, with its cells where there are many."""
+    used: dict[int, list[str]] = {}
+    for cell in results.record.cells:
+        used.setdefault(cell.setup, []).append(cell.cell)
+    setups = results.record.setups
+    rows = [(names, setups[at]) for at, names in used.items() if setups[at].floor is not None]
+    if len(used) == 1:
+        return [("real against real", setup) for _, setup in rows]
+    return [(f"real against real ({', '.join(names)})", setup) for names, setup in rows]
 
 
-def _floor_row(record: AblationRecord, columns: list[tuple[str, str, float]]) -> dict[str, str]:
-    floor = record.floor or {}
-    row = dict.fromkeys(record.swept, NONE)
-    row[record.swept[0]] = "real against real"
-    row |= {"runs (done/planned)": NONE, "failed": NONE}
-    for column, heading, factor in columns:
-        row[heading] = number(floor[column] * factor) if column in floor else NONE
-    row["run ids"] = NONE
-    return row
+def _incomplete(results: Results) -> str:
+    if all(len(cell.done) == len(results.record.seeds) for cell in results.cells):
+        return ""
+    return f" {INCOMPLETE} fewer finished runs than planned, which may flatter the cell."
+
+
+def _whole(value: float) -> str:
+    return f"{value:.0f}" if np.isfinite(value) else NONE
+
+
+def _range(steps: pd.Series) -> str:
+    least, most = _whole(steps.min()), _whole(steps.max())
+    return least if least == most else f"{least} to {most}"

@@ -1,11 +1,13 @@
 """Checkpoints: whole or not there, checked by their own name, the last good two kept.
 
 A file is `<step>-<first 16 digits of its SHA-256>.safetensors`, so that one atomic rename
-publishes the weights and their checksum together.
+publishes the weights and their checksum together. What a run keeps is bounded: two such files, and
+a third while one is written.
 """
 
 import hashlib
 from pathlib import Path
+from typing import Literal
 
 import torch
 from safetensors.torch import load, save
@@ -14,9 +16,11 @@ from torch import Tensor
 from benchmark.methods.method import Method
 from benchmark.runs import write_atomic
 from benchmark.strict import Strict
+from benchmark.training import digests
 from benchmark.training.learning_rate import RateState
 
 KEPT = 2
+End = Literal["done", "failed"]
 
 
 class Progress(Strict):
@@ -26,6 +30,9 @@ class Progress(Strict):
     rate: RateState
     wall_s: float
     cpu_s: float
+    # Set in the last checkpoint: a run killed between it and its result has nothing left to do.
+    ended: End | None = None
+    reason: str | None = None
 
 
 def weights_digest(method: Method) -> str:
@@ -33,8 +40,12 @@ def weights_digest(method: Method) -> str:
     digest = hashlib.sha256()
     for name, value in sorted(method.state_dict().items()):
         digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        digest.update(_bytes(value))
     return digest.hexdigest()
+
+
+def _bytes(value: Tensor) -> bytes:
+    return value.detach().cpu().contiguous().numpy().tobytes()
 
 
 def _tensors(method: Method) -> dict[str, Tensor]:
@@ -48,10 +59,17 @@ def _tensors(method: Method) -> dict[str, Tensor]:
 
 def write(folder: Path, method: Method, progress: Progress) -> None:
     """Publish a checkpoint, then remove those before the one before it."""
-    data = save({**_tensors(method), "progress": _encode(progress)})
-    digest = hashlib.sha256(data).hexdigest()[:16]
-    write_atomic(folder / f"{progress.step:08d}-{digest}.safetensors", data)
-    for old in _files(folder)[:-KEPT]:
+    data = save({**_tensors(method), "progress": _encode(progress.model_dump_json())})
+    weights = {
+        name: hashlib.sha256(_bytes(value)).hexdigest()[:16]
+        for name, value in method.state_dict().items()
+    }
+    digests.record(folder, digests.Digests(step=progress.step, tensors=weights))
+    path = folder / f"{progress.step:08d}-{_sum(data)}.safetensors"
+    write_atomic(path, data)
+    before = [old for old in files(folder) if old.name[:8] < path.name[:8]]
+    # One of this step or beyond was found damaged when the run went on from before it.
+    for old in set(files(folder)) - {path, *before[-(KEPT - 1) :]}:
         old.unlink()
 
 
@@ -60,24 +78,37 @@ def read_latest(folder: Path, method: Method) -> Progress | None:
 
     One whose bytes do not match its name is passed over with a word and the one before is used.
     """
-    for path in reversed(_files(folder)):
+    found = files(folder)
+    for path in reversed(found):
         data = path.read_bytes()
-        if hashlib.sha256(data).hexdigest()[:16] != path.stem.split("-")[1]:
+        if not is_whole(path, data):
             print(f"{path}: checksum does not match; using the checkpoint before it", flush=True)
             continue
         tensors = load(data)
         progress = Progress.model_validate_json(bytes(tensors.pop("progress").tolist()))
         _restore(method, tensors)
         return progress
+    if found:
+        print(f"{folder}: no checkpoint is whole; starting from step 0", flush=True)
     return None
 
 
-def _files(folder: Path) -> list[Path]:
+def files(folder: Path) -> list[Path]:
+    """The checkpoints that are there, the newest last."""
     return sorted(folder.glob("[0-9]*.safetensors"))
 
 
-def _encode(progress: Progress) -> Tensor:
-    return torch.tensor(list(progress.model_dump_json().encode()), dtype=torch.uint8)
+def is_whole(path: Path, data: bytes) -> bool:
+    """Whether the bytes of a checkpoint are those that it is named after."""
+    return path.stem.partition("-")[2] == _sum(data)
+
+
+def _sum(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def _encode(text: str) -> Tensor:
+    return torch.tensor(list(text.encode()), dtype=torch.uint8)
 
 
 def _restore(method: Method, tensors: dict[str, Tensor]) -> None:

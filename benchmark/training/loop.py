@@ -20,9 +20,10 @@ from benchmark.runs import Result, Row, RunDirectory
 from benchmark.seeds import derive
 from benchmark.spec import RunSpec
 from benchmark.training import checkpoint
-from benchmark.training.checkpoint import Progress
+from benchmark.training.checkpoint import End, Progress
 from benchmark.training.determinism import StepDraw, fix
 from benchmark.training.learning_rate import LearningRate, RateState
+from benchmark.training.resident import Batches
 
 Sampler = Callable[[int, int], Tensor]
 
@@ -78,9 +79,9 @@ def to_uint8(images: Tensor) -> Tensor:
     return ((images.nan_to_num(0.0).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
-def to_floats(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
+def to_floats(pixels: NDArray[np.uint8] | Tensor, device: torch.device) -> Tensor:
     """256 levels to [-1, 1], (N, 3, S, S) in the memory format that the networks have."""
-    x = torch.from_numpy(pixels).to(device)
+    x = torch.as_tensor(pixels).to(device)
     return (x.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
 
 
@@ -91,6 +92,7 @@ class Trainer:
         self.run, self.store, self.device = run, store, device
         self.spec = run.spec()
         fix(self.spec.training.threads)
+        self._batches = Batches(store, device)
         self.method = new_method(self.spec, device)
         found = checkpoint.read_latest(run.checkpoints, self.method)
         self.progress = found or Progress(
@@ -105,6 +107,8 @@ class Trainer:
     def train(self, judge: Judge, should_stop: Callable[[], bool]) -> Result:
         """Run to the last step; raises Stopped when asked to stop, after a checkpoint."""
         training = self.spec.training
+        if self.progress.ended is not None:
+            return self._finish(self.progress.step, self.progress.ended, self.progress.reason)
         sums: dict[str, Tensor] = {}
         for step in range(self.progress.step + 1, training.steps + 1):
             for name, value in self._update(step).items():
@@ -135,7 +139,7 @@ class Trainer:
         positions = batch_positions(
             self.store.splits["train"], self.spec.seed, step - 1, self.spec.training.batch
         )
-        x = to_floats(self.store.batch(positions, self.spec.seed, step), self.device)
+        x = to_floats(self._batches.batch(positions, self.spec.seed, step), self.device)
         metrics = self.method.update(x, StepDraw(self.spec.seed, step, self.device))
         return {name: value.double() for name, value in metrics.items()}
 
@@ -179,16 +183,23 @@ class Trainer:
     def _clocks(self) -> tuple[float, float]:
         return time.monotonic() - self._began, time.process_time() - self._cpu_began
 
-    def _checkpoint(self, step: int) -> None:
+    def _checkpoint(self, step: int, ended: End | None = None, reason: str | None = None) -> None:
         wall_s, cpu_s = self._clocks()
-        progress = Progress(step=step, rate=self.rate.state, wall_s=wall_s, cpu_s=cpu_s)
+        progress = Progress(
+            step=step,
+            rate=self.rate.state,
+            wall_s=wall_s,
+            cpu_s=cpu_s,
+            ended=ended,
+            reason=reason,
+        )
         checkpoint.write(self.run.checkpoints, self.method, progress)
 
-    def _finish(self, step: int, state: str, reason: str | None) -> Result:
-        self._checkpoint(step)
+    def _finish(self, step: int, state: End, reason: str | None) -> Result:
+        self._checkpoint(step, state, reason)
         wall_s, cpu_s = self._clocks()
         result = Result(
-            state="done" if state == "done" else "failed",
+            state=state,
             step=step,
             reason=reason,
             weights_sha256=checkpoint.weights_digest(self.method),

@@ -18,9 +18,13 @@ class StallDecay(Strict):
     """
 
     on: Literal["stall"]
+    # What the rate is multiplied by.
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    # Steps of one mean of the signal.
     window: Steps = 500
+    # Steps without a new best mean that make a stall; a multiple of window.
     patience: Steps = 5000
+    # The share of its size by which a new best mean must lie below the old one.
     least: Annotated[float, Field(ge=0, lt=1)] = 0.01
     # The paper's range ends at 5e-5; below this floor the rate stays.
     floor: Annotated[float, Field(ge=0)] = 1.0e-5
@@ -36,7 +40,9 @@ class ScheduleDecay(Strict):
     """Multiply the learning rate by `factor` every `every` steps, whatever the losses do."""
 
     on: Literal["schedule"]
+    # What the rate is multiplied by.
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    # Steps between two decays.
     every: Steps
 
 
@@ -52,12 +58,17 @@ LearningRateDecay = Annotated[StallDecay | ScheduleDecay | NoDecay, Field(discri
 class TrainingSettings(Strict):
     """The budget and the optimiser; the defaults are BEGAN's (section 4.1)."""
 
+    # Updates from the first to the last.
     steps: Steps
+    # Images a step.
     batch: Annotated[int, Field(ge=2, le=65_536)] = 16
+    # Adam's learning rate at the start, of both players.
     lr: Annotated[float, Field(gt=0, le=1)] = 1.0e-4
+    # When the learning rate falls.
     lr_decay: LearningRateDecay = StallDecay(on="stall")
     # A row of training metrics (means over the steps since the last row) every so many steps.
     log_every: Steps = 50
+    # Steps between two checkpoints; a multiple of log_every.
     checkpoint_every: Steps = 500
     # CPU threads of one run. Their number changes the bits, so it belongs to the run's description.
     threads: Annotated[int, Field(ge=1, le=256)] = 1

@@ -1,290 +1,311 @@
-"""The report: built from fabricated tables whose means are known by hand."""
+"""The composed report as people read it: REPORT.md, its captions, claims and links."""
 
 import json
+import re
+import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from benchmark.analysis.tidy import write_results
+from benchmark.claims import TrendTest
 from benchmark.errors import BenchError
-from benchmark.report.markdown import build
-from benchmark.report.results import read
-from benchmark.report.tables import cell_table, least_p, mean_sd, number
-
-DISTANCE = "fd_efficientnet_lite0"
-EVALUATION = {
-    "features": "efficientnet_lite0",
-    "features_version": "1",
-    "input_size": 128,
-    "weights_sha256": "579344248a93" + "0" * 52,
-    "data": "e1f41e6e",
-    "reference": "test",
-    "samples": 1000,
-    "kid_subsets": 100,
-    "kid_subset_size": 500,
-    "precision_recall_neighbours": 3,
-    "density_coverage_neighbours": 5,
-    "fidelity_version": "1",
-}
-# Of (gamma, seed): M_global, distance, KID. The last one failed at step 40.
-FINAL = {
-    (0.3, 0): (0.1, 100.0, 0.010),
-    (0.3, 1): (0.3, 140.0, 0.030),
-    (0.7, 0): (0.2, 90.0, -0.001),
-    (0.7, 1): (9.0, 900.0, 0.9),
-}
+from benchmark.report.document import Document, Table, Words, pictures, tables
+from benchmark.report.evidence import Evidence
+from benchmark.report.markdown import build, write_markdown
+from benchmark.report.overview import claims_table, compose
+from benchmark.report.records import read_record
+from benchmark.report.results import read, read_all
+from benchmark.report.sections import notes
+from benchmark.report.verdicts import claims, in_words
+from tests.report import evidence
+from tests.report.material import CLAIM, plan
 
 
-def record(**changes: Any) -> dict[str, Any]:
-    return {
-        "format": 1,
-        "name": "gamma",
-        "question": "What does gamma trade?",
-        "source": "BEGAN, section 4.2",
-        "profile": "demo",
-        "swept": ["method.gamma"],
-        "seeds": [0, 1],
-        "overrides": ["training.steps=100"],
-        "method": "began",
-        "settings": {"name": "began"},
-        "data": {
-            "title": "Procedural faces",
-            "fingerprint": "abcdef0123456789",
-            "view": "aligned",
-            "crop": 128,
-            "size": 8,
-            "broken": 1,
-        },
-        "steps": 100,
-        "batch": 16,
-        "signal": "m_global",
-        "distance": DISTANCE,
-        "evaluation": EVALUATION,
-        "floor": {DISTANCE: 40.125, "kid": 0.0005, "precision": 0.71, "coverage": 0.97},
-        "commits": ["bada52f00000"],
-        "devices": ["cpu"],
-        "claims": [
-            {
-                "id": "gamma-variety",
-                "says": "A higher gamma gives more variety",
-                "source": "BEGAN, section 4.2",
-                "test": {
-                    "column": "recall",
-                    "over": "method.gamma",
-                    "direction": "increasing",
-                    "least_effect": 0.05,
-                },
-            }
-        ],
-        **changes,
-    }
+def words(document: Document) -> str:
+    return "\n".join(block.markdown for block in document.blocks if isinstance(block, Words))
 
 
-def evaluation_row(distance: float, kid: float) -> dict[str, float]:
-    shares = dict.fromkeys(("precision", "recall", "density", "coverage"), 0.5)
-    return {DISTANCE: distance, "kid": kid, "kid_sd": 0.002, **shares}
+@pytest.fixture(scope="module")
+def markdown(document: Document, tmp_path_factory: pytest.TempPathFactory) -> str:
+    # The figures go beside the session's results, where no test of this module looks for changes.
+    path = tmp_path_factory.mktemp("report") / "REPORT.md"
+    write_markdown(document, path)
+    return path.read_text()
 
 
-def write_results(root: Path, **changes: Any) -> Path:
-    """Two gammas and two seeds of 100 steps; returns the folder of ablation.json."""
-    folder = root / "gamma" / "demo"
-    (folder / "samples").mkdir(parents=True)
-    (folder / "ablation.json").write_text(json.dumps(record(**changes)))
-    runs, train, evaluations = [], [], []
-    for at, ((gamma, seed), (signal, distance, kid)) in enumerate(FINAL.items()):
-        failed = at == 3
-        run = {"run_id": f"began-{at}", "label": f"gamma={gamma}", "seed": seed}
-        steps = range(20, 60 if failed else 120, 20)
-        runs.append(
-            {
-                **run,
-                "method.gamma": gamma,
-                "state": "failed" if failed else "done",
-                "reason": "l_real is nan at step 40\nlower the rate" if failed else None,
-                "step": steps[-1],
-                "k": 0.25,
-                "m_global": signal,
-                "ratio": gamma,
-                **evaluation_row(distance, kid),
-            }
-        )
-        train += [{"run_id": run["run_id"], "step": s, "m_global": signal * 100 / s} for s in steps]
-        evaluations += [
-            {"run_id": run["run_id"], "step": s, **evaluation_row(distance * 100 / s, kid)}
-            for s in steps
-        ]
-        if not failed:
-            grid = np.full((82, 82, 3), 255, np.uint8)
-            grid[2:10, 2:10] = (10 * at, 100, 0)
-            Image.fromarray(grid).save(folder / "samples" / f"began-{at}.png")
-    for name, rows in (("runs", runs), ("train", train), ("evaluations", evaluations)):
-        pd.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False)
-    return folder
-
-
-def report(tmp_path: Path, **changes: Any) -> str:
-    write_results(tmp_path / "results", **changes)
-    build(tmp_path / "results", tmp_path / "REPORT.md")
-    return (tmp_path / "REPORT.md").read_text()
-
-
-def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:
-    write_results(tmp_path / "results")
-    first = {p: p.read_bytes() for p in build(tmp_path / "results", tmp_path / "REPORT.md")}
-    assert {path.name for path in first} == {"curves.png", "samples.png", "REPORT.md"}
+def test_the_same_results_give_the_same_bytes(results: Path, tmp_path: Path) -> None:
+    first = {p: p.read_bytes() for p in build(results, tmp_path / "REPORT.md")}
+    names = {path.name for path in first}
+    assert names == {"curves.png", "scatter.png", "samples.png", "REPORT.md"}
     for path in first:
         path.unlink()
-    second = {p: p.read_bytes() for p in build(tmp_path / "results", tmp_path / "REPORT.md")}
-    assert first == second
+    assert first == {p: p.read_bytes() for p in build(results, tmp_path / "REPORT.md")}
+    inodes = {path: path.stat().st_ino for path in first}
+    build(results, tmp_path / "REPORT.md")
+    assert inodes == {path: path.stat().st_ino for path in first}  # not written again
 
 
-def test_an_unchanged_file_is_not_written_again(tmp_path: Path) -> None:
-    write_results(tmp_path / "results")
-    before = {p: p.stat().st_ino for p in build(tmp_path / "results", tmp_path / "REPORT.md")}
-    build(tmp_path / "results", tmp_path / "REPORT.md")
-    assert before == {path: path.stat().st_ino for path in before}
+def test_it_opens_with_what_it_is_and_the_claims(markdown: str) -> None:
+    headings = re.findall(r"^## (.*)$", markdown, re.MULTILINE)
+    assert headings[:2] == ["Claims", "In one sentence each"]
+    assert headings[-2:] == ["baselines, profile short", "latent, profile demo"]
+    assert "Which is better on the same data?" in markdown.partition("## baselines")[0]
 
 
-def test_means_and_spreads_are_those_computed_by_hand(tmp_path: Path) -> None:
-    table = cell_table(read(write_results(tmp_path)))
-    whole = table.iloc[0]
-    assert whole["method.gamma"] == "0.3"
-    assert whole["runs (done/planned)"] == "2/2"
-    # (0.1 + 0.3) / 2; sqrt(0.1^2 + 0.1^2) with ddof 1
-    assert whole["M_global"] == "0.2 ± 0.1414"
-    assert whole[DISTANCE] == "120 ± 28.28"
-    assert whole["KID x1000"] == "20 ± 14.14"
-    assert whole["KID x1000 subset sd"] == "2"
-    assert whole["L(G)/L(x)"] == "0.3 ± 0"
-    assert whole["run ids"] == "began-0 began-1"
+def test_links_lead_somewhere(markdown: str) -> None:
+    slugs = {
+        "".join(c for c in line.lstrip("# ").lower() if c.isalnum() or c in "-_ ").replace(" ", "-")
+        for line in markdown.splitlines()
+        if line.startswith("#")
+    }
+    anchors = re.findall(r"\]\(#([^)]*)\)", markdown)
+    assert len(anchors) >= 3
+    assert set(anchors) <= slugs
 
 
-def test_a_failed_run_is_counted_named_and_left_out_of_the_mean(tmp_path: Path) -> None:
-    text = report(tmp_path)
-    cell = cell_table(read(tmp_path / "results/gamma/demo")).iloc[1]
-    assert (cell["runs (done/planned)"], cell["failed"]) == ("1/2", "1")
-    assert cell["KID x1000"] == "-1 ± — (n=1)\\*"
-    assert cell["run ids"] == "began-2 began-3"
-    failure = "- `began-3` (gamma = 0.7, seed 1): failed at step 40: l_real is nan at step 40 lower"
-    assert failure in text
-    assert "\\* fewer finished runs than planned" in text
+def test_every_run_can_be_found(markdown: str, made: Path) -> None:
+    for path in made.glob("*/*/runs.csv"):
+        for run_id in pd.read_csv(path)["run_id"]:
+            assert f"`{run_id}`" in markdown
 
 
-def test_a_number_that_a_done_run_lacks_is_marked() -> None:
-    assert mean_sd(pd.Series([1.0, 3.0, np.nan]), 3) == "2 ± 1.414 (n=2)\\*"
-    assert mean_sd(pd.Series([np.nan, np.inf]), 2) == "—"
-    assert mean_sd(pd.Series([0.2, 0.2, 0.2]), 3) == "0.2 ± 0"
-    assert number(1234.56) == "1235"
+def test_every_caption_carries_what_made_the_numbers(document: Document) -> None:
+    for section in document.sections:
+        record = read_record(section.folder / "ablation.json")
+        found = [*tables(section.blocks), *pictures(section.blocks)]
+        assert len(found) >= 6
+        seeds = ", ".join(map(str, record.seeds))
+        for block in found:
+            for part in (
+                "Procedural faces, aligned view, crop 128 px, 16x16 px",
+                f"profile {record.profile}",
+                "efficientnet_lite0 (weights 579344248a93), 1000 samples against 1000 test images",
+                "300 steps of batch 4",
+                f"{len(record.seeds)} training seeds ({seeds})",
+            ):
+                assert part in block.caption, block
+            assert ("no finding" in block.caption) == (record.profile == "demo")
 
 
-def test_the_floor_is_the_last_row(tmp_path: Path) -> None:
-    floor = cell_table(read(write_results(tmp_path))).iloc[-1]
-    assert floor["method.gamma"] == "real against real"
-    assert floor[DISTANCE] == "40.12"
-    assert floor["KID x1000"] == "0.5"
-    assert floor["recall"] == "—"
-
-
-def test_a_demonstration_says_so_first(tmp_path: Path) -> None:
-    section = report(tmp_path).partition("## gamma, profile demo")[2].lstrip()
-    assert section.startswith("**This is a demonstration on Procedural faces")
-    assert "not a finding" in section.split("**")[1]
-
-
-def test_another_profile_is_no_demonstration(tmp_path: Path) -> None:
-    assert "demonstration" not in report(tmp_path, profile="short")
-
-
-def test_the_caption_carries_what_made_the_numbers(tmp_path: Path) -> None:
-    text = report(tmp_path)
+def test_the_set_up_says_the_rest(markdown: str) -> None:
+    section = markdown.partition("## baselines, profile short")[2]
     for part in (
-        "Procedural faces, aligned view, crop 128 px, 8x8 px",
-        "(weights 579344248a93), 1000 samples against 1000 images of the test part",
-        "2 training seeds (0, 1)",
-        "code bada52f00000; device cpu; overrides: `training.steps=100`",
-        "2/C(4,2) = 0.3333",
-        "2/C(2,1) = 1,",
-        "`gamma-variety`: A higher gamma gives more variety (BEGAN, section 4.2)",
-        "](results/gamma/demo/curves.png)",
-        "](results/gamma/demo/runs.csv)",
+        "began, ebgan on Procedural faces",
+        "(fingerprint abcdef012345, 1 broken files left out)",
+        "KID over 100 subsets of 500, 3 neighbours for precision and recall, 5 for density and",
+        "code bada52f00000; device cpu; overrides: none",
+        "`method.pulling_away=0.1`",
+        "2/C(6,3) = 0.1,",
+        "2/C(4,2) = 0.3333,",
+        "These Fréchet distances are not FID",
     ):
-        assert part in text
+        assert part in section
 
 
-def test_samples_are_enlarged_pixel_by_pixel(tmp_path: Path) -> None:
-    report(tmp_path)
-    sheet = np.asarray(Image.open(tmp_path / "results/gamma/demo/samples.png"))
-    for at in range(3):
-        # One image of 8x8 px, doubled.
-        assert (sheet == (10 * at, 100, 0)).all(axis=2).sum() == 16 * 16
+def test_a_demonstration_says_so_first(markdown: str) -> None:
+    before, _, section = markdown.partition("## latent, profile demo")
+    assert section.lstrip().startswith("**This is a demonstration on Procedural faces")
+    assert "not a finding" in section.split("**")[1]
+    assert "a demonstration, no finding" in before
+    assert "This is a demonstration" not in before
 
 
-def test_least_reachable_p() -> None:
-    assert [least_p(n) for n in (1, 2, 3, 5)] == [1.0, 2 / 6, 2 / 20, 2 / 252]
+def test_failures_and_collapses_are_listed_with_their_reason(markdown: str) -> None:
+    section = markdown.partition("### Failures, collapses")[2].partition("###")[0]
+    failed = r"`ebgan-\w+` \(EBGAN-PT, seed 2\): failed at step 200: not finite: energy_real,"
+    assert re.search(failed + " energy_fake lower the rate\n", section)
+    assert re.search(r"\(EBGAN-PT, seed 1\): collapsed from step 200 to its last row", section)
+    assert section.count("\n- ") == 2
+    latent = markdown.partition("## latent")[2].partition("### Failures")[2]
+    assert "None: every planned run is done, and none is collapsed." in latent
+
+
+def test_what_it_took_counts_every_run(document: Document) -> None:
+    text = words(document)
+    assert "12 runs planned, 11 done, 1 failed, 1 collapsed at their end;" in text
+    # 2 x (60 + 120 + 180) s and 3 x (60 + 120) s of processor; 12 x 90 s
+    assert "0.35 core-hours of processor time, 0.3 hours of runs, on cpu" in text
+
+
+def test_folded_parts_and_wide_tables_stay_markdown(markdown: str) -> None:
+    assert markdown.count("<details>") == markdown.count("</details>") >= 6
+    for summary in re.findall(r"<details><summary>.*</summary>(\n.*)", markdown):
+        assert summary == "\n"  # a blank line, or code hosts show the table's source
+    table = markdown.partition("| cell ")[2]
+    assert len({line.count("|") for line in table.partition("\n\n")[0].splitlines()[1:]}) == 1
+
+
+def test_unjudged_claims_say_so(document: Document) -> None:
+    frame = next(iter(tables(document.opening))).frame
+    assert list(frame["verdict"]) == ["not judged"]
+    assert "Not judged: BEGAN is better." in words(document)
+
+
+def test_verdicts_stand_in_the_claims_table_and_the_section(folder: Path) -> None:
+    evidence.write(folder)
+    found = read(folder)
+    (row,) = claims_table([found]).frame.to_dict("records")
+    assert row["claim"] == "BEGAN is better"
+    assert row["section"] == "[baselines, profile short](#baselines-profile-short)"
+    assert (row["verdict"], row["effect"], row["interval"]) == ("refuted", "95.12", "[80, 110.5]")
+    # The p that refuted it, not that for it.
+    assert (row["corrected p"], row["least reachable p"], row["runs"]) == ("0.01235", "0.0081", "5")
+    blocks = list(claims(found))
+    text = "\n".join(block.markdown for block in blocks if isinstance(block, Words))
+    assert "Verdict: **refuted**: Mean distance: 205 and 110 with a break (5 runs, least" in text
+    assert "Test: distance is lower, by at least 20, where `variant` is BEGAN than" in text
+    tabled = {table.name: table for table in tables(blocks)}
+    assert list(tabled) == ["correlation", "correlations", "collapse", "variance"]
+    (main,) = tabled["correlation"].frame.to_dict("records")  # the baseline is folded away
+    assert (main["signal"], main["level"]) == ("M_global (signal)", "differences, spearman")
+    assert (main["correlation"], main["interval"], main["null"]) == (
+        "0.5123",
+        "[-0.1, 0.9]",
+        "0.02",
+    )
+    assert len(tabled["correlations"].frame) == 2
+    assert tabled["collapse"].frame["auroc"].iloc[0] == "0.1235"
+    assert tabled["variance"].source == folder / "variance.csv"
+    assert Evidence(folder).verdicts["began-better"].run_ids == ["began-a", "ebgan-b"]
+
+
+def test_a_supported_claim_shows_the_p_for_it(folder: Path) -> None:
+    evidence.write(folder, verdict="supported", p_holm=0.03)
+    (row,) = claims_table([read(folder)]).frame.to_dict("records")
+    assert (row["verdict"], row["corrected p"]) == ("supported", "0.03")
+
+
+def test_torn_evidence_is_refused(folder: Path) -> None:
+    evidence.write(folder)
+    table = pd.read_csv(folder / "claims.csv").drop(columns="verdict")
+    table.to_csv(folder / "claims.csv", index=False)
+    with pytest.raises(BenchError, match=r"claims\.csv: lacks the column verdict"):
+        claims_table([read(folder)])
+
+
+@pytest.mark.parametrize(
+    ("at_start", "marked"), [(None, False), ("same", False), ("another", True)]
+)
+def test_claims_changed_after_the_first_run_are_marked(
+    folder: Path, at_start: str | None, marked: bool
+) -> None:
+    path = folder / "ablation.json"
+    record = json.loads(path.read_text())
+    digest = record["claims_sha256"] if at_start == "same" else at_start
+    path.write_text(json.dumps({**record, "claims_at_start": digest}))
+    found = read(folder)
+    text = "\n".join(block.markdown for block in claims(found) if isinstance(block, Words))
+    assert ("The claims were changed after the first run had begun" in text) == marked
+    verdict = claims_table([found]).frame["verdict"].iloc[0]
+    assert ("claims changed after the first run" in verdict) == marked
+
+
+@pytest.mark.parametrize(
+    ("test", "says"),
+    [
+        (
+            TrendTest(column="recall", over="method.h", direction="increasing", least_effect=0.05),
+            "recall grows with `method.h`, by at least 0.05 from end to end",
+        ),
+        (
+            {
+                **{"kind": "correlation", "column": "distance", "level": "between"},
+                **{"direction": "positive", "least_effect": 0.3, "where": {"variant": "BEGAN"}},
+            },
+            "Spearman's rho of signal and distance, over the runs of one cell at the same steps,"
+            " is above 0.3, where `variant` is BEGAN",
+        ),
+        (
+            {"kind": "bound", "column": "ratio", "below": 1.0, "at": "throughout", "after": 0.25},
+            "L(G)/L(x) is below 1 in every row of every run after 25% of its steps",
+        ),
+        (
+            {"kind": "share", "column": "kid", "over": "method.gamma", "least_effect": 0.1},
+            "`method.gamma` explains more of the variance of KID x1000 than any other swept key,"
+            " by at least 0.1",
+        ),
+        ({"kind": "failures"}, "no run fails or ends collapsed"),
+    ],
+)
+def test_a_claims_test_in_words(test: object, says: str) -> None:
+    claim = type(plan().claims[0]).model_validate({**CLAIM, "test": test})
+    assert in_words(claim) == says
+
+
+def test_a_run_with_another_judge_is_a_warning(folder: Path) -> None:
+    path = folder / "ablation.json"
+    record = json.loads(path.read_text())
+    record["cells"][0]["differing"] = ["began-odd"]
+    path.write_text(json.dumps(record))
+    text = words(compose([read(folder)]))
+    assert "**Not comparable within BEGAN:** `began-odd` saw other faces or another judge" in text
+
+
+def test_notes_by_hand_are_marked_as_such(folder: Path) -> None:
+    assert not list(notes(folder))
+    (folder / "notes.md").write_text("Faces can be recognised.\n")
+    text = "\n".join(block.markdown for block in notes(folder) if isinstance(block, Words))
+    assert text.endswith("Faces can be recognised.")
+    assert "Written by hand" in text
 
 
 def test_results_before_any_run_has_started(tmp_path: Path) -> None:
-    folder = write_results(tmp_path / "results", evaluation=None, floor=None)
-    runs = pd.read_csv(folder / "runs.csv").assign(state="queued", reason=None)
-    runs.loc[:, ["k", "m_global", "ratio", *evaluation_row(0, 0)]] = np.nan
-    runs.to_csv(folder / "runs.csv", index=False)
-    for name in ("train", "evaluations"):
-        pd.read_csv(folder / f"{name}.csv").head(0).to_csv(folder / f"{name}.csv", index=False)
-    for grid in (folder / "samples").iterdir():
-        grid.unlink()
+    write_results(plan(), tmp_path / "runs", tmp_path / "results")
     assert build(tmp_path / "results", tmp_path / "REPORT.md") == [tmp_path / "REPORT.md"]
     text = (tmp_path / "REPORT.md").read_text()
+    assert "data not opened yet" in text
     assert "not evaluated yet" in text
-    assert "(gamma = 0.7, seed 1): queued" in text
+    assert "(BEGAN, seed 0): queued" in text
+    assert "nothing can be said of it" in text
 
 
-def test_no_results_says_which_command_makes_them(tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match=r"does not exist; `bench run FILE`"):
-        build(tmp_path / "none", tmp_path / "REPORT.md")
-    with pytest.raises(BenchError, match=r"holds no results; `bench run FILE`"):
-        build(tmp_path, tmp_path / "REPORT.md")
+def test_figures_that_are_not_drawn_any_more_are_removed(document: Document, results: Path) -> None:
+    stale = results / "baselines" / "short" / "heatmap.png"
+    stale.write_bytes(b"of an earlier sweep")
+    write_markdown(compose(read_all(results)), results / "REPORT.md")
+    assert not stale.exists()
 
 
-def test_a_missing_column_is_named(tmp_path: Path) -> None:
-    folder = write_results(tmp_path)
-    pd.read_csv(folder / "runs.csv").drop(columns="coverage").to_csv(folder / "runs.csv")
-    with pytest.raises(BenchError, match=r"runs\.csv: lacks the column coverage; run `bench run"):
-        read(folder)
+def test_a_folder_that_cannot_be_written_is_named(
+    document: Document, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "REPORT.md").mkdir()
+    with pytest.raises(BenchError, match=r"REPORT\.md: cannot be written .*`bench report` again"):
+        write_markdown(Document(document.opening, []), tmp_path / "REPORT.md")
+    assert not list(tmp_path.glob("tmp*"))
 
 
-def test_torn_or_foreign_results_are_refused(tmp_path: Path) -> None:
-    folder = write_results(tmp_path)
-    path = folder / "ablation.json"
-    for content, message in (
-        ('{"format": 1, "na', "cannot be read"),
-        (json.dumps(record(format=2)), "format 2, and this version of bench reads format 1"),
-        (json.dumps(record(swept="x")), "swept"),
-    ):
-        path.write_text(content)
-        with pytest.raises(BenchError, match=message):
-            read(folder)
+def test_a_sheet_of_samples_keeps_every_pixel(document: Document, made: Path) -> None:
+    picture = next(p for p in pictures(document.blocks) if p.path.name == "samples.png")
+    path = picture.path.with_name("sheet.png")
+    path.write_bytes(picture.image)
+    sheet = np.asarray(Image.open(path))
+    path.unlink()
+    for seed in (0, 1, 2):
+        # BEGAN's images are grey of one level each; 32 images of 16x16 px, doubled.
+        # The edges of the titles' letters have a few pixels of that grey too.
+        found = (sheet == 40 * seed + 60).all(axis=2).sum()
+        assert 0 <= found - 32 * 16 * 16 * 4 < 300
 
 
-def test_rows_that_cannot_be_true_are_refused(tmp_path: Path) -> None:
-    folder = write_results(tmp_path)
-    runs = pd.read_csv(folder / "runs.csv")
-    for changed, message in (
-        (runs.assign(seed=0), "there twice"),
-        (runs.assign(state="fine"), "'fine' is no state"),
-        (runs.assign(kid="much"), "kid"),
-        (runs.head(3), "train.csv: began-3 is not in runs.csv"),
-    ):
-        changed.to_csv(folder / "runs.csv", index=False)
-        with pytest.raises(BenchError, match=message):
-            read(folder)
+def test_every_table_has_text_alone(document: Document) -> None:
+    for table in tables(document.blocks):
+        assert isinstance(table, Table)
+        assert all(isinstance(text, str) for text in table.frame.to_numpy().flat), table.name
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    folder = write_results(tmp_path / "results")
-    (folder / "curves.png").mkdir()
-    with pytest.raises(BenchError, match=r"curves\.png: cannot be written .*`bench report` again"):
-        build(tmp_path / "results", tmp_path / "REPORT.md")
-    assert not list(folder.glob("tmp*"))
+def test_a_broken_grid_is_named(folder: Path) -> None:
+    grid = next((folder / "samples").iterdir())
+    grid.write_bytes(b"no picture")
+    with pytest.raises(BenchError, match=rf"{grid.name}: cannot be read"):
+        compose([read(folder)])
+
+
+def test_runs_without_grids_keep_their_place(folder: Path) -> None:
+    shutil.rmtree(folder / "samples")
+    names = {p.path.name for p in pictures(compose([read(folder)]).blocks)}
+    assert names == {"curves.png", "scatter.png"}

@@ -16,6 +16,7 @@ from benchmark.claims import claims_digest
 from benchmark.errors import BenchError
 from benchmark.evaluation.settings import evaluation_columns
 from benchmark.methods import heldout_columns, train_columns
+from benchmark.preregistration import register
 from benchmark.runs import RunDirectory
 from tests.report.material import (
     BEGAN,
@@ -194,13 +195,14 @@ def test_a_run_with_another_judge_is_named(tmp_path: Path) -> None:
 
 def test_claims_changed_after_the_first_run_can_be_told(tmp_path: Path) -> None:
     made = plan()
-    for planned in made.runs:
-        # Seed 0 began first (see material.fill): its digest is the one at the start.
-        digest = "first" if planned.spec.seed == 0 else "later"
-        fill(tmp_path / "runs", planned, claims_sha256=digest)
-    found = description(write_results(made, tmp_path / "runs", tmp_path / "results"))
-    assert found["claims_at_start"] == "first"
-    assert found["claims_sha256"] == claims_digest(made.claims)
+    register(tmp_path / "runs", made)
+    claim = made.claims[0].model_copy(update={"says": "BEGAN is much better"})
+    changed = replace(made, claims=(claim,))
+    register(tmp_path / "runs", changed)  # a later start, which changes nothing
+    found = description(write_results(changed, tmp_path / "runs", tmp_path / "results"))
+    assert found["claims_at_start"] == claims_digest(made.claims)
+    assert found["claims_sha256"] == claims_digest(changed.claims)
+    assert found["claims_at_start"] != found["claims_sha256"]
     claim = found["claims"][0]  # type: ignore[index]
     assert {key: claim["test"][key] for key in CLAIM["test"]} == CLAIM["test"]  # type: ignore[attr-defined]
 

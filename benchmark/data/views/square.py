@@ -54,17 +54,14 @@ def sample(
     than the image, and that is resized. Raises OSError where the file behind `image` is torn.
     """
     turned = square.roll % 360.0 != 0.0
-    if turned or not _inside(image, square):
-        if resample == "bicubic":
-            image, square = _reduced(image, square, size)
-        image, square = _enclosed(image, square, size)
-    if turned and resample == "bicubic":
-        return _turned_finely(image, square, size)
+    if not turned and _inside(image, square):
+        return _upright(image, square, size, _FILTER[resample])
+    if resample == "nearest":
+        return _nearest(image, square, size)
+    image, square = _enclosed(*_reduced(image, square, size), size)
     if turned:
-        seen = _turned(image, square, size, Image.Resampling.NEAREST)
-    else:
-        seen = image.resize((size, size), _FILTER[resample], box=_box(square))
-    return np.ascontiguousarray(np.asarray(seen).transpose(2, 0, 1))
+        return _turned(image, square, size)
+    return _upright(image, square, size, _FILTER[resample])
 
 
 def _box(square: Square) -> tuple[float, float, float, float]:
@@ -91,36 +88,51 @@ def _enclosed(image: Image.Image, square: Square, size: int) -> tuple[Image.Imag
     half = square.side / 2 * (abs(cos(angle)) + abs(sin(angle)))
     half += 2 * max(1.0, square.side / size) + 1
     left, top = floor(square.x - half), floor(square.y - half)
-    columns = np.arange(left, ceil(square.x + half)).clip(0, image.width - 1)
-    rows = np.arange(top, ceil(square.y + half)).clip(0, image.height - 1)
-    pixels = np.asarray(image)[rows[:, None], columns[None, :]]
+    right, bottom = ceil(square.x + half), ceil(square.y + half)
     moved = Square(square.x - left, square.y - top, square.side, square.roll)
-    return Image.fromarray(pixels), moved
+    if left >= 0 and top >= 0 and right <= image.width and bottom <= image.height:
+        return image.crop((left, top, right, bottom)), moved
+    columns = np.arange(left, right).clip(0, image.width - 1)
+    rows = np.arange(top, bottom).clip(0, image.height - 1)
+    return Image.fromarray(np.asarray(image).take(rows, axis=0).take(columns, axis=1)), moved
 
 
-def _turned_finely(image: Image.Image, square: Square, size: int) -> NDArray[np.uint8]:
+def _upright(
+    image: Image.Image, square: Square, size: int, filter_: Image.Resampling
+) -> NDArray[np.uint8]:
+    seen = image.resize((size, size), filter_, box=_box(square))
+    return np.ascontiguousarray(np.asarray(seen).transpose(2, 0, 1))
+
+
+def _nearest(image: Image.Image, square: Square, size: int) -> NDArray[np.uint8]:
+    a, b, x0, c, d, y0 = _back(square, size)
+    across = np.arange(size) + 0.5
+    down = across[:, None]
+    x = np.floor(a * across + b * down + x0).clip(0, image.width - 1).astype(np.int64)
+    y = np.floor(c * across + d * down + y0).clip(0, image.height - 1).astype(np.int64)
+    return np.ascontiguousarray(np.asarray(image)[y, x].transpose(2, 0, 1))
+
+
+def _turned(image: Image.Image, square: Square, size: int) -> NDArray[np.uint8]:
     """In floats, rounded once: Pillow's turn of bytes cuts fractions off, half a grey level."""
     finer, bicubic = size * ceil(square.side / size), Image.Resampling.BICUBIC
+    matrix = _back(square, finer)
     pixels = np.asarray(image).astype(np.float32).transpose(2, 0, 1)
     bands = [
-        _turned(Image.fromarray(np.ascontiguousarray(band)), square, finer, bicubic).resize(
-            (size, size), bicubic
-        )
+        Image.fromarray(np.ascontiguousarray(band))
+        .transform((finer, finer), Image.Transform.AFFINE, matrix, resample=bicubic)
+        .resize((size, size), bicubic)
         for band in pixels
     ]
     seen = np.rint(np.stack([np.asarray(band) for band in bands])).clip(0, 255)
     return np.asarray(seen, dtype=np.uint8)
 
 
-def _turned(
-    image: Image.Image, square: Square, size: int, filter_: Image.Resampling
-) -> Image.Image:
-    step, angle = square.side / size, radians(square.roll)
-    # From a pixel of the output, counted from its centre, back through the turn to the image.
+def _back(square: Square, size: int) -> tuple[float, float, float, float, float, float]:
+    """x = a u + b v + c, y = d u + e v + f: from the output (u, v) to the image, as Pillow's."""
+    step, angle, half = square.side / size, radians(square.roll), size / 2
     across, down = step * cos(angle), step * sin(angle)
-    half = size / 2
-    matrix = (
+    return (
         across, down, square.x - (across + down) * half,
         -down, across, square.y - (across - down) * half,
     )  # fmt: skip
-    return image.transform((size, size), Image.Transform.AFFINE, matrix, resample=filter_)

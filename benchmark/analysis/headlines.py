@@ -1,0 +1,42 @@
+"""What of the evidence fits on one line each: for MLflow's parent run, where people compare."""
+
+import csv
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Headlines:
+    """Named numbers, and named words (verdicts)."""
+
+    numbers: list[tuple[str, float]]
+    words: list[tuple[str, str]]
+
+
+def headlines(folder: Path) -> Headlines:
+    """Of the claims.csv and correlations.csv in a results folder; see evidence.py for columns."""
+    claims = _rows(folder / "claims.csv")
+    numbers = []
+    for row in claims:
+        for column in ("effect", "low", "high", "p_holm", "least_p_holm"):
+            numbers.append((f"claims/{row['id']}/{column}", row[column]))
+    for row in _rows(folder / "correlations.csv"):
+        # Over all cells, in ranks, and never the raw ones: two falling series always correlate.
+        if row["cell"] or row["level"] == "raw" or row["measure"] != "spearman":
+            continue
+        name = "/".join(["correlation", row["level"], row["signal"], row["outcome"]])
+        numbers += [(f"{name}/{column}", row[column]) for column in ("value", "p_holm")]
+    return Headlines(
+        [(name, float(text)) for name, text in numbers if text and math.isfinite(float(text))],
+        [(f"verdict.{row['id']}", row["verdict"]) for row in claims],
+    )
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    def read() -> Iterator[dict[str, str]]:
+        with path.open(newline="", encoding="utf-8") as file:
+            yield from csv.DictReader(file)
+
+    return list(read()) if path.exists() else []

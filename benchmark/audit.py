@@ -1,0 +1,104 @@
+"""MLflow against the truth: which of its runs do not show what the run directories hold."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+from benchmark.doctor import Fault
+from benchmark.page import sqlite_file
+from benchmark.redact import redact
+from benchmark.runs import RunDirectory
+from benchmark.tracking import STATUS, metrics_of, reached
+
+_SYNC = "`bench sync FILE` brings it up to date"
+_ANEW = "deleting it there; `bench sync FILE` makes it anew from the run directory"
+
+
+def faults_of_view(uri: str, runs: Path) -> list[Fault]:
+    """Of every run of this harness in the store; none where there is no store yet.
+
+    Raises BenchError where the store cannot be reached.
+    """
+    found: list[Fault] = []
+    store = sqlite_file(uri)
+    if store is None or store.exists():
+        reached(uri, lambda: found.extend(_faults(MlflowClient(tracking_uri=uri), uri, runs)))
+    return found
+
+
+def _faults(client: MlflowClient, uri: str, runs: Path) -> Iterator[Fault]:
+    parents: dict[str, Run] = {}
+    states: dict[str, set[str]] = {}
+    for shown in _all_runs(client):
+        tags = shown.data.tags
+        if "bench.plan" in tags:
+            parents[shown.info.run_id] = shown
+        if "bench.run_id" not in tags:
+            continue
+        where = f"{redact(uri)}: {shown.info.run_name} ({tags['bench.run_id']})"
+        run = RunDirectory(runs / tags["bench.run_id"])
+        if not (run.path / "spec.json").exists():
+            yield Fault(where, f"there is no such run in {runs}", serious=False)
+            continue
+        states.setdefault(tags.get("mlflow.parentRunId", ""), set()).add(run.state())
+        yield from _faults_of_run(client, where, shown, run)
+    for run_id, parent in parents.items():
+        now = states.get(run_id, set())
+        if parent.info.status == "RUNNING" and "running" not in now:
+            status = "FINISHED" if now == {"done"} else "KILLED"
+            mend = partial(client.set_terminated, run_id, status)
+            where = f"{redact(uri)}: {parent.info.run_name}"
+            yield Fault(where, "RUNNING, but none of its runs is", mend, f"making it {status}")
+
+
+def _faults_of_run(
+    client: MlflowClient, where: str, shown: Run, run: RunDirectory
+) -> Iterator[Fault]:
+    state = run.state()
+    # A run that waits is SCHEDULED while somebody may start it.
+    wanted = {"SCHEDULED", "KILLED"} if state == "queued" else {STATUS[state]}
+    if shown.info.status not in wanted:
+        mend = partial(_set_status, client, shown.info.run_id, STATUS[state], state)
+        yield Fault(where, f"{shown.info.status}, but it is {state}", mend, f"making it {state}")
+    if state == "running":
+        return  # it may be a few seconds behind
+    truth: dict[str, dict[int, float]] = {}
+    for row in run.rows():
+        for metric in (
+            metrics_of(row) if row.kind != "repeat" else ()
+        ):  # MLflow has one value a step
+            truth.setdefault(metric.key, {})[metric.step] = metric.value
+    missing = 0
+    for name in sorted({*truth, *shown.data.metrics}):
+        there = client.get_metric_history(shown.info.run_id, name)
+        points = {point.step: point.value for point in there}
+        values = truth.get(name, {})
+        if len(points) < len(there) or any(values.get(s) != v for s, v in points.items()):
+            delete = partial(client.delete_run, shown.info.run_id)
+            yield Fault(where, f"{name} is not what the run directory holds", delete, _ANEW)
+            return
+        missing += len(values) - len(points)
+    if missing:
+        yield Fault(where, f"{missing} points of the run directory are not there", how=_SYNC)
+
+
+def _all_runs(client: MlflowClient) -> Iterator[Run]:
+    for experiment in client.search_experiments():
+        token = None
+        while True:
+            page = client.search_runs([experiment.experiment_id], page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                break
+
+
+def _set_status(client: MlflowClient, run_id: str, status: str, state: str) -> None:
+    if status in ("RUNNING", "SCHEDULED"):
+        client.update_run(run_id, status=status)
+    else:
+        client.set_terminated(run_id, status)
+    client.set_tag(run_id, "state", state)

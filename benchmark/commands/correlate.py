@@ -1,0 +1,49 @@
+"""`bench correlate`: the evidence of an ablation, from its tables."""
+
+from pathlib import Path
+
+import click
+
+from benchmark.commands.options import results_option
+
+# What fits on a line of a terminal; the files and --json have every column.
+SHOWN = {
+    "claims": ("id", "verdict", "sentence"),
+    "correlations": (
+        *("method", "signal", "outcome", "level", "measure", "value", "low", "high", "null_mean"),
+        *("p_holm", "least_p", "runs", "reading"),
+    ),
+    "collapse": ("method", "signal", "event", "event_runs", "runs", "verdict", "sentence"),
+    "variance": ("outcome", "key", "share", "low", "high", "p_holm", "least_p", "runs"),
+}
+
+
+@click.command()
+@click.argument("where", type=click.Path(path_type=Path))
+@click.option("--profile", default="demo", show_default=True, help="Where WHERE is a file.")
+@results_option
+@click.option("--json", "as_json", is_flag=True, help="Every row and column, as JSON.")
+def correlate(where: Path, profile: str, results: Path, as_json: bool) -> None:
+    """Judge the claims of WHERE and say whether its signals track quality.
+
+    WHERE is a folder results/ABLATION/PROFILE, or an ablation's file. The four tables are written
+    there too: claims.csv, correlations.csv, collapse.csv and variance.csv.
+    """
+    from benchmark.analysis.evidence import write_evidence
+
+    folder = where
+    if where.is_file():
+        from benchmark.ablation import load
+
+        folder = results / load(where, profile).name / profile
+    tables = write_evidence(folder)
+    if as_json:
+        parts = (f'"{name}": {table.to_json(orient="records")}' for name, table in tables.items())
+        click.echo(f"{{{', '.join(parts)}}}")
+        return
+    from benchmark.commands.tables import show
+
+    for name, table in tables.items():
+        if name == "correlations":
+            table = table[(table["cell"] == "") & (table["role"] != "baseline")]
+        show(f"{name} ({folder / name}.csv)", table[list(SHOWN[name])])

@@ -1,0 +1,107 @@
+"""`bench data`: fetch, check and look at the data."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.commands.options import FILE, FOLDER, data_option
+
+if TYPE_CHECKING:
+    from benchmark.data.check import Report
+
+
+@click.group()
+def data() -> None:
+    """Fetch, check and look at the data."""
+
+
+@data.command()
+@click.argument("name", type=click.Choice(["celeba"]))
+@click.option("--data-root", type=FOLDER, envvar="BENCH_DATA", required=True, help="Goes there.")
+@click.option("--wild", is_flag=True, help="The images in the wild too (10 GB).")
+def get(name: str, data_root: Path, wild: bool) -> None:
+    """Fetch CelebA into --data-root and unpack it; goes on from what is there."""
+    from benchmark.data.fetch import fetch_celeba
+
+    fetch_celeba(data_root, wild=wild, say=click.echo)
+
+
+@data.command()
+@click.argument("path", type=FOLDER)
+@click.option("--deep", is_flag=True, help="Decode every image as training would.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def check(path: Path, deep: bool, as_json: bool) -> None:
+    """Say what lies at PATH: CelebA, other faces in its layout, a plain folder; what is broken.
+
+    Exit code 1 where something is broken or no view can be trained on.
+    """
+    import json
+    import sys
+
+    from benchmark.data.check import check as look
+
+    report = look(path, deep, _progress)
+    if as_json:
+        click.echo(json.dumps(report.as_json(), indent=2))
+    else:
+        _print(report)
+    sys.exit(0 if report.usable else 1)
+
+
+def _progress(found: Iterable[str | None], name: str, count: int) -> Iterable[str | None]:
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(found, name, count, console=Console(stderr=True), transient=True)
+
+
+def _print(report: "Report") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console, table = Console(), Table(title=report.title)
+    for heading in ("what", "state", "says"):
+        table.add_column(heading, overflow="fold")
+    colours = {"broken": "red", "missing": "yellow", "official": "green", "whole": "green"}
+    for item in report.items:
+        colour = colours.get(item.state, "default")
+        table.add_row(item.name, f"[{colour}]{item.state}[/]", item.says)
+    console.print(table)
+    for image, why in list(report.broken.items())[:20]:
+        console.print(f"{image}: {why}", markup=False, highlight=False)
+    if len(report.broken) > 20:
+        console.print(f"... and {len(report.broken) - 20} more (--json lists all)")
+    console.print(f"can be trained on: {', '.join(report.views) or 'nothing'}")
+    if not report.deep:
+        console.print("images were counted, not opened; --deep decodes every one")
+
+
+@data.command()
+@click.argument("views", nargs=-1, metavar="[VIEW[:KEY=VALUE,...]]...")
+@click.option("--data", "name", type=click.Choice(["faces", "celeba"]), default="faces")
+@data_option
+@click.option("--size", type=click.IntRange(16, 512), default=64, show_default=True)
+@click.option("--columns", type=click.IntRange(1, 64), default=12, show_default=True)
+@click.option("--rows", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option("--out", type=FILE, default=Path("cache/sheet.png"), show_default=True)
+def show(
+    views: tuple[str, ...],
+    name: str,
+    data_root: Path | None,
+    size: int,
+    columns: int,
+    rows: int,
+    out: Path,
+) -> None:
+    """Write a contact sheet: the same people in each VIEW, by default in all of them.
+
+    For example: bench data show aligned rotated:degrees=45,crop=178 wild:margin=1.5
+    """
+    from benchmark.data.sheet import VIEWS, contact_sheet
+
+    sheet = contact_sheet(views or VIEWS, name, data_root, size, columns, rows)  # type: ignore[arg-type]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    sheet.save(out)
+    click.echo(f"sheet: {out}")

@@ -1,0 +1,33 @@
+"""`bench report`: what the tables under results/ say, for people and for other programs."""
+
+from pathlib import Path
+
+import click
+
+from benchmark.commands.options import FILE, FOLDER, report_option, results_option
+
+
+@click.command()
+@results_option
+@report_option
+@click.option("--html", type=FILE, help="Write one self-contained page as well.")
+@click.option("--export", "tables", type=FOLDER, help="Write tables as CSV, JSON and LaTeX there.")
+def report(results: Path, report: Path, html: Path | None, tables: Path | None) -> None:
+    """Write REPORT.md and its figures from the results folder alone."""
+    from benchmark.report.markdown import write_markdown
+    from benchmark.report.overview import compose
+    from benchmark.report.results import read_all
+
+    found = read_all(results)
+    document = compose(found)
+    write_markdown(document, report)
+    click.echo(f"report: {report}")
+    if html is not None:
+        from benchmark.report.html import write_page
+
+        write_page(document, html)
+        click.echo(f"page: {html}")
+    if tables is not None:
+        from benchmark.report.export import export
+
+        click.echo(f"tables: {len(export(found, document, tables))} files in {tables}")

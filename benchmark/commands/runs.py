@@ -1,0 +1,161 @@
+"""Commands on runs that are there: show, reproduce, export, import, doctor, gc."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from benchmark.commands.options import (
+    FILE,
+    cache_option,
+    data_option,
+    device_option,
+    mlflow_option,
+    results_option,
+    runs_option,
+)
+
+DIFFERENT = 3  # exit code: the run was trained again and came out otherwise
+
+
+@click.command()
+@click.argument("run")
+@runs_option
+def show(run: str, runs: Path) -> None:
+    """Print what RUN (an id or a folder) is, what made it and what came of it."""
+    from benchmark.show import describe, find_run
+
+    for line in describe(find_run(run, runs)):
+        click.echo(line)
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option("--steps", type=click.IntRange(1), help="Compare the first N steps only.")
+@click.option("--ablation", help="Instead of RUN: random finished runs of this ablation.")
+@click.option("--profile", default="demo", show_default=True, help="With --ablation.")
+@click.option("--sample", type=click.IntRange(1), default=2, show_default=True, help="How many.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Which ones.")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0),
+    help="Allowed difference; by default 0, or 0.001 where code, versions or hardware differ.",
+)
+@runs_option
+@results_option
+@data_option
+@cache_option
+@device_option
+def reproduce(
+    run: str | None,
+    steps: int | None,
+    ablation: str | None,
+    profile: str,
+    sample: int,
+    seed: int,
+    tolerance: float | None,
+    runs: Path,
+    results: Path,
+    data_root: Path | None,
+    cache: Path,
+    device: str,
+) -> None:
+    """Train RUN again in a fresh process and compare metrics, samples and weights.
+
+    Exit code 0: identical, or the same within the tolerance that is stated; 3: a difference.
+    """
+    from benchmark.errors import InputError
+    from benchmark.reproduce import Here, pick
+    from benchmark.reproduce import reproduce as again
+    from benchmark.show import find_run
+
+    if (run is None) == (ablation is None):
+        raise InputError("give a RUN or --ablation NAME, one of the two")
+    if run is not None:
+        chosen = [find_run(run, runs)]
+    else:
+        chosen = pick(str(ablation), profile, results, runs, sample, seed)
+    same = True
+    for each in chosen:
+        click.echo(f"{each.run_id}: training it again")
+        found = again(each, steps, Here(cache, data_root, device), tolerance, click.echo)
+        click.echo(f"{each.run_id}: {found}")
+        same &= found.same
+    sys.exit(0 if same else DIFFERENT)
+
+
+@click.command()
+@click.argument("run")
+@click.argument("archive", type=FILE, required=False)
+@runs_option
+def export(run: str, archive: Path | None, runs: Path) -> None:
+    """Pack RUN into ARCHIVE (by default <run id>.zip), so that others can reproduce it."""
+    from benchmark.archive import export_run
+    from benchmark.show import find_run
+
+    found = find_run(run, runs)
+    click.echo(f"{export_run(found, archive or Path(f'{found.run_id}.zip'))}")
+
+
+@click.command("import")
+@click.argument("archive", type=FILE)
+@runs_option
+@click.option("--limit", type=click.IntRange(1), help="Bytes that it may unpack to; 4 GiB.")
+def import_(archive: Path, runs: Path, limit: int | None) -> None:
+    """Bring in a run that `bench export` packed; nothing in ARCHIVE is executed."""
+    from benchmark.archive import LIMIT, import_run
+
+    run = import_run(archive, runs, limit or LIMIT)
+    click.echo(f"{run.path}; `bench reproduce {run.run_id}` trains it again")
+
+
+@click.command()
+@runs_option
+@cache_option
+@mlflow_option
+@click.option("--mend", is_flag=True, help="Mend what can be mended without losing a result.")
+def doctor(runs: Path, cache: Path, mlflow: str, mend: bool) -> None:
+    """Look for torn runs and stores, and for runs that MLflow shows otherwise than they are.
+
+    Exit code 0: nothing is wrong, or all of it was mended; 1: something is.
+    """
+    from benchmark.doctor import faults_of_runs, faults_of_stores
+    from benchmark.errors import BenchError, InputError
+
+    if not runs.is_dir():
+        raise InputError(f"{runs}: no such folder; see --runs")
+    faults = [*faults_of_runs(runs), *faults_of_stores(cache)]
+    try:
+        from benchmark.audit import faults_of_view
+
+        faults += faults_of_view(mlflow, runs)
+    except BenchError as error:
+        click.echo(f"MLflow was not looked at: {error}")
+    left = 0
+    for fault in faults:
+        mended = mend and fault.mend is not None
+        if mended and fault.mend is not None:
+            fault.mend()
+        left += not mended
+        click.echo(f"{'mended' if mended else 'found'}: {fault}")
+    click.echo(f"{len(faults)} faults found, {len(faults) - left} mended")
+    if left and not mend and any(fault.mend for fault in faults):
+        click.echo("--mend does what is said after each semicolon where nothing can be lost")
+    sys.exit(1 if left else 0)
+
+
+@click.command()
+@runs_option
+@cache_option
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+def gc(runs: Path, cache: Path, dry_run: bool) -> None:
+    """Remove earlier checkpoints of finished runs, and stores that no run in --runs uses."""
+    from benchmark.garbage import find_garbage
+
+    total = 0
+    for item in find_garbage(runs, cache):
+        total += item.size
+        click.echo(f"{item.path}: {item.size / 1e6:.1f} MB, {item.why}")
+        if not dry_run:
+            item.remove()
+    click.echo(f"{total / 1e6:.1f} MB {'would be' if dry_run else 'was'} freed")

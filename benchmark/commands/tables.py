@@ -1,0 +1,35 @@
+"""Tables in a terminal: drawn by rich, or tab-separated text where it is not a terminal."""
+
+import math
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def show(title: str, table: "pd.DataFrame") -> None:
+    """Print a table under its title; numbers with three significant digits."""
+    rows = [[_text(value) for value in row] for row in table.itertuples(index=False)]
+    if not sys.stdout.isatty():
+        click.echo(f"# {title}")
+        for row in [list(map(str, table.columns)), *rows]:
+            click.echo("\t".join(row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    drawn = Table(title=title, title_justify="left")
+    for column in table.columns:
+        drawn.add_column(str(column), overflow="fold")
+    for row in rows:
+        drawn.add_row(*row)
+    Console().print(drawn)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.3g}"
+    return str(value)

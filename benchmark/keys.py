@@ -1,0 +1,46 @@
+"""Which keys a block may have, read off the pydantic models."""
+
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import BaseModel
+
+
+def keys_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    """The fields of what is below `model` at a pydantic error location; empty where none is."""
+    found = _models(model, list(loc))
+    return list(found.model_fields) if found else []
+
+
+def _models(model: Any, loc: list[int | str]) -> type[BaseModel] | None:
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        model = _child(model, part)
+        if model is None:
+            return None
+    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
+
+
+def _child(model: Any, part: str) -> Any:
+    """The model below a key, or the member of a union with the tag `part` (name, on or kind)."""
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        field = model.model_fields.get(part)
+        return _unwrap(field.annotation) if field else None
+    for member in model if isinstance(model, tuple) else ():
+        for tag in ("name", "on", "kind"):
+            field = member.model_fields.get(tag)
+            if field and part in getattr(field.annotation, "__args__", ()):
+                return member
+    return None
+
+
+def _unwrap(annotation: Any) -> Any:
+    parts = [
+        get_args(part)[0] if get_origin(part) is Annotated else part
+        for part in get_args(annotation)
+    ]
+    members = [part for part in parts if isinstance(part, type)]
+    models = tuple(a for a in members if issubclass(a, BaseModel))
+    if isinstance(annotation, type):
+        return annotation
+    return models[0] if len(models) == 1 else models or None

@@ -1,0 +1,107 @@
+"""What a report is made of, whatever it is written as. Words are Markdown, without HTML."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Heading:
+    level: int
+    text: str
+
+    @property
+    def anchor(self) -> str:
+        """What follows the # in a link to this heading, as code hosts make it."""
+        return re.sub(r"[^\w\- ]", "", self.text.lower()).replace(" ", "-")
+
+
+@dataclass(frozen=True)
+class Words:
+    """Paragraphs or a list."""
+
+    markdown: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Text in rows and columns; `name` is what a file of it would be called.
+
+    `source` is the table under results/ that says which runs a number is of.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    caption: str
+    source: Path | None = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG that lies at `path` too, so that a page can show it or link to it."""
+
+    path: Path
+    image: bytes
+    alt: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Grids of samples, run by run: (title, file). Only a page that can zoom shows them."""
+
+    grids: Sequence[tuple[str, Path]]
+    caption: str
+
+
+@dataclass(frozen=True)
+class Details:
+    """What most readers skip, and a reader of one number needs."""
+
+    summary: str
+    blocks: "Sequence[Block]"
+
+
+Block: TypeAlias = Heading | Words | Table | Picture | Gallery | Details
+
+
+@dataclass(frozen=True)
+class Section:
+    """What is said of the results in one folder."""
+
+    folder: Path
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True)
+class Document:
+    """What concerns all ablations, then a section each."""
+
+    opening: Sequence[Block]
+    sections: Sequence[Section]
+
+    @property
+    def blocks(self) -> list[Block]:
+        return [*self.opening, *(block for section in self.sections for block in section.blocks)]
+
+
+def tables(blocks: Sequence[Block]) -> Iterator[Table]:
+    """All tables, folded away or not."""
+    for block in blocks:
+        if isinstance(block, Table):
+            yield block
+        elif isinstance(block, Details):
+            yield from tables(block.blocks)
+
+
+def pictures(blocks: Sequence[Block]) -> Iterator[Picture]:
+    """All pictures, folded away or not."""
+    for block in blocks:
+        if isinstance(block, Picture):
+            yield block
+        elif isinstance(block, Details):
+            yield from pictures(block.blocks)

@@ -1,0 +1,90 @@
+"""What the analysis found, where it has been run: verdicts and its tables beside ablation.json."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark.report.numbers import NONE, number
+from benchmark.report.results import read_table
+
+NOT_JUDGED = "not judged"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of one claim; every number is text already, and "—" where there is none."""
+
+    verdict: str
+    sentence: str
+    effect: str
+    interval: str
+    p: str
+    least_p: str
+    runs: str
+    run_ids: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The tables of one ablation's analysis, as text; None where a table is not there."""
+
+    folder: Path
+
+    @cached_property
+    def verdicts(self) -> dict[str, Verdict]:
+        """By the claim's id; empty where nobody has judged yet."""
+        table = self.table("claims")
+        if table is None:
+            return {}
+        return {row["id"]: _verdict(row) for _, row in table.iterrows()}
+
+    def table(self, name: str) -> pd.DataFrame | None:
+        path = self.folder / f"{name}.csv"
+        if not path.is_file():
+            return None
+        needs = list(_NEEDS.get(name, ()))
+        columns = pd.read_csv(path, nrows=0).columns
+        return read_table(path, list(columns), needs)
+
+
+_NEEDS = {
+    "claims": (
+        *("id", "verdict", "sentence", "effect", "low", "high", "p_holm", "against_p_holm"),
+        *("least_p_holm", "runs", "run_ids"),
+    ),
+    "correlations": (
+        *("method", "cell", "role", "signal", "outcome", "level", "measure", "value", "low"),
+        *("high", "null_mean", "p_holm", "least_p", "runs", "reading"),
+    ),
+}
+
+
+def figure(text: str) -> str:
+    """A number of a table, four digits; any other text as it is; "—" for nothing."""
+    if text == "":
+        return NONE
+    try:
+        return number(float(text))
+    except ValueError:
+        return text
+
+
+def interval(low: str, high: str) -> str:
+    return NONE if "" in (low, high) else f"[{figure(low)}, {figure(high)}]"
+
+
+def _verdict(row: "pd.Series[str]") -> Verdict:
+    return Verdict(
+        verdict=row["verdict"],
+        sentence=row["sentence"],
+        effect=figure(row["effect"]),
+        interval=interval(row["low"], row["high"]),
+        # The p that decided: against the claim where that is what the runs say.
+        p=figure(row["against_p_holm" if row["verdict"] == "refuted" else "p_holm"]),
+        least_p=figure(row["least_p_holm"]),
+        runs=figure(row["runs"]),
+        run_ids=row["run_ids"].split(),
+    )

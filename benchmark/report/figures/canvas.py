@@ -1,0 +1,56 @@
+"""What all charts share: the canvas, its bytes, and how cells are told apart."""
+
+import io
+from itertools import cycle, islice
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+# Okabe and Ito's colours without the yellow, which is too light for thin lines.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DASHES = ("-", "--", "-.", (0, (1, 1)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<")
+# Beyond this ratio between largest and least value a linear axis would hide the curves' ends.
+LOG_RATIO = 10.0
+WIDTH, DPI = 9.0, 200
+# Keyword arguments of a line or of its markers.
+Style: TypeAlias = dict[str, Any]
+
+
+def grid(panels: int, height: float, columns: int = 2) -> tuple[Figure, list[Axes]]:
+    """A figure 1800 px wide, to be read at 900, with so many panels of `height` inches."""
+    rows = -(-panels // columns)
+    figure = Figure(figsize=(WIDTH, rows * height), dpi=DPI, layout="constrained")
+    axes = list(np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).flat)
+    for empty in axes[panels:]:
+        empty.set_axis_off()
+    return figure, axes[:panels]
+
+
+def png(figure: Figure) -> bytes:
+    """The figure in 256 colours: a third of the size, and the same bytes each time."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    # On white, so that nothing shows through.
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
+    file = io.BytesIO()
+    small = Image.fromarray(np.ascontiguousarray(pixels)).quantize(256, dither=Image.Dither.NONE)
+    small.save(file, format="PNG", optimize=True)
+    return file.getvalue()
+
+
+def styles(count: int) -> list[Style]:
+    """Colour, dashes and marker: no two cells share all, and colour alone carries no meaning."""
+    both = zip(cycle(COLOURS), cycle(DASHES), cycle(MARKERS), strict=False)
+    return [{"color": c, "linestyle": d, "marker": m} for c, d, m in islice(both, count)]
+
+
+def is_log(values: pd.Series) -> bool:
+    """Whether positive values span so much that a logarithmic axis shows them better."""
+    found = values[np.isfinite(values)]
+    return len(found) > 0 and found.min() > 0 and found.max() > LOG_RATIO * found.min()

@@ -1,0 +1,73 @@
+"""Two swept numbers as a map: the distance, and how many runs failed or collapsed."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from numpy.typing import NDArray
+
+from benchmark.report.figures.canvas import grid, png
+from benchmark.report.numbers import number, title
+from benchmark.report.results import Cell, Results
+
+MISSING = "0.85"
+
+
+def heatmap(results: Results) -> bytes | None:
+    """None unless exactly two keys are swept, both numbers, over one kind of distance."""
+    keys, record = results.record.swept, results.record
+    points = [cell.record.point for cell in results.cells]
+    numeric = all(_is_number(value) for point in points for value in point.values())
+    if len(keys) != 2 or not numeric or len(record.distances) != 1 or results.runs.empty:
+        return None
+    rows, columns = (sorted({point[key] for point in points}) for key in keys)
+    if len(rows) < 2 or len(columns) < 2:
+        return None
+    means = np.full((len(rows), len(columns)), np.nan)
+    bad = np.full_like(means, np.nan)
+    words = {}
+    for cell in results.cells:
+        at = rows.index(cell.record.point[keys[0]]), columns.index(cell.record.point[keys[1]])
+        found = cell.done[record.distances[0]]
+        means[at] = found.mean()
+        bad[at] = _bad(cell)
+        words[at] = f"{int(bad[at])} of {len(cell.runs)}"
+    figure, (left, right) = grid(2, 0.9 + 0.75 * len(rows))
+    name = title(record.distances[0])
+    _map(left, means, {at: number(means[at]) for at in words}, f"{name} (lower is better)")
+    _map(right, bad, words, "runs that failed or collapsed", "Oranges", most=len(record.seeds))
+    left.set_ylabel(keys[0])
+    for axes in (left, right):
+        axes.set_xticks(range(len(columns)), [f"{value:g}" for value in columns])
+        axes.set_yticks(range(len(rows)), [f"{value:g}" for value in rows])
+        axes.set_xlabel(keys[1])
+    return png(figure)
+
+
+def _map(
+    axes: Axes,
+    values: NDArray[np.float64],
+    words: dict[tuple[int, int], str],
+    heading: str,
+    colours: str = "cividis_r",
+    most: float | None = None,
+) -> None:
+    """Darker is worse; a place without runs is grey and empty."""
+    known = values[np.isfinite(values)]
+    low, high = (0.0, most) if most else (known.min(), known.max()) if len(known) else (0.0, 1.0)
+    scale = Normalize(low, high if high > low else low + 1)
+    axes.set_facecolor(MISSING)
+    axes.imshow(values, cmap=colours, norm=scale, origin="lower", aspect="auto")
+    for (row, column), text in words.items():
+        dark = np.isfinite(values[row, column]) and scale(values[row, column]) > 0.5
+        axes.text(
+            *(column, row, text), ha="center", va="center", color="white" if dark else "black"
+        )
+    axes.set_title(heading, fontsize=10)
+
+
+def _bad(cell: Cell) -> int:
+    return int(((cell.runs["state"] == "failed") | (cell.runs["collapsed"] == 1)).sum())
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,93 @@
+"""The samples of every cell side by side."""
+
+import io
+from pathlib import Path
+
+import matplotlib as mpl
+from PIL import Image, ImageDraw, ImageFont
+
+from benchmark.errors import BenchError
+from benchmark.report.records import MEND
+from benchmark.report.results import Cell, Results
+
+MAX_SEEDS_SHOWN = 3
+# Where one seed is shown, so many cells stand side by side.
+COLUMNS = 3
+# Grids narrower than this are doubled, pixel by pixel.
+SMALL = 400
+MARGIN, LINE, FONT = 12, 36, 26
+
+
+def shown_seeds(results: Results) -> list[int]:
+    """All seeds where they are few, else the first: chosen by rule, never by look."""
+    seeds = sorted(results.record.seeds)
+    return seeds if len(seeds) <= MAX_SEEDS_SHOWN else seeds[:1]
+
+
+def grids(results: Results) -> list[tuple[str, Path]]:
+    """(title, file) of every run's grid, in the order of the cells."""
+    return [
+        (f"{_title(cell, run['seed'])} ({run['run_id']})", path)
+        for cell in results.cells
+        for _, run in cell.runs.iterrows()
+        if (path := results.folder / "samples" / f"{run['run_id']}.png").is_file()
+    ]
+
+
+def samples(results: Results) -> bytes | None:
+    """The final grid of every cell and shown seed: a row a cell, or cell by cell for one seed.
+
+    A run without samples keeps its place, with its state in words. None where no run has any.
+    """
+    seeds = shown_seeds(results)
+    shown = [(cell, seed) for cell in results.cells for seed in seeds]
+    columns = len(seeds) if len(seeds) > 1 else min(COLUMNS, len(shown))
+    tiles = [(_title(cell, seed), _grid(results, cell, seed)) for cell, seed in shown]
+    found = [tile for _, tile in tiles if isinstance(tile, Image.Image)]
+    if not found:
+        return None
+    font = ImageFont.truetype(Path(mpl.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", FONT)
+    widest = max(int(font.getlength(text)) + 1 for text, _ in tiles)
+    width = max(widest, *(tile.width for tile in found)) + MARGIN
+    height = max(tile.height for tile in found) + MARGIN + LINE
+    rows = -(-len(tiles) // columns)
+    sheet = Image.new("RGB", (width * columns + MARGIN, height * rows + MARGIN), "white")
+    draw = ImageDraw.Draw(sheet)
+    for at, (text, tile) in enumerate(tiles):
+        row, column = divmod(at, columns)
+        left, top = MARGIN + column * width, MARGIN + row * height
+        draw.text((left, top), text, fill="black", font=font)
+        if isinstance(tile, str):
+            draw.text((left, top + 2 * LINE), tile, fill="#A00000", font=font)
+        else:
+            sheet.paste(tile, (left, top + LINE))
+    file = io.BytesIO()
+    sheet.save(file, format="PNG", optimize=True)
+    return file.getvalue()
+
+
+def _title(cell: Cell, seed: int) -> str:
+    """Cell and seed; the step where a run has not come to its end; collapse."""
+    text = f"{cell.title}, seed {seed:.0f}"
+    for _, run in cell.runs[cell.runs["seed"] == seed].iterrows():
+        notes = [] if run["state"] == "done" else [f"{run['state']}, step {run['step']:.0f}"]
+        notes += ["collapsed"] if run["collapsed"] == 1 else []
+        text += f" ({', '.join(notes)})" if notes else ""
+    return text
+
+
+def _grid(results: Results, cell: Cell, seed: int) -> Image.Image | str:
+    """The enlarged grid of a run, or in words why there is none."""
+    runs = cell.runs[cell.runs["seed"] == seed]
+    if runs.empty:
+        return "no such run"
+    path = results.folder / "samples" / f"{runs['run_id'].iloc[0]}.png"
+    if not path.is_file():
+        return "no samples"
+    try:
+        with Image.open(path) as file:
+            grid = file.convert("RGB")
+    except OSError as error:
+        raise BenchError(f"{path}: cannot be read ({error}); {MEND}") from None
+    scale = 2 if grid.width < SMALL else 1
+    return grid.resize((grid.width * scale, grid.height * scale), Image.Resampling.NEAREST)

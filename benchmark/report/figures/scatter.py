@@ -1,0 +1,71 @@
+"""Between runs: each method's own signal against the distance, at the same steps, cell by cell."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.lines import Line2D
+
+from benchmark.report.figures.canvas import grid, is_log, png, styles
+from benchmark.report.numbers import title
+from benchmark.report.results import Cell, Results
+
+# Fewer runs of a cell show nothing between runs.
+LEAST_RUNS = 3
+STEPS_SHOWN = 4
+
+
+def matched(results: Results, cell: Cell) -> pd.DataFrame:
+    """(run_id, step, signal, distance) of a cell's runs at every step that they were judged at.
+
+    The signal is the training row's at the evaluation's step, or the last one before it.
+    """
+    signal, distance = cell.record.signal, cell.setup.distance
+    mine = results.evaluations["run_id"].isin(cell.runs["run_id"])
+    judged = results.evaluations.loc[mine, ["run_id", "step", distance]].sort_values("step")
+    trained = results.train[["run_id", "step", signal]].dropna().sort_values("step")
+    both = pd.merge_asof(judged, trained, on="step", by="run_id")
+    both = both.rename(columns={signal: "signal", distance: "distance"})
+    return both.dropna().reset_index(drop=True)
+
+
+def scatter(results: Results) -> bytes | None:
+    """One panel a cell of three or more runs, one style a step, one point a run."""
+    found = [(cell, matched(results, cell)) for cell in results.cells]
+    found = [(cell, points) for cell, points in found if points["run_id"].nunique() >= LEAST_RUNS]
+    if not found:
+        return None
+    steps = _steps(pd.concat([points["step"] for _, points in found]))
+    looks = [{**style, "linestyle": ""} for style in styles(len(steps))]
+    columns = min(3, max(2, len(found)))
+    figure, axes = grid(len(found), 2.5 + 0.6 / -(-len(found) // columns), columns)
+    for at, (panel, (cell, points)) in enumerate(zip(axes, found, strict=True)):
+        for step, look in zip(steps, looks, strict=True):
+            rows = points[points["step"] == step]
+            panel.plot(rows["signal"], rows["distance"], markersize=6, alpha=0.85, **look)
+        shown = points[points["step"].isin(steps)]
+        if is_log(shown["signal"]):
+            panel.set_xscale("log")
+        if is_log(shown["distance"]):
+            panel.set_yscale("log")
+        panel.set_title(f"{cell.title}, {points['run_id'].nunique()} runs", fontsize=9)
+        panel.set_xlabel(title(cell.record.signal), fontsize=9)
+        if at % columns == 0 or len(results.record.distances) > 1:
+            panel.set_ylabel(title(cell.setup.distance), fontsize=9)
+        panel.tick_params(labelsize=7, which="both")
+        panel.grid(visible=True, which="both", linewidth=0.3, alpha=0.6)
+    handles = [
+        Line2D([], [], label=f"step {step:.0f}", **look)
+        for step, look in zip(steps, looks, strict=True)
+    ]
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=len(steps), fontsize=9, frameon=False
+    )
+    return png(figure)
+
+
+def _steps(judged: pd.Series) -> list[float]:
+    """At most STEPS_SHOWN of the judged steps, evenly spread, the last one among them."""
+    steps = sorted(set(judged))
+    if len(steps) <= STEPS_SHOWN:
+        return steps
+    at = np.linspace(0, len(steps) - 1, STEPS_SHOWN + 1)[1:].round().astype(int)
+    return [steps[each] for each in at]

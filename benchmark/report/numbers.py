@@ -1,0 +1,87 @@
+"""How numbers are written, and what columns are called."""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+NONE = "—"
+INCOMPLETE = "\\*"
+ROUNDING = 1e-12
+# The names that papers give to columns.
+TITLES = {
+    "m_global": "M_global",
+    "fid": "FID",
+    "ratio": "L(G)/L(x)",
+    "kid": "KID x1000",
+    "loss_d": "L_D",
+    "loss_g": "L_G",
+    "wasserstein": "Wasserstein estimate",
+}
+FACTORS = {"kid": 1000.0, "kid_sd": 1000.0}
+
+
+def number(value: float, digits: int = 4) -> str:
+    """So many significant digits; what only rounding keeps from 0 is 0."""
+    if not math.isfinite(value):
+        return NONE
+    return f"{value:.{digits}g}" if abs(value) >= ROUNDING else "0"
+
+
+def noise(value: float) -> str:
+    """A standard deviation: of a few seeds it is not known to more than three digits."""
+    return number(value, 3)
+
+
+def title(column: str) -> str:
+    """What a column is called in tables and on axes."""
+    for prefix, words in (("heldout_", "held-out "), ("best_", "best ")):
+        if column.startswith(prefix):
+            return words + title(column.removeprefix(prefix))
+    return TITLES.get(column, column)
+
+
+def finite(values: pd.Series) -> list[float]:
+    return [float(value) for value in values.to_numpy(np.float64) if math.isfinite(value)]
+
+
+def mean(values: pd.Series, planned: int) -> str:
+    """Mean of the finite values, marked where fewer than the planned runs have one."""
+    found = finite(values)
+    if not found:
+        return NONE
+    return number(float(np.mean(found))) + _gaps(found, values, planned)
+
+
+def spread(values: pd.Series) -> str:
+    """Sample standard deviation (ddof 1) of the finite values."""
+    found = finite(values)
+    if len(found) < 2:
+        return NONE
+    # Equal values have no spread; rounding of their mean would show one.
+    return noise(float(np.std(found, ddof=1)) * (np.ptp(found) > 0))
+
+
+def mean_spread(values: pd.Series, planned: int) -> str:
+    """Mean ± sample standard deviation over training seeds, marked as `mean` is."""
+    found = finite(values)
+    if not found:
+        return NONE
+    return f"{number(float(np.mean(found)))} ± {spread(values)}{_gaps(found, values, planned)}"
+
+
+def pooled(deviations: pd.Series) -> str:
+    """Root mean square of standard deviations of equally many draws each."""
+    found = finite(deviations)
+    return noise(math.sqrt(float(np.mean(np.square(found))))) if found else NONE
+
+
+def _gaps(found: list[float], values: pd.Series, planned: int) -> str:
+    """A diverged or unfinished run's number is left out in the open."""
+    count = f" (n={len(found)})" if len(found) == 1 or len(found) < len(values) else ""
+    return count + (INCOMPLETE if len(found) < planned else "")
+
+
+def least_p(n: int) -> float:
+    """The least two-sided p of an exact rank or permutation test of n seeds against n."""
+    return min(1.0, 2 / math.comb(2 * n, n))

@@ -1,0 +1,191 @@
+"""The section of one ablation under one profile."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmark.errors import BenchError
+from benchmark.report.captions import faces, made_of, set_up
+from benchmark.report.document import Block, Details, Gallery, Heading, Picture, Words
+from benchmark.report.figures.curves import curves
+from benchmark.report.figures.heatmap import heatmap
+from benchmark.report.figures.samples import grids, samples, shown_seeds
+from benchmark.report.figures.scatter import scatter
+from benchmark.report.numbers import least_p, number, title
+from benchmark.report.results import Results
+from benchmark.report.tables import cell_table, measure_table, noise_table, run_table
+from benchmark.report.verdicts import claims
+
+# File names of the figures, beside ablation.json.
+FIGURES = ("curves.png", "samples.png", "heatmap.png", "scatter.png")
+
+
+def heading(results: Results) -> Heading:
+    return Heading(2, results.title)
+
+
+def section(results: Results) -> list[Block]:
+    """Question, set-up, tables, figures, failures, claims, limits."""
+    record = results.record
+    blocks: list[Block] = [heading(results)]
+    if record.demonstration:
+        blocks.append(
+            Words(
+                f"**This is a demonstration on {faces(record)} at small scale. It shows that the"
+                " harness works; it is not a finding.**"
+            )
+        )
+    source = f" ({record.source})" if record.source else ""
+    blocks.append(Words(f"**Question.** {record.question}{source}"))
+    blocks.append(Words(f"**Set-up.** {set_up(record)}"))
+    blocks.append(Details("Settings", [Words(_settings(results))]))
+    blocks += _warnings(results)
+    blocks += [cell_table(results), measure_table(results)]
+    blocks.append(Details("Every measure, with both noises", [noise_table(results)]))
+    blocks.append(Details("The runs behind these numbers", [run_table(results)]))
+    blocks += _pictures(results)
+    blocks += [Heading(3, "Failures, collapses and unfinished runs"), Words(_failures(results))]
+    blocks += claims(results)
+    blocks += notes(results.folder)
+    blocks += [Heading(3, "What this ablation cannot show"), Words(_limits(results))]
+    return blocks
+
+
+def notes(folder: Path, level: int = 3) -> Iterator[Block]:
+    """What a person wrote in notes.md after looking: observations that no table holds.
+
+    Raises BenchError where the file cannot be read.
+    """
+    path = folder / "notes.md"
+    try:
+        text = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+    except (OSError, ValueError) as error:
+        raise BenchError(f"{path}: cannot be read ({error})") from None
+    if text:
+        yield Heading(level, "Notes")
+        yield Words(f"Written by hand after looking, in notes.md; not computed.\n\n{text}")
+
+
+def _settings(results: Results) -> str:
+    """What all cells share, and what each has of its own."""
+    shared = results.record.settings
+    lines = [f"- all cells: {_pairs(shared)}"]
+    for cell in results.record.cells:
+        if cell.settings:
+            lines.append(f"- {cell.cell}: {_pairs(cell.settings)}")
+    return "\n".join(lines)
+
+
+def _pairs(settings: dict[str, object]) -> str:
+    return ", ".join(f"`{key}={value}`" for key, value in settings.items())
+
+
+def _warnings(results: Results) -> Iterator[Block]:
+    """Runs whose numbers may not stand beside their cell's."""
+    for cell in results.record.cells:
+        if cell.differing:
+            runs = ", ".join(f"`{run}`" for run in cell.differing)
+            yield Words(
+                f"**Not comparable within {cell.cell}:** {runs} saw other faces or another judge"
+                " than the caption says. Train them anew before you trust this cell's mean."
+            )
+
+
+def _pictures(results: Results) -> Iterator[Block]:
+    made = made_of(results.record)
+    for name, image, alt, caption in (
+        ("curves", curves(results), "Curves", _curves_caption(results)),
+        ("heatmap", heatmap(results), "Map", _map_caption(results)),
+        ("scatter", scatter(results), "Signal against distance", _scatter_caption(results)),
+        ("samples", samples(results), "Samples", _samples_caption(results)),
+    ):
+        if image is not None:
+            path = results.folder / f"{name}.png"
+            yield Picture(path, image, f"{alt} of {results.title}", f"{caption} {made}.")
+    found = grids(results)
+    if found:
+        yield Gallery(
+            found,
+            "Every run's last grid: generated faces, the first codes of a fixed draw, not"
+            f" selected. Click a grid to enlarge it. {made}.",
+        )
+
+
+def _curves_caption(results: Results) -> str:
+    signals = ", ".join(title(signal) for signal in results.record.signals)
+    distances = ", ".join(title(distance) for distance in results.record.distances)
+    own = "each method's own signal" if len(results.record.signals) > 1 else "the method's signal"
+    return (
+        f"{signals} ({own}) and {distances} against training step; one colour, line style and"
+        " marker per cell, one line per seed."
+    )
+
+
+def _map_caption(results: Results) -> str:
+    return (
+        f"{title(results.record.distances[0])} of the last checkpoints, mean over finished runs,"
+        " and how many runs failed or were collapsed at their end. Grey: not planned, or no"
+        " finished run."
+    )
+
+
+def _scatter_caption(results: Results) -> str:
+    return (
+        "Between runs: one point a run, at the same training steps; within one panel and one step"
+        " nothing differs but the seed. Failed and collapsed runs are shown as far as they came."
+    )
+
+
+def _samples_caption(results: Results) -> str:
+    seeds = shown_seeds(results)
+    which = "every seed" if len(seeds) == len(results.record.seeds) else "the first seed alone"
+    return (
+        f"Generated faces, the first rows of the last grid of each run, {which}; not selected."
+        " Small images are doubled without smoothing. Trained on:"
+    )
+
+
+def _failures(results: Results) -> str:
+    """Every run that is not done or is collapsed, with its reason: a failed run is a result."""
+    lines = []
+    for cell in results.cells:
+        for _, run in cell.runs.iterrows():
+            # A reason may hold line breaks, which would end the list's item.
+            why = f": {' '.join(run['reason'].split())}" if run["reason"] else ""
+            notes = []
+            if run["state"] != "done":
+                notes.append(f"{run['state']} at step {run['step']:.0f}{why}")
+            if run["collapsed"] == 1:
+                notes.append(f"collapsed from step {run['collapsed_at']:.0f} to its last row")
+            if notes:
+                who = f"`{run['run_id']}` ({cell.title}, seed {run['seed']:.0f})"
+                lines.append(f"- {who}: {'; '.join(notes)}")
+    return "\n".join(lines) or "None: every planned run is done, and none is collapsed."
+
+
+def _limits(results: Results) -> str:
+    record = results.record
+    planned = len(record.seeds)
+    lines = [f"- {_reach(planned, 'as planned')}"]
+    done = min(len(cell.done) for cell in results.cells)
+    if 0 < done < planned:
+        lines.append(f"- {_reach(done, 'as finished in the least complete cell')}")
+    elif done == 0:
+        lines.append("- At least one cell has no finished run: nothing can be said of it.")
+    if any(distance != "fid" for distance in record.distances):
+        lines.append(
+            "- These Fréchet distances are not FID, which is said of the 2015 Inception features"
+            " alone: compare them within this report, never with published figures."
+        )
+    methods = ", ".join(dict.fromkeys(cell.method for cell in record.cells))
+    steps = ", ".join(f"{n}" for n in dict.fromkeys(cell.steps for cell in record.cells))
+    lines.append(f"- Anything beyond {faces(record)}, {methods} and {steps} steps.")
+    return "\n".join(lines)
+
+
+def _reach(n: int, which: str) -> str:
+    seeds = "seed" if n == 1 else "seeds"
+    return (
+        f"{n} {seeds} against {n} ({which}): the least two-sided p that an exact test can reach"
+        f" is 2/C({2 * n},{n}) = {number(least_p(n))}, before any correction for several"
+        " comparisons."
+    )

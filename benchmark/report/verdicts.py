@@ -1,0 +1,168 @@
+"""Claims and what became of them, and the analysis's tables, in a section."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from benchmark.claims import Claim
+from benchmark.report.captions import made_of
+from benchmark.report.document import Block, Details, Heading, Table, Words
+from benchmark.report.evidence import NOT_JUDGED, Evidence, figure, interval
+from benchmark.report.numbers import NONE, number, title
+from benchmark.report.results import Results
+
+CHANGED = (
+    "**The claims were changed after the first run had begun** (their digest was {then} then, and"
+    " is {now} now): read the verdicts as if they had been written after the fact."
+)
+DIRECTIONS = {
+    "increasing": "{column} grows with `{over}`, by at least {least} from end to end",
+    "decreasing": "{column} falls as `{over}` grows, by at least {least} from end to end",
+    "none": "{column} changes by less than {least} over the range of `{over}`",
+}
+CONTRASTS = {
+    "higher": "is higher, by at least {least},",
+    "lower": "is lower, by at least {least},",
+    "none": "differs by less than {least}",
+    "not_higher": "is not higher by {least} or more",
+    "not_lower": "is not lower by {least} or more",
+}
+LEVELS = {
+    "within": "the changes between evaluations of one run",
+    "between": "the runs of one cell at the same steps",
+}
+
+
+def claims(results: Results) -> Iterator[Block]:
+    """Each claim, its test and its verdict; then the tables that the analysis wrote."""
+    record, evidence = results.record, Evidence(results.folder)
+    yield Heading(3, "Claims")
+    if record.claims_changed:
+        digests = {"then": (record.claims_at_start or "")[:12], "now": record.claims_sha256[:12]}
+        yield Words(CHANGED.format(**digests))
+    lines = [_line(claim, evidence) for claim in record.claims]
+    yield Words("\n".join(lines) or "None written before the runs.")
+    yield from _correlations(results, evidence)
+    for name, words in (
+        ("collapse", "Does the signal see collapse?"),
+        ("variance", "Which setting explains the variance?"),
+    ):
+        table = evidence.table(name)
+        if table is not None and len(table):
+            frame = table.drop(columns="run_ids", errors="ignore").map(figure)
+            source = results.folder / f"{name}.csv"
+            yield Details(words, [Table(name, frame, f"{made_of(record)}.", source)])
+    yield from _runs(evidence)
+
+
+def in_words(claim: Claim) -> str:
+    """The test of a claim as a sentence without its full stop."""
+    test: dict[str, Any] = claim.test.model_dump()
+    least = number(test.get("least_effect", 0.0))
+    column = title(test.get("column", ""))
+    match test.get("kind", "trend"):
+        case "trend":
+            words = DIRECTIONS[test["direction"]].format(
+                column=column, over=test["over"], least=least
+            )
+        case "contrast":
+            words = (
+                f"{column} {CONTRASTS[test['direction']].format(least=least)} where"
+                f" `{test['over']}` is {test['of']} than where it is {test['against']}"
+            )
+        case "correlation":
+            sign = {"none": "smaller than", "positive": "above", "negative": "below minus"}
+            words = (
+                f"Spearman's rho of {title(test['signal'])} and {column}, over"
+                f" {LEVELS[test['level']]}, is {sign[test['direction']]} {least}"
+            )
+        case "bound":
+            side = "below" if test["below"] is not None else "above"
+            when = "at the end of every run"
+            if test["at"] == "throughout":
+                when = f"in every row of every run after {test['after']:.0%} of its steps"
+            words = f"{column} is {side} {number(test[side])} {when}"
+        case "share":
+            words = (
+                f"`{test['over']}` explains more of the variance of {column} than any other swept"
+                f" key, by at least {least}"
+            )
+        case _:
+            words = "no run fails or ends collapsed"
+    only = ", ".join(f"`{key}` is {value}" for key, value in test.get("where", {}).items())
+    return words + (f", where {only}" if only else "")
+
+
+def _line(claim: Claim, evidence: Evidence) -> str:
+    says = f"- `{claim.id}`: {claim.says} ({claim.source}). Test: {in_words(claim)}."
+    verdict = evidence.verdicts.get(claim.id)
+    if verdict is None:
+        return f"{says} Verdict: **{NOT_JUDGED}**."
+    reach = "" if verdict.least_p == NONE else f", least reachable corrected p {verdict.least_p}"
+    return (
+        f"{says} Verdict: **{verdict.verdict}**: {' '.join(verdict.sentence.split()).rstrip('.')}"
+        f" ({verdict.runs} runs{reach})."
+    )
+
+
+def _correlations(results: Results, evidence: Evidence) -> Iterator[Block]:
+    """The signal against the distance, pooled over cells; all else folded away."""
+    table = evidence.table("correlations")
+    if table is None or table.empty:
+        return
+    made = made_of(results.record)
+    outcome = table["outcome"].isin([*results.record.distances, "distance"])
+    main = table[(table["cell"] == "") & outcome & (table["role"] != "baseline")]
+    if len(main):
+        yield Heading(4, "Does the signal track the distance?")
+        yield Table(
+            "correlation",
+            _correlation_frame(main),
+            f"{made}. Correlation of each method's own signal, in training and over held-out"
+            " images, with the distance. raw: within a run, descriptive only, since two falling"
+            " series always correlate; differences: of the changes between evaluations; partial:"
+            " within a run, given the step; between: between the runs of one cell at the same"
+            " steps, pooled over cells. Null: the mean over mismatched pairs, one run's signal"
+            " with another's distance. Intervals by bootstrap over runs, p from permutations,"
+            " Holm-corrected.",
+            results.folder / "correlations.csv",
+        )
+    rest = _correlation_frame(table)
+    yield Details(
+        "All correlations: other outcomes, cells by themselves, baselines",
+        [Table("correlations", rest, f"{made}.", results.folder / "correlations.csv")],
+    )
+
+
+def _correlation_frame(table: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for _, row in table.iterrows():
+        rows.append(
+            {
+                "method": row["method"],
+                "cell": row["cell"] or "all",
+                "signal": f"{title(row['signal'])} ({row['role']})",
+                "outcome": title(row["outcome"]),
+                "level": f"{row['level']}, {row['measure']}",
+                "correlation": figure(row["value"]),
+                "interval": interval(row["low"], row["high"]),
+                "null": figure(row["null_mean"]),
+                "corrected p": figure(row["p_holm"]),
+                "least p": figure(row["least_p"]),
+                "runs": figure(row["runs"]),
+                "reading": row["reading"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _runs(evidence: Evidence) -> Iterator[Block]:
+    """Which runs each verdict rests on."""
+    lines = [
+        f"- `{claim}`: {' '.join(f'`{run}`' for run in verdict.run_ids)}"
+        for claim, verdict in evidence.verdicts.items()
+        if verdict.run_ids
+    ]
+    if lines:
+        yield Details("The runs behind each verdict", [Words("\n".join(lines))])

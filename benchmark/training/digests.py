@@ -1,0 +1,33 @@
+"""Digests of the weights at every checkpoint, kept when the checkpoint itself is gone.
+
+    checkpoints/digests.jsonl    a line per checkpoint, in order of step
+
+They let two runs be compared step by step without keeping their weights.
+"""
+
+from pathlib import Path
+
+from benchmark.runs import write_atomic
+from benchmark.strict import Strict
+
+
+class Digests(Strict):
+    """The weights at one step: 16 digits of each tensor's SHA-256, in the order of the method."""
+
+    step: int
+    tensors: dict[str, str]
+
+
+def record(folder: Path, found: Digests) -> None:
+    """Add a line; those of this step and beyond are of a run that was cut back, and go."""
+    kept = [each for each in read(folder) if each.step < found.step]
+    text = "".join(each.model_dump_json() + "\n" for each in [*kept, found])
+    write_atomic(folder / "digests.jsonl", text.encode())
+
+
+def read(folder: Path) -> list[Digests]:
+    """All lines; none where the run is older than this file."""
+    path = folder / "digests.jsonl"
+    if not path.exists():
+        return []
+    return [Digests.model_validate_json(line) for line in path.read_bytes().splitlines()]

@@ -1,0 +1,46 @@
+"""What the tests start in processes of their own, to be killed, starved and stopped."""
+
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+from benchmark.ablation import Plan, PlannedRun
+from benchmark.runs import RunDirectory
+from tests.conftest import tiny_spec
+
+Server = ForkServerContext
+
+
+def plan(steps: int) -> Plan:
+    training = {"steps": steps, "checkpoint_every": 10, "lr_decay": {"on": "never"}}
+    spec = tiny_spec(training=training, evaluation={"every": 20, "repeats": 1})
+    run = PlannedRun(spec, {"method.gamma": spec.method.gamma})
+    return Plan("killed", "Does it live?", None, "demo", (), (), (run,))
+
+
+def train(run: Path, cache: Path) -> None:
+    """In a process of its own: what `bench run-one` does."""
+    from benchmark.training.loop import Stopped
+    from benchmark.worker import run_one
+
+    try:
+        run_one(RunDirectory(run), None, cache, "cpu", {})
+    except Stopped:
+        raise SystemExit(75) from None
+
+
+def sweep(folder: Path, cache: Path, steps: int, mlflow: str) -> None:
+    """In a process of its own: what `bench run` does, MLflow at every tick."""
+    from rich.console import Console
+
+    from benchmark import sweep
+
+    sweep.SYNC_EVERY_S = 0.0
+    places = sweep.Places(
+        folder / "runs", cache, folder / "results", folder / "REPORT.md", None, mlflow
+    )
+    with (folder / "said.txt").open("a") as said:
+        raise SystemExit(sweep.run_plan(plan(steps), places, 1, "cpu", Console(file=said)))
+
+
+def store(folder: Path) -> str:
+    return f"sqlite:///{folder}/mlflow/mlflow.db"

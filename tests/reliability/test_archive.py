@@ -1,0 +1,149 @@
+"""A run travels as one file; an archive that is anything else writes nothing."""
+
+import json
+import pickle
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from benchmark.archive import export_run, import_run
+from benchmark.comparison import compare
+from benchmark.errors import InputError
+from benchmark.runs import RunDirectory
+from tests.conftest import tiny_spec
+from tests.reliability.conftest import Swept, bench
+
+
+def test_a_run_comes_out_as_it_went_in(finished: RunDirectory, tmp_path: Path) -> None:
+    (finished.path / "log.txt").write_text("/home/somebody")
+    (finished.checkpoints / "weights.pt").write_bytes(pickle.dumps({}))
+    packed = export_run(finished, tmp_path / "run.zip")
+    with zipfile.ZipFile(packed) as file:
+        names = file.namelist()
+    assert not any("log" in name or name.endswith((".pt", "lock")) for name in names)
+    assert len([name for name in names if name.endswith(".safetensors")]) == 1
+    run = import_run(packed, tmp_path / "elsewhere")
+    assert run.path == tmp_path / "elsewhere" / finished.run_id
+    found = compare(finished, run, 12, 0.0)
+    assert found.bits
+    assert (found.rows, found.grids, found.weights) == (9, 2, 3)
+    assert run.provenance() == finished.provenance()
+    assert run.result() == finished.result()
+    assert sorted(p.name for p in (tmp_path / "elsewhere").iterdir()) == [run.run_id]
+    again = export_run(run, tmp_path / "again.zip")
+    assert again.read_bytes() == packed.read_bytes()
+    with pytest.raises(InputError, match="is there already"):
+        export_run(run, again)
+    with pytest.raises(InputError, match="is there already"):
+        import_run(packed, tmp_path / "elsewhere")
+
+
+def test_the_commands(swept: Swept, tmp_path: Path) -> None:
+    run = swept.runs()[0]
+    done = bench("export", run.run_id[:9], "--runs", str(swept.folder / "runs"), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / f"{run.run_id}.zip").exists()
+    done = bench("import", f"{run.run_id}.zip", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "runs" / run.run_id / "result.json").exists()
+    done = bench("import", "/dev/null", cwd=tmp_path)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_unfinished_run_is_not_packed(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, tiny_spec())
+    with pytest.raises(InputError, match="not finished"):
+        export_run(run, tmp_path / "run.zip")
+
+
+def link(name: str, to: str) -> tuple[zipfile.ZipInfo, bytes]:
+    member = zipfile.ZipInfo(name)
+    member.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return member, to.encode()
+
+
+HOSTILE = {
+    "parent": ("../outside.json", b"{}"),
+    "absolute": ("/tmp/outside.json", b"{}"),
+    "windows": ("..\\outside.json", b"{}"),
+    "inside and out": ("samples/../../outside.png", b""),
+    "a folder of links": link("samples", "/tmp"),
+    "a link by an allowed name": link("samples/00000099.png", "/etc/passwd"),
+    "pickle": ("checkpoints/00000012.pt", pickle.dumps({})),
+    "pickle by an allowed folder": ("checkpoints/00000012-0000000000000000.pkl", b""),
+    "code": ("sitecustomize.py", b"raise SystemExit"),
+    "newline": ("spec.json\n", b"{}"),
+    "folder": ("samples/", b""),
+    "twice": ("spec.json", b"{}"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_is_no_part_of_a_run_is_refused(
+    name: str, finished: RunDirectory, tmp_path: Path
+) -> None:
+    packed = export_run(finished, tmp_path / "run.zip")
+    member, data = HOSTILE[name]
+    with zipfile.ZipFile(packed, "a") as file:
+        file.writestr(member, data)
+    before = set(tmp_path.rglob("*")) | set(Path("/tmp").glob("outside*"))
+    with pytest.raises(InputError, match="nothing of it was unpacked"):
+        import_run(packed, tmp_path / "elsewhere")
+    after = set(tmp_path.rglob("*")) | set(Path("/tmp").glob("outside*"))
+    assert after - before == {tmp_path / "elsewhere"}
+
+
+def test_an_archive_that_grows_too_large_is_stopped(finished: RunDirectory, tmp_path: Path) -> None:
+    packed = export_run(finished, tmp_path / "run.zip")
+    with zipfile.ZipFile(packed, "a", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("samples/99999999.png", b"\0" * 50_000_000)  # 50 MB out of 50 kB
+    assert packed.stat().st_size < 1_000_000
+    with pytest.raises(InputError, match="--limit"):
+        import_run(packed, tmp_path / "elsewhere", limit=10_000_000)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_damaged_archive_leaves_nothing(finished: RunDirectory, tmp_path: Path) -> None:
+    packed = export_run(finished, tmp_path / "run.zip")
+    whole = packed.read_bytes()
+    for name, data in {
+        "cut": whole[: len(whole) // 2],
+        "flipped": whole[:200] + bytes([whole[200] ^ 0xFF]) + whole[201:],
+        "empty": b"",
+        "text": b"PK\x03\x04 is how a zip file begins",
+    }.items():
+        packed.write_bytes(data)
+        with pytest.raises(InputError):
+            import_run(packed, tmp_path / name)
+        assert list((tmp_path / name).iterdir()) == []
+
+
+@pytest.mark.parametrize("spoil", ["spec", "rows", "result", "weights"])
+def test_a_run_that_is_not_what_it_says_is_refused(
+    spoil: str, finished: RunDirectory, tmp_path: Path
+) -> None:
+    path = {
+        "spec": finished.path / "spec.json",
+        "rows": finished.path / "metrics.jsonl",
+        "result": finished.path / "result.json",
+        "weights": max(finished.checkpoints.glob("*.safetensors")),
+    }[spoil]
+    if spoil == "spec":
+        path.write_text(path.read_text().replace('"began"', '"os:system"'))
+    elif spoil == "rows":
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[2:]))
+    elif spoil == "result":
+        record = {**json.loads(path.read_text()), "weights_sha256": "0" * 64}
+        path.write_text(json.dumps(record))
+    else:
+        data = bytearray(path.read_bytes())
+        data[-1] ^= 1
+        path.write_bytes(data)
+    packed = export_run(finished, tmp_path / "run.zip")
+    with pytest.raises(InputError, match="damaged"):
+        import_run(packed, tmp_path / "elsewhere")
+    assert list((tmp_path / "elsewhere").iterdir()) == []

@@ -1,0 +1,181 @@
+"""`bench doctor` finds what is torn and mends what can be made again; `bench gc` frees the rest."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark.audit import faults_of_view
+from benchmark.data.store import open_store
+from benchmark.doctor import Fault, faults_of, faults_of_runs, faults_of_stores
+from benchmark.errors import BenchError
+from benchmark.garbage import find_garbage
+from benchmark.runs import RunDirectory
+from benchmark.training import checkpoint
+from tests.conftest import tiny_spec
+from tests.reliability.conftest import Swept, bench
+from tests.reliability.test_checkpoints import spoil
+from tests.test_tracking import children, fill, plan
+from tests.training.test_loop import Stopped, train
+
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload``:sqlalchemy.exc.SADeprecationWarning")
+
+
+def mend(faults: list[Fault]) -> None:
+    for fault in faults:
+        assert fault.mend is not None, fault
+        fault.mend()
+
+
+def words(run: RunDirectory) -> list[str]:
+    return [fault.what for fault in faults_of(run, run.run_id)]
+
+
+def test_a_sound_sweep_has_no_faults_and_a_torn_one_is_found(swept: Swept, tmp_path: Path) -> None:
+    assert list(faults_of_runs(swept.folder / "runs")) == []
+    shutil.copytree(swept.folder / "runs", tmp_path / "runs")
+    torn = tmp_path / "runs" / swept.runs()[0].run_id
+    (torn / "samples" / ".abc.tmp").write_bytes(b"half a grid")
+    done = bench("doctor", "--cache", str(swept.folder / "cache"), cwd=tmp_path)
+    assert done.returncode == 1
+    assert f"found: {Path('runs', torn.name, 'samples', '.abc.tmp')}: left by" in done.stdout
+    assert (torn / "samples" / ".abc.tmp").exists()
+    assert not (tmp_path / "mlflow").exists()  # looking makes no store
+    done = bench("doctor", "--mend", "--cache", str(swept.folder / "cache"), cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "1 faults found, 1 mended" in done.stdout
+    assert not (torn / "samples" / ".abc.tmp").exists()
+
+
+def test_each_kind_of_damage_to_a_finished_run_is_named(finished: RunDirectory) -> None:
+    assert words(finished) == []
+    (finished.path / "moved").mkdir()
+    assert faults_of(finished, "began-000000000000")[0].what.endswith(finished.run_id)
+    metrics = finished.path / "metrics.jsonl"
+    lines = metrics.read_text().splitlines(keepends=True)
+
+    metrics.write_text("".join(lines[:2] + lines[3:]))
+    assert words(finished) == ["1 steps missing, 0 twice, of 6 train rows"]
+    metrics.write_text("".join([lines[0], *lines]))
+    assert words(finished) == ["0 steps missing, 1 twice, of 6 train rows"]
+    metrics.write_text("".join([lines[0], lines[1][:20] + "\n", *lines[2:]]))
+    assert words(finished) == ["line 2 is not a row"]
+    with pytest.raises(BenchError, match="bench doctor"):
+        finished.rows()
+    metrics.write_text("".join(lines) + '{"step": 14, "ki')
+    assert words(finished) == ["its last line is torn"]
+    mend(faults_of(finished, finished.run_id))
+    assert metrics.read_text() == "".join(lines)
+
+    (finished.samples / "00000006.png").unlink()
+    assert words(finished) == ["no grid of step 6"]
+    result = finished.path / "result.json"
+    whole = result.read_text()
+    result.write_text(json.dumps({**json.loads(whole), "weights_sha256": "0" * 64}))
+    assert "not the weights that result.json names" in words(finished)
+    result.write_text(whole)
+    spoil(checkpoint.files(finished.checkpoints)[-1])
+    assert words(finished)[-2:] == [
+        "its bytes do not match its name",
+        "no whole checkpoint of the last step, 12",
+    ]
+    assert faults_of(finished, finished.run_id)[-2].mend is None  # the last weights are evidence
+
+
+def test_a_mended_run_goes_on_to_the_same_end(tmp_path: Path, cache: Path) -> None:
+    spec = tiny_spec()
+    whole = train(spec, tmp_path / "whole", cache)
+    with pytest.raises(Stopped):
+        train(spec, tmp_path / "cut", cache, stop_at=5)
+    run = RunDirectory(tmp_path / "cut" / spec.run_id)
+    spoil(checkpoint.files(run.checkpoints)[-1])
+    (run.path / "result.json").write_text("{")
+    with (run.path / "metrics.jsonl").open("a") as file:
+        file.write('{"step"')
+    found = faults_of(run, spec.run_id)
+    assert len([fault for fault in found if fault.mend]) == 3
+    mend([fault for fault in found if fault.mend])
+    assert train(spec, tmp_path / "cut", cache).weights_sha256 == whole.weights_sha256
+
+
+def test_a_living_run_is_left_alone(finished: RunDirectory) -> None:
+    (finished.path / ".abc.tmp").write_bytes(b"being written")
+    with finished.locked():
+        (finished.path / ".def.tmp").write_bytes(b"being written")
+        assert words(finished) == []
+
+
+def test_a_store_with_a_wrong_sum_is_found_and_made_again(tmp_path: Path) -> None:
+    settings = tiny_spec().data
+    before = open_store(settings, None, tmp_path)
+    sound = np.array(before.images)
+    assert list(faults_of_stores(tmp_path)) == []
+    (path,) = tmp_path.glob("stores/*/images.npy")
+    del before
+    spoil(path)
+    (fault,) = faults_of_stores(tmp_path)
+    assert "does not match its sum" in fault.what
+    mend([fault])
+    assert np.array_equal(open_store(settings, None, tmp_path).images, sound)
+    (path.parent / "store.json").write_text("[]")
+    assert "damaged" in next(faults_of_stores(tmp_path)).what
+
+
+def test_mlflow_that_shows_otherwise_is_found_and_mended(tmp_path: Path) -> None:
+    from mlflow.entities import Metric
+    from mlflow.tracking import MlflowClient
+
+    from benchmark.tracking import Tracker
+
+    runs, uri = tmp_path / "runs", f"sqlite:///{tmp_path}/mlflow/mlflow.db"
+    fill(runs)
+    Tracker(uri, plan(), runs).close()
+    assert faults_of_view(uri, runs) == []
+
+    client = MlflowClient(tracking_uri=uri)
+    shown = {name: run.info.run_id for name, run in children(uri).items()}  # type: ignore[attr-defined]
+    for name in ("tiny (demo)", "gamma=0.7 seed=0"):  # as a killed `bench run` leaves them
+        client.update_run(shown[name], status="RUNNING")
+    client.log_batch(shown["gamma=0.3 seed=0"], metrics=[Metric("train/l_real", 9.0, 1, 400)])
+    found = faults_of_view(uri, runs)
+    assert [fault.what for fault in found if "RUNNING" in fault.what] == [
+        "RUNNING, but it is stopped",
+        "RUNNING, but none of its runs is",
+    ]
+    assert [fault for fault in found if "gamma=0.3" in str(fault.where) and "l_real" in fault.what]
+    assert len(found) == 3
+    mend(found)
+    again = faults_of_view(uri, runs)
+    assert again == []
+    Tracker(uri, plan(), runs).close()  # what `bench sync` does
+    assert set(children(uri, count=4)) == set(shown)
+    assert faults_of_view(uri, runs) == []
+
+
+def test_gc_keeps_the_last_checkpoint_and_every_store_in_use(swept: Swept, tmp_path: Path) -> None:
+    shutil.copytree(swept.folder / "runs", tmp_path / "runs")
+    shutil.copytree((swept.folder / "cache").resolve(), tmp_path / "cache")
+    other = open_store(tiny_spec(data={"count": 500}).data, None, tmp_path / "cache")
+    del other
+    used = set(swept.runs()[0].provenance()["stores"])  # type: ignore[index]
+    before = sorted(tmp_path.rglob("*"))
+    done = bench("gc", "--dry-run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+    assert done.stdout.count("not the last checkpoint of a finished run") == 2
+    done = bench("gc", cwd=tmp_path)
+    assert "was freed" in done.stdout
+    assert {path.name for path in tmp_path.glob("cache/stores/*") if path.is_dir()} == used
+    for run in tmp_path.glob("runs/began-*"):
+        (kept,) = run.glob("checkpoints/[0-9]*.safetensors")
+        assert kept.name.startswith("00000012-")
+        assert faults_of(RunDirectory(run), run.name) == []
+    assert list(find_garbage(tmp_path / "runs", tmp_path / "cache")) == []
+
+
+def test_gc_keeps_stores_where_a_run_does_not_say_which_it_needs(tmp_path: Path) -> None:
+    open_store(tiny_spec().data, None, tmp_path / "cache")
+    RunDirectory.create(tmp_path / "runs", tiny_spec())
+    assert list(find_garbage(tmp_path / "runs", tmp_path / "cache")) == []

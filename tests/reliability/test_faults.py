@@ -1,0 +1,252 @@
+"""What the world does to a sweep: each time one line says what happened, and nothing is lost."""
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from benchmark.comparison import compare
+from benchmark.errors import BenchError, BusyError
+from benchmark.executors.local import Pool, how_it_ended
+from benchmark.runs import Row, RunDirectory
+from tests.conftest import tiny_spec
+from tests.reliability.conftest import Swept, bench
+from tests.reliability.processes import Server, plan, train
+from tests.test_tracking import children, fill
+from tests.test_tracking import plan as three
+
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload``:sqlalchemy.exc.SADeprecationWarning")
+STEPS = 60
+
+
+@contextmanager
+def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
+    """A file system of its own; skips where this user may not mount one."""
+    folder.mkdir()
+    size = f"size={megabytes}m"
+    mount = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("mounting a small tmpfs needs root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def run_one(run: Path, cache: Path) -> subprocess.CompletedProcess[str]:
+    return bench("run-one", str(run), "--cache", str(cache), "--device", "cpu", cwd=run)
+
+
+@pytest.fixture(scope="module")
+def whole(server: Server, tmp_path_factory: pytest.TempPathFactory, cache: Path) -> RunDirectory:
+    """The run that nothing happened to."""
+    run = RunDirectory.create(tmp_path_factory.mktemp("whole"), plan(STEPS).runs[0].spec)
+    process = server.Process(target=train, args=(run.path, cache))
+    process.start()
+    process.join()
+    assert run.state() == "done"
+    return run
+
+
+def finish(server: Server, run: RunDirectory, cache: Path, whole: RunDirectory) -> None:
+    """Go on without the fault; the end is that of the run that nothing happened to."""
+    process = server.Process(target=train, args=(run.path, cache))
+    process.start()
+    process.join()
+    found = compare(whole, run, STEPS, 0.0)
+    assert found.bits, str(found)
+    steps = [row.step for row in run.rows() if row.kind == "train"]
+    assert steps == list(range(2, STEPS + 1, 2))
+
+
+def test_a_full_disk(server: Server, whole: RunDirectory, tmp_path: Path, cache: Path) -> None:
+    with small_disk(tmp_path / "disk", 2) as disk:
+        run = RunDirectory.create(disk / "runs", whole.spec())
+        filler = disk / "somebody-elses.bin"
+        filler.write_bytes(b"\0" * (2 * 2**20 - 150_000))  # no room for two checkpoints
+        done = run_one(run.path, cache)
+        assert done.returncode == 1
+        said = done.stderr.strip().splitlines()
+        assert len(said) == 1
+        assert "No space left on device" in said[0]
+        assert run.state() in ("stopped", "queued")
+        filler.unlink()
+        finish(server, run, cache, whole)
+
+
+def test_a_read_only_folder(swept: Swept, tmp_path: Path, cache: Path) -> None:
+    with small_disk(tmp_path / "disk", 8) as disk:
+        run = RunDirectory.create(disk / "runs", tiny_spec())
+        shutil.copytree(swept.runs()[0].path, disk / "runs" / swept.runs()[0].run_id)
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        done = run_one(run.path, cache)
+        assert done.returncode == 1
+        assert len(done.stderr.strip().splitlines()) == 1
+        assert "Read-only file system" in done.stderr
+        # What is there can still be looked at.
+        finished = RunDirectory(disk / "runs" / swept.runs()[0].run_id)
+        done = bench("show", str(finished.path), cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert run.state() == "queued"
+
+
+def test_sqlite_locked_by_another_program(tmp_path: Path) -> None:
+    from benchmark.tracking import Tracker
+
+    run = fill(tmp_path / "runs")[2]
+    tracker = Tracker(f"sqlite:///{tmp_path}/mlflow.db", three(), tmp_path / "runs")
+    tracker.sync()
+    values = {"l_real": 0.5, "m_global": 0.25, "k": 0.0}
+    run.append(Row(step=402, kind="train", time=2.0e9, values=values))
+    other = sqlite3.connect(tmp_path / "mlflow.db")
+    other.execute("BEGIN EXCLUSIVE")
+    began = time.monotonic()
+    with pytest.raises(BenchError, match="locked") as caught:
+        tracker.sync()
+    assert time.monotonic() - began < 60
+    assert "\n" not in str(caught.value)
+    other.rollback()
+    other.close()
+    tracker.close()
+    stopped = children(f"sqlite:///{tmp_path}/mlflow.db", count=4)["gamma=0.7 seed=0"]
+    assert stopped.data.metrics["equilibrium/m_global"] == 0.25  # type: ignore[attr-defined]
+
+
+OUT_OF_MEMORY = """\
+import resource, sys
+import benchmark.worker  # what is imported stays below the limit
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 40_000_000, resource.RLIM_INFINITY))
+from benchmark.cli import main
+main()
+"""
+
+
+def test_a_worker_out_of_memory(
+    server: Server, whole: RunDirectory, tmp_path: Path, cache: Path
+) -> None:
+    run = RunDirectory.create(tmp_path, whole.spec())
+    command = [sys.executable, "-c", OUT_OF_MEMORY, "run-one", str(run.path)]
+    command += ["--cache", str(cache), "--device", "cpu"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 1
+    said = done.stderr.strip().splitlines()
+    assert len(said) == 1, done.stderr
+    assert "out of memory" in said[0]
+    assert "--jobs" in said[0]
+    finish(server, run, cache, whole)
+
+
+def test_a_killed_worker_is_started_again(whole: RunDirectory, tmp_path: Path, cache: Path) -> None:
+    run = RunDirectory.create(tmp_path, whole.spec())
+    killed = []
+
+    def kill_once() -> None:
+        for worker in pool._workers.values():
+            if not killed and list(run.checkpoints.glob("[0-9]*")):
+                worker.kill()
+                killed.append(worker.pid)
+
+    pool = Pool(1, ["--cache", str(cache), "--device", "cpu"], kill_once)
+    codes = pool.run([run])
+    assert killed
+    assert codes == {run.run_id: 0}
+    assert compare(whole, run, STEPS, 0.0).bits
+
+
+def test_a_worker_that_is_killed_every_time_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunDirectory.create(tmp_path, tiny_spec())
+    started = []
+
+    def start(run: RunDirectory, arguments: object) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(["sleep", "60"])
+        process.kill()
+        started.append(process)
+        return process
+
+    monkeypatch.setattr("benchmark.executors.local.start_worker", start)
+    codes = Pool(1, [], lambda: None).run([run])
+    assert codes == {run.run_id: -signal.SIGKILL}
+    assert len(started) == 3
+    assert "out of memory" in how_it_ended(codes[run.run_id])
+
+
+def test_a_run_that_another_process_writes_is_waited_for(
+    swept: Swept, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunDirectory.create(tmp_path, swept.runs()[0].spec())
+    other = run.locked()
+    other.__enter__()
+    ticks = []
+
+    def started(*_: object) -> subprocess.Popen[bytes]:
+        raise AssertionError("started beside a living writer")
+
+    def tick() -> None:
+        ticks.append(dict(pool._workers))
+        if len(ticks) == 3:  # the other one finishes the run
+            shutil.copytree(swept.runs()[0].path, run.path, dirs_exist_ok=True)
+            other.__exit__(None, None, None)
+
+    monkeypatch.setattr("benchmark.executors.local.start_worker", started)
+    pool = Pool(1, [], tick)
+    assert pool.run([run]) == {}
+    assert run.state() == "done"
+    # Where the other was quicker by a hair, the worker says so and the run goes back to the queue.
+    assert pool._again("run", BusyError.exit_code)
+    assert not pool._again("run", 1)
+
+
+def test_sigterm_is_answered_within_its_grace(
+    server: Server, whole: RunDirectory, tmp_path: Path, cache: Path
+) -> None:
+    run = RunDirectory.create(tmp_path, whole.spec())
+    process = server.Process(target=train, args=(run.path, cache))
+    process.start()
+    while not run.rows() and process.is_alive():
+        time.sleep(0.002)
+    process.terminate()
+    began = time.monotonic()
+    process.join(30)
+    assert process.exitcode == 75, "killed before its grace was over, or done before it"
+    assert time.monotonic() - began < 30
+    assert run.state() == "stopped"
+    assert run.rows()[-1].step < STEPS
+    finish(server, run, cache, whole)
+
+
+@pytest.mark.slow
+def test_two_sweeps_at_once_share_the_work(swept: Swept, tmp_path: Path, cache: Path) -> None:
+    shutil.copy(swept.folder / "tiny.yaml", tmp_path)
+    (tmp_path / "cache").symlink_to(cache)
+    command = [sys.executable, "-m", "benchmark", "run", "tiny.yaml", "--jobs", "2"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    both = [subprocess.Popen(command, cwd=tmp_path, **pipes) for _ in range(2)]  # type: ignore[call-overload]
+    said = [process.communicate(timeout=900)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    for text in said:
+        assert "2 of 2 runs done, 0 failed" in text
+    for run, here in zip(swept.runs(), sorted(tmp_path.glob("runs/*/spec.json")), strict=True):
+        found = compare(run, RunDirectory(here.parent), 12, 0.0)
+        assert found.bits, str(found)
+        assert len(RunDirectory(here.parent).rows()) == 9
+    done = bench("doctor", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlflow/mlflow.db")
+    experiment = client.get_experiment_by_name("tiny")
+    assert experiment is not None
+    shown = client.search_runs([experiment.experiment_id])
+    assert len(shown) == 3
+    assert {run.info.status for run in shown} == {"FINISHED"}

@@ -1,0 +1,131 @@
+"""What made a run is recorded in full, for people too, and no secret is."""
+
+import hashlib
+import json
+import os
+import platform
+from pathlib import Path
+
+import pytest
+
+from benchmark.provenance import EnergyMeter, with_earlier
+from benchmark.redact import redact, redacted
+from tests.reliability.conftest import IN_URL, PLANTED, Swept, bench
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_no_planted_secret_lands_anywhere(swept: Swept) -> None:
+    secrets = [*PLANTED.values(), IN_URL]
+    files = [path for path in swept.folder.rglob("*") if path.is_file()]
+    assert len(files) > 10
+    for path in files:
+        text = path.read_bytes()
+        assert not [secret for secret in secrets if secret.encode() in text], path
+    # The override with the secret is there, so that the search above can fail.
+    overrides = [run.provenance()["overrides"] for run in swept.runs()]  # type: ignore[index]
+    assert overrides == [["training.lr=1.0e-4 # ***"]] * 2
+    assert not [secret for secret in secrets if secret in swept.said]
+    assert "http://***@127.0.0.1:9 cannot be written" in swept.said
+
+
+def test_everything_that_made_the_run_is_there(swept: Swept) -> None:
+    record = swept.runs()[0].provenance()
+    assert record is not None
+    lock = (ROOT / "requirements.lock").read_bytes()
+    assert record["lock_sha256"] == hashlib.sha256(lock).hexdigest()
+    assert {"torch", "numpy", "scipy", "safetensors", "mlflow"} <= set(record["packages"])
+    assert all(record["packages"].values())
+    assert record["python"] == platform.python_version()
+    assert record["threads"] == 1
+    assert record["device"] == "cpu"
+    assert record["determinism"]["deterministic_algorithms"] is True
+    assert len(record["code"]["source_sha256"]) == 64
+    assert len(record["data"]["fingerprint"]) == 64
+    assert len(record["evaluation"]["weights_sha256"]) == 64
+    assert record["evaluation"]["fidelity_version"]
+    assert record["command"][1:2] == ["run-one"]
+    assert record["cores"] == os.cpu_count()
+    assert {"cpu", "instructions", "system", "driver", "energy_j"} <= set(record)
+
+
+def test_show_prints_it_for_people(swept: Swept) -> None:
+    run = swept.runs()[0]
+    done = bench("show", run.run_id, cwd=swept.folder)
+    assert done.returncode == 0, done.stderr
+    assert f"{run.run_id}: done, step 12 of 12" in done.stdout
+    result, record = run.result(), run.provenance()
+    assert result is not None
+    assert record is not None
+    for said in (
+        result.weights_sha256,
+        record["data"]["fingerprint"],
+        record["cpu"],
+        f"torch {record['packages']['torch']}",
+        "last eval (step 12): ",
+        "gamma 0.",
+    ):
+        assert said in done.stdout
+    assert "{" not in done.stdout  # words, not JSON
+    done = bench("show", "began-", cwd=swept.folder)
+    assert done.returncode == 2
+    assert "could be" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("http://user:pa55word@host:5000/x", "http://***@host:5000/x"),
+        ("postgresql://bench:pa55@127.0.0.1/db", "postgresql://***@127.0.0.1/db"),
+        ("https://ghp_0123456789@host/repo.git", "https://***@host/repo.git"),
+        ("http://host/api?token=abc&step=3", "http://host/api?token=***&step=3"),
+        ("--api-key=abcdef", "--api-key=***"),
+        ("password: hunter2, steps: 3", "password: ***, steps: 3"),
+        ("--set training.steps=500", "--set training.steps=500"),
+        ("sqlite:///mlflow/mlflow.db", "sqlite:///mlflow/mlflow.db"),
+        ("mail a@b and c@d", "mail a@b and c@d"),
+    ],
+)
+def test_credentials_are_hidden_and_nothing_else(text: str, hidden: str) -> None:
+    assert redact(text) == hidden
+
+
+def test_values_of_secret_variables_are_hidden_wherever_they_stand(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "xyzzyxyzzy")
+    monkeypatch.setenv("HOME_TOWN", "plughplugh")
+    monkeypatch.setenv("PIN_TOKEN", "on")  # too short to be looked for in every word
+    record = {"a": ["an xyzzyxyzzy b", 3], "b": {"c": ("plughplugh on", None)}}
+    assert redacted(record) == {"a": ["an *** b", 3], "b": {"c": ["plughplugh on", None]}}
+
+
+def test_energy_is_read_from_the_counters_and_through_their_wrap(tmp_path: Path) -> None:
+    def write(zone: str, **values: int) -> None:
+        (tmp_path / zone).mkdir(exist_ok=True)
+        for name, value in values.items():
+            (tmp_path / zone / name).write_text(f"{value}\n")
+
+    assert EnergyMeter(tmp_path).joules() is None  # no counter here
+    write("intel-rapl:0", energy_uj=1_000_000, max_energy_range_uj=99_999_999)
+    write("intel-rapl:1", energy_uj=99_000_000, max_energy_range_uj=99_999_999)
+    write("intel-rapl:0:0", energy_uj=0, max_energy_range_uj=99_999_999)  # part of zone 0
+    meter = EnergyMeter(tmp_path)
+    write("intel-rapl:0", energy_uj=4_000_000)
+    write("intel-rapl:1", energy_uj=1_000_000)  # 1 J to its top, 1 J beyond
+    write("intel-rapl:0:0", energy_uj=77_000_000)
+    assert meter.joules() == 5.0
+    (tmp_path / "intel-rapl:1" / "energy_uj").unlink()
+    assert meter.joules() is None
+
+
+def test_a_run_that_went_on_elsewhere_says_so() -> None:
+    first = {"cpu": "a", "command": ["x"]}
+    again = {"cpu": "a", "command": ["y"]}
+    other = {"cpu": "b", "command": ["y"]}
+    assert with_earlier(first, None) == first
+    assert with_earlier(again, first) == again  # nothing but the command differs
+    moved = with_earlier(other, first)
+    assert moved == {**other, "earlier": [first]}
+    back = with_earlier(again, moved)
+    assert json.loads(json.dumps(back))["earlier"] == [other]

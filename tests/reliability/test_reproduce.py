@@ -1,0 +1,159 @@
+"""A finished run trained again is the same to the last bit, and what is not is named."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file, save_file
+
+from benchmark.comparison import compare
+from benchmark.errors import InputError
+from benchmark.reproduce import Here, differing, pick, reproduce
+from benchmark.runs import RunDirectory
+from tests.conftest import tiny_spec
+from tests.reliability.conftest import Swept, bench
+
+
+def test_a_random_run_of_a_sweep_is_identical(swept: Swept) -> None:
+    done = bench("reproduce", "--ablation", "tiny", "--sample", "1", cwd=swept.folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    # 6 training means, 2 evaluations and a repeat; weights at steps 4, 8 and 12.
+    assert "identical to step 12: 9 rows, 2 grids, weights at 3 checkpoints" in done.stdout
+    assert "differs" not in done.stdout
+
+
+def test_a_prefix_names_the_first_step_that_differs(finished: RunDirectory, cache: Path) -> None:
+    spoil_rows(finished, step=6, column="l_real", factor=1 + 1e-15)
+    said: list[str] = []
+    here = Here(cache, None, "auto")
+    found = reproduce(finished, 8, here, None, said.append)
+    assert list(found.parted) == [6]
+    assert "train l_real" in str(found)
+    assert "differs first at step 6" in str(found)
+    assert not said  # nothing differs around the run
+    assert (found.rows, found.grids, found.weights) == (5, 1, 2)
+
+
+def test_only_what_is_not_the_same_here_is_said(finished: RunDirectory) -> None:
+    then = finished.provenance()
+    assert then is not None
+    assert differing(then, then) == []
+    other = json.loads(json.dumps(then))
+    other["cpu"] = "another"
+    other["packages"]["torch"] = "0.1"
+    other["command"] = ["elsewhere"]
+    other["floor"] = {}
+    assert [each.what for each in differing(then, other)] == ["packages.torch", "cpu"]
+    assert all(each.matters for each in differing(then, other))
+    moved = json.loads(json.dumps(then))
+    moved["code"]["commit"] = "of a new page of documentation"
+    (found,) = differing(then, moved)
+    assert not found.matters
+    moved["code"]["source_sha256"] = "of other code"
+    assert {each.what for each in differing(then, moved) if each.matters} == {
+        "code.source_sha256",
+        "code.commit",
+    }
+    old = {"code": {"commit": then["code"]["commit"]}, "cpu": then["cpu"]}  # an older format
+    assert differing(old, then) == []
+
+
+def test_another_machine_is_said_first_and_values_are_compared_within_a_tolerance(
+    finished: RunDirectory, cache: Path
+) -> None:
+    record = finished.provenance()
+    assert record is not None
+    finished.write_provenance({**record, "cpu": "PDP-11"})
+    spoil_rows(finished, step=6, column="l_real", factor=1.0005)
+    said: list[str] = []
+    found = reproduce(finished, 6, Here(cache, None, "auto"), None, said.append)
+    assert "cpu: PDP-11 then" in said[0]
+    assert "within 0.001" in said[1]
+    assert found.same
+    assert not found.bits
+    assert 0 < found.worst < 0.001
+
+
+def test_comparison_finds_every_kind_of_difference(finished: RunDirectory, tmp_path: Path) -> None:
+    def spoilt(name: str) -> RunDirectory:
+        shutil.copytree(finished.path, tmp_path / name)
+        return RunDirectory(tmp_path / name)
+
+    assert compare(finished, spoilt("same"), 12, 0.0).bits
+    fewer = spoilt("fewer")
+    fewer.cut_after(10)
+    assert compare(finished, fewer, 12, 0.0).parted.keys() == {12}
+    assert compare(finished, fewer, 10, 0.0).bits
+
+    pixel = spoilt("pixel")
+    path = pixel.samples / "00000006.png"
+    grid = np.asarray(Image.open(path)).copy()
+    Image.fromarray(grid).save(path, compress_level=0)  # other bytes, the same pixels
+    assert compare(finished, pixel, 12, 0.0).bits
+    grid[5, 5, 0] ^= 1
+    Image.fromarray(grid).save(path)
+    assert "samples" in compare(finished, pixel, 12, 0.0).parted[6][0]
+    assert compare(finished, pixel, 12, 1e-3).same
+
+    digest = spoilt("digest")
+    path = digest.checkpoints / "digests.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    second = list(lines[1]["tensors"])[1]
+    lines[1]["tensors"][second] = "0" * 16
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert compare(finished, digest, 12, 0.0).parted == {8: [f"digest of tensor {second}"]}
+
+    weights = spoilt("weights")
+    path = max(weights.checkpoints.glob("*.safetensors"))
+    tensors = dict(load_file(path))
+    name = next(name for name in sorted(tensors) if name.startswith("method/generator"))
+    tensors[name] = tensors[name].copy()
+    tensors[name].flat[0] += 0.01
+    save_file(tensors, path)
+    (said,) = compare(finished, weights, 12, 0.0).parted[12]
+    assert said.startswith(f"tensor {name} differs by 0.01")
+    assert not compare(finished, weights, 12, 1e-3).same
+    assert compare(finished, weights, 12, 0.1).same
+
+
+def test_what_cannot_be_reproduced_is_bad_input(finished: RunDirectory, tmp_path: Path) -> None:
+    here = Here(tmp_path / "cache", None, "cpu")
+    for steps in (1, 13):
+        with pytest.raises(InputError, match="first row at step 2, its last at 12"):
+            reproduce(finished, steps, here, None, print)
+    record = finished.provenance()
+    assert record is not None
+    finished.write_provenance({**record, "data": {**record["data"], "fingerprint": "f" * 64}})
+    with pytest.raises(InputError, match="--data-root"):
+        reproduce(finished, None, here, None, print)
+    fresh = RunDirectory.create(tmp_path / "fresh", tiny_spec())
+    with pytest.raises(InputError, match="not finished"):
+        reproduce(fresh, None, here, None, print)
+    done = bench("reproduce", "nowhere", cwd=tmp_path)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_sample_is_random_seeded_and_of_finished_runs(swept: Swept, tmp_path: Path) -> None:
+    folder = swept.folder
+    picked = {
+        pick("tiny", "demo", folder / "results", folder / "runs", 1, seed)[0].run_id
+        for seed in range(10)
+    }
+    assert picked == {run.run_id for run in swept.runs()}
+    twice = [pick("tiny", "demo", folder / "results", folder / "runs", 1, 3) for _ in range(2)]
+    assert twice[0][0].run_id == twice[1][0].run_id
+    with pytest.raises(InputError, match="no finished run"):
+        pick("tiny", "demo", folder / "results", tmp_path, 1, 0)
+
+
+def spoil_rows(run: RunDirectory, step: int, column: str, factor: float) -> None:
+    path = run.path / "metrics.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:
+        if row["step"] == step and column in row["values"]:
+            row["values"][column] *= factor
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -1,0 +1,39 @@
+"""Results and their document, made once: drawing is the slow part."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchmark.analysis.tidy import write_results
+from benchmark.report.document import Document
+from benchmark.report.overview import compose
+from benchmark.report.results import read_all
+from tests.report.material import fill_all, latent
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder with two ablations; not to be written to."""
+    root = tmp_path_factory.mktemp("made")
+    for plan in (None, latent()):
+        write_results(fill_all(root / "runs", plan), root / "runs", root / "results")
+    return root / "results"
+
+
+@pytest.fixture(scope="session")
+def document(made: Path) -> Document:
+    return compose(read_all(made))
+
+
+@pytest.fixture
+def results(tmp_path: Path, made: Path) -> Path:
+    """A results folder of this test's own, with one ablation."""
+    shutil.copytree(made / "baselines", tmp_path / "results" / "baselines")
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def folder(results: Path) -> Path:
+    """The folder of ablation.json."""
+    return results / "baselines" / "short"

@@ -1,0 +1,52 @@
+"""claims.csv and its like as the analysis writes them, made up."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+VERDICT = {
+    "id": "began-better",
+    "says": "BEGAN is better",
+    "source": "the review",
+    "kind": "contrast",
+    "column": "distance",
+    "over": "variant",
+    "direction": "lower",
+    "least_effect": 20.0,
+    "verdict": "refuted",
+    "sentence": "Mean distance: 205 and 110\nwith a break.",
+    "effect": 95.125,
+    "low": 80.0,
+    "high": 110.5,
+    "p": 0.9,
+    "p_holm": 1.0,
+    "against_p": 0.01,
+    "against_p_holm": 0.0123456,
+    "least_p": 0.008,
+    "least_p_holm": 0.0081,
+    "runs": 5,
+    "run_ids": "began-a ebgan-b",
+    "changed": 0,
+}
+CORRELATION = {
+    **{"method": "began", "cell": "", "role": "signal", "signal": "m_global"},
+    **{"outcome": "fd_efficientnet_lite0", "level": "differences", "measure": "spearman"},
+    **{"value": 0.51234, "low": -0.1, "high": 0.9, "null_mean": 0.02, "p": 0.2, "p_holm": 0.6},
+    **{"least_p": 0.17, "least_p_holm": 0.5, "cells": 1, "runs": 3, "points": 3},
+    **{"reading": "no sign of it", "run_ids": "began-a"},
+}
+BASELINE = {**CORRELATION, "role": "baseline", "signal": "step", "value": -0.987}
+
+
+def write(folder: Path, **changes: Any) -> None:
+    """One claim, two correlations, one collapse, one share of variance."""
+    collapse = {"method": "began", "event": "collapsed", "auroc": 0.123456, "run_ids": "began-a"}
+    variance = {"outcome": "kid", "key": "variant", "share": 0.81234, "run_ids": "began-a"}
+    for name, rows in (
+        ("claims", [{**VERDICT, **changes}]),
+        ("correlations", [CORRELATION, BASELINE]),
+        ("collapse", [collapse]),
+        ("variance", [variance]),
+    ):
+        pd.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False)

@@ -1,0 +1,90 @@
+"""`bench report --export`: CSV, JSON and LaTeX of every table."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from benchmark.cli import bench
+from benchmark.report.document import Document, Table
+from benchmark.report.export import export
+from benchmark.report.results import read_all
+
+
+@pytest.fixture(scope="module")
+def folder(made: Path, document: Document, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tables")
+    written = export(read_all(made), document, path)
+    assert sorted(written) == sorted(each for each in path.rglob("*") if each.is_file())
+    return path
+
+
+def test_every_table_in_three_formats(folder: Path) -> None:
+    names = {str(path.relative_to(folder)) for path in folder.rglob("*.csv")}
+    sections = ("baselines/short", "latent/demo")
+    tables = ("summary", "cells", "measures", "noise", "runs")
+    assert names == {"claims.csv", *(f"{s}/{t}.csv" for s in sections for t in tables)}
+    for kind in ("json", "tex"):
+        assert {str(p.relative_to(folder).with_suffix(".csv")) for p in folder.rglob(f"*.{kind}")}
+        assert len(list(folder.rglob(f"*.{kind}"))) == len(names)
+
+
+def test_the_formats_agree(folder: Path) -> None:
+    below = folder / "baselines" / "short"
+    table = pd.read_csv(below / "summary.csv")
+    rows = json.loads((below / "summary.json").read_text())
+    assert [row["mean"] for row in rows] == pytest.approx(table["mean"].tolist())
+    first = table.iloc[0]
+    assert (first["measure"], first["cell"], first["mean"]) == (
+        "fd_efficientnet_lite0",
+        "BEGAN",
+        110,
+    )
+    cells = pd.read_csv(below / "cells.csv", dtype=str, keep_default_na=False)
+    assert list(cells["fd_efficientnet_lite0, last"]) == ["110", "205*", "40.12"]
+    assert cells["failed"].tolist() == ["0", "1", ""]
+    runs = pd.read_csv(below / "runs.csv", dtype=str)
+    assert runs["run"].str.fullmatch(r"e?began-\w{12}|ebgan-\w{12}").all()  # without backticks
+    assert pd.read_csv(folder / "claims.csv")["section"].iloc[0] == "baselines, profile short"
+
+
+def test_latex_is_escaped(folder: Path) -> None:
+    text = (folder / "baselines" / "short" / "cells.tex").read_text()
+    assert r"fd\_efficientnet\_lite0, last" in text
+    assert r"210 $\pm$ 10" in text
+    assert "\\begin{tabular}" in text
+    assert not {"±", "—"} & set(text)
+
+
+def test_awkward_text_survives(tmp_path: Path) -> None:
+    frame = pd.DataFrame([{"a&b": "50 % of `x_1` [here](#there)", "c": "—"}])
+    export([], Document([Table("odd", frame, "")], []), tmp_path)
+    assert (tmp_path / "odd.csv").read_text() == "a&b,c\n50 % of x_1 here,\n"
+    assert r"a\&b & c" in (tmp_path / "odd.tex").read_text()
+    assert r"50 \% of x\_1 here &" in (tmp_path / "odd.tex").read_text()
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
+def test_latex_compiles(folder: Path, tmp_path: Path) -> None:
+    body = "\n\n".join(path.read_text() for path in sorted(folder.rglob("*.tex")))
+    head = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}"
+    (tmp_path / "all.tex").write_text(f"{head}\n{body}\n\\end{{document}}\n")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=120)
+
+
+def test_the_command_writes_report_page_and_tables(results: Path, tmp_path: Path) -> None:
+    where = ["--results", str(results), "--report", str(tmp_path / "REPORT.md")]
+    more = ["--html", str(tmp_path / "page.html"), "--export", str(tmp_path / "tables")]
+    done = CliRunner().invoke(bench, ["report", *where, *more], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert done.output.splitlines() == [
+        f"report: {tmp_path / 'REPORT.md'}",
+        f"page: {tmp_path / 'page.html'}",
+        f"tables: 18 files in {tmp_path / 'tables'}",
+    ]
+    assert (tmp_path / "page.html").stat().st_size > 50_000

@@ -1,0 +1,134 @@
+"""The figures: what is drawn of what, and when nothing is."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmark.report.figures import curves as curves_module
+from benchmark.report.figures.canvas import is_log, styles
+from benchmark.report.figures.curves import curves
+from benchmark.report.figures.heatmap import heatmap
+from benchmark.report.figures.samples import grids, samples, shown_seeds
+from benchmark.report.figures.scatter import matched, scatter
+from benchmark.report.results import read
+
+
+def pixels(png: bytes | None) -> NDArray[np.uint8]:
+    assert png is not None
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+
+
+def test_cells_are_told_apart_without_colour() -> None:
+    looks = [(str(s["linestyle"]), s["marker"]) for s in styles(24)]
+    assert len(set(looks)) == 24
+
+
+def test_a_logarithmic_axis_needs_positive_values_of_many_sizes() -> None:
+    assert is_log(pd.Series([1.0, 11.0, np.nan]))
+    assert not is_log(pd.Series([1.0, 9.0]))
+    assert not is_log(pd.Series([-1.0, 900.0]))
+    assert not is_log(pd.Series([np.nan]))
+
+
+def test_each_signal_has_its_own_panel(folder: Path, made: Path) -> None:
+    # Two signals and a distance make two rows of panels; one of each make one.
+    two, one = pixels(curves(read(folder))), pixels(curves(read(made / "latent" / "demo")))
+    assert two.shape[1] == one.shape[1] == 1800
+    assert two.shape[0] > 1.5 * one.shape[0]
+
+
+def test_a_curve_belongs_to_its_methods_signal(folder: Path) -> None:
+    found, drawn = read(folder), []
+
+    class Axes:
+        def __getattr__(self, name: str) -> object:
+            return lambda *given, **styled: drawn.append((name, given))
+
+    cells = list(zip(found.cells, styles(2), strict=True))
+    curves_module._panel(Axes(), cells[1:], found.train, "loss_d", 6)  # type: ignore[arg-type]
+    lines = [given for name, given in drawn if name == "plot" and isinstance(given[0], pd.Series)]
+    assert [list(steps) for steps, _ in lines] == [[100, 200, 300], [100, 200, 300], [100, 200]]
+    assert list(lines[2][1]) == [2.2, 1.1]
+    crosses = [given for name, given in drawn if name == "plot" and given[0] is not None][3:]
+    assert crosses == [(200, 1.1)]  # the failed run's last row
+    drawn.clear()
+    column = "fd_efficientnet_lite0"
+    curves_module._collapses(Axes(), cells, found.evaluations, column)  # type: ignore[arg-type]
+    assert [given for name, given in drawn if name == "plot"] == [(200, 310.0)]
+
+
+def test_the_map_is_of_two_swept_numbers_alone(folder: Path, made: Path) -> None:
+    assert heatmap(read(folder)) is None
+    image = pixels(heatmap(read(made / "latent" / "demo")))
+    grey = (np.abs(image.astype(int) - 217) < 3).all(axis=2).mean()
+    assert 0.1 < grey < 0.3  # a quarter of each map: h = z = 8 is not planned
+
+
+def test_the_map_counts_failures(made: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "results" / "latent" / "demo"
+    shutil.copytree(made / "latent" / "demo", copy)
+    before = pixels(heatmap(read(copy)))
+    runs = pd.read_csv(copy / "runs.csv")
+    runs.loc[0, "collapsed"] = 1
+    runs.to_csv(copy / "runs.csv", index=False)
+    after = pixels(heatmap(read(copy)))
+    half = before.shape[1] // 2
+    changed = np.abs(before.astype(int) - after).mean(axis=(0, 2))
+    # The distances stay, but for shades of the 256 colours; a quarter of the other map is darker.
+    assert changed[:half].mean() < 0.1
+    assert changed[half:].mean() > 1
+
+
+def test_one_swept_number_or_a_line_is_no_map(made: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "demo"
+    shutil.copytree(made / "latent" / "demo", copy)
+    record = json.loads((copy / "ablation.json").read_text())
+    for cell in record["cells"]:
+        cell["point"]["method.z"] = 4
+    (copy / "ablation.json").write_text(json.dumps(record))
+    assert heatmap(read(copy)) is None
+
+
+def test_points_are_matched_at_the_evaluations_step(folder: Path) -> None:
+    train = pd.read_csv(folder / "train.csv")
+    train["step"] = train["step"] - 10  # the last training row stands before the evaluation
+    late = train[train["step"] == 290].assign(step=310, m_global=-1.0)
+    pd.concat([train, late]).to_csv(folder / "train.csv", index=False)
+    found = read(folder)
+    points = matched(found, found.cells[0])
+    assert len(points) == 9
+    run = found.cells[0].runs["run_id"].iloc[1]
+    mine = points[points["run_id"] == run]
+    assert list(mine["step"]) == [100, 200, 300]
+    assert list(mine["distance"]) == [310, 210, 110]
+    np.testing.assert_allclose(mine["signal"], [1.1, 0.55, 110 / 300])  # none from after
+
+
+def test_two_runs_show_nothing_between_runs(made: Path) -> None:
+    assert scatter(read(made / "latent" / "demo")) is None  # two seeds a cell
+
+
+def test_few_seeds_are_all_shown_and_many_by_the_first(folder: Path) -> None:
+    assert shown_seeds(read(folder)) == [0, 1, 2]
+    path = folder / "ablation.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, "seeds": [3, 2, 1, 0]}))
+    assert shown_seeds(read(folder)) == [0]
+    sheet = pixels(samples(read(folder)))
+    # Two cells side by side, one row of them: four rows of 16 px images, doubled.
+    assert sheet.shape[0] < 2 * (4 * 18 + 2) * 2
+    assert sheet.shape[1] > 2 * (8 * 18 + 2) * 2
+
+
+def test_every_grid_is_titled_with_its_fate(folder: Path) -> None:
+    titles = [title for title, _ in grids(read(folder))]
+    assert len(titles) == 6
+    assert titles[0].startswith("BEGAN, seed 0 (began-")
+    assert titles[4].startswith("EBGAN-PT, seed 1 (collapsed) (ebgan-")
+    assert titles[5].startswith("EBGAN-PT, seed 2 (failed, step 200) (ebgan-")

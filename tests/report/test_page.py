@@ -1,0 +1,167 @@
+"""`bench report --html`: one file that needs nothing else, used in a real browser."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from benchmark.errors import BenchError
+from benchmark.report.document import Details, Document, Gallery, Heading, Table, Words
+from benchmark.report.html import write_page
+
+DRIVER, BROWSER = shutil.which("chromedriver"), shutil.which("chromium")
+NUMBERS = pd.DataFrame(
+    {
+        "cell": ["b", "a", "d", "c"],
+        "value": ["10 ± 1", "—", "9.5", "-2e-3"],
+        "range": ["[3, 4]", "[-1, 2]", "[20, 21]", "—"],
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def page(document: Document, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    write_page(Document([Table("odd", NUMBERS, "*Odd*"), *document.blocks], []), path)
+    return path
+
+
+class Tags(HTMLParser):
+    """Every tag with its attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def test_the_file_needs_nothing_else(page: Path) -> None:
+    text = page.read_text()
+    for tag, attributes in Tags(text).found:
+        assert tag not in {"iframe", "object", "embed", "base"}
+        for name in ("src", "href"):
+            value = attributes.get(name) or ""
+            assert value.startswith(("data:", "#")) or not value, (tag, value[:80])
+    assert "default-src 'none'" in text  # the browser would refuse the network
+    assert not re.search(r"url\(|@import|fetch\(|XMLHttpRequest", text)
+
+
+def test_it_holds_every_picture_and_every_grid(page: Path) -> None:
+    sources = [a["src"] for tag, a in Tags(page.read_text()).found if tag == "img" and a.get("src")]
+    # Of baselines: curves, scatter, sheet and 6 grids; of latent: curves, map, sheet and 6 grids.
+    assert len(sources) == 18
+    assert all(str(source).startswith("data:image/png;base64,") for source in sources)
+
+
+def test_the_same_document_gives_the_same_bytes(page: Path, document: Document) -> None:
+    before = page.read_bytes()
+    write_page(Document([Table("odd", NUMBERS, "*Odd*"), *document.blocks], []), page)
+    assert page.read_bytes() == before
+
+
+def test_what_a_run_says_is_shown_and_not_obeyed(tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script> & <img src=x onerror=alert(1)>"
+    frame = pd.DataFrame({evil: [evil]})
+    blocks = [Heading(2, evil), Words(evil), Details(evil, [Table("t", frame, evil)])]
+    write_page(Document(blocks, []), tmp_path / "page.html")
+    tags = [tag for tag, _ in Tags((tmp_path / "page.html").read_text()).found]
+    assert tags.count("script") == 1  # the page's own
+    assert tags.count("img") == 1  # the empty one that enlarges others
+
+
+def test_a_missing_grid_is_named(tmp_path: Path) -> None:
+    gallery = Gallery([("seed 0", tmp_path / "gone.png")], "Grids.")
+    with pytest.raises(BenchError, match=r"gone\.png: cannot be read .*`bench run FILE`"):
+        write_page(Document([gallery], []), tmp_path / "page.html")
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Any]:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(BROWSER)
+    for flag in (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--no-first-run",
+        "--window-size=1300,1000",
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with webdriver.Chrome(options=options, service=Service(DRIVER)) as found:
+        yield found
+
+
+@pytest.mark.skipif(not (DRIVER and BROWSER), reason="chromium and chromedriver are not installed")
+def test_a_person_sorts_and_zooms(page: Path, browser: Any, tmp_path: Path) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    browser.get(page.as_uri())
+
+    def column(table: Any, at: int) -> list[str]:
+        script = (
+            "return [...arguments[0].tBodies[0].rows].map(r => r.cells[arguments[1]].innerText)"
+        )
+        found: list[str] = browser.execute_script(script, table, at)
+        return found
+
+    odd = browser.find_element(By.TAG_NAME, "table")
+    by_cell, by_value, by_range = odd.find_elements(By.CSS_SELECTOR, "th button")
+    by_value.click()
+    assert column(odd, 1) == ["-2e-3", "9.5", "10 ± 1", "—"]
+    by_value.click()
+    assert column(odd, 1) == ["10 ± 1", "9.5", "-2e-3", "—"]  # what is missing stays last
+    heading = by_value.find_element(By.XPATH, "..")
+    assert heading.get_attribute("aria-sort") == "descending"
+    by_range.click()
+    assert column(odd, 2) == ["[-1, 2]", "[3, 4]", "[20, 21]", "—"]
+    assert heading.get_attribute("aria-sort") is None
+    by_cell.send_keys(Keys.ENTER)  # without a mouse
+    assert column(odd, 0) == ["a", "b", "c", "d"]
+
+    drawn = "return [...document.querySelectorAll('button img')].filter(i => i.naturalWidth > 9)"
+    assert browser.execute_script(f"{drawn}.length") == 18
+    gallery = browser.find_element(By.CLASS_NAME, "gallery")
+    gallery.find_element(By.XPATH, "..").find_element(By.TAG_NAME, "summary").click()
+    gallery.find_element(By.CLASS_NAME, "zoom").click()
+    dialog = browser.find_element(By.TAG_NAME, "dialog")
+    big = dialog.find_element(By.TAG_NAME, "img")
+    assert dialog.get_attribute("open") is not None
+    assert "BEGAN, seed 0" in dialog.text
+    first = big.size["width"]
+    assert big.value_of_css_property("image-rendering") == "pixelated"
+    browser.execute_script(
+        "arguments[0].dispatchEvent(new WheelEvent('wheel',"
+        " {deltaY: -1, clientX: 300, clientY: 300, cancelable: true}))",
+        dialog,
+    )
+    scale = "return arguments[0].getBoundingClientRect().width / arguments[0].naturalWidth"
+    wheeled = browser.execute_script(scale, big)
+    dialog.send_keys("+")
+    assert browser.execute_script(scale, big) == pytest.approx(wheeled * 1.25)
+    assert wheeled * 1.25 > 1
+    assert first > 0
+    browser.save_screenshot(str(tmp_path / "zoomed.png"))
+    dialog.send_keys(Keys.ESCAPE)
+    assert dialog.get_attribute("open") is None
+
+    browser.find_element(By.LINK_TEXT, "baselines, profile short").click()
+    assert browser.current_url.endswith("#baselines-profile-short")
+    top = "return document.getElementById('baselines-profile-short').getBoundingClientRect().top"
+    assert abs(browser.execute_script(top)) < 200
+    assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
