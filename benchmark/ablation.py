@@ -134,6 +134,8 @@ def _read(path: Path) -> Block:
     except YAMLError as error:
         first = " ".join(str(error).split())
         raise InputError(f"{path}: not YAML: {first[:200]}") from None
+    except RecursionError:
+        raise InputError(f"{path}: nested too deeply for an ablation file") from None
     if not isinstance(written, dict):
         raise InputError(f"{path}: expected keys (name, question, base, ...), found {written!r}")
     return written
@@ -198,7 +200,7 @@ def _override(path: Path, settings: Block, override: str) -> Block:
         raise InputError(f"--set {override}: expected KEY=VALUE, as in training.steps=500")
     try:
         value = YAML(typ="safe", pure=True).load(text)
-    except YAMLError:
+    except (YAMLError, RecursionError):
         raise InputError(f"--set {override}: {text!r} is not a YAML value") from None
     if key == "seeds":
         return {**settings, "seeds": value}

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from benchmark.data.annotations import read_table
-from benchmark.data.celeba import ATTRIBUTES, CelebA
+from benchmark.data.celeba import CelebA
+from benchmark.data.layout import ATTRIBUTES
 from benchmark.data.settings import CelebASettings, Split
 from benchmark.data.source import open_source
 from benchmark.data.store import FaceStore, open_store

@@ -8,6 +8,7 @@
     samples/            one PNG grid per evaluation
     log.txt             what the run's process printed
     result.json         written last: done or failed, and why
+    probe.json, probe/  what `bench probe` found, if it was asked; see probe.py
     lock                held by the one process that writes here
 """
 

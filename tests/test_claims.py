@@ -59,8 +59,8 @@ def test_a_profile_may_leave_out_an_arm_that_a_claim_is_about(tmp_path: Path) ->
         ("below: 1.0", "below: 1.0, above: 0.5", "one of below and above"),
         ("below: 1.0", "belw: 1.0", "did you mean 'below'"),
         (
-            "kind: contrast, column: distance, over: variant, of: slow,\n     against: fast, direction: lower",
-            "column: distance, over: variant, direction: increasing",
+            "kind: bound, column: ratio, below: 1.0",
+            "column: ratio, over: variant, direction: increasing, least_effect: 1",
             "use kind: contrast",
         ),
     ],

@@ -51,7 +51,10 @@ def test_numbers_and_figures_are_written_and_the_weights_kept(
     assert 1 / 8 <= found.linear.longest_step <= 1
     # An untrained generator's images are nothing like faces.
     assert found.memorisation.distance_ratio > 1
-    sizes = {path.name: Image.open(path).size for path in (run.path / "probe").iterdir()}
+    sizes = {}
+    for path in (run.path / "probe").iterdir():
+        with Image.open(path) as figure:
+            sizes[path.name] = figure.size
     assert sizes == {
         "embedded_heldout.png": (8 * 18 + 2, 18 + 2),
         "embedded_training.png": (8 * 18 + 2, 18 + 2),

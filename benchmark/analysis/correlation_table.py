@@ -117,9 +117,7 @@ def _reading(row: Any) -> str:
     if row["level"] == "between_last":
         return "the last step alone, to compare with all steps"
     if row["least_p_holm"] > ALPHA:
-        return (
-            f"cannot tell: with {row['runs']} runs in {row['cells']} cells no p can be low enough"
-        )
+        return f"cannot tell: no p of {row['runs']} runs, dealt within cells, can be low enough"
     if row["p_holm"] > ALPHA:
         return "no relation seen"
     return "rise together" if row["value"] > 0 else "one rises as the other falls"

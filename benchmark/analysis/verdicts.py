@@ -38,6 +38,7 @@ from benchmark.claims import CLAIMS, Claim, claims_digest
 
 Verdict = Literal["supported", "refuted", "undecided", "underpowered", "not run"]
 ALPHA = 0.05
+GAPS_TOLD = 3
 COLUMNS = (
     *("id", "says", "source", "kind", "column", "over", "direction", "least_effect", "verdict"),
     *("sentence", "effect", "low", "high", "p", "p_holm", "against_p", "against_p_holm", "least_p"),
@@ -112,7 +113,7 @@ def decide(
     if effect.counter:
         return "refuted", f"{effect.says}: {effect.counter}."
     if effect.gaps:
-        return "undecided", f"{effect.says}; missing: {'; '.join(effect.gaps)}."
+        return "undecided", f"{effect.says}; missing: {_listed(effect.gaps)}."
     if effect.blind:
         return "undecided", f"{effect.says}: the same in every run, so it cannot tell them apart."
     said = f"{effect.says} (95 % {effect.low:.3g} to {effect.high:.3g})"
@@ -126,6 +127,13 @@ def decide(
         runs = len(effect.run_ids)
         return "underpowered", f"{said}; no p of {runs} runs can be below {reach:.2g} corrected."
     return "undecided", f"{said}, corrected p {p:.2g} for and {against:.2g} against."
+
+
+def _listed(gaps: Sequence[str]) -> str:
+    """The first few runs that are missing, failed ones before those that are still to come."""
+    told = sorted(gaps, key=lambda gap: "(failed" not in gap)[:GAPS_TOLD]
+    more = len(gaps) - len(told)
+    return "; ".join(told) + (f"; and {more} more" if more else "")
 
 
 def _within(effect: Effect, least: float) -> bool:

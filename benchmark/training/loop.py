@@ -23,6 +23,7 @@ from benchmark.training import checkpoint
 from benchmark.training.checkpoint import End, Progress
 from benchmark.training.determinism import StepDraw, fix
 from benchmark.training.learning_rate import LearningRate, RateState
+from benchmark.training.resident import Batches
 
 Sampler = Callable[[int, int], Tensor]
 
@@ -78,9 +79,9 @@ def to_uint8(images: Tensor) -> Tensor:
     return ((images.nan_to_num(0.0).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
-def to_floats(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
+def to_floats(pixels: NDArray[np.uint8] | Tensor, device: torch.device) -> Tensor:
     """256 levels to [-1, 1], (N, 3, S, S) in the memory format that the networks have."""
-    x = torch.from_numpy(pixels).to(device)
+    x = torch.as_tensor(pixels).to(device)
     return (x.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
 
 
@@ -91,6 +92,7 @@ class Trainer:
         self.run, self.store, self.device = run, store, device
         self.spec = run.spec()
         fix(self.spec.training.threads)
+        self._batches = Batches(store, device)
         self.method = new_method(self.spec, device)
         found = checkpoint.read_latest(run.checkpoints, self.method)
         self.progress = found or Progress(
@@ -137,7 +139,7 @@ class Trainer:
         positions = batch_positions(
             self.store.splits["train"], self.spec.seed, step - 1, self.spec.training.batch
         )
-        x = to_floats(self.store.batch(positions, self.spec.seed, step), self.device)
+        x = to_floats(self._batches.batch(positions, self.spec.seed, step), self.device)
         metrics = self.method.update(x, StepDraw(self.spec.seed, step, self.device))
         return {name: value.double() for name, value in metrics.items()}
 

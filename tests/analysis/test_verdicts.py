@@ -94,6 +94,10 @@ def test_a_missing_run_blocks_the_verdict_that_needs_it(state: str) -> None:
     assert row["verdict"] == "undecided"
     assert f"began-000000000003 ({state}" in row["sentence"]
     assert row["p"] < 0.05  # it is the gap alone that blocks
+    many = {**dict.fromkeys(range(1, 5), "running"), 5: "failed"}
+    told = judged(arms(50, state=many), contrast("higher")).iloc[0]["sentence"]
+    assert "missing: began-000000000005 (failed" in told
+    assert told.endswith("; and 2 more.")
     cells = [*ARMS, {"variant": "C"}]
     ends = np.concatenate([np.linspace(0, 1, 6) + gap for gap in (50, 0, 0)])[:, None]
     other = tables({"signal": ends, DISTANCE: ends}, cells, seeds=6, state={15: state})

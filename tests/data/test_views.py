@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -321,3 +323,61 @@ def test_every_view_and_setting_has_its_own_fingerprint_and_pixels(root: Path) -
     assert len(shown) == len(VIEWS)
     for view in VIEWS:
         assert np.array_equal(seen(root, view), seen(root, view))
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    marks=st.lists(
+        st.integers(-300, 600) | st.integers(-(2**31) + 1, 2**31 - 1), min_size=10, max_size=10
+    ),
+    view=st.sampled_from(["wild", "upright"]),
+    resample=st.sampled_from(["bicubic", "nearest"]),
+    margin=st.sampled_from([0.3, 1.0, 5.0]),
+)
+def test_any_landmarks_are_a_picture_or_a_flag(
+    marks: list[int], view: str, resample: str, margin: float, tmp_path_factory: Any
+) -> None:
+    """Degenerate or far away: never a traceback, never a picture of what is not there."""
+    root = tmp_path_factory.mktemp("fuzz")
+    (root / "img_celeba").mkdir()
+    Image.new("RGB", (250, 240), (90, 80, 70)).save(root / "img_celeba" / "000000.jpg", "PNG")
+    (root / "list_eval_partition.txt").write_text("000000.jpg 0\n")
+    table(root / "list_landmarks_celeba.txt", MARKS, [marks])
+    source = CelebA(spec({"name": view, "margin": margin}, 16, resample=resample), root)
+    images, whole = source.decode(np.array([0]))
+    wanted = np.array([90, 80, 70] if whole[0] else [0, 0, 0])
+    assert (images[0] == wanted[:, None, None]).all()
+
+
+def test_an_image_marked_as_turned_is_flagged(tmp_path: Path) -> None:
+    """Its annotations may mean it as stored or as shown."""
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    (tmp_path / "img_align_celeba").mkdir()
+    path = tmp_path / "img_align_celeba" / "000000.jpg"
+    Image.new("RGB", (178, 218)).save(path, "JPEG", exif=exif)
+    (tmp_path / "list_eval_partition.txt").write_text("000000.jpg 0\n")
+    source = CelebA(spec("aligned"), tmp_path)
+    assert source.decode(np.array([0]))[1].tolist() == [False]
+    assert source.fault(0) == "marked as turned by its EXIF data"
+
+
+@pytest.mark.parametrize("view", ["aligned", "rotated", "wild", "upright"])
+def test_real_faces_in_every_view(view: str, real_faces: Path) -> None:
+    chosen = {"name": view, **({"degrees": 45.0} if view == "rotated" else {})}
+    images, whole = CelebA(spec(chosen), real_faces).decode(np.arange(0, 10_000, 250))
+    assert whole.all()
+    assert images.std(axis=(1, 2, 3)).min() > 15
+    # Nothing is filled with black: a face's photograph has few pixels that are wholly so.
+    assert (images == 0).all(axis=1).mean() < 0.05
+
+
+def test_real_eyes_are_level_where_they_should_be(real_faces: Path) -> None:
+    """The spread of the eyes' line in degrees: little aligned, 6.8 in the wild, none upright."""
+    wild = CelebA(spec("wild"), real_faces)
+    upright = CelebA(spec("upright"), real_faces)
+    assert np.array_equal(wild._squares.side, upright._squares.side)
+    assert upright._squares.roll.std() == pytest.approx(6.8, abs=0.2)
+    # Margin 1.0 shows about what the aligned crop of 128 shows: the faces' median size agrees.
+    box = CelebA(spec({"name": "wild", "by": "box"}), real_faces)
+    assert np.median(wild._squares.side / box._squares.side) == pytest.approx(1, abs=0.05)

@@ -67,7 +67,7 @@ FAULTS = [
     ("[0.3, 0.5, 0.7]", "[0.3, high]", "$.sweep['method.gamma'][1]"),
     ("seeds: [0, 1, 2, 3, 4]", "seeds: [-1]", "$.seeds[0]"),
     ("  demo:\n", "  demo:\n    dat: {}\n", "$.profiles.demo"),
-    ("method: {n: 16}", "method: {m: 16}", "$.profiles.short.method"),
+    ("method: {n: 8}", "method: {m: 16}", "$.profiles.short.method"),
     ("direction: increasing", "direction: up", "$.claims[0].test"),
     ("below: 1.0", "under: 1.0", "$.claims[3].test"),
     ("    says: No run fails", "    said: No run fails", "$.claims[4]"),
@@ -85,7 +85,7 @@ def test_faulty_files_are_refused_where_the_fault_is(old: str, new: str, path: s
 
 ACCEPTED = [
     ("{name: aligned, crop: 128}", "wild"),
-    ("{n: 16}", "{name: 'mine.methods:Mine', options: {depth: 3}}"),
+    ("{n: 8}", "{name: 'mine.methods:Mine', options: {depth: 3}}"),
     ("method.gamma: [0.3, 0.5, 0.7]", "method.options.depth: [1, 2]"),
     ("method.gamma: [0.3, 0.5, 0.7]", "data.view: [aligned, wild, {name: rotated, degrees: 9.0}]"),
     ("method.gamma: [0.3, 0.5, 0.7]", "paired: [{method.h: 128, method.z: 16}]"),

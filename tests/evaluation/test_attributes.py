@@ -8,11 +8,11 @@ from benchmark.evaluation.frechet import Floats
 
 
 def planted(count: int, share: float, seed: int) -> tuple[Floats, Labels]:
-    """Features whose 4th coordinate is 4 higher for the share that has the attribute."""
+    """Features whose 4th coordinate is 8 higher for the share that has the attribute."""
     draws = np.random.default_rng(seed)
     having = np.arange(count) < round(share * count)
     features = draws.normal(size=(count, 20))
-    features[:, 3] += 4 * having
+    features[:, 3] += 8 * having
     return features * 10 + 5, having
 
 

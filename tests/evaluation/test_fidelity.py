@@ -150,6 +150,17 @@ def test_density_and_coverage_by_their_definition(
     assert 0.1 < row["coverage"] < 1
 
 
+@pytest.mark.parametrize("spread", [0.6, 1.0])
+def test_density_and_coverage_of_their_authors_package(spread: float) -> None:
+    """To 1e-12: both are counts."""
+    prdc = pytest.importorskip("prdc", reason="the dev extra has it")
+    fake, real = features(150, 12, seed=1, spread=spread), features(150, 12, seed=2)
+    wanted = prdc.compute_prdc(real.double().numpy(), fake.double().numpy(), nearest_k=5)
+    row = judged(fake, real)
+    assert row["density"] == pytest.approx(wanted["density"], rel=1e-12)
+    assert row["coverage"] == pytest.approx(wanted["coverage"], rel=1e-12)
+
+
 def test_a_perfect_generator(pair: tuple[Tensor, Tensor]) -> None:
     row = judged(pair[1].clone(), pair[1])
     assert row["fd_efficientnet_lite0"] == pytest.approx(0, abs=1e-9)
