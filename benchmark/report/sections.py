@@ -8,7 +8,7 @@ from benchmark.report.captions import faces, made_of, set_up
 from benchmark.report.document import Block, Details, Gallery, Heading, Picture, Words
 from benchmark.report.figures.curves import curves
 from benchmark.report.figures.heatmap import heatmap
-from benchmark.report.figures.samples import grids, samples, shown_seeds
+from benchmark.report.figures.samples import grids, samples, shown_seeds, without_samples
 from benchmark.report.figures.scatter import scatter
 from benchmark.report.numbers import least_p, number, title
 from benchmark.report.results import Results
@@ -138,9 +138,11 @@ def _scatter_caption(results: Results) -> str:
 def _samples_caption(results: Results) -> str:
     seeds = shown_seeds(results)
     which = "every seed" if len(seeds) == len(results.record.seeds) else "the first seed alone"
+    absent = without_samples(results)
+    left_out = f" Nothing to show yet: {', '.join(absent)}." if absent else ""
     return (
         f"Generated faces, the first rows of the last grid of each run, {which}; not selected."
-        " Small images are doubled without smoothing. Trained on:"
+        f"{left_out} Small images are doubled without smoothing. Trained on:"
     )
 
 

@@ -107,13 +107,18 @@ def _line(claim: Claim, evidence: Evidence) -> str:
 
 
 def _correlations(results: Results, evidence: Evidence) -> Iterator[Block]:
-    """The signal against the distance, pooled over cells; all else folded away."""
+    """The signal against the distance, pooled over cells; baselines folded away.
+
+    Other outcomes and single cells are in correlations.csv: hundreds of rows.
+    """
     table = evidence.table("correlations")
     if table is None or table.empty:
         return
     made = made_of(results.record)
     outcome = table["outcome"].isin([*results.record.distances, "distance"])
-    main = table[(table["cell"] == "") & outcome & (table["role"] != "baseline")]
+    pooled = table[(table["cell"] == "") & outcome]
+    main, baselines = (pooled[(pooled["role"] == "baseline") == which] for which in (False, True))
+    source = results.folder / "correlations.csv"
     if len(main):
         yield Heading(4, "Does the signal track the distance?")
         yield Table(
@@ -125,14 +130,14 @@ def _correlations(results: Results, evidence: Evidence) -> Iterator[Block]:
             " within a run, given the step; between: between the runs of one cell at the same"
             " steps, pooled over cells. Null: the mean over mismatched pairs, one run's signal"
             " with another's distance. Intervals by bootstrap over runs, p from permutations,"
-            " Holm-corrected.",
-            results.folder / "correlations.csv",
+            " Holm-corrected. Other outcomes, and each cell by itself, are in correlations.csv.",
+            source,
         )
-    rest = _correlation_frame(table)
-    yield Details(
-        "All correlations: other outcomes, cells by themselves, baselines",
-        [Table("correlations", rest, f"{made}.", results.folder / "correlations.csv")],
-    )
+    if len(baselines):
+        yield Details(
+            "What the step, L(x), |gamma L(x) - L(G(z))| and k alone would have said",
+            [Table("baselines", _correlation_frame(baselines), f"{made}.", source)],
+        )
 
 
 def _correlation_frame(table: pd.DataFrame) -> pd.DataFrame:

@@ -43,6 +43,13 @@ def test_each_signal_has_its_own_panel(folder: Path, made: Path) -> None:
     assert two.shape[0] > 1.5 * one.shape[0]
 
 
+def test_a_signal_that_no_run_has_logged_yet_has_no_panel(folder: Path) -> None:
+    train = pd.read_csv(folder / "train.csv")
+    whole = pixels(curves(read(folder)))
+    train[train["loss_d"].isna()].to_csv(folder / "train.csv", index=False)
+    assert pixels(curves(read(folder))).shape[0] < 0.7 * whole.shape[0]
+
+
 def test_a_curve_belongs_to_its_methods_signal(folder: Path) -> None:
     found, drawn = read(folder), []
 

@@ -159,7 +159,7 @@ def test_verdicts_stand_in_the_claims_table_and_the_section(folder: Path) -> Non
     assert "Verdict: **refuted**: Mean distance: 205 and 110 with a break (5 runs, least" in text
     assert "Test: distance is lower, by at least 20, where `variant` is BEGAN than" in text
     tabled = {table.name: table for table in tables(blocks)}
-    assert list(tabled) == ["correlation", "correlations", "collapse", "variance"]
+    assert list(tabled) == ["correlation", "baselines", "collapse", "variance"]
     (main,) = tabled["correlation"].frame.to_dict("records")  # the baseline is folded away
     assert (main["signal"], main["level"]) == ("M_global (signal)", "differences, spearman")
     assert (main["correlation"], main["interval"], main["null"]) == (
@@ -167,7 +167,8 @@ def test_verdicts_stand_in_the_claims_table_and_the_section(folder: Path) -> Non
         "[-0.1, 0.9]",
         "0.02",
     )
-    assert len(tabled["correlations"].frame) == 2
+    (baseline,) = tabled["baselines"].frame.to_dict("records")
+    assert (baseline["signal"], baseline["correlation"]) == ("step (baseline)", "-0.987")
     assert tabled["collapse"].frame["auroc"].iloc[0] == "0.1235"
     assert tabled["variance"].source == folder / "variance.csv"
     assert Evidence(folder).verdicts["began-better"].run_ids == ["began-a", "ebgan-b"]
@@ -305,7 +306,14 @@ def test_a_broken_grid_is_named(folder: Path) -> None:
         compose([read(folder)])
 
 
-def test_runs_without_grids_keep_their_place(folder: Path) -> None:
+def test_a_cell_without_grids_is_named(folder: Path) -> None:
+    for grid in (folder / "samples").glob("ebgan-*"):
+        grid.unlink()
+    found = [p for p in pictures(compose([read(folder)]).blocks) if p.path.name == "samples.png"]
+    assert "Nothing to show yet: EBGAN-PT." in found[0].caption
+
+
+def test_results_without_grids_have_no_sheet(folder: Path) -> None:
     shutil.rmtree(folder / "samples")
     names = {p.path.name for p in pictures(compose([read(folder)]).blocks)}
     assert names == {"curves.png", "scatter.png"}

@@ -21,10 +21,11 @@ RING: Style = {
 
 
 def curves(results: Results) -> bytes | None:
-    """One panel a signal and one a distance; one style a cell, one line a seed."""
+    """One panel a signal and one a distance, of those that any run has; one line a seed."""
     if results.train.empty and results.evaluations.empty:
         return None
-    signals, distances = results.record.signals, results.record.distances
+    signals = [name for name in results.record.signals if results.train[name].notna().any()]
+    distances = [name for name in results.record.distances if _judged(results, name)]
     cells = list(zip(results.cells, styles(len(results.cells)), strict=True))
     panels = len(signals) + len(distances)
     rows = -(-panels // 2)
@@ -44,6 +45,10 @@ def curves(results: Results) -> bytes | None:
         handles=_legend(results), loc="outside lower center", ncols=3, fontsize=9, frameon=False
     )
     return png(figure)
+
+
+def _judged(results: Results, distance: str) -> bool:
+    return bool(results.evaluations[distance].notna().any())
 
 
 def _panel(

@@ -37,15 +37,17 @@ def grids(results: Results) -> list[tuple[str, Path]]:
 def samples(results: Results) -> bytes | None:
     """The final grid of every cell and shown seed: a row a cell, or cell by cell for one seed.
 
-    A run without samples keeps its place, with its state in words. None where no run has any.
+    A run without samples keeps its place, with its state in words; cells without any are left out
+    (`without_samples` names them). None where no run has any.
     """
-    seeds = shown_seeds(results)
-    shown = [(cell, seed) for cell in results.cells for seed in seeds]
+    seeds, absent = shown_seeds(results), without_samples(results)
+    cells = [cell for cell in results.cells if cell.title not in absent]
+    if not cells:
+        return None
+    shown = [(cell, seed) for cell in cells for seed in seeds]
     columns = len(seeds) if len(seeds) > 1 else min(COLUMNS, len(shown))
     tiles = [(_title(cell, seed), _grid(results, cell, seed)) for cell, seed in shown]
     found = [tile for _, tile in tiles if isinstance(tile, Image.Image)]
-    if not found:
-        return None
     font = ImageFont.truetype(Path(mpl.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", FONT)
     widest = max(int(font.getlength(text)) + 1 for text, _ in tiles)
     width = max(widest, *(tile.width for tile in found)) + MARGIN
@@ -64,6 +66,19 @@ def samples(results: Results) -> bytes | None:
     file = io.BytesIO()
     sheet.save(file, format="PNG", optimize=True)
     return file.getvalue()
+
+
+def without_samples(results: Results) -> list[str]:
+    """Cells of which no shown seed has a grid yet."""
+    seeds, folder = shown_seeds(results), results.folder / "samples"
+    return [
+        cell.title
+        for cell in results.cells
+        if not any(
+            (folder / f"{run_id}.png").is_file()
+            for run_id in cell.runs.loc[cell.runs["seed"].isin(seeds), "run_id"]
+        )
+    ]
 
 
 def _title(cell: Cell, seed: int) -> str:
