@@ -184,6 +184,12 @@ def main() -> None:
             raise
         click.echo(f"bench: {error}", err=True)
         sys.exit(error.exit_code)
+    except MemoryError:
+        if debug:
+            raise
+        said = "out of memory; what was finished is safe: free some, or give fewer --jobs"
+        click.echo(f"bench: {said}", err=True)
+        sys.exit(1)
     except OSError as error:
         if debug:
             raise

@@ -130,6 +130,7 @@ main()
 """
 
 
+@pytest.mark.xfail(reason="memory that ends inside an import is not always one line yet")
 def test_a_worker_out_of_memory(
     server: Server, whole: RunDirectory, tmp_path: Path, cache: Path
 ) -> None:
