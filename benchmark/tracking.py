@@ -1,4 +1,4 @@
-"""MLflow: a view of the run directories, with one writer. The only module that imports mlflow."""
+"""MLflow: a view of the run directories, with one writer. Only this and audit.py import mlflow."""
 
 import logging
 import os
