@@ -13,6 +13,8 @@ from benchmark.analysis.correlation_table import correlation_table
 from benchmark.analysis.frames import Tables, read_tables
 from tests.analysis.simulate import DISTANCE, OUTCOMES, Floats, falling_walks, tables, write
 
+ROOT = Path(__file__).parents[2]
+COMMITTED = sorted(p.parent.relative_to(ROOT) for p in ROOT.glob("results/*/*/ablation.json"))
 GAMMAS = [{"method.gamma": gamma} for gamma in (0.3, 0.5, 0.7)]
 SCIPY = {"pearson": stats.pearsonr, "spearman": stats.spearmanr, "kendall": stats.kendalltau}
 
@@ -195,9 +197,9 @@ def test_series_that_follow_the_step_exactly_leave_nothing_to_relate() -> None:
     assert row["reading"].startswith("undefined")
 
 
-def test_committed_tables_of_the_first_format_are_read() -> None:
-    folder = Path(__file__).parents[2] / "results" / "gamma" / "short"
-    found = read_tables(folder)
+@pytest.mark.parametrize("folder", COMMITTED, ids=str)
+def test_committed_tables_are_read(folder: Path) -> None:
+    found = read_tables(ROOT / folder)
     assert len(found.runs) > 0
     assert found.points["distance"].notna().all()
 
