@@ -17,6 +17,7 @@ from benchmark.commands.options import (
     data_option,
     device_option,
     mlflow_option,
+    narrator_options,
     profile_options,
     report_option,
     results_option,
@@ -47,27 +48,30 @@ def bench(debug: bool) -> None:
 @mlflow_option
 @device_option
 @click.option("--jobs", type=click.IntRange(1), help="Runs at once; by default what fits.")
+@narrator_options
 def run(
     file: Path,
     profile: str,
     overrides: tuple[str, ...],
     jobs: int | None,
     device: str,
+    quiet: bool,
+    as_json: bool,
     **where: Any,
 ) -> None:
     """Train every run that FILE asks for and write its tables and the report.
 
     The same command again continues what was cut short.
     """
-    from rich.console import Console
-
     from benchmark.ablation import load
     from benchmark.executors.local import default_jobs
+    from benchmark.narration import narrator
     from benchmark.sweep import Places, run_plan
 
     plan = load(file, profile, overrides)
     places = Places(**where)
-    sys.exit(run_plan(plan, places, jobs or default_jobs(plan), device, Console()))
+    told = narrator(quiet=quiet, as_json=as_json)
+    sys.exit(run_plan(plan, places, jobs or default_jobs(plan), device, told))
 
 
 @bench.command("run-one")

@@ -1,8 +1,10 @@
-"""A progress line per run: live on a terminal, plain lines elsewhere."""
+"""Where the runs of a sweep stand: live on a terminal, else as lines, as records, or not at all."""
 
 import time
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 from rich.console import Console
 from rich.live import Live
@@ -22,6 +24,7 @@ SPEED_ROWS = 12
 class Standing:
     """Where one run stands."""
 
+    run_id: str
     label: str
     state: str
     step: int
@@ -46,6 +49,7 @@ def standing(planned: PlannedRun, run: RunDirectory) -> Standing:
 
     spec, state = planned.spec, run.state()
     return Standing(
+        run_id=planned.run_id,
         label=planned.label,
         state=state,
         step=rows[-1].step if rows else 0,
@@ -68,41 +72,119 @@ def _has(row: Row, kind: str, column: str) -> bool:
     return row.kind == kind and column in row.values
 
 
-class Progress:
-    """Call `update` often; it draws no more than once a second."""
+class Progress(ABC):
+    """Call `update` often; it looks at the runs no more than once a second.
 
-    def __init__(self, runs: Sequence[tuple[PlannedRun, RunDirectory]], console: Console) -> None:
-        self._runs, self._console = runs, console
-        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
-        self._drawn = self._printed = 0.0
-        self._states: dict[str, str] = {}
+    A context manager: it looks a last time when it is left.
+    """
 
-    def __enter__(self) -> "Progress":
-        if self._live:
-            self._live.__enter__()
+    def __init__(self, runs: Sequence[tuple[PlannedRun, RunDirectory]]) -> None:
+        self._runs = runs
+        self._looked = 0.0
+        self._ended: dict[str, Standing] = {}  # their rows are read once
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.update(last=True)
-        if self._live:
-            self._live.__exit__(None, None, None)
 
     def update(self, *, last: bool = False) -> None:
         now = time.monotonic()
-        if now - self._drawn < REFRESH_EVERY_S and not last:
+        if now - self._looked < REFRESH_EVERY_S and not last:
             return
-        self._drawn = now
-        standings = [standing(planned, run) for planned, run in self._runs]
-        if self._live:
-            self._live.update(_table(standings), refresh=True)
-            return
-        due = now - self._printed >= PLAIN_EVERY_S
+        self._looked = now
+        self._show([self._standing(planned, run) for planned, run in self._runs])
+
+    def _standing(self, planned: PlannedRun, run: RunDirectory) -> Standing:
+        found = self._ended.get(planned.run_id) or standing(planned, run)
+        if found.state in ("done", "failed"):
+            self._ended[planned.run_id] = found
+        return found
+
+    @abstractmethod
+    def _show(self, standings: list[Standing]) -> None: ...
+
+
+class LiveProgress(Progress):
+    """A table on a terminal, drawn again and again in its place."""
+
+    def __init__(self, runs: Sequence[tuple[PlannedRun, RunDirectory]], console: Console) -> None:
+        super().__init__(runs)
+        self._live = Live(console=console, auto_refresh=False)
+
+    def __enter__(self) -> Self:
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
+        self._live.__exit__(None, None, None)
+
+    def _show(self, standings: list[Standing]) -> None:
+        self._live.update(_table(standings), refresh=True)
+
+
+class LineProgress(Progress):
+    """A line for each run whose state changes, and now and then for each that is running."""
+
+    def __init__(
+        self, runs: Sequence[tuple[PlannedRun, RunDirectory]], say: Callable[[str], None]
+    ) -> None:
+        super().__init__(runs)
+        self._say = say
+        self._said = 0.0
+        self._states: dict[str, str] = {}
+
+    def _show(self, standings: list[Standing]) -> None:
+        due = self._looked - self._said >= PLAIN_EVERY_S
         for each in standings:
-            changed = self._states.get(each.label) != each.state
+            changed = self._states.get(each.run_id) != each.state
             if each.state != "queued" and (changed or (due and each.state == "running")):
-                self._console.print(_line(each), markup=False, highlight=False, soft_wrap=True)
-            self._states[each.label] = each.state
-        self._printed = now if due else self._printed
+                self._say_one(each)
+            self._states[each.run_id] = each.state
+        self._said = self._looked if due else self._said
+
+    def _say_one(self, each: Standing) -> None:
+        self._say(_line(each))
+
+
+class JsonProgress(LineProgress):
+    """The same as records; what is not known yet is null."""
+
+    def __init__(
+        self,
+        runs: Sequence[tuple[PlannedRun, RunDirectory]],
+        write: Callable[[dict[str, Any]], None],
+    ) -> None:
+        super().__init__(runs, say=lambda line: None)
+        self._write = write
+
+    def _say_one(self, each: Standing) -> None:
+        self._write(
+            {
+                "event": "run",
+                "run": each.run_id,
+                "label": each.label,
+                "state": each.state,
+                "step": each.step,
+                "steps": each.steps,
+                "steps_per_second": each.steps_a_second,
+                "seconds_left": each.seconds_left,
+                "signal": each.signal,
+                "distance": each.distance,
+            }
+        )
+
+
+class SilentProgress(Progress):
+    """Nothing at all."""
+
+    def update(self, *, last: bool = False) -> None:
+        pass
+
+    def _show(self, standings: list[Standing]) -> None:
+        pass
 
 
 def _number(value: float | None) -> str:
@@ -120,6 +202,8 @@ def _speed_and_left(each: Standing) -> list[str]:
 
 def _line(each: Standing) -> str:
     parts = [f"{each.label}: {each.state}, step {each.step} of {each.steps}"]
+    if each.state == "running" and not each.step:
+        parts.append("getting ready")  # real images are judged before the first step
     parts += _speed_and_left(each)
     if each.signal is not None:
         parts.append(f"signal {_number(each.signal)}")

@@ -7,17 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from rich.console import Console
-
 from benchmark.ablation import Plan
 from benchmark.analysis.evidence import write_evidence
 from benchmark.analysis.tidy import write_results
 from benchmark.data.store import open_store
 from benchmark.errors import BenchError
 from benchmark.executors.local import Pool, how_it_ended, last_lines
+from benchmark.narration import Ending, Failure, Narrator
 from benchmark.preregistration import register
-from benchmark.progress import Progress
-from benchmark.redact import redact
 from benchmark.report.markdown import build
 from benchmark.runs import RunDirectory
 from benchmark.spec import RunSpec
@@ -47,12 +44,12 @@ class Follower(Protocol):
     def publish(self, folder: Path) -> None: ...
 
 
-def run_plan(plan: Plan, places: Places, jobs: int, device: str, console: Console) -> int:
+def run_plan(plan: Plan, places: Places, jobs: int, device: str, narrator: Narrator) -> int:
     """Train what is missing, then write tables and report. 0 done, 1 some failed, 130 stopped."""
     _writable(places.results / plan.name / plan.profile)
     directories = [RunDirectory(places.runs / planned.run_id) for planned in plan.runs]
     missing = [p for p, run in zip(plan.runs, directories, strict=True) if run.result() is None]
-    _open_stores([planned.spec for planned in missing], places, console)
+    _open_stores([planned.spec for planned in missing], places, narrator)
     try:
         for planned in missing:
             RunDirectory.create(places.runs, planned.spec)
@@ -60,8 +57,8 @@ def run_plan(plan: Plan, places: Places, jobs: int, device: str, console: Consol
     except OSError as error:
         raise BenchError(f"{places.runs}: cannot make run folders ({error.strerror})") from None
 
-    view = _View(plan, places, console)
-    with Progress(list(zip(plan.runs, directories, strict=True)), console) as progress:
+    view = _View(plan, places, narrator)
+    with narrator.progress(list(zip(plan.runs, directories, strict=True))) as progress:
 
         def tick() -> None:
             progress.update()
@@ -78,10 +75,14 @@ def run_plan(plan: Plan, places: Places, jobs: int, device: str, console: Consol
     write_evidence(folder)
     build(places.results, places.report)
     view.publish(folder)
-    return _say_how_it_went(plan, directories, places, None if pool.stopped else codes, console)
+    ending = _ending(plan, directories, places, None if pool.stopped else codes)
+    narrator.end(ending)
+    if ending.stopped:
+        return 130
+    return 1 if ending.failures else 0
 
 
-def _open_stores(specs: Sequence[RunSpec], places: Places, console: Console) -> None:
+def _open_stores(specs: Sequence[RunSpec], places: Places, narrator: Narrator) -> None:
     """Prepare each data set once, before the runs ask for it side by side."""
     wanted = {}
     for spec in specs:
@@ -92,19 +93,18 @@ def _open_stores(specs: Sequence[RunSpec], places: Places, console: Console) -> 
         store = open_store(settings, places.data_root, places.cache)
         view = getattr(settings, "view", None)
         seen_as = f", {view.name} view" if view else ""
-        console.print(
-            f"data: {store.title}{seen_as}, {len(store.images)} images of {settings.size} px",
-            soft_wrap=True,
+        narrator.note(
+            f"data: {store.title}{seen_as}, {len(store.images)} images of {settings.size} px"
         )
         for name in store.broken:
-            console.print(f"data: {name} is broken and left out")
+            narrator.note(f"data: {name} is broken and left out")
 
 
 class _View:
     """MLflow while the runs go on. Its absence costs a line, never a run."""
 
-    def __init__(self, plan: Plan, places: Places, console: Console) -> None:
-        self._plan, self._places, self._console = plan, places, console
+    def __init__(self, plan: Plan, places: Places, narrator: Narrator) -> None:
+        self._plan, self._places, self._narrator = plan, places, narrator
         self._follower: Follower | None = None
         self._next = 0.0
         self._warned = False
@@ -133,10 +133,8 @@ class _View:
             self._warned = False
         except BenchError as error:
             if not self._warned:
-                self._console.print(
-                    f"MLflow: {error}; the runs go on, and `bench sync` brings MLflow up to date",
-                    markup=False,
-                    soft_wrap=True,
+                self._narrator.warn(
+                    f"MLflow: {error}; the runs go on, and `bench sync` brings MLflow up to date"
                 )
             self._warned = True
             # A store that comes back may be another one: what it holds is read again.
@@ -168,32 +166,24 @@ def _worker_arguments(plan: Plan, places: Places, device: str) -> list[str]:
     return arguments
 
 
-def _say_how_it_went(
-    plan: Plan,
-    runs: list[RunDirectory],
-    places: Places,
-    codes: dict[str, int] | None,
-    console: Console,
-) -> int:
+def _ending(
+    plan: Plan, runs: list[RunDirectory], places: Places, codes: dict[str, int] | None
+) -> Ending:
     """`codes` are the workers' exit codes by run id; None where the user stopped the sweep."""
-    done, bad, stopped = 0, 0, codes is None
+    done, failures = 0, []
     for planned, run in zip(plan.runs, runs, strict=True):
         result = run.result()
         if result is not None and result.state == "done":
             done += 1
-        elif result is not None or not stopped:
-            bad += 1
+        elif result is not None or codes is not None:
             reason = result.reason if result else how_it_ended((codes or {}).get(run.run_id))
-            console.print(
-                f"{planned.label} ({run.run_id}) failed: {reason}", markup=False, soft_wrap=True
-            )
-            for line in last_lines(run.log):
-                console.print(f"    {line}", markup=False, highlight=False, soft_wrap=True)
-    console.print(f"{done} of {len(runs)} runs done, {bad} failed")
-    if stopped:
-        console.print("stopped; the same command goes on from here")
-    console.print(f"report: {places.report}", soft_wrap=True)
-    console.print(f"MLflow: bench ui --mlflow {redact(places.mlflow)}", soft_wrap=True)
-    if stopped:
-        return 130
-    return 1 if bad else 0
+            failures.append(Failure(planned, reason, last_lines(run.log)))
+    return Ending(
+        runs=len(runs),
+        done=done,
+        failures=failures,
+        stopped=codes is None,
+        results=places.results / plan.name / plan.profile,
+        report=places.report,
+        mlflow=places.mlflow,
+    )

@@ -36,3 +36,7 @@ mlflow_option = click.option(
     "--mlflow", envvar="MLFLOW_TRACKING_URI", default=MLFLOW, show_default=True, metavar="URI"
 )
 device_option = click.option("--device", default="auto", show_default=True, help="cpu, cuda, auto.")
+narrator_options = _options(
+    click.option("--quiet", is_flag=True, help="Say only what fails, and one line at the end."),
+    click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs."),
+)

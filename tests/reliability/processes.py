@@ -33,13 +33,15 @@ def sweep(folder: Path, cache: Path, steps: int, mlflow: str) -> None:
     from rich.console import Console
 
     from benchmark import sweep
+    from benchmark.narration import Narrator
 
     sweep.SYNC_EVERY_S = 0.0
     places = sweep.Places(
         folder / "runs", cache, folder / "results", folder / "REPORT.md", None, mlflow
     )
     with (folder / "said.txt").open("a") as said:
-        raise SystemExit(sweep.run_plan(plan(steps), places, 1, "cpu", Console(file=said)))
+        told = Narrator(Console(file=said))
+        raise SystemExit(sweep.run_plan(plan(steps), places, 1, "cpu", told))
 
 
 def store(folder: Path) -> str:
