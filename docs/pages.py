@@ -7,7 +7,10 @@ from typing import Any, get_args
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from benchmark.evaluation.settings import Extractor, evaluation_columns
+from benchmark.analysis.columns import EVIDENCE, RUN
+from benchmark.column import Column
+from benchmark.evaluation.columns import EVALUATION_COLUMNS
+from benchmark.methods.columns import METHOD_COLUMNS
 from benchmark.methods.settings import (
     BeganCsSettings,
     BeganSettings,
@@ -44,20 +47,41 @@ def keys_page() -> str:
 
 
 def columns_page() -> str:
-    """Columns of training rows by method, and of evaluation rows."""
-    lines = ["# Columns", "", "Made from the code.", "", "## In training", ""]
-    lines += ["| method | signal | columns of train.csv | watched on held-out images |"]
-    lines += ["| --- | --- | --- | --- |"]
+    """Every column of the tables in results/: meaning, unit, which way is better, source."""
+    lines = ["# Columns", "", "What the tables in `results/ABLATION/PROFILE/` hold.", ""]
+    lines += ["An empty cell is a number that is not there: not measured yet, or undefined.", ""]
+    lines += ["## runs.csv", "", "One row a run, its last values. Swept keys have columns too.", ""]
+    lines += _columns(RUN)
+    lines += [
+        "Then the columns below, of its last rows. `heldout_` is a method's column over fixed"
+    ]
+    lines += ["held-out images; `best_` a distance at `best_step`; `noise_` the standard deviation"]
+    lines += ["(in the column's unit) over draws from the same last weights.", ""]
+    lines += ["## evaluations.csv and repeats.csv", ""]
+    lines += ["One row an evaluation (`run_id`, `step`), or another draw of samples from the last"]
+    lines += ["weights (`run_id`, `draw`).", "", *_columns(EVALUATION_COLUMNS)]
+    lines += [
+        "## train.csv",
+        "",
+        "One row (`run_id`, `step`) a logging step: means since the last.",
+    ]
+    lines += ["Every method has `lr` too, Adam's learning rate in force.", ""]
     for model in METHODS:
         name = get_args(model.model_fields["name"].annotation)[0]
-        train, watch = ", ".join(model.train_columns), ", ".join(model.watch_columns)
-        lines.append(f"| {name} | {model.signal} | {train}, lr | {watch} |")
-    lines += ["", "Watched columns are written with `heldout_` before the name.", ""]
-    lines += ["## At an evaluation", ""]
-    for features in get_args(Extractor):
-        columns = ", ".join(f"`{column}`" for column in evaluation_columns(features))
-        lines += [f"With `{features}`: {columns}.", ""]
+        watched = ", ".join(f"`{column}`" for column in model.watch_columns)
+        lines += [f"### {name}", "", f"Its signal is `{model.signal}`; held out: {watched}.", ""]
+        lines += _columns(METHOD_COLUMNS[name])
+    for name, columns in EVIDENCE.items():
+        lines += [f"## {name}.csv", "", *_columns(columns)]
     return "\n".join(lines) + "\n"
+
+
+def _columns(columns: dict[str, Column]) -> list[str]:
+    lines = ["| column | meaning | unit | better | source |", "| --- | --- | --- | --- | --- |"]
+    for name, each in columns.items():
+        cells = [f"`{name}`", each.meaning, each.unit, each.better, each.source]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return [*lines, ""]
 
 
 def _kind(name: str, schema: Any) -> list[str]:

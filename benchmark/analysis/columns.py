@@ -1,0 +1,173 @@
+"""What each column of the tables in results/ means: the reference is made from this.
+
+Columns that a method or the evaluation gives are explained in their own rooms. No pandas here.
+"""
+
+from collections.abc import Iterable
+
+from benchmark.column import Column
+from benchmark.evaluation.columns import EVALUATION_COLUMNS
+from benchmark.methods.columns import LEARNING_RATE, METHOD_COLUMNS
+
+_RUN_ID = Column("the method's name and 12 digits of the hash of the run's description")
+_STEP = Column("training step", "steps")
+_LOW, _HIGH = Column("lower end of the 95 % interval"), Column("upper end of the 95 % interval")
+_P_HOLM = Column("p, corrected by Holm over its family")
+_LEAST_P = Column("the least p that so few runs could reach at all")
+_LEAST_P_HOLM = Column("the same, corrected by Holm")
+_RUNS = Column("how many runs the row rests on", "runs")
+_RUN_IDS = Column("these runs, parted by blanks")
+_OUTCOME = Column("the measure of quality: a column of evaluations.csv")
+_METHOD = Column("the method's name")
+_SENTENCE = Column("the verdict in words, with what decided or stands in the way")
+_ROLE = Column("signal (in training), heldout (on fixed images) or baseline (step, L(x), ...)")
+_SIGNAL = Column("the column that is said to track quality")
+
+# What stands in runs.csv before the columns of training and evaluation, and after them.
+RUN: dict[str, Column] = {
+    "run_id": _RUN_ID,
+    "label": Column("what people call the run"),
+    "cell": Column("what it shares with the runs that differ in their seed alone"),
+    "seed": Column("training seed"),
+    "method": _METHOD,
+    "signal": Column("the column that its paper watches for convergence"),
+    "distance": Column("the column of its Fréchet distance"),
+    "state": Column("done, failed, stopped, running or queued"),
+    "reason": Column("why it failed"),
+    "step": Column("the last step that has a row", "steps"),
+    "collapsed": Column("1 where it is collapsed at its last evaluation, else 0", "", "lower"),
+    "collapsed_at": Column("since which step without a break", "steps"),
+    "best_step": Column("the step with the least distance to validation images", "steps"),
+    "parameters": Column("weights of both players", "numbers"),
+    "wall_s": Column("time that it trained and judged, all its starts together", "s", "lower"),
+    "cpu_s": Column("processor time of the same", "s", "lower"),
+    "weights_sha256": Column("hash of the last weights"),
+    "commit": Column("the code that made it; `+` and a hash where it differed from the commit"),
+    "data": Column("the data's fingerprint"),
+}
+
+EVIDENCE: dict[str, dict[str, Column]] = {
+    "claims": {
+        "id": Column("the claim's id"),
+        "says": Column("what is claimed"),
+        "source": Column("where it is from"),
+        "kind": Column("trend, contrast, correlation, bound, share or failures"),
+        "column": Column("the measured column, or an alias (claims.py)"),
+        "over": Column("the swept key that it is compared over"),
+        "direction": Column("the direction that is claimed"),
+        "least_effect": Column("the least effect that would matter", "the column's"),
+        "verdict": Column("supported, refuted, undecided, underpowered or not run"),
+        "sentence": _SENTENCE,
+        "effect": Column(
+            "shift end to end; difference of means; rho; share of runs that agree; lead of the "
+            "variance's share",
+            "by kind",
+        ),
+        "low": _LOW,
+        "high": _HIGH,
+        "p": Column("of no effect, two-sided; small speaks for the claim"),
+        "p_holm": Column("p, corrected by Holm over all claims of the file"),
+        "against_p": Column("of an effect of least_effect; small speaks against the claim"),
+        "against_p_holm": Column("against_p, corrected by Holm over all claims of the file"),
+        "least_p": _LEAST_P,
+        "least_p_holm": _LEAST_P_HOLM,
+        "runs": _RUNS,
+        "run_ids": _RUN_IDS,
+        "changed": Column("1 where the claims are no longer those of the first run's start"),
+    },
+    "correlations": {
+        "method": _METHOD,
+        "cell": Column("empty: over all cells, by ranks within them; else that cell alone"),
+        "role": _ROLE,
+        "signal": _SIGNAL,
+        "outcome": _OUTCOME,
+        "level": Column(
+            "raw, differences or partial (within a run); between, between_last (between runs)"
+        ),
+        "measure": Column("pearson, spearman or kendall"),
+        "value": Column("the correlation: its mean over runs, or over steps and cells", "-1 to 1"),
+        "low": _LOW,
+        "high": _HIGH,
+        "null_mean": Column("the same of mismatched pairs: a run's signal, another's outcome"),
+        "p": Column("that matched pairs are no more alike than mismatched ones"),
+        "p_holm": _P_HOLM,
+        "least_p": _LEAST_P,
+        "least_p_holm": _LEAST_P_HOLM,
+        "cells": Column("cells that it rests on", "cells"),
+        "runs": _RUNS,
+        "points": Column("evaluations of a run that were used", "evaluations"),
+        "reading": Column("what the row may be taken to say"),
+        "run_ids": _RUN_IDS,
+    },
+    "collapse": {
+        "method": _METHOD,
+        "role": _ROLE,
+        "signal": _SIGNAL,
+        "event": Column("collapsed, or low_coverage (below half of the run's most)"),
+        "runs": _RUNS,
+        "event_runs": Column("runs that had the event at any evaluation", "runs"),
+        "pairs": Column("pairs of a run with and one without it, of one cell at one step", "pairs"),
+        "auroc": Column(
+            "share of the pairs in which the signal is higher in the run with the event; 0.5 is "
+            "chance",
+            "share, 0 to 1",
+            "higher",
+            "Hanley and McNeil 1982",
+        ),
+        "low": _LOW,
+        "high": _HIGH,
+        "p": Column("of an AUROC of 0.5, the runs' series dealt anew within their cells"),
+        "p_holm": _P_HOLM,
+        "least_p": _LEAST_P,
+        "alarmed": Column("runs where the event stayed, whose alarm came by its onset", "runs"),
+        "missed": Column("runs where the event stayed, whose alarm did not", "runs", "lower"),
+        "false_alarms": Column("quiet runs with an alarm", "runs", "lower"),
+        "quiet_runs": Column("runs that never had the event", "runs"),
+        "lead_steps": Column("median from the alarm to the onset", "steps", "higher"),
+        "verdict": Column("sees it, does not see it, cannot tell or nothing to see"),
+        "sentence": _SENTENCE,
+        "run_ids": _RUN_IDS,
+    },
+    "variance": {
+        "outcome": _OUTCOME,
+        "key": Column("a swept key, several that change together, or the seed and interactions"),
+        "levels": Column("values that it takes", "values"),
+        "share": Column("of the outcome's variance (eta squared, type II)", "share, 0 to 1"),
+        "low": _LOW,
+        "high": _HIGH,
+        "p": Column("of no share, permuted within the other keys' strata"),
+        "p_holm": _P_HOLM,
+        "least_p": _LEAST_P,
+        "rank": Column("1 for the largest share"),
+        "runs": _RUNS,
+        "left_out": Column("runs that have not finished", "runs"),
+        "run_ids": _RUN_IDS,
+    },
+}
+
+
+def _of_methods() -> Iterable[tuple[str, Column]]:
+    for columns in METHOD_COLUMNS.values():
+        yield from columns.items()
+    yield "lr", LEARNING_RATE
+
+
+def known_columns(table: str) -> dict[str, Column]:
+    """Every column that results' `table`.csv may have but for swept keys, with its entry.
+
+    A column that several methods share (loss_d) has one of their entries. Raises KeyError where
+    there is no such table.
+    """
+    trained = dict(_of_methods())
+    heldout = {f"heldout_{name}": each for name, each in trained.items() if name != "lr"}
+    judged = EVALUATION_COLUMNS
+    if table == "runs":
+        best = {f"best_{name}": judged[name] for name in judged if name.startswith("f")}
+        noise = {f"noise_{name}": each for name, each in judged.items()}
+        return {**trained, **heldout, **judged, **best, **noise, **RUN}
+    curves = {
+        "train": {"step": _STEP, **trained},
+        "evaluations": {"step": _STEP, **judged, **heldout},
+        "repeats": {"draw": Column("number of the draw, from 1"), **judged},
+    }
+    return {"run_id": _RUN_ID, **curves[table]} if table in curves else EVIDENCE[table]

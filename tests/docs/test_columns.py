@@ -1,0 +1,74 @@
+"""Every column that a table can have is explained, and nothing is explained that no table has."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from benchmark.analysis import collapse, correlation_table, variance, verdicts
+from benchmark.analysis.columns import EVIDENCE, RUN, known_columns
+from benchmark.evaluation.columns import EVALUATION_COLUMNS
+from benchmark.evaluation.settings import Extractor, evaluation_columns
+from benchmark.methods.columns import METHOD_COLUMNS
+from benchmark.methods.settings import (
+    BeganCsSettings,
+    BeganSettings,
+    DcganSettings,
+    EbganSettings,
+    WganGpSettings,
+)
+
+ROOT = Path(__file__).parents[2]
+RESULTS = sorted((ROOT / "results").glob("*/*/ablation.json"))
+METHODS = (BeganSettings, BeganCsSettings, EbganSettings, DcganSettings, WganGpSettings)
+
+
+@pytest.mark.parametrize("settings", METHODS, ids=lambda model: model.__name__)
+def test_every_methods_columns_are_explained_in_their_order(settings: Any) -> None:
+    (name,) = get_args(settings.model_fields["name"].annotation)
+    explained = METHOD_COLUMNS[name]
+    assert set(explained) == {*settings.train_columns, *settings.watch_columns}
+    assert explained[settings.signal].better == "lower"  # as analysis/collapse.py takes it
+
+
+def test_every_method_is_there() -> None:
+    assert len(METHOD_COLUMNS) == len(METHODS)
+
+
+def test_every_column_of_an_evaluation_is_explained() -> None:
+    named = [evaluation_columns(features) for features in get_args(Extractor)]
+    assert set(EVALUATION_COLUMNS) == {column for columns in named for column in columns}
+
+
+def test_every_column_of_the_evidence_is_explained_in_its_order() -> None:
+    tables = {
+        **{"claims": verdicts, "correlations": correlation_table},
+        **{"collapse": collapse, "variance": variance},
+    }
+    assert {name: tuple(columns) for name, columns in EVIDENCE.items()} == {
+        name: module.COLUMNS for name, module in tables.items()
+    }
+
+
+@pytest.mark.parametrize("record", RESULTS, ids=lambda path: "-".join(path.parts[-3:-1]))
+def test_every_committed_column_is_explained(record: Path) -> None:
+    swept = set(json.loads(record.read_text())["swept"])
+    tables = sorted(record.parent.glob("*.csv"))
+    assert len(tables) == 8
+    for path in tables:
+        with path.open(newline="") as file:
+            header = next(csv.reader(file))
+        unknown = set(header) - set(known_columns(path.stem)) - swept
+        assert not unknown, f"{path.name}: say in a columns.py what these mean: {sorted(unknown)}"
+        if path.stem == "runs":
+            assert not set(RUN) - set(header)
+
+
+def test_meanings_say_something_once() -> None:
+    everything = [*METHOD_COLUMNS.values(), EVALUATION_COLUMNS, RUN, *EVIDENCE.values()]
+    for columns in everything:
+        meanings = [each.meaning for each in columns.values()]
+        assert all(len(meaning) > 5 for meaning in meanings)
+        assert len(set(meanings)) == len(meanings)
