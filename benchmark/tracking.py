@@ -27,13 +27,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from benchmark.ablation import Plan, PlannedRun
 from benchmark.analysis.headlines import headlines
 from benchmark.errors import BenchError
+from benchmark.labels import child_tags, metric_name, parameters, parent_tags
 from benchmark.page import sqlite_file
 from benchmark.redact import redact
 from benchmark.runs import Kind, Row, RunDirectory, State
 
 BATCH = 1000  # metrics in one call, the most that MLflow takes
+MOST_RUNS = 50_000  # in one answer of a search, the most that MLflow gives
 LOCK_WAIT_S = 60.0  # for another process that writes the view
-_EQUILIBRIUM = {"m_global", "k", "balance", "ratio"}
 STATUS: dict[State, str] = {
     "done": "FINISHED",
     "failed": "FAILED",
@@ -63,8 +64,14 @@ class Tracker:
             self._client = MlflowClient(tracking_uri=uri)
             self._experiment = self._open_experiment(artifacts)
             self._parent = self._open_parent()
+            there = _children_of(self._client, self._experiment, self._parent)
             self._children = [
-                _Child(self._client, self._experiment, self._parent, plan, planned, runs_root)
+                _Child(
+                    self._client,
+                    there.get(planned.run_id) or self._open_child(planned),
+                    planned,
+                    RunDirectory(runs_root / planned.run_id),
+                )
                 for planned in plan.runs
             ]
 
@@ -128,38 +135,25 @@ class Tracker:
         if found is not None:
             self._client.update_run(found.info.run_id, status="RUNNING")
             return str(found.info.run_id)
-        tags = {
-            "bench.plan": key,
-            "bench.ablation": plan.name,
-            "profile": plan.profile,
-            "mlflow.note.content": f"{plan.question}\n\nProfile {plan.profile}; a child run each.",
-        }
+        tags = {"bench.plan": key, **parent_tags(plan)}
         name = f"{plan.name} ({plan.profile})"
         return str(self._client.create_run(self._experiment, tags=tags, run_name=name).info.run_id)
+
+    def _open_child(self, planned: PlannedRun) -> Run:
+        tags = {"mlflow.parentRunId": self._parent, **child_tags(self._plan, planned)}
+        return self._client.create_run(self._experiment, tags=tags, run_name=planned.label)
 
 
 class _Child:
     """One run in MLflow, and how much of it is there."""
 
     def __init__(
-        self,
-        client: MlflowClient,
-        experiment: str,
-        parent: str,
-        plan: Plan,
-        planned: PlannedRun,
-        runs_root: Path,
+        self, client: MlflowClient, found: Run, planned: PlannedRun, run: RunDirectory
     ) -> None:
-        self._client, self._planned = client, planned
-        self._run = RunDirectory(runs_root / planned.run_id)
-        identity = {"bench.run_id": planned.run_id, "mlflow.parentRunId": parent}
-        found = _find(client, experiment, identity)
-        if found is None:
-            tags = {**identity, "profile": plan.profile}
-            found = client.create_run(experiment, tags=tags, run_name=planned.label)
+        self._client, self._run = client, run
         if not found.data.params:  # also when the writer died right after making the run
-            parameters = [Param(key, str(value)) for key, value in _flat(planned)]
-            client.log_batch(found.info.run_id, params=parameters)
+            shown = [Param(key, str(value)) for key, value in parameters(planned).items()]
+            client.log_batch(found.info.run_id, params=shown)
         self.mlflow_id = str(found.info.run_id)
         self._status, self._state = found.info.status, found.data.tags.get("state")
         self._described = "data" in found.data.tags
@@ -167,9 +161,12 @@ class _Child:
             kind: self._last_step(found, kind) for kind in ("train", "eval")
         }
         self._artifacts = {item.path for item in client.list_artifacts(self.mlflow_id, "samples")}
+        self._whole = False  # it has ended and all of it is there
 
     def sync(self) -> State:
         state = self._run.state()  # before the rows: a done run's rows are all there
+        if self._whole:
+            return state
         self._describe()
         self._log_rows()
         self._log_grids()
@@ -179,6 +176,7 @@ class _Child:
             self._set_status(STATUS[state])
             self._client.set_tag(self.mlflow_id, "state", state)
             self._state = state
+        self._whole = state in ("done", "failed")
         return state
 
     def give_up(self) -> None:
@@ -273,17 +271,16 @@ def _find(client: MlflowClient, experiment: str, tags: dict[str, str]) -> Run | 
     return found[0] if found else None
 
 
-def _flat(planned: PlannedRun) -> Iterator[tuple[str, Any]]:
-    record = planned.spec.model_dump(mode="json")
-    for block, settings in record.items():
-        for key, value in settings.items() if isinstance(settings, dict) else [("", settings)]:
-            yield f"{block}.{key}".rstrip("."), value
+def _children_of(client: MlflowClient, experiment: str, parent: str) -> dict[str, Run]:
+    """By the id of their run directory; one question for all, as a hundred take seconds."""
+    wanted = f"tags.`mlflow.parentRunId` = '{parent}'"
+    found = client.search_runs([experiment], wanted, max_results=MOST_RUNS)
+    return {run.data.tags["bench.run_id"]: run for run in found}
 
 
 def metrics_of(row: Row) -> Iterator[Metric]:
     for column, value in row.values.items():
-        group = "equilibrium" if column in _EQUILIBRIUM else row.kind
-        yield Metric(f"{group}/{column}", value, int(row.time * 1000), row.step)
+        yield Metric(metric_name(row.kind, column), value, int(row.time * 1000), row.step)
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:

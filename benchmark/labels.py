@@ -1,0 +1,74 @@
+"""What a plan and its runs are called where people compare them: tags, parameters, metrics."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from benchmark.ablation import Plan, PlannedRun
+
+_EQUILIBRIUM = {"m_global", "k", "balance", "ratio"}
+
+
+def parent_tags(plan: Plan) -> dict[str, str]:
+    """Of the run that stands for the ablation; MLflow shows the note as its description."""
+    return {
+        "bench.ablation": plan.name,
+        "profile": plan.profile,
+        "mlflow.note.content": note(plan),
+    }
+
+
+def child_tags(plan: Plan, planned: PlannedRun) -> dict[str, str]:
+    """Of one run, to filter and to group by."""
+    return {
+        "bench.run_id": planned.run_id,
+        "profile": plan.profile,
+        "method": planned.spec.method.name,
+        "cell": planned.cell,  # its runs differ in their seed alone
+    }
+
+
+def note(plan: Plan) -> str:
+    """The question, how to read what is below it, and the claims, as Markdown."""
+    claims = [
+        f"- {claim.says} ({claim.source}): its verdict is the tag `verdict.{claim.id}`"
+        for claim in plan.claims
+    ]
+    return "\n".join(
+        [
+            f"**{plan.question}**" + (f" ({plan.source})" if plan.source else ""),
+            "",
+            f"Profile {plan.profile}; one child run for each setting and seed, named by what "
+            "differs. Group them by the tag `cell` to see means over seeds.",
+            "",
+            "- `eval/`: samples against real images; of distances and `kid` lower is better",
+            "- `equilibrium/`: BEGAN's balance; `m_global` is its measure of convergence",
+            "- `train/`: the method's other columns, means since the row before",
+            *(["", "Claims, written before the runs:", "", *claims] if claims else []),
+        ]
+    )
+
+
+def parameters(planned: PlannedRun) -> dict[str, Any]:
+    """What is swept, the seed, and settings that are not their default: few enough to read.
+
+    Every resolved setting is in the run's spec.json.
+    """
+    spec = planned.spec
+    shown = dict(_flat("", spec.model_dump(mode="json", exclude_defaults=True)))
+    everything = dict(_flat("", spec.model_dump(mode="json")))
+    for swept in planned.point:
+        shown |= {k: v for k, v in everything.items() if f"{k}.".startswith(f"{swept}.")}
+    return {key: shown[key] for key in everything if key in shown}
+
+
+def metric_name(kind: str, column: str) -> str:
+    """Grouped, so that MLflow puts what belongs together side by side."""
+    return f"{'equilibrium' if column in _EQUILIBRIUM else kind}/{column}"
+
+
+def _flat(above: str, block: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in block.items():
+        if isinstance(value, dict):
+            yield from _flat(f"{above}{key}.", value)
+        else:
+            yield f"{above}{key}", value
