@@ -80,10 +80,10 @@ def test_only_a_run_that_is_done_is_probed(run: RunDirectory, cache: Path) -> No
     assert not (run.path / "probe.json").exists()
 
 
-def test_a_folder_that_is_no_run_is_said_in_one_line(tmp_path: Path) -> None:
+def test_what_is_no_run_is_said_in_one_line(tmp_path: Path) -> None:
     result = CliRunner().invoke(bench, ["probe", str(tmp_path)])
     assert isinstance(result.exception, BenchError)
-    assert "no spec.json here" in str(result.exception)
+    assert "no run directory, and no run of that id" in str(result.exception)
 
 
 def test_attributes_are_those_of_the_images_in_the_store(real_faces: Path) -> None:

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import click
 
-from benchmark.commands.options import FOLDER, cache_option, data_option, device_option
+from benchmark.commands.options import cache_option, data_option, device_option, runs_option
 
 COUNT = click.IntRange(2)
 
 
 @click.command()
-@click.argument("run_dir", metavar="RUN", type=FOLDER)
+@click.argument("run")
+@runs_option
 @data_option
 @cache_option
 @device_option
@@ -40,28 +41,29 @@ COUNT = click.IntRange(2)
     help="To count among the samples, where the data have attributes.",
 )
 def probe(
-    run_dir: Path,
+    run: str,
+    runs: Path,
     data_root: Path | None,
     cache: Path,
     device: str,
     attributes: tuple[str, ...],
     **sizes: int,
 ) -> None:
-    """Look into the latent space of a finished RUN (its folder), and for copies of training images.
+    """Look into the latent space of a finished RUN, and for copies of training images.
 
-    Writes probe.json into the run's folder and figures into its probe/. The figures show training
-    images: mind whose they are.
+    RUN is an id or a folder. Writes probe.json into the run's folder and figures into its probe/.
+    The figures show training images: mind whose they are.
     """
     from benchmark.executors.local import pin_threads
-    from benchmark.runs import RunDirectory
+    from benchmark.show import find_run
 
-    run = RunDirectory(run_dir)
-    pin_threads(run.spec().training.threads)  # before NumPy starts its own
+    directory = find_run(run, runs)
+    pin_threads(directory.spec().training.threads)  # before NumPy starts its own
     from benchmark.probe import Sizes
     from benchmark.probe import probe as look
     from benchmark.worker import pick_device
 
-    found = look(run, data_root, cache, pick_device(device), Sizes(**sizes), attributes)
+    found = look(directory, data_root, cache, pick_device(device), Sizes(**sizes), attributes)
     embedding, copies = found.embedding, found.memorisation
     click.echo(
         f"embedded: held-out {embedding.heldout:.4f}, training {embedding.training:.4f}, gap "
@@ -80,4 +82,4 @@ def probe(
             f"{name}: {share.samples_probed:.1%} of samples, {share.training:.1%} of training "
             f"images; the probe is right on {share.accuracy:.1%} of held-out ones"
         )
-    click.echo(f"figures: {run.path / 'probe'}")
+    click.echo(f"figures: {directory.path / 'probe'}")
