@@ -37,14 +37,6 @@ def test_no_results_says_which_command_makes_them(tmp_path: Path) -> None:
         read_all(tmp_path)
 
 
-def test_results_of_format_1_are_refused_with_the_way_out() -> None:
-    old = Path(__file__).parent / "format_1"
-    with pytest.raises(
-        BenchError, match=r"format 1, .* reads format 2; run `bench run FILE` again"
-    ):
-        read(old)
-
-
 def test_torn_or_foreign_records_are_refused(folder: Path) -> None:
     path = folder / "ablation.json"
     record = json.loads(path.read_text())
