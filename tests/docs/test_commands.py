@@ -1,0 +1,183 @@
+"""Every command of README and docs is run on a tiny sweep, or checked as far as it can be.
+
+The tutorial is walked first, both its walks; what the other pages call FILE, RUN, A and B is what
+it left.
+"""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from benchmark.cli import bench
+from tests.docs.commands import FENCE, PAGES, ROOT, Command, check, commands, obstacle
+
+# MLflow's own use of what SQLAlchemy has deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload``:sqlalchemy.exc.SADeprecationWarning")
+
+TUTORIAL, README = ROOT / "docs" / "tutorial.md", ROOT / "README.md"
+# The tutorial's files, made small enough for every test run.
+SMALL = (
+    ("steps: 400", "steps: 20"),
+    ("every: 200, samples: 200", "every: 10, samples: 50, repeats: 0"),
+    ("size: 32", "size: 16, count: 1000"),
+    ("name: began, n: 8", "name: began, n: 2"),
+    ("seeds: [0, 1]", "seeds: [0]"),
+    ("[0.001, 0.01, 0.1]", "[0.001, 0.1]"),
+)
+PROBE = ["--images", "2", "--steps", "2", "--paths", "2", "--samples", "50", "--training", "50"]
+
+
+@dataclass
+class Workshop:
+    """A folder in which the tutorial was walked."""
+
+    folder: Path
+    run_id: str
+    seen: set[tuple[str, ...]]
+
+    def arguments(self, command: Command) -> list[str]:
+        """Of `bench`, with what its page leaves open filled in."""
+        words = {
+            "N": "1",
+            "FILE": "ablations/lambda.yaml",
+            "ablations/gamma.yaml": "ablations/lambda.yaml",
+            "RUN": self.run_id,
+            "RUN.zip": f"{self.run_id}.zip",
+            "A": "results/lambda/demo:lambda_k=0.001",
+            "B": "results/lambda/demo:lambda_k=0.1",
+            "results/gamma/short": "results/lambda/demo",
+            "OLD/results/gamma/short": "results/lambda/demo",
+            "short": "demo",
+            "100": "10",
+        }
+        _, *given = command.words
+        found = (
+            given if given[0] in ("validate", "plan") else [words.get(word, word) for word in given]
+        )
+        if given[0] == "import":
+            found += ["--runs", "imported"]
+        if given[0] == "reproduce" and "--steps" not in given:
+            found += ["--steps", "10"]
+        if given[0] == "probe":
+            found += PROBE
+        return found
+
+    def run(self, arguments: list[str], *, apart: bool = False) -> None:
+        """In a process of its own, or in this one, which is quicker.
+
+        Raises AssertionError where it ends otherwise than well.
+        """
+        if tuple(arguments) in self.seen:
+            return
+        self.seen.add(tuple(arguments))
+        good = (0, 3) if arguments[0] == "compare" else (0,)
+        if apart:
+            done = subprocess.run(
+                [sys.executable, "-m", "benchmark", *arguments],
+                capture_output=True,
+                text=True,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+            )
+            code, said = done.returncode, done.stdout + done.stderr
+        else:
+            result = CliRunner().invoke(bench, arguments)
+            code, said = result.exit_code, f"{result.output}{result.exception or ''}"
+        assert code in good, f"bench {' '.join(arguments)}\n{said}"
+
+
+def write_files(page: Path, folder: Path) -> None:
+    """The page's titled blocks, small."""
+    changed = dict.fromkeys(SMALL, 0)
+    for block in FENCE.finditer(page.read_text(encoding="utf-8")):
+        if not block["title"]:
+            continue
+        text = block["text"]
+        for old, new in SMALL if block["kind"] == "yaml" else ():
+            changed[old, new] += text.count(old)
+            text = text.replace(old, new)
+        path = folder / block["title"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n", encoding="utf-8")
+    assert all(changed.values()), "the tutorial's files are no longer those that are made small"
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    folder = tmp_path_factory.mktemp("workshop")
+    made = Workshop(folder, "", set())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        write_files(TUTORIAL, folder)
+        for command in commands(TUTORIAL.read_text(encoding="utf-8")):
+            if not command.in_text and obstacle(command) is None:
+                made.run(command.words[1:], apart=command.words[1] == "run")
+    made.run_id = min(path.parent.name for path in folder.glob("runs/began-*/result.json"))
+    return made
+
+
+def test_the_tutorial_leads_to_a_verdict_and_to_a_row_of_its_own(workshop: Workshop) -> None:
+    claims = (workshop.folder / "results/lambda/demo/claims.csv").read_text()
+    assert "gain-hurts" in claims
+    report = (workshop.folder / "REPORT.md").read_text()
+    rows = [line for line in report.splitlines() if line.startswith("| LSGAN ")]
+    assert rows, "no row of LSGAN in REPORT.md"
+    # Its BEGAN is the first walk's: two gains and one LSGAN are all that was trained.
+    assert len(list(workshop.folder.glob("runs/*/result.json"))) == 3
+
+
+def test_readme_and_tutorial_have_the_same_method() -> None:
+    both = [
+        next(block["text"] for block in FENCE.finditer(page.read_text()) if block["kind"] == kind)
+        for page, kind in ((README, "python"), (TUTORIAL, "python"))
+    ]
+    assert both[0] == both[1]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_exists(page: Path) -> None:
+    for command in commands(page.read_text(encoding="utf-8")):
+        check(command)
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p != TUTORIAL], ids=lambda page: page.name)
+def test_every_command_runs(
+    page: Path, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workshop.folder)
+    for command in commands(page.read_text(encoding="utf-8")):
+        if obstacle(command) is None:
+            workshop.run(workshop.arguments(command))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```bash\nbench frobnicate\n```",
+        "```bash\nbench run FILE --frobnicate\n```",
+        "```bash\nbench run\n```",
+        "<!-- not run: it needs a server -->\n```bash\nbench sync FILE --mlfow URI\n```",
+        "```bash\ncurl something\n```",
+        "    make fun",
+        "    .venv/bin/bench plan FILE --fast",
+        "say `bench data frob`",
+    ],
+)
+def test_what_does_not_exist_is_seen(text: str) -> None:
+    found = list(commands(text))
+    assert len(found) == 1
+    with pytest.raises((AssertionError, click.UsageError)):
+        check(found[0])
+
+
+def test_most_commands_are_run() -> None:
+    found = [c for page in PAGES for c in commands(page.read_text(encoding="utf-8"))]
+    run = [c.words[1] for c in found if obstacle(c) is None]
+    assert len(run) > 20
+    every = {name for name in bench.commands if name not in ("run-one", "ui")}
+    assert every <= set(run)
