@@ -122,7 +122,14 @@ class RunDirectory:
 
     def provenance(self) -> dict[str, Any] | None:
         """What made it, if it has begun; raises BenchError where the file is damaged."""
-        path = self.path / "provenance.json"
+        return self._record("provenance.json")
+
+    def probe(self) -> dict[str, Any] | None:
+        """What `bench probe` found, if it was asked; raises BenchError where it is damaged."""
+        return self._record("probe.json")
+
+    def _record(self, name: str) -> dict[str, Any] | None:
+        path = self.path / name
         try:
             return json.loads(path.read_text()) if path.exists() else None
         except ValueError:

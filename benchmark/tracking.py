@@ -102,7 +102,7 @@ class Tracker:
         def put() -> None:
             found = headlines(folder)
             now = int((folder / "claims.csv").stat().st_mtime * 1000)
-            metrics = [Metric(name, value, now, 0) for name, value in found.numbers]
+            metrics = [Metric(name, value, now, step) for name, value, step in found.numbers]
             for first in range(0, len(metrics), BATCH):
                 self._client.log_batch(self._parent, metrics=metrics[first : first + BATCH])
             tags = [RunTag(name, word) for name, word in found.words]

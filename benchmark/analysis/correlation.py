@@ -5,7 +5,7 @@ raw          within a run, as the papers' figures invite one to look: descriptiv
 differences  within a run, Spearman's rho of the changes between evaluations at a fixed interval.
 partial      within a run, Spearman's rho given the step (ranks, so the log step is the same).
 between      of the runs of one cell at the same step, Spearman's rho over seeds, averaged over
-             the steps; between_last: at the last step alone.
+             the steps.
 
 The null hypothesis is that of mismatched pairs: a run's signal says nothing of its own quality
 that it does not say of another run's of the same cell. Runs' whole series are dealt anew within
@@ -16,7 +16,7 @@ An undefined rho (one of the series is constant) counts as 0 where others are de
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -33,7 +33,7 @@ from benchmark.analysis.resampling import (
     permutation_p,
 )
 
-Level = Literal["raw", "differences", "partial", "between", "between_last"]
+Level = Literal["raw", "differences", "partial", "between"]
 Measure = Literal["pearson", "spearman", "kendall"]
 LEAST_POINTS = 3  # evaluations of a run, or runs of a cell, below which a rho says nothing
 
@@ -46,6 +46,12 @@ class Cell:
     run_ids: tuple[str, ...]
     steps: Floats  # (S,)
     columns: Mapping[str, Floats]  # each (runs, S)
+
+    def at(self, step: float) -> "Cell":
+        """The same runs at one step alone."""
+        here = self.steps == step
+        columns = {name: column[:, here] for name, column in self.columns.items()}
+        return replace(self, steps=self.steps[here], columns=columns)
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ def associate(
 
     None where the runs lack a column or are too few; NaN where no run's correlation is defined.
     """
-    between = level.startswith("between")
+    between = level == "between"
     pairs = [pair for cell in cells if (pair := _pair(cell, signal, outcome, level)) is not None]
     if not pairs:
         return None
@@ -139,13 +145,11 @@ def _pair(cell: Cell, signal: str, outcome: str, level: Level) -> Pair | None:
     x, y = cell.columns[signal], cell.columns[outcome]
     there = np.isfinite(x).all(axis=0) & np.isfinite(y).all(axis=0)
     x, y, steps = x[:, there], y[:, there], cell.steps[there]
-    if level == "between_last":
-        x, y, steps = x[:, -1:], y[:, -1:], steps[-1:]
     if level == "differences" and len(steps) > 1:
         gaps = np.diff(steps)
         usual = gaps == stats.mode(gaps).mode
         x, y, steps = np.diff(x)[:, usual], np.diff(y)[:, usual], steps[1:][usual]
-    enough = len(x) if level.startswith("between") else len(steps)
+    enough = len(x) if level == "between" else len(steps)
     return (cell, x, y, steps) if enough >= LEAST_POINTS and len(steps) else None
 
 
@@ -154,7 +158,7 @@ def _cross(x: Floats, y: Floats, level: Level, measure: Measure, steps: Floats) 
 
     Between runs, run i's own is its part of the cell's rho, whose mean over runs is that rho.
     """
-    if level.startswith("between"):
+    if level == "between":
         a, b = (_standard(stats.rankdata(v, axis=0), axis=0) for v in (x, y))
         return (
             np.asarray(a @ b.T / x.shape[1])
@@ -216,7 +220,7 @@ def _resampled(
     pairs: Sequence[Pair], tables: Sequence[Floats], level: Level
 ) -> Callable[[Indices], Floats]:
     """The same correlation over runs drawn with replacement within their cells."""
-    if not level.startswith("between"):
+    if level != "between":
         own = np.concatenate([table.diagonal() for table in tables])
         return lambda index: np.asarray(own[index].mean(axis=-1))
     starts = np.cumsum([0, *map(len, tables)])

@@ -2,8 +2,9 @@
 
 One family is corrected by Holm: the method's own signal, in training and held out, under
 `differences`, `partial` and `between`, against every outcome, over all methods of the ablation.
-Raw correlations are descriptive, baselines are there to compare with, `between_last` and the rows
-of single cells show how far an answer depends on a choice; none of these is corrected or decides.
+Raw correlations are descriptive, baselines are there to compare with, the rows of single cells and
+of single steps (`at_step`, of the distance alone) show how far an answer depends on a choice; none
+of these is corrected or decides.
 """
 
 import math
@@ -35,12 +36,25 @@ MEASURES: tuple[tuple[Level, Measure], ...] = (
     ("differences", "spearman"),
     ("partial", "spearman"),
     ("between", "spearman"),
-    ("between_last", "spearman"),
 )
+AT_STEP = "at_step"
 ALPHA = 0.05
 COLUMNS = (
-    *("method", "cell", "role", "signal", "outcome", "level", "measure", "value", "low", "high"),
-    *("null_mean", "p", "p_holm", "least_p", "least_p_holm", "cells", "runs", "points", "reading"),
+    *("method", "cell", "role", "signal", "outcome", "level", "measure", "step"),
+    *(
+        "value",
+        "low",
+        "high",
+        "null_mean",
+        "p",
+        "p_holm",
+        "least_p",
+        "least_p_holm",
+        "cells",
+        "runs",
+        "points",
+        "reading",
+    ),
     *("run_ids",),
 )
 
@@ -79,6 +93,8 @@ def _method_rows(tables: Tables, method: str) -> Iterator[dict[str, Any]]:
             named = {"signal": shown, "outcome": of_method.shown(outcome)}
             head = {"method": method, "role": role, **named}
             yield from _rows(cells, signal, outcome, {**head, "cell": ""}, MEASURES)
+            if outcome == "distance":
+                yield from _step_rows(cells, signal, {**head, "cell": ""})
             if role == "baseline" or len(cells) < 2:
                 continue
             for cell in cells:
@@ -99,6 +115,16 @@ def _rows(
             yield {**head, "level": level, "measure": measure, **_numbers(found)}
 
 
+def _step_rows(
+    cells: Sequence[Cell], signal: str, head: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Between runs at each step by itself: whether the answer is that of an early stage."""
+    for step in sorted({step for cell in cells for step in cell.steps.tolist()}):
+        here = [cell.at(step) for cell in cells]
+        for row in _rows(here, signal, "distance", head, [("between", "spearman")]):
+            yield {**row, "level": AT_STEP, "step": step}
+
+
 def _numbers(found: Association) -> dict[str, Any]:
     names = ("value", "low", "high", "null_mean", "p", "least_p", "cells", "runs", "points")
     return {**{n: getattr(found, n) for n in names}, "run_ids": " ".join(found.run_ids)}
@@ -114,8 +140,8 @@ def _reading(row: Any) -> str:
         return "a baseline, to compare with"
     if row["cell"]:
         return "one cell, to compare with the others"
-    if row["level"] == "between_last":
-        return "the last step alone, to compare with all steps"
+    if row["level"] == AT_STEP:
+        return "one step, to compare with the others"
     if row["least_p_holm"] > ALPHA:
         return f"cannot tell: no p of {row['runs']} runs, dealt within cells, can be low enough"
     if row["p_holm"] > ALPHA:

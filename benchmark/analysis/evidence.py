@@ -13,8 +13,9 @@ correlations.csv (correlation.py, correlation_table.py): one row a method, signa
     role        signal (in training: mean of the log since the evaluation before), heldout (on
                 fixed held-out images), baseline (the step, L(x), |gamma L(x) - L(G(z))| or k)
     signal, outcome    columns of the tables
-    level       raw | differences | partial | between | between_last
+    level       raw | differences | partial | between | at_step (between, at one step)
     measure     pearson | spearman | kendall
+    step        of at_step
     value       its mean over runs (within a run) or over steps and runs of a cell (between)
     null_mean   the same of mismatched pairs: a run's signal with another's outcome
     p           that matched pairs are no more alike than mismatched ones

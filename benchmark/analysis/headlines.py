@@ -9,9 +9,9 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Headlines:
-    """Named numbers, and named words (verdicts)."""
+    """Named numbers, each with the training step that it belongs to (or 0), and verdicts."""
 
-    numbers: list[tuple[str, float]]
+    numbers: list[tuple[str, float, int]]
     words: list[tuple[str, str]]
 
 
@@ -21,15 +21,20 @@ def headlines(folder: Path) -> Headlines:
     numbers = []
     for row in claims:
         for column in ("effect", "low", "high", "p_holm", "least_p_holm"):
-            numbers.append((f"claims/{row['id']}/{column}", row[column]))
+            numbers.append((f"claims/{row['id']}/{column}", row[column], 0))
     for row in _rows(folder / "correlations.csv"):
         # Over all cells, in ranks, and never the raw ones: two falling series always correlate.
         if row["cell"] or row["level"] == "raw" or row["measure"] != "spearman":
             continue
         name = "/".join(["correlation", row["level"], row["signal"], row["outcome"]])
-        numbers += [(f"{name}/{column}", row[column]) for column in ("value", "p_holm")]
+        step = int(float(row["step"] or 0))
+        numbers += [(f"{name}/{column}", row[column], step) for column in ("value", "p_holm")]
     return Headlines(
-        [(name, float(text)) for name, text in numbers if text and math.isfinite(float(text))],
+        [
+            (name, float(text), step)
+            for name, text, step in numbers
+            if text and math.isfinite(float(text))
+        ],
         [(f"verdict.{row['id']}", row["verdict"]) for row in claims],
     )
 

@@ -4,6 +4,7 @@ runs.csv          one row a run: what it is, how it went, and its last and best 
 train.csv         run_id, step, the training columns of all methods (empty where one lacks it)
 evaluations.csv   run_id, step, the evaluation columns and the held-out columns of all methods
 repeats.csv       run_id, draw, the evaluation columns: more samples from the last weights
+probes.csv        run_id and what `bench probe` found (see probe.py), of the runs that it has seen
 ablation.json     what every number depends on (see analysis/description.py)
 samples/          the first rows of each run's last grid
 """
@@ -27,6 +28,7 @@ from benchmark.preregistration import registered
 from benchmark.runs import Kind, Row, write_atomic
 from benchmark.spec import RunSpec
 
+NO_PROBES = pd.DataFrame(columns=["run_id"])
 # A run's folder keeps its whole grids; the first samples of the last one are enough for results/.
 GRID_ROWS = 4
 # Between the images of a grid and around them (see evaluation/samples.py).
@@ -89,6 +91,7 @@ def _tables(found: list[Found]) -> dict[str, pd.DataFrame]:
         "train": _curves(found, "train", ["run_id", "step", *columns.trained]),
         "evaluations": _curves(found, "eval", ["run_id", "step", *evaluated]),
         "repeats": _curves(found, "repeat", ["run_id", "draw", *columns.judged]),
+        "probes": _probes(found),
     }
 
 
@@ -132,6 +135,17 @@ def _measured(rows: list[Row], distance: str, columns: _Columns) -> dict[str, fl
         **{f"best_{each}": best if each == distance else None for each in columns.distances},
         **{f"noise_{column}": noise.get(column) for column in columns.judged},
     }
+
+
+def _probes(found: list[Found]) -> pd.DataFrame:
+    """One row a run whose last weights were probed, each number by its dotted name."""
+    records = []
+    for each in found:
+        probed = each.run.probe()
+        if probed and each.result and probed["weights_sha256"] == each.result.weights_sha256:
+            records.append({"run_id": each.planned.run_id, **probed})
+    flat = pd.json_normalize(records)
+    return flat[["run_id", *flat.select_dtypes("number").columns]] if records else NO_PROBES
 
 
 def _plain(value: Any) -> Any:

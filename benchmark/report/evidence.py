@@ -56,8 +56,8 @@ _NEEDS = {
         *("least_p_holm", "runs", "run_ids"),
     ),
     "correlations": (
-        *("method", "cell", "role", "signal", "outcome", "level", "measure", "value", "low"),
-        *("high", "null_mean", "p_holm", "least_p", "runs", "reading"),
+        *("method", "cell", "role", "signal", "outcome", "level", "measure", "step", "value"),
+        *("low", "high", "null_mean", "p_holm", "least_p", "runs", "reading"),
     ),
 }
 

@@ -57,6 +57,7 @@ class Results:
     train: pd.DataFrame
     evaluations: pd.DataFrame
     repeats: pd.DataFrame
+    probes: pd.DataFrame  # of the runs that were probed; empty where none was
 
     @cached_property
     def cells(self) -> list[Cell]:
@@ -105,8 +106,12 @@ def read(folder: Path) -> Results:
         ("train", ["step", *record.signals]),
         ("evaluations", ["step", *judged, *(f"heldout_{signal}" for signal in record.signals)]),
         ("repeats", ["draw", *judged]),
+        ("probes", []),
     ):
         path = folder / f"{name}.csv"
+        if name == "probes" and not path.is_file():
+            curves[name] = pd.DataFrame(columns=["run_id"])
+            continue
         curves[name] = read_table(path, ["run_id"], ["run_id", *needs])
         strangers = set(curves[name]["run_id"]) - set(runs["run_id"])
         if strangers:

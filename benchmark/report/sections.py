@@ -11,6 +11,7 @@ from benchmark.report.figures.heatmap import heatmap
 from benchmark.report.figures.samples import grids, samples, shown_seeds, without_samples
 from benchmark.report.figures.scatter import scatter
 from benchmark.report.numbers import least_p, number, title
+from benchmark.report.probes import probes
 from benchmark.report.results import Results
 from benchmark.report.tables import cell_table, measure_table, noise_table, run_table
 from benchmark.report.verdicts import claims
@@ -43,6 +44,7 @@ def section(results: Results) -> list[Block]:
     blocks.append(Details("Every measure, with both noises", [noise_table(results)]))
     blocks.append(Details("The runs behind these numbers", [run_table(results)]))
     blocks += _pictures(results)
+    blocks += probes(results)
     blocks += [Heading(3, "Failures, collapses and unfinished runs"), Words(_failures(results))]
     blocks += claims(results)
     blocks += notes(results.folder)

@@ -12,6 +12,7 @@ from benchmark.report.evidence import NOT_JUDGED, Evidence, figure, interval
 from benchmark.report.numbers import NONE, number, title
 from benchmark.report.results import Results
 
+AT_STEP = "at_step"  # a level of correlations.csv: between runs, at one step
 CHANGED = (
     "**The claims were changed after the first run had begun** (their digest was {then} then, and"
     " is {now} now): read the verdicts as if they had been written after the fact."
@@ -117,6 +118,8 @@ def _correlations(results: Results, evidence: Evidence) -> Iterator[Block]:
     made = made_of(results.record)
     outcome = table["outcome"].isin([*results.record.distances, "distance"])
     pooled = table[(table["cell"] == "") & outcome]
+    steps = pooled[pooled["level"] == AT_STEP]
+    pooled = pooled[pooled["level"] != AT_STEP]
     main, baselines = (pooled[(pooled["role"] == "baseline") == which] for which in (False, True))
     source = results.folder / "correlations.csv"
     if len(main):
@@ -131,6 +134,16 @@ def _correlations(results: Results, evidence: Evidence) -> Iterator[Block]:
             " steps, pooled over cells. Null: the mean over mismatched pairs, one run's signal"
             " with another's distance. Intervals by bootstrap over runs, p from permutations,"
             " Holm-corrected. Other outcomes, and each cell by itself, are in correlations.csv.",
+            source,
+        )
+    if len(steps):
+        yield Table(
+            "correlation_by_step",
+            _step_frame(steps),
+            f"{made}. Spearman's rho of each signal and the distance, between the runs of one cell"
+            " at one step, pooled over cells: whether the answer over all steps is that of an early"
+            " stage of training, and whether L(x), |gamma L(x) - L(G(z))| or k alone would have"
+            " done as well. Intervals of single steps are in correlations.csv.",
             source,
         )
     if len(baselines):
@@ -160,6 +173,16 @@ def _correlation_frame(table: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _step_frame(table: pd.DataFrame) -> pd.DataFrame:
+    """One row a signal, one column a step."""
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for _, row in table.iterrows():
+        name = f"{title(row['signal'])} ({row['role']})"
+        cells = rows.setdefault((row["method"], name), {"method": row["method"], "signal": name})
+        cells[f"step {figure(row['step'])}"] = figure(row["value"])
+    return pd.DataFrame(list(rows.values())).fillna(NONE)
 
 
 def _runs(evidence: Evidence) -> Iterator[Block]:

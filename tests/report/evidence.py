@@ -32,20 +32,22 @@ VERDICT = {
 CORRELATION = {
     **{"method": "began", "cell": "", "role": "signal", "signal": "m_global"},
     **{"outcome": "fd_efficientnet_lite0", "level": "differences", "measure": "spearman"},
+    **{"step": float("nan")},
     **{"value": 0.51234, "low": -0.1, "high": 0.9, "null_mean": 0.02, "p": 0.2, "p_holm": 0.6},
     **{"least_p": 0.17, "least_p_holm": 0.5, "cells": 1, "runs": 3, "points": 3},
     **{"reading": "no sign of it", "run_ids": "began-a"},
 }
+AT_STEP = {**CORRELATION, "level": "at_step", "step": 300.0, "value": 0.25}
 BASELINE = {**CORRELATION, "role": "baseline", "signal": "step", "value": -0.987}
 
 
 def write(folder: Path, **changes: Any) -> None:
-    """One claim, two correlations, one collapse, one share of variance."""
+    """One claim, three correlations, one collapse, one share of variance."""
     collapse = {"method": "began", "event": "collapsed", "auroc": 0.123456, "run_ids": "began-a"}
     variance = {"outcome": "kid", "key": "variant", "share": 0.81234, "run_ids": "began-a"}
     for name, rows in (
         ("claims", [{**VERDICT, **changes}]),
-        ("correlations", [CORRELATION, BASELINE]),
+        ("correlations", [CORRELATION, AT_STEP, BASELINE]),
         ("collapse", [collapse]),
         ("variance", [variance]),
     ):

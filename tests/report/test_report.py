@@ -159,7 +159,13 @@ def test_verdicts_stand_in_the_claims_table_and_the_section(folder: Path) -> Non
     assert "Verdict: **refuted**: Mean distance: 205 and 110 with a break (5 runs, least" in text
     assert "Test: distance is lower, by at least 20, where `variant` is BEGAN than" in text
     tabled = {table.name: table for table in tables(blocks)}
-    assert list(tabled) == ["correlation", "baselines", "collapse", "variance"]
+    assert list(tabled) == [
+        "correlation",
+        "correlation_by_step",
+        "baselines",
+        "collapse",
+        "variance",
+    ]
     (main,) = tabled["correlation"].frame.to_dict("records")  # the baseline is folded away
     assert (main["signal"], main["level"]) == ("M_global (signal)", "differences, spearman")
     assert (main["correlation"], main["interval"], main["null"]) == (
@@ -167,6 +173,9 @@ def test_verdicts_stand_in_the_claims_table_and_the_section(folder: Path) -> Non
         "[-0.1, 0.9]",
         "0.02",
     )
+    assert tabled["correlation_by_step"].frame.to_dict("records") == [
+        {"method": "began", "signal": "M_global (signal)", "step 300": "0.25"}
+    ]
     (baseline,) = tabled["baselines"].frame.to_dict("records")
     assert (baseline["signal"], baseline["correlation"]) == ("step (baseline)", "-0.987")
     assert tabled["collapse"].frame["auroc"].iloc[0] == "0.1235"

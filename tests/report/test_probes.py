@@ -1,0 +1,61 @@
+"""What `bench probe` found, from the run directories to the report."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from benchmark.analysis.tidy import write_results
+from benchmark.report.document import Table
+from benchmark.report.probes import probes
+from benchmark.report.results import read
+from tests.report.material import fill_all, plan
+
+
+def _probe(ratio: float, weights: str) -> dict[str, Any]:
+    share = {"heldout": 0.5, "heldout_probed": 0.6, "samples_probed": 0.9}
+    return {
+        "version": "1",
+        "weights_sha256": weights,
+        "embedding": {"heldout": 0.2, "gap": 0.01},
+        "memorisation": {"distance_ratio": ratio},
+        "attributes": {"Male": share},
+    }
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two probed runs of BEGAN, and one of EBGAN-PT that was trained anew since its probe."""
+    made = fill_all(tmp_path / "runs")
+    for at, ratio, weights in ((0, 0.5, "0"), (1, 0.7, "1"), (3, 9.0, "f")):
+        path = tmp_path / "runs" / made.runs[at].run_id / "probe.json"
+        path.write_text(json.dumps(_probe(ratio, weights * 64)))
+    return write_results(made, tmp_path / "runs", tmp_path / "results")
+
+
+def test_only_probes_of_the_last_weights_are_kept(folder: Path) -> None:
+    table = pd.read_csv(folder / "probes.csv")
+    assert list(table["run_id"]) == [planned.run_id for planned in plan().runs[:2]]
+    assert list(table["memorisation.distance_ratio"]) == [0.5, 0.7]
+    assert set(table.columns) == {
+        *("run_id", "embedding.heldout", "embedding.gap", "memorisation.distance_ratio"),
+        *(f"attributes.Male.{each}" for each in ("heldout", "heldout_probed", "samples_probed")),
+    }
+
+
+def test_a_cell_shows_its_probed_runs(folder: Path) -> None:
+    (table,) = (block for block in probes(read(folder)) if isinstance(block, Table))
+    (row,) = table.frame.to_dict("records")
+    assert (row["cell"], row["probed"]) == ("BEGAN", "2")
+    assert row["nearest, ratio"] == "0.6 ± 0.141"
+    assert row["gap"] == "0.01 ± 0"
+    assert row["Male: samples, probed"] == "0.9 ± 0"
+
+
+def test_without_a_probe_there_is_nothing_to_show(tmp_path: Path) -> None:
+    folder = write_results(fill_all(tmp_path / "runs"), tmp_path / "runs", tmp_path / "results")
+    assert list(probes(read(folder))) == []
+    (folder / "probes.csv").unlink()  # as before there were any
+    assert list(probes(read(folder))) == []
