@@ -13,8 +13,10 @@ from benchmark.ablation import Plan
 from benchmark.analysis.evidence import write_evidence
 from benchmark.analysis.tidy import write_results
 from benchmark.data.store import open_store
+from benchmark.driver import Driver
 from benchmark.errors import BenchError
-from benchmark.executors.local import Pool, how_it_ended, last_lines
+from benchmark.executors.executor import Executor, Start
+from benchmark.executors.local import how_it_ended, last_lines
 from benchmark.preregistration import register
 from benchmark.progress import Progress
 from benchmark.redact import redact
@@ -47,7 +49,7 @@ class Follower(Protocol):
     def publish(self, folder: Path) -> None: ...
 
 
-def run_plan(plan: Plan, places: Places, jobs: int, device: str, console: Console) -> int:
+def run_plan(plan: Plan, places: Places, start: Start, device: str, console: Console) -> int:
     """Train what is missing, then write tables and report. 0 done, 1 some failed, 130 stopped."""
     _writable(places.results / plan.name / plan.profile)
     directories = [RunDirectory(places.runs / planned.run_id) for planned in plan.runs]
@@ -61,24 +63,43 @@ def run_plan(plan: Plan, places: Places, jobs: int, device: str, console: Consol
         raise BenchError(f"{places.runs}: cannot make run folders ({error.strerror})") from None
 
     view = _View(plan, places, console)
-    with Progress(list(zip(plan.runs, directories, strict=True)), console) as progress:
-
-        def tick() -> None:
-            progress.update()
-            view.sync_if_due()
-
-        pool = Pool(jobs, _worker_arguments(plan, places, device), tick)
-        # Seed by seed, so that a sweep that is cut short has every cell.
-        order = sorted(
-            range(len(plan.runs)), key=lambda i: plan.seeds.index(plan.runs[i].spec.seed)
-        )
-        codes = pool.run([directories[i] for i in order])
+    executor, codes = _train(plan, places, start, device, directories, view, console)
     view.close()
     folder = write_results(plan, places.runs, places.results)
     write_evidence(folder)
     build(places.results, places.report)
     view.publish(folder)
-    return _say_how_it_went(plan, directories, places, None if pool.stopped else codes, console)
+    return _say_how_it_went(plan, directories, places, None if executor.stopped else codes, console)
+
+
+def _train(
+    plan: Plan,
+    places: Places,
+    start: Start,
+    device: str,
+    runs: Sequence[RunDirectory],
+    view: "_View",
+    console: Console,
+) -> tuple[Executor, dict[str, int]]:
+    """Every run, shown and tracked meanwhile; the executor and the workers' exit codes."""
+    driver = Driver.here(plan)
+    with (
+        driver.driving(places.runs),
+        Progress(list(zip(plan.runs, runs, strict=True)), console) as progress,
+    ):
+
+        def tick() -> None:
+            progress.update()
+            view.sync_if_due()
+            if not executor.stopped and driver.is_asked_to_stop(places.runs):
+                executor.stop()
+
+        executor = start(_worker_arguments(plan, places, device), tick)
+        # Seed by seed, so that a sweep that is cut short has every cell.
+        order = sorted(
+            range(len(plan.runs)), key=lambda i: plan.seeds.index(plan.runs[i].spec.seed)
+        )
+        return executor, executor.run([runs[i] for i in order])
 
 
 def _open_stores(specs: Sequence[RunSpec], places: Places, console: Console) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmark.ablation import PlannedRun
-from benchmark.progress import Progress, standing
+from benchmark.progress import Progress
 from benchmark.runs import Row, RunDirectory
+from benchmark.standing import Follow
 from tests.conftest import tiny_spec
 
 
@@ -24,7 +25,7 @@ def _run(root: Path) -> tuple[PlannedRun, RunDirectory]:
 def test_a_running_run_says_its_speed_and_time_left(tmp_path: Path) -> None:
     planned, run = _run(tmp_path)
     with run.locked():
-        found = standing(planned, run)
+        found = Follow(planned.label, planned.spec, run).look()
         console = Console(file=io.StringIO(), width=200)
         with Progress([(planned, run)], console) as progress:
             progress.update()
@@ -39,4 +40,4 @@ def test_a_running_run_says_its_speed_and_time_left(tmp_path: Path) -> None:
 
 def test_a_run_that_waits_or_stopped_claims_no_speed(tmp_path: Path) -> None:
     planned, run = _run(tmp_path)
-    assert standing(planned, run).steps_a_second is None
+    assert Follow(planned.label, planned.spec, run).look().steps_a_second is None

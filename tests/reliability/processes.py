@@ -30,16 +30,21 @@ def train(run: Path, cache: Path) -> None:
 
 def sweep(folder: Path, cache: Path, steps: int, mlflow: str) -> None:
     """In a process of its own: what `bench run` does, MLflow at every tick."""
+    from functools import partial
+
     from rich.console import Console
 
     from benchmark import sweep
+    from benchmark.executors.local import Pool
 
     sweep.SYNC_EVERY_S = 0.0
     places = sweep.Places(
         folder / "runs", cache, folder / "results", folder / "REPORT.md", None, mlflow
     )
     with (folder / "said.txt").open("a") as said:
-        raise SystemExit(sweep.run_plan(plan(steps), places, 1, "cpu", Console(file=said)))
+        raise SystemExit(
+            sweep.run_plan(plan(steps), places, partial(Pool, 1), "cpu", Console(file=said))
+        )
 
 
 def store(folder: Path) -> str:
