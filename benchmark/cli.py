@@ -16,6 +16,7 @@ from benchmark.commands.options import (
     cache_option,
     data_option,
     device_option,
+    executor_options,
     mlflow_option,
     narrator_options,
     profile_options,
@@ -27,6 +28,7 @@ from benchmark.commands.probe import probe
 from benchmark.commands.report import report
 from benchmark.commands.runs import doctor, export, gc, import_, reproduce, show
 from benchmark.commands.schema import schema
+from benchmark.commands.sweeps import logs, status, stop
 from benchmark.errors import BenchError
 
 
@@ -47,31 +49,38 @@ def bench(debug: bool) -> None:
 @report_option
 @mlflow_option
 @device_option
-@click.option("--jobs", type=click.IntRange(1), help="Runs at once; by default what fits.")
+@executor_options
 @narrator_options
 def run(
     file: Path,
     profile: str,
     overrides: tuple[str, ...],
-    jobs: int | None,
+    data_root: Path | None,
+    runs: Path,
+    cache: Path,
+    results: Path,
+    report: Path,
+    mlflow: str,
     device: str,
     quiet: bool,
     as_json: bool,
-    **where: Any,
+    **asked: Any,
 ) -> None:
     """Train every run that FILE asks for and write its tables and the report.
 
     The same command again continues what was cut short.
     """
     from benchmark.ablation import load
-    from benchmark.executors.local import default_jobs
+    from benchmark.executors.choice import Asked, choose
+
+    plan = load(file, profile, overrides)
+    start = choose(Asked(**asked), plan, runs)
     from benchmark.narration import narrator
     from benchmark.sweep import Places, run_plan
 
-    plan = load(file, profile, overrides)
-    places = Places(**where)
+    places = Places(runs, cache, results, report, data_root, mlflow)
     told = narrator(quiet=quiet, as_json=as_json)
-    sys.exit(run_plan(plan, places, jobs or default_jobs(plan), device, told))
+    sys.exit(run_plan(plan, places, start, device, told))
 
 
 @bench.command("run-one")
@@ -80,13 +89,21 @@ def run(
 @cache_option
 @device_option
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Recorded only.")
+@click.option("--leash", is_flag=True, help="Stop when standard input closes.")
 def run_one(
-    run_dir: Path, data_root: Path | None, cache: Path, device: str, overrides: tuple[str, ...]
+    run_dir: Path,
+    data_root: Path | None,
+    cache: Path,
+    device: str,
+    overrides: tuple[str, ...],
+    leash: bool,
 ) -> None:
     """Train one run in this process; what every executor calls."""
-    from benchmark.executors.local import pin_threads
+    from benchmark.executors.local import obey_leash, pin_threads
     from benchmark.runs import RunDirectory
 
+    if leash:
+        obey_leash()
     directory = RunDirectory(run_dir)
     pin_threads(directory.spec().training.threads)  # before NumPy starts its own
     from benchmark.worker import EXIT_STOPPED, Stopped
@@ -176,6 +193,8 @@ bench.add_command(init)
 bench.add_command(schema)
 bench.add_command(report)
 bench.add_command(probe)
+for command in (status, logs, stop):
+    bench.add_command(command)
 
 
 def main() -> None:

@@ -17,3 +17,6 @@ class BusyError(BenchError):
     """Another living process is writing here; what waits for it can go on afterwards."""
 
     exit_code = 69  # EX_UNAVAILABLE
+
+
+EXIT_STOPPED = 75  # EX_TEMPFAIL: a run that wrote a checkpoint; start it again and it goes on

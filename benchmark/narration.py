@@ -108,7 +108,11 @@ class JsonNarrator(Narrator):
                 "failed": len(ending.failures),
                 "stopped": ending.stopped,
                 "failures": [
-                    {"run": each.planned.run_id, "label": each.planned.label, "reason": each.reason}
+                    {
+                        "run_id": each.planned.run_id,
+                        "label": each.planned.label,
+                        "reason": each.reason,
+                    }
                     for each in ending.failures
                 ],
                 "results": str(ending.results),

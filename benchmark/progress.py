@@ -3,7 +3,7 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import Any, Self
 
 from rich.console import Console
@@ -11,77 +11,24 @@ from rich.live import Live
 from rich.table import Table
 
 from benchmark.ablation import PlannedRun
-from benchmark.evaluation.settings import distance_column
-from benchmark.methods import signal
-from benchmark.runs import Row, RunDirectory
+from benchmark.runs import RunDirectory
+from benchmark.standing import Follow, Standing
 
+ORDER = ("running", "failed", "stopped", "queued", "done")
 PLAIN_EVERY_S = 15.0
 REFRESH_EVERY_S = 1.0
-SPEED_ROWS = 12
-
-
-@dataclass(frozen=True)
-class Standing:
-    """Where one run stands."""
-
-    run_id: str
-    label: str
-    state: str
-    step: int
-    steps: int
-    signal: float | None
-    distance: float | None
-    steps_a_second: float | None  # over its last rows; None unless it is running
-
-    @property
-    def seconds_left(self) -> float | None:
-        speed = self.steps_a_second
-        return (self.steps - self.step) / speed if speed else None
-
-
-def standing(planned: PlannedRun, run: RunDirectory) -> Standing:
-    """Read off the run directory, as everything else is."""
-    rows = run.rows()
-
-    def last(kind: str, column: str) -> float | None:
-        found = (row.values[column] for row in reversed(rows) if _has(row, kind, column))
-        return next(found, None)
-
-    spec, state = planned.spec, run.state()
-    return Standing(
-        run_id=planned.run_id,
-        label=planned.label,
-        state=state,
-        step=rows[-1].step if rows else 0,
-        steps=spec.training.steps,
-        signal=last("train", signal(spec.method)),
-        distance=last("eval", distance_column(spec.evaluation.features)),
-        steps_a_second=_speed(rows) if state == "running" else None,
-    )
-
-
-def _speed(rows: list[Row]) -> float | None:
-    """Steps a second, evaluations included, over the last rows; None where that says nothing."""
-    recent = [row for row in rows if row.kind == "train"][-SPEED_ROWS:]
-    if len(recent) < 2 or recent[-1].time <= recent[0].time:
-        return None
-    return (recent[-1].step - recent[0].step) / (recent[-1].time - recent[0].time)
-
-
-def _has(row: Row, kind: str, column: str) -> bool:
-    return row.kind == kind and column in row.values
+SHARE = 0.05  # of the time that drawing may take, however many runs there are
 
 
 class Progress(ABC):
-    """Call `update` often; it looks at the runs no more than once a second.
+    """Call `update` often; it looks once a second, less often where a look takes long.
 
     A context manager: it looks a last time when it is left.
     """
 
     def __init__(self, runs: Sequence[tuple[PlannedRun, RunDirectory]]) -> None:
-        self._runs = runs
-        self._looked = 0.0
-        self._ended: dict[str, Standing] = {}  # their rows are read once
+        self._runs = [Follow(each.label, each.spec, run) for each, run in runs]
+        self._due = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -91,16 +38,12 @@ class Progress(ABC):
 
     def update(self, *, last: bool = False) -> None:
         now = time.monotonic()
-        if now - self._looked < REFRESH_EVERY_S and not last:
+        if now < self._due and not last:
             return
-        self._looked = now
-        self._show([self._standing(planned, run) for planned, run in self._runs])
-
-    def _standing(self, planned: PlannedRun, run: RunDirectory) -> Standing:
-        found = self._ended.get(planned.run_id) or standing(planned, run)
-        if found.state in ("done", "failed"):
-            self._ended[planned.run_id] = found
-        return found
+        standings = [run.look() for run in self._runs]
+        took = time.monotonic() - now
+        self._due = now + max(REFRESH_EVERY_S, took / SHARE)
+        self._show(standings)
 
     @abstractmethod
     def _show(self, standings: list[Standing]) -> None: ...
@@ -111,6 +54,7 @@ class LiveProgress(Progress):
 
     def __init__(self, runs: Sequence[tuple[PlannedRun, RunDirectory]], console: Console) -> None:
         super().__init__(runs)
+        self._console = console
         self._live = Live(console=console, auto_refresh=False)
 
     def __enter__(self) -> Self:
@@ -122,7 +66,7 @@ class LiveProgress(Progress):
         self._live.__exit__(None, None, None)
 
     def _show(self, standings: list[Standing]) -> None:
-        self._live.update(_table(standings), refresh=True)
+        self._live.update(table(standings, self._console.height - 2), refresh=True)
 
 
 class LineProgress(Progress):
@@ -137,16 +81,17 @@ class LineProgress(Progress):
         self._states: dict[str, str] = {}
 
     def _show(self, standings: list[Standing]) -> None:
-        due = self._looked - self._said >= PLAIN_EVERY_S
+        now = time.monotonic()
+        due = now - self._said >= PLAIN_EVERY_S
         for each in standings:
             changed = self._states.get(each.run_id) != each.state
             if each.state != "queued" and (changed or (due and each.state == "running")):
                 self._say_one(each)
             self._states[each.run_id] = each.state
-        self._said = self._looked if due else self._said
+        self._said = now if due else self._said
 
     def _say_one(self, each: Standing) -> None:
-        self._say(_line(each))
+        self._say(line(each))
 
 
 class JsonProgress(LineProgress):
@@ -161,20 +106,7 @@ class JsonProgress(LineProgress):
         self._write = write
 
     def _say_one(self, each: Standing) -> None:
-        self._write(
-            {
-                "event": "run",
-                "run": each.run_id,
-                "label": each.label,
-                "state": each.state,
-                "step": each.step,
-                "steps": each.steps,
-                "steps_per_second": each.steps_a_second,
-                "seconds_left": each.seconds_left,
-                "signal": each.signal,
-                "distance": each.distance,
-            }
-        )
+        self._write({"event": "run", **record(each)})
 
 
 class SilentProgress(Progress):
@@ -191,7 +123,7 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
 
 
-def _speed_and_left(each: Standing) -> list[str]:
+def speed_and_left(each: Standing) -> list[str]:
     """ "8.1 steps/s, 3 min left", as far as known."""
     if each.steps_a_second is None or each.seconds_left is None:
         return []
@@ -200,30 +132,53 @@ def _speed_and_left(each: Standing) -> list[str]:
     return [f"{each.steps_a_second:.2g} steps/s", f"{words} left"]
 
 
-def _line(each: Standing) -> str:
+def line(each: Standing) -> str:
     parts = [f"{each.label}: {each.state}, step {each.step} of {each.steps}"]
     if each.state == "running" and not each.step:
         parts.append("getting ready")  # real images are judged before the first step
-    parts += _speed_and_left(each)
+    parts += speed_and_left(each)
     if each.signal is not None:
         parts.append(f"signal {_number(each.signal)}")
+    if each.collapsed:
+        parts.append("collapsed")
     if each.distance is not None:
         parts.append(f"distance {_number(each.distance)}")
     return ", ".join(parts)
 
 
-def _table(standings: list[Standing]) -> Table:
+def record(each: Standing) -> dict[str, Any]:
+    """For programs; what is not known is None."""
+    return {**asdict(each), "seconds_left": each.seconds_left}
+
+
+def table(standings: Sequence[Standing], most: int) -> Table:
+    """One line a run; where they are more than `most`, those that go on or failed come first."""
     heads = ("run", "state", "step", "", "speed and time left", "signal", "distance")
-    table = Table(*heads, box=None, pad_edge=False)
-    for each in standings:
+    drawn = Table(*heads, box=None, pad_edge=False)
+    shown = standings
+    if len(standings) > most:
+        first = sorted(range(len(standings)), key=lambda i: ORDER.index(standings[i].state))
+        shown = [standings[i] for i in sorted(first[:most])]
+        drawn.caption = f"{len(shown)} of {len(standings)} runs; {counted(standings)}"
+    for each in shown:
         filled = round(20 * each.step / each.steps)
-        table.add_row(
+        drawn.add_row(
             each.label,
-            each.state,
+            f"{each.state}, collapsed" if each.collapsed else each.state,
             f"{each.step}/{each.steps}",
             "█" * filled + "░" * (20 - filled),
-            ", ".join(_speed_and_left(each)),
+            ", ".join(speed_and_left(each)),
             _number(each.signal),
             _number(each.distance),
         )
-    return table
+    return drawn
+
+
+def counts(standings: Sequence[Standing]) -> dict[str, int]:
+    """Runs by state; the collapsed ones are counted among the others too."""
+    found = {state: sum(each.state == state for each in standings) for state in ORDER}
+    return {**found, "collapsed": sum(each.collapsed for each in standings)}
+
+
+def counted(standings: Sequence[Standing]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in counts(standings).items() if count)

@@ -157,11 +157,7 @@ class RunDirectory:
         """
         if not self._metrics.exists():
             return []
-        lines = self._metrics.read_bytes().split(b"\n")[:-1]
-        try:
-            return [Row.model_validate_json(line) for line in lines]
-        except ValidationError:
-            raise BenchError(f"{self._metrics}: damaged; see `bench doctor`") from None
+        return _rows(self._metrics, self._metrics.read_bytes().split(b"\n")[:-1])
 
     def append(self, row: Row) -> None:
         with self._metrics.open("a") as file:
@@ -199,6 +195,10 @@ class RunDirectory:
         except OSError:  # a read-only folder: nobody writes there
             return False
 
+    def reached(self) -> str:
+        """Its newest checkpoint's file; empty before the first."""
+        return max((path.name for path in self.checkpoints.glob("[0-9]*.safetensors")), default="")
+
     def state(self) -> State:
         result = self.result()
         if result is not None:
@@ -206,3 +206,39 @@ class RunDirectory:
         if self.is_locked():
             return "running"
         return "stopped" if self.checkpoints.exists() else "queued"
+
+
+class Tail:
+    """The rows of a run that another process writes, as they come."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self._path = run.path / "metrics.jsonl"
+        self._inode = self._offset = 0
+
+    def new(self) -> list[Row]:
+        """Whole rows since the last call; all of them again where a resumption cut some off.
+
+        Raises BenchError where a line is not a row.
+        """
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return []
+        if found.st_ino != self._inode or found.st_size < self._offset:
+            self._inode, self._offset = found.st_ino, 0
+        if found.st_size == self._offset:
+            return []
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            whole, _, _ = file.read().rpartition(b"\n")
+        if not whole:
+            return []
+        self._offset += len(whole) + 1
+        return _rows(self._path, whole.split(b"\n"))
+
+
+def _rows(path: Path, lines: list[bytes]) -> list[Row]:
+    try:
+        return [Row.model_validate_json(line) for line in lines]
+    except ValidationError:
+        raise BenchError(f"{path}: damaged; see `bench doctor`") from None

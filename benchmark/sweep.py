@@ -11,8 +11,10 @@ from benchmark.ablation import Plan
 from benchmark.analysis.evidence import write_evidence
 from benchmark.analysis.tidy import write_results
 from benchmark.data.store import open_store
+from benchmark.driver import Driver
 from benchmark.errors import BenchError
-from benchmark.executors.local import Pool, how_it_ended, last_lines
+from benchmark.executors.executor import Executor, Start
+from benchmark.executors.local import how_it_ended, last_lines
 from benchmark.narration import Ending, Failure, Narrator
 from benchmark.preregistration import register
 from benchmark.report.markdown import build
@@ -44,7 +46,7 @@ class Follower(Protocol):
     def publish(self, folder: Path) -> None: ...
 
 
-def run_plan(plan: Plan, places: Places, jobs: int, device: str, narrator: Narrator) -> int:
+def run_plan(plan: Plan, places: Places, start: Start, device: str, narrator: Narrator) -> int:
     """Train what is missing, then write tables and report. 0 done, 1 some failed, 130 stopped."""
     _writable(places.results / plan.name / plan.profile)
     directories = [RunDirectory(places.runs / planned.run_id) for planned in plan.runs]
@@ -58,28 +60,47 @@ def run_plan(plan: Plan, places: Places, jobs: int, device: str, narrator: Narra
         raise BenchError(f"{places.runs}: cannot make run folders ({error.strerror})") from None
 
     view = _View(plan, places, narrator)
-    with narrator.progress(list(zip(plan.runs, directories, strict=True))) as progress:
-
-        def tick() -> None:
-            progress.update()
-            view.sync_if_due()
-
-        pool = Pool(jobs, _worker_arguments(plan, places, device), tick)
-        # Seed by seed, so that a sweep that is cut short has every cell.
-        order = sorted(
-            range(len(plan.runs)), key=lambda i: plan.seeds.index(plan.runs[i].spec.seed)
-        )
-        codes = pool.run([directories[i] for i in order])
+    executor, codes = _train(plan, places, start, device, directories, view, narrator)
     view.close()
     folder = write_results(plan, places.runs, places.results)
     write_evidence(folder)
     build(places.results, places.report)
     view.publish(folder)
-    ending = _ending(plan, directories, places, None if pool.stopped else codes)
+    ending = _ending(plan, directories, places, None if executor.stopped else codes)
     narrator.end(ending)
     if ending.stopped:
         return 130
     return 1 if ending.failures else 0
+
+
+def _train(
+    plan: Plan,
+    places: Places,
+    start: Start,
+    device: str,
+    runs: Sequence[RunDirectory],
+    view: "_View",
+    narrator: Narrator,
+) -> tuple[Executor, dict[str, int]]:
+    """Every run, shown and tracked meanwhile; the executor and the workers' exit codes."""
+    driver = Driver.here(plan)
+    with (
+        driver.driving(places.runs),
+        narrator.progress(list(zip(plan.runs, runs, strict=True))) as progress,
+    ):
+
+        def tick() -> None:
+            progress.update()
+            view.sync_if_due()
+            if not executor.stopped and driver.is_asked_to_stop(places.runs):
+                executor.stop()
+
+        executor = start(_worker_arguments(plan, places, device), tick)
+        # Seed by seed, so that a sweep that is cut short has every cell.
+        order = sorted(
+            range(len(plan.runs)), key=lambda i: plan.seeds.index(plan.runs[i].spec.seed)
+        )
+        return executor, executor.run([runs[i] for i in order])
 
 
 def _open_stores(specs: Sequence[RunSpec], places: Places, narrator: Narrator) -> None:

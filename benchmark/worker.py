@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from benchmark.data.store import FaceStore, open_store
-from benchmark.errors import BenchError
+from benchmark.errors import EXIT_STOPPED, BenchError
 from benchmark.evaluation.evaluator import Evaluator
 from benchmark.evaluation.samples import save_grid
 from benchmark.provenance import EnergyMeter, describe_process, method_code, with_earlier
@@ -20,7 +20,6 @@ from benchmark.runs import Result, RunDirectory
 from benchmark.training.loop import Sampler, Stopped, Trainer
 
 GRID = 64, 8  # samples and columns of a grid
-EXIT_STOPPED = 75  # EX_TEMPFAIL: start me again and I go on
 
 
 def pick_device(name: str) -> torch.device:
@@ -45,7 +44,8 @@ def run_one(
     def on_signal(number: int, frame: FrameType | None) -> None:
         stop.append(number)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    # Slurm warns by SIGUSR2, on some clusters every process of a job.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
         signal.signal(number, on_signal)
     with run.locked(), _memory_in_words(run):
         found = run.result()

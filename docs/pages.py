@@ -9,7 +9,7 @@ from mkdocs.structure.files import File, Files
 
 from benchmark.analysis.columns import EVIDENCE, RUN
 from benchmark.column import Column
-from benchmark.evaluation.columns import EVALUATION_COLUMNS
+from benchmark.evaluation.columns import EVALUATION_COLUMNS, PROBE_COLUMNS
 from benchmark.methods.columns import METHOD_COLUMNS
 from benchmark.methods.settings import (
     BeganCsSettings,
@@ -71,6 +71,8 @@ def columns_page() -> str:
         watched = ", ".join(f"`{column}`" for column in model.watch_columns)
         lines += [f"### {name}", "", f"Its signal is `{model.signal}`; held out: {watched}.", ""]
         lines += _columns(METHOD_COLUMNS[name])
+    lines += ["## probes.csv", "", "One row a run that `bench probe` has seen.", ""]
+    lines += _columns(PROBE_COLUMNS)
     for name, columns in EVIDENCE.items():
         lines += [f"## {name}.csv", "", *_columns(columns)]
     return "\n".join(lines) + "\n"

@@ -17,8 +17,9 @@ from benchmark.narration import (
     QuietNarrator,
     narrator,
 )
-from benchmark.progress import LiveProgress, standing
+from benchmark.progress import LiveProgress
 from benchmark.runs import Row, RunDirectory
+from benchmark.standing import Follow
 from tests.conftest import tiny_spec
 
 
@@ -35,7 +36,7 @@ def _run(root: Path) -> tuple[PlannedRun, RunDirectory]:
 def test_a_running_run_says_its_speed_and_time_left(tmp_path: Path) -> None:
     planned, run = _run(tmp_path)
     with run.locked():
-        found = standing(planned, run)
+        found = Follow(planned.label, planned.spec, run).look()
         console = Console(file=io.StringIO(), width=40)
         with Narrator(console).progress([(planned, run)]) as progress:
             progress.update()
@@ -50,7 +51,7 @@ def test_a_running_run_says_its_speed_and_time_left(tmp_path: Path) -> None:
 
 def test_a_run_that_waits_or_stopped_claims_no_speed(tmp_path: Path) -> None:
     planned, run = _run(tmp_path)
-    assert standing(planned, run).steps_a_second is None
+    assert Follow(planned.label, planned.spec, run).look().steps_a_second is None
 
 
 def _tell(narrator: Narrator, planned: PlannedRun, run: RunDirectory) -> None:
@@ -103,12 +104,13 @@ def test_json_is_one_object_a_line_and_nothing_else(tmp_path: Path) -> None:
     _tell(JsonNarrator(console, aside), planned, run)
     first, *_, last = [json.loads(line) for line in _lines(console)]
     assert first == {
-        **{"event": "run", "run": run.run_id, "label": "gamma=0.5 seed=0", "state": "running"},
-        **{"step": 6, "steps": 12, "steps_per_second": 4.0, "seconds_left": 1.5},
+        **{"event": "run", "run_id": run.run_id, "label": "gamma=0.5 seed=0", "state": "running"},
+        **{"step": 6, "steps": 12, "steps_a_second": 4.0, "seconds_left": 1.5},
         **{"signal": pytest.approx(0.24), "distance": 431.26},
+        **{"collapsed": False, "reason": None},
     }
     assert (last["event"], last["runs"], last["done"], last["failed"]) == ("end", 3, 2, 1)
-    assert last["failures"][0]["run"] == run.run_id
+    assert last["failures"][0]["run_id"] == run.run_id
     assert last["mlflow"] == "http://***@host:5000"
     assert _lines(aside) == ["data: faces", "MLflow: away"]
 

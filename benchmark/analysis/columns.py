@@ -6,7 +6,7 @@ Columns that a method or the evaluation gives are explained in their own rooms. 
 from collections.abc import Iterable
 
 from benchmark.column import Column
-from benchmark.evaluation.columns import EVALUATION_COLUMNS
+from benchmark.evaluation.columns import EVALUATION_COLUMNS, PROBE_COLUMNS
 from benchmark.methods.columns import LEARNING_RATE, METHOD_COLUMNS
 
 _RUN_ID = Column("the method's name and 12 digits of the hash of the run's description")
@@ -82,9 +82,10 @@ EVIDENCE: dict[str, dict[str, Column]] = {
         "signal": _SIGNAL,
         "outcome": _OUTCOME,
         "level": Column(
-            "raw, differences or partial (within a run); between, between_last (between runs)"
+            "raw, differences or partial (within a run); between, or at_step (between runs)"
         ),
         "measure": Column("pearson, spearman or kendall"),
+        "step": Column("of at_step: the evaluation whose runs are compared", "steps"),
         "value": Column("the correlation: its mean over runs, or over steps and cells", "-1 to 1"),
         "low": _LOW,
         "high": _HIGH,
@@ -168,6 +169,7 @@ def known_columns(table: str) -> dict[str, Column]:
     curves = {
         "train": {"step": _STEP, **trained},
         "evaluations": {"step": _STEP, **judged, **heldout},
+        "probes": PROBE_COLUMNS,
         "repeats": {"draw": Column("number of the draw, from 1"), **judged},
     }
     return {"run_id": _RUN_ID, **curves[table]} if table in curves else EVIDENCE[table]

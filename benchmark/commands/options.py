@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,6 +37,52 @@ mlflow_option = click.option(
     "--mlflow", envvar="MLFLOW_TRACKING_URI", default=MLFLOW, show_default=True, metavar="URI"
 )
 device_option = click.option("--device", default="auto", show_default=True, help="cpu, cuda, auto.")
+
+
+def _minutes(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
+    """Slurm's ways to write a time: MINUTES, HH:MM:SS and D-HH:MM:SS."""
+    found = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):(\d\d):(\d\d)|(\d+))", text or "")
+    if text is None:
+        return None
+    days, hours, minutes, seconds, plain = (
+        (int(x or 0) for x in found.groups()) if found else [0] * 5
+    )
+    total = (days * 24 + hours) * 60 + minutes + plain + (seconds > 0)
+    if not found or (days and plain) or not total:
+        raise click.BadParameter(f"{text!r}; allowed: MINUTES, HH:MM:SS, D-HH:MM:SS")
+    return total
+
+
+executor_options = _options(
+    click.option(
+        "--executor",
+        type=click.Choice(["local", "ray", "slurm"]),
+        default="local",
+        show_default=True,
+        help="Where the runs' processes are.",
+    ),
+    click.option(
+        "--jobs",
+        type=click.IntRange(1),
+        help="Runs at once; by default what fits here, or what the cluster has room for.",
+    ),
+    click.option("--address", help="Ray: of the cluster; by default the one of this machine."),
+    click.option(
+        "--gpus-per-run",
+        type=click.FloatRange(0),
+        help="Ray, Slurm: none by default; on Ray a part of one, as in 0.25.",
+    ),
+    click.option("--partition", help="Slurm: where the jobs are queued."),
+    click.option(
+        "--time",
+        callback=_minutes,
+        metavar="MINUTES|HH:MM:SS",
+        help="Slurm: of one job; a run that needs longer is queued again.  [default: 60]",
+    ),
+    click.option(
+        "--sbatch", multiple=True, metavar="KEY=VALUE", help="Slurm: as in --sbatch account=faces."
+    ),
+)
 narrator_options = _options(
     click.option("--quiet", is_flag=True, help="Say only what fails, and one line at the end."),
     click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs."),

@@ -7,20 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from benchmark.ablation import Plan
-from benchmark.errors import BusyError
+from benchmark.executors.executor import Polling
 from benchmark.runs import RunDirectory
-
-POLL_S = 0.2
-RESTARTS = 2  # of a worker that was killed, by the system for memory above all
 
 # Large thresholds keep glibc from giving freed pages back after every step: 1.1 to 1.2 times the
 # speed.
@@ -43,84 +37,49 @@ def pin_threads(threads: int) -> None:
 
 
 @dataclass
-class Pool:
-    """At most `jobs` workers; `tick` is called between polls to show and track what goes on.
+class Pool(Polling[subprocess.Popen[bytes]]):
+    """Workers that are this process's children."""
 
-    A run that another living process writes is waited for, never written by two.
+    def _start(self, runs: Sequence[RunDirectory]) -> Mapping[str, subprocess.Popen[bytes]]:
+        return {run.run_id: start_worker(run, self.arguments) for run in runs}
+
+    def _ended(self) -> Mapping[str, int]:
+        polled = {run_id: worker.poll() for run_id, worker in self._workers.items()}
+        return {run_id: code for run_id, code in polled.items() if code is not None}
+
+    def _end(self, workers: Sequence[subprocess.Popen[bytes]], kill: bool) -> None:
+        for worker in workers:
+            worker.kill() if kill else worker.terminate()
+
+
+def start_worker(
+    run: RunDirectory, arguments: Sequence[str], *, leash: bool = False
+) -> subprocess.Popen[bytes]:
+    """`bench run-one` on `run` in a process of its own, which writes to the run's log.
+
+    On a leash it stops, with a checkpoint, when this process is gone for whatever reason.
     """
-
-    jobs: int
-    arguments: Sequence[str]  # options of `bench run-one`
-    tick: Callable[[], None]
-    stopped: bool = False
-    _workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    _restarts: Counter[str] = field(default_factory=Counter)
-
-    def run(self, runs: Sequence[RunDirectory]) -> dict[str, int]:
-        """Start every run that has no result; returns the exit code of each, by run id."""
-        waiting = [run for run in runs if run.result() is None]
-        by_id = {run.run_id: run for run in waiting}
-        codes: dict[str, int] = {}
-        with self._signals():
-            while (waiting and not self.stopped) or self._workers:
-                self._start_some(waiting)
-                for run_id, worker in list(self._workers.items()):
-                    code = worker.poll()
-                    if code is not None:
-                        codes[run_id] = code
-                        del self._workers[run_id]
-                        if self._again(run_id, code):
-                            waiting.append(by_id[run_id])
-                self.tick()
-                time.sleep(POLL_S)
-        return codes
-
-    def _start_some(self, waiting: list[RunDirectory]) -> None:
-        for run in list(waiting):
-            if self.stopped or len(self._workers) >= self.jobs:
-                return
-            if run.result() is not None:  # of whoever held it
-                waiting.remove(run)
-            elif not run.is_locked():
-                waiting.remove(run)
-                self._workers[run.run_id] = start_worker(run, self.arguments)
-
-    def _again(self, run_id: str, code: int) -> bool:
-        if code == BusyError.exit_code:  # another process was quicker
-            return True
-        if code >= 0 or self.stopped:
-            return False
-        self._restarts[run_id] += 1
-        return self._restarts[run_id] <= RESTARTS
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        def stop(number: int, frame: FrameType | None) -> None:
-            again, self.stopped = self.stopped, True
-            for worker in self._workers.values():
-                worker.kill() if again else worker.terminate()
-
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        before = [signal.signal(number, stop) for number in numbers]
-        try:
-            yield
-        finally:
-            for number, handler in zip(numbers, before, strict=True):
-                signal.signal(number, handler)
-
-
-def start_worker(run: RunDirectory, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-    """`bench run-one` on `run` in a process of its own, which writes to the run's log."""
     environment = {**os.environ, **_ALLOCATOR}
+    command = [sys.executable, "-m", "benchmark", "run-one", str(run.path), *arguments]
     with run.log.open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "benchmark", "run-one", str(run.path), *arguments],
-            stdin=subprocess.DEVNULL,
+            [*command, "--leash"] if leash else command,
+            stdin=subprocess.PIPE if leash else subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             env=environment,
             start_new_session=True,  # Ctrl-C reaches the workers through us alone
         )
+
+
+def obey_leash() -> None:
+    """SIGTERM to this process when its standard input closes: whoever started it is gone."""
+
+    def watch() -> None:
+        sys.stdin.buffer.read()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def how_it_ended(code: int | None) -> str:

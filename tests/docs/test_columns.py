@@ -2,14 +2,17 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from pydantic import BaseModel
 
 from benchmark.analysis import collapse, correlation_table, variance, verdicts
 from benchmark.analysis.columns import EVIDENCE, RUN, known_columns
-from benchmark.evaluation.columns import EVALUATION_COLUMNS
+from benchmark.evaluation.attributes import Share
+from benchmark.evaluation.columns import EVALUATION_COLUMNS, PROBE_COLUMNS
 from benchmark.evaluation.settings import Extractor, evaluation_columns
 from benchmark.methods.columns import METHOD_COLUMNS
 from benchmark.methods.settings import (
@@ -19,6 +22,7 @@ from benchmark.methods.settings import (
     EbganSettings,
     WganGpSettings,
 )
+from benchmark.probe import Probe
 
 ROOT = Path(__file__).parents[2]
 RESULTS = sorted((ROOT / "results").glob("*/*/ablation.json"))
@@ -56,18 +60,39 @@ def test_every_column_of_the_evidence_is_explained_in_its_order() -> None:
 def test_every_committed_column_is_explained(record: Path) -> None:
     swept = set(json.loads(record.read_text())["swept"])
     tables = sorted(record.parent.glob("*.csv"))
-    assert len(tables) == 8
+    assert len(tables) == 9
     for path in tables:
         with path.open(newline="") as file:
             header = next(csv.reader(file))
-        unknown = set(header) - set(known_columns(path.stem)) - swept
+        named = {re.sub(r"^attributes\.[^.]+\.", "attributes.NAME.", name) for name in header}
+        unknown = named - set(known_columns(path.stem)) - swept
         assert not unknown, f"{path.name}: say in a columns.py what these mean: {sorted(unknown)}"
         if path.stem == "runs":
             assert not set(RUN) - set(header)
 
 
+def test_every_number_of_a_probe_is_explained() -> None:
+    def numbers(model: type[BaseModel], above: str = "") -> set[str]:
+        found: set[str] = set()
+        for name, field in model.model_fields.items():
+            kind = field.annotation
+            if kind in (int, float):
+                found.add(f"{above}{name}")
+            elif isinstance(kind, type) and issubclass(kind, BaseModel):
+                found |= numbers(kind, f"{above}{name}.")
+        return found
+
+    assert set(PROBE_COLUMNS) == numbers(Probe) | numbers(Share, "attributes.NAME.")
+
+
 def test_meanings_say_something_once() -> None:
-    everything = [*METHOD_COLUMNS.values(), EVALUATION_COLUMNS, RUN, *EVIDENCE.values()]
+    everything = [
+        *METHOD_COLUMNS.values(),
+        EVALUATION_COLUMNS,
+        PROBE_COLUMNS,
+        RUN,
+        *EVIDENCE.values(),
+    ]
     for columns in everything:
         meanings = [each.meaning for each in columns.values()]
         assert all(len(meaning) > 5 for meaning in meanings)

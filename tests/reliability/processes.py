@@ -30,9 +30,12 @@ def train(run: Path, cache: Path) -> None:
 
 def sweep(folder: Path, cache: Path, steps: int, mlflow: str) -> None:
     """In a process of its own: what `bench run` does, MLflow at every tick."""
+    from functools import partial
+
     from rich.console import Console
 
     from benchmark import sweep
+    from benchmark.executors.local import Pool
     from benchmark.narration import Narrator
 
     sweep.SYNC_EVERY_S = 0.0
@@ -41,7 +44,7 @@ def sweep(folder: Path, cache: Path, steps: int, mlflow: str) -> None:
     )
     with (folder / "said.txt").open("a") as said:
         told = Narrator(Console(file=said))
-        raise SystemExit(sweep.run_plan(plan(steps), places, 1, "cpu", told))
+        raise SystemExit(sweep.run_plan(plan(steps), places, partial(Pool, 1), "cpu", told))
 
 
 def store(folder: Path) -> str:

@@ -1,0 +1,136 @@
+"""Commands on sweeps that go on: status, logs, stop."""
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.commands.options import FILE, profile_options, runs_option
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from benchmark.ablation import Plan
+    from benchmark.status import Status
+
+LOOK_EVERY_S = 1.0
+
+
+@click.command()
+@click.argument("file", type=FILE, required=False)
+@profile_options
+@runs_option
+@click.option("--watch", is_flag=True, help="Look again every second until nothing goes on.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def status(
+    file: Path | None,
+    profile: str,
+    overrides: tuple[str, ...],
+    runs: Path,
+    watch: bool,
+    as_json: bool,
+) -> None:
+    """Show how the runs of FILE stand, or all runs there are, on whichever executor.
+
+    A run is queued, running, stopped (with a checkpoint), done or failed; a collapsed one is said
+    to be so.
+    """
+    import json
+
+    from rich.console import Console
+    from rich.live import Live
+
+    from benchmark.status import Watch
+
+    looking = Watch(runs, _plan(file, profile, overrides))
+    found = looking.look()
+    if as_json:
+        click.echo(json.dumps(found.as_json(), indent=2))
+        return
+    console = Console()
+    if not (watch and console.is_terminal):
+        _print(found, console)
+        return
+    from benchmark.progress import table
+
+    with Live(console=console, auto_refresh=False) as live:
+        while found.drivers or any(each.state == "running" for each in found.standings):
+            live.update(table(found.standings, console.height - 2), refresh=True)
+            time.sleep(LOOK_EVERY_S)
+            found = looking.look()
+    _print(found, console)
+
+
+@click.command()
+@click.argument("run")
+@runs_option
+@click.option("-f", "--follow", is_flag=True, help="Go on until the run has ended.")
+@click.option("--lines", type=click.IntRange(0), default=20, show_default=True, help="Of the end.")
+def logs(run: str, runs: Path, follow: bool, lines: int) -> None:
+    """Print the end of what the process of RUN (an id or a folder) printed."""
+    from benchmark.executors.local import last_lines
+    from benchmark.show import find_run
+
+    found = find_run(run, runs)
+    for line in last_lines(found.log, lines) if lines else []:
+        click.echo(line)
+    at = found.log.stat().st_size if found.log.exists() else 0
+    while follow:
+        ended = found.result() is not None  # before the text: what it printed last is there then
+        if found.log.exists():
+            with found.log.open("rb") as file:
+                file.seek(at)
+                text = file.read()
+            at += len(text)
+            click.echo(text.decode(errors="replace"), nl=False)
+        if ended:
+            return
+        time.sleep(LOOK_EVERY_S / 2)
+
+
+@click.command()
+@click.argument("file", type=FILE, required=False)
+@profile_options
+@runs_option
+def stop(file: Path | None, profile: str, overrides: tuple[str, ...], runs: Path) -> None:
+    """Stop the sweep of FILE, or every sweep; each run writes a checkpoint first.
+
+    It reaches a sweep on any machine that shares the runs folder. `bench run` goes on from there.
+    Exit code 1: no sweep goes on.
+    """
+    from benchmark.status import stop as ask
+
+    asked = ask(runs, _plan(file, profile, overrides))
+    for each in asked:
+        click.echo(f"asked to stop: {each}")
+    if not asked:
+        click.echo(f"no sweep goes on in {runs}")
+        sys.exit(1)
+
+
+def _plan(file: Path | None, profile: str, overrides: tuple[str, ...]) -> "Plan | None":
+    from benchmark.ablation import load
+
+    return load(file, profile, overrides) if file is not None else None
+
+
+def _print(found: "Status", console: "Console") -> None:
+    from benchmark.progress import counted, line, table
+
+    most = len(found.standings)
+    if console.is_terminal:
+        console.print(table(found.standings, most))
+    else:
+        for each in found.standings:
+            click.echo(line(each))
+    by_id = {each.run_id: each for each in found.standings}
+    for run_id, job in found.jobs.items():
+        click.echo(f"{by_id[run_id].label}: Slurm job {job}")
+    for each in found.standings:
+        if each.reason:
+            click.echo(f"{each.label}: {each.reason}")
+    for driver in found.drivers:
+        click.echo(f"driven: {driver}")
+    click.echo(f"{most} runs: {counted(found.standings) or 'none'}")

@@ -1,0 +1,62 @@
+"""Which executor trains a sweep, from what the command line says."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from benchmark.ablation import Plan
+from benchmark.errors import InputError
+from benchmark.executors.executor import UNLIMITED, Start
+
+TAKES = {
+    "local": ("jobs",),
+    "ray": ("jobs", "address", "gpus_per_run"),
+    "slurm": ("jobs", "gpus_per_run", "partition", "time", "sbatch"),
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The options of `bench run` about executors; None or empty where nothing was said."""
+
+    executor: str = "local"
+    jobs: int | None = None
+    address: str | None = None  # of a Ray cluster
+    gpus_per_run: float | None = None
+    partition: str | None = None
+    time: int | None = None  # minutes
+    sbatch: tuple[str, ...] = ()  # KEY=VALUE each
+
+
+def choose(asked: Asked, plan: Plan, runs_root: Path) -> Start:
+    """What starts the executor; raises InputError where its extra or an option does not fit."""
+    for name in ("address", "gpus_per_run", "partition", "time", "sbatch"):
+        if getattr(asked, name) and name not in TAKES[asked.executor]:
+            option = name.replace("_", "-")
+            fits = " or ".join(each for each, takes in TAKES.items() if name in takes)
+            raise InputError(
+                f"--{option} is nothing to --executor {asked.executor}; it needs --executor {fits}"
+            )
+    threads = max(planned.spec.training.threads for planned in plan.runs)
+    jobs = asked.jobs or UNLIMITED
+    try:
+        if asked.executor == "ray":
+            from benchmark.executors.ray import Cluster, RayTasks
+
+            cluster = Cluster(asked.address or "auto", threads, asked.gpus_per_run or 0)
+            return partial(RayTasks, jobs, cluster=cluster)
+        if asked.executor == "slurm":
+            from benchmark.executors.slurm import Queue, SlurmJobs
+
+            folder = (runs_root / "slurm").absolute()
+            return partial(SlurmJobs, jobs, queue=Queue.of(asked, plan.name, threads, folder))
+    except ModuleNotFoundError as error:
+        if error.name not in ("ray", "submitit"):
+            raise
+        raise InputError(
+            f"--executor {asked.executor} needs the package {error.name}, which is not installed: "
+            f"pip install .[{asked.executor}]"
+        ) from None
+    from benchmark.executors.local import Pool, default_jobs
+
+    return partial(Pool, asked.jobs or default_jobs(plan))
