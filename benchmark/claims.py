@@ -145,7 +145,7 @@ class FailuresTest(_Test):
     kind: Literal["failures"]
 
 
-def _tag(test: Any) -> str | None:
+def _kind(test: Any) -> str | None:
     found = test.get("kind", DEFAULT_KIND) if isinstance(test, dict) else test.kind
     return found if isinstance(found, str) else None
 
@@ -157,7 +157,7 @@ ClaimTest = Annotated[
     | Annotated[BoundTest, Tag("bound")]
     | Annotated[ShareTest, Tag("share")]
     | Annotated[FailuresTest, Tag("failures")],
-    Discriminator(_tag),
+    Discriminator(_kind),
 ]
 
 

@@ -38,14 +38,27 @@ def one_line(
     # The discriminator's value stands in pydantic's path but not in the file.
     keys = [str(part) for part in fault["loc"] if not _is_tag(part, fault["loc"], written)]
     at, message = ".".join(keys) or "file", fault["msg"].removeprefix("Value error, ")
-    message = message.replace(" found using _tag()", "")
     if fault["type"] == "extra_forbidden":
         allowed = keys_at(model, fault["loc"][:-1])
         known = f"; allowed: {', '.join(allowed)}" if allowed else ""
         return f"{path}: {where}{at}: unknown key{nearest(keys[-1], allowed)}{known}"
+    if fault["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return f"{path}: {where}{_no_such_kind(at, fault['ctx'])}"
     if fault["type"] == "missing":
         return f"{path}: {where}{at}: missing"
     return f"{path}: {where}{at}: found {fault['input']!r}; allowed: {message}"
+
+
+def _no_such_kind(at: str, said: dict[str, Any]) -> str:
+    """That a block names no kind, or one that there is not: `said` by pydantic."""
+    # pydantic has 'on', or _name() where a function reads the key: they are called after it.
+    key = said["discriminator"].strip("_'()")
+    if "tag" not in said:
+        return f"{at}.{key}: missing; it says which kind of {at.rpartition('.')[2]} this is"
+    kinds = [kind.strip(" '") for kind in said["expected_tags"].split(",")]
+    known = ["an import path as in module:Class" if kind == "external" else kind for kind in kinds]
+    close = nearest(said["tag"], kinds)
+    return f"{at}.{key}: found {said['tag']!r}{close}; allowed: {', '.join(known)}"
 
 
 def _is_tag(part: int | str, loc: tuple[int | str, ...], written: Any) -> bool:

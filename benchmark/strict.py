@@ -1,8 +1,8 @@
 """The base of every record that is read from a file: no unknown keys, no silent conversions."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field
 
 
 class Strict(BaseModel):
@@ -13,3 +13,12 @@ class Strict(BaseModel):
 
 # A name that is safe in a path, a URL and a command line.
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
+
+
+def _name(settings: Any) -> str | None:
+    name = settings.get("name") if isinstance(settings, dict) else getattr(settings, "name", None)
+    return "external" if isinstance(name, str) and ":" in name else name
+
+
+# Which of a block's kinds is meant: the one of that `name`, or external where it is an import path.
+BY_NAME = Discriminator(_name)

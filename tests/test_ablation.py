@@ -31,13 +31,16 @@ FAULTS = [
     ("over: method.gamma", "over: method.n", "claims.gamma-variety.test.over", "method.gamma"),
     ("every: 10000", "every: often", "evaluation.every", "found 'often'"),
     ("steps: 200000", "steps: true", "training.steps", "found True"),
-    ("on: stall", "on: stal", "training.lr_decay", "'stall', 'schedule', 'never'"),
+    ("on: stall", "on: stal", "training.lr_decay.on", "did you mean 'stall'"),
+    ("name: began", "name: begann", "method.name", "did you mean 'began'?; allowed: began, "),
+    ("name: began, ", "", "method.name", "missing"),
+    ("name: celeba", "name: celeb", "data.name", "an import path as in module:Class"),
     ("question:", "questoin:", "questoin", "did you mean 'question'"),
     ("claims:", "claim:", "claim", "did you mean 'claims'"),
     ("patience: 5000", "patience: 5100", "training.lr_decay", "multiple of window"),
     ("window: 500", "windo: 500", "training.lr_decay.windo", "did you mean 'window'"),
     ("  demo:\n", "  demo:\n    dat: {}\n", "profiles.demo.dat", "did you mean 'data'"),
-    ("name: celeba", "name: celebb", "data", "'faces', 'celeba'"),
+    ("name: celeba", "name: celebb", "data.name", "did you mean 'celeba'"),
     ("base:", "base: {", "not YAML", "line"),
 ]
 

@@ -78,6 +78,7 @@ def check_whole(uri: str) -> None:
     for run in found.values():
         assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id  # type: ignore[attr-defined]
         assert run.data.params["method.n"] == "2"  # type: ignore[attr-defined]
+        assert run.data.tags["cell"] == run.info.run_name.partition(" seed")[0]  # type: ignore[attr-defined]
         assert run.data.tags["data.fingerprint"] == "ab" * 32  # type: ignore[attr-defined]
         assert run.inputs.dataset_inputs[0].dataset.name == "faces"  # type: ignore[attr-defined]
         run_id = run.info.run_id  # type: ignore[attr-defined]

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Field, Tag
 
-from benchmark.strict import Strict
+from benchmark.strict import BY_NAME, Strict
 
 
 def _halves_down_to_eight(size: int) -> int:
@@ -143,17 +143,12 @@ class ExternalData(Strict):
     options: dict[str, bool | int | float | str] = {}  # noqa: RUF012 - pydantic copies defaults
 
 
-def _tag(settings: Any) -> str | None:
-    name = settings.get("name") if isinstance(settings, dict) else getattr(settings, "name", None)
-    return "external" if isinstance(name, str) and ":" in name else name
-
-
 DataSettings = Annotated[
     Annotated[FacesSettings, Tag("faces")]
     | Annotated[CelebASettings, Tag("celeba")]
     | Annotated[FolderSettings, Tag("folder")]
     | Annotated[ExternalData, Tag("external")],
-    Discriminator(_tag),
+    BY_NAME,
 ]
 
 # The three parts of every data set, in the order of CelebA's own partition file.

@@ -3,11 +3,11 @@
 The defaults are the papers'; a setting marked "departure" is what a public port does instead.
 """
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Field, Tag
 
-from benchmark.strict import Strict
+from benchmark.strict import BY_NAME, Strict
 
 Width = Annotated[int, Field(ge=1, le=4096)]
 # Of Adam: how slowly its mean of the gradients (beta_1) or of their squares (beta_2) forgets.
@@ -195,11 +195,6 @@ class ExternalSettings(Strict):
     options: dict[str, bool | int | float | str] = {}  # noqa: RUF012 - pydantic copies defaults
 
 
-def _tag(settings: Any) -> str | None:
-    name = settings.get("name") if isinstance(settings, dict) else getattr(settings, "name", None)
-    return "external" if isinstance(name, str) and ":" in name else name
-
-
 MethodSettings = Annotated[
     Annotated[BeganSettings, Tag("began")]
     | Annotated[BeganCsSettings, Tag("began_cs")]
@@ -207,5 +202,5 @@ MethodSettings = Annotated[
     | Annotated[DcganSettings, Tag("dcgan")]
     | Annotated[WganGpSettings, Tag("wgan_gp")]
     | Annotated[ExternalSettings, Tag("external")],
-    Discriminator(_tag),
+    BY_NAME,
 ]
