@@ -48,6 +48,15 @@ def note(plan: Plan) -> str:
     )
 
 
+def newest_last(plan: Plan) -> list[PlannedRun]:
+    """In the order to make them in: MLflow lists the newest first, and draws the first ten.
+
+    So these are of the first seed, one of each cell, and a chart shows at once what the cells do.
+    """
+    by_seed = sorted(plan.runs, key=lambda planned: plan.seeds.index(planned.spec.seed))
+    return by_seed[::-1]
+
+
 def parameters(planned: PlannedRun) -> dict[str, Any]:
     """What is swept, the seed, and settings that are not their default: few enough to read.
 

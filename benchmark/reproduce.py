@@ -175,7 +175,7 @@ def _check(run: RunDirectory, steps: int | None, here: Here) -> tuple[dict[str, 
     result, provenance, spec = run.result(), run.provenance(), run.spec()
     if result is None or provenance is None:
         raise InputError(f"{run.path}: not finished; `bench run` goes on with it")
-    first = spec.training.log_every
+    first = min(spec.training.log_every, spec.evaluation.every, result.step)
     if steps is not None and not first <= steps <= result.step:
         raise InputError(
             f"--steps {steps}: {run.run_id} has its first row at step {first}, its last at "

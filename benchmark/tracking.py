@@ -27,7 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from benchmark.ablation import Plan, PlannedRun
 from benchmark.analysis.headlines import headlines
 from benchmark.errors import BenchError
-from benchmark.labels import child_tags, metric_name, parameters, parent_tags
+from benchmark.labels import child_tags, metric_name, newest_last, parameters, parent_tags
 from benchmark.page import sqlite_file
 from benchmark.redact import redact
 from benchmark.runs import Kind, Row, RunDirectory, State
@@ -65,14 +65,14 @@ class Tracker:
             self._experiment = self._open_experiment(artifacts)
             self._parent = self._open_parent()
             there = _children_of(self._client, self._experiment, self._parent)
+            for planned in newest_last(plan):
+                if planned.run_id not in there:
+                    there[planned.run_id] = self._open_child(planned)
             self._children = [
                 _Child(
-                    self._client,
-                    there.get(planned.run_id) or self._open_child(planned),
-                    planned,
-                    RunDirectory(runs_root / planned.run_id),
+                    self._client, there[each.run_id], each, RunDirectory(runs_root / each.run_id)
                 )
-                for planned in plan.runs
+                for each in plan.runs
             ]
 
         self._in_turn(connect)
@@ -125,7 +125,10 @@ class Tracker:
         found = self._client.get_experiment_by_name(self._plan.name)
         if found is not None:
             return str(found.experiment_id)
-        return str(self._client.create_experiment(self._plan.name, artifact_location=artifacts))
+        tags = {
+            "mlflow.experimentKind": "custom_model_development"
+        }  # else MLflow shows it as GenAI
+        return str(self._client.create_experiment(self._plan.name, artifacts, tags))
 
     def _open_parent(self) -> str:
         plan = self._plan

@@ -1,7 +1,7 @@
 """What people read in MLflow: few parameters, each of use, and a description."""
 
 from benchmark.ablation import PlannedRun
-from benchmark.labels import child_tags, metric_name, note, parameters, parent_tags
+from benchmark.labels import child_tags, metric_name, newest_last, note, parameters, parent_tags
 from tests.conftest import tiny_spec
 from tests.report.material import plan
 
@@ -30,6 +30,12 @@ def test_tags_group_the_seeds_of_a_cell() -> None:
     assert [each["cell"] for each in tags] == ["BEGAN"] * 3 + ["EBGAN-PT"] * 3
     assert {each["method"] for each in tags} == {"began", "ebgan"}
     assert len({each["bench.run_id"] for each in tags}) == 6
+
+
+def test_what_mlflow_draws_first_is_one_seed_of_every_cell() -> None:
+    shown = [planned.label for planned in newest_last(plan())][::-1]
+    assert shown[:3] == ["BEGAN seed=0", "EBGAN-PT seed=0", "BEGAN seed=1"]
+    assert len(shown) == 6
 
 
 def test_the_description_asks_and_says_where_the_answer_is() -> None:

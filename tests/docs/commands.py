@@ -21,6 +21,8 @@ FENCE = re.compile(
 OBSTACLES = {
     "--data-root": "needs photographs",
     "DIR": "needs photographs",
+    "--jobs": "is --json's in another way of working",
+    "--quiet": "is --json's in other words",
     "--mlflow": "needs a server, or serves",
     "--set": "would train other runs; the tutorial's are trained",
     "run-one": "is what every run of the sweep was trained by",
@@ -28,6 +30,8 @@ OBSTACLES = {
     "get": "downloads",
     "--ablation": "would train several runs again; one is",
 }
+# Commands that need nothing more, so that a sentence has the whole of them.
+BARE = ("doctor", "gc", "report", "schema")
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,6 @@ def obstacle(command: Command) -> str | None:
     for word in arguments:
         if word in OBSTACLES or word.startswith("DIR"):
             return OBSTACLES.get(word, OBSTACLES["DIR"])
-    if command.in_text and len(arguments) < 2 and arguments[0] not in ("doctor", "gc", "report"):
+    if command.in_text and len(arguments) < 2 and arguments[0] not in BARE:
         return "is only spoken of"
     return None

@@ -4,9 +4,6 @@ The tutorial is walked first, both its walks; what the other pages call FILE, RU
 it left.
 """
 
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,41 +51,29 @@ class Workshop:
             "results/gamma/short": "results/lambda/demo",
             "OLD/results/gamma/short": "results/lambda/demo",
             "short": "demo",
-            "100": "10",
+            "100": "20",
         }
         _, *given = command.words
         found = (
             given if given[0] in ("validate", "plan") else [words.get(word, word) for word in given]
         )
         if given[0] == "import":
-            found += ["--runs", "imported"]
+            found += ["--runs", f"imported/{len(self.seen)}"]
         if given[0] == "reproduce" and "--steps" not in given:
-            found += ["--steps", "10"]
+            found += ["--steps", "20"]
         if given[0] == "probe":
             found += PROBE
         return found
 
-    def run(self, arguments: list[str], *, apart: bool = False) -> None:
-        """In a process of its own, or in this one, which is quicker.
-
-        Raises AssertionError where it ends otherwise than well.
-        """
+    def run(self, arguments: list[str]) -> None:
+        """In this process, which is quicker; raises AssertionError where it does not end well."""
         if tuple(arguments) in self.seen:
             return
         self.seen.add(tuple(arguments))
         good = (0, 3) if arguments[0] == "compare" else (0,)
-        if apart:
-            done = subprocess.run(
-                [sys.executable, "-m", "benchmark", *arguments],
-                capture_output=True,
-                text=True,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-            )
-            code, said = done.returncode, done.stdout + done.stderr
-        else:
-            result = CliRunner().invoke(bench, arguments)
-            code, said = result.exit_code, f"{result.output}{result.exception or ''}"
-        assert code in good, f"bench {' '.join(arguments)}\n{said}"
+        result = CliRunner().invoke(bench, arguments)
+        said = f"bench {' '.join(arguments)}\n{result.output}{result.exception or ''}"
+        assert result.exit_code in good, said
 
 
 def write_files(page: Path, folder: Path) -> None:
@@ -113,10 +98,11 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     made = Workshop(folder, "", set())
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        patch.setenv("PYTHONPATH", str(ROOT))  # of the workers
         write_files(TUTORIAL, folder)
         for command in commands(TUTORIAL.read_text(encoding="utf-8")):
             if not command.in_text and obstacle(command) is None:
-                made.run(command.words[1:], apart=command.words[1] == "run")
+                made.run(command.words[1:])
     made.run_id = min(path.parent.name for path in folder.glob("runs/began-*/result.json"))
     return made
 
