@@ -31,7 +31,7 @@ def compose(found: list[Results]) -> Document:
     blocks: list[Block] = [Heading(1, "Report"), Words(INTRODUCTION)]
     blocks += [Heading(2, "Claims"), claims_table(found)]
     blocks += [Heading(2, "In one sentence each"), Words(_sentences(found))]
-    blocks += notes(found[0].folder.parents[1], level=2)
+    blocks += notes(found[0].folder.parents[1], Heading(2, "In plain words"))
     blocks += [Heading(2, "What it took"), Words(_cost(found))]
     blocks += [Heading(2, "How to read the tables"), Words(GLOSSARY)]
     return Document(blocks, [Section(each.folder, section(each)) for each in found])

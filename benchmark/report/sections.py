@@ -16,6 +16,7 @@ from benchmark.report.results import Results
 from benchmark.report.tables import cell_table, measure_table, noise_table, run_table
 from benchmark.report.verdicts import claims
 
+NOTES = Heading(3, "Notes")
 # File names of the figures, beside ablation.json.
 FIGURES = ("curves.png", "samples.png", "heatmap.png", "scatter.png")
 
@@ -52,7 +53,7 @@ def section(results: Results) -> list[Block]:
     return blocks
 
 
-def notes(folder: Path, level: int = 3) -> Iterator[Block]:
+def notes(folder: Path, above: Heading = NOTES) -> Iterator[Block]:
     """What a person wrote in notes.md after looking: observations that no table holds.
 
     Raises BenchError where the file cannot be read.
@@ -63,7 +64,7 @@ def notes(folder: Path, level: int = 3) -> Iterator[Block]:
     except (OSError, ValueError) as error:
         raise BenchError(f"{path}: cannot be read ({error})") from None
     if text:
-        yield Heading(level, "Notes")
+        yield above
         yield Words(f"Written by hand after looking, in notes.md; not computed.\n\n{text}")
 
 
