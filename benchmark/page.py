@@ -9,8 +9,6 @@ from pathlib import Path
 from benchmark.errors import BenchError
 
 _SQLITE = "sqlite:///"
-# Without it MLflow shows runs as those of a language model's evaluation, and keeps to that.
-_AS_TRAINING = "#/experiments?workflowType=machine_learning"
 
 
 def sqlite_file(uri: str) -> Path | None:
@@ -27,7 +25,6 @@ def serve(uri: str, port: int) -> None:
         if not store.exists():
             raise BenchError(f"{uri}: no store there yet; `bench run` makes one")
         command += ["--artifacts-destination", str(store.resolve().parent / "artifacts")]
-    print(f"MLflow: http://127.0.0.1:{port}/{_AS_TRAINING}", flush=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # A session of its own: MLflow's server is a grandchild, and has to end with this process.
     with subprocess.Popen(command, start_new_session=True) as process:

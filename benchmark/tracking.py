@@ -125,10 +125,7 @@ class Tracker:
         found = self._client.get_experiment_by_name(self._plan.name)
         if found is not None:
             return str(found.experiment_id)
-        tags = {
-            "mlflow.experimentKind": "custom_model_development"
-        }  # else MLflow shows it as GenAI
-        return str(self._client.create_experiment(self._plan.name, artifacts, tags))
+        return str(self._client.create_experiment(self._plan.name, artifacts))
 
     def _open_parent(self) -> str:
         plan = self._plan

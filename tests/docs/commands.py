@@ -25,6 +25,8 @@ OBSTACLES = {
     "--quiet": "is --json's in other words",
     "--mlflow": "needs a server, or serves",
     "--set": "would train other runs; the tutorial's are trained",
+    "--executor": "needs a cluster",
+    "stop": "needs a sweep that goes on",
     "run-one": "is what every run of the sweep was trained by",
     "ui": "serves until it is stopped",
     "get": "downloads",
