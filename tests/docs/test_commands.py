@@ -76,14 +76,14 @@ class Workshop:
         assert result.exit_code in good, said
 
 
-def write_files(page: Path, folder: Path) -> None:
-    """The page's titled blocks, small."""
-    changed = dict.fromkeys(SMALL, 0)
+def write_files(page: Path, folder: Path, changes: tuple[tuple[str, str], ...]) -> None:
+    """The page's titled blocks, its YAML with these changes."""
+    changed = dict.fromkeys(changes, 0)
     for block in FENCE.finditer(page.read_text(encoding="utf-8")):
         if not block["title"]:
             continue
         text = block["text"]
-        for old, new in SMALL if block["kind"] == "yaml" else ():
+        for old, new in changes if block["kind"] == "yaml" else ():
             changed[old, new] += text.count(old)
             text = text.replace(old, new)
         path = folder / block["title"]
@@ -92,19 +92,31 @@ def write_files(page: Path, folder: Path) -> None:
     assert all(changed.values()), "the tutorial's files are no longer those that are made small"
 
 
-@pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    folder = tmp_path_factory.mktemp("workshop")
+def walk(folder: Path, changes: tuple[tuple[str, str], ...] = ()) -> Workshop:
+    """The tutorial, both its walks, from an empty folder."""
     made = Workshop(folder, "", set())
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("PYTHONPATH", str(ROOT))  # of the workers
-        write_files(TUTORIAL, folder)
+        write_files(TUTORIAL, folder, changes)
         for command in commands(TUTORIAL.read_text(encoding="utf-8")):
             if not command.in_text and obstacle(command) is None:
                 made.run(command.words[1:])
     made.run_id = min(path.parent.name for path in folder.glob("runs/began-*/result.json"))
     return made
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    return walk(tmp_path_factory.mktemp("workshop"), SMALL)
+
+
+@pytest.mark.slow
+def test_the_tutorial_runs_as_it_stands(tmp_path: Path) -> None:
+    walk(tmp_path)
+    verdicts = (tmp_path / "results/own/demo/claims.csv").read_text()
+    assert "lsgan-better" in verdicts
+    assert len(list(tmp_path.glob("runs/*/result.json"))) == 8
 
 
 def test_the_tutorial_leads_to_a_verdict_and_to_a_row_of_its_own(workshop: Workshop) -> None:
