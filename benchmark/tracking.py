@@ -1,8 +1,11 @@
-"""MLflow: a view of the run directories, with one writer. Only this and audit.py import mlflow."""
+"""MLflow: a view of the run directories, with one writer.
+
+Only this, tracked_run.py and audit.py import mlflow.
+"""
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,36 +14,19 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 from filelock import FileLock
-from mlflow.entities import (
-    Dataset,
-    DatasetInput,
-    InputTag,
-    Metric,
-    Param,
-    Run,
-    RunTag,
-)
+from mlflow.entities import Metric, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
-from benchmark.ablation import Plan, PlannedRun
+from benchmark.ablation import Plan
 from benchmark.analysis.headlines import headlines
 from benchmark.errors import BenchError
 from benchmark.page import sqlite_file
 from benchmark.redact import redact
-from benchmark.runs import Kind, Row, RunDirectory, State
+from benchmark.tracked_run import BATCH, TrackedRun
 
-BATCH = 1000  # metrics in one call, the most that MLflow takes
 LOCK_WAIT_S = 60.0  # for another process that writes the view
-_EQUILIBRIUM = {"m_global", "k", "balance", "ratio"}
-STATUS: dict[State, str] = {
-    "done": "FINISHED",
-    "failed": "FAILED",
-    "running": "RUNNING",
-    "stopped": "KILLED",
-    "queued": "SCHEDULED",
-}
 
 for _noisy in ("mlflow", "alembic"):
     logging.getLogger(_noisy).setLevel(logging.ERROR)
@@ -63,8 +49,17 @@ class Tracker:
             self._client = MlflowClient(tracking_uri=uri)
             self._experiment = self._open_experiment(artifacts)
             self._parent = self._open_parent()
+            there = _runs_below(self._client, self._experiment, self._parent)
             self._children = [
-                _Child(self._client, self._experiment, self._parent, plan, planned, runs_root)
+                TrackedRun(
+                    self._client,
+                    self._experiment,
+                    self._parent,
+                    plan,
+                    planned,
+                    runs_root,
+                    there.get(planned.run_id),
+                )
                 for planned in plan.runs
             ]
 
@@ -138,110 +133,6 @@ class Tracker:
         return str(self._client.create_run(self._experiment, tags=tags, run_name=name).info.run_id)
 
 
-class _Child:
-    """One run in MLflow, and how much of it is there."""
-
-    def __init__(
-        self,
-        client: MlflowClient,
-        experiment: str,
-        parent: str,
-        plan: Plan,
-        planned: PlannedRun,
-        runs_root: Path,
-    ) -> None:
-        self._client, self._planned = client, planned
-        self._run = RunDirectory(runs_root / planned.run_id)
-        identity = {"bench.run_id": planned.run_id, "mlflow.parentRunId": parent}
-        found = _find(client, experiment, identity)
-        if found is None:
-            tags = {**identity, "profile": plan.profile}
-            found = client.create_run(experiment, tags=tags, run_name=planned.label)
-        if not found.data.params:  # also when the writer died right after making the run
-            parameters = [Param(key, str(value)) for key, value in _flat(planned)]
-            client.log_batch(found.info.run_id, params=parameters)
-        self.mlflow_id = str(found.info.run_id)
-        self._status, self._state = found.info.status, found.data.tags.get("state")
-        self._described = "data" in found.data.tags
-        self._logged: dict[Kind, int] = {
-            kind: self._last_step(found, kind) for kind in ("train", "eval")
-        }
-        self._artifacts = {item.path for item in client.list_artifacts(self.mlflow_id, "samples")}
-
-    def sync(self) -> State:
-        state = self._run.state()  # before the rows: a done run's rows are all there
-        self._describe()
-        self._log_rows()
-        self._log_grids()
-        if (self._status, self._state) != (STATUS[state], state):
-            if state == "done":
-                self._log_files()
-            self._set_status(STATUS[state])
-            self._client.set_tag(self.mlflow_id, "state", state)
-            self._state = state
-        return state
-
-    def give_up(self) -> None:
-        """No process is left that would start this run if it is still waiting."""
-        if self._status == "SCHEDULED":
-            self._set_status("KILLED")
-
-    def _last_step(self, found: Run, kind: Kind) -> int:
-        group = {"train": ("train/", "equilibrium/"), "eval": ("eval/",)}[kind]
-        names = [name for name in found.data.metrics if name.startswith(group)]
-        if not names:
-            return -1
-        history = self._client.get_metric_history(found.info.run_id, names[0])
-        return max(int(metric.step) for metric in history)
-
-    def _describe(self) -> None:
-        """Data and code, known once the run has begun."""
-        provenance = None if self._described else self._run.provenance()
-        if provenance is None:
-            return
-        data = provenance["data"]
-        tags = {
-            "data": data["title"],
-            "data.fingerprint": data["fingerprint"],
-            "commit": str(provenance["code"]["commit"]),
-        }
-        dataset = Dataset(
-            name=data["title"], digest=data["fingerprint"][:36], source_type="local", source="{}"
-        )
-        context = [InputTag("mlflow.data.context", "training")]
-        self._client.log_inputs(self.mlflow_id, [DatasetInput(dataset, context)])
-        # The tags last: they say that the inputs are there.
-        self._client.log_batch(self.mlflow_id, tags=[RunTag(k, v) for k, v in tags.items()])
-        self._described = True
-
-    def _log_rows(self) -> None:
-        new = (row for row in self._run.rows() if row.step > self._logged.get(row.kind, row.step))
-        for rows in _batches(new):
-            metrics = [metric for row in rows for metric in metrics_of(row)]
-            self._client.log_batch(self.mlflow_id, metrics=metrics)
-            for row in rows:
-                self._logged[row.kind] = row.step
-
-    def _log_grids(self) -> None:
-        for path in sorted(self._run.samples.glob("[0-9]*.png")):
-            if f"samples/{path.name}" not in self._artifacts:
-                self._client.log_artifact(self.mlflow_id, str(path), "samples")
-                self._artifacts.add(f"samples/{path.name}")
-
-    def _log_files(self) -> None:
-        for name in ("spec.json", "provenance.json", "result.json"):
-            self._client.log_artifact(self.mlflow_id, str(self._run.path / name))
-        for last in sorted(self._run.checkpoints.glob("[0-9]*.safetensors"))[-1:]:
-            self._client.log_artifact(self.mlflow_id, str(last), "checkpoint")
-
-    def _set_status(self, status: str) -> None:
-        if status in ("RUNNING", "SCHEDULED"):
-            self._client.update_run(self.mlflow_id, status=status)
-        else:
-            self._client.set_terminated(self.mlflow_id, status)
-        self._status = status
-
-
 def reached(uri: str, act: Callable[[], Any]) -> None:
     """Do what needs the store; raises BenchError where it is away or cannot be written."""
     try:
@@ -273,28 +164,13 @@ def _find(client: MlflowClient, experiment: str, tags: dict[str, str]) -> Run | 
     return found[0] if found else None
 
 
-def _flat(planned: PlannedRun) -> Iterator[tuple[str, Any]]:
-    record = planned.spec.model_dump(mode="json")
-    for block, settings in record.items():
-        for key, value in settings.items() if isinstance(settings, dict) else [("", settings)]:
-            yield f"{block}.{key}".rstrip("."), value
-
-
-def metrics_of(row: Row) -> Iterator[Metric]:
-    for column, value in row.values.items():
-        group = "equilibrium" if column in _EQUILIBRIUM else row.kind
-        yield Metric(f"{group}/{column}", value, int(row.time * 1000), row.step)
-
-
-def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Whole rows, at most BATCH metrics a call, so that a row is there in full or not at all."""
-    batch: list[Row] = []
-    metrics = 0
-    for row in rows:
-        if batch and metrics + len(row.values) > BATCH:
-            yield batch
-            batch, metrics = [], 0
-        batch.append(row)
-        metrics += len(row.values)
-    if batch:
-        yield batch
+def _runs_below(client: MlflowClient, experiment: str, parent: str) -> dict[str, Run]:
+    """A parent's runs by our id, in pages: asking for each alone takes minutes for thousands."""
+    found: dict[str, Run] = {}
+    wanted, token = f"tags.`mlflow.parentRunId` = '{parent}'", None
+    while True:
+        page = client.search_runs([experiment], wanted, max_results=1000, page_token=token)
+        found.update({run.data.tags.get("bench.run_id", ""): run for run in page})
+        token = page.token
+        if not token:
+            return found
