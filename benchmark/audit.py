@@ -11,7 +11,8 @@ from benchmark.doctor import Fault
 from benchmark.page import sqlite_file
 from benchmark.redact import redact
 from benchmark.runs import RunDirectory
-from benchmark.tracking import STATUS, metrics_of, reached
+from benchmark.tracked_run import STATUS, metrics_of
+from benchmark.tracking import reached
 
 _SYNC = "`bench sync FILE` brings it up to date"
 _ANEW = "deleting it there; `bench sync FILE` makes it anew from the run directory"

@@ -1,8 +1,11 @@
-"""MLflow: a view of the run directories, with one writer. Only this and audit.py import mlflow."""
+"""MLflow: a view of the run directories, with one writer.
+
+Only this, tracked_run.py and audit.py import mlflow.
+"""
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +15,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 from filelock import FileLock
 from mlflow.entities import (
-    Dataset,
-    DatasetInput,
-    InputTag,
     Metric,
-    Param,
     Run,
     RunTag,
 )
@@ -27,21 +26,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from benchmark.ablation import Plan, PlannedRun
 from benchmark.analysis.headlines import headlines
 from benchmark.errors import BenchError
-from benchmark.labels import child_tags, metric_name, newest_last, parameters, parent_tags
+from benchmark.labels import child_tags, newest_last, parent_tags
 from benchmark.page import sqlite_file
 from benchmark.redact import redact
-from benchmark.runs import Kind, Row, RunDirectory, State
+from benchmark.runs import RunDirectory
+from benchmark.tracked_run import BATCH, TrackedRun
 
-BATCH = 1000  # metrics in one call, the most that MLflow takes
 MOST_RUNS = 50_000  # in one answer of a search, the most that MLflow gives
 LOCK_WAIT_S = 60.0  # for another process that writes the view
-STATUS: dict[State, str] = {
-    "done": "FINISHED",
-    "failed": "FAILED",
-    "running": "RUNNING",
-    "stopped": "KILLED",
-    "queued": "SCHEDULED",
-}
 
 for _noisy in ("mlflow", "alembic"):
     logging.getLogger(_noisy).setLevel(logging.ERROR)
@@ -65,15 +57,14 @@ class Tracker:
             self._experiment = self._open_experiment(artifacts)
             self._parent = self._open_parent()
             there = _children_of(self._client, self._experiment, self._parent)
+            children = {}
             for planned in newest_last(plan):
-                if planned.run_id not in there:
-                    there[planned.run_id] = self._open_child(planned)
-            self._children = [
-                _Child(
-                    self._client, there[each.run_id], each, RunDirectory(runs_root / each.run_id)
+                found, run = there.get(planned.run_id), RunDirectory(runs_root / planned.run_id)
+                opened = found or self._open_child(planned)
+                children[planned.run_id] = TrackedRun(
+                    self._client, opened, planned, run, fresh=found is None
                 )
-                for each in plan.runs
-            ]
+            self._children = [children[planned.run_id] for planned in plan.runs]
 
         self._in_turn(connect)
 
@@ -144,102 +135,6 @@ class Tracker:
         return self._client.create_run(self._experiment, tags=tags, run_name=planned.label)
 
 
-class _Child:
-    """One run in MLflow, and how much of it is there."""
-
-    def __init__(
-        self, client: MlflowClient, found: Run, planned: PlannedRun, run: RunDirectory
-    ) -> None:
-        self._client, self._run = client, run
-        if not found.data.params:  # also when the writer died right after making the run
-            shown = [Param(key, str(value)) for key, value in parameters(planned).items()]
-            client.log_batch(found.info.run_id, params=shown)
-        self.mlflow_id = str(found.info.run_id)
-        self._status, self._state = found.info.status, found.data.tags.get("state")
-        self._described = "data" in found.data.tags
-        self._logged: dict[Kind, int] = {
-            kind: self._last_step(found, kind) for kind in ("train", "eval")
-        }
-        self._artifacts = {item.path for item in client.list_artifacts(self.mlflow_id, "samples")}
-        self._whole = False  # it has ended and all of it is there
-
-    def sync(self) -> State:
-        state = self._run.state()  # before the rows: a done run's rows are all there
-        if self._whole:
-            return state
-        self._describe()
-        self._log_rows()
-        self._log_grids()
-        if (self._status, self._state) != (STATUS[state], state):
-            if state == "done":
-                self._log_files()
-            self._set_status(STATUS[state])
-            self._client.set_tag(self.mlflow_id, "state", state)
-            self._state = state
-        self._whole = state in ("done", "failed")
-        return state
-
-    def give_up(self) -> None:
-        """No process is left that would start this run if it is still waiting."""
-        if self._status == "SCHEDULED":
-            self._set_status("KILLED")
-
-    def _last_step(self, found: Run, kind: Kind) -> int:
-        group = {"train": ("train/", "equilibrium/"), "eval": ("eval/",)}[kind]
-        names = [name for name in found.data.metrics if name.startswith(group)]
-        if not names:
-            return -1
-        history = self._client.get_metric_history(found.info.run_id, names[0])
-        return max(int(metric.step) for metric in history)
-
-    def _describe(self) -> None:
-        """Data and code, known once the run has begun."""
-        provenance = None if self._described else self._run.provenance()
-        if provenance is None:
-            return
-        data = provenance["data"]
-        tags = {
-            "data": data["title"],
-            "data.fingerprint": data["fingerprint"],
-            "commit": str(provenance["code"]["commit"]),
-        }
-        dataset = Dataset(
-            name=data["title"], digest=data["fingerprint"][:36], source_type="local", source="{}"
-        )
-        context = [InputTag("mlflow.data.context", "training")]
-        self._client.log_inputs(self.mlflow_id, [DatasetInput(dataset, context)])
-        # The tags last: they say that the inputs are there.
-        self._client.log_batch(self.mlflow_id, tags=[RunTag(k, v) for k, v in tags.items()])
-        self._described = True
-
-    def _log_rows(self) -> None:
-        new = (row for row in self._run.rows() if row.step > self._logged.get(row.kind, row.step))
-        for rows in _batches(new):
-            metrics = [metric for row in rows for metric in metrics_of(row)]
-            self._client.log_batch(self.mlflow_id, metrics=metrics)
-            for row in rows:
-                self._logged[row.kind] = row.step
-
-    def _log_grids(self) -> None:
-        for path in sorted(self._run.samples.glob("[0-9]*.png")):
-            if f"samples/{path.name}" not in self._artifacts:
-                self._client.log_artifact(self.mlflow_id, str(path), "samples")
-                self._artifacts.add(f"samples/{path.name}")
-
-    def _log_files(self) -> None:
-        for name in ("spec.json", "provenance.json", "result.json"):
-            self._client.log_artifact(self.mlflow_id, str(self._run.path / name))
-        for last in sorted(self._run.checkpoints.glob("[0-9]*.safetensors"))[-1:]:
-            self._client.log_artifact(self.mlflow_id, str(last), "checkpoint")
-
-    def _set_status(self, status: str) -> None:
-        if status in ("RUNNING", "SCHEDULED"):
-            self._client.update_run(self.mlflow_id, status=status)
-        else:
-            self._client.set_terminated(self.mlflow_id, status)
-        self._status = status
-
-
 def reached(uri: str, act: Callable[[], Any]) -> None:
     """Do what needs the store; raises BenchError where it is away or cannot be written."""
     try:
@@ -276,22 +171,3 @@ def _children_of(client: MlflowClient, experiment: str, parent: str) -> dict[str
     wanted = f"tags.`mlflow.parentRunId` = '{parent}'"
     found = client.search_runs([experiment], wanted, max_results=MOST_RUNS)
     return {run.data.tags["bench.run_id"]: run for run in found}
-
-
-def metrics_of(row: Row) -> Iterator[Metric]:
-    for column, value in row.values.items():
-        yield Metric(metric_name(row.kind, column), value, int(row.time * 1000), row.step)
-
-
-def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Whole rows, at most BATCH metrics a call, so that a row is there in full or not at all."""
-    batch: list[Row] = []
-    metrics = 0
-    for row in rows:
-        if batch and metrics + len(row.values) > BATCH:
-            yield batch
-            batch, metrics = [], 0
-        batch.append(row)
-        metrics += len(row.values)
-    if batch:
-        yield batch

@@ -146,15 +146,15 @@ def test_a_waiting_run_and_a_quoted_override(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("columns", [1, 3, 7, 1001])
 def test_batches_hold_whole_rows_and_are_full(columns: int) -> None:
-    from benchmark.tracking import BATCH, _batches
+    from benchmark.tracked_run import BATCH, batches
 
     values = {f"column{index}": 0.0 for index in range(columns)}
     rows = [Row(step=step, kind="train", time=0.0, values=values) for step in range(2001)]
-    batches = list(_batches(iter(rows)))
-    assert [row for batch in batches for row in batch] == rows
+    found = list(batches(iter(rows)))
+    assert [row for batch in found for row in batch] == rows
     full = max(1, BATCH // columns)
-    assert {len(batch) for batch in batches[:-1]} == {full}
-    assert len(batches[-1]) <= full
+    assert {len(batch) for batch in found[:-1]} == {full}
+    assert len(found[-1]) <= full
 
 
 def test_a_server_that_is_down_is_one_line_soon(tmp_path: Path) -> None:

@@ -56,9 +56,13 @@ def describe(plan: Plan, found: list[Found], at_start: Registration | None) -> d
     }
     setups: list[dict[str, Any]] = []
     cells: dict[str, dict[str, Any]] = {}
+    started: dict[str, list[dict[str, Any]]] = {}
+    for each in found:
+        if each.provenance:
+            started.setdefault(_judged_on(each.planned.spec), []).append(each.provenance)
     for each, settings in zip(found, flat, strict=True):
         own = {key: value for key, value in settings.items() if key not in shared}
-        setup = _setup(each, found)
+        setup = _setup(each, started.get(_judged_on(each.planned.spec), []))
         if setup not in setups:
             setups.append(setup)
         at = setups.index(setup)
@@ -111,16 +115,17 @@ def _cell(planned: PlannedRun, settings: dict[str, Any], setup: int) -> dict[str
     }
 
 
-def _setup(wanted: Found, found: list[Found]) -> dict[str, Any]:
-    """The faces and the judge of a run: its own, or those of a started run of the same settings."""
+def _judged_on(spec: RunSpec) -> str:
+    """What runs share that see the same faces and the same judge."""
+    return spec.data.model_dump_json() + spec.evaluation.model_dump_json()
+
+
+def _setup(wanted: Found, same: list[dict[str, Any]]) -> dict[str, Any]:
+    """The faces and the judge of a run: its own, or those of a started run of the same settings.
+
+    `same` has the provenances of the started runs of its settings.
+    """
     spec = wanted.planned.spec
-    same = [
-        each.provenance
-        for each in found
-        if each.provenance
-        and each.planned.spec.data == spec.data
-        and each.planned.spec.evaluation == spec.evaluation
-    ]
     provenance = wanted.provenance or next(iter(same), None)
     data = provenance["data"] if provenance else None
     evaluation = provenance["evaluation"] if provenance else None

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import psutil
 import pytest
 
 pytest.importorskip("ray", reason="needs the extra: pip install .[ray]")
@@ -13,6 +12,7 @@ pytest.importorskip("ray", reason="needs the extra: pip install .[ray]")
 from benchmark.runs import RunDirectory
 from tests.executors.conftest import Sweep, check_same, wait
 
+psutil = pytest.importorskip("psutil")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 BACK_S = 30  # from a node's death until its run trains again; times the load, where it is starved
 
@@ -36,7 +36,7 @@ def cluster(elsewhere: Sweep, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         made.shutdown()
 
 
-def below(node: Any) -> list[psutil.Process]:
+def below(node: Any) -> list[Any]:
     """The processes of a node: its raylet, Ray's workers, and the runs that these started."""
     raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
     return [raylet, *raylet.children(recursive=True)]

@@ -1,0 +1,148 @@
+"""One run in MLflow: what of its directory is there, and what is logged next."""
+
+from collections.abc import Iterable, Iterator
+
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.tracking import MlflowClient
+
+from benchmark.ablation import PlannedRun
+from benchmark.labels import metric_name, parameters
+from benchmark.runs import Kind, Row, RunDirectory, State, Tail
+
+BATCH = 1000  # metrics in one call, the most that MLflow takes
+STATUS: dict[State, str] = {
+    "done": "FINISHED",
+    "failed": "FAILED",
+    "running": "RUNNING",
+    "stopped": "KILLED",
+    "queued": "SCHEDULED",
+}
+
+
+class TrackedRun:
+    """One run in MLflow, and how much of it is there."""
+
+    def __init__(
+        self,
+        client: MlflowClient,
+        found: Run,
+        planned: PlannedRun,
+        run: RunDirectory,
+        fresh: bool,
+    ) -> None:
+        """`found` is the run in MLflow; a `fresh` one holds nothing yet."""
+        self._client, self._run, self._tail = client, run, Tail(run)
+        if not found.data.params:  # also when the writer died right after making the run
+            shown = [Param(key, str(value)) for key, value in parameters(planned).items()]
+            client.log_batch(found.info.run_id, params=shown)
+        self._artifacts: set[str] = set()
+        if not fresh:
+            listed = client.list_artifacts(found.info.run_id, "samples")
+            self._artifacts = {item.path for item in listed}
+        self.mlflow_id = str(found.info.run_id)
+        self._status, self._state = found.info.status, found.data.tags.get("state")
+        self._described = "data" in found.data.tags
+        self._logged: dict[Kind, int] = {
+            kind: self._last_step(found, kind) for kind in ("train", "eval")
+        }
+        self._ended: State | None = None  # with all of it logged
+
+    def sync(self) -> State:
+        if self._ended is not None:
+            return self._ended
+        state = self._run.state()  # before the rows: a done run's rows are all there
+        self._describe()
+        self._log_rows()
+        self._log_grids()
+        if (self._status, self._state) != (STATUS[state], state):
+            if state == "done":
+                self._log_files()
+            self._set_status(STATUS[state])
+            self._client.set_tag(self.mlflow_id, "state", state)
+            self._state = state
+        if state in ("done", "failed"):
+            self._ended = state
+        return state
+
+    def give_up(self) -> None:
+        """No process is left that would start this run if it is still waiting."""
+        if self._status == "SCHEDULED":
+            self._set_status("KILLED")
+
+    def _last_step(self, found: Run, kind: Kind) -> int:
+        group = {"train": ("train/", "equilibrium/"), "eval": ("eval/",)}[kind]
+        names = [name for name in found.data.metrics if name.startswith(group)]
+        if not names:
+            return -1
+        history = self._client.get_metric_history(found.info.run_id, names[0])
+        return max(int(metric.step) for metric in history)
+
+    def _describe(self) -> None:
+        """Data and code, known once the run has begun."""
+        provenance = None if self._described else self._run.provenance()
+        if provenance is None:
+            return
+        data = provenance["data"]
+        tags = {
+            "data": data["title"],
+            "data.fingerprint": data["fingerprint"],
+            "commit": str(provenance["code"]["commit"]),
+        }
+        dataset = Dataset(
+            name=data["title"], digest=data["fingerprint"][:36], source_type="local", source="{}"
+        )
+        context = [InputTag("mlflow.data.context", "training")]
+        self._client.log_inputs(self.mlflow_id, [DatasetInput(dataset, context)])
+        # The tags last: they say that the inputs are there.
+        self._client.log_batch(self.mlflow_id, tags=[RunTag(k, v) for k, v in tags.items()])
+        self._described = True
+
+    def _log_rows(self) -> None:
+        new = (row for row in self._tail.new() if row.step > self._logged.get(row.kind, row.step))
+        try:
+            for rows in batches(new):
+                metrics = [metric for row in rows for metric in metrics_of(row)]
+                self._client.log_batch(self.mlflow_id, metrics=metrics)
+                for row in rows:
+                    self._logged[row.kind] = row.step
+        except BaseException:
+            self._tail = Tail(self._run)  # what was read and not logged is read again
+            raise
+
+    def _log_grids(self) -> None:
+        for path in sorted(self._run.samples.glob("[0-9]*.png")):
+            if f"samples/{path.name}" not in self._artifacts:
+                self._client.log_artifact(self.mlflow_id, str(path), "samples")
+                self._artifacts.add(f"samples/{path.name}")
+
+    def _log_files(self) -> None:
+        for name in ("spec.json", "provenance.json", "result.json"):
+            self._client.log_artifact(self.mlflow_id, str(self._run.path / name))
+        for last in sorted(self._run.checkpoints.glob("[0-9]*.safetensors"))[-1:]:
+            self._client.log_artifact(self.mlflow_id, str(last), "checkpoint")
+
+    def _set_status(self, status: str) -> None:
+        if status in ("RUNNING", "SCHEDULED"):
+            self._client.update_run(self.mlflow_id, status=status)
+        else:
+            self._client.set_terminated(self.mlflow_id, status)
+        self._status = status
+
+
+def metrics_of(row: Row) -> Iterator[Metric]:
+    for column, value in row.values.items():
+        yield Metric(metric_name(row.kind, column), value, int(row.time * 1000), row.step)
+
+
+def batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Whole rows, at most BATCH metrics a call, so that a row is there in full or not at all."""
+    batch: list[Row] = []
+    metrics = 0
+    for row in rows:
+        if batch and metrics + len(row.values) > BATCH:
+            yield batch
+            batch, metrics = [], 0
+        batch.append(row)
+        metrics += len(row.values)
+    if batch:
+        yield batch
