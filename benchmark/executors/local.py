@@ -17,14 +17,12 @@ from types import FrameType
 
 from benchmark.ablation import Plan
 from benchmark.errors import BusyError
+from benchmark.executors import allocator
 from benchmark.runs import RunDirectory
 
 POLL_S = 0.2
 RESTARTS = 2  # of a worker that was killed, by the system for memory above all
 
-# Large thresholds keep glibc from giving freed pages back after every step: 1.1 to 1.2 times the
-# speed.
-_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "1073741824"}
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -111,7 +109,7 @@ class Pool:
 
 def start_worker(run: RunDirectory, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
     """`bench run-one` on `run` in a process of its own, which writes to the run's log."""
-    environment = {**os.environ, **_ALLOCATOR}
+    environment = {**os.environ, **allocator.variables()}
     with run.log.open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "benchmark", "run-one", str(run.path), *arguments],
