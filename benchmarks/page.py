@@ -217,23 +217,30 @@ def _roofline(found: dict[str, Any]) -> str:
         f"{convolutions}. Bytes are counted as if no operation found its input in a cache.\n\n"
         + _table(heads, rows)
         + "\n\n"
-        + _in_the_way(record)
+        + _in_the_way(found)
     )
 
 
-def _in_the_way(record: dict[str, Any]) -> str:
-    shares = []
-    for key, ways in record["work"].items():
-        ours, shared = (
-            ways[w]["flop"] / ways["textbook"]["flop"] for w in ("ours", "ours+shared_z")
+def _in_the_way(found: dict[str, Any]) -> str:
+    best, said = found["roofline"]["ceilings"]["matmul"], []
+    for key, ways in found["roofline"]["work"].items():
+        operations = {way: each["flop"] / ways["textbook"]["flop"] for way, each in ways.items()}
+        line = (
+            f"{key.replace('@', ' channels at ')} px: {operations['ours']:.2f} of the textbook's "
+            f"operations, {operations['ours+shared_z']:.2f} with one z"
         )
-        shares.append(f"{key.replace('@', ' at ')} px {ours:.2f} ({shared:.2f} with one z)")
+        if steps := found[f"steps_{key.replace('@', '_')}"]:
+            textbook = steps["ways"]["textbook@system"]["seconds"]
+            floor = ways["ours"]["flop"] / best / textbook
+            line += f"; at the product's rate they would take {floor:.2f} of the textbook's time"
+        said.append(f"- {line}")
     return (
         "What is in the way of the wanted steps: the paper draws z twice, for D and for G, so the "
         "pass over D's fakes cannot serve G. What can be left out is the gradient of D's weights "
-        f"in G's pass, and no more. Operations over the textbook's: {'; '.join(shares)}. "
-        "Convolutions take nearly three quarters of a step and are one library's call each; "
-        "another order of their sums gives other bits, and finished runs must be repeatable."
+        "in G's pass, and no more:\n\n" + "\n".join(said) + "\n\n"
+        "Most of a step is convolutions, one library's call each and near the processor's "
+        "ceiling. Another order of their sums gives other bits, and a finished run must be "
+        "repeatable."
     )
 
 
