@@ -29,6 +29,7 @@ performance: .venv/installed
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.roofline
+	$(BIN)/python -m benchmarks.shares
 	$(BIN)/python -m benchmarks.overhead runs
 	$(BIN)/python -m benchmarks.page
 

@@ -9,14 +9,13 @@ unmeasured.
 from pathlib import Path
 from typing import Any
 
-from tabulate import tabulate
-
+from benchmarks.cells import NOT, judged, said, table
 from benchmarks.levers import ADDED, UNDONE
 from benchmarks.measured import FOLDER, read
+from benchmarks.roofline_page import roofline
 from benchmarks.sweep import RUNS, ratio
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
-NOT = "unmeasured"
 SCALES = (16, 32), (64, 64)  # n, size
 # What is wanted, as ratios: on two CPU cores, on one H100.
 STEP = {32: (0.55, 0.15), 64: (0.70, 0.20)}
@@ -34,7 +33,16 @@ def page(folder: Path = FOLDER) -> str:
         name: read(name, folder)
         for name in (
             *(f"{kind}_{n}_{size}" for kind in ("steps", "sweep") for n, size in SCALES),
-            *("steps_8_32", "frechet", "overhead", "startup", "memory", "roofline", "gpu"),
+            *(
+                "steps_8_32",
+                "frechet",
+                "overhead",
+                "startup",
+                "memory",
+                "roofline",
+                "shares",
+                "gpu",
+            ),
         )
     }
     parts = [
@@ -46,7 +54,7 @@ def page(folder: Path = FOLDER) -> str:
         _targets(found),
         _demo(found["steps_8_32"]),
         *(_levers(found[f"steps_{n}_{size}"]) for n, size in SCALES),
-        _roofline(found),
+        roofline(found),
         _commands(found),
         _unmeasured(found),
     ]
@@ -78,24 +86,22 @@ def _targets(found: dict[str, Any]) -> str:
         [
             "model FLOP/s, 64 px, n = 128, lanes",
             "measured bf16 rate",
-            *("", "", "", _said(used), "at least 0.35"),
+            *("", "", "", said(used), "at least 0.35"),
         ]
     )
     rows += _frechet_rows(found)
     share = (found["overhead"] or {}).get("share")
     rows.append(
-        ["time not spent training in a short run", "the run", *_judged(share, OVERHEAD), NOT, 0.15]
+        ["time not spent training in a short run", "the run", *judged(share, OVERHEAD), NOT, 0.15]
     )
     for name, most in START.items():
         seconds = (found["startup"] or {}).get(name)
         command = {"help": "--help", "plan": "plan ablations/gamma.yaml"}[name]
-        rows.append([f"`bench {command}`, s", "", *_judged(seconds, most), "", ""])
+        rows.append([f"`bench {command}`, s", "", *judged(seconds, most), "", ""])
     peak = (found["memory"] or {}).get("peak")
     gigabytes = None if peak is None else peak / 1e9
-    rows.append(
-        ["memory of a 64 px, n = 64 run, GB", "", *_judged(gigabytes, MEMORY / 1e9), "", ""]
-    )
-    return "## What it must reach\n\n" + _table(heads, rows)
+    rows.append(["memory of a 64 px, n = 64 run, GB", "", *judged(gigabytes, MEMORY / 1e9), "", ""])
+    return "## What it must reach\n\n" + table(heads, rows)
 
 
 def _step_row(found: dict[str, Any], n: int, size: int) -> list[Any]:
@@ -104,7 +110,7 @@ def _step_row(found: dict[str, Any], n: int, size: int) -> list[Any]:
     gpu = ((found["gpu"] or {}).get(f"steps_{size}") or {}).get("TF32, graph", {}).get("ratio")
     cpu, card = STEP[size]
     what = f"step, {size} px, n = {n}, in a worker"
-    return [what, "textbook step", *_judged(value, cpu), _said(gpu), card]
+    return [what, "textbook step", *judged(value, cpu), said(gpu), card]
 
 
 def _sweep_row(found: dict[str, Any], n: int, size: int) -> list[Any]:
@@ -114,19 +120,19 @@ def _sweep_row(found: dict[str, Any], n: int, size: int) -> list[Any]:
     cpu, card = SWEEP[size]
     what = f"sweep of {RUNS} runs, {size} px, n = {n}"
     if whole or not steps:
-        judged = _judged(whole["ratio"] if whole else None, cpu)
-        return [what, "textbook, one after another", *judged, _said(gpu), card]
+        found_cpu = judged(whole["ratio"] if whole else None, cpu)
+        return [what, "textbook, one after another", *found_cpu, said(gpu), card]
     # Composed: the textbook is at most `jobs` times as fast on so many cores as on one.
     step, jobs = steps["ways"][OURS]["ratio"], steps["machine"]["cores"]
     low, high = (ratio(step, 1 / speedup, RUNS, jobs) for speedup in (1, jobs))
-    said = "missed" if low > cpu else "reached" if high <= cpu else "open"
+    verdict = "missed" if low > cpu else "reached" if high <= cpu else "open"
     return [
         what,
         "textbook, one after another",
         f"{low:.2f} to {high:.2f} (composed)",
         cpu,
-        said,
-        _said(gpu),
+        verdict,
+        said(gpu),
         card,
     ]
 
@@ -140,9 +146,9 @@ def _frechet_rows(found: dict[str, Any]) -> list[list[Any]]:
     ):
         for part in ("trace", "whole"):
             value = record[part][key] if record else None
-            card = _said(gpu.get("ratio")) if (key, part) == ("scipy", "whole") else ""
+            card = said(gpu.get("ratio")) if (key, part) == ("scipy", "whole") else ""
             what, wanted = f"Fréchet distance, {part}", 0.05 if card else ""
-            rows.append([what, against, *_judged(value, most), card, wanted])
+            rows.append([what, against, *judged(value, most), card, wanted])
     return rows
 
 
@@ -174,7 +180,7 @@ def _levers(steps: dict[str, Any] | None) -> str:
     heads = ["way", "ms a step", "ratio", "of rounds"]
     return (
         f"## Levers at {steps['size']} px, n = {steps['n']}\n\n"
-        + _table(heads, rows)
+        + table(heads, rows)
         + "\n\nOurs keeps the bits of the plain step in its own memory format: foreach Adam, "
         "unfilled memory and any allocator were adopted because they do. Fused Adam, "
         "`torch.compile` and one z for both players give other bits (the last another method), "
@@ -185,68 +191,13 @@ def _levers(steps: dict[str, Any] | None) -> str:
 def _name(way: str) -> str:
     what, _, allocator = way.partition("@")
     name, *levers = what.split("+")
-    said = [{**UNDONE, **ADDED}[lever] for lever in levers]
-    return "; ".join([name, *said, f"allocator: {allocator}"])
-
-
-def _roofline(found: dict[str, Any]) -> str:
-    record = found["roofline"]
-    if record is None:
-        return ""
-    best, rows = record["ceilings"], []
-    for key, ways in record["work"].items():
-        steps = (found[f"steps_{key.replace('@', '_')}"] or {"ways": {}})["ways"]
-        for way, counted in ways.items():
-            taken = next((steps[w]["seconds"] for w in steps if w.split("@")[0] == way), None)
-            compute, move = counted["flop"] / best["matmul"], counted["bytes"] / best["copy"]
-            rate = None if taken is None else counted["flop"] / taken / 1e9
-            reached = (NOT, NOT) if rate is None else (f"{taken * 1e3:.0f}", f"{rate:.3g}")
-            name, moved = f"{way}, {key.replace('@', ' at ')} px", counted["bytes"] / 1e9
-            rows.append([name, counted["flop"] / 1e9, moved, compute * 1e3, move * 1e3, *reached])
-    heads = ["step", "GFLOP", "GB moved", "ms at the product's rate", "ms at the copy's rate"]
-    heads += ["ms taken", "GFLOP/s reached"]
-    convolutions = "; ".join(
-        f"{key.replace('@', ' channels at ')} px {each['forward'] / 1e9:.0f} forward, "
-        f"{each['backward'] / 1e9:.0f} backward"
-        for key, each in record["convolutions"].items()
-    )
-    return (
-        "## The roofline\n\n"
-        f"Ceilings of one thread, measured: matrix product {best['matmul'] / 1e9:.0f} GFLOP/s, "
-        f"copy {best['copy'] / 1e9:.1f} GB/s. The networks' own convolutions, GFLOP/s: "
-        f"{convolutions}. Bytes are counted as if no operation found its input in a cache.\n\n"
-        + _table(heads, rows)
-        + "\n\n"
-        + _in_the_way(found)
-    )
-
-
-def _in_the_way(found: dict[str, Any]) -> str:
-    best, said = found["roofline"]["ceilings"]["matmul"], []
-    for key, ways in found["roofline"]["work"].items():
-        operations = {way: each["flop"] / ways["textbook"]["flop"] for way, each in ways.items()}
-        line = (
-            f"{key.replace('@', ' channels at ')} px: {operations['ours']:.2f} of the textbook's "
-            f"operations, {operations['ours+shared_z']:.2f} with one z"
-        )
-        if steps := found[f"steps_{key.replace('@', '_')}"]:
-            textbook = steps["ways"]["textbook@system"]["seconds"]
-            floor = ways["ours"]["flop"] / best / textbook
-            line += f"; at the product's rate they would take {floor:.2f} of the textbook's time"
-        said.append(f"- {line}")
-    return (
-        "What is in the way of the wanted steps: the paper draws z twice, for D and for G, so the "
-        "pass over D's fakes cannot serve G. What can be left out is the gradient of D's weights "
-        "in G's pass, and no more:\n\n" + "\n".join(said) + "\n\n"
-        "Most of a step is convolutions, one library's call each and near the processor's "
-        "ceiling. Another order of their sums gives other bits, and a finished run must be "
-        "repeatable."
-    )
+    words = [{**UNDONE, **ADDED}[lever] for lever in levers]
+    return "; ".join([name, *words, f"allocator: {allocator}"])
 
 
 def _commands(found: dict[str, Any]) -> str:
     rows = [[name, f"`{record['command']}`"] for name, record in found.items() if record]
-    return "## The commands\n\n" + _table(["figures", "made by"], rows)
+    return "## The commands\n\n" + table(["figures", "made by"], rows)
 
 
 def _unmeasured(found: dict[str, Any]) -> str:
@@ -267,26 +218,18 @@ def _unmeasured(found: dict[str, Any]) -> str:
             "textbook that gains nothing from further cores, up to one that gains all of them. "
             "`python -m benchmarks.sweep` measures it."
         )
+    tables = [found[f"steps_{n}_{size}"] for n, size in SCALES]
+    measured = " ".join(way for table in tables if table for way in table["ways"])
+    lines += [
+        f"- **{what}**: `python -m benchmarks.steps --ways textbook@system ours+{name}@system`."
+        for name, what in {**UNDONE, **ADDED}.items()
+        if f"+{name}@" not in measured
+    ]
     lines.append(
         "- **Lanes in training**: `bench run` does not pack runs into lanes; on the CPU they do "
         "not pay, and on a GPU only `benchmarks/gpu.py` tries them."
     )
     return "\n".join(lines)
-
-
-def _judged(value: float | None, most: float) -> list[Any]:
-    """Measured, wanted, and whether that is reached."""
-    if value is None:
-        return [NOT, most, ""]
-    return [f"{value:.3g}", most, "reached" if value <= most else "missed"]
-
-
-def _said(value: float | None) -> str:
-    return NOT if value is None else f"{value:.3g}"
-
-
-def _table(heads: list[str], rows: list[list[Any]]) -> str:
-    return tabulate(rows, heads, tablefmt="github", floatfmt=".3g")
 
 
 if __name__ == "__main__":
