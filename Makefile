@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-all coverage check docs
+.PHONY: run test test-all coverage check docs performance
 run: .venv/installed
 	$(BIN)/bench run ablations/gamma.yaml
 
@@ -17,6 +17,21 @@ coverage: .venv/installed
 
 docs: .venv/installed
 	$(BIN)/mkdocs build --strict
+
+# Half an hour on a quiet machine; the sweeps refuse to measure on one that is busy.
+performance: .venv/installed
+	$(BIN)/python -m benchmarks.steps --n 16 --size 32
+	$(BIN)/python -m benchmarks.steps --n 64 --size 64 --rounds 3 --steps 1
+	$(BIN)/python -m benchmarks.steps --n 8 --size 32 --ways ours+fill+loop@thresholds ours@tcmalloc
+	-$(BIN)/python -m benchmarks.sweep --n 16 --size 32
+	-$(BIN)/python -m benchmarks.sweep --n 64 --size 64 --rounds 3 --steps 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.frechet
+	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.roofline
+	$(BIN)/python -m benchmarks.shares
+	$(BIN)/python -m benchmarks.overhead runs
+	$(BIN)/python -m benchmarks.page
 
 check: .venv/installed
 	$(BIN)/ruff format --check .

@@ -44,6 +44,7 @@ def describe_process(device: torch.device) -> dict[str, Any]:
         "cuda": torch.version.cuda if cuda else None,
         "cudnn": torch.backends.cudnn.version() if cuda else None,  # type: ignore[no-untyped-call]
         "threads": torch.get_num_threads(),
+        "allocator": _allocator(),
         "determinism": _determinism(),
         "command": sys.argv,
     }
@@ -169,6 +170,12 @@ def _cpu() -> str:
 def _driver() -> str | None:
     said = Path("/proc/driver/nvidia/version")
     return said.read_text().splitlines()[0] if said.exists() else None
+
+
+def _allocator(maps: Path = Path("/proc/self/maps")) -> str:
+    """The allocator that this process has in memory, whatever it was asked for."""
+    loaded = maps.read_text() if maps.exists() else ""
+    return next((name for name in ("tcmalloc", "jemalloc") if f"lib{name}" in loaded), "system")
 
 
 def _determinism() -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """The Fréchet distance against the two usual ways to compute it, on one thread.
 
-    OMP_NUM_THREADS=1 python benchmarks/frechet.py [--images 10000] [--features 2048] [--rounds 3]
+    OMP_NUM_THREADS=1 python -m benchmarks.frechet [--images 10000] [--features 2048] [--rounds 3]
 
-Prints a markdown table: processor seconds (so that a busy machine matters less), medians over
-interleaved rounds, and medians of the rounds' ratios. The real side's share is computed before, by
-all three, as it is in a run.
+Prints a markdown table and writes benchmarks/measured/frechet.json: processor seconds (so that a
+busy machine matters less), medians over interleaved rounds, and medians of the rounds' ratios. The
+real side's share is computed before, by all three, as it is in a run.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import scipy.linalg
 from torch_fidelity.metric_fid import fid_statistics_to_metric
 
 from benchmark.evaluation.frechet import Floats, Gaussian, congruent, root_trace
+from benchmarks.measured import keep
 
 
 def main() -> None:
@@ -53,12 +54,15 @@ def main() -> None:
     tables = {"whole distance, from features": whole_ways}
     if wanted.images > wanted.features:
         tables = {"trace term, from covariances": product_ways, **tables}
-    for title, ways in tables.items():
-        table(title, ways, wanted.rounds)
+    found = {title.split()[0]: table(title, ways, wanted.rounds) for title, ways in tables.items()}
+    keep("frechet", found)
 
 
-def table(title: str, ways: dict[str, Callable[[], float]], rounds: int) -> None:
-    """Time each way in turn, `rounds` times, and print a markdown table."""
+def table(title: str, ways: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
+    """Time each way in turn, `rounds` times, and print a markdown table.
+
+    Returns the median ratio of ours to each, by a word for it.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     found: dict[str, float] = {}
     for _ in range(rounds):
@@ -67,15 +71,18 @@ def table(title: str, ways: dict[str, Callable[[], float]], rounds: int) -> None
             found[name] = way()
             seconds[name].append(time.process_time() - start)
     ours = np.array(seconds["ours"])
+    ratios: dict[str, float] = {}
     print(f"\n| {title} | s | ours over it | its value over ours, less 1 |")
     print("| --- | --- | --- | --- |")
     for name, taken in seconds.items():
-        ratio = np.median(ours / np.array(taken))
+        ratio = float(np.median(ours / np.array(taken)))
+        ratios[name.split("'")[0].split()[0].lower()] = ratio
         print(
             f"| {name} | {np.median(taken):.2f} | {ratio:.3f} | "
             f"{found[name] / found['ours'] - 1:.0e} |",
             flush=True,
         )
+    return ratios
 
 
 def synthetic(images: int, features: int, seed: int) -> Floats:

@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.ablation import Plan
+from benchmark.executors import allocator
 from benchmark.executors.executor import Polling
 from benchmark.runs import RunDirectory
 
-# Large thresholds keep glibc from giving freed pages back after every step: 1.1 to 1.2 times the
-# speed.
-_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "1073741824"}
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -59,7 +57,7 @@ def start_worker(
 
     On a leash it stops, with a checkpoint, when this process is gone for whatever reason.
     """
-    environment = {**os.environ, **_ALLOCATOR}
+    environment = {**os.environ, **allocator.variables()}
     command = [sys.executable, "-m", "benchmark", "run-one", str(run.path), *arguments]
     with run.log.open("ab") as log:
         return subprocess.Popen(

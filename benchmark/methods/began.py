@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.methods.began_networks import AutoEncoder, Decoder, initialise_as_author
-from benchmark.methods.method import Draw, Method
+from benchmark.methods.method import Draw, Method, adam
 from benchmark.methods.settings import BeganSettings
 
 
@@ -64,8 +64,8 @@ class BEGAN(Method):
         # Section 4.1: Adam with its default hyper-parameters; the loop sets the learning rate.
         betas = (settings.beta_1, settings.beta_2)
         self.optimizers = {
-            "discriminator": torch.optim.Adam(self.discriminator.parameters(), betas=betas),
-            "generator": torch.optim.Adam(self.generator.parameters(), betas=betas),
+            "discriminator": adam(self.discriminator, betas),
+            "generator": adam(self.generator, betas),
         }
 
     def carry(self) -> Tensor | None:

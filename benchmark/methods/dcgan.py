@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from benchmark.methods.method import Draw, Method, gradient_norm
+from benchmark.methods.method import Draw, Method, adam, gradient_norm
 from benchmark.methods.settings import DcganSettings
 
 BASE = 4  # pixels of the smallest map
@@ -88,8 +88,8 @@ class DCGAN(Method):
         self.generator = Generator(size, settings.n, settings.z)
         betas = (settings.beta_1, settings.beta_2)
         self.optimizers = {
-            "discriminator": torch.optim.Adam(self.discriminator.parameters(), betas=betas),
-            "generator": torch.optim.Adam(self.generator.parameters(), betas=betas),
+            "discriminator": adam(self.discriminator, betas),
+            "generator": adam(self.generator, betas),
         }
 
     def latent(self, count: int, draw: Draw, stream: str) -> Tensor:

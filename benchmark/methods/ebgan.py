@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize, relu
 
 from benchmark.methods.dcgan import BatchNormD, Generator
-from benchmark.methods.method import Draw, Method, gradient_norm
+from benchmark.methods.method import Draw, Method, adam, gradient_norm
 from benchmark.methods.settings import EbganSettings
 
 BASE = 8  # pixels of the code's map
@@ -107,8 +107,8 @@ class EBGAN(Method):
         self.generator = Generator(size, settings.n, settings.z)
         betas = (settings.beta_1, settings.beta_2)
         self.optimizers = {
-            "discriminator": torch.optim.Adam(self.discriminator.parameters(), betas=betas),
-            "generator": torch.optim.Adam(self.generator.parameters(), betas=betas),
+            "discriminator": adam(self.discriminator, betas),
+            "generator": adam(self.generator, betas),
         }
 
     def energy(self, v: Tensor) -> tuple[Tensor, Tensor]:

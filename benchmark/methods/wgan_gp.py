@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.methods.dcgan import BASE, Generator, initialise, widths
-from benchmark.methods.method import Draw, Method, gradient_norm
+from benchmark.methods.method import Draw, Method, adam, gradient_norm
 from benchmark.methods.settings import WganGpSettings
 
 
@@ -58,8 +58,8 @@ class WGANGP(Method):
         self.register_buffer("grad_norm_g", torch.zeros(()))
         betas = (settings.beta_1, settings.beta_2)
         self.optimizers = {
-            "critic": torch.optim.Adam(self.critic.parameters(), betas=betas),
-            "generator": torch.optim.Adam(self.generator.parameters(), betas=betas),
+            "critic": adam(self.critic, betas),
+            "generator": adam(self.generator, betas),
         }
 
     def get_extra_state(self) -> Tensor:

@@ -1,0 +1,27 @@
+"""The memory allocator of a worker: faster where the system has it, never asked of anybody.
+
+It moves where numbers lie, never what they are: weights are the same to the bit with any.
+"""
+
+import os
+import sys
+from ctypes.util import find_library
+from functools import lru_cache
+
+# Large thresholds keep glibc from giving freed pages back after every step. They stand for the
+# case that nothing is preloaded.
+_THRESHOLDS = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "1073741824"}
+
+
+def variables() -> dict[str, str]:
+    """What the environment of a new worker needs; docs/performance.md says what it gains."""
+    library = _tcmalloc() if sys.platform == "linux" else None
+    if library is None or "LD_PRELOAD" in os.environ:  # somebody else's choice stays
+        return dict(_THRESHOLDS)
+    return {**_THRESHOLDS, "LD_PRELOAD": library}
+
+
+@lru_cache
+def _tcmalloc() -> str | None:
+    """A name that the dynamic linker finds; None where it is not installed."""
+    return find_library("tcmalloc_minimal")

@@ -1,0 +1,45 @@
+"""How long `bench --help` and `bench plan` take, in processor seconds of a fresh process.
+
+    python -m benchmarks.startup [--rounds 5]
+
+Writes benchmarks/measured/startup.json.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+
+from benchmarks.measured import keep
+
+GAMMA = Path(__file__).parents[1] / "ablations" / "gamma.yaml"
+COMMANDS = {"help": ["--help"], "plan": ["plan", str(GAMMA)]}
+
+
+def seconds(arguments: list[str]) -> float:
+    """Of user and system together: the wall's, where nothing else runs."""
+    command = [sys.executable, "-m", "benchmark", *arguments]
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {child.returncode}")
+    return used.ru_utime + used.ru_stime
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+    found = {
+        name: median(seconds(arguments) for _ in range(rounds))
+        for name, arguments in COMMANDS.items()
+    }
+    keep("startup", {"rounds": rounds, **found})
+    print(found)
+
+
+if __name__ == "__main__":
+    main()

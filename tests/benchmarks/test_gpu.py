@@ -1,0 +1,86 @@
+"""The GPU script as far as a CPU takes it: the same numbers through fixed memory, and its parts."""
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.methods.began import BEGAN
+from benchmark.methods.settings import BeganSettings
+from benchmark.training.checkpoint import weights_digest
+from benchmark.training.determinism import StepDraw, fix
+from benchmark.training.loop import to_floats
+from benchmarks import gpu
+from benchmarks.lane import Lane, StaticDraw
+from benchmarks.roofline import work
+from benchmarks.stepper import pixels
+from benchmarks.sweep import ratio
+
+CPU = torch.device("cpu")
+
+
+def small() -> BEGAN:
+    torch.manual_seed(0)
+    method = BEGAN(BeganSettings(name="began", n=2, h=4, z=4, noise_sd=0.1), 16)
+    return method.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def test_a_lane_is_the_run_alone_to_the_bit() -> None:
+    fix(1)
+    alone, x = small(), to_floats(pixels(16, 0, 4), CPU)
+    for optimizer in alone.optimizers.values():
+        optimizer.param_groups[0]["lr"] = 1e-3
+    lane = Lane(small(), x.clone(), seed=7, lr=1e-3, bf16=False, captured=False)
+    for step in range(1, 5):
+        x = to_floats(pixels(16, step, 4), CPU)
+        alone.update(x, StepDraw(7, step, CPU))
+        lane.step(step, x)
+    assert weights_digest(lane.method) == weights_digest(alone)
+
+
+def test_a_draw_keeps_its_memory_and_gets_the_numbers_of_the_step() -> None:
+    draw = StaticDraw(3, CPU)
+    draw.advance(1)
+    numbers = draw.uniform("z_D", 2, 3)
+    first = numbers.clone()
+    draw.advance(2)
+    assert draw.uniform("z_D", 2, 3).data_ptr() == numbers.data_ptr()
+    assert not torch.equal(numbers, first)
+    assert torch.equal(numbers, StepDraw(3, 2, CPU).uniform("z_D", 2, 3))
+
+
+def test_its_parts_run_without_a_gpu() -> None:
+    found = gpu.steps(2, 16, CPU, ["float32"], rounds=1, count=1)
+    assert list(found) == ["textbook", "float32", "float32, 3 lanes", "float32, 9 lanes"]
+    assert all(row["seconds"] > 0 for row in found.values())
+    assert gpu.batches(CPU, count=2, images=32)["ratio"] > 0
+    assert abs(gpu.frechet(CPU, images=60, width=8)["off"]) < 1e-6
+
+
+def test_operations_are_those_counted_by_hand() -> None:
+    """At 16 px, n = 2, h = z = 64, a multiply-add being two operations."""
+
+    def convolutions(*layers: tuple[int, int, int]) -> int:
+        return sum(2 * 9 * a * b * side**2 for a, b, side in layers)
+
+    encoder = [(3, 2, 16), (2, 2, 16), (2, 4, 8), (4, 4, 8), (4, 4, 8)]
+    decoder = [(2, 2, 8), (2, 2, 8), (2, 2, 16), (2, 2, 16), (2, 3, 16)]
+    code, start = 2 * 64 * 256, 2 * 64 * 128
+    e, d = convolutions(*encoder) + code, convolutions(*decoder) + start
+    first = convolutions(encoder[0])  # the gradient to images: only G's pass wants it
+    # Three passes, three gradients to weights, and all but one to inputs.
+    passes = 3 * (e + d) + 2 * d
+    weights = 2 * (e + d) + d
+    inputs = 3 * (e + d) - 2 * first + d - start
+    assert work("ours", 2, 16, batch=16)["flop"] == 16 * (passes + weights + inputs)
+
+
+def test_a_sweep_goes_in_whole_rounds() -> None:
+    assert ratio(ours=3.0, textbook=3.0, runs=9, jobs=2) == pytest.approx(5 / 9)
+    assert ratio(ours=1.0, textbook=2.0, runs=8, jobs=4) == pytest.approx(1 / 8)
+
+
+def test_steps_of_a_batch_are_like_pixels() -> None:
+    found = pixels(16, 3, 4)
+    assert found.shape == (4, 3, 16, 16)
+    assert np.array_equal(found, pixels(16, 3, 4))
+    assert not np.array_equal(found, pixels(16, 4, 4))
