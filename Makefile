@@ -6,8 +6,9 @@ BIN := .venv/bin
 run: .venv/installed
 	$(BIN)/bench run ablations/gamma.yaml
 
+# A file's tests stay in one process, which makes its costly fixtures once.
 test: .venv/installed
-	$(BIN)/pytest
+	$(BIN)/pytest -n logical --dist loadfile
 
 test-all: .venv/installed
 	$(BIN)/pytest -m "slow or not slow"
