@@ -8,6 +8,7 @@ installation.
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from benchmark.runs import RunDirectory
 
 LOST = -signal.SIGKILL
 PAUSE_S = 0.5
+CONNECT_S = 10
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,11 @@ class RayTasks(Polling["ray.ObjectRef[int]"]):
 def connect(address: str) -> None:
     """Join the cluster; raises BenchError where none answers."""
     try:
+        host, _, port = address.rpartition(":")
+        if port.isdigit() and "//" not in address:  # Ray itself takes minutes to give up
+            socket.create_connection((host, int(port)), CONNECT_S).close()
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         first = str(error).strip().splitlines()[0][:160]
         raise BenchError(
             f"--executor ray: no cluster at {address} ({first}); `ray start --head` starts one "
