@@ -180,6 +180,7 @@ def _levers(steps: dict[str, Any] | None) -> str:
     heads = ["way", "ms a step", "ratio", "of rounds"]
     return (
         f"## Levers at {steps['size']} px, n = {steps['n']}\n\n"
+        f"Rounds: {steps['rounds']}, of {steps['steps']} steps of each way.\n\n"
         + table(heads, rows)
         + "\n\nOurs keeps the bits of the plain step in its own memory format: foreach Adam, "
         "unfilled memory and any allocator were adopted because they do. Fused Adam, "

@@ -46,7 +46,7 @@ def test_what_is_not_measured_is_said_to_be_so(tmp_path: Path) -> None:
 def test_a_sweep_that_was_not_run_is_composed_and_said_to_be(tmp_path: Path) -> None:
     one = {"seconds": 0.1, "ratio": 0.54, "lowest": 0.5, "highest": 0.6}
     ways = {"textbook@system": {**one, "ratio": 1.0}, "ours@tcmalloc": one}
-    kept(tmp_path, "steps_16_32", n=16, size=32, ways=ways)
+    kept(tmp_path, "steps_16_32", n=16, size=32, rounds=6, steps=4, ways=ways)
     text = page(tmp_path)
     assert row(text, "step, 32 px")[2:5] == ["0.54", "0.55", "reached"]
     # 5 rounds of 2 for 9 in a row: 0.54 x 5 / 9, twice that where the textbook gains a whole core.
