@@ -13,7 +13,8 @@ none is seen and the runs are enough to reject "half of all seeds would break it
 
 Rejected means a p of at most 0.05 after Holm's correction over all claims of the ablation, those
 that were not run included; support and refutation are corrected apart, so each kind of error is
-held to 5 % an ablation. Where neither holds:
+held to 5 % an ablation. Claims about every run are no part of the family of refutations, since no p
+refutes them. Where neither holds:
 
 not run       there is nothing to measure in this profile yet
 undecided     a run that the verdict needs has failed or is missing (it blocks a verdict whatever
@@ -33,8 +34,8 @@ import pandas as pd
 from benchmark.analysis.effects import Effect, NotRun
 from benchmark.analysis.frames import Tables
 from benchmark.analysis.measures import measure
-from benchmark.analysis.resampling import holm, least_holm
-from benchmark.claims import CLAIMS, Claim, claims_digest
+from benchmark.analysis.resampling import Floats, holm, least_holm
+from benchmark.claims import CLAIMS, BoundTest, Claim, FailuresTest, claims_digest
 
 Verdict = Literal["supported", "refuted", "undecided", "underpowered", "not run"]
 ALPHA = 0.05
@@ -61,7 +62,7 @@ def judge(claims: Sequence[Claim], found: Sequence[Effect | NotRun]) -> list[dic
     tests = [p_values(effect, m) for effect, m in zip(found, least, strict=True)]
     reach = [effect.least_p if isinstance(effect, Effect) else math.nan for effect in found]
     for_, against = ([pair[i] for pair in tests] for i in (0, 1))
-    for_holm, against_holm = holm(for_), holm(against)
+    for_holm, against_holm = holm(for_), _refutations(claims, against)
     reach_holm = least_holm(for_, reach)
     rows = []
     for i, (claim, effect) in enumerate(zip(claims, found, strict=True)):
@@ -81,6 +82,14 @@ def judge(claims: Sequence[Claim], found: Sequence[Effect | NotRun]) -> list[dic
             }
         )
     return rows
+
+
+def _refutations(claims: Sequence[Claim], against: Sequence[float]) -> Floats:
+    """Holm over the claims that a p can refute; NaN for the others."""
+    tested = np.array([not isinstance(claim.test, BoundTest | FailuresTest) for claim in claims])
+    corrected = np.full(len(claims), np.nan)
+    corrected[tested] = holm([p for p, counts in zip(against, tested, strict=True) if counts])
+    return corrected
 
 
 def p_values(effect: Effect | NotRun, least: float) -> tuple[float, float]:

@@ -70,6 +70,16 @@ def test_contrast(direction: str, gap: float, verdict: str) -> None:
     assert len(row["run_ids"].split()) == 12
 
 
+def test_claims_that_no_p_can_refute_leave_the_others_theirs() -> None:
+    everywhere = {"kind": "bound", "column": "distance", "below": 1e9, "at": "end"}
+    missing = contrast("higher", column="kid")
+    rows = judged(arms(-5), contrast("higher"), {"kind": "failures"}, everywhere, missing)
+    assert rows["against_p"].iloc[0] == pytest.approx(2 / 924)
+    # Two claims are tested: this one, and the one that has nothing to measure yet.
+    assert rows["against_p_holm"].iloc[0] == pytest.approx(2 * 2 / 924)
+    assert rows["verdict"].tolist() == ["refuted", "supported", "supported", "not run"]
+
+
 def test_effect_short_of_the_least_is_not_supported_however_sure() -> None:
     row = judged(arms(1.6), contrast("higher", 2.0)).iloc[0]
     assert row["verdict"] != "supported"
