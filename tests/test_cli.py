@@ -69,7 +69,7 @@ def test_interrupt_stops_cleanly_and_the_same_command_goes_on(folder: Path) -> N
     (folder / "tiny.yaml").write_text(TINY.replace("STEPS", "600"))
     command = [sys.executable, "-m", "benchmark", "run", "tiny.yaml"]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not list(folder.glob("runs/*/checkpoints/*")) and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)

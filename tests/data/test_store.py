@@ -156,7 +156,7 @@ ProceduralFaces.decode = held
 
 
 def wait_for(folder: Path, pattern: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not list(folder.glob(pattern)):
         assert time.monotonic() < deadline, f"no {pattern}"
         time.sleep(0.01)
