@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import ttest_ind
 from torch import Tensor
-from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from benchmark.data.annotations import read_table
 from benchmark.data.celeba import CelebA
@@ -24,7 +23,7 @@ from benchmark.errors import BenchError
 from benchmark.evaluation import attributes, latent, neighbours
 from benchmark.evaluation.attributes import Labels, Share
 from benchmark.evaluation.evaluator import first_positions
-from benchmark.evaluation.extractors import load_extractor
+from benchmark.evaluation.extractors import FeatureNetwork, load_extractor
 from benchmark.evaluation.features import cached_features, extract
 from benchmark.evaluation.latent import Embedding
 from benchmark.evaluation.samples import save_grid
@@ -116,7 +115,7 @@ class _Subject:
     method: Method
     seed: int
     device: torch.device
-    extractor: FeatureExtractorBase
+    extractor: FeatureNetwork
     folder: Path
     sizes: Sizes
 
@@ -194,7 +193,7 @@ def probe(
 
 
 def _real(
-    store: FaceStore, part: Split, count: int, extractor: FeatureExtractorBase, cache: Path
+    store: FaceStore, part: Split, count: int, extractor: FeatureNetwork, cache: Path
 ) -> _Real:
     positions = np.array(first_positions(store.splits[part], count))
     images = store.fixed(positions)

@@ -71,7 +71,7 @@ def timed(call: Callable[[int], None], device: torch.device, steps: int) -> floa
 def lane(n: int, size: int, device: torch.device, seed: int, *, bf16: bool, captured: bool) -> Lane:
     torch.manual_seed(seed)
     method = BEGAN(BeganSettings(name="began", n=n), size)
-    method = method.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    method = method.to(device, memory_format=torch.channels_last)
     x = to_floats(pixels(size, seed, BATCH), device)
     return Lane(method, x, seed, lr=1e-4, bf16=bf16, captured=captured)
 
@@ -149,7 +149,7 @@ def batches(device: torch.device, count: int = 200, images: int = 20_000) -> dic
     """Seconds of a batch from the host's memory and from the device's, and their ratio."""
     pixels_ = np.random.default_rng(0).integers(0, 256, (images, 3, 64, 64), dtype=np.uint8)
     splits = {"train": np.arange(images)}
-    store = FaceStore("noise", "", pixels_, splits, ())  # type: ignore[arg-type]
+    store = FaceStore("noise", "", pixels_, splits, ())
     found = {}
     for name, resident in (("host", False), ("device", True)):
         source = Batches(store, device, resident)

@@ -44,7 +44,7 @@ def ours(n: int, size: int, levers: frozenset[str] = frozenset(), batch: int = B
     """The harness's own step, as its loop takes it."""
     method = BEGAN(BeganSettings(name="began", n=n, shared_z="shared_z" in levers), size)
     if "contiguous" not in levers:
-        method = method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        method = method.to(memory_format=torch.channels_last)
     for optimizer in method.optimizers.values():
         for group in optimizer.param_groups:
             fused = "fused" in levers

@@ -22,6 +22,8 @@ from torch_fidelity.registry import register_feature_extractor
 from benchmark.errors import BenchError
 from benchmark.evaluation.settings import Extractor
 
+FeatureNetwork = FeatureExtractorBase  # its name for other rooms
+
 
 class EfficientNetLite0(FeatureExtractorBase):  # type: ignore[misc]
     """EfficientNet-Lite0 (ImageNet): 1,280 globally averaged features of its last convolution.

@@ -11,6 +11,7 @@ def fix(threads: int) -> None:
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     # Filling fresh memory with NaN only shows up operations that read it, and costs 4 % of a step.
+    # (torch's annotations do not know this switch.)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     # Subnormal numbers slow a CPU down many times as energies fall; flushing is part of the path.

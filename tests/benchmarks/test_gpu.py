@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 def small() -> BEGAN:
     torch.manual_seed(0)
     method = BEGAN(BeganSettings(name="began", n=2, h=4, z=4, noise_sd=0.1), 16)
-    return method.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return method.to(memory_format=torch.channels_last)
 
 
 def test_a_lane_is_the_run_alone_to_the_bit() -> None:

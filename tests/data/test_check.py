@@ -100,7 +100,7 @@ def test_real_faces_are_known(real_faces: Path) -> None:
 
 
 def test_views_are_parsed() -> None:
-    assert parse_view("rotated").degrees == 20  # type: ignore[union-attr]
+    assert parse_view("rotated").degrees == 20
     view = parse_view("rotated:degrees=45,crop=178,roll=uniform")
     assert view.model_dump(include={"degrees", "crop", "roll"}) == {
         "degrees": 45.0, "crop": 178, "roll": "uniform"

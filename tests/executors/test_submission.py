@@ -51,7 +51,7 @@ def made(root: Path, count: int) -> list[RunDirectory]:
 
 
 def queue(folder: Path, **asked: object) -> Queue:
-    return Queue.of(Asked("slurm", **asked), "gamma", 2, folder)  # type: ignore[arg-type]
+    return Queue.of(Asked("slurm", **asked), "gamma", 2, folder)
 
 
 def test_one_array_asks_for_what_was_said(fake: Path, tmp_path: Path) -> None:
@@ -130,12 +130,12 @@ def test_a_job_that_is_told_has_its_run_stop_and_goes_on_later(
         started.append(subprocess.Popen([sys.executable, "-c", code]))
         return started[-1]
 
-    class Told(Exception):  # noqa: N818
+    class ToldError(Exception):
         pass
 
     def told(*_: object) -> None:
         queued.append(job.checkpoint())
-        raise Told
+        raise ToldError
 
     queued: list[object] = []
     monkeypatch.setattr(slurm, "start_worker", start)
@@ -144,14 +144,14 @@ def test_a_job_that_is_told_has_its_run_stop_and_goes_on_later(
     try:
         signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGUSR2))
         signal.alarm(2)
-        with pytest.raises(Told):
+        with pytest.raises(ToldError):
             job()
     finally:
         for number, handler in zip((signal.SIGUSR2, signal.SIGTERM), before, strict=True):
             signal.signal(number, handler)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
     assert started[0].returncode == 75
-    again = queued[0].function  # type: ignore[attr-defined]
+    again = queued[0].function
     assert (again._run.path, again._arguments) == (run.path, ("--device", "cpu"))
     assert again._worker is None
     tried = [again]  # its run has no checkpoint yet: one more job, and then no more
@@ -168,10 +168,10 @@ def test_words_that_slurm_could_not_take(tmp_path: Path) -> None:
         choose(Asked("slurm", gpus_per_run=0.5), plan(1), tmp_path)
     written = {"90": 90, "01:30:00": 90, "1-00:00:30": 1441, "00:00:20": 1}
     for text, minutes in written.items():
-        assert _minutes(None, None, text) == minutes  # type: ignore[arg-type]
+        assert _minutes(None, None, text) == minutes
     for text in ("", "soon", "0", "1-5", "1:30"):
         with pytest.raises(Exception, match="allowed: MINUTES"):
-            _minutes(None, None, text)  # type: ignore[arg-type]
+            _minutes(None, None, text)
 
 
 def test_a_living_job_is_one_that_slurm_may_start_or_start_again() -> None:
