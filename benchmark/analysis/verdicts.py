@@ -86,9 +86,10 @@ def judge(claims: Sequence[Claim], found: Sequence[Effect | NotRun]) -> list[dic
 
 def _refutations(claims: Sequence[Claim], against: Sequence[float]) -> Floats:
     """Holm over the claims that a p can refute; NaN for the others."""
-    tested = np.array([not isinstance(claim.test, BoundTest | FailuresTest) for claim in claims])
+    counts = [not isinstance(claim.test, BoundTest | FailuresTest) for claim in claims]
+    tested = np.array(counts, dtype=bool)  # bool also where there are no claims
     corrected = np.full(len(claims), np.nan)
-    corrected[tested] = holm([p for p, counts in zip(against, tested, strict=True) if counts])
+    corrected[tested] = holm([p for p, counted in zip(against, counts, strict=True) if counted])
     return corrected
 
 

@@ -80,6 +80,15 @@ def test_claims_that_no_p_can_refute_leave_the_others_theirs() -> None:
     assert rows["verdict"].tolist() == ["refuted", "supported", "supported", "not run"]
 
 
+@pytest.mark.parametrize("tests", [(), ("bound",), ("bound", "contrast")])
+def test_any_mixture_of_claims_is_judged_also_none(tests: tuple[str, ...]) -> None:
+    """A file without claims, or with such alone as no p can refute, has an empty family."""
+    bound = {"kind": "bound", "column": "distance", "below": 1e9, "at": "end"}
+    kinds = {"bound": bound, "contrast": contrast("higher")}
+    rows = judged(arms(5), *(kinds[name] for name in tests))
+    assert rows["verdict"].tolist() == ["supported"] * len(tests)
+
+
 def test_effect_short_of_the_least_is_not_supported_however_sure() -> None:
     row = judged(arms(1.6), contrast("higher", 2.0)).iloc[0]
     assert row["verdict"] != "supported"
