@@ -1,6 +1,5 @@
 """`bench ui` in a real browser: parent, children, curves and grids."""
 
-import shutil
 import socket
 import subprocess
 import sys
@@ -8,6 +7,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +16,6 @@ from tests.test_tracking import fill, plan
 # MLflow's own use of what SQLAlchemy has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload``:sqlalchemy.exc.SADeprecationWarning")
 
-DRIVER, BROWSER = shutil.which("chromedriver"), shutil.which("chromium")
 WAIT_S = 60
 # The button before the parent's name, which unfolds its children.
 OPEN_PARENT = "//a[contains(., 'tiny (demo)')]/preceding::button[1]"
@@ -58,11 +57,8 @@ def _wait_for(address: str, process: "subprocess.Popen[bytes]") -> None:
     raise AssertionError("mlflow ui did not come up")
 
 
-@pytest.mark.skipif(not (DRIVER and BROWSER), reason="chromium and chromedriver are not installed")
-def test_a_person_sees_runs_curves_and_grids(server: str, tmp_path: Path) -> None:
+def test_a_person_sees_runs_curves_and_grids(server: str, browser: Any, tmp_path: Path) -> None:
     from mlflow.tracking import MlflowClient
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.ui import WebDriverWait
 
@@ -70,47 +66,32 @@ def test_a_person_sees_runs_curves_and_grids(server: str, tmp_path: Path) -> Non
     experiment = client.get_experiment_by_name("tiny")
     assert experiment is not None
     child = client.search_runs([experiment.experiment_id], "tags.`bench.run_id` LIKE 'began%'")[0]
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(BROWSER)
-    for flag in (
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--no-first-run",
-        "--window-size=1500,1000",
-        f"--user-data-dir={tmp_path / 'profile'}",
-    ):
-        options.add_argument(flag)
     page = f"{server}/#/experiments/{experiment.experiment_id}"
-    with webdriver.Chrome(options=options, service=Service(DRIVER)) as browser:
 
-        def shows(address: str, *words: str) -> None:
-            if address:
-                browser.get(address)
-            body = lambda: browser.find_element(By.TAG_NAME, "body").text  # noqa: E731
-            waiting = WebDriverWait(browser, WAIT_S, ignored_exceptions=[Exception])
-            waiting.until(lambda _: all(word in body() for word in words), f"{words} in {address}")
+    def shows(address: str, *words: str) -> None:
+        if address:
+            browser.get(address)
+        body = lambda: browser.find_element(By.TAG_NAME, "body").text  # noqa: E731
+        waiting = WebDriverWait(browser, WAIT_S, ignored_exceptions=[Exception])
+        waiting.until(lambda _: all(word in body() for word in words), f"{words} in {address}")
 
-        try:
-            shows(f"{page}/runs", "tiny (demo)")
-            browser.find_element(By.XPATH, OPEN_PARENT).click()
-            shows("", *(planned.label for planned in plan().runs))  # on the page as it is
-            browser.save_screenshot(str(tmp_path / "runs.png"))
-            shows(f"{page}/runs/{child.info.run_id}", child.info.run_name, "began")
-            shows(f"{page}/runs/{child.info.run_id}/model-metrics", "equilibrium", "m_global")
-            browser.save_screenshot(str(tmp_path / "curves.png"))
-            shows(f"{page}/runs/{child.info.run_id}/artifacts/samples/00000400.png", "00000400.png")
-            WebDriverWait(browser, WAIT_S).until(lambda b: _drawn_images(b) > 0)
-        finally:
-            browser.save_screenshot(str(tmp_path / "last.png"))
+    try:
+        shows(f"{page}/runs", "tiny (demo)")
+        browser.find_element(By.XPATH, OPEN_PARENT).click()
+        shows("", *(planned.label for planned in plan().runs))  # on the page as it is
+        browser.save_screenshot(str(tmp_path / "runs.png"))
+        shows(f"{page}/runs/{child.info.run_id}", child.info.run_name, "began")
+        shows(f"{page}/runs/{child.info.run_id}/model-metrics", "equilibrium", "m_global")
+        browser.save_screenshot(str(tmp_path / "curves.png"))
+        shows(f"{page}/runs/{child.info.run_id}/artifacts/samples/00000400.png", "00000400.png")
+        WebDriverWait(browser, WAIT_S).until(lambda b: _drawn_images(b) > 0)
+    finally:
+        browser.save_screenshot(str(tmp_path / "last.png"))
 
 
-def _drawn_images(browser: object) -> int:
+def _drawn_images(browser: Any) -> int:
     """Pictures from the artifact store that the browser really decoded."""
     script = """return [...document.querySelectorAll('img')]
         .filter(i => i.complete && i.naturalWidth > 30 && i.src.includes('blob')).length
         + [...document.querySelectorAll('[style*="blob:"]')].length"""
-    return int(browser.execute_script(script))  # type: ignore[attr-defined]
+    return int(browser.execute_script(script))

@@ -12,11 +12,10 @@ from benchmark.cli import bench
 from benchmark.data.check import check
 from benchmark.data.sheet import VIEWS, contact_sheet, parse_view
 from benchmark.errors import InputError
-from tests.data.test_views import root  # noqa: F401 - a fixture
 
 
 @pytest.fixture
-def copied(root: Path, tmp_path: Path) -> Path:  # noqa: F811
+def copied(root: Path, tmp_path: Path) -> Path:
     for path in root.rglob("*"):
         if path.is_file():
             place = tmp_path / "celeba" / path.relative_to(root)
@@ -110,7 +109,7 @@ def test_views_are_parsed() -> None:
             parse_view(text)
 
 
-def test_a_sheet_shows_the_same_people_row_by_row(root: Path) -> None:  # noqa: F811
+def test_a_sheet_shows_the_same_people_row_by_row(root: Path) -> None:
     sheet = np.asarray(contact_sheet(["aligned", "rotated:degrees=0"], "celeba", root, 16, 4, 2))
     assert sheet.shape == (2 * (22 + 36), 72, 3)
     assert np.array_equal(sheet[22:58], sheet[80:116])

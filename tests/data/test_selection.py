@@ -10,7 +10,6 @@ from benchmark.data.selection import mixed
 from benchmark.data.settings import CelebASettings, Mix
 from benchmark.data.store import open_store
 from benchmark.errors import InputError
-from tests.data.test_views import root  # noqa: F401 - a fixture
 
 # Twelve images; parts are 0-7, 8-9 and 10-11.
 MALE = [1, 1, 1, -1, -1, -1, -1, -1, 1, -1, 1, -1]
@@ -19,7 +18,7 @@ PEOPLE = [1, 2, 3, 4, 5, 6, 7, 8, 3, 9, 8, 10]
 
 
 @pytest.fixture
-def faces(root: Path) -> Path:  # noqa: F811
+def faces(root: Path) -> Path:
     rows = [f"{i:06d}.jpg {m} {y}\n" for i, (m, y) in enumerate(zip(MALE, YOUNG, strict=True))]
     (root / "list_attr_celeba.txt").write_text(f"12\nMale Young\n{''.join(rows)}")
     people = [f"{i:06d}.jpg {p}\n" for i, p in enumerate(PEOPLE)]
@@ -31,7 +30,7 @@ def spec(**changes: object) -> CelebASettings:
     return CelebASettings.model_validate({"name": "celeba", "size": 16, **changes})
 
 
-def parts(root: Path, **changes: object) -> list[list[int]]:  # noqa: F811
+def parts(root: Path, **changes: object) -> list[list[int]]:
     return [at.tolist() for at in CelebA(spec(**changes), root).splits().values()]
 
 

@@ -1,7 +1,4 @@
-"""The views of photographs, on made-up ones whose every pixel says where it was.
-
-Red is x and green is y, so that the geometry of a view is read back from its pixels.
-"""
+"""The views of photographs, on made-up ones whose every pixel says where it was."""
 
 from math import atan2, cos, degrees, hypot, radians, sin
 from pathlib import Path
@@ -19,52 +16,7 @@ from benchmark.data.settings import CelebASettings, RotatedView
 from benchmark.data.store import FaceStore, open_store
 from benchmark.data.views import rotated
 from benchmark.data.views.square import Square, sample
-
-COUNT = 12
-MARKS = "lefteye_x lefteye_y righteye_x righteye_y nose_x nose_y"
-MARKS += " leftmouth_x leftmouth_y rightmouth_x rightmouth_y"
-# A face of CelebA's own proportions about its eyes' middle: apart 38.3, the mouth 40.9 below.
-FACE = np.array([(-19.15, 0), (19.15, 0), (0, 22), (-16, 40.9), (16, 40.9)])
-
-
-def wild_face(index: int) -> tuple[float, float, float, float]:
-    """Eyes' middle (x, y), scale and roll of each made-up face."""
-    return 100.0 + index, 90.0 - index, 1.0 + 0.05 * index, -35.0 + 6.0 * index
-
-
-def wild_landmarks(index: int) -> NDArray[np.int64]:
-    """Rounded to whole pixels, as in CelebA."""
-    x, y, scale, roll = wild_face(index)
-    c, s = cos(radians(roll)), sin(radians(roll))
-    turned = FACE @ np.array([[c, s], [-s, c]])
-    return np.rint(turned * scale + (x, y)).astype(np.int64)
-
-
-def table(path: Path, columns: str, rows: list[list[int]]) -> None:
-    lines = [f"{i:06d}.jpg {' '.join(map(str, row))}\n" for i, row in enumerate(rows)]
-    path.write_text(f"{len(rows)}\n{columns}\n{''.join(lines)}")
-
-
-def ramp(width: int, height: int) -> Image.Image:
-    y, x = np.mgrid[0:height, 0:width]
-    return Image.fromarray(np.stack([x, y, np.full_like(x, 200)], axis=2).astype(np.uint8))
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("made_up")
-    for folder, size in (("img_align_celeba", (178, 218)), ("img_celeba", (250, 240))):
-        (root / folder).mkdir()
-        for i in range(COUNT):
-            ramp(*size).save(root / folder / f"{i:06d}.jpg", "PNG")
-    parts = [0] * 8 + [1] * 2 + [2] * 2
-    lines = [f"{i:06d}.jpg {part}\n" for i, part in enumerate(parts)]
-    (root / "list_eval_partition.txt").write_text("".join(lines))
-    marks = [wild_landmarks(i).ravel().tolist() for i in range(COUNT)]
-    table(root / "list_landmarks_celeba.txt", MARKS, marks)
-    boxes = [[60 + i, 40, 81, 100] for i in range(COUNT)]
-    table(root / "list_bbox_celeba.txt", "image_id x_1 y_1 width height", boxes)
-    return root
+from tests.data.made_up import COUNT, MARKS, table, wild_face, wild_landmarks
 
 
 def spec(view: object, size: int = 64, **changes: object) -> CelebASettings:

@@ -7,8 +7,7 @@ tables and reports are those of this machine.
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,13 +41,6 @@ OPTIONS = {
     "slurm": ("--partition", "faces", "--time", "30"),
 }
 NO_MLFLOW = ("--mlflow", "http://127.0.0.1:9")
-
-
-def wait(until: Callable[[], bool], seconds: float = 600) -> None:
-    deadline = time.monotonic() + seconds
-    while not until():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 @dataclass

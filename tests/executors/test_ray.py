@@ -10,7 +10,8 @@ import pytest
 pytest.importorskip("ray", reason="needs the extra: pip install .[ray]")
 
 from benchmark.runs import RunDirectory
-from tests.executors.conftest import Sweep, check_same, wait
+from tests.executors.conftest import Sweep, check_same
+from tests.reliability.processes import wait
 
 psutil = pytest.importorskip("psutil")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from benchmark.executors import slurm_queue
-from tests.executors.conftest import Sweep, check_same, wait
+from tests.executors.conftest import Sweep, check_same
+from tests.reliability.processes import wait
 
 pytest.importorskip("submitit", reason="needs the extra: pip install .[slurm]")
 NEEDED = ("slurmctld", "slurmd", "sbatch", "munged")

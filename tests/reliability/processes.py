@@ -1,5 +1,7 @@
 """What the tests start in processes of their own, to be killed, starved and stopped."""
 
+import time
+from collections.abc import Callable
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
@@ -8,6 +10,14 @@ from benchmark.runs import RunDirectory
 from tests.conftest import tiny_spec
 
 Server = ForkServerContext
+
+
+def wait(until: Callable[[], bool], seconds: float = 600) -> None:
+    """For what another process does; a loaded machine has the time it needs."""
+    deadline = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def plan(steps: int) -> Plan:

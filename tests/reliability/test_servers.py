@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ import pytest
 
 from benchmark.errors import BenchError
 from benchmark.runs import Row, RunDirectory
-from tests.reliability.processes import Server, plan, sweep
+from tests.reliability.processes import Server, plan, sweep, wait
 from tests.test_tracking import check_whole, fill
 from tests.test_tracking import plan as three
 
@@ -33,13 +32,6 @@ def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
-
-
-def wait(until: Callable[[], bool], seconds: float = 240) -> None:
-    deadline = time.monotonic() + seconds
-    while not until():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 @contextmanager

@@ -1,8 +1,6 @@
 """`bench report --html`: one file that needs nothing else, used in a real browser."""
 
 import re
-import shutil
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,6 @@ from benchmark.errors import BenchError
 from benchmark.report.document import Details, Document, Gallery, Heading, Table, Words
 from benchmark.report.html import write_page
 
-DRIVER, BROWSER = shutil.which("chromedriver"), shutil.which("chromium")
 NUMBERS = pd.DataFrame(
     {
         "cell": ["b", "a", "d", "c"],
@@ -83,30 +80,6 @@ def test_a_missing_grid_is_named(tmp_path: Path) -> None:
         write_page(Document([gallery], []), tmp_path / "page.html")
 
 
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Any]:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(BROWSER)
-    for flag in (
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--no-first-run",
-        "--window-size=1300,1000",
-        f"--user-data-dir={tmp_path / 'profile'}",
-    ):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with webdriver.Chrome(options=options, service=Service(DRIVER)) as found:
-        yield found
-
-
-@pytest.mark.skipif(not (DRIVER and BROWSER), reason="chromium and chromedriver are not installed")
 def test_a_person_sorts_and_zooms(page: Path, browser: Any, tmp_path: Path) -> None:
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
