@@ -14,9 +14,6 @@ from benchmark.evaluation.samples import save_grid
 from benchmark.runs import Result, Row, RunDirectory
 from tests.conftest import tiny_spec
 
-# MLflow's own use of what SQLAlchemy has deprecated.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload``:sqlalchemy.exc.SADeprecationWarning")
-
 STEPS = list(range(2, 402, 2))
 
 

@@ -13,9 +13,6 @@ import pytest
 
 from tests.test_tracking import fill, plan
 
-# MLflow's own use of what SQLAlchemy has deprecated.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload``:sqlalchemy.exc.SADeprecationWarning")
-
 WAIT_S = 60
 # The button before the parent's name, which unfolds its children.
 OPEN_PARENT = "//a[contains(., 'tiny (demo)')]/preceding::button[1]"

@@ -14,9 +14,6 @@ from click.testing import CliRunner
 from benchmark.cli import bench
 from tests.docs.commands import FENCE, PAGES, ROOT, Command, check, commands, obstacle
 
-# MLflow's own use of what SQLAlchemy has deprecated.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload``:sqlalchemy.exc.SADeprecationWarning")
-
 TUTORIAL, README = ROOT / "docs" / "tutorial.md", ROOT / "README.md"
 # The tutorial's files, made small enough for every test run.
 SMALL = (

@@ -20,8 +20,6 @@ from tests.reliability.test_checkpoints import spoil
 from tests.test_tracking import children, fill, plan
 from tests.training.test_loop import Stopped, train
 
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload``:sqlalchemy.exc.SADeprecationWarning")
-
 
 def mend(faults: list[Fault]) -> None:
     for fault in faults:

@@ -23,7 +23,6 @@ from tests.reliability.processes import Server, plan, train
 from tests.test_tracking import children, fill
 from tests.test_tracking import plan as three
 
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload``:sqlalchemy.exc.SADeprecationWarning")
 STEPS = 60
 
 

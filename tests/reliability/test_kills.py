@@ -21,8 +21,6 @@ from benchmark.runs import TEMPORARY, RunDirectory
 from benchmark.training import checkpoint
 from tests.reliability.processes import Server, plan, store, sweep, train
 
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload``:sqlalchemy.exc.SADeprecationWarning")
-
 CPU_S = 120  # a condition that takes longer to come about fails the test
 
 

@@ -22,7 +22,6 @@ from tests.test_tracking import plan as three
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore:The ``noload``:sqlalchemy.exc.SADeprecationWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 STEPS = 3000
