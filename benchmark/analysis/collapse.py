@@ -67,7 +67,7 @@ class _Cell:
 
 
 def collapse_table(tables: Tables) -> pd.DataFrame:
-    """COLUMNS, as above and in evidence.py's docstring; runs that have not ended are left out."""
+    """COLUMNS, as columns.py explains them; runs that have not ended are left out."""
     rows = []
     for method, runs in tables.runs.groupby("method", sort=False):
         ended = runs[runs["state"].isin(["done", "failed"])]

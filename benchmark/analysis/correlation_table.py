@@ -60,7 +60,7 @@ COLUMNS = (
 
 
 def correlation_table(tables: Tables) -> pd.DataFrame:
-    """COLUMNS, as evidence.py's docstring explains them; empty where no run has finished."""
+    """COLUMNS, as columns.py explains them; empty where no run has finished."""
     rows = [row for method in _methods(tables) for row in _method_rows(tables, method)]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     family = (

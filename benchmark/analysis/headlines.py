@@ -16,7 +16,7 @@ class Headlines:
 
 
 def headlines(folder: Path) -> Headlines:
-    """Of the claims.csv and correlations.csv in a results folder; see evidence.py for columns."""
+    """Of the claims.csv and correlations.csv in a results folder; see columns.py."""
     claims = _rows(folder / "claims.csv")
     numbers = []
     for row in claims:

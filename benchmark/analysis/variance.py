@@ -112,7 +112,7 @@ def decompose(tables: Tables, column: str) -> Decomposition | None:
 
 
 def variance_table(tables: Tables) -> pd.DataFrame:
-    """COLUMNS, as evidence.py's docstring explains them; Holm's family is the whole table."""
+    """COLUMNS, as columns.py explains them; Holm's family is the whole table."""
     rows = []
     for alias in OUTCOMES:
         found = decompose(tables, alias)

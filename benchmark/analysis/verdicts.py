@@ -48,7 +48,7 @@ COLUMNS = (
 
 
 def claims_table(tables: Tables) -> pd.DataFrame:
-    """COLUMNS, as above and in evidence.py's docstring; one row a claim, in the file's order."""
+    """COLUMNS, as columns.py explains them; one row a claim, in the file's order."""
     claims = CLAIMS.validate_python(list(tables.record.get("claims") or []))
     rows = judge(claims, [measure(tables, claim.test) for claim in claims])
     at_start = tables.record.get("claims_at_start")
