@@ -105,16 +105,26 @@ def run_one(
     if leash:
         obey_leash()
     directory = RunDirectory(run_dir)
-    pin_threads(directory.spec().training.threads)  # before NumPy starts its own
+    training = directory.spec().training
+    pin_threads(training.threads)  # before NumPy starts its own
+    rank = None
+    if training.devices > 1 and directory.result() is None:
+        from benchmark.training.devices import Rank
+
+        rank = Rank.here()
+        if rank is None:
+            from benchmark.training.launch import launch
+
+            sys.exit(launch(training.devices))
     from benchmark.worker import EXIT_STOPPED, Stopped
     from benchmark.worker import run_one as work
 
     try:
-        result = work(directory, data_root, cache, device, {"overrides": list(overrides)})
+        result = work(directory, data_root, cache, device, {"overrides": list(overrides)}, rank)
     except Stopped:
         click.echo("stopped with a checkpoint")
         sys.exit(EXIT_STOPPED)
-    if result.state == "failed":
+    if result is not None and result.state == "failed":
         raise BenchError(f"failed at step {result.step}: {result.reason}")
 
 

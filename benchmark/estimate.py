@@ -69,7 +69,12 @@ def describe(plan: Plan, jobs: int) -> str:
     at_once = min(jobs, len(costs))
     parts = []
     if known:
-        minutes = sum(cost.seconds for cost in known) / at_once / 60
+        lasting = sum(
+            cost.seconds / planned.spec.training.devices
+            for planned, cost in zip(plan.runs, costs, strict=True)
+            if cost is not None
+        )
+        minutes = lasting / at_once / 60
         disk = sum(cost.disk for cost in known) / 1e6
         parts.append(
             f"roughly {minutes:.0f} minutes on CPU cores like those of estimate.py, "

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from benchmark.data.settings import DataSettings
 from benchmark.evaluation.settings import EvaluationSettings
-from benchmark.methods.settings import MethodSettings
+from benchmark.methods.settings import ExternalSettings, MethodSettings
 from benchmark.strict import Strict
 from benchmark.training.settings import TrainingSettings
 
@@ -18,6 +18,7 @@ class RunSpec(Strict):
 
     A run is a function of its RunSpec and of its data's fingerprint. The hash is taken over every
     resolved value, never over a difference from the defaults, and never over where the data lies.
+    The one exception are fields that came later; see `strict.later`.
     """
 
     method: MethodSettings
@@ -46,6 +47,16 @@ class RunSpec(Strict):
         if self.evaluation.reference_view is not None and not hasattr(self.data, "view"):
             raise ValueError(
                 f"evaluation.reference_view: the data {self.data.name!r} have no views"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _devices_are_enough_for_any_method(self) -> Self:
+        # Nobody knows whether a method from outside looks at other rows inside its networks.
+        if self.training.devices > 1 and isinstance(self.method, ExternalSettings):
+            raise ValueError(
+                f"training.devices: {self.method.name} is from outside the package, and only the "
+                "package's methods are known to train the same on several devices"
             )
         return self
 

@@ -17,18 +17,28 @@ from benchmark.evaluation.samples import save_grid
 from benchmark.provenance import EnergyMeter, describe_process, method_code, with_earlier
 from benchmark.redact import redacted
 from benchmark.runs import Result, RunDirectory
-from benchmark.training.loop import Sampler, Stopped, Trainer
+from benchmark.training.devices import Group, Rank, group
+from benchmark.training.loop import Sampler, Stopped, Trainer, follow
 
 GRID = 64, 8  # samples and columns of a grid
 
 
-def pick_device(name: str) -> torch.device:
-    """ "auto" is CUDA where there is one; the choice is recorded with the run."""
+def pick_device(name: str, rank: Rank | None = None) -> torch.device:
+    """ "auto" is CUDA where there is one; the choice is recorded with the run.
+
+    The processes of a run have a GPU each, in their order.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise BenchError("--device cuda: torch sees no CUDA device here; use --device cpu")
-    return torch.device(name)
+    if rank is None or name == "cpu":
+        return torch.device(name)
+    if rank.count > torch.cuda.device_count():
+        raise BenchError(
+            f"training.devices: {rank.count}, but torch sees {torch.cuda.device_count()} here"
+        )
+    return torch.device("cuda", rank.number)
 
 
 def run_one(
@@ -37,24 +47,41 @@ def run_one(
     cache: Path,
     device_name: str,
     context: dict[str, Any],
+    rank: Rank | None = None,
+) -> Result | None:
+    """Train and evaluate one run from wherever it stands; raises Stopped on SIGTERM or SIGINT.
+
+    `rank`: this process among those of a run on several devices. Only the first has the result.
+    """
+    if rank is None:
+        return _run(run, data_root, cache, device_name, context)
+    with _memory_in_words(run), group(rank, pick_device(device_name, rank)) as processes:
+        if processes.leads:
+            return _run(run, data_root, cache, device_name, context, processes)
+        _told_to_stop()  # but it is the leader that obeys, for all
+        if processes.waits():
+            follow(run, open_store(run.spec().data, data_root, cache), processes)
+        return None
+
+
+def _run(
+    run: RunDirectory,
+    data_root: Path | None,
+    cache: Path,
+    device_name: str,
+    context: dict[str, Any],
+    processes: Group | None = None,
 ) -> Result:
-    """Train and evaluate one run from wherever it stands; raises Stopped on SIGTERM or SIGINT."""
-    stop: list[int] = []
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        stop.append(number)
-
-    # Slurm warns by SIGUSR2, on some clusters every process of a job.
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
-        signal.signal(number, on_signal)
+    stop = _told_to_stop()
     with run.locked(), _memory_in_words(run):
         found = run.result()
         if found is not None:
             return found
-        spec, device = run.spec(), pick_device(device_name)
+        spec = run.spec()
+        device = processes.device if processes else pick_device(device_name)
         store = open_store(spec.data, data_root, cache)
         _same_data(run, store)
-        trainer = Trainer(run, store, device)
+        trainer = Trainer(run, store, device, processes)
         seen = spec.reference_data
         reference = store if seen == spec.data else open_store(seen, data_root, cache)
         judge = _Judge(run, Evaluator(spec.evaluation, store, cache, device, reference))
@@ -82,6 +109,19 @@ def run_one(
         finally:
             if (joules := meter.joules()) is not None:
                 run.write_provenance({**record, "energy_j": joules})
+
+
+def _told_to_stop() -> list[int]:
+    """Signals to stop, as they come."""
+    told: list[int] = []
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        told.append(number)
+
+    # Slurm warns by SIGUSR2, on some clusters every process of a job.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
+        signal.signal(number, on_signal)
+    return told
 
 
 @contextmanager

@@ -37,7 +37,10 @@ def choose(asked: Asked, plan: Plan, runs_root: Path) -> Start:
             raise InputError(
                 f"--{option} is nothing to --executor {asked.executor}; it needs --executor {fits}"
             )
-    threads = max(planned.spec.training.threads for planned in plan.runs)
+    from benchmark.executors.local import Pool, default_jobs, most_threads
+
+    threads = most_threads(plan)
+    _enough_gpus(asked, max(planned.spec.training.devices for planned in plan.runs))
     jobs = asked.jobs or UNLIMITED
     try:
         if asked.executor == "ray":
@@ -57,6 +60,13 @@ def choose(asked: Asked, plan: Plan, runs_root: Path) -> Start:
             f"--executor {asked.executor} needs the package {error.name}, which is not installed: "
             f"pip install .[{asked.executor}]"
         ) from None
-    from benchmark.executors.local import Pool, default_jobs
-
     return partial(Pool, asked.jobs or default_jobs(plan))
+
+
+def _enough_gpus(asked: Asked, devices: int) -> None:
+    """None for a run on a node's processors, or one for each of its devices."""
+    if devices > 1 and asked.gpus_per_run and asked.gpus_per_run != devices:
+        raise InputError(
+            f"--gpus-per-run {asked.gpus_per_run:g}: a run here has training.devices: {devices}; "
+            f"give --gpus-per-run {devices}, or none to train on processors"
+        )

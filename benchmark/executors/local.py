@@ -22,8 +22,13 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS
 
 def default_jobs(plan: Plan) -> int:
     """As many runs as fit on this machine's cores with the threads that each one has."""
-    threads = max(planned.spec.training.threads for planned in plan.runs)
-    return max(1, (os.cpu_count() or 1) // threads)
+    return max(1, (os.cpu_count() or 1) // most_threads(plan))
+
+
+def most_threads(plan: Plan) -> int:
+    """Of a run of the plan, in all its processes."""
+    settings = [planned.spec.training for planned in plan.runs]
+    return max(each.threads * each.devices for each in settings)
 
 
 def pin_threads(threads: int) -> None:
@@ -72,9 +77,11 @@ def start_worker(
 
 def obey_leash() -> None:
     """SIGTERM to this process when its standard input closes: whoever started it is gone."""
+    # A copy: a run on several devices puts another in its place, for those that it starts.
+    leash = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        leash.read()
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -22,6 +22,7 @@ from benchmark.spec import RunSpec
 from benchmark.training import checkpoint
 from benchmark.training.checkpoint import End, Progress
 from benchmark.training.determinism import StepDraw, fix
+from benchmark.training.devices import Group, Update
 from benchmark.training.learning_rate import LearningRate, RateState
 from benchmark.training.resident import Batches
 
@@ -85,24 +86,60 @@ def to_floats(pixels: NDArray[np.uint8] | Tensor, device: torch.device) -> Tenso
     return (x.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
 
 
+class Step:
+    """A method and its update number so and so, at a learning rate."""
+
+    def __init__(self, spec: RunSpec, store: FaceStore, device: torch.device) -> None:
+        fix(spec.training.threads)
+        self._spec, self._store, self._device = spec, store, device
+        self._batches = Batches(store, device)
+        self.method = new_method(spec, device)
+
+    def __call__(self, step: int, lr: float) -> dict[str, Tensor]:
+        """Update number `step`, from 1; the method's training columns."""
+        for optimizer in self.method.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+        seed, batch = self._spec.seed, self._spec.training.batch
+        positions = batch_positions(self._store.splits["train"], seed, step - 1, batch)
+        x = to_floats(self._batches.batch(positions, seed, step), self._device)
+        metrics = self.method.update(x, StepDraw(seed, step, self._device))
+        return {name: value.double() for name, value in metrics.items()}
+
+
+def follow(run: RunDirectory, store: FaceStore, group: Group) -> None:
+    """Make the steps that the run's leader makes, from the same checkpoint, and write nothing."""
+    step = Step(run.spec(), store, group.device)
+    checkpoint.read_latest(run.checkpoints, step.method)
+    group.follow(step, step.method)
+
+
 class Trainer:
     """One run from wherever it stands to its end."""
 
-    def __init__(self, run: RunDirectory, store: FaceStore, device: torch.device) -> None:
-        self.run, self.store, self.device = run, store, device
+    def __init__(
+        self,
+        run: RunDirectory,
+        store: FaceStore,
+        device: torch.device,
+        group: Group | None = None,
+    ) -> None:
+        """`group`: the processes that share the run's steps, of which this is the leader's."""
+        self.run, self.device = run, device
         self.spec = run.spec()
-        fix(self.spec.training.threads)
-        self._batches = Batches(store, device)
-        self.method = new_method(self.spec, device)
+        step = Step(self.spec, store, device)
+        self.method = step.method
         found = checkpoint.read_latest(run.checkpoints, self.method)
         self.progress = found or Progress(
             step=0, rate=RateState(lr=self.spec.training.lr), wall_s=0.0, cpu_s=0.0
         )
         self._signal = signal(self.spec.method)
         self.rate = LearningRate(self.spec.training, self.progress.rate)
-        self._began = time.monotonic() - self.progress.wall_s
-        self._cpu_began = time.process_time() - self.progress.cpu_s
         run.cut_after(self.progress.step)
+        self._update: Update = step if group is None else group.lead(step, self.method)
+        self._cpu_clock = time.process_time if group is None else group.processor_time
+        self._began = time.monotonic() - self.progress.wall_s
+        self._cpu_began = self._cpu_clock() - self.progress.cpu_s
 
     def train(self, judge: Judge, should_stop: Callable[[], bool]) -> Result:
         """Run to the last step; raises Stopped when asked to stop, after a checkpoint."""
@@ -111,7 +148,7 @@ class Trainer:
             return self._finish(self.progress.step, self.progress.ended, self.progress.reason)
         sums: dict[str, Tensor] = {}
         for step in range(self.progress.step + 1, training.steps + 1):
-            for name, value in self._update(step).items():
+            for name, value in self._update(step, self.rate.state.lr).items():
                 sums[name] = sums[name] + value if name in sums else value
             if step % training.log_every == 0:
                 means = {name: float(value) / training.log_every for name, value in sums.items()}
@@ -131,17 +168,6 @@ class Trainer:
                     raise Stopped
         self._repeat(judge)
         return self._finish(training.steps, "done", None)
-
-    def _update(self, step: int) -> dict[str, Tensor]:
-        for optimizer in self.method.optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = self.rate.state.lr
-        positions = batch_positions(
-            self.store.splits["train"], self.spec.seed, step - 1, self.spec.training.batch
-        )
-        x = to_floats(self._batches.batch(positions, self.spec.seed, step), self.device)
-        metrics = self.method.update(x, StepDraw(self.spec.seed, step, self.device))
-        return {name: value.double() for name, value in metrics.items()}
 
     def _evaluate(self, step: int, judge: Judge) -> str | None:
         """Write an evaluation row; in words why the run counts as collapsed, if it just has."""
@@ -181,7 +207,7 @@ class Trainer:
             print(f"step {step}: learning rate lowered to {self.rate.state.lr:g}", flush=True)
 
     def _clocks(self) -> tuple[float, float]:
-        return time.monotonic() - self._began, time.process_time() - self._cpu_began
+        return time.monotonic() - self._began, self._cpu_clock() - self._cpu_began
 
     def _checkpoint(self, step: int, ended: End | None = None, reason: str | None = None) -> None:
         wall_s, cpu_s = self._clocks()

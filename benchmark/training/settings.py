@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from benchmark.strict import Strict
+from benchmark.strict import Strict, later
 
 Steps = Annotated[int, Field(ge=1, le=100_000_000)]
 
@@ -72,8 +72,17 @@ class TrainingSettings(Strict):
     checkpoint_every: Steps = 500
     # CPU threads of one run. Their number changes the bits, so it belongs to the run's description.
     threads: Annotated[int, Field(ge=1, le=256)] = 1
+    # Devices of one machine that share every step, a process each, as equal parts of `batch`, which
+    # stays the whole. Their number changes the last bits.
+    devices: Annotated[int, Field(ge=1, le=64, exclude_if=later(1))] = 1
     # A collapsed run (see evaluation.collapse_below) trains on, or ends there as failed.
     on_collapse: Literal["continue", "stop"] = "continue"
+
+    @model_validator(mode="after")
+    def _devices_share_alike(self) -> Self:
+        if self.batch % self.devices:
+            raise ValueError(f"devices ({self.devices}) must divide batch ({self.batch})")
+        return self
 
     @model_validator(mode="after")
     def _rows_end_together(self) -> Self:
