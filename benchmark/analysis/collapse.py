@@ -15,7 +15,7 @@ event's onset, the first step from which the event stays.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,15 +24,9 @@ import pandas as pd
 from scipy import stats
 
 from benchmark.analysis.correlation_table import BASELINES, SIGNALS
+from benchmark.analysis.draws import Floats, Ways
 from benchmark.analysis.frames import Tables
-from benchmark.analysis.resampling import (
-    Floats,
-    Indices,
-    bootstrap_interval,
-    holm,
-    least_p,
-    permutation_p,
-)
+from benchmark.analysis.resampling import bootstrap_interval_of_sums, holm, least_p, pairing_p
 
 EVENTS = ("collapsed", "low_coverage")
 LOW, LEAST_COVERAGE = 0.5, 0.05
@@ -92,22 +86,27 @@ def collapse_table(tables: Tables) -> pd.DataFrame:
 
 def _cells(tables: Tables, signal: str, event: str) -> list[_Cell]:
     points = tables.points
-    if signal not in points or ("coverage" if event == "low_coverage" else event) not in points:
+    source = "coverage" if event == "low_coverage" else event
+    if signal not in points or source not in points:
         return []
+    signals = points.pivot(index="run_id", columns="step", values=signal)
+    flags = points.pivot(index="run_id", columns="step", values=source)
+    if event == "low_coverage":
+        flags = _low_coverage(flags)
+    run_ids, all_steps = signals.index.to_numpy(), signals.columns.to_numpy(float)
+    signal_at = signals.ffill(axis=1).to_numpy(float)
+    flag_at = flags.ffill(axis=1).to_numpy(float)
+    run_at = signals.index.get_indexer(points["run_id"])
+    step_at = signals.columns.get_indexer(points["step"])
     cells = []
-    for _, rows in points.groupby("cell", sort=False):
-        signals = rows.pivot(index="run_id", columns="step", values=signal).ffill(axis=1)
-        source = "coverage" if event == "low_coverage" else event
-        flags = rows.pivot(index="run_id", columns="step", values=source)
-        if event == "low_coverage":
-            flags = _low_coverage(flags)
-        flags = flags.ffill(axis=1)
-        known = (signals.notna() & flags.notna()).to_numpy().all(axis=0)
+    for rows in points.groupby("cell", sort=False).indices.values():
+        runs, steps = np.unique(run_at[rows]), np.unique(step_at[rows])
+        signal_here, flag_here = signal_at[np.ix_(runs, steps)], flag_at[np.ix_(runs, steps)]
+        known = ~(np.isnan(signal_here) | np.isnan(flag_here)).any(axis=0)
         if known.any():
-            event_at = (flags.to_numpy(float)[:, known] > 0).astype(float)
-            steps = signals.columns.to_numpy(float)[known]
-            signals_at = signals.to_numpy(float)[:, known]
-            cells.append(_Cell(tuple(signals.index), steps, signals_at, event_at))
+            event_here = (flag_here[:, known] > 0).astype(float)
+            ids = tuple(run_ids[runs])
+            cells.append(_Cell(ids, all_steps[steps][known], signal_here[:, known], event_here))
     return cells
 
 
@@ -118,13 +117,12 @@ def _low_coverage(coverage: pd.DataFrame) -> pd.DataFrame:
 
 
 def _row(cells: Sequence[_Cell]) -> dict[str, Any]:
-    auroc, pairs = concordance(cells)(np.arange(sum(len(c.run_ids) for c in cells))), _pairs(cells)
-    strata = [[1] * len(cell.run_ids) for cell in cells]
+    pairs, strata = _pairs(cells), [[1] * len(cell.run_ids) for cell in cells]
     row: dict[str, Any] = {
         "runs": sum(map(sum, strata)),
         "event_runs": sum(int(cell.event.any(axis=1).sum()) for cell in cells),
         "pairs": pairs,
-        "auroc": float(auroc) if pairs else np.nan,
+        "auroc": np.nan,
         # Runs with the same events are interchangeable.
         "least_p": least_p([list(Counter(map(tuple, cell.event)).values()) for cell in cells]),
         **_alarms(cells),
@@ -132,8 +130,13 @@ def _row(cells: Sequence[_Cell]) -> dict[str, Any]:
     }
     row["low"], row["high"], row["p"] = np.nan, np.nan, np.nan
     if pairs:
-        row["p"] = permutation_p(concordance(cells), strata, least=row["least_p"])
-        row["low"], row["high"] = bootstrap_interval(_redrawn(cells), [len(s) for s in strata])
+        tables = concordance(cells)
+        row["auroc"] = sum(float(table.trace()) for table in tables) / pairs
+        row["p"] = pairing_p(tables, row["least_p"])
+        sizes = [len(cell.run_ids) for cell in cells]
+        row["low"], row["high"] = bootstrap_interval_of_sums(
+            lambda ways: _redrawn(cells, ways), sizes, _auroc
+        )
     return row
 
 
@@ -142,42 +145,43 @@ def _pairs(cells: Sequence[_Cell]) -> int:
     return int(sum((c.event.sum(axis=0) * (1 - c.event).sum(axis=0)).sum() for c in cells))
 
 
-def concordance(cells: Sequence[_Cell]) -> Callable[[Indices], Floats]:
-    """AUROC where place i's signal meets the events of the run that `index` puts there.
+def concordance(cells: Sequence[_Cell]) -> list[Floats]:
+    """(runs, runs) a cell: what run i's signal adds to the concordant pairs with run j's events.
 
-    It is Mann and Whitney's U over the number of pairs, summed over cells and steps: the midranks
-    of the runs with the event, less the least that they could be.
+    The sum over runs that meet their own events, over all pairs, is the AUROC: Mann and Whitney's
+    U, the midranks of the runs with the event less the least that they could be.
     """
-    starts = np.cumsum([0, *(len(cell.run_ids) for cell in cells)])
-    whole, least = np.zeros((starts[-1], starts[-1])), 0.0
-    for start, cell in zip(starts, cells, strict=False):
+    tables = []
+    for cell in cells:
         mixed = (cell.event.min(axis=0) < cell.event.max(axis=0)).astype(float)
-        ranks = stats.rankdata(cell.signal, axis=0) * mixed
-        end, count = start + len(ranks), cell.event.sum(axis=0)
-        whole[start:end, start:end] = ranks @ cell.event.T
-        least += float((count * (count + 1) / 2 * mixed).sum())
-    places, pairs = np.arange(starts[-1]), max(_pairs(cells), 1)
-    return lambda index: np.asarray((whole[places, index].sum(axis=-1) - least) / pairs)
+        ranks, count = stats.rankdata(cell.signal, axis=0), cell.event.sum(axis=0)
+        # The least is the same whoever has the events: each of their ranks bears its part.
+        tables.append((ranks - (count + 1) / 2) * mixed @ cell.event.T)
+    return tables
 
 
-def _redrawn(cells: Sequence[_Cell]) -> Callable[[Indices], Floats]:
-    """AUROC over runs drawn with replacement; 0.5 where the draw has no pair."""
-    starts = np.cumsum([0, *(len(cell.run_ids) for cell in cells)])
+def _redrawn(cells: Sequence[_Cell], ways: Ways) -> Floats:
+    """(2, C, W): concordant pairs, and all pairs, of the runs that each way draws."""
+    drawn = (ways.runs[..., None] == np.arange(ways.runs.shape[1])).sum(axis=1).astype(float)
+    whole = np.stack([_concordant(cells[at]) for at in ways.cells], axis=1)
+    return np.asarray(((drawn @ whole) * drawn).sum(axis=-1))
 
-    def auroc(index: Indices) -> Floats:
-        above, pairs = np.zeros(index.shape[:-1]), np.zeros(index.shape[:-1])
-        for start, cell in zip(starts, cells, strict=False):
-            drawn = index[..., start : start + len(cell.run_ids)] - start
-            ranks = stats.rankdata(cell.signal[drawn], axis=-2)
-            event = cell.event[drawn]
-            count = event.sum(axis=-2)
-            both = count * (event.shape[-2] - count)
-            u = (ranks * event).sum(axis=-2) - count * (count + 1) / 2
-            above += np.where(both > 0, u, 0).sum(axis=-1)
-            pairs += both.sum(axis=-1)
-        return np.asarray(np.where(pairs > 0, above / np.maximum(pairs, 1), 0.5))
 
-    return auroc
+def _concordant(cell: _Cell) -> Floats:
+    """(2, runs, runs): in how many steps run i has the event, j has not, and i's signal is higher.
+
+    Ties count half. Then the same whatever the signal.
+    """
+    pairs = cell.event[:, None] * (1 - cell.event)
+    mine, theirs = cell.signal[:, None], cell.signal
+    higher = (mine > theirs) + (mine == theirs) / 2
+    return np.stack([(pairs * higher).sum(axis=-1), pairs.sum(axis=-1)])
+
+
+def _auroc(sums: Floats) -> Floats:
+    """Of concordant pairs and pairs (2, draws); 0.5 where a draw has no pair."""
+    concordant, pairs = sums
+    return np.asarray(np.where(pairs > 0, concordant / np.maximum(pairs, 1), 0.5))
 
 
 def _alarms(cells: Sequence[_Cell]) -> dict[str, Any]:

@@ -16,15 +16,9 @@ import numpy as np
 import pandas as pd
 
 from benchmark.analysis.correlation_table import OUTCOMES
+from benchmark.analysis.draws import Floats, Indices
 from benchmark.analysis.frames import Tables, read_tables
-from benchmark.analysis.resampling import (
-    Floats,
-    Indices,
-    bootstrap_interval,
-    holm,
-    least_p,
-    permutation_p,
-)
+from benchmark.analysis.resampling import bootstrap_interval, holm, least_p, permutation_p
 from benchmark.errors import InputError
 from benchmark.evaluation.settings import distance_column
 from benchmark.methods import signal

@@ -15,26 +15,25 @@ are, and ranks are taken within a cell: raw signals are never pooled over cells.
 An undefined rho (one of the series is constant) counts as 0 where others are defined.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from scipy import stats
-from scipy.spatial.distance import cdist
 
+from benchmark.analysis.coefficients import Level, Measure, cross, rho_of_drawn
+from benchmark.analysis.draws import Floats, Indices, Ways
 from benchmark.analysis.frames import Tables
 from benchmark.analysis.resampling import (
     NONE,
-    Floats,
-    Indices,
     bootstrap_interval,
+    bootstrap_interval_of_sums,
     least_p,
-    permutation_p,
+    pairing_p,
+    pairing_ps,
 )
 
-Level = Literal["raw", "differences", "partial", "between"]
-Measure = Literal["pearson", "spearman", "kendall"]
+CELLS_AT_ONCE = 200
 LEAST_POINTS = 3  # evaluations of a run, or runs of a cell, below which a rho says nothing
 
 
@@ -47,11 +46,11 @@ class Cell:
     steps: Floats  # (S,)
     columns: Mapping[str, Floats]  # each (runs, S)
 
-    def at(self, step: float) -> "Cell":
-        """The same runs at one step alone."""
+    def at(self, step: float, columns: Sequence[str]) -> "Cell":
+        """The same runs at one step alone, with those of these columns that are there."""
         here = self.steps == step
-        columns = {name: column[:, here] for name, column in self.columns.items()}
-        return replace(self, steps=self.steps[here], columns=columns)
+        found = {name: self.columns[name][:, here] for name in columns if name in self.columns}
+        return replace(self, steps=self.steps[here], columns=found)
 
 
 @dataclass(frozen=True)
@@ -75,20 +74,26 @@ class Association:
 def cells_of(tables: Tables) -> list[Cell]:
     """Cells in the order of runs.csv; a run that has not finished is left out."""
     points = tables.points[tables.points["state"] == "done"]
-    numbers = points.select_dtypes("number").columns.drop("step")
+    points = points.sort_values(["run_id", "step"], kind="stable", ignore_index=True)
+    numbers = list(points.select_dtypes("number").columns.drop("step"))
+    values, all_steps = points[numbers].to_numpy(float), points["step"].to_numpy(float)
+    rows_of = points.groupby("cell", sort=False).indices
     cells = []
     for name in dict.fromkeys(tables.done["cell"]):
-        rows = points[points["cell"] == name]
-        counts = rows.groupby("step")["run_id"].nunique()
-        steps = counts.index[counts == rows["run_id"].nunique()]
-        rows = rows[rows["step"].isin(steps)].sort_values(["run_id", "step"], kind="stable")
-        run_ids = tuple(dict.fromkeys(rows["run_id"]))
+        rows = rows_of.get(name, np.zeros(0, int))
+        runs = points["run_id"].to_numpy()[rows]
+        steps, counts = np.unique(all_steps[rows], return_counts=True)
+        steps = steps[counts == len(set(runs))]
+        rows = rows[np.isin(all_steps[rows], steps)]
+        run_ids = tuple(dict.fromkeys(points["run_id"].to_numpy()[rows]))
         if not run_ids:
             continue
-        shape = (len(run_ids), len(steps))
-        columns = {c: rows[c].to_numpy(float).reshape(shape) for c in numbers}
-        found = steps.to_numpy(float)
-        cells.append(Cell(name, run_ids, found, {**columns, "step": np.tile(found, (shape[0], 1))}))
+        shape = (len(numbers), len(run_ids), len(steps))
+        columns = dict(
+            zip(numbers, np.ascontiguousarray(values[rows].T).reshape(shape), strict=True)
+        )
+        columns["step"] = np.tile(steps, (len(run_ids), 1))
+        cells.append(Cell(name, run_ids, steps, columns))
     return cells
 
 
@@ -105,132 +110,153 @@ def associate(
     None where the runs lack a column or are too few; NaN where no run's correlation is defined.
     """
     between = level == "between"
-    pairs = [pair for cell in cells if (pair := _pair(cell, signal, outcome, level)) is not None]
+    pairs = _pairs(cells, signal, outcome, level)
     if not pairs:
         return None
-    tables = [_cross(x, y, level, measure, steps) for _, x, y, steps in pairs]
-    own = [table.diagonal() for table in tables]
-    defined = bool(np.isfinite(np.concatenate(own)).any())
-    crossed = [np.nan_to_num(table) for table in tables]
+    crosses = [cross(pair.x, pair.y, pair.steps, level, measure) for pair in pairs]
+    defined = any(bool(np.isfinite(_own(each)).any()) for each in crosses)
+    known = [np.nan_to_num(each) for each in crosses]
+    tables = _in_order(pairs, known)
+    own = _in_order(pairs, [_own(each) for each in known])
     sizes = [len(table) for table in tables]
-    strata = [[1] * n for n in sizes]
-    own_or_0 = [table.diagonal() for table in crossed]
-    each = np.array([o.mean() for o in own_or_0]) if between else np.concatenate(own_or_0)
     low, high = NONE
-    if interval and defined:
-        low, high = bootstrap_interval(_resampled(pairs, crossed, level), sizes)
+    if interval and defined and between:
+        low, high = bootstrap_interval_of_sums(
+            lambda ways: _rhos_of_ways(pairs, ways), sizes, lambda sums: sums / sum(sizes)
+        )
+    elif interval and defined:
+        every = np.concatenate(own)
+        low, high = bootstrap_interval(lambda index: every[index].mean(axis=-1), sizes)
     return Association(
-        value=float(np.concatenate(own_or_0).mean()) if defined else np.nan,
+        value=float(np.concatenate(own).mean()) if defined else np.nan,
         low=low,
         high=high,
-        null_mean=np.nan if between or not defined else _mismatched(crossed),
-        p=permutation_p(_paired(crossed), strata) if defined else np.nan,
-        least_p=least_p(strata),
-        cells=len(pairs),
+        null_mean=np.nan if between or not defined else _mismatched(pairs, known),
+        p=pairing_p(tables) if defined else np.nan,
+        least_p=least_p([[1] * n for n in sizes]),
+        cells=len(tables),
         runs=sum(sizes),
-        points=min(x.shape[1] for _, x, _, _ in pairs),
-        each=each,
+        points=min(len(pair.steps) for pair in pairs),
+        each=np.array([o.mean() for o in own]) if between else np.concatenate(own),
         sizes=tuple(sizes),
-        run_ids=tuple(run for cell, *_ in pairs for run in cell.run_ids),
+        run_ids=tuple(run for at in _numbers(pairs) for run in cells[at].run_ids),
     )
 
 
-Pair = tuple[Cell, Floats, Floats, Floats]
+def associate_each(
+    cells: Sequence[Cell], signal: str, outcome: str, level: Level, measure: Measure = "spearman"
+) -> list[Association | None]:
+    """What `associate` says of each cell by itself, without intervals."""
+    found: list[Association | None] = [None] * len(cells)
+    for pair in _pairs(cells, signal, outcome, level):
+        crossed = cross(pair.x, pair.y, pair.steps, level, measure)
+        defined, known = np.isfinite(_own(crossed)).any(axis=1), np.nan_to_num(crossed)
+        own, p, n = _own(known), pairing_ps(known), known.shape[1]
+        means = own.mean(axis=1)
+        for k, at in enumerate(pair.at):
+            alone = replace(pair, at=pair.at[k : k + 1])
+            found[at] = Association(
+                value=float(means[k]) if defined[k] else np.nan,
+                low=np.nan,
+                high=np.nan,
+                null_mean=_mismatched([alone], [known[k : k + 1]])
+                if defined[k] and level != "between"
+                else np.nan,
+                p=float(p[k]) if defined[k] else np.nan,
+                least_p=least_p([[1] * n]),
+                cells=1,
+                runs=n,
+                points=len(pair.steps),
+                each=means[k : k + 1] if level == "between" else own[k],
+                sizes=(n,),
+                run_ids=cells[at].run_ids,
+            )
+    return found
 
 
-def _pair(cell: Cell, signal: str, outcome: str, level: Level) -> Pair | None:
-    """The cell's two columns (runs, S) where both are there at every run, or None."""
-    if signal not in cell.columns or outcome not in cell.columns:
-        return None
-    x, y = cell.columns[signal], cell.columns[outcome]
-    there = np.isfinite(x).all(axis=0) & np.isfinite(y).all(axis=0)
-    x, y, steps = x[:, there], y[:, there], cell.steps[there]
-    if level == "differences" and len(steps) > 1:
-        gaps = np.diff(steps)
-        usual = gaps == stats.mode(gaps).mode
-        x, y, steps = np.diff(x)[:, usual], np.diff(y)[:, usual], steps[1:][usual]
-    enough = len(x) if level == "between" else len(steps)
-    return (cell, x, y, steps) if enough >= LEAST_POINTS and len(steps) else None
+@dataclass(frozen=True)
+class _Pair:
+    """Two columns of cells that are alike in their runs' number and their steps, side by side."""
+
+    at: Indices  # (C,) the cells' numbers
+    x: Floats  # (C, runs, S)
+    y: Floats
+    steps: Floats  # (S,)
 
 
-def _cross(x: Floats, y: Floats, level: Level, measure: Measure, steps: Floats) -> Floats:
-    """(runs, runs): the correlation of run i's signal with run j's outcome.
-
-    Between runs, run i's own is its part of the cell's rho, whose mean over runs is that rho.
-    """
-    if level == "between":
-        a, b = (_standard(stats.rankdata(v, axis=0), axis=0) for v in (x, y))
-        return (
-            np.asarray(a @ b.T / x.shape[1])
-            if a.any() and b.any()
-            else np.full([len(a)] * 2, np.nan)
-        )
-    if measure == "kendall":
-        a, b = (_pair_signs(v) for v in (x, y))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(1 - cdist(a, b, "cosine"))
-    if measure == "spearman":
-        x, y = stats.rankdata(x, axis=1), stats.rankdata(y, axis=1)
-    if level == "partial":
-        trend = np.stack([np.ones(len(steps)), stats.rankdata(steps)])
-        x, y = (_rounded(v - v @ np.linalg.pinv(trend) @ trend) for v in (x, y))
-    n = len(x)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.corrcoef(x, y)[:n, n:])
+def _pairs(cells: Sequence[Cell], signal: str, outcome: str, level: Level) -> list[_Pair]:
+    """Where both columns are there at every run, of the cells that have enough of them."""
+    alike: dict[tuple[int, bytes], list[int]] = {}
+    for at, cell in enumerate(cells):
+        if signal in cell.columns and outcome in cell.columns:
+            alike.setdefault((len(cell.run_ids), cell.steps.tobytes()), []).append(at)
+    found = []
+    for numbers in alike.values():
+        x, y = (np.stack([cells[at].columns[name] for at in numbers]) for name in (signal, outcome))
+        there = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
+        masks, which = np.unique(there, axis=0, return_inverse=True)
+        for k, mask in enumerate(masks):
+            mine, steps = which == k, cells[numbers[0]].steps[mask]
+            both = [np.ascontiguousarray(column[mine][..., mask]) for column in (x, y)]
+            pair = _Pair(np.array(numbers)[mine], both[0], both[1], steps)
+            if level == "differences" and len(steps) > 1:
+                pair = _changes(pair)
+            enough = x.shape[1] if level == "between" else len(pair.steps)
+            if enough >= LEAST_POINTS and len(pair.steps):
+                found.append(pair)
+    return found
 
 
-def _rounded(residuals: Floats) -> Floats:
-    """What is left of a series that is its trend is exactly nothing, not rounding."""
-    return np.where(np.abs(residuals) < 1e-9, 0.0, residuals)
+def _changes(pair: _Pair) -> _Pair:
+    """The changes between evaluations at the usual interval."""
+    gaps = np.diff(pair.steps)
+    usual = gaps == stats.mode(gaps).mode
+    x, y = (np.diff(column, axis=-1)[..., usual] for column in (pair.x, pair.y))
+    return _Pair(pair.at, x, y, pair.steps[1:][usual])
 
 
-def _standard(ranks: Floats, axis: int) -> Floats:
-    """Mean 0 and variance 1 along an axis; all 0 where the ranks are one tie."""
-    centred = ranks - ranks.mean(axis=axis, keepdims=True)
-    spread = centred.std(axis=axis, keepdims=True)
-    return np.asarray(np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 0))
+def _numbers(pairs: Sequence[_Pair]) -> Indices:
+    """The cells that the pairs are of, in order."""
+    return np.sort(np.concatenate([pair.at for pair in pairs]))
 
 
-def _pair_signs(series: Floats) -> Floats:
-    """(runs, S (S - 1) / 2): the signs of all differences, whose cosine is Kendall's tau-b."""
-    later, earlier = np.tril_indices(series.shape[1], -1)
-    return np.sign(series[:, later] - series[:, earlier])
+def _in_order(pairs: Sequence[_Pair], values: Sequence[Floats]) -> list[Floats]:
+    """What is there for each cell of each pair (C, ...), cell by cell in order."""
+    order = np.argsort(np.concatenate([pair.at for pair in pairs]))
+    every = [of_cell for of_pair in values for of_cell in of_pair]
+    return [every[at] for at in order]
 
 
-def _paired(tables: Sequence[Floats]) -> Callable[[Indices], Floats]:
-    """The mean over runs of their correlation with the run that `index` gives them."""
-    starts = np.cumsum([0, *map(len, tables)])
-    whole = np.zeros((starts[-1], starts[-1]))
-    for start, table in zip(starts, tables, strict=False):
-        whole[start : start + len(table), start : start + len(table)] = table
-    places = np.arange(starts[-1])
-    return lambda index: np.asarray(whole[places, index].mean(axis=-1))
+def _own(cross: Floats) -> Floats:
+    """(C, runs): the correlation of each run's signal with its own outcome."""
+    return np.ascontiguousarray(np.diagonal(cross, axis1=-2, axis2=-1))
 
 
-def _mismatched(tables: Sequence[Floats]) -> float:
+def _mismatched(pairs: Sequence[_Pair], crosses: Sequence[Floats]) -> float:
     """The mean over runs of their correlation with the other runs of their cell."""
-    sums = [
-        (table.sum() - np.trace(table)) / (len(table) - 1) for table in tables if len(table) > 1
+    several = [
+        (pair, cross) for pair, cross in zip(pairs, crosses, strict=True) if len(cross[0]) > 1
     ]
-    runs = sum(len(table) for table in tables if len(table) > 1)
-    return float(sum(sums) / runs) if runs else np.nan
+    if not several:
+        return np.nan
+    sums = [
+        (cross.reshape(len(cross), -1).sum(axis=-1) - np.trace(cross, axis1=1, axis2=2))
+        / (cross.shape[1] - 1)
+        for _, cross in several
+    ]
+    runs = sum(cross.shape[0] * cross.shape[1] for _, cross in several)
+    return float(sum(_in_order([pair for pair, _ in several], sums)) / runs)
 
 
-def _resampled(
-    pairs: Sequence[Pair], tables: Sequence[Floats], level: Level
-) -> Callable[[Indices], Floats]:
-    """The same correlation over runs drawn with replacement within their cells."""
-    if level != "between":
-        own = np.concatenate([table.diagonal() for table in tables])
-        return lambda index: np.asarray(own[index].mean(axis=-1))
-    starts = np.cumsum([0, *map(len, tables)])
-
-    def rho(index: Indices) -> Floats:
-        total = np.zeros(index.shape[:-1])
-        for start, (_, x, y, _) in zip(starts, pairs, strict=False):
-            drawn = index[..., start : start + len(x)] - start
-            a, b = (_standard(stats.rankdata(v[drawn], axis=-2), axis=-2) for v in (x, y))
-            total += (a * b).mean(axis=-1).sum(axis=-1)
-        return np.asarray(total / starts[-1])
-
-    return rho
+def _rhos_of_ways(pairs: Sequence[_Pair], ways: Ways) -> Floats:
+    """(C, W): runs times the mean over steps of the rho of the runs that a way draws."""
+    drawn = (ways.runs[..., None] == np.arange(ways.runs.shape[1])).sum(axis=1).astype(float)
+    found = np.empty((len(ways.cells), len(drawn)))
+    place = {cell: at for at, cell in enumerate(_numbers(pairs)[ways.cells])}
+    for pair in pairs:
+        mine = np.array([k for k, cell in enumerate(pair.at) if cell in place], dtype=np.intp)
+        for first in range(0, len(mine), CELLS_AT_ONCE):
+            some = mine[first : first + CELLS_AT_ONCE]
+            rho = rho_of_drawn(pair.x[some], pair.y[some], drawn).mean(axis=-1).T
+            found[[place[cell] for cell in pair.at[some]]] = pair.x.shape[1] * rho
+    return found

@@ -13,12 +13,12 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.analysis.coefficients import Level, Measure
 from benchmark.analysis.correlation import (
     Association,
     Cell,
-    Level,
-    Measure,
     associate,
+    associate_each,
     cells_of,
 )
 from benchmark.analysis.frames import Tables
@@ -69,7 +69,7 @@ def correlation_table(tables: Tables) -> pd.DataFrame:
     chosen = table[family]
     table.loc[family, "p_holm"] = holm(chosen["p"].tolist())
     table.loc[family, "least_p_holm"] = least_holm(chosen["p"].tolist(), chosen["least_p"].tolist())
-    table["reading"] = [_reading(row) for _, row in table.iterrows()]
+    table["reading"] = [_reading(row) for row in table.to_dict("records")]
     return table
 
 
@@ -95,11 +95,20 @@ def _method_rows(tables: Tables, method: str) -> Iterator[dict[str, Any]]:
             yield from _rows(cells, signal, outcome, {**head, "cell": ""}, MEASURES)
             if outcome == "distance":
                 yield from _step_rows(cells, signal, {**head, "cell": ""})
-            if role == "baseline" or len(cells) < 2:
-                continue
-            for cell in cells:
-                single = {**head, "cell": cell.name}
-                yield from _rows([cell], signal, outcome, single, MEASURES[3:])
+            if role != "baseline" and len(cells) > 1:
+                yield from _single_rows(cells, signal, outcome, head)
+
+
+def _single_rows(
+    cells: Sequence[Cell], signal: str, outcome: str, head: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Each cell by itself, at the deciding levels."""
+    levels = [(m, associate_each(cells, signal, outcome, *m)) for m in MEASURES[3:]]
+    for at, cell in enumerate(cells):
+        for (level, measure), found in levels:
+            if (one := found[at]) is not None:
+                row = {**head, "cell": cell.name, "level": level, "measure": measure}
+                yield {**row, **_numbers(one)}
 
 
 def _rows(
@@ -110,7 +119,7 @@ def _rows(
     measures: Sequence[tuple[Level, Measure]],
 ) -> Iterator[dict[str, Any]]:
     for level, measure in measures:
-        found = associate(cells, signal, outcome, level, measure, interval=not head["cell"])
+        found = associate(cells, signal, outcome, level, measure)
         if found is not None and (head["role"] != "baseline" or math.isfinite(found.value)):
             yield {**head, "level": level, "measure": measure, **_numbers(found)}
 
@@ -120,7 +129,7 @@ def _step_rows(
 ) -> Iterator[dict[str, Any]]:
     """Between runs at each step by itself: whether the answer is that of an early stage."""
     for step in sorted({step for cell in cells for step in cell.steps.tolist()}):
-        here = [cell.at(step) for cell in cells]
+        here = [cell.at(step, (signal, "distance")) for cell in cells]
         for row in _rows(here, signal, "distance", head, [("between", "spearman")]):
             yield {**row, "level": AT_STEP, "step": step}
 

@@ -8,9 +8,9 @@ import pandas as pd
 from scipy import stats
 
 from benchmark.analysis.correlation import Association, associate, cells_of
+from benchmark.analysis.draws import Floats
 from benchmark.analysis.effects import DIRECTIONS, Effect, NotRun, missing, nothing_yet
 from benchmark.analysis.frames import Tables
-from benchmark.analysis.resampling import Floats
 from benchmark.analysis.shifts import shift
 from benchmark.analysis.variance import JOINT, decompose
 from benchmark.claims import (

@@ -8,21 +8,31 @@ among which they change (the levels that are compared); runs never leave their s
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
-Indices = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from benchmark.analysis.draws import (
+    Floats,
+    Indices,
+    Ways,
+    order_ways,
+    redraw_ways,
+    redraws,
+    shuffles,
+)
+
 Statistic = Callable[[Indices], Floats]
 Stratum = Sequence[int]  # sizes of its groups; all ones where runs change places singly
 Alternative = Literal["two-sided", "greater"]
 
 RESAMPLES = 9_999
 BOOTSTRAPS = 1_000
+BATCH = 2**22  # indices that are worked out at once
+# Up to so many runs, runs are summed one by one: where a mean is 0 but for rounding, p hangs on the
+# order of the sum, and published tables were made in this one.
+FEW = 128
 LEVEL = 0.95
 NONE = (math.nan, math.nan)
 
@@ -55,56 +65,103 @@ def permutation_p(
     if n == 0 or least == 1.0:
         return 1.0
     if len(strata) == 1 and arrangements(strata) <= RESAMPLES + 1:
-        p = _exact(statistic, strata[0], alternative)
+        p = float(_exact(statistic, np.arange(n), strata[0], alternative))
     else:
+        orders = shuffles(tuple(map(sum, strata)), RESAMPLES)
+        parts = (orders[rows].astype(np.intp) for rows in _batches(RESAMPLES, n))
+        drawn = [statistic(part) for part in parts]
+        p = _random_p(np.concatenate([[statistic(np.arange(n))], *drawn]), alternative)
+    return max(p, least)
 
-        def draw(size: Any) -> Indices:
-            return _shuffles(tuple(map(sum, strata)))[: size[0]]
 
-        test: Any = stats.monte_carlo_test  # its stubs do not know integer samples
-        p = test(
-            np.arange(n),
-            draw,
-            lambda index, axis=-1: statistic(index),
+def pairing_p(tables: Sequence[Floats], least: float | None = None) -> float:
+    """Two-sided p of the mean of table[i, i] over the runs i of all cells, a table (n, n) each.
+
+    Under the null hypothesis run i of a cell might as well have met its run j: table[i, j]. The
+    same as `permutation_p` of that mean with single runs as groups, cell by cell.
+    """
+    strata = [[1] * len(table) for table in tables]
+    least = least_p(strata) if least is None else least
+    if len(tables) == 1 or sum(map(len, tables)) <= FEW:
+        return permutation_p(_paired(tables), strata, least=least)
+    if least == 1.0:
+        return 1.0
+    drawn = np.zeros(RESAMPLES + 1)
+    for ways in order_ways(tuple(map(len, tables)), RESAMPLES):
+        stacked = np.stack([tables[cell] for cell in ways.cells])
+        drawn += ways.total(stacked[:, np.arange(ways.runs.shape[1]), ways.runs].sum(axis=-1))
+    return max(_random_p(drawn / sum(map(len, tables)), "two-sided"), least)
+
+
+def pairing_ps(tables: Floats) -> Floats:
+    """(C,): `pairing_p` of each of the tables (C, n, n) by itself."""
+    count, n, _ = tables.shape
+    stratum = [1] * n
+    least = least_p([stratum])
+    if least == 1.0:
+        return np.ones(count)
+    places, cells = np.arange(n), np.arange(count)[:, None]
+    if arrangements([stratum]) <= RESAMPLES + 1:
+
+        def each(index: Indices) -> Floats:
+            return np.asarray(tables[cells, places, index].mean(axis=-1))
+
+        found = _exact(each, np.tile(places, (count, 1)), stratum, "two-sided")
+        return np.maximum(found, least)
+    return np.array([permutation_p(_paired([table]), [stratum], least=least) for table in tables])
+
+
+def _paired(tables: Sequence[Floats]) -> Statistic:
+    """The mean over runs of their table's entry with the run that `index` gives them."""
+    starts = np.cumsum([0, *map(len, tables)])
+    whole = np.zeros((starts[-1], starts[-1]))
+    for start, table in zip(starts, tables, strict=False):
+        whole[start : start + len(table), start : start + len(table)] = table
+    places = np.arange(starts[-1])
+    return lambda index: np.asarray(whole[places, index].mean(axis=-1))
+
+
+def _batches(count: int, n: int) -> list[slice]:
+    """So many draws of n runs each, in parts that fit into memory."""
+    size = max(1, BATCH // n)
+    return [slice(at, at + size) for at in range(0, count, size)]
+
+
+def _random_p(values: Floats, alternative: Alternative) -> float:
+    """SciPy's p of the first value when the others are those of random draws."""
+    test: Any = stats.monte_carlo_test  # its stubs do not know integer samples
+    return float(
+        test(
+            np.zeros(1, dtype=np.intp),
+            lambda size: np.arange(1, size[0] + 1)[:, None],
+            lambda number, axis=-1: values[number[..., 0]],
             vectorized=True,
-            n_resamples=RESAMPLES,
+            n_resamples=len(values) - 1,
             alternative=alternative,
         ).pvalue
-    return max(float(p), least)
+    )
 
 
-def _exact(statistic: Statistic, sizes: Stratum, alternative: Alternative) -> float:
+def _exact(statistic: Statistic, runs: Indices, sizes: Stratum, alternative: Alternative) -> Floats:
+    """p of all arrangements of the runs (..., n), their numbers in order."""
     starts = np.cumsum([0, *sizes])
-    if all(size == 1 for size in sizes):
-        data: tuple[Indices, ...] = (np.arange(starts[-1]),)
-        kind: Any = "pairings"
-    elif all(size > 1 for size in sizes):
-        data = tuple(np.arange(a, b) for a, b in itertools.pairwise(starts))
+    data: tuple[Indices, ...] = (runs,)
+    kind: Any = "pairings"
+    # SciPy wants two or more in every group; all orders of the runs give the same p.
+    if all(size > 1 for size in sizes):
+        data = tuple(runs[..., a:b] for a, b in itertools.pairwise(starts))
         kind = "independent"
-    else:  # SciPy wants two or more in every group; all orders of the runs give the same p.
-        data, kind = (np.arange(starts[-1]),), "pairings"
     result = stats.permutation_test(
         data,
         lambda *groups, axis=-1: statistic(np.concatenate(groups, axis=-1)),
         permutation_type=kind,
+        axis=-1,
         vectorized=True,
         n_resamples=RESAMPLES + 1,
         alternative=alternative,
         rng=np.random.default_rng(0),
     )
-    return float(result.pvalue)
-
-
-@cache
-def _shuffles(sizes: tuple[int, ...]) -> Indices:
-    """(9999, n) random orders that keep every run in its stratum; the same at every call."""
-    rng = np.random.default_rng(0)
-    starts = np.cumsum([0, *sizes])
-    parts = [
-        rng.permuted(np.tile(np.arange(a, b), (RESAMPLES, 1)), axis=1)
-        for a, b in itertools.pairwise(starts)
-    ]
-    return np.concatenate(parts, axis=1)
+    return np.asarray(result.pvalue)
 
 
 def bootstrap_interval(statistic: Statistic, cells: Sequence[int]) -> tuple[float, float]:
@@ -115,18 +172,39 @@ def bootstrap_interval(statistic: Statistic, cells: Sequence[int]) -> tuple[floa
     """
     if not cells or min(cells) < 2:
         return NONE
-    starts = np.cumsum([0, *cells])
-    result = stats.bootstrap(
-        tuple(np.arange(a, b) for a, b in itertools.pairwise(starts)),
-        lambda *groups, axis=-1: statistic(np.concatenate(groups, axis=-1)),
-        n_resamples=BOOTSTRAPS,
-        batch=500,
-        vectorized=True,
-        confidence_level=LEVEL,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    return float(result.low), float(result.high)
+    return percentiles(bootstrapped(statistic, cells))
+
+
+def bootstrapped(statistic: Statistic, cells: Sequence[int]) -> Floats:
+    """(draws, ...): `statistic` of runs that are drawn anew within their cells."""
+    index = redraws(tuple(cells), BOOTSTRAPS)
+    parts = (slice(at, at + 500) for at in range(0, BOOTSTRAPS, 500))
+    return np.concatenate([statistic(index[part].astype(np.intp)) for part in parts])
+
+
+def bootstrap_interval_of_sums(
+    values: Callable[[Ways], Floats], cells: Sequence[int], whole: Callable[[Floats], Floats]
+) -> tuple[float, float]:
+    """The same interval of `whole` of sums over cells.
+
+    `values` gives (..., C, W), the values of cells in each of their ways; `whole` takes the sums
+    (..., draws) over all cells.
+    """
+    if not cells or min(cells) < 2:
+        return NONE
+    sums = 0.0
+    for ways in redraw_ways(tuple(cells), BOOTSTRAPS):
+        of_ways = values(ways)
+        flat = of_ways.reshape(-1, *of_ways.shape[-2:])
+        totals = np.stack([ways.total(each) for each in flat])
+        sums = sums + totals.reshape(*of_ways.shape[:-2], -1)
+    return percentiles(whole(np.asarray(sums)))
+
+
+def percentiles(distribution: Floats) -> tuple[float, float]:
+    """The 95 % interval of a bootstrap's distribution, as SciPy takes it."""
+    low, high = stats.quantile(distribution, np.array([(1 - LEVEL) / 2, 1 - (1 - LEVEL) / 2]))
+    return float(low), float(high)
 
 
 def holm(p: Sequence[float]) -> Floats:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from benchmark.analysis.draws import Floats
 from benchmark.analysis.effects import DIRECTIONS, Effect, NotRun, missing, nothing_yet
 from benchmark.analysis.frames import Tables
-from benchmark.analysis.resampling import Floats, bootstrap_interval, least_p, permutation_p
+from benchmark.analysis.resampling import bootstrap_interval, least_p, permutation_p
 from benchmark.claims import ENDS, ContrastTest, TrendTest, swept_text
 
 

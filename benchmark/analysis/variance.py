@@ -9,24 +9,27 @@ factor. p is that of a permutation within the strata of the other keys.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import linalg
 
 from benchmark.analysis.correlation_table import OUTCOMES
+from benchmark.analysis.draws import Floats, Indices
 from benchmark.analysis.frames import Tables
 from benchmark.analysis.resampling import (
     NONE,
     RESAMPLES,
-    Floats,
-    Indices,
     arrangements,
-    bootstrap_interval,
+    bootstrapped,
     holm,
+    percentiles,
     permutation_p,
 )
 
+ROUNDING = 1e-9  # below which what is left of a dummy, or a singular value, is nothing
 RESIDUAL = "seed and interactions"
 JOINT = " & "
 COLUMNS = (
@@ -40,18 +43,37 @@ class Decomposition:
     """Shares of the variance over the finished runs, with what tests and intervals need."""
 
     factors: tuple[str, ...]
-    shares: Floats  # (factors,)
-    share_of: Callable[[Indices], Floats]  # (..., n) -> (..., factors)
+    values: Floats  # (n,) of the outcome, their mean taken off
+    whole: "_Explained"
+    without: "tuple[_Explained, ...]"  # by all factors but one
     runs: pd.DataFrame  # in the order of the runs' numbers, cell by cell
     cells: tuple[int, ...]  # runs of each cell
+
+    @cached_property
+    def shares(self) -> Floats:
+        """(factors,)"""
+        return self._shares(self.values)
 
     @property
     def residual(self) -> float:
         return float(1 - self.shares.sum())
 
+    def _shares(self, values: Floats) -> Floats:
+        """(..., n) -> (..., factors)"""
+        drawn = values - values.mean(axis=-1, keepdims=True)
+        total = (drawn**2).sum(axis=-1)[..., None]
+        explained = self.whole.of(drawn)
+        parts = np.stack([explained - others.of(drawn) for others in self.without], axis=-1)
+        return np.asarray(np.divide(parts, total, out=np.zeros_like(parts), where=total > 0))
+
+    @cached_property
+    def _redrawn(self) -> Floats:
+        """(draws, factors)"""
+        return bootstrapped(lambda index: self._shares(self.values[index]), self.cells)
+
     def interval(self, statistic: Callable[[Floats], Floats]) -> tuple[float, float]:
-        """Of a function of the shares (..., factors), over seeds."""
-        return bootstrap_interval(lambda index: statistic(self.share_of(index)), self.cells)
+        """Of a function of the shares (..., factors), over seeds; NaN where a cell has one run."""
+        return percentiles(statistic(self._redrawn)) if min(self.cells) > 1 else NONE
 
     def p(self, factor: int) -> tuple[float, float]:
         """(p, least reachable p) of a factor's share."""
@@ -60,10 +82,12 @@ class Decomposition:
         # Names of levels can be swapped without changing a share.
         same = math.factorial(len(sizes[0])) if sizes else 1
         least = min(1.0, same / min(arrangements(sizes), same * (RESAMPLES + 1)))
-        inverse = np.argsort(order)
+        inverse, values = np.argsort(order), self.values[order]
+        total, others = (self.values**2).sum(), self.without[factor]
 
         def share(index: Indices) -> Floats:
-            return self.share_of(order[index][..., inverse])[..., factor]
+            drawn = values[index][..., inverse]
+            return np.asarray((self.whole.of(drawn) - others.of(drawn)) / total)
 
         return permutation_p(share, sizes, "greater", least), least
 
@@ -89,26 +113,56 @@ def decompose(tables: Tables, column: str) -> Decomposition | None:
     values = runs["_value"].to_numpy(float)
     if not factors or len(runs) < 3 or np.ptp(values) == 0:
         return None
-    designs = [_dummies(_text(runs, name.split(JOINT))) for name in factors]
-    whole = _hat(designs, len(runs))
-    if np.linalg.matrix_rank(whole) >= len(runs):
+    levels = [pd.factorize(_text(runs, name.split(JOINT)))[0] for name in factors]
+    whole = _explained(levels, len(runs))
+    if whole.rank >= len(runs):
         return None
-    parts = [
-        whole - _hat([other for j, other in enumerate(designs) if j != i], len(runs))
-        for i in range(len(designs))
-    ]
-
-    def share_of(index: Indices) -> Floats:
-        drawn = values[index] - values[index].mean(axis=-1, keepdims=True)
-        total = (drawn**2).sum(axis=-1)
-        explained = np.stack([((drawn @ part) * drawn).sum(axis=-1) for part in parts], axis=-1)
-        none = np.zeros_like(explained)
-        where = total[..., None] > 0
-        return np.asarray(np.divide(explained, total[..., None], out=none, where=where))
-
+    without = (_explained(levels[:i] + levels[i + 1 :], len(runs)) for i in range(len(levels)))
     cells = tuple(int(n) for n in runs.groupby("cell", sort=False).size())
-    shares = share_of(np.arange(len(runs)))
-    return Decomposition(tuple(factors), shares, share_of, runs, cells)
+    centred = values - values.mean()
+    return Decomposition(tuple(factors), centred, whole, tuple(without), runs, cells)
+
+
+@dataclass(frozen=True)
+class _Explained:
+    """The sum of squares of centred values that factors explain by main effects.
+
+    The factor with the most levels is a mean for each; what it leaves of the others has an
+    orthonormal basis (Frisch and Waugh 1933; Lovell 1963), so that no matrix is (runs, runs).
+    """
+
+    order: Indices | slice  # the runs by the first factor's level
+    starts: Indices  # of its levels, in that order
+    counts: Indices
+    basis: Floats  # (n, r) of the others
+
+    @property
+    def rank(self) -> int:
+        return len(self.counts) + self.basis.shape[1]
+
+    def of(self, values: Floats) -> Floats:
+        """(..., n) -> (...)."""
+        sums = np.add.reduceat(values[..., self.order], self.starts, axis=-1)
+        rest = values @ self.basis
+        return np.asarray((sums**2 / self.counts).sum(axis=-1) + (rest**2).sum(axis=-1))
+
+
+def _explained(levels: Sequence[Indices], runs: int) -> _Explained:
+    """What factors explain of so many runs, each given by its levels' numbers; none: the mean."""
+    none = np.zeros(runs, dtype=np.intp)
+    first, *others = sorted(levels, key=np.max, reverse=True) or [none]
+    counts = np.bincount(first)
+    order = np.argsort(first, kind="stable")
+    basis = np.zeros((runs, 0))
+    if others:
+        dummies = np.concatenate([np.eye(level.max() + 1)[level] for level in others], axis=1)
+        means = np.zeros((len(counts), dummies.shape[1]))
+        np.add.at(means, first, dummies)
+        left = dummies - (means / counts[:, None])[first]
+        basis = linalg.orth(np.where(np.abs(left) < ROUNDING, 0.0, left), ROUNDING)
+    in_order = bool((order == np.arange(runs)).all())
+    starts = np.cumsum([0, *counts[:-1]])
+    return _Explained(slice(None) if in_order else order, starts, counts, basis)
 
 
 def variance_table(tables: Tables) -> pd.DataFrame:
@@ -140,7 +194,7 @@ def _rows(outcome: str, found: Decomposition, tables: Tables) -> list[dict[str, 
         levels = _text(found.runs, name.split(JOINT)).nunique()
         head = {"key": name, "levels": levels, "share": found.shares[i], "rank": int(ranks[i])}
         rows.append({**head, "low": low, "high": high, "p": p, "least_p": least, **common})
-    low, high = found.interval(lambda shares: 1 - shares.sum(axis=-1)) if found.cells else NONE
+    low, high = found.interval(lambda shares: 1 - shares.sum(axis=-1))
     return [*rows, {"key": RESIDUAL, "share": found.residual, "low": low, "high": high, **common}]
 
 
@@ -157,14 +211,5 @@ def _factors(runs: pd.DataFrame, swept: Sequence[str]) -> list[str]:
 def _text(runs: pd.DataFrame, keys: Sequence[str]) -> "pd.Series[str]":
     if not keys:
         return pd.Series("", runs.index)
-    return runs[list(keys)].astype(str).agg("\n".join, axis=1)
-
-
-def _dummies(levels: "pd.Series[str]") -> Floats:
-    return np.asarray(pd.get_dummies(levels), dtype=float)
-
-
-def _hat(designs: Sequence[Floats], runs: int) -> Floats:
-    """The projection of values of so many runs on their mean and these factors."""
-    design = np.concatenate([np.ones((runs, 1)), *designs], axis=1)
-    return np.asarray(design @ np.linalg.pinv(design))
+    rows = zip(*(runs[key].astype(str) for key in keys), strict=True)
+    return pd.Series(["\n".join(row) for row in rows], runs.index)

@@ -31,10 +31,11 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from benchmark.analysis.draws import Floats
 from benchmark.analysis.effects import Effect, NotRun
 from benchmark.analysis.frames import Tables
 from benchmark.analysis.measures import measure
-from benchmark.analysis.resampling import Floats, holm, least_holm
+from benchmark.analysis.resampling import holm, least_holm
 from benchmark.claims import CLAIMS, BoundTest, Claim, FailuresTest, claims_digest
 
 Verdict = Literal["supported", "refuted", "undecided", "underpowered", "not run"]

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from benchmark.analysis.correlation import Level, Measure, associate, cells_of
+from benchmark.analysis.coefficients import Level, Measure
+from benchmark.analysis.correlation import associate, cells_of
 from benchmark.analysis.correlation_table import correlation_table
 from benchmark.analysis.frames import Tables, read_tables
 from tests.analysis.simulate import DISTANCE, OUTCOMES, Floats, falling_walks, tables, write

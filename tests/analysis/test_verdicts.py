@@ -274,11 +274,9 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Fewer resamples: the error rates do not hang on them. statsmodels collects garbage."""
     monkeypatch.setattr(resampling, "RESAMPLES", 999)
     monkeypatch.setattr(resampling, "BOOTSTRAPS", 100)
-    resampling._shuffles.cache_clear()
     gc.freeze()
     yield
     gc.unfreeze()
-    resampling._shuffles.cache_clear()
 
 
 def _family(rng: np.random.Generator, gap: float) -> Tables:
