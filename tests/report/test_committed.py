@@ -1,0 +1,33 @@
+"""What is committed is what the code of this commit makes of the committed tables."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from benchmark.analysis.frames import read_tables
+from benchmark.analysis.verdicts import claims_table
+from benchmark.report.markdown import build
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = sorted(path.parent for path in ROOT.glob("results/*/*/claims.csv"))
+
+
+def test_the_report_is_that_of_the_tables(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "results", tmp_path / "results")
+    build(tmp_path / "results", tmp_path / "REPORT.md")
+    assert (tmp_path / "REPORT.md").read_text() == (ROOT / "REPORT.md").read_text()
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.parent.name)
+def test_the_verdicts_are_those_of_the_tables(folder: Path) -> None:
+    """To rounding: another processor may add in another order."""
+    committed = pd.read_csv(folder / "claims.csv")
+    made = claims_table(read_tables(folder))
+    words = ["id", "verdict", "run_ids"]
+    pd.testing.assert_frame_equal(made[words], committed[words])
+    numbers = ["effect", "low", "high", "p", "p_holm", "against_p", "against_p_holm", "least_p"]
+    for name in numbers:
+        found = made[name].astype(float)
+        pd.testing.assert_series_equal(found, committed[name].astype(float), rtol=1e-6)
