@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
@@ -51,7 +52,8 @@ def launch(count: int) -> int:
             failures = error.failures.items()
             code = exit_code({rank: failure.exitcode for rank, failure in failures}, cut.done)
     if code < 0:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        with suppress(OSError):  # SIGKILL has no handler
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     return code
 
