@@ -57,6 +57,7 @@ def choose(asked: Asked, plan: Plan, runs_root: Path) -> Start:
             f"--executor {asked.executor} needs the package {error.name}, which is not installed: "
             f"pip install .[{asked.executor}]"
         ) from None
-    from benchmark.executors.local import Pool, default_jobs
+    from benchmark.estimate import default_jobs
+    from benchmark.executors.local import Pool
 
     return partial(Pool, asked.jobs or default_jobs(plan))

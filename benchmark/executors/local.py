@@ -12,18 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.ablation import Plan
 from benchmark.executors import allocator
 from benchmark.executors.executor import Polling
 from benchmark.runs import RunDirectory
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-
-
-def default_jobs(plan: Plan) -> int:
-    """As many runs as fit on this machine's cores with the threads that each one has."""
-    threads = max(planned.spec.training.threads for planned in plan.runs)
-    return max(1, (os.cpu_count() or 1) // threads)
 
 
 def pin_threads(threads: int) -> None:
