@@ -146,8 +146,7 @@ def validate(files: tuple[Path, ...]) -> None:
 def plan(file: Path, profile: str, overrides: tuple[str, ...], jobs: int | None) -> None:
     """Print the runs of FILE, their ids and a rough cost; nothing is started."""
     from benchmark.ablation import load
-    from benchmark.estimate import describe
-    from benchmark.executors.local import default_jobs
+    from benchmark.estimate import default_jobs, describe
 
     found = load(file, profile, overrides)
     for planned in found.runs:

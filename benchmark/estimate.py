@@ -1,5 +1,6 @@
 """What a plan will cost, before it starts: rough, from operation counts, and said to be so."""
 
+import os
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -27,6 +28,17 @@ BYTES_A_ROW = 450
 
 # A network as its layers' weights, and how many places each weight is applied at.
 Layers = list[tuple[int, int]]
+
+
+def default_jobs(plan: Plan) -> int:
+    """As many runs as fit on this machine's cores with the threads that each one has."""
+    return max(1, (os.cpu_count() or 1) // most_threads(plan))
+
+
+def most_threads(plan: Plan) -> int:
+    """Of a run of the plan, in all its processes."""
+    settings = [planned.spec.training for planned in plan.runs]
+    return max(each.threads * each.devices for each in settings)
 
 
 @dataclass(frozen=True)

@@ -139,6 +139,10 @@ def reached(uri: str, act: Callable[[], Any]) -> None:
     """Do what needs the store; raises BenchError where it is away or cannot be written."""
     try:
         act()
+    except ModuleNotFoundError as error:
+        raise BenchError(
+            redact(f"{uri} needs the package {error.name}: pip install .[postgres]")
+        ) from None
     except (MlflowException, SQLAlchemyError, OSError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
         raise BenchError(redact(f"{uri} cannot be written ({first})")) from None

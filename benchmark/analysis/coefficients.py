@@ -42,7 +42,7 @@ def _pearson(series: Floats) -> Floats:
     deviation = np.sqrt(np.diagonal(cov, axis1=-2, axis2=-1))
     with np.errstate(invalid="ignore", divide="ignore"):
         cov = cov / deviation[:, :, None] / deviation[:, None, :]
-    return np.clip(cov, -1, 1)
+    return np.asarray(np.clip(cov, -1, 1))
 
 
 def _rounded(residuals: Floats) -> Floats:

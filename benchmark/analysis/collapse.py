@@ -96,8 +96,8 @@ def _cells(tables: Tables, signal: str, event: str) -> list[_Cell]:
     run_ids, all_steps = signals.index.to_numpy(), signals.columns.to_numpy(float)
     signal_at = signals.ffill(axis=1).to_numpy(float)
     flag_at = flags.ffill(axis=1).to_numpy(float)
-    run_at = signals.index.get_indexer(points["run_id"])
-    step_at = signals.columns.get_indexer(points["step"])
+    run_at = signals.index.get_indexer(pd.Index(points["run_id"]))
+    step_at = signals.columns.get_indexer(pd.Index(points["step"]))
     cells = []
     for rows in points.groupby("cell", sort=False).indices.values():
         runs, steps = np.unique(run_at[rows]), np.unique(step_at[rows])

@@ -47,9 +47,7 @@ def read_side(text: str) -> Side:
     path = Path(text)
     if (path / "spec.json").is_file():
         return _one_run(path)
-    part = ""
-    if not path.is_dir() and ":" in text:
-        text, part = text.rsplit(":", 1)
+    text, part = _split(text)
     tables = read_tables(Path(text))
     runs = tables.runs
     if part:
@@ -59,6 +57,13 @@ def read_side(text: str) -> Side:
             raise InputError(f"{text}: no cell or run {part!r}; the cells are: {cells}")
     judges = _judges(tables.record, runs)
     return Side(f"{text}:{part}" if part else text, replace(tables, runs=runs), judges)
+
+
+def _split(text: str) -> tuple[str, str]:
+    """The folder and what follows its colon: a run's id or a cell's name may hold colons too."""
+    ends = [len(text), *(at for at in range(len(text) - 1, -1, -1) if text[at] == ":")]
+    end = next((at for at in ends if Path(text[:at]).is_dir()), len(text))
+    return text[:end], text[end + 1 :]
 
 
 def _judges(record: Mapping[str, Any], runs: pd.DataFrame) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def cells_of(tables: Tables) -> list[Cell]:
     rows_of = points.groupby("cell", sort=False).indices
     cells = []
     for name in dict.fromkeys(tables.done["cell"]):
-        rows = rows_of.get(name, np.zeros(0, int))
+        rows = np.asarray(rows_of.get(name, ()), dtype=np.intp)
         runs = points["run_id"].to_numpy()[rows]
         steps, counts = np.unique(all_steps[rows], return_counts=True)
         steps = steps[counts == len(set(runs))]
@@ -150,7 +150,8 @@ def associate_each(
     found: list[Association | None] = [None] * len(cells)
     for pair in _pairs(cells, signal, outcome, level):
         crossed = cross(pair.x, pair.y, pair.steps, level, measure)
-        defined, known = np.isfinite(_own(crossed)).any(axis=1), np.nan_to_num(crossed)
+        defined = np.asarray(np.isfinite(_own(crossed)).any(axis=1))
+        known = np.nan_to_num(crossed)
         own, p, n = _own(known), pairing_ps(known), known.shape[1]
         means = own.mean(axis=1)
         for k, at in enumerate(pair.at):

@@ -192,7 +192,7 @@ def bootstrap_interval_of_sums(
     """
     if not cells or min(cells) < 2:
         return NONE
-    sums = 0.0
+    sums: Any = 0.0
     for ways in redraw_ways(tuple(cells), BOOTSTRAPS):
         of_ways = values(ways)
         flat = of_ways.reshape(-1, *of_ways.shape[-2:])

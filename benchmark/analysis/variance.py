@@ -138,7 +138,7 @@ class _Explained:
 
     @property
     def rank(self) -> int:
-        return len(self.counts) + self.basis.shape[1]
+        return len(self.counts) + int(self.basis.shape[1])
 
     def of(self, values: Floats) -> Floats:
         """(..., n) -> (...)."""

@@ -37,7 +37,8 @@ def choose(asked: Asked, plan: Plan, runs_root: Path) -> Start:
             raise InputError(
                 f"--{option} is nothing to --executor {asked.executor}; it needs --executor {fits}"
             )
-    from benchmark.executors.local import Pool, default_jobs, most_threads
+    from benchmark.estimate import default_jobs, most_threads
+    from benchmark.executors.local import Pool
 
     threads = most_threads(plan)
     _enough_gpus(asked, max(planned.spec.training.devices for planned in plan.runs))

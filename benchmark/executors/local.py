@@ -12,23 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.ablation import Plan
 from benchmark.executors import allocator
 from benchmark.executors.executor import Polling
 from benchmark.runs import RunDirectory
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-
-
-def default_jobs(plan: Plan) -> int:
-    """As many runs as fit on this machine's cores with the threads that each one has."""
-    return max(1, (os.cpu_count() or 1) // most_threads(plan))
-
-
-def most_threads(plan: Plan) -> int:
-    """Of a run of the plan, in all its processes."""
-    settings = [planned.spec.training for planned in plan.runs]
-    return max(each.threads * each.devices for each in settings)
 
 
 def pin_threads(threads: int) -> None:

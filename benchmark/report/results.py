@@ -33,7 +33,7 @@ class Cell:
     def title(self) -> str:
         return self.record.cell
 
-    @property
+    @cached_property
     def done(self) -> pd.DataFrame:
         return self.runs[self.runs["state"] == "done"]
 
@@ -62,14 +62,9 @@ class Results:
     @cached_property
     def cells(self) -> list[Cell]:
         """In the plan's order, the runs of each by seed."""
-        return [
-            Cell(
-                record,
-                self.record.setups[record.setup],
-                self.runs[self.runs["cell"] == record.cell].sort_values("seed", kind="stable"),
-            )
-            for record in self.record.cells
-        ]
+        runs = dict(iter(self.runs.sort_values("seed", kind="stable").groupby("cell")))
+        setups = self.record.setups
+        return [Cell(each, setups[each.setup], runs[each.cell]) for each in self.record.cells]
 
     @property
     def title(self) -> str:

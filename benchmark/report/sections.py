@@ -10,6 +10,7 @@ from benchmark.report.figures.curves import curves
 from benchmark.report.figures.heatmap import heatmap
 from benchmark.report.figures.samples import grids, samples, shown_seeds, without_samples
 from benchmark.report.figures.scatter import scatter
+from benchmark.report.figures.shown import told
 from benchmark.report.numbers import least_p, number, title
 from benchmark.report.probes import probes
 from benchmark.report.results import Results
@@ -117,9 +118,10 @@ def _curves_caption(results: Results) -> str:
     signals = ", ".join(title(signal) for signal in results.record.signals)
     distances = ", ".join(title(distance) for distance in results.record.distances)
     own = "each method's own signal" if len(results.record.signals) > 1 else "the method's signal"
+    which = told(results.cells)
     return (
         f"{signals} ({own}) and {distances} against training step; one colour, line style and"
-        " marker per cell, one line per seed."
+        f" marker per cell, one line per seed.{which}"
     )
 
 
@@ -135,6 +137,7 @@ def _scatter_caption(results: Results) -> str:
     return (
         "Between runs: one point a run, at the same training steps; within one panel and one step"
         " nothing differs but the seed. Failed and collapsed runs are shown as far as they came."
+        f"{told(results.cells)}"
     )
 
 
@@ -142,10 +145,11 @@ def _samples_caption(results: Results) -> str:
     seeds = shown_seeds(results)
     which = "every seed" if len(seeds) == len(results.record.seeds) else "the first seed alone"
     absent = without_samples(results)
+    there = [cell for cell in results.cells if cell.title not in set(absent)]
     left_out = f" Nothing to show yet: {', '.join(absent)}." if absent else ""
     return (
         f"Generated faces, the first rows of the last grid of each run, {which}; not selected."
-        f"{left_out} Small images are doubled without smoothing. Trained on:"
+        f"{told(there)}{left_out} Small images are doubled without smoothing. Trained on:"
     )
 
 
@@ -153,7 +157,8 @@ def _failures(results: Results) -> str:
     """Every run that is not done or is collapsed, with its reason: a failed run is a result."""
     lines = []
     for cell in results.cells:
-        for _, run in cell.runs.iterrows():
+        odd = (cell.runs["state"] != "done") | (cell.runs["collapsed"] == 1)
+        for run in cell.runs[odd].to_dict("records"):
             # A reason may hold line breaks, which would end the list's item.
             why = f": {' '.join(run['reason'].split())}" if run["reason"] else ""
             notes = []
@@ -161,9 +166,8 @@ def _failures(results: Results) -> str:
                 notes.append(f"{run['state']} at step {run['step']:.0f}{why}")
             if run["collapsed"] == 1:
                 notes.append(f"collapsed from step {run['collapsed_at']:.0f} to its last row")
-            if notes:
-                who = f"`{run['run_id']}` ({cell.title}, seed {run['seed']:.0f})"
-                lines.append(f"- {who}: {'; '.join(notes)}")
+            who = f"`{run['run_id']}` ({cell.title}, seed {run['seed']:.0f})"
+            lines.append(f"- {who}: {'; '.join(notes)}")
     return "\n".join(lines) or "None: every planned run is done, and none is collapsed."
 
 

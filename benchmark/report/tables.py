@@ -106,7 +106,7 @@ def run_table(results: Results) -> Table:
     rows = []
     for cell in results.cells:
         signal, distance = cell.record.signal, cell.setup.distance
-        for _, run in cell.runs.iterrows():
+        for run in cell.runs.to_dict("records"):
             rows.append(
                 {
                     "run": f"`{run['run_id']}`",

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -47,6 +48,23 @@ def test_better_worse_and_no_difference(tmp_path: Path) -> None:
     assert [first["a"], first["b"]] == means
     # The higher recall, the better: here it is minus the distance.
     assert set(table.loc[table["outcome"] == "recall", "verdict"]) == {"worse"}
+
+
+def test_what_follows_the_folder_may_hold_colons(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "a:b", _ends(1))
+    runs = pd.read_csv(folder / "runs.csv", dtype=str)
+    ids = {runs["run_id"].iloc[0]: "lsgan:LSGAN-0123456789ab"}
+    for name in ("runs", "train", "evaluations"):
+        table = pd.read_csv(folder / f"{name}.csv", dtype=str)
+        table.assign(run_id=table["run_id"].replace(ids)).to_csv(
+            folder / f"{name}.csv", index=False
+        )
+    side = read_side(f"{folder}:lsgan:LSGAN-0123456789ab")
+    assert list(side.tables.runs["run_id"]) == ["lsgan:LSGAN-0123456789ab"]
+    assert list(read_side(f"{folder}:gamma=0.7").tables.runs["seed"]) == [0, 1, 2, 3, 4]
+    assert len(read_side(str(folder)).tables.runs) == 10
+    with pytest.raises(InputError, match="no cell or run 'lsgan:other'"):
+        read_side(f"{folder}:lsgan:other")
 
 
 def test_same_weights_differ_in_nothing(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_redraws_are_those_of_scipys_bootstrap() -> None:
     ).confidence_interval
     weights = np.repeat([1 / 5, -1 / 8], [5, 8])
     got = bootstrap_interval(lambda index: (values[index] * weights).sum(axis=-1), [5, 8])
-    assert got == (pytest.approx(theirs.low), pytest.approx(theirs.high))
+    assert got == pytest.approx((theirs.low, theirs.high))
 
 
 def test_p_of_many_cells_is_that_of_their_runs(monkeypatch: pytest.MonkeyPatch) -> None:

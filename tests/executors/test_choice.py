@@ -7,8 +7,8 @@ import pytest
 
 from benchmark.ablation import Plan, PlannedRun
 from benchmark.errors import InputError
+from benchmark.estimate import default_jobs
 from benchmark.executors.choice import Asked, choose
-from benchmark.executors.local import default_jobs
 from tests.conftest import tiny_spec
 
 

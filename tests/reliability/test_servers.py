@@ -128,7 +128,7 @@ def postgres(folder: Path, port: int) -> Iterator[Callable[[str], None]]:
 def test_postgresql_that_crashes_and_comes_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("psycopg2", reason="needs the package psycopg2-binary")
+    pytest.importorskip("psycopg", reason="needs the extra postgres")
     from benchmark.tracking import Tracker
 
     monkeypatch.chdir(tmp_path)  # MLflow's own place for artifacts is below the working folder

@@ -7,16 +7,20 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.report.figures import curves as curves_module
+from benchmark.report.figures import shown as shown_module
 from benchmark.report.figures.canvas import is_log, styles
 from benchmark.report.figures.curves import curves
 from benchmark.report.figures.heatmap import heatmap
 from benchmark.report.figures.samples import grids, samples, shown_seeds
 from benchmark.report.figures.scatter import matched, scatter
-from benchmark.report.results import read
+from benchmark.report.figures.shown import shown, told
+from benchmark.report.results import Cell, read
+from benchmark.report.sections import section
 
 
 def pixels(png: bytes | None) -> NDArray[np.uint8]:
@@ -139,3 +143,29 @@ def test_every_grid_is_titled_with_its_fate(folder: Path) -> None:
     assert titles[0].startswith("BEGAN, seed 0 (began-")
     assert titles[4].startswith("EBGAN-PT, seed 1 (collapsed) (ebgan-")
     assert titles[5].startswith("EBGAN-PT, seed 2 (failed, step 200) (ebgan-")
+
+
+def test_of_many_cells_some_are_shown_by_rule(folder: Path) -> None:
+    one = read(folder).cells[0]
+    cells = [Cell(one.record, one.setup, pd.DataFrame({"at": [at]})) for at in range(1000)]
+    found = [int(cell.runs["at"].iloc[0]) for cell in shown(cells)]
+    assert len(found) == 24
+    assert found[0] == 0
+    assert set(np.diff(found)) == {41, 42}
+    assert "24 of 1,000 cells" in told(cells)
+    assert shown(cells[:24]) == cells[:24]
+    assert told(cells[:24]) == ""
+
+
+def test_figures_of_too_many_cells_say_what_they_leave_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = pixels(curves(read(folder)))
+    grids_shown = pixels(samples(read(folder)))
+    assert "Shown:" not in str(section(read(folder)))
+    monkeypatch.setattr(shown_module, "MOST_CELLS", 1)
+    # The other cell's signal has no panel, and its samples no row.
+    assert pixels(curves(read(folder))).shape[0] < 0.7 * whole.shape[0]
+    assert pixels(samples(read(folder))).shape[0] < 0.7 * grids_shown.shape[0]
+    # Curves, scatter and samples.
+    assert str(section(read(folder))).count("Shown: 1 of 2 cells") == 3

@@ -10,17 +10,21 @@ from benchmark.report.numbers import number, title
 from benchmark.report.results import Cell, Results
 
 MISSING = "0.85"
+MOST_LEVELS = 40
 
 
 def heatmap(results: Results) -> bytes | None:
-    """None unless exactly two keys are swept, both numbers, over one kind of distance."""
+    """None unless exactly two keys are swept, both numbers, over one kind of distance.
+
+    None, too, where a key has so many values that no page holds the map.
+    """
     keys, record = results.record.swept, results.record
     points = [cell.record.point for cell in results.cells]
     numeric = all(_is_number(value) for point in points for value in point.values())
     if len(keys) != 2 or not numeric or len(record.distances) != 1 or results.runs.empty:
         return None
     rows, columns = (sorted({point[key] for point in points}) for key in keys)
-    if len(rows) < 2 or len(columns) < 2:
+    if not all(2 <= len(levels) <= MOST_LEVELS for levels in (rows, columns)):
         return None
     means = np.full((len(rows), len(columns)), np.nan)
     bad = np.full_like(means, np.nan)

@@ -7,6 +7,7 @@ import matplotlib as mpl
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmark.errors import BenchError
+from benchmark.report.figures.shown import shown
 from benchmark.report.records import MEND
 from benchmark.report.results import Cell, Results
 
@@ -27,10 +28,10 @@ def shown_seeds(results: Results) -> list[int]:
 def grids(results: Results) -> list[tuple[str, Path]]:
     """(title, file) of every run's grid, in the order of the cells."""
     return [
-        (f"{_title(cell, run['seed'])} ({run['run_id']})", path)
+        (f"{_title(cell, seed)} ({run_id})", path)
         for cell in results.cells
-        for _, run in cell.runs.iterrows()
-        if (path := results.folder / "samples" / f"{run['run_id']}.png").is_file()
+        for run_id, seed in zip(cell.runs["run_id"], cell.runs["seed"], strict=True)
+        if (path := results.folder / "samples" / f"{run_id}.png").is_file()
     ]
 
 
@@ -40,13 +41,13 @@ def samples(results: Results) -> bytes | None:
     A run without samples keeps its place, with its state in words; cells without any are left out
     (`without_samples` names them). None where no run has any.
     """
-    seeds, absent = shown_seeds(results), without_samples(results)
-    cells = [cell for cell in results.cells if cell.title not in absent]
+    seeds, absent = shown_seeds(results), set(without_samples(results))
+    cells = shown([cell for cell in results.cells if cell.title not in absent])
     if not cells:
         return None
-    shown = [(cell, seed) for cell in cells for seed in seeds]
-    columns = len(seeds) if len(seeds) > 1 else min(COLUMNS, len(shown))
-    tiles = [(_title(cell, seed), _grid(results, cell, seed)) for cell, seed in shown]
+    places = [(cell, seed) for cell in cells for seed in seeds]
+    columns = len(seeds) if len(seeds) > 1 else min(COLUMNS, len(places))
+    tiles = [(_title(cell, seed), _grid(results, cell, seed)) for cell, seed in places]
     found = [tile for _, tile in tiles if isinstance(tile, Image.Image)]
     font = ImageFont.truetype(Path(mpl.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", FONT)
     widest = max(int(font.getlength(text)) + 1 for text, _ in tiles)

@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from benchmark.report.figures.canvas import grid, is_log, png, styles
+from benchmark.report.figures.shown import shown
 from benchmark.report.numbers import title
 from benchmark.report.results import Cell, Results
 
@@ -21,7 +22,8 @@ def matched(results: Results, cell: Cell) -> pd.DataFrame:
     signal, distance = cell.record.signal, cell.setup.distance
     mine = results.evaluations["run_id"].isin(cell.runs["run_id"])
     judged = results.evaluations.loc[mine, ["run_id", "step", distance]].sort_values("step")
-    trained = results.train[["run_id", "step", signal]].dropna().sort_values("step")
+    mine = results.train["run_id"].isin(cell.runs["run_id"])
+    trained = results.train.loc[mine, ["run_id", "step", signal]].dropna().sort_values("step")
     both = pd.merge_asof(judged, trained, on="step", by="run_id")
     both = both.rename(columns={signal: "signal", distance: "distance"})
     return both.dropna().reset_index(drop=True)
@@ -29,7 +31,7 @@ def matched(results: Results, cell: Cell) -> pd.DataFrame:
 
 def scatter(results: Results) -> bytes | None:
     """One panel a cell of three or more runs, one style a step, one point a run."""
-    found = [(cell, matched(results, cell)) for cell in results.cells]
+    found = [(cell, matched(results, cell)) for cell in shown(results.cells)]
     found = [(cell, points) for cell, points in found if points["run_id"].nunique() >= LEAST_RUNS]
     if not found:
         return None
@@ -41,10 +43,10 @@ def scatter(results: Results) -> bytes | None:
         for step, look in zip(steps, looks, strict=True):
             rows = points[points["step"] == step]
             panel.plot(rows["signal"], rows["distance"], markersize=6, alpha=0.85, **look)
-        shown = points[points["step"].isin(steps)]
-        if is_log(shown["signal"]):
+        drawn = points[points["step"].isin(steps)]
+        if is_log(drawn["signal"]):
             panel.set_xscale("log")
-        if is_log(shown["distance"]):
+        if is_log(drawn["distance"]):
             panel.set_yscale("log")
         panel.set_title(f"{cell.title}, {points['run_id'].nunique()} runs", fontsize=9)
         panel.set_xlabel(title(cell.record.signal), fontsize=9)

@@ -1,0 +1,22 @@
+"""Which cells a figure shows."""
+
+from collections.abc import Sequence
+
+from benchmark.report.results import Cell
+
+# More lines, panels or grids than this nobody can tell apart on a page.
+MOST_CELLS = 24
+
+
+def shown(cells: Sequence[Cell]) -> Sequence[Cell]:
+    """All cells where they are few, else some at even distances: chosen by rule, never by look."""
+    if len(cells) <= MOST_CELLS:
+        return cells
+    return [cells[at * len(cells) // MOST_CELLS] for at in range(MOST_CELLS)]
+
+
+def told(cells: Sequence[Cell]) -> str:
+    """A sentence for a caption that says which of these cells are shown; empty where all are."""
+    if len(cells) <= MOST_CELLS:
+        return ""
+    return f" Shown: {MOST_CELLS} of {len(cells):,} cells, at even distances in the plan's order."
