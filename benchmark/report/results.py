@@ -1,8 +1,11 @@
 """The tidy results of one ablation under one profile, read from results/<ablation>/<profile>/."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,6 +31,7 @@ class Cell:
     record: CellRecord
     setup: SetupRecord
     runs: pd.DataFrame
+    rows: Sequence[dict[Any, Any]]  # the same runs, one by one
 
     @property
     def title(self) -> str:
@@ -62,9 +66,17 @@ class Results:
     @cached_property
     def cells(self) -> list[Cell]:
         """In the plan's order, the runs of each by seed."""
-        runs = dict(iter(self.runs.sort_values("seed", kind="stable").groupby("cell")))
+        by_seed = self.runs.sort_values("seed", kind="stable")
+        runs = dict(iter(by_seed.groupby("cell")))
+        rows: defaultdict[str, list[dict[Any, Any]]] = defaultdict(list)
+        # All at once: a frame of a few runs and many columns costs as much as one of all runs.
+        for row in by_seed.to_dict("records"):
+            rows[row["cell"]].append(row)
         setups = self.record.setups
-        return [Cell(each, setups[each.setup], runs[each.cell]) for each in self.record.cells]
+        return [
+            Cell(each, setups[each.setup], runs[each.cell], rows[each.cell])
+            for each in self.record.cells
+        ]
 
     @property
     def title(self) -> str:

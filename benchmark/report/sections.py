@@ -157,8 +157,7 @@ def _failures(results: Results) -> str:
     """Every run that is not done or is collapsed, with its reason: a failed run is a result."""
     lines = []
     for cell in results.cells:
-        odd = (cell.runs["state"] != "done") | (cell.runs["collapsed"] == 1)
-        for run in cell.runs[odd].to_dict("records"):
+        for run in cell.rows:
             # A reason may hold line breaks, which would end the list's item.
             why = f": {' '.join(run['reason'].split())}" if run["reason"] else ""
             notes = []
@@ -166,8 +165,9 @@ def _failures(results: Results) -> str:
                 notes.append(f"{run['state']} at step {run['step']:.0f}{why}")
             if run["collapsed"] == 1:
                 notes.append(f"collapsed from step {run['collapsed_at']:.0f} to its last row")
-            who = f"`{run['run_id']}` ({cell.title}, seed {run['seed']:.0f})"
-            lines.append(f"- {who}: {'; '.join(notes)}")
+            if notes:
+                who = f"`{run['run_id']}` ({cell.title}, seed {run['seed']:.0f})"
+                lines.append(f"- {who}: {'; '.join(notes)}")
     return "\n".join(lines) or "None: every planned run is done, and none is collapsed."
 
 

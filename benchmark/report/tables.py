@@ -106,7 +106,7 @@ def run_table(results: Results) -> Table:
     rows = []
     for cell in results.cells:
         signal, distance = cell.record.signal, cell.setup.distance
-        for run in cell.runs.to_dict("records"):
+        for run in cell.rows:
             rows.append(
                 {
                     "run": f"`{run['run_id']}`",
