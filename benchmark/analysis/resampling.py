@@ -30,9 +30,8 @@ Alternative = Literal["two-sided", "greater"]
 RESAMPLES = 9_999
 BOOTSTRAPS = 1_000
 BATCH = 2**22  # indices that are worked out at once
-# Up to so many runs, runs are summed one by one: where a mean is 0 but for rounding, p hangs on the
-# order of the sum, and published tables were made in this one.
-FEW = 128
+# Decimals of a mean of correlations: one that is 0 but for the order of its sum is 0, a tie.
+DECIMALS = 12
 LEVEL = 0.95
 NONE = (math.nan, math.nan)
 
@@ -82,7 +81,7 @@ def pairing_p(tables: Sequence[Floats], least: float | None = None) -> float:
     """
     strata = [[1] * len(table) for table in tables]
     least = least_p(strata) if least is None else least
-    if len(tables) == 1 or sum(map(len, tables)) <= FEW:
+    if len(tables) == 1:
         return permutation_p(_paired(tables), strata, least=least)
     if least == 1.0:
         return 1.0
@@ -90,7 +89,8 @@ def pairing_p(tables: Sequence[Floats], least: float | None = None) -> float:
     for ways in order_ways(tuple(map(len, tables)), RESAMPLES):
         stacked = np.stack([tables[cell] for cell in ways.cells])
         drawn += ways.total(stacked[:, np.arange(ways.runs.shape[1]), ways.runs].sum(axis=-1))
-    return max(_random_p(drawn / sum(map(len, tables)), "two-sided"), least)
+    means = np.round(drawn / sum(map(len, tables)), DECIMALS)
+    return max(_random_p(means, "two-sided"), least)
 
 
 def pairing_ps(tables: Floats) -> Floats:
@@ -104,7 +104,7 @@ def pairing_ps(tables: Floats) -> Floats:
     if arrangements([stratum]) <= RESAMPLES + 1:
 
         def each(index: Indices) -> Floats:
-            return np.asarray(tables[cells, places, index].mean(axis=-1))
+            return np.round(tables[cells, places, index].mean(axis=-1), DECIMALS)
 
         found = _exact(each, np.tile(places, (count, 1)), stratum, "two-sided")
         return np.maximum(found, least)
@@ -118,7 +118,7 @@ def _paired(tables: Sequence[Floats]) -> Statistic:
     for start, table in zip(starts, tables, strict=False):
         whole[start : start + len(table), start : start + len(table)] = table
     places = np.arange(starts[-1])
-    return lambda index: np.asarray(whole[places, index].mean(axis=-1))
+    return lambda index: np.round(whole[places, index].mean(axis=-1), DECIMALS)
 
 
 def _batches(count: int, n: int) -> list[slice]:
