@@ -172,7 +172,7 @@ def sync(
     from benchmark.ablation import load
     from benchmark.analysis.evidence import write_evidence
     from benchmark.analysis.tidy import write_results
-    from benchmark.tracking import Tracker
+    from benchmark.tracking.tracker import Tracker
 
     found = load(file, profile, overrides)
     folder = write_results(found, runs, results)
@@ -188,7 +188,7 @@ def sync(
 @click.option("--port", type=int, default=5000, show_default=True)
 def ui(mlflow: str, port: int) -> None:
     """Open MLflow on the store that the runs are tracked in, on 127.0.0.1."""
-    from benchmark.page import serve
+    from benchmark.tracking.page import serve
 
     serve(mlflow, port)
 

@@ -147,7 +147,7 @@ class _View:
     def _attempt(self, act: "Act") -> None:
         try:
             if self._follower is None:
-                from benchmark.tracking import Tracker
+                from benchmark.tracking.tracker import Tracker
 
                 self._follower = Tracker(self._places.mlflow, self._plan, self._places.runs)
             act(self._follower)

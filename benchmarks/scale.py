@@ -181,7 +181,7 @@ def scheduler(count: int, jobs: int, terminal: bool) -> None:
 @click.option("--rows", "rounds", default=50, show_default=True, help="Each run logs, in turn.")
 def writer(count: int, rounds: int) -> None:
     """The writer into SQLite: points a second, and a round in which every run logged one row."""
-    from benchmark.tracking import Tracker
+    from benchmark.tracking.tracker import Tracker
 
     found = plan(count)
     with folder() as root:
@@ -236,7 +236,7 @@ def tables(count: int, tidy_only: bool) -> None:
 @click.option("--runs", "count", default=1000, show_default=True)
 def mlflow(count: int) -> None:
     """A new MLflow store from finished runs, and a look at one that is up to date."""
-    from benchmark.tracking import Tracker
+    from benchmark.tracking.tracker import Tracker
 
     found = plan(count)
     with folder() as root:

@@ -1,7 +1,14 @@
 """What people read in MLflow: few parameters, each of use, and a description."""
 
 from benchmark.ablation import PlannedRun
-from benchmark.labels import child_tags, metric_name, newest_last, note, parameters, parent_tags
+from benchmark.tracking.labels import (
+    child_tags,
+    metric_name,
+    newest_last,
+    note,
+    parameters,
+    parent_tags,
+)
 from tests.conftest import tiny_spec
 from tests.report.material import plan
 

@@ -91,7 +91,7 @@ def check_whole(uri: str) -> None:
 
 
 def test_view_is_whole_idempotent_and_can_be_rebuilt(tmp_path: Path) -> None:
-    from benchmark.tracking import Tracker
+    from benchmark.tracking.tracker import Tracker
 
     fill(tmp_path / "runs")
     uri = f"sqlite:///{tmp_path}/mlflow/mlflow.db"
@@ -110,7 +110,7 @@ def test_view_is_whole_idempotent_and_can_be_rebuilt(tmp_path: Path) -> None:
 def test_a_resumed_run_does_not_double_its_steps(tmp_path: Path) -> None:
     from mlflow.tracking import MlflowClient
 
-    from benchmark.tracking import Tracker
+    from benchmark.tracking.tracker import Tracker
 
     run = fill(tmp_path / "runs")[2]
     uri = f"sqlite:///{tmp_path}/mlflow/mlflow.db"
@@ -128,7 +128,7 @@ def test_a_resumed_run_does_not_double_its_steps(tmp_path: Path) -> None:
 
 
 def test_a_waiting_run_and_a_quoted_override(tmp_path: Path) -> None:
-    from benchmark.tracking import Tracker
+    from benchmark.tracking.tracker import Tracker
 
     quoted = replace(plan(), overrides=("method.name='began'",), runs=plan().runs[:1])
     uri = f"sqlite:///{tmp_path}/mlflow/mlflow.db"
@@ -143,7 +143,7 @@ def test_a_waiting_run_and_a_quoted_override(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("columns", [1, 3, 7, 1001])
 def test_batches_hold_whole_rows_and_are_full(columns: int) -> None:
-    from benchmark.tracked_run import BATCH, batches
+    from benchmark.tracking.tracked_run import BATCH, batches
 
     values = {f"column{index}": 0.0 for index in range(columns)}
     rows = [Row(step=step, kind="train", time=0.0, values=values) for step in range(2001)]
@@ -155,7 +155,7 @@ def test_batches_hold_whole_rows_and_are_full(columns: int) -> None:
 
 
 def test_a_server_that_is_down_is_one_line_soon(tmp_path: Path) -> None:
-    from benchmark.tracking import Tracker
+    from benchmark.tracking.tracker import Tracker
 
     began = time.monotonic()
     with pytest.raises(BenchError) as caught:
@@ -165,7 +165,7 @@ def test_a_server_that_is_down_is_one_line_soon(tmp_path: Path) -> None:
 
 
 def test_a_page_without_a_store_says_what_makes_one(tmp_path: Path) -> None:
-    from benchmark.page import serve
+    from benchmark.tracking.page import serve
 
     with pytest.raises(BenchError, match="bench run"):
         serve(f"sqlite:///{tmp_path}/none.db", 5000)

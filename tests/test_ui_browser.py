@@ -20,7 +20,7 @@ OPEN_PARENT = "//a[contains(., 'tiny (demo)')]/preceding::button[1]"
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    from benchmark.tracking import Tracker
+    from benchmark.tracking.tracker import Tracker
 
     fill(tmp_path / "runs")
     uri = f"sqlite:///{tmp_path}/mlflow/mlflow.db"

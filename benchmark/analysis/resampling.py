@@ -104,7 +104,7 @@ def pairing_ps(tables: Floats) -> Floats:
     if arrangements([stratum]) <= RESAMPLES + 1:
 
         def each(index: Indices) -> Floats:
-            return np.round(tables[cells, places, index].mean(axis=-1), DECIMALS)
+            return np.asarray(np.round(tables[cells, places, index].mean(axis=-1), DECIMALS))
 
         found = _exact(each, np.tile(places, (count, 1)), stratum, "two-sided")
         return np.maximum(found, least)
@@ -118,7 +118,7 @@ def _paired(tables: Sequence[Floats]) -> Statistic:
     for start, table in zip(starts, tables, strict=False):
         whole[start : start + len(table), start : start + len(table)] = table
     places = np.arange(starts[-1])
-    return lambda index: np.round(whole[places, index].mean(axis=-1), DECIMALS)
+    return lambda index: np.asarray(np.round(whole[places, index].mean(axis=-1), DECIMALS))
 
 
 def _batches(count: int, n: int) -> list[slice]:

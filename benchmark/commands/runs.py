@@ -126,7 +126,7 @@ def doctor(runs: Path, cache: Path, mlflow: str, mend: bool) -> None:
         raise InputError(f"{runs}: no such folder; see --runs")
     faults = [*faults_of_runs(runs), *faults_of_stores(cache)]
     try:
-        from benchmark.audit import faults_of_view
+        from benchmark.tracking.audit import faults_of_view
 
         faults += faults_of_view(mlflow, runs)
     except BenchError as error:

@@ -82,7 +82,9 @@ def server() -> Iterator[Server]:
     before = dict(os.environ)
     pin_threads(1)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["benchmark.worker", "benchmark.sweep", "benchmark.tracking"])
+    context.set_forkserver_preload(
+        ["benchmark.worker", "benchmark.sweep", "benchmark.tracking.tracker"]
+    )
     yield context
     os.environ.clear()
     os.environ.update(before)

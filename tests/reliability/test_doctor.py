@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.audit import faults_of_view
 from benchmark.data.store import open_store
 from benchmark.doctor import Fault, faults_of, faults_of_runs, faults_of_stores
 from benchmark.errors import BenchError
 from benchmark.garbage import find_garbage
 from benchmark.runs import RunDirectory
+from benchmark.tracking.audit import faults_of_view
 from benchmark.training import checkpoint
 from tests.conftest import tiny_spec
 from tests.reliability.conftest import Swept, bench
@@ -125,7 +125,7 @@ def test_mlflow_that_shows_otherwise_is_found_and_mended(tmp_path: Path) -> None
     from mlflow.entities import Metric
     from mlflow.tracking import MlflowClient
 
-    from benchmark.tracking import Tracker
+    from benchmark.tracking.tracker import Tracker
 
     runs, uri = tmp_path / "runs", f"sqlite:///{tmp_path}/mlflow/mlflow.db"
     fill(runs)

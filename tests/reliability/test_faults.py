@@ -98,7 +98,7 @@ def test_a_read_only_folder(swept: Swept, tmp_path: Path, cache: Path) -> None:
 
 
 def test_sqlite_locked_by_another_program(tmp_path: Path) -> None:
-    from benchmark.tracking import Tracker
+    from benchmark.tracking.tracker import Tracker
 
     run = fill(tmp_path / "runs")[2]
     tracker = Tracker(f"sqlite:///{tmp_path}/mlflow.db", three(), tmp_path / "runs")

@@ -74,7 +74,7 @@ def test_an_override_builds_no_object(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_page_listens_on_this_machine_alone(tmp_path: Path) -> None:
-    from benchmark.tracking import Tracker
+    from benchmark.tracking.tracker import Tracker
     from tests.test_tracking import fill, plan
 
     fill(tmp_path / "runs")

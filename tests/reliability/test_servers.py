@@ -129,7 +129,7 @@ def test_postgresql_that_crashes_and_comes_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("psycopg", reason="needs the extra postgres")
-    from benchmark.tracking import Tracker
+    from benchmark.tracking.tracker import Tracker
 
     monkeypatch.chdir(tmp_path)  # MLflow's own place for artifacts is below the working folder
     run = fill(tmp_path / "runs")[2]

@@ -6,8 +6,8 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 from mlflow.tracking import MlflowClient
 
 from benchmark.ablation import PlannedRun
-from benchmark.labels import metric_name, parameters
 from benchmark.runs import Kind, Row, RunDirectory, State, Tail
+from benchmark.tracking.labels import metric_name, parameters
 
 BATCH = 1000  # metrics in one call, the most that MLflow takes
 STATUS: dict[State, str] = {

@@ -1,7 +1,4 @@
-"""MLflow: a view of the run directories, with one writer.
-
-Only this, tracked_run.py and audit.py import mlflow.
-"""
+"""MLflow: a view of the run directories, with one writer."""
 
 import logging
 import os
@@ -26,11 +23,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from benchmark.ablation import Plan, PlannedRun
 from benchmark.analysis.headlines import headlines
 from benchmark.errors import BenchError
-from benchmark.labels import child_tags, newest_last, parent_tags
-from benchmark.page import sqlite_file
 from benchmark.redact import redact
 from benchmark.runs import RunDirectory
-from benchmark.tracked_run import BATCH, TrackedRun
+from benchmark.tracking.labels import child_tags, newest_last, parent_tags
+from benchmark.tracking.page import sqlite_file
+from benchmark.tracking.tracked_run import BATCH, TrackedRun
 
 MOST_RUNS = 50_000  # in one answer of a search, the most that MLflow gives
 LOCK_WAIT_S = 60.0  # for another process that writes the view

@@ -8,11 +8,11 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from benchmark.doctor import Fault
-from benchmark.page import sqlite_file
 from benchmark.redact import redact
 from benchmark.runs import RunDirectory
-from benchmark.tracked_run import STATUS, metrics_of
-from benchmark.tracking import reached
+from benchmark.tracking.page import sqlite_file
+from benchmark.tracking.tracked_run import STATUS, metrics_of
+from benchmark.tracking.tracker import reached
 
 _SYNC = "`bench sync FILE` brings it up to date"
 _ANEW = "deleting it there; `bench sync FILE` makes it anew from the run directory"
