@@ -106,7 +106,8 @@ def test_bad_input_is_one_line_exit_2_and_writes_nothing(folder: Path) -> None:
     assert sorted(folder.rglob("*")) == before
 
 
-def test_missing_data_root_says_what_to_do(folder: Path) -> None:
+def test_missing_data_root_says_what_to_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BENCH_DATA", raising=False)
     text = TINY.replace("{name: faces, size: 16, count: 1000}", "{name: celeba, size: 16}")
     text = text.replace("STEPS", "12")
     (folder / "tiny.yaml").write_text(text)
