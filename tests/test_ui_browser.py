@@ -68,9 +68,13 @@ def test_a_person_sees_runs_curves_and_grids(server: str, browser: Any, tmp_path
     def shows(address: str, *words: str) -> None:
         if address:
             browser.get(address)
-        body = lambda: browser.find_element(By.TAG_NAME, "body").text  # noqa: E731
+
+        def all_there(browser: Any) -> bool:
+            text = browser.find_element(By.TAG_NAME, "body").text
+            return all(word in text for word in words)
+
         waiting = WebDriverWait(browser, WAIT_S, ignored_exceptions=[Exception])
-        waiting.until(lambda _: all(word in body() for word in words), f"{words} in {address}")
+        waiting.until(all_there, f"{words} in {address}")
 
     try:
         shows(f"{page}/runs", "tiny (demo)")

@@ -143,7 +143,7 @@ def group(rank: Rank, device: torch.device) -> Iterator[Group]:
         torch.cuda.set_device(device)
     dist.init_process_group(
         "nccl" if device.type == "cuda" else "gloo",
-        store=dist.FileStore(rank.store, rank.count),  # type: ignore[attr-defined]
+        init_method=f"file://{rank.store}",
         rank=rank.number,
         world_size=rank.count,
     )
@@ -182,6 +182,7 @@ class SharedRows:
                 module.register_forward_hook(self._out_of_network)
         for parameter in method.parameters():
             if parameter not in whole:  # the gradients of batch norm's are whole already
+                # torch gives this function no types.
                 parameter.register_hook(_summed)  # type: ignore[no-untyped-call]
 
     @contextmanager

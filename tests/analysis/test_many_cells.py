@@ -81,10 +81,11 @@ def test_a_mean_that_is_nothing_but_rounding_is_no_side() -> None:
 def test_p_of_each_table_is_its_own(n: int) -> None:
     found = np.random.default_rng(n).standard_normal((3, n, n))
     places = np.arange(n)
-    alone = [
-        permutation_p(lambda i, t=table: t[places, i].mean(axis=-1), [[1] * n])  # type: ignore[misc]
-        for table in found
-    ]
+
+    def alone_p(table: Floats) -> float:
+        return permutation_p(lambda index: table[places, index].mean(axis=-1), [[1] * n])
+
+    alone = [alone_p(table) for table in found]
     np.testing.assert_array_equal(pairing_ps(found), alone)
 
 
