@@ -14,8 +14,8 @@ from benchmark.garbage import find_garbage
 from benchmark.runs import RunDirectory
 from benchmark.tracking.audit import faults_of_view
 from benchmark.training import checkpoint
-from tests.conftest import tiny_spec
-from tests.reliability.conftest import Swept, bench
+from tests.conftest import bench, tiny_spec
+from tests.reliability.conftest import Swept
 from tests.reliability.test_checkpoints import spoil
 from tests.test_tracking import children, fill, plan
 from tests.training.test_loop import Stopped, train
