@@ -14,6 +14,7 @@ from benchmark.methods.settings import (
     WganGpSettings,
 )
 from benchmark.questions.ablation import Plan
+from benchmark.runs.standing import duration
 from benchmark.spec import RunSpec
 
 # Multiply-adds a second and core that training reached where this was measured (two cores with
@@ -86,11 +87,10 @@ def describe(plan: Plan, jobs: int) -> str:
             for planned, cost in zip(plan.runs, costs, strict=True)
             if cost is not None
         )
-        minutes = lasting / at_once / 60
         disk = sum(cost.disk for cost in known) / 1e6
         parts.append(
-            f"roughly {minutes:.0f} minutes on CPU cores like those of estimate.py, "
-            f"{disk:.0f} MB in the runs folder"
+            f"roughly {duration(lasting / at_once)} on idle CPU cores "
+            f"(guessed; three times as long on some), {disk:.0f} MB in the runs folder"
         )
     if len(known) < len(costs):
         runs = zip(plan.runs, costs, strict=True)

@@ -15,8 +15,8 @@ import pytest
 
 from benchmark.reproduction.comparison import compare
 from benchmark.runs.directory import RunDirectory
+from tests.conftest import bench
 from tests.executors.stub import SITE
-from tests.reliability.conftest import bench
 
 ROOT = Path(__file__).parents[2]
 

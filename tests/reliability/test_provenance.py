@@ -10,7 +10,8 @@ import pytest
 
 from benchmark.provenance import EnergyMeter, with_earlier
 from benchmark.redact import redact, redacted
-from tests.reliability.conftest import IN_URL, PLANTED, Swept, bench
+from tests.conftest import bench
+from tests.reliability.conftest import IN_URL, PLANTED, Swept
 
 ROOT = Path(__file__).parents[2]
 
