@@ -45,7 +45,7 @@ def below(node: Any) -> list[Any]:
 
 def trained_by(node: Any, runs: list[RunDirectory]) -> RunDirectory:
     commands = [" ".join(process.cmdline()) for process in below(node)]
-    (found,) = (run for run in runs if any(f"run-one {run.path}" in each for each in commands))
+    (found,) = (run for run in runs if any(run.run_id in each for each in commands))
     return found
 
 
