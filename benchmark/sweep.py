@@ -37,7 +37,7 @@ class Places:
     report: Path
     data_root: Path | None
     mlflow: str
-    copy: "LocalCopy | None" = None  # what `runs` is, where the runs lie in a store
+    copy: "LocalCopy | None" = None  # what `runs` is, where the runs lie in a bucket
 
     def run(self, run_id: str) -> RunDirectory:
         return self.copy.run(run_id) if self.copy else RunDirectory(self.runs / run_id)
@@ -138,7 +138,7 @@ def _open_stores(specs: Sequence[RunSpec], places: Places, narrator: Narrator) -
 
 
 class _Fresh:
-    """The local copy while the runs go on. A store that is away costs a line, never a run."""
+    """The local copy while the runs go on. A bucket that is away costs a line, never a run."""
 
     def __init__(self, copy: "LocalCopy", narrator: Narrator) -> None:
         self._copy, self._narrator = copy, narrator

@@ -52,7 +52,7 @@ def start_worker(
     """
     environment = {**os.environ, **allocator.variables()}
     command = [sys.executable, "-m", "benchmark", "run-one", run.address, *arguments]
-    run.path.mkdir(parents=True, exist_ok=True)  # of a run in a store, on its worker's machine
+    run.path.mkdir(parents=True, exist_ok=True)  # of a run in a bucket, on its worker's machine
     with run.log.open("ab") as log:
         return subprocess.Popen(
             [*command, "--leash"] if leash else command,

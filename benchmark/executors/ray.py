@@ -1,7 +1,7 @@
 """Runs on a Ray cluster: one Ray Core task per run, whose process is the task's child.
 
 A lost worker or node costs a run the steps since its last checkpoint: the task is submitted again
-and goes on elsewhere. The runs lie in a store, or in a folder that all nodes share at the same
+and goes on elsewhere. The runs lie in a bucket, or in a folder that all nodes share at the same
 path, on a file system whose locks are shared too (NFS 4, Lustre mounted with flock). Every node
 needs the same installation.
 """

@@ -2,7 +2,7 @@
 
 At a time-out or pre-emption the job is signalled before its end, its run writes a checkpoint, and
 the job is queued again. A driver that dies leaves its jobs to Slurm; started again, it takes them
-over. submitit's folder must be shared by all nodes; the runs may lie in a store.
+over. submitit's folder must be shared by all nodes; the runs may lie in a bucket.
 """
 
 import signal

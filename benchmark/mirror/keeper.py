@@ -1,7 +1,7 @@
-"""`bench run-one` on a run in a store: copy it here, have it trained here, send back what is new.
+"""`bench run-one` on a run in a bucket: copy it here, have it trained here, send back what is new.
 
 The training process knows of nothing but its folder. Beside it, this one sends its files every few
-seconds and once more at the end. What counts is what the store has: a copy that a killed keeper
+seconds and once more at the end. What counts is what the bucket has: a copy that a killed keeper
 has left is thrown away.
 """
 
@@ -19,9 +19,9 @@ from typing import NoReturn
 
 from benchmark.errors import BenchError, BusyError
 from benchmark.executors.local import start_worker
+from benchmark.mirror.bucket import Bucket, scratch
 from benchmark.mirror.lease import FOLDER as LEASE
 from benchmark.mirror.lease import Lease
-from benchmark.mirror.store import Store, scratch
 from benchmark.redact import redact
 from benchmark.runs import TEMPORARY, RunDirectory
 
@@ -35,16 +35,16 @@ def keep(url: str, arguments: Sequence[str]) -> int:
     """Train the run at `url` by `bench run-one` with these options; that process's exit code.
 
     Below 0 it was killed. Raises BusyError where another process trains the run, BenchError where
-    the store holds no such run, is away when it begins, or still is when this is told to stop.
+    the bucket holds no such run, is away when it begins, or still is when this is told to stop.
     """
     root, _, run_id = url.rstrip("/").rpartition("/")
     told: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
         signal.signal(number, lambda number, _: told.append(number))
-    store = Store(root)
-    with Lease(store, run_id) as lease, _folder(scratch(root), run_id) as path:
+    bucket = Bucket(root)
+    with Lease(bucket, run_id) as lease, _folder(scratch(root), run_id) as path:
         run = RunDirectory(path)
-        copy = Copy(store, run)
+        copy = Copy(bucket, run)
         copy.fetch()
         result = run.result()
         if result is not None:
@@ -67,12 +67,13 @@ def exit_as(code: int) -> NoReturn:
 
 
 def _attend(worker: "Popen[bytes]", copy: "Copy", lease: Lease, told: Sequence[int]) -> int:
-    """Until the worker has ended and all that it left is in the store; its exit code."""
-    code, due = None, time.monotonic() + SEND_EVERY_S
+    """Until the worker has ended and all that it left is in the bucket; its exit code."""
+    code, due, asked = None, time.monotonic() + SEND_EVERY_S, False
     while True:
         if code is None and (code := worker.poll()) is not None:
             due = 0.0  # all that it wrote is there now
-        if told and code is None:
+        if told and not asked:
+            asked = True  # once: a second signal would kill it on its way out
             worker.terminate()
         if time.monotonic() >= due:
             if _is_sent(copy, lease, patient=code is None or not told) and code is not None:
@@ -82,7 +83,7 @@ def _attend(worker: "Popen[bytes]", copy: "Copy", lease: Lease, told: Sequence[i
 
 
 def _is_sent(copy: "Copy", lease: Lease, patient: bool) -> bool:
-    """Send what is new; False where the store is away. Raises BusyError where the run is lost."""
+    """Send what is new; False where the bucket is away. Raises BusyError where the run is lost."""
     try:
         if not lease.is_held():
             raise BusyError(f"{copy.url}: another process has taken this run over")
@@ -111,23 +112,25 @@ def _folder(root: Path, run_id: str) -> Iterator[Path]:
 
 
 class Copy:
-    """A run's folder here, and how much of it is in the store."""
+    """A run's folder here, and how much of it is in the bucket."""
 
-    def __init__(self, store: Store, run: RunDirectory) -> None:
-        self._store, self._run = store, run
+    def __init__(self, bucket: Bucket, run: RunDirectory) -> None:
+        self._bucket, self._run = bucket, run
         self._sent: dict[str, tuple[int, int]] = {}  # by name: size and time of change
-        self.url = f"{redact(store.url)}/{run.run_id}"
+        self.url = f"{redact(bucket.url)}/{run.run_id}"
 
     def fetch(self) -> None:
         """The whole run; raises BenchError where there is none."""
         prefix = f"{self._run.run_id}/"
-        names = [name.removeprefix(prefix) for name in self._store.names(self._run.run_id)]
-        if "spec.json" not in names:
+        names = self._bucket.names(self._run.run_id)
+        if f"{prefix}spec.json" not in names:
             raise BenchError(f"{self.url}: no spec.json here, so this is no run")
-        for name in names:
-            if not name.startswith(f"{LEASE}/"):
-                self._store.fetch(prefix + name, self._run.path / name)
-                self._sent[name] = self._state(name)
+        wanted = (name for name in names if not name.startswith(f"{prefix}{LEASE}/"))
+        for name, data in self._bucket.read(wanted).items():
+            path = self._run.path / name.removeprefix(prefix)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            self._sent[self._name(path)] = self._state(path)
 
     def send(self) -> None:
         """What is new, in an order in which a reader, or a keeper after a kill, finds a whole run:
@@ -146,7 +149,7 @@ class Copy:
             self._send(path)
         there = {name for name in self._sent if name.endswith(".safetensors")}
         for name in there - {self._name(path) for path in checkpoints}:
-            self._store.remove([f"{self._run.run_id}/{name}"])
+            self._bucket.remove([f"{self._run.run_id}/{name}"])
             del self._sent[name]
         if ended:
             self._send(self._run.path / RESULT)
@@ -154,17 +157,17 @@ class Copy:
     def _send(self, path: Path) -> None:
         name = self._name(path)
         with suppress(FileNotFoundError):  # the worker has put another in its place
-            state = self._state(name)
+            state = self._state(path)
             if self._sent.get(name) != state:
                 data = path.read_bytes()
                 if path.suffix == ".jsonl":  # whole lines
                     data = data[: data.rfind(b"\n") + 1]
-                self._store.write({f"{self._run.run_id}/{name}": data})
+                self._bucket.write({f"{self._run.run_id}/{name}": data})
                 self._sent[name] = state
-
-    def _state(self, name: str) -> tuple[int, int]:
-        found = (self._run.path / name).stat()
-        return found.st_size, found.st_mtime_ns
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self._run.path).as_posix()
+
+    def _state(self, path: Path) -> tuple[int, int]:
+        found = path.stat()
+        return found.st_size, found.st_mtime_ns

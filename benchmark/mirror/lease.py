@@ -1,4 +1,4 @@
-"""Who trains a run that lies in a store, where no file lock reaches.
+"""Who trains a run that lies in a bucket, where no file lock reaches.
 
 <url>/<run_id>/lease/000001.json    one Term; the last number counts
 
@@ -14,13 +14,12 @@ import socket
 import threading
 import time
 import uuid
-from types import TracebackType
 from typing import Self
 
 from pydantic import ValidationError
 
 from benchmark.errors import BenchError, BusyError
-from benchmark.mirror.store import Store
+from benchmark.mirror.bucket import Bucket
 from benchmark.redact import redact
 from benchmark.strict import Strict
 
@@ -43,48 +42,43 @@ class Term(Strict):
 class Lease:
     """Hold a run for writing as long as this lasts; raises BusyError where another does."""
 
-    def __init__(self, store: Store, run_id: str) -> None:
-        self._store, self._folder = store, f"{run_id}/{FOLDER}"
+    def __init__(self, bucket: Bucket, run_id: str) -> None:
+        self._bucket, self._folder = bucket, f"{run_id}/{FOLDER}"
         self._holder = f"process {os.getpid()} on {socket.gethostname()} {uuid.uuid4().hex[:8]}"
         self._name = ""
         self._left = threading.Event()
         self._renewing = threading.Thread(target=self._renew, daemon=True)
 
     def __enter__(self) -> Self:
-        before = sorted(self._store.names(self._folder))
+        before = sorted(self._bucket.names(self._folder))
         last = self._term(before[-1]) if before else None
         if last is not None and not last.is_over:
             raise BusyError(
-                f"{redact(self._store.url)}/{self._folder}: {last.holder} trains this run; free "
+                f"{redact(self._bucket.url)}/{self._folder}: {last.holder} trains this run; free "
                 f"{last.until - time.time():.0f} s from now unless it goes on"
             )
         number = int(before[-1].rpartition("/")[2].removesuffix(".json")) + 1 if before else 1
         self._name = f"{self._folder}/{number:06d}.json"
         try:
-            self._store.create(self._name, self._until(time.time() + TERM_S))
+            self._bucket.create(self._name, self._until(time.time() + TERM_S))
         except FileExistsError:
             raise BusyError(f"{self._folder}: another process was quicker") from None
-        self._store.remove(before)
+        self._bucket.remove(before)
         self._renewing.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._left.set()
         self._renewing.join()
         try:
             if self.is_held():
-                self._store.write({self._name: self._until(0.0)})
+                self._bucket.write({self._name: self._until(0.0)})
         except BenchError as away:  # it ends by itself
             print(away, flush=True)
 
     def is_held(self) -> bool:
-        """Whether it still is this process's; asks the store."""
-        last = max(self._store.names(self._folder), default="")
+        """Whether it still is this process's; asks the bucket."""
+        last = max(self._bucket.names(self._folder), default="")
         term = self._term(last) if last else None
         return last == self._name and term is not None and term.holder == self._holder
 
@@ -93,16 +87,16 @@ class Lease:
             try:
                 if not self.is_held():
                     return
-                self._store.write({self._name: self._until(time.time() + TERM_S)})
+                self._bucket.write({self._name: self._until(time.time() + TERM_S)})
             except BenchError as away:
                 print(f"lease: {away}; tried again", flush=True)
 
     def _term(self, name: str) -> Term | None:
-        found = self._store.read([name]).get(name)
+        found = self._bucket.read([name]).get(name)
         try:
             return None if found is None else Term.model_validate_json(found)
         except ValidationError:
-            raise BenchError(f"{redact(self._store.url)}/{name}: not a lease; remove it") from None
+            raise BenchError(f"{redact(self._bucket.url)}/{name}: not a lease; remove it") from None
 
     def _until(self, until: float) -> bytes:
         return Term(holder=self._holder, until=until).model_dump_json().encode()

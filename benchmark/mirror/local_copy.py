@@ -1,6 +1,6 @@
-"""The small files of all runs of a store, here: for the display, MLflow, the tables and people.
+"""The small files of all runs of a bucket, here: for the display, MLflow, the tables and people.
 
-It is a runs folder like any other, but that a run's checkpoints stay in the store. A run that is
+It is a runs folder like any other, but that a run's checkpoints stay in the bucket. A run that is
 trained elsewhere is locked here, by whoever keeps the copy fresh, so that every reader sees it run.
 """
 
@@ -8,15 +8,14 @@ import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
+from benchmark.mirror.bucket import Bucket, scratch
 from benchmark.mirror.lease import FOLDER as LEASE
 from benchmark.mirror.lease import Term
-from benchmark.mirror.store import Store, scratch
 from benchmark.runs import RunDirectory, write_atomic
 
 REFRESH_EVERY_S = 5.0
@@ -27,14 +26,14 @@ _GROWING = (".jsonl", ".txt")
 
 
 class LocalCopy:
-    """A copy of the store at `url`, brought up to date by `refresh`.
+    """A copy of the bucket at `url`, brought up to date by `refresh`.
 
     A context manager: its locks are free when it is left. Every method raises BenchError where the
-    store is away.
+    bucket is away.
     """
 
     def __init__(self, url: str) -> None:
-        self._store = Store(url)
+        self._bucket = Bucket(url)
         self.path = scratch(url) / "runs"
         self._locks: dict[str, FileLock] = {}
         self._due = 0.0
@@ -42,35 +41,30 @@ class LocalCopy:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for lock in self._locks.values():
             lock.release()
 
     def run(self, run_id: str) -> RunDirectory:
         """A run of which `bench run-one` is told the URL, and which is read here."""
-        return StoredRun(self.path / run_id, self._store.url)
+        return BucketRun(self.path / run_id, self._bucket.url)
 
     def refresh_if_due(self) -> None:
         """Every few seconds, less often where it takes long."""
         began = time.monotonic()
         if began >= self._due:
-            self._due = began + REFRESH_EVERY_S  # where the store is away, too
+            self._due = began + REFRESH_EVERY_S  # where the bucket is away, too
             self.refresh()
             self._due += (time.monotonic() - began) / SHARE
 
     def refresh(self) -> None:
-        """Make the copy what the store has now: what is new comes, and what has gone goes."""
+        """Make the copy what the bucket has now: what is new comes, and what has gone goes."""
         self.path.mkdir(parents=True, exist_ok=True)
         with FileLock(self.path / ".refresh.lock"):
             marks = self._marks()
             there = {
                 name: mark
-                for name, mark in self._store.names().items()
+                for name, mark in self._bucket.names().items()
                 if not name.endswith(".safetensors")
             }
             for name in marks.keys() - there.keys():
@@ -79,7 +73,7 @@ class LocalCopy:
             # A result last: whoever sees it finds all else of its run.
             new = sorted(there.keys() - kept.keys(), key=lambda name: (_is_result(name), name))
             for first in range(0, len(new), AT_ONCE):
-                found = self._store.read(new[first : first + AT_ONCE])
+                found = self._bucket.read(new[first : first + AT_ONCE])
                 for name in new[first : first + AT_ONCE]:
                     if name in found:
                         _write(self.path / name, found[name])
@@ -96,7 +90,7 @@ class LocalCopy:
             for pattern in ("*/spec.json", "claims/*.json")
             for path in self.path.glob(pattern)
         }
-        self._store.write({name: data for name, data in made.items() if name not in marks})
+        self._bucket.write({name: data for name, data in made.items() if name not in marks})
 
     def _marks(self) -> dict[str, str]:
         """By name, the mark of each object when it was copied."""
@@ -123,8 +117,8 @@ class LocalCopy:
             self._locks[run_id] = lock
 
 
-class StoredRun(RunDirectory):
-    """A run in a store: read from its local copy, trained from its URL."""
+class BucketRun(RunDirectory):
+    """A run in a bucket: read from its local copy, trained from its URL."""
 
     def __init__(self, path: Path, url: str) -> None:
         super().__init__(path)
@@ -135,8 +129,8 @@ class StoredRun(RunDirectory):
         return f"{self._url}/{self.run_id}"
 
     def reached(self) -> str:
-        """As of every run directory, but asks the store: the copy has no checkpoints."""
-        names = Store(self._url).names(f"{self.run_id}/checkpoints")
+        """As of every run directory, but asks the bucket: the copy has no checkpoints."""
+        names = Bucket(self._url).names(f"{self.run_id}/checkpoints")
         found = (name.rpartition("/")[2] for name in names if name.endswith(".safetensors"))
         return max(found, default="")
 

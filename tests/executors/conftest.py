@@ -5,11 +5,14 @@ tables and reports are those of this machine.
 """
 
 import os
+import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,10 +20,11 @@ from benchmark.comparison import compare
 from benchmark.runs import RunDirectory
 from tests.executors.stub import SITE
 from tests.reliability.conftest import bench
+from tests.reliability.processes import wait
 
 ROOT = Path(__file__).parents[2]
 
-STEPS = 1000
+STEPS = 20  # of the real runs; the stub has its own
 SWEEP = f"""\
 name: tiny
 question: Does it matter where it runs?
@@ -28,12 +32,39 @@ base:
   method: {{name: began, n: 2, h: 4, z: 4}}
   data: {{name: faces, size: 16, count: 1000}}
   training:
-    {{steps: {STEPS}, batch: 4, log_every: 2, checkpoint_every: 20, lr_decay: {{on: never}}}}
+    {{steps: {STEPS}, batch: 4, log_every: 2, checkpoint_every: 10, lr_decay: {{on: never}}}}
   evaluation: {{every: {STEPS}, samples: 60, repeats: 0, features: efficientnet_lite0}}
 sweep:
   method.gamma: [0.3, 0.7]
 seeds: [0]
 profiles: {{demo: {{}}}}
+"""
+NEEDED = ("slurmctld", "slurmd", "sbatch", "munged")
+CONFIGURATION = """\
+ClusterName=bench
+SlurmctldHost={host}(127.0.0.1)
+SlurmUser=root
+SlurmctldPort={ctld_port}
+SlurmdPort={d_port}
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SchedulerType=sched/backfill
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/ctld.pid
+SlurmdPidFile={folder}/d.pid
+SlurmctldLogFile={folder}/ctld.log
+SlurmdLogFile={folder}/d.log
+MpiDefault=none
+ReturnToService=2
+KillWait=120
+MailProg=/bin/true
+NodeName={host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=2000 State=UNKNOWN
+PartitionName=faces Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
 OPTIONS = {
     "local": ("--jobs", "2"),
@@ -50,6 +81,7 @@ class Sweep:
     folder: Path
     stub: bool
     executor: tuple[str, ...] = ("local",)  # with the address of a Ray cluster
+    store: Path | None = None  # where the runs lie, given as a URL; else in the folder
     environment: dict[str, str] = field(default_factory=dict)
     drivers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -73,6 +105,7 @@ class Sweep:
             command += ["benchmark", "run", "tiny.yaml", *NO_MLFLOW, "--executor", self.executor[0]]
             command += OPTIONS[self.executor[0]]
             command += ["--address", *self.executor[1:]] if self.executor[1:] else []
+            command += ["--runs", self.store.as_uri()] if self.store else []
         with (self.folder / "said.txt").open("a") as said:
             driver = subprocess.Popen(
                 command,
@@ -91,7 +124,8 @@ class Sweep:
         return (self.folder / "said.txt").read_text()
 
     def runs(self) -> list[RunDirectory]:
-        found = sorted(path.parent for path in self.folder.glob("runs/*/spec.json"))
+        root = self.store or self.folder / "runs"
+        found = sorted(path.parent for path in root.glob("*/spec.json"))
         return [RunDirectory(path) for path in found]
 
     def step(self) -> int:
@@ -100,20 +134,27 @@ class Sweep:
         return min(int(run.reached()[:8] or 0) for run in runs) if len(runs) == 2 else 0
 
 
-@pytest.fixture(scope="session", params=["stub", "trained"])
-def local(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cache: Path
-) -> Sweep:
+@pytest.fixture(scope="session")
+def local(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Sweep:
+    """The sweep of stubs as this machine has it."""
+    here = Sweep(tmp_path_factory.mktemp("local"), stub=True).prepare(cache)
+    assert here.start().wait(1800) == 0, here.said()
+    return here
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Sweep:
     """The sweep as this machine trains it."""
-    here = Sweep(tmp_path_factory.mktemp("local"), request.param == "stub").prepare(cache)
+    here = Sweep(tmp_path_factory.mktemp("trained"), stub=False).prepare(cache)
     assert here.start().wait(1800) == 0, here.said()
     return here
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, cache: Path, local: Sweep) -> Iterator[Sweep]:
-    """The same sweep, to be trained elsewhere."""
-    there = Sweep(tmp_path / "elsewhere", local.stub).prepare(cache)
+def elsewhere(request: pytest.FixtureRequest, tmp_path: Path, cache: Path) -> Iterator[Sweep]:
+    """The same sweep, to be trained elsewhere; of stubs, unless the test is about real runs."""
+    stub = "trained" not in request.fixturenames
+    there = Sweep(tmp_path / "elsewhere", stub).prepare(cache)
     yield there
     for driver in there.drivers:
         driver.kill()
@@ -136,3 +177,70 @@ def check_same(local: Sweep, there: Sweep) -> None:
     if not local.stub:
         said = [(each.folder / "REPORT.md").read_text() for each in (local, there)]
         assert said[0] == said[1]
+
+
+@pytest.fixture
+def cluster(elsewhere: Sweep, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A head that trains nothing, and a node with room for one run."""
+    pytest.importorskip("ray", reason="needs the extra: pip install .[ray]")
+    from ray.cluster_utils import Cluster
+
+    for name, value in {**elsewhere.environment, "RAY_USAGE_STATS_ENABLED": "0"}.items():
+        monkeypatch.setenv(name, value)  # what the nodes' processes have, too
+    memory = {"object_store_memory": 80 * 2**20}
+    made = Cluster(
+        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **memory}
+    )
+    try:
+        made.first = made.add_node(num_cpus=1, **memory)
+        made.memory = memory
+        yield made
+    finally:
+        made.shutdown()
+
+
+@pytest.fixture
+def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """munged, slurmctld and slurmd, with files and ports of their own."""
+    pytest.importorskip("submitit", reason="needs the extra: pip install .[slurm]")
+    if any(shutil.which(each, path="/usr/sbin:/usr/bin:/sbin") is None for each in NEEDED):
+        pytest.skip("needs Debian's packages slurm-wlm and munge")
+    if os.geteuid() != 0:
+        pytest.skip("Slurm's own processes need root")
+    folder = tmp_path / "slurm"
+    for name in ("state", "spool"):
+        (folder / name).mkdir(parents=True)
+    folder.chmod(0o755)
+    host = socket.gethostname().partition(".")[0]
+    ports = {"ctld_port": _free_port(), "d_port": _free_port()}
+    text = CONFIGURATION.format(folder=folder, host=host, **ports)
+    (folder / "slurm.conf").write_text(text)
+    (folder / "munge.key").write_bytes(os.urandom(1024))
+    (folder / "munge.key").chmod(0o600)
+    munged = ["munged", "--foreground", "--force", "--key-file", str(folder / "munge.key")]
+    munged += ["--socket", str(folder / "munge.socket"), "--pid-file", str(folder / "munge.pid")]
+    munged += ["--seed-file", str(folder / "munge.seed"), "--log-file", str(folder / "munge.log")]
+    monkeypatch.setenv("PATH", f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    monkeypatch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
+    started = [subprocess.Popen(munged)]
+    try:
+        wait((folder / "munge.socket").exists, 60)
+        started += [subprocess.Popen([name, "-D"]) for name in ("slurmctld", "slurmd")]
+        wait(lambda: "idle" in _says("sinfo", "--noheader", "--format=%T"), 120)
+        yield
+        _says("scancel", "--me")
+        wait(lambda: not _says("squeue", "--noheader"), 180)
+    finally:
+        for process in reversed(started):
+            process.terminate()
+            process.wait(60)
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _says(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()

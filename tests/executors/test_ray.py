@@ -2,12 +2,9 @@
 
 import os
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
-pytest.importorskip("ray", reason="needs the extra: pip install .[ray]")
 
 from benchmark.runs import RunDirectory
 from tests.executors.conftest import Sweep, check_same
@@ -16,25 +13,6 @@ from tests.reliability.processes import wait
 psutil = pytest.importorskip("psutil")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 BACK_S = 30  # from a node's death until its run trains again; times the load, where it is starved
-
-
-@pytest.fixture
-def cluster(elsewhere: Sweep, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A head that trains nothing, and a node with room for one run."""
-    from ray.cluster_utils import Cluster
-
-    for name, value in {**elsewhere.environment, "RAY_USAGE_STATS_ENABLED": "0"}.items():
-        monkeypatch.setenv(name, value)  # what the nodes' processes have, too
-    memory = {"object_store_memory": 80 * 2**20}
-    made = Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **memory}
-    )
-    try:
-        made.first = made.add_node(num_cpus=1, **memory)
-        made.memory = memory
-        yield made
-    finally:
-        made.shutdown()
 
 
 def below(node: Any) -> list[Any]:

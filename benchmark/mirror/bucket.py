@@ -1,7 +1,7 @@
 """Where runs lie that have no folder: S3 and the like, by a URL. fsspec is imported only here.
 
 <url>/<run_id>/          the files of a run directory (see runs.py), its checkpoints among them
-<url>/<run_id>/lease/    who trains it (see lease.py); a lock does not reach an object store
+<url>/<run_id>/lease/    who trains it (see lease.py); a lock does not reach there
 <url>/claims/            see preregistration.py
 
 A reader sees the old object or the new one, never half of either.
@@ -31,10 +31,10 @@ def scratch(url: str) -> Path:
     return Path(os.environ.get(SCRATCH, "cache/remote")).absolute() / name
 
 
-class Store:
+class Bucket:
     """The objects below a URL, by their names relative to it.
 
-    Every method raises BenchError where the store is away or refuses.
+    Every method raises BenchError where the bucket is away or refuses.
     """
 
     def __init__(self, url: str) -> None:
@@ -95,7 +95,7 @@ class Store:
     def create(self, name: str, data: bytes) -> None:
         """An object that is not there yet; raises FileExistsError where it is.
 
-        Of several who try at once, one does it on S3 and in memory; where a store has no such
+        Of several who try at once, one does it on S3 and in memory; where a service has no such
         request, each looks right before it writes.
         """
         with self._asking(name):
@@ -105,11 +105,6 @@ class Store:
             if self._fs.exists(self._at(name)):
                 raise FileExistsError(name)
         self.write({name: data})
-
-    def fetch(self, name: str, file: Path) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with self._asking(name):
-            self._fs.get_file(self._at(name), str(file))
 
     def remove(self, names: Iterable[str]) -> None:
         for name in names:
@@ -121,7 +116,7 @@ class Store:
 
     @contextmanager
     def _asking(self, name: str = "") -> Iterator[None]:
-        """Each store's client has errors of its own; all of them become one line."""
+        """Each service's client has errors of its own; all of them become one line."""
         try:
             yield
         except (BenchError, FileExistsError):
