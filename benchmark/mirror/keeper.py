@@ -49,12 +49,11 @@ def keep(url: str, arguments: Sequence[str]) -> int:
         result = run.result()
         if result is not None:
             return 0 if result.state == "done" else 1
-        worker = start_worker(run, arguments, leash=True)
-        try:
-            return _attend(worker, copy, lease, told)
-        finally:
-            worker.kill()
-            worker.wait()
+        with start_worker(run, arguments, leash=True) as worker:
+            try:
+                return _attend(worker, copy, lease, told)
+            finally:
+                worker.kill()
 
 
 def exit_as(code: int) -> NoReturn:
