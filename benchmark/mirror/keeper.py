@@ -23,7 +23,7 @@ from benchmark.mirror.bucket import Bucket, scratch
 from benchmark.mirror.lease import FOLDER as LEASE
 from benchmark.mirror.lease import Lease
 from benchmark.redact import redact
-from benchmark.runs import TEMPORARY, RunDirectory
+from benchmark.runs.directory import TEMPORARY, RunDirectory
 
 SEND_EVERY_S = 10.0
 POLL_S = 0.5

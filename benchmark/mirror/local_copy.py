@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from benchmark.mirror.bucket import Bucket, scratch
 from benchmark.mirror.lease import FOLDER as LEASE
 from benchmark.mirror.lease import Term
-from benchmark.runs import RunDirectory, write_atomic
+from benchmark.runs.directory import RunDirectory, write_atomic
 
 REFRESH_EVERY_S = 5.0
 SHARE = 0.05  # of the time that looking may take, however many runs there are

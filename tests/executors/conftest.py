@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from benchmark.comparison import compare
-from benchmark.runs import RunDirectory
+from benchmark.reproduction.comparison import compare
+from benchmark.runs.directory import RunDirectory
 from tests.executors.stub import SITE
 from tests.reliability.conftest import bench
 from tests.reliability.processes import wait

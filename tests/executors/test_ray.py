@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmark.runs import RunDirectory
+from benchmark.runs.directory import RunDirectory
 from tests.executors.conftest import Sweep, check_same
 from tests.reliability.processes import wait
 

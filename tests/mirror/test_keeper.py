@@ -20,7 +20,7 @@ from benchmark.mirror.bucket import Bucket, scratch
 from benchmark.mirror.keeper import Copy, keep
 from benchmark.mirror.lease import Lease
 from benchmark.mirror.local_copy import LocalCopy
-from benchmark.runs import Result, Row, RunDirectory, write_atomic
+from benchmark.runs.directory import Result, Row, RunDirectory, write_atomic
 from benchmark.training import checkpoint
 from tests.conftest import tiny_spec
 from tests.training.test_loop import Stopped, train, values

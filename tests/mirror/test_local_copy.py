@@ -12,7 +12,7 @@ from benchmark.mirror.bucket import Bucket, scratch
 from benchmark.mirror.keeper import Copy
 from benchmark.mirror.lease import Lease
 from benchmark.mirror.local_copy import LocalCopy
-from benchmark.runs import RunDirectory, Tail
+from benchmark.runs.directory import RunDirectory, Tail
 from tests.mirror.test_keeper import finish, made, step
 
 

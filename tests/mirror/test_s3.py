@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.runs import RunDirectory
+from benchmark.runs.directory import RunDirectory
 from tests.reliability.conftest import bench
 
 moto = pytest.importorskip("moto.server", reason="needs the extra: pip install .[dev]")
