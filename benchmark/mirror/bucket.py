@@ -1,6 +1,6 @@
 """Where runs lie that have no folder: S3 and the like, by a URL. fsspec is imported only here.
 
-<url>/<run_id>/          the files of a run directory (see runs/directory.py), its checkpoints among them
+<url>/<run_id>/          as a run directory (see runs/directory.py), checkpoints and all
 <url>/<run_id>/lease/    who trains it (see lease.py); a lock does not reach there
 <url>/claims/            see questions/preregistration.py
 
