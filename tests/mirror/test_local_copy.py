@@ -100,14 +100,17 @@ def test_it_looks_every_few_seconds(url: str, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("url", ["file"], indirect=True)
-def test_names_that_lead_out_of_the_copy_are_not_seen(url: str, tmp_path: Path) -> None:
+def test_names_that_lead_out_of_the_copy_are_not_seen(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "bucket" / "runs" / "began-0"
     folder.mkdir(parents=True)
     for name in (".hidden", "good.json", ".good.json.1234.tmp"):
         (folder / name).write_text("x")
     bucket = Bucket(url)
     assert set(bucket.names()) == {"began-0/good.json"}
-    bucket._fs.find = lambda *_, **__: {f"{bucket._root}/a/../../x": {}}
+    outside = {f"{bucket._root}/a/../../x": {}}
+    monkeypatch.setattr(bucket._fs, "find", lambda *_, **__: outside)
     assert bucket.names() == {}
 
 
