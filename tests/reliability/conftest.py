@@ -40,7 +40,7 @@ def bench(*arguments: str, cwd: Path, **environment: str) -> subprocess.Complete
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1800,  # a loaded machine has the time it needs
         env={**os.environ, **environment},
     )
 
