@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -188,27 +189,34 @@ def check_same(local: Sweep, there: Sweep) -> None:
         assert said[0] == said[1]
 
 
-def _patiently(start: Callable[[], Any]) -> Any:
+def _patient(asked: Callable[..., Any]) -> Callable[..., Any]:
     """Ray gives a node 30 s to start, which is too little on a machine that others load."""
-    for _ in range(5):
-        with suppress(Exception):
-            return start()
-    return start()
+
+    def ask(*arguments: Any) -> Any:
+        for _ in range(600):
+            with suppress(RuntimeError):
+                return asked(*arguments)
+            time.sleep(0.5)
+        return asked(*arguments)
+
+    return ask
 
 
 @pytest.fixture
 def cluster(elsewhere: Sweep, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A head that trains nothing, and a node with room for one run."""
     pytest.importorskip("ray", reason="needs the extra: pip install .[ray]")
+    from ray._private import services
     from ray.cluster_utils import Cluster
 
+    monkeypatch.setattr(services, "get_node", _patient(services.get_node))
     for name, value in {**elsewhere.environment, "RAY_USAGE_STATS_ENABLED": "0"}.items():
         monkeypatch.setenv(name, value)  # what the nodes' processes have, too
     memory = {"object_store_memory": 80 * 2**20}
     head = {"num_cpus": 0, "include_dashboard": False, "_system_config": QUICK, **memory}
-    made = _patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
+    made = Cluster(initialize_head=True, head_node_args=head)
     try:
-        made.first = _patiently(lambda: made.add_node(num_cpus=1, **memory))
+        made.first = made.add_node(num_cpus=1, **memory)
         made.memory = memory
         yield made
     finally:
