@@ -1,6 +1,7 @@
 """The command `bench`: parse, call, print."""
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from benchmark.commands.data import data
 from benchmark.commands.init import init
 from benchmark.commands.options import (
     FILE,
-    FOLDER,
     cache_option,
     data_option,
     device_option,
@@ -22,6 +22,7 @@ from benchmark.commands.options import (
     profile_options,
     report_option,
     results_option,
+    runs_address_option,
     runs_option,
 )
 from benchmark.commands.probe import probe
@@ -43,7 +44,7 @@ def bench(debug: bool) -> None:
 @click.argument("file", type=FILE)
 @profile_options
 @data_option
-@runs_option
+@runs_address_option
 @cache_option
 @results_option
 @report_option
@@ -56,7 +57,7 @@ def run(
     profile: str,
     overrides: tuple[str, ...],
     data_root: Path | None,
-    runs: Path,
+    runs: str,
     cache: Path,
     results: Path,
     report: Path,
@@ -74,37 +75,50 @@ def run(
     from benchmark.questions.ablation import load
 
     plan = load(file, profile, overrides)
-    start = choose(Asked(**asked), plan, runs)
+    copy = None
+    if "://" in runs:
+        from benchmark.mirror.local_copy import LocalCopy
+
+        copy = LocalCopy(runs)
+    folder = copy.path if copy else Path(runs)
+    start = choose(Asked(**asked), plan, folder)
     from benchmark.sweep.narration import narrator
     from benchmark.sweep.run import Places, run_plan
 
-    places = Places(runs, cache, results, report, data_root, mlflow)
+    places = Places(folder, cache, results, report, data_root, mlflow, copy)
     told = narrator(quiet=quiet, as_json=as_json)
-    sys.exit(run_plan(plan, places, start, device, told))
+    with copy or nullcontext():
+        sys.exit(run_plan(plan, places, start, device, told))
 
 
 @bench.command("run-one")
-@click.argument("run_dir", type=FOLDER)
+@click.argument("run_dir")
 @data_option
 @cache_option
 @device_option
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Recorded only.")
 @click.option("--leash", is_flag=True, help="Stop when standard input closes.")
 def run_one(
-    run_dir: Path,
+    run_dir: str,
     data_root: Path | None,
     cache: Path,
     device: str,
     overrides: tuple[str, ...],
     leash: bool,
 ) -> None:
-    """Train one run in this process; what every executor calls."""
+    """Train one run, of a folder or a URL; what every executor calls."""
     from benchmark.executors.local import obey_leash, pin_threads
     from benchmark.runs.directory import RunDirectory
 
     if leash:
         obey_leash()
-    directory = RunDirectory(run_dir)
+    if "://" in run_dir:
+        from benchmark.mirror.keeper import exit_as, keep
+
+        options = ["--cache", str(cache), "--device", device]
+        options += ["--data-root", str(data_root)] if data_root else []
+        exit_as(keep(run_dir, [*options, *(f"--set={each}" for each in overrides)]))
+    directory = RunDirectory(Path(run_dir))
     training = directory.spec().training
     pin_threads(training.threads)  # before NumPy starts its own
     rank = None

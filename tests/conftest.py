@@ -44,7 +44,7 @@ def bench(*arguments: str, cwd: Path, **environment: str) -> subprocess.Complete
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1800,
         env={**os.environ, **environment},
     )
 

@@ -51,7 +51,8 @@ def start_worker(
     On a leash it stops, with a checkpoint, when this process is gone for whatever reason.
     """
     environment = {**os.environ, **allocator.variables()}
-    command = [sys.executable, "-m", "benchmark", "run-one", str(run.path), *arguments]
+    command = [sys.executable, "-m", "benchmark", "run-one", run.address, *arguments]
+    run.path.mkdir(parents=True, exist_ok=True)  # of a run in a bucket, on its worker's machine
     with run.log.open("ab") as log:
         return subprocess.Popen(
             [*command, "--leash"] if leash else command,

@@ -1,9 +1,9 @@
 """Runs on a Ray cluster: one Ray Core task per run, whose process is the task's child.
 
 A lost worker or node costs a run the steps since its last checkpoint: the task is submitted again
-and goes on elsewhere. The runs folder and the cache must be shared by all nodes, at the same path,
-by a file system whose locks are (NFS 4, Lustre mounted with flock), and every node needs the same
-installation.
+and goes on elsewhere. The runs lie in a bucket, or in a folder that all nodes share at the same
+path, on a file system whose locks are shared too (NFS 4, Lustre mounted with flock). Every node
+needs the same installation.
 """
 
 import os
@@ -58,7 +58,7 @@ class RayTasks(Polling["ray.ObjectRef[int]"]):
             max_retries=0,  # `_again` decides: it knows whether the run got any further
         )
         here, arguments = str(Path.cwd()), list(self.arguments)
-        return {run.run_id: task.remote(str(run.path.absolute()), arguments, here) for run in runs}
+        return {run.run_id: task.remote(run, arguments, here) for run in runs}
 
     def _ended(self) -> Mapping[str, int]:
         if not self._workers:
@@ -110,14 +110,15 @@ def connect(address: str) -> None:
         ) from None
 
 
-def work(path: str, arguments: Sequence[str], folder: str) -> int:
+def work(run: RunDirectory, arguments: Sequence[str], folder: str) -> int:
     """In a Ray worker: the run's process from start to end; its exit code.
 
     A task that is cancelled has its run write a checkpoint. Where the Ray worker itself dies, the
     run's process sees its leash cut and does the same.
     """
-    os.chdir(folder)  # the arguments' paths may be relative to where the sweep was started
-    worker = start_worker(RunDirectory(Path(path)), arguments, leash=True)
+    Path(folder).mkdir(parents=True, exist_ok=True)  # where nodes share nothing
+    os.chdir(folder)  # paths may be relative to where the sweep was started
+    worker = start_worker(run, arguments, leash=True)
     try:
         while (code := worker.poll()) is None:
             time.sleep(PAUSE_S)

@@ -2,7 +2,7 @@
 
 At a time-out or pre-emption the job is signalled before its end, its run writes a checkpoint, and
 the job is queued again. A driver that dies leaves its jobs to Slurm; started again, it takes them
-over. The runs folder and the cache must be shared by all nodes.
+over. submitit's folder must be shared by all nodes; the runs may lie in a bucket.
 """
 
 import signal
@@ -112,6 +112,8 @@ class SlurmJobs(Polling[str]):
             return 0 if result.state == "done" else 1
         if job is not None and job.is_alive:
             return None
+        if job is not None and job.state == "COMPLETED":  # its result is seen here later
+            return 0
         if job is not None and job.state == "CANCELLED":
             return CANCELLED
         if job is not None and job.state == "FAILED" and job.code:
@@ -137,7 +139,7 @@ def submit(
     try:
         executor = SlurmExecutor(queue.folder, max_num_timeout=FOREVER)
         executor.update_parameters(**queue.parameters, array_parallelism=at_once)
-        jobs = executor.submit_array([RunOne(run.path, arguments) for run in runs])
+        jobs = executor.submit_array([RunOne(run, arguments) for run in runs])
     except (FailedSubmissionError, FailedJobError, OSError, RuntimeError) as error:
         said = [line for line in str(error).strip().splitlines() if line] or [repr(error)]
         raise BenchError(f"--executor slurm: {said[-1][:200]}") from None
@@ -150,8 +152,8 @@ class RunOne:
     The job's exit code is that of `bench run-one`.
     """
 
-    def __init__(self, path: Path, arguments: Sequence[str], idle: int = 0) -> None:
-        self._run, self._arguments = RunDirectory(path.absolute()), tuple(arguments)
+    def __init__(self, run: RunDirectory, arguments: Sequence[str], idle: int = 0) -> None:
+        self._run, self._arguments = run, tuple(arguments)
         self._idle = idle  # jobs in a row whose time was too short for a checkpoint
         self._reached = ""
         self._worker: Popen[bytes] | None = None
@@ -177,7 +179,7 @@ class RunOne:
             with self._run.log.open("a") as log:
                 log.write("slurm: the job ends before a first checkpoint; give it more --time\n")
             return None
-        return DelayedSubmission(RunOne(self._run.path, self._arguments, idle))
+        return DelayedSubmission(RunOne(self._run, self._arguments, idle))
 
     def _stop(self) -> None:
         if self._worker is not None:

@@ -108,6 +108,11 @@ class RunDirectory:
     def run_id(self) -> str:
         return self.path.name
 
+    @property
+    def address(self) -> str:
+        """What `bench run-one` is told to train it."""
+        return str(self.path)
+
     def spec(self) -> RunSpec:
         """The run's description; raises BenchError where it is missing or torn."""
         try:

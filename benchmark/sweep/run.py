@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from benchmark.analysis.evidence import write_evidence
 from benchmark.analysis.tidy import write_results
@@ -21,6 +21,9 @@ from benchmark.spec import RunSpec
 from benchmark.sweep.driver import Driver
 from benchmark.sweep.narration import Ending, Failure, Narrator
 
+if TYPE_CHECKING:
+    from benchmark.mirror.local_copy import LocalCopy
+
 SYNC_EVERY_S = 4.0
 
 
@@ -34,6 +37,10 @@ class Places:
     report: Path
     data_root: Path | None
     mlflow: str
+    copy: "LocalCopy | None" = None  # what `runs` is, where the runs lie in a bucket
+
+    def run(self, run_id: str) -> RunDirectory:
+        return self.copy.run(run_id) if self.copy else RunDirectory(self.runs / run_id)
 
 
 class Follower(Protocol):
@@ -49,18 +56,24 @@ class Follower(Protocol):
 def run_plan(plan: Plan, places: Places, start: Start, device: str, narrator: Narrator) -> int:
     """Train what is missing, then write tables and report. 0 done, 1 some failed, 130 stopped."""
     _writable(places.results / plan.name / plan.profile)
-    directories = [RunDirectory(places.runs / planned.run_id) for planned in plan.runs]
+    if places.copy is not None:
+        places.copy.refresh()
+    directories = [places.run(planned.run_id) for planned in plan.runs]
     missing = [p for p, run in zip(plan.runs, directories, strict=True) if run.result() is None]
     _open_stores([planned.spec for planned in missing], places, narrator)
     try:
         for planned in missing:
             RunDirectory.create(places.runs, planned.spec)
         register(places.runs, plan)
+        if places.copy is not None:
+            places.copy.publish()
     except OSError as error:
         raise BenchError(f"{places.runs}: cannot make run folders ({error.strerror})") from None
 
     view = _View(plan, places, narrator)
     executor, codes = _train(plan, places, start, device, directories, view, narrator)
+    if places.copy is not None:
+        places.copy.refresh()
     view.close()
     folder = write_results(plan, places.runs, places.results)
     write_evidence(folder)
@@ -84,12 +97,15 @@ def _train(
 ) -> tuple[Executor, dict[str, int]]:
     """Every run, shown and tracked meanwhile; the executor and the workers' exit codes."""
     driver = Driver.here(plan)
+    fresh = _Fresh(places.copy, narrator) if places.copy is not None else None
     with (
         driver.driving(places.runs),
         narrator.progress(list(zip(plan.runs, runs, strict=True))) as progress,
     ):
 
         def tick() -> None:
+            if fresh is not None:
+                fresh.refresh_if_due()
             progress.update()
             view.sync_if_due()
             if not executor.stopped and driver.is_asked_to_stop(places.runs):
@@ -119,6 +135,23 @@ def _open_stores(specs: Sequence[RunSpec], places: Places, narrator: Narrator) -
         )
         for name in store.broken:
             narrator.note(f"data: {name} is broken and left out")
+
+
+class _Fresh:
+    """The local copy while the runs go on. A bucket that is away costs a line, never a run."""
+
+    def __init__(self, copy: "LocalCopy", narrator: Narrator) -> None:
+        self._copy, self._narrator = copy, narrator
+        self._warned = False
+
+    def refresh_if_due(self) -> None:
+        try:
+            self._copy.refresh_if_due()
+            self._warned = False
+        except BenchError as error:
+            if not self._warned:
+                self._narrator.warn(f"{error}; the runs go on, and it is looked at again")
+            self._warned = True
 
 
 class _View:

@@ -1,5 +1,6 @@
 """MLflow: a view of the run directories, with one writer."""
 
+import gc
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -64,6 +65,9 @@ class Tracker:
             self._children = [children[planned.run_id] for planned in plan.runs]
 
         self._in_turn(connect)
+        # What MLflow is made of stays: the collector need not look through it at every batch.
+        gc.collect()
+        gc.freeze()
 
     def sync(self) -> None:
         """Log what is new in every run directory."""

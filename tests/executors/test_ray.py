@@ -2,12 +2,9 @@
 
 import os
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
-pytest.importorskip("ray", reason="needs the extra: pip install .[ray]")
 
 from benchmark.runs.directory import RunDirectory
 from tests.executors.conftest import Sweep, check_same
@@ -18,25 +15,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 BACK_S = 30  # from a node's death until its run trains again; times the load, where it is starved
 
 
-@pytest.fixture
-def cluster(elsewhere: Sweep, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A head that trains nothing, and a node with room for one run."""
-    from ray.cluster_utils import Cluster
-
-    for name, value in {**elsewhere.environment, "RAY_USAGE_STATS_ENABLED": "0"}.items():
-        monkeypatch.setenv(name, value)  # what the nodes' processes have, too
-    memory = {"object_store_memory": 80 * 2**20}
-    made = Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **memory}
-    )
-    try:
-        made.first = made.add_node(num_cpus=1, **memory)
-        made.memory = memory
-        yield made
-    finally:
-        made.shutdown()
-
-
 def below(node: Any) -> list[Any]:
     """The processes of a node: its raylet, Ray's workers, and the runs that these started."""
     raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
@@ -45,7 +23,7 @@ def below(node: Any) -> list[Any]:
 
 def trained_by(node: Any, runs: list[RunDirectory]) -> RunDirectory:
     commands = [" ".join(process.cmdline()) for process in below(node)]
-    (found,) = (run for run in runs if any(f"run-one {run.path}" in each for each in commands))
+    (found,) = (run for run in runs if any(run.run_id in each for each in commands))
     return found
 
 

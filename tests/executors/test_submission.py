@@ -139,7 +139,7 @@ def test_a_job_that_is_told_has_its_run_stop_and_goes_on_later(
 
     queued: list[object] = []
     monkeypatch.setattr(slurm, "start_worker", start)
-    job = RunOne(run.path, ["--device", "cpu"])
+    job = RunOne(run, ["--device", "cpu"])
     before = [signal.signal(number, told) for number in (signal.SIGUSR2, signal.SIGTERM)]
     try:
         signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGUSR2))
