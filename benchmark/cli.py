@@ -17,6 +17,7 @@ from benchmark.commands.options import (
     data_option,
     device_option,
     executor_options,
+    graphs_option,
     mlflow_option,
     narrator_options,
     profile_options,
@@ -29,7 +30,7 @@ from benchmark.commands.report import report
 from benchmark.commands.runs import doctor, export, gc, import_, reproduce, show
 from benchmark.commands.schema import schema
 from benchmark.commands.sweeps import logs, status, stop
-from benchmark.errors import BenchError
+from benchmark.errors import EXIT_STOPPED, BenchError, InputError, in_words
 
 
 @click.group()
@@ -49,6 +50,7 @@ def bench(debug: bool) -> None:
 @report_option
 @mlflow_option
 @device_option
+@graphs_option
 @executor_options
 @narrator_options
 def run(
@@ -62,6 +64,7 @@ def run(
     report: Path,
     mlflow: str,
     device: str,
+    graphs: bool,
     quiet: bool,
     as_json: bool,
     **asked: Any,
@@ -74,41 +77,48 @@ def run(
     from benchmark.executors.choice import Asked, choose
 
     plan = load(file, profile, overrides)
-    start = choose(Asked(**asked), plan, runs)
+    start = choose(Asked(device=device, **asked), plan, runs)
     from benchmark.narration import narrator
     from benchmark.sweep import Places, run_plan
 
     places = Places(runs, cache, results, report, data_root, mlflow)
     told = narrator(quiet=quiet, as_json=as_json)
-    sys.exit(run_plan(plan, places, start, device, told))
+    sys.exit(run_plan(plan, places, start, device, told, graphs=graphs))
 
 
 @bench.command("run-one")
-@click.argument("run_dir", type=FOLDER)
+@click.argument("run_dirs", type=FOLDER, nargs=-1, required=True)
 @data_option
 @cache_option
 @device_option
+@graphs_option
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Recorded only.")
 @click.option("--leash", is_flag=True, help="Stop when standard input closes.")
 def run_one(
-    run_dir: Path,
+    run_dirs: tuple[Path, ...],
     data_root: Path | None,
     cache: Path,
     device: str,
+    graphs: bool,
     overrides: tuple[str, ...],
     leash: bool,
 ) -> None:
-    """Train one run in this process; what every executor calls."""
+    """Train one run in this process, or several side by side; what every executor calls."""
     from benchmark.executors.local import obey_leash, pin_threads
     from benchmark.runs import RunDirectory
 
     if leash:
         obey_leash()
-    directory = RunDirectory(run_dir)
-    training = directory.spec().training
+    runs = [RunDirectory(path) for path in run_dirs]
+    found = [run.spec().training for run in runs]
+    training = found[0]
+    if len(found) > 1 and {(each.threads, each.devices) for each in found} != {
+        (training.threads, 1)
+    }:
+        raise InputError("lanes need the same training.threads, and training.devices: 1")
     pin_threads(training.threads)  # before NumPy starts its own
     rank = None
-    if training.devices > 1 and directory.result() is None:
+    if training.devices > 1 and runs[0].result() is None:
         from benchmark.training.devices import Rank
 
         rank = Rank.here()
@@ -116,16 +126,22 @@ def run_one(
             from benchmark.training.launch import launch
 
             sys.exit(launch(training.devices))
-    from benchmark.worker import EXIT_STOPPED, Stopped
+    from benchmark.training.loop import Stopped
+    from benchmark.worker import Where
     from benchmark.worker import run_one as work
 
+    where = Where(data_root, cache, device, {"overrides": list(overrides)}, graphs)
+    if len(runs) > 1:
+        from benchmark.lanes import run_lanes
+
+        sys.exit(run_lanes(runs, where))
     try:
-        result = work(directory, data_root, cache, device, {"overrides": list(overrides)}, rank)
+        result = work(runs[0], where, rank)
     except Stopped:
         click.echo("stopped with a checkpoint")
         sys.exit(EXIT_STOPPED)
     if result is not None and result.state == "failed":
-        raise BenchError(f"failed at step {result.step}: {result.reason}")
+        raise BenchError(result.failure())
 
 
 @bench.command()
@@ -211,19 +227,9 @@ def main() -> None:
     debug = "--debug" in sys.argv
     try:
         bench(prog_name="bench")
-    except BenchError as error:
-        if debug:
+    except Exception as error:
+        said = in_words(error)
+        if debug or said is None:
             raise
-        click.echo(f"bench: {error}", err=True)
-        sys.exit(error.exit_code)
-    except MemoryError:
-        if debug:
-            raise
-        said = "out of memory; what was finished is safe: free some, or give fewer --jobs"
         click.echo(f"bench: {said}", err=True)
-        sys.exit(1)
-    except OSError as error:
-        if debug:
-            raise
-        click.echo(f"bench: {error}; nothing that was finished is lost", err=True)
-        sys.exit(1)
+        sys.exit(error.exit_code if isinstance(error, BenchError) else BenchError.exit_code)
