@@ -110,22 +110,20 @@ def run_one(
     if leash:
         obey_leash()
     runs = [RunDirectory(path) for path in run_dirs]
-    found = [run.spec().training for run in runs]
-    training = found[0]
-    if len(found) > 1 and {(each.threads, each.devices) for each in found} != {
-        (training.threads, 1)
-    }:
+    found = [(training.threads, training.devices) for training in (r.spec().training for r in runs)]
+    threads, devices = found[0]
+    if len(runs) > 1 and set(found) != {(threads, 1)}:
         raise InputError("lanes need the same training.threads, and training.devices: 1")
-    pin_threads(training.threads)  # before NumPy starts its own
+    pin_threads(threads)  # before NumPy starts its own
     rank = None
-    if training.devices > 1 and runs[0].result() is None:
+    if devices > 1 and runs[0].result() is None:
         from benchmark.training.devices import Rank
 
         rank = Rank.here()
         if rank is None:
             from benchmark.training.launch import launch
 
-            sys.exit(launch(training.devices))
+            sys.exit(launch(devices))
     from benchmark.training.loop import Stopped
     from benchmark.worker import Where
     from benchmark.worker import run_one as work

@@ -15,7 +15,8 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from typing import TextIO
 
-from benchmark.errors import EXIT_STOPPED, BenchError, BusyError, in_words
+from benchmark.errors import EXIT_STOPPED, BenchError, BusyError, InputError, in_words
+from benchmark.executors.packing import STREAMS
 from benchmark.runs import RunDirectory
 from benchmark.training.loop import Stopped
 from benchmark.worker import Where, told_to_stop, train
@@ -24,8 +25,11 @@ from benchmark.worker import Where, told_to_stop, train
 def run_lanes(runs: Sequence[RunDirectory], where: Where) -> int:
     """Train all `runs` from wherever they stand; the exit code of the process.
 
-    A lane that fails, or that there is no memory for, fails alone.
+    A lane that fails, or that there is no memory for, fails alone. Raises InputError where there
+    are more runs than a GPU has streams for.
     """
+    if len(runs) > STREAMS:
+        raise InputError(f"{len(runs)} runs: a process has {STREAMS} lanes at most")
     told = told_to_stop()
     logs = _Logs(sys.stdout)
     beside = replace(where, lanes=len(runs))

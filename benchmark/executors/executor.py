@@ -96,7 +96,7 @@ class Polling(ABC, Generic[Worker]):
 
     def stop(self) -> None:
         again, self.stopped = self.stopped, True
-        self._end(list(set(self._workers.values())), again)
+        self._end(list(dict.fromkeys(self._workers.values())), again)
 
     def _packs(self, runs: Sequence[RunDirectory]) -> list[Pack]:
         """Which runs share a worker: here each has its own."""
@@ -126,7 +126,7 @@ class Polling(ABC, Generic[Worker]):
             started = self._start_packs(ready)
             self._workers.update(started)
             if self.stopped:  # the signal came while they were being started
-                self._end(list(set(started.values())), False)
+                self._end(list(dict.fromkeys(started.values())), False)
 
     def _again(self, run_id: str, code: int) -> bool:
         if code == BusyError.exit_code:  # another process was quicker

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Self
 
-from benchmark.errors import BenchError
+from benchmark.errors import BenchError, InputError
 from benchmark.estimate import device_bytes
 from benchmark.executors.executor import Pack
 from benchmark.runs import RunDirectory
 from benchmark.spec import RunSpec
 
 MOST = 16  # lanes of a process by `auto`: its threads take turns at the interpreter
+STREAMS = 32  # that torch has for a device; two lanes on one would capture each other
 # Of the device's free memory. The rest is for what is rough in the estimate.
 SHARE = 0.8
 # What a process has on a device before it trains: the context, libraries, kernels.
@@ -36,7 +37,14 @@ class Lanes:
 
     @classmethod
     def of(cls, asked: int | None, device: str, jobs: int | None) -> Self:
-        """`jobs` processes share the GPU, if there is one; by default it is one process's."""
+        """`jobs` processes share the GPU, if there is one; by default it is one process's.
+
+        Raises InputError where more are asked for than there can be.
+        """
+        if asked is not None and asked > STREAMS:
+            raise InputError(
+                f"--lanes {asked}: a process has {STREAMS} at most; give it more --jobs"
+            )
         free = free_bytes(device) if asked is None else None
         return cls(asked, None if free is None else free // (jobs or 1))
 
