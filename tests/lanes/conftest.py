@@ -1,7 +1,7 @@
 """Runs that differ in what lanes may differ in, and what each of them is alone."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +44,19 @@ def seen(run: RunDirectory) -> Seen:
     return result.weights_sha256, [(row.step, row.kind, row.values) for row in run.rows()]
 
 
-def alone(root: Path, spec: RunSpec, cache: Path) -> Seen:
-    run = RunDirectory.create(root, spec)
-    train(run, Where(None, cache, "cpu"), [])
-    return seen(run)
+@pytest.fixture(scope="session")
+def lone(
+    tmp_path_factory: pytest.TempPathFactory, cache: Path
+) -> Callable[[RunSpec], RunDirectory]:
+    """A run alone in its process, trained once."""
+    root = tmp_path_factory.mktemp("alone")
+
+    def run(spec: RunSpec) -> RunDirectory:
+        found = RunDirectory.create(root, spec)
+        train(found, Where(None, cache, "cpu"), [])
+        return found
+
+    return run
 
 
 def beside(root: Path, found: list[RunSpec], cache: Path) -> tuple[int, list[RunDirectory]]:

@@ -16,19 +16,21 @@ from benchmark.lanes import exit_code
 from benchmark.methods.began import BEGAN
 from benchmark.methods.method import Draw
 from benchmark.runs import RunDirectory
+from benchmark.spec import RunSpec
 from benchmark.training.loop import Stopped
 from benchmark.worker import Where, train
 from tests.conftest import tiny_spec
-from tests.lanes.conftest import alone, beside, diverging, seen, specs
-from tests.reliability.processes import wait
+from tests.lanes.conftest import beside, diverging, seen, specs
+
+Lone = Callable[[RunSpec], RunDirectory]
 
 
-def test_each_has_the_bits_of_the_run_alone(tmp_path: Path, cache: Path) -> None:
+def test_each_has_the_bits_of_the_run_alone(tmp_path: Path, cache: Path, lone: Lone) -> None:
     found = specs()
-    code, runs = beside(tmp_path / "lanes", found, cache)
+    code, runs = beside(tmp_path, found, cache)
     assert code == 0
     for run, spec in zip(runs, found, strict=True):
-        assert seen(run) == alone(tmp_path / "alone", spec, cache)
+        assert seen(run) == seen(lone(spec))
         provenance = run.provenance()
         assert provenance is not None
         assert provenance["lanes"] == len(found)
@@ -36,29 +38,30 @@ def test_each_has_the_bits_of_the_run_alone(tmp_path: Path, cache: Path) -> None
         assert result is not None
         assert 0 < result.cpu_s < time.process_time()
     assert len({seen(run)[0] for run in runs}) == len(runs)
-    lone = RunDirectory(tmp_path / "alone" / found[0].run_id).provenance()
-    assert lone is not None
-    assert "lanes" not in lone
+    of_one = lone(found[0]).provenance()
+    assert of_one is not None
+    assert "lanes" not in of_one
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_cut_short_and_begun_again_they_have_the_same_bits(
-    number: int, tmp_path: Path, cache: Path
+    number: int, tmp_path: Path, cache: Path, lone: Lone
 ) -> None:
     found = specs(steps=120)[:3]
-    runs = [RunDirectory.create(tmp_path / "lanes", spec) for spec in found]
+    runs = [RunDirectory.create(tmp_path, spec) for spec in found]
     command = [sys.executable, "-m", "benchmark", "run-one", *(str(run.path) for run in runs)]
     with subprocess.Popen([*command, "--cache", str(cache), "--device", "cpu"]) as process:
-        wait(lambda: all(run.reached() for run in runs) or process.poll() is not None)
+        while process.poll() is None and not all(run.reached() for run in runs):
+            time.sleep(0.02)
         process.send_signal(number)
     assert process.returncode == (EXIT_STOPPED if number == signal.SIGTERM else -number)
     assert any(run.result() is None for run in runs)
     for run in runs:
         if number == signal.SIGTERM and run.result() is None:
             assert run.log.read_text().endswith("stopped with a checkpoint\n")
-    assert beside(tmp_path / "lanes", found, cache)[0] == 0
+    assert beside(tmp_path, found, cache)[0] == 0
     for run, spec in zip(runs, found, strict=True):
-        assert seen(run) == alone(tmp_path / "alone", spec, cache)
+        assert seen(run) == seen(lone(spec))
 
 
 def test_one_that_diverges_fails_alone(tmp_path: Path, cache: Path) -> None:
