@@ -38,13 +38,12 @@ class Pool(Polling[subprocess.Popen[bytes]]):
         return self.lanes.packs(runs)
 
     def _start(self, runs: Sequence[RunDirectory]) -> Mapping[str, subprocess.Popen[bytes]]:
-        return self._start_packs([(run,) for run in runs])
+        return {run.run_id: start_worker(run, self.arguments) for run in runs}
 
     def _start_packs(self, packs: Sequence[Pack]) -> Mapping[str, subprocess.Popen[bytes]]:
-        started: dict[str, subprocess.Popen[bytes]] = {}
-        for first, *others in packs:
-            beside = [str(run.path) for run in others]
-            worker = start_worker(first, [*beside, *self.arguments])
+        started = dict(self._start([pack[0] for pack in packs if len(pack) == 1]))
+        for first, *others in (pack for pack in packs if len(pack) > 1):
+            worker = start_worker(first, [*(str(run.path) for run in others), *self.arguments])
             started |= {run.run_id: worker for run in (first, *others)}
         return started
 
