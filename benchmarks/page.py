@@ -228,7 +228,7 @@ def _unmeasured(found: dict[str, Any]) -> str:
         if f"+{name}@" not in measured
     ]
     lines.append(
-        "- **Lanes in training**: `bench run --lanes` trains runs side by side in one process, to "
+        "- **Lanes in training**: `--lanes N` of `bench run` trains N runs in one process, to "
         "the lone run's bits on a CPU, where they do not pay and are not the default. On a GPU "
         "they are the default, and their bits and speed there, their number that pays, and how "
         "good the estimate of their memory is are unmeasured. They are threads with a graph each; "
