@@ -73,13 +73,13 @@ def run(
 
     The same command again continues what was cut short.
     """
-    from benchmark.ablation import load
     from benchmark.executors.choice import Asked, choose
+    from benchmark.questions.ablation import load
 
     plan = load(file, profile, overrides)
     start = choose(Asked(device=device, **asked), plan, runs)
-    from benchmark.narration import narrator
-    from benchmark.sweep import Places, run_plan
+    from benchmark.sweep.narration import narrator
+    from benchmark.sweep.run import Places, run_plan
 
     places = Places(runs, cache, results, report, data_root, mlflow)
     told = narrator(quiet=quiet, as_json=as_json)
@@ -105,7 +105,7 @@ def run_one(
 ) -> None:
     """Train one run in this process, or several side by side; what every executor calls."""
     from benchmark.executors.local import obey_leash, pin_threads
-    from benchmark.runs import RunDirectory
+    from benchmark.runs.directory import RunDirectory
 
     if leash:
         obey_leash()
@@ -146,7 +146,7 @@ def run_one(
 @click.argument("files", type=FILE, nargs=-1, required=True)
 def validate(files: tuple[Path, ...]) -> None:
     """Check ablation files in every profile; nothing is written."""
-    from benchmark.ablation import check
+    from benchmark.questions.ablation import check
 
     for file in files:
         for plan in check(file):
@@ -159,8 +159,8 @@ def validate(files: tuple[Path, ...]) -> None:
 @click.option("--jobs", type=click.IntRange(1), help="Runs at once.")
 def plan(file: Path, profile: str, overrides: tuple[str, ...], jobs: int | None) -> None:
     """Print the runs of FILE, their ids and a rough cost; nothing is started."""
-    from benchmark.ablation import load
-    from benchmark.estimate import default_jobs, describe
+    from benchmark.questions.ablation import load
+    from benchmark.questions.estimate import default_jobs, describe
 
     found = load(file, profile, overrides)
     for planned in found.runs:
@@ -183,9 +183,9 @@ def sync(
     mlflow: str,
 ) -> None:
     """Bring MLflow and the tables of FILE up to date with the run directories."""
-    from benchmark.ablation import load
     from benchmark.analysis.evidence import write_evidence
     from benchmark.analysis.tidy import write_results
+    from benchmark.questions.ablation import load
     from benchmark.tracking.tracker import Tracker
 
     found = load(file, profile, overrides)

@@ -17,7 +17,7 @@ from typing import TextIO
 
 from benchmark.errors import EXIT_STOPPED, BenchError, BusyError, InputError, in_words
 from benchmark.executors.packing import STREAMS
-from benchmark.runs import RunDirectory
+from benchmark.runs.directory import RunDirectory
 from benchmark.training.loop import Stopped
 from benchmark.worker import Where, told_to_stop, train
 

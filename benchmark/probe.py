@@ -28,7 +28,7 @@ from benchmark.evaluation.features import cached_features, extract
 from benchmark.evaluation.latent import Embedding
 from benchmark.evaluation.samples import save_grid
 from benchmark.methods.method import Method
-from benchmark.runs import RunDirectory, write_atomic
+from benchmark.runs.directory import RunDirectory, write_atomic
 from benchmark.strict import Strict
 from benchmark.training import checkpoint
 from benchmark.training.determinism import StepDraw, fix

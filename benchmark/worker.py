@@ -18,7 +18,7 @@ from benchmark.evaluation.evaluator import Evaluator
 from benchmark.evaluation.samples import save_grid
 from benchmark.provenance import EnergyMeter, describe_process, method_code, with_earlier
 from benchmark.redact import redacted
-from benchmark.runs import Result, RunDirectory
+from benchmark.runs.directory import Result, RunDirectory
 from benchmark.training.determinism import ALONE
 from benchmark.training.devices import Group, Rank, group
 from benchmark.training.loop import Sampler, Stopped, Trainer, follow

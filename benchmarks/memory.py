@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from benchmark.executors.local import last_lines, start_worker
-from benchmark.runs import RunDirectory
+from benchmark.runs.directory import RunDirectory
 from benchmark.spec import RunSpec
 from benchmarks.measured import keep
 

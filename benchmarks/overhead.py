@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import mean, median
 
-from benchmark.runs import RunDirectory
+from benchmark.runs.directory import RunDirectory
 from benchmarks.measured import keep
 
 LONGEST_GAP_S = 120.0  # between two rows; beyond it the run was stopped and went on later

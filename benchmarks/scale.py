@@ -28,13 +28,13 @@ import click
 import numpy as np
 from rich.console import Console
 
-from benchmark.ablation import Plan, PlannedRun
 from benchmark.evaluation.settings import evaluation_columns
 from benchmark.executors.local import Pool
 from benchmark.methods import heldout_columns, train_columns
-from benchmark.progress import Progress
-from benchmark.runs import Result, Row, RunDirectory
+from benchmark.questions.ablation import Plan, PlannedRun
+from benchmark.runs.directory import Result, Row, RunDirectory
 from benchmark.spec import RunSpec
+from benchmark.sweep.progress import Progress
 
 SEEDS, TRAIN_ROWS, EVALUATIONS = 5, 20, 4
 PROVENANCE = json.dumps(

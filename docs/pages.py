@@ -18,7 +18,7 @@ from benchmark.methods.settings import (
     EbganSettings,
     WganGpSettings,
 )
-from benchmark.schema import ablation_schema
+from benchmark.questions.schema import ablation_schema
 
 METHODS = (BeganSettings, BeganCsSettings, EbganSettings, DcganSettings, WganGpSettings)
 BLOCKS = ("method", "data", "training", "evaluation")

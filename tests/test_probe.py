@@ -12,7 +12,7 @@ from benchmark.cli import bench
 from benchmark.data.settings import CelebASettings, FacesSettings
 from benchmark.errors import BenchError
 from benchmark.probe import Probe, Sizes, _labels, probe
-from benchmark.runs import Result, RunDirectory
+from benchmark.runs.directory import Result, RunDirectory
 from benchmark.training import checkpoint
 from benchmark.training.checkpoint import Progress
 from benchmark.training.learning_rate import RateState

@@ -22,7 +22,7 @@ from benchmark.analysis.resampling import bootstrap_interval, holm, least_p, per
 from benchmark.errors import InputError
 from benchmark.evaluation.settings import distance_column
 from benchmark.methods import signal
-from benchmark.runs import RunDirectory
+from benchmark.runs.directory import RunDirectory
 
 ALPHA = 0.05
 LOWER_IS_BETTER = ("distance", "kid")

@@ -21,12 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from benchmark.ablation import Plan, PlannedRun
-from benchmark.claims import claims_digest
 from benchmark.evaluation.settings import distance_column
 from benchmark.methods import signal
-from benchmark.preregistration import Registration
-from benchmark.runs import Result, Row, RunDirectory
+from benchmark.questions.ablation import Plan, PlannedRun
+from benchmark.questions.claims import claims_digest
+from benchmark.questions.preregistration import Registration
+from benchmark.runs.directory import Result, Row, RunDirectory
 from benchmark.spec import RunSpec
 
 FORMAT = 2

@@ -19,7 +19,7 @@ from benchmark.analysis.correlation_table import correlation_table
 from benchmark.analysis.frames import Tables, read_tables
 from benchmark.analysis.variance import variance_table
 from benchmark.analysis.verdicts import claims_table
-from benchmark.runs import write_atomic
+from benchmark.runs.directory import write_atomic
 
 TABLES = {
     "claims": claims_table,

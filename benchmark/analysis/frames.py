@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.claims import DISTANCES, SIGNALS, column_name, swept_text
 from benchmark.errors import InputError
+from benchmark.questions.claims import DISTANCES, SIGNALS, column_name, swept_text
 
 TEXT = (
     *("run_id", "label", "cell", "method", "signal", "distance", "state", "reason", "commit"),

@@ -13,7 +13,7 @@ from benchmark.analysis.effects import DIRECTIONS, Effect, NotRun, missing, noth
 from benchmark.analysis.frames import Tables
 from benchmark.analysis.shifts import shift
 from benchmark.analysis.variance import JOINT, decompose
-from benchmark.claims import (
+from benchmark.questions.claims import (
     BoundTest,
     ClaimTest,
     ContrastTest,

@@ -15,7 +15,7 @@ from benchmark.analysis.draws import Floats
 from benchmark.analysis.effects import DIRECTIONS, Effect, NotRun, missing, nothing_yet
 from benchmark.analysis.frames import Tables
 from benchmark.analysis.resampling import bootstrap_interval, least_p, permutation_p
-from benchmark.claims import ENDS, ContrastTest, TrendTest, swept_text
+from benchmark.questions.claims import ENDS, ContrastTest, TrendTest, swept_text
 
 
 def shift(tables: Tables, test: TrendTest | ContrastTest) -> Effect | NotRun:

@@ -19,13 +19,13 @@ from typing import Any, Self
 import pandas as pd
 from PIL import Image
 
-from benchmark.ablation import Plan
 from benchmark.analysis.description import Found, commit, describe
 from benchmark.errors import BenchError
 from benchmark.evaluation.settings import distance_column, evaluation_columns
 from benchmark.methods import heldout_columns, signal, train_columns
-from benchmark.preregistration import registered
-from benchmark.runs import Kind, Row, write_atomic
+from benchmark.questions.ablation import Plan
+from benchmark.questions.preregistration import registered
+from benchmark.runs.directory import Kind, Row, write_atomic
 from benchmark.spec import RunSpec
 
 NO_PROBES = pd.DataFrame(columns=["run_id"])

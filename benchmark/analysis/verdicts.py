@@ -36,7 +36,7 @@ from benchmark.analysis.effects import Effect, NotRun
 from benchmark.analysis.frames import Tables
 from benchmark.analysis.measures import measure
 from benchmark.analysis.resampling import holm, least_holm
-from benchmark.claims import CLAIMS, BoundTest, Claim, FailuresTest, claims_digest
+from benchmark.questions.claims import CLAIMS, BoundTest, Claim, FailuresTest, claims_digest
 
 Verdict = Literal["supported", "refuted", "undecided", "underpowered", "not run"]
 ALPHA = 0.05

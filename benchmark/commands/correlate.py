@@ -33,7 +33,7 @@ def correlate(where: Path, profile: str, results: Path, as_json: bool) -> None:
 
     folder = where
     if where.is_file():
-        from benchmark.ablation import load
+        from benchmark.questions.ablation import load
 
         folder = results / load(where, profile).name / profile
     tables = write_evidence(folder)

@@ -55,7 +55,7 @@ def probe(
     The figures show training images: mind whose they are.
     """
     from benchmark.executors.local import pin_threads
-    from benchmark.show import find_run
+    from benchmark.runs.show import find_run
 
     directory = find_run(run, runs)
     pin_threads(directory.spec().training.threads)  # before NumPy starts its own

@@ -23,7 +23,7 @@ DIFFERENT = 3  # exit code: the run was trained again and came out otherwise
 @runs_option
 def show(run: str, runs: Path) -> None:
     """Print what RUN (an id or a folder) is, what made it and what came of it."""
-    from benchmark.show import describe, find_run
+    from benchmark.runs.show import describe, find_run
 
     for line in describe(find_run(run, runs)):
         click.echo(line)
@@ -65,9 +65,9 @@ def reproduce(
     Exit code 0: identical, or the same within the tolerance that is stated; 3: a difference.
     """
     from benchmark.errors import InputError
-    from benchmark.reproduce import Here, pick
-    from benchmark.reproduce import reproduce as again
-    from benchmark.show import find_run
+    from benchmark.reproduction.reproduce import Here, pick
+    from benchmark.reproduction.reproduce import reproduce as again
+    from benchmark.runs.show import find_run
 
     if (run is None) == (ablation is None):
         raise InputError("give a RUN or --ablation NAME, one of the two")
@@ -90,8 +90,8 @@ def reproduce(
 @runs_option
 def export(run: str, archive: Path | None, runs: Path) -> None:
     """Pack RUN into ARCHIVE (by default <run id>.zip), so that others can reproduce it."""
-    from benchmark.archive import export_run
-    from benchmark.show import find_run
+    from benchmark.runs.archive import export_run
+    from benchmark.runs.show import find_run
 
     found = find_run(run, runs)
     click.echo(f"{export_run(found, archive or Path(f'{found.run_id}.zip'))}")
@@ -103,7 +103,7 @@ def export(run: str, archive: Path | None, runs: Path) -> None:
 @click.option("--limit", type=click.IntRange(1), help="Bytes that it may unpack to; 4 GiB.")
 def import_(archive: Path, runs: Path, limit: int | None) -> None:
     """Bring in a run that `bench export` packed; nothing in ARCHIVE is executed."""
-    from benchmark.archive import LIMIT, import_run
+    from benchmark.runs.archive import LIMIT, import_run
 
     run = import_run(archive, runs, limit or LIMIT)
     click.echo(f"{run.path}; `bench reproduce {run.run_id}` trains it again")
@@ -119,8 +119,8 @@ def doctor(runs: Path, cache: Path, mlflow: str, mend: bool) -> None:
 
     Exit code 0: nothing is wrong, or all of it was mended; 1: something is.
     """
-    from benchmark.doctor import faults_of_runs, faults_of_stores
     from benchmark.errors import BenchError, InputError
+    from benchmark.runs.doctor import faults_of_runs, faults_of_stores
 
     if not runs.is_dir():
         raise InputError(f"{runs}: no such folder; see --runs")
@@ -150,7 +150,7 @@ def doctor(runs: Path, cache: Path, mlflow: str, mend: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 def gc(runs: Path, cache: Path, dry_run: bool) -> None:
     """Remove earlier checkpoints of finished runs, and stores that no run in --runs uses."""
-    from benchmark.garbage import find_garbage
+    from benchmark.runs.garbage import find_garbage
 
     total = 0
     for item in find_garbage(runs, cache):

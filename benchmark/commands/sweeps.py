@@ -12,8 +12,8 @@ from benchmark.commands.options import FILE, profile_options, runs_option
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from benchmark.ablation import Plan
-    from benchmark.status import Status
+    from benchmark.questions.ablation import Plan
+    from benchmark.sweep.status import Status
 
 LOOK_EVERY_S = 1.0
 
@@ -42,7 +42,7 @@ def status(
     from rich.console import Console
     from rich.live import Live
 
-    from benchmark.status import Watch
+    from benchmark.sweep.status import Watch
 
     looking = Watch(runs, _plan(file, profile, overrides))
     found = looking.look()
@@ -53,7 +53,7 @@ def status(
     if not (watch and console.is_terminal):
         _print(found, console)
         return
-    from benchmark.progress import table
+    from benchmark.sweep.progress import table
 
     with Live(console=console, auto_refresh=False) as live:
         while found.drivers or any(each.state == "running" for each in found.standings):
@@ -71,7 +71,7 @@ def status(
 def logs(run: str, runs: Path, follow: bool, lines: int) -> None:
     """Print the end of what the process of RUN (an id or a folder) printed."""
     from benchmark.executors.local import last_lines
-    from benchmark.show import find_run
+    from benchmark.runs.show import find_run
 
     found = find_run(run, runs)
     for line in last_lines(found.log, lines) if lines else []:
@@ -100,7 +100,7 @@ def stop(file: Path | None, profile: str, overrides: tuple[str, ...], runs: Path
     It reaches a sweep on any machine that shares the runs folder. `bench run` goes on from there.
     Exit code 1: no sweep goes on.
     """
-    from benchmark.status import stop as ask
+    from benchmark.sweep.status import stop as ask
 
     asked = ask(runs, _plan(file, profile, overrides))
     for each in asked:
@@ -111,13 +111,13 @@ def stop(file: Path | None, profile: str, overrides: tuple[str, ...], runs: Path
 
 
 def _plan(file: Path | None, profile: str, overrides: tuple[str, ...]) -> "Plan | None":
-    from benchmark.ablation import load
+    from benchmark.questions.ablation import load
 
     return load(file, profile, overrides) if file is not None else None
 
 
 def _print(found: "Status", console: "Console") -> None:
-    from benchmark.progress import counted, line, table
+    from benchmark.sweep.progress import counted, line, table
 
     most = len(found.standings)
     if console.is_terminal:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmark.ablation import Plan
 from benchmark.errors import InputError
 from benchmark.executors.executor import UNLIMITED, Start
+from benchmark.questions.ablation import Plan
 
 TAKES = {
     "local": ("jobs", "lanes"),
@@ -39,9 +39,9 @@ def choose(asked: Asked, plan: Plan, runs_root: Path) -> Start:
             raise InputError(
                 f"--{option} is nothing to --executor {asked.executor}; it needs --executor {fits}"
             )
-    from benchmark.estimate import default_jobs, most_threads
     from benchmark.executors.local import Pool
     from benchmark.executors.packing import Lanes
+    from benchmark.questions.estimate import default_jobs, most_threads
 
     threads = most_threads(plan)
     _enough_gpus(asked, max(planned.spec.training.devices for planned in plan.runs))

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Generic, Protocol, TypeVar
 
 from benchmark.errors import BusyError
-from benchmark.runs import RunDirectory
+from benchmark.runs.directory import RunDirectory
 
 POLL_S = 0.2
 RESTARTS = 2  # of a worker that was killed before its run got any further

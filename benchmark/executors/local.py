@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmark.executors import allocator
 from benchmark.executors.executor import Pack, Polling
 from benchmark.executors.packing import Lanes
-from benchmark.runs import RunDirectory
+from benchmark.runs.directory import RunDirectory
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 

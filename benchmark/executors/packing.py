@@ -14,9 +14,9 @@ from itertools import pairwise
 from typing import Any, Self
 
 from benchmark.errors import BenchError, InputError
-from benchmark.estimate import device_bytes
 from benchmark.executors.executor import Pack
-from benchmark.runs import RunDirectory
+from benchmark.questions.estimate import device_bytes
+from benchmark.runs.directory import RunDirectory
 from benchmark.spec import RunSpec
 
 MOST = 16  # lanes of a process by `auto`: its threads take turns at the interpreter

@@ -20,7 +20,7 @@ from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 from benchmark.errors import EXIT_STOPPED, BenchError
 from benchmark.executors.executor import Polling
 from benchmark.executors.local import start_worker
-from benchmark.runs import RunDirectory
+from benchmark.runs.directory import RunDirectory
 
 LOST = -signal.SIGKILL
 PAUSE_S = 0.5

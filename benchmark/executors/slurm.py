@@ -22,7 +22,7 @@ from benchmark.executors import slurm_queue
 from benchmark.executors.choice import Asked
 from benchmark.executors.executor import RESTARTS, Polling
 from benchmark.executors.local import start_worker
-from benchmark.runs import RunDirectory
+from benchmark.runs.directory import RunDirectory
 
 LOST = -signal.SIGKILL
 CANCELLED = 130

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from benchmark.claims import Claim, ContrastTest, CorrelationTest, TrendTest
+from benchmark.questions.claims import Claim, ContrastTest, CorrelationTest, TrendTest
 from benchmark.report.document import Block, Document, Heading, Section, Table, Words
 from benchmark.report.evidence import NOT_JUDGED, Evidence, Verdict
 from benchmark.report.glossary import GLOSSARY

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from benchmark.claims import Claim
 from benchmark.errors import BenchError
+from benchmark.questions.claims import Claim
 from benchmark.strict import Strict
 
 FORMAT = 2

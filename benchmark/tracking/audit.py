@@ -7,9 +7,9 @@ from pathlib import Path
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from benchmark.doctor import Fault
 from benchmark.redact import redact
-from benchmark.runs import RunDirectory
+from benchmark.runs.directory import RunDirectory
+from benchmark.runs.doctor import Fault
 from benchmark.tracking.page import sqlite_file
 from benchmark.tracking.tracked_run import STATUS, metrics_of
 from benchmark.tracking.tracker import reached

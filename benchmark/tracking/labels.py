@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from benchmark.ablation import Plan, PlannedRun
+from benchmark.questions.ablation import Plan, PlannedRun
 
 _EQUILIBRIUM = {"m_global", "k", "balance", "ratio"}
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 
-from benchmark.ablation import PlannedRun
-from benchmark.runs import Kind, Row, RunDirectory, State, Tail
+from benchmark.questions.ablation import PlannedRun
+from benchmark.runs.directory import Kind, Row, RunDirectory, State, Tail
 from benchmark.tracking.labels import metric_name, parameters
 
 BATCH = 1000  # metrics in one call, the most that MLflow takes

@@ -20,11 +20,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
-from benchmark.ablation import Plan, PlannedRun
 from benchmark.analysis.headlines import headlines
 from benchmark.errors import BenchError
+from benchmark.questions.ablation import Plan, PlannedRun
 from benchmark.redact import redact
-from benchmark.runs import RunDirectory
+from benchmark.runs.directory import RunDirectory
 from benchmark.tracking.labels import child_tags, newest_last, parent_tags
 from benchmark.tracking.page import sqlite_file
 from benchmark.tracking.tracked_run import BATCH, TrackedRun

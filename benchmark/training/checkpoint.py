@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from benchmark.methods.method import Method
-from benchmark.runs import write_atomic
+from benchmark.runs.directory import write_atomic
 from benchmark.strict import Strict
 from benchmark.training import digests
 from benchmark.training.learning_rate import RateState

@@ -16,7 +16,7 @@ from benchmark.data.store import FaceStore
 from benchmark.methods import signal
 from benchmark.methods.method import Method
 from benchmark.methods.registry import build
-from benchmark.runs import Result, Row, RunDirectory
+from benchmark.runs.directory import Result, Row, RunDirectory
 from benchmark.seeds import derive
 from benchmark.spec import RunSpec
 from benchmark.training import checkpoint

@@ -11,7 +11,7 @@ import pytest
 from benchmark.analysis import resampling
 from benchmark.analysis.frames import Tables
 from benchmark.analysis.verdicts import claims_table
-from benchmark.claims import CLAIMS, claims_digest
+from benchmark.questions.claims import CLAIMS, claims_digest
 from tests.analysis.simulate import DISTANCE, Floats, tables
 
 ARMS = [{"variant": "A"}, {"variant": "B"}]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmark.runs import Result, Row, RunDirectory
+from benchmark.runs.directory import Result, Row, RunDirectory
 from benchmarks.overhead import share
 from benchmarks.page import page
 from benchmarks.steps import summary

@@ -25,9 +25,9 @@ def test_a_breach_is_seen(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "benchmark", tmp_path / "benchmark")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     for module, line in (
-        ("runs.py", "import mlflow"),
-        ("report/tables.py", "import benchmark.runs"),
-        ("errors.py", "import benchmark.sweep"),
+        ("runs/directory.py", "import mlflow"),
+        ("report/tables.py", "import benchmark.runs.directory"),
+        ("errors.py", "import benchmark.sweep.run"),
     ):
         path = tmp_path / "benchmark" / module
         path.write_text(f"{path.read_text()}\n{line}\n")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.comparison import compare
-from benchmark.runs import RunDirectory
+from benchmark.reproduction.comparison import compare
+from benchmark.runs.directory import RunDirectory
 from tests.executors.stub import SITE
 from tests.reliability.conftest import bench
 

@@ -12,12 +12,12 @@ import sys
 import time
 from pathlib import Path
 
-from benchmark.ablation import load
-from benchmark.driver import Driver
 from benchmark.errors import EXIT_STOPPED
 from benchmark.executors import local
 from benchmark.executors.choice import Asked, choose
-from benchmark.runs import Result, Row, RunDirectory, write_atomic
+from benchmark.questions.ablation import load
+from benchmark.runs.directory import Result, Row, RunDirectory, write_atomic
+from benchmark.sweep.driver import Driver
 
 STEPS, CHECKPOINT_EVERY, STEP_S = 300, 5, 0.05
 
@@ -86,7 +86,7 @@ SITE = """\
 import os, sys
 if sys.orig_argv[1:4] == ["-m", "benchmark", "run-one"]:
     from pathlib import Path
-    from benchmark.runs import RunDirectory
+    from benchmark.runs.directory import RunDirectory
     from tests.executors.stub import run_one
     code = run_one(RunDirectory(Path(sys.orig_argv[4])), "--leash" in sys.orig_argv)
     sys.stdout.flush()

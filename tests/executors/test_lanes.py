@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.ablation import Plan, PlannedRun
 from benchmark.commands.options import _lanes
 from benchmark.errors import BenchError, InputError
-from benchmark.estimate import device_bytes
 from benchmark.executors import packing
 from benchmark.executors.choice import Asked, choose
 from benchmark.executors.local import Pool
 from benchmark.executors.packing import PROCESS_BYTES, SHARE, Lanes, architecture, free_bytes
-from benchmark.runs import Result, RunDirectory, write_atomic
+from benchmark.questions.ablation import Plan, PlannedRun
+from benchmark.questions.estimate import device_bytes
+from benchmark.runs.directory import Result, RunDirectory, write_atomic
 from benchmark.spec import RunSpec
 from tests.conftest import tiny_spec
 

@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("ray", reason="needs the extra: pip install .[ray]")
 
-from benchmark.runs import RunDirectory
+from benchmark.runs.directory import RunDirectory
 from tests.executors.conftest import Sweep, check_same
 from tests.reliability.processes import wait
 

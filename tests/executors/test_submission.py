@@ -15,8 +15,8 @@ from benchmark.executors import slurm, slurm_queue
 from benchmark.executors.choice import Asked, choose
 from benchmark.executors.slurm import Queue, RunOne, SlurmJobs
 from benchmark.executors.slurm_queue import Job
-from benchmark.runs import Result, RunDirectory
-from tests.test_status import plan
+from benchmark.runs.directory import Result, RunDirectory
+from tests.sweep.test_status import plan
 
 FAKE = """#!/bin/sh
 echo "$0 $@" >> "{folder}/said.txt"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmark.lanes import run_lanes
-from benchmark.runs import RunDirectory
+from benchmark.runs.directory import RunDirectory
 from benchmark.spec import RunSpec
 from benchmark.worker import Where, train
 from tests.conftest import tiny_spec

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from benchmark.runs import RunDirectory
+from benchmark.runs.directory import RunDirectory
 from tests.lanes.conftest import seen
 from tests.reliability.conftest import bench
 

@@ -15,7 +15,7 @@ from benchmark.errors import EXIT_STOPPED
 from benchmark.lanes import exit_code
 from benchmark.methods.began import BEGAN
 from benchmark.methods.method import Draw
-from benchmark.runs import RunDirectory
+from benchmark.runs.directory import RunDirectory
 from benchmark.spec import RunSpec
 from benchmark.training.loop import Stopped
 from benchmark.worker import Where, train

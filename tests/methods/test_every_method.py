@@ -12,7 +12,7 @@ from benchmark.evaluation.evaluator import Evaluator
 from benchmark.methods.method import Method
 from benchmark.methods.registry import _METHODS, build
 from benchmark.methods.settings import MethodSettings
-from benchmark.runs import RunDirectory
+from benchmark.runs.directory import RunDirectory
 from benchmark.training.loop import Stopped, Trainer, sampler
 from tests.conftest import tiny_spec
 from tests.methods.fixed import FixedDraw, images

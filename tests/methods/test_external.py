@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.ablation import load
 from benchmark.data.store import open_store
 from benchmark.errors import InputError
 from benchmark.methods import heldout_columns, signal, train_columns
 from benchmark.provenance import method_code
-from benchmark.runs import RunDirectory
+from benchmark.questions.ablation import load
+from benchmark.runs.directory import RunDirectory
 from benchmark.spec import RunSpec
 from benchmark.training.loop import Trainer
 from tests.conftest import TINY

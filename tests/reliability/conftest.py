@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.executors.local import pin_threads
-from benchmark.runs import RunDirectory
+from benchmark.runs.directory import RunDirectory
 from tests.reliability.processes import Server
 
 TINY = """\
@@ -83,7 +83,7 @@ def server() -> Iterator[Server]:
     pin_threads(1)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["benchmark.worker", "benchmark.sweep", "benchmark.tracking.tracker"]
+        ["benchmark.worker", "benchmark.sweep.run", "benchmark.tracking.tracker"]
     )
     yield context
     os.environ.clear()

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
-from benchmark.ablation import Plan, PlannedRun
-from benchmark.runs import RunDirectory
+from benchmark.questions.ablation import Plan, PlannedRun
+from benchmark.runs.directory import RunDirectory
 from tests.conftest import tiny_spec
 
 Server = ForkServerContext
@@ -44,9 +44,9 @@ def sweep(folder: Path, cache: Path, steps: int, mlflow: str) -> None:
 
     from rich.console import Console
 
-    from benchmark import sweep
     from benchmark.executors.local import Pool
-    from benchmark.narration import Narrator
+    from benchmark.sweep import run as sweep
+    from benchmark.sweep.narration import Narrator
 
     sweep.SYNC_EVERY_S = 0.0
     places = sweep.Places(

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.archive import export_run, import_run
-from benchmark.comparison import compare
 from benchmark.errors import InputError
-from benchmark.runs import RunDirectory
+from benchmark.reproduction.comparison import compare
+from benchmark.runs.archive import export_run, import_run
+from benchmark.runs.directory import RunDirectory
 from tests.conftest import tiny_spec
 from tests.reliability.conftest import Swept, bench
 

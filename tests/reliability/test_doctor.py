@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from benchmark.data.store import open_store
-from benchmark.doctor import Fault, faults_of, faults_of_runs, faults_of_stores
 from benchmark.errors import BenchError
-from benchmark.garbage import find_garbage
-from benchmark.runs import RunDirectory
+from benchmark.runs.directory import RunDirectory
+from benchmark.runs.doctor import Fault, faults_of, faults_of_runs, faults_of_stores
+from benchmark.runs.garbage import find_garbage
 from benchmark.tracking.audit import faults_of_view
 from benchmark.training import checkpoint
 from tests.conftest import tiny_spec
 from tests.reliability.conftest import Swept, bench
 from tests.reliability.test_checkpoints import spoil
-from tests.test_tracking import children, fill, plan
+from tests.tracking.test_tracking import children, fill, plan
 from tests.training.test_loop import Stopped, train
 
 

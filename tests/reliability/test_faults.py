@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.comparison import compare
 from benchmark.errors import BenchError, BusyError
 from benchmark.executors.local import Pool, how_it_ended
-from benchmark.runs import Row, RunDirectory
+from benchmark.reproduction.comparison import compare
+from benchmark.runs.directory import Row, RunDirectory
 from tests.conftest import tiny_spec
 from tests.reliability.conftest import Swept, bench
 from tests.reliability.processes import Server, plan, train
-from tests.test_tracking import children, fill
-from tests.test_tracking import plan as three
+from tests.tracking.test_tracking import children, fill
+from tests.tracking.test_tracking import plan as three
 
 STEPS = 60
 

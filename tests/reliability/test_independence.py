@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.comparison import compare
 from benchmark.executors.local import Pool
-from benchmark.runs import RunDirectory
+from benchmark.reproduction.comparison import compare
+from benchmark.runs.directory import RunDirectory
 from tests.conftest import tiny_spec
 from tests.reliability.conftest import Swept, bench
 from tests.training.test_loop import Stopped, train, values

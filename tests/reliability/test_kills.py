@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.comparison import compare
-from benchmark.runs import TEMPORARY, RunDirectory
+from benchmark.reproduction.comparison import compare
+from benchmark.runs.directory import TEMPORARY, RunDirectory
 from benchmark.training import checkpoint
 from tests.reliability.processes import Server, plan, store, sweep, train
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.ablation import load
 from benchmark.errors import InputError
+from benchmark.questions.ablation import load
 
 PACKAGE = Path(__file__).parents[2] / "benchmark"
 # A pickle, or YAML that builds objects, runs what it likes when it is read.
@@ -75,7 +75,7 @@ def test_an_override_builds_no_object(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_page_listens_on_this_machine_alone(tmp_path: Path) -> None:
     from benchmark.tracking.tracker import Tracker
-    from tests.test_tracking import fill, plan
+    from tests.tracking.test_tracking import fill, plan
 
     fill(tmp_path / "runs")
     uri = f"sqlite:///{tmp_path}/mlflow/mlflow.db"

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from benchmark.comparison import compare
 from benchmark.errors import InputError
-from benchmark.reproduce import Here, differing, pick, reproduce
-from benchmark.runs import RunDirectory
+from benchmark.reproduction.comparison import compare
+from benchmark.reproduction.reproduce import Here, differing, pick, reproduce
+from benchmark.runs.directory import RunDirectory
 from tests.conftest import tiny_spec
 from tests.reliability.conftest import Swept, bench
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from benchmark.errors import BenchError
-from benchmark.runs import Row, RunDirectory
+from benchmark.runs.directory import Row, RunDirectory
 from tests.reliability.processes import Server, plan, sweep, wait
-from tests.test_tracking import check_whole, fill
-from tests.test_tracking import plan as three
+from tests.tracking.test_tracking import check_whole, fill
+from tests.tracking.test_tracking import plan as three
 
 pytestmark = [
     pytest.mark.slow,

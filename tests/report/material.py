@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-from benchmark.ablation import Plan, PlannedRun
-from benchmark.claims import Claim
 from benchmark.evaluation.samples import save_grid
 from benchmark.evaluation.settings import evaluation_columns
 from benchmark.methods import heldout_columns, train_columns
-from benchmark.runs import Result, Row, RunDirectory
+from benchmark.questions.ablation import Plan, PlannedRun
+from benchmark.questions.claims import Claim
+from benchmark.runs.directory import Result, Row, RunDirectory
 from benchmark.spec import RunSpec
 from tests.conftest import tiny_spec
 

@@ -7,7 +7,7 @@ from benchmark.analysis.description import Found, describe
 from benchmark.report.captions import set_up
 from benchmark.report.results import read
 from benchmark.report.tables import run_table
-from benchmark.runs import RunDirectory
+from benchmark.runs.directory import RunDirectory
 from tests.report.material import plan, record
 
 

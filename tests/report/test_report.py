@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from benchmark.analysis.tidy import write_results
-from benchmark.claims import TrendTest
 from benchmark.errors import BenchError
+from benchmark.questions.claims import TrendTest
 from benchmark.report.document import Document, Table, Words, pictures, tables
 from benchmark.report.evidence import Evidence
 from benchmark.report.markdown import build, write_markdown

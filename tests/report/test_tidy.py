@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmark.ablation import PlannedRun
 from benchmark.analysis.tidy import write_results
-from benchmark.claims import claims_digest
 from benchmark.errors import BenchError
 from benchmark.evaluation.settings import evaluation_columns
 from benchmark.methods import heldout_columns, train_columns
-from benchmark.preregistration import register
-from benchmark.runs import RunDirectory
+from benchmark.questions.ablation import PlannedRun
+from benchmark.questions.claims import claims_digest
+from benchmark.questions.preregistration import register
+from benchmark.runs.directory import RunDirectory
 from tests.report.material import (
     BEGAN,
     CLAIM,

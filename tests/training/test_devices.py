@@ -21,7 +21,7 @@ from torch import Tensor
 from benchmark.data.store import open_store
 from benchmark.executors.local import start_worker
 from benchmark.methods.registry import build
-from benchmark.runs import Row, RunDirectory
+from benchmark.runs.directory import Row, RunDirectory
 from benchmark.spec import RunSpec
 from benchmark.training.devices import Group, Rank, SharedRows, group
 from benchmark.training.launch import exit_code

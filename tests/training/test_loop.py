@@ -14,7 +14,7 @@ import torch
 from benchmark.data.store import open_store
 from benchmark.errors import BenchError
 from benchmark.methods import heldout_columns
-from benchmark.runs import Result, RunDirectory
+from benchmark.runs.directory import Result, RunDirectory
 from benchmark.spec import RunSpec
 from benchmark.training import checkpoint
 from benchmark.training.loop import Sampler, Stopped, Trainer, new_method

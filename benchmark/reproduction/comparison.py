@@ -1,0 +1,169 @@
+"""Two directories of one run, compared step by step: metrics, sample grids, weights."""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.numpy import load_file
+
+from benchmark.runs.directory import Row, RunDirectory
+from benchmark.training import digests
+
+
+@dataclass
+class Comparison:
+    """What was compared up to step `last`, and where the two part."""
+
+    last: int
+    tolerance: float  # 0: the same bits
+    rows: int = 0
+    grids: int = 0
+    weights: int = 0  # checkpoints
+    bits: bool = True  # whether all that was compared has the same bits
+    worst: float = 0.0  # the largest difference in units of max(1, |value|)
+    # Differences beyond the tolerance, by step.
+    parted: dict[int, list[str]] = field(default_factory=dict)
+
+    @property
+    def same(self) -> bool:
+        return not self.parted
+
+    def saw(self, step: int, what: str, deviation: float) -> None:
+        """Count a difference; `deviation` is infinite where no number can say how large it is."""
+        self.bits = False
+        if deviation > self.tolerance:
+            self.parted.setdefault(step, []).append(what)
+        else:
+            self.worst = max(self.worst, deviation)
+
+    def __str__(self) -> str:
+        compared = f"{self.rows} rows, {self.grids} grids, weights at {self.weights} checkpoints"
+        if self.bits:
+            return f"identical to step {self.last}: {compared}"
+        if self.same:
+            return (
+                f"the same within {self.tolerance:g} to step {self.last} "
+                f"(largest difference {self.worst:.3g}): {compared}"
+            )
+        step = min(self.parted)
+        return f"differs first at step {step}: {'; '.join(self.parted[step])} (of {compared})"
+
+
+def compare(run: RunDirectory, again: RunDirectory, last: int, tolerance: float) -> Comparison:
+    """Everything that both runs have kept of the steps up to `last`, and what only one has.
+
+    The time of a row is left out: nothing else in a run depends on the clock.
+    """
+    found = Comparison(last, tolerance)
+    _compare_rows(run, again, found)
+    _compare_grids(run, again, found)
+    _compare_digests(run, again, found)
+    _compare_last_weights(run, again, found)
+    return found
+
+
+def _compare_rows(run: RunDirectory, again: RunDirectory, found: Comparison) -> None:
+    then, now = (_by_key(each.rows(), found.last) for each in (run, again))
+    found.rows = len(then)
+    for key in sorted({*then, *now}):
+        step, kind, _ = key
+        a, b = then.get(key), now.get(key)
+        if a is None or b is None:
+            found.saw(step, f"{kind} row only {'now' if a is None else 'then'}", np.inf)
+            continue
+        for column in sorted({*a, *b}):
+            x, y = a.get(column), b.get(column)
+            if x is None or y is None:
+                found.saw(step, f"{kind} {column} only {'now' if x is None else 'then'}", np.inf)
+            elif x != y:
+                deviation = abs(x - y) / max(1.0, abs(x), abs(y))
+                found.saw(step, f"{kind} {column} {x!r} then, {y!r} now", deviation)
+
+
+def _by_key(rows: list[Row], last: int) -> dict[tuple[int, str, float], dict[str, float]]:
+    kept = (row for row in rows if row.step <= last)
+    return {(row.step, row.kind, row.values.get("draw", 0.0)): row.values for row in kept}
+
+
+def _compare_grids(run: RunDirectory, again: RunDirectory, found: Comparison) -> None:
+    then, now = ({p.name: p for p in each.samples.glob("[0-9]*.png")} for each in (run, again))
+    for name in sorted({*then, *now}):
+        step = int(Path(name).stem)
+        if step > found.last:
+            continue
+        found.grids += 1
+        if name not in then or name not in now:
+            found.saw(step, f"samples only {'then' if name in then else 'now'}", np.inf)
+        elif _sha256(then[name]) != _sha256(now[name]):
+            deviation = _pixels_apart(then[name], now[name])
+            if deviation > 0:  # else only the encoder differs
+                found.saw(step, f"samples differ by {255 * deviation:.3g} levels", deviation)
+
+
+def _pixels_apart(then: Path, now: Path) -> float:
+    """Mean absolute difference, 1 being black against white."""
+    a, b = map(_pixels, (then, now))
+    return float(np.abs(a - b).mean() / 255) if a.shape == b.shape else np.inf
+
+
+def _pixels(path: Path) -> NDArray[np.float64]:
+    with Image.open(path) as image:
+        return np.asarray(image, dtype=np.float64)
+
+
+def _compare_digests(run: RunDirectory, again: RunDirectory, found: Comparison) -> None:
+    """Weights at every step where both have digests; a stop leaves one that the other lacks."""
+    then, now = (
+        {each.step: each.tensors for each in digests.read(folder.checkpoints)}
+        for folder in (run, again)
+    )
+    for step in sorted({*then} & {*now}):
+        if step > found.last:
+            continue
+        found.weights += 1
+        for name in then[step]:
+            if then[step][name] != now[step].get(name):
+                found.bits = False
+                if found.tolerance == 0:  # a digest cannot tell how far apart
+                    found.saw(step, f"digest of tensor {name}", np.inf)
+                break
+
+
+def _compare_last_weights(run: RunDirectory, again: RunDirectory, found: Comparison) -> None:
+    """The tensors themselves, where both have kept the checkpoint of the same last step."""
+    paths = [path for each in (run, again) for path in _last_checkpoint(each)]
+    steps = {int(path.name[:8]) for path in paths}
+    if len(paths) != 2 or len(steps) != 1 or max(steps) > found.last:
+        return
+    step = steps.pop()
+    order = [name for each in digests.read(run.checkpoints) for name in each.tensors]
+    if not order:
+        found.weights += 1
+    then, now = map(load_file, paths)
+    for name in sorted({*then, *now} - {"progress"}, key=lambda name: _rank(name, order)):
+        a, b = then.get(name), now.get(name)
+        if a is None or b is None or a.shape != b.shape:
+            found.saw(step, f"tensor {name} only {'now' if a is None else 'then'}", np.inf)
+        elif a.tobytes() != b.tobytes():
+            gap = float(np.abs(a.astype(np.float64) - b.astype(np.float64)).max())
+            size = max(1.0, float(np.abs(a).max()))
+            found.saw(step, f"tensor {name} differs by {gap:.3g}", gap / size)
+            if found.tolerance == 0:
+                return  # the first is enough
+
+
+def _last_checkpoint(run: RunDirectory) -> list[Path]:
+    return sorted(run.checkpoints.glob("[0-9]*.safetensors"))[-1:]
+
+
+def _rank(name: str, order: list[str]) -> tuple[int, str]:
+    """Weights in the order of the method, then the optimisers' tensors."""
+    plain = name.removeprefix("method/")
+    return (order.index(plain) if plain in order else len(order), name)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,212 @@
+"""Train a finished run again in a fresh process and compare the two, step by step.
+
+Everything comes from the run directory. Where code, packages and machine are those that the run
+had, the bits have to be the same; elsewhere values are compared within a tolerance that is stated.
+"""
+
+import csv
+import random
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmark.data.source import open_source
+from benchmark.errors import BenchError, InputError
+from benchmark.executors.local import how_it_ended, last_lines, start_worker
+from benchmark.reproduction.comparison import Comparison, compare
+from benchmark.runs.directory import RunDirectory
+
+POLL_S = 0.5
+# What is allowed where the machine or the versions differ: |a - b| <= this x max(1, |a|, |b|).
+TOLERANCE = 1e-3
+# Of a run's provenance, what may change its bits.
+_MAKES_BITS = (
+    "code",
+    "packages",
+    "python",
+    "system",
+    "cpu",
+    "instructions",
+    "device",
+    "driver",
+    "cuda",
+    "cudnn",
+    "threads",
+    "determinism",
+    "method_code",
+    "evaluation",
+)
+_SAME_SOURCE = ("code.commit", "code.dirty", "code.diff", "code.untracked")
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Here:
+    """Where the run is trained again."""
+
+    cache: Path
+    data_root: Path | None
+    device: str  # "auto" takes the kind of device that the run had
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something that made the run and is not the same here."""
+
+    what: str
+    then: Any
+    now: Any
+    # False for a commit that left the source as it was.
+    matters: bool
+
+    def __str__(self) -> str:
+        said = f"{self.what}: {_short(self.then)} then, {_short(self.now)} now"
+        return said if self.matters else f"{said} (the package's source is the same)"
+
+
+def reproduce(
+    run: RunDirectory, steps: int | None, here: Here, tolerance: float | None, say: Say
+) -> Comparison:
+    """Train `run` again, to `steps` or its end, and compare.
+
+    `say` is told first what differs around the run. `tolerance` None means: the same bits where
+    nothing that matters differs, else TOLERANCE. Raises InputError where the run is not finished,
+    the steps are none of its own, or the data are not those that it was trained on; BenchError
+    where it cannot be trained here.
+    """
+    provenance, last = _check(run, steps, here)
+    with tempfile.TemporaryDirectory(prefix="bench-reproduce-") as folder:
+        again = RunDirectory.create(Path(folder), run.spec())
+        worker = _Worker(again, _arguments(here, provenance))
+        now = worker.provenance()
+        starts = [provenance, *provenance.get("earlier", [])]
+        differences = [difference for then in starts for difference in differing(then, now)]
+        for said in dict.fromkeys(map(str, differences)):
+            say(f"differs: {said}")
+        matters = any(difference.matters for difference in differences)
+        if tolerance is None:
+            tolerance = TOLERANCE if matters else 0.0
+        if tolerance > 0:
+            say(f"compared within {tolerance:g} x max(1, |value|)")
+        worker.train(None if steps is None else last)
+        return compare(run, again, last, tolerance)
+
+
+def differing(then: dict[str, Any], now: dict[str, Any]) -> list[Difference]:
+    """What made two runs and is not the same; what only one of the records has is left out."""
+    old, new = (
+        dict(_flat({key: record[key] for key in _MAKES_BITS if key in record}))
+        for record in (then, now)
+    )
+    key = "code.source_sha256"
+    same_source = old.get(key) is not None and old.get(key) == new.get(key)
+    return [
+        Difference(what, old[what], new[what], not (same_source and what in _SAME_SOURCE))
+        for what in old
+        if what in new and old[what] != new[what]
+    ]
+
+
+def pick(
+    ablation: str, profile: str, results: Path, runs: Path, count: int, seed: int
+) -> list[RunDirectory]:
+    """`count` random finished runs of an ablation's table that are in the runs folder."""
+    table = results / ablation / profile / "runs.csv"
+    if not table.exists():
+        raise InputError(f"{table}: no such table; `bench run` or `bench sync` writes it")
+    with table.open(newline="", encoding="utf-8") as file:
+        found = [RunDirectory(runs / row["run_id"]) for row in csv.DictReader(file)]
+    finished = sorted((run for run in found if run.result()), key=lambda run: run.run_id)
+    if not finished:
+        raise InputError(f"{runs}: holds no finished run of {table}; give their --runs folder")
+    return random.Random(seed).sample(finished, min(count, len(finished)))
+
+
+class _Worker:
+    """The fresh process."""
+
+    def __init__(self, run: RunDirectory, arguments: Sequence[str]) -> None:
+        self._run = run
+        self._process = start_worker(run, arguments)
+
+    def provenance(self) -> dict[str, Any]:
+        """What the process says of itself, as soon as it does."""
+        self._wait(lambda: self._run.provenance() is not None)
+        found = self._run.provenance()
+        if found is None:
+            self._fail()
+        return found or {}
+
+    def train(self, last: int | None) -> None:
+        """Let it run to its end, or stop it at the first checkpoint it can make from `last` on."""
+        if last is not None:
+            self._wait(lambda: any(row.step >= last for row in self._run.rows()))
+            if self._process.poll() is None:
+                self._process.send_signal(signal.SIGTERM)
+        self._wait(lambda: False)
+        rows = self._run.rows()
+        if self._run.result() is None and not (last and rows and rows[-1].step >= last):
+            self._fail()
+
+    def _wait(self, until: Callable[[], bool]) -> None:
+        try:
+            while self._process.poll() is None and not until():
+                time.sleep(POLL_S)
+        except BaseException:
+            self._process.kill()
+            self._process.wait()
+            raise
+
+    def _fail(self) -> None:
+        said = " / ".join(last_lines(self._run.log))
+        raise BenchError(
+            f"{self._run.run_id}: cannot be trained here: "
+            f"{how_it_ended(self._process.returncode)}: {said}"
+        )
+
+
+def _check(run: RunDirectory, steps: int | None, here: Here) -> tuple[dict[str, Any], int]:
+    """The run's provenance and the last step to compare."""
+    result, provenance, spec = run.result(), run.provenance(), run.spec()
+    if result is None or provenance is None:
+        raise InputError(f"{run.path}: not finished; `bench run` goes on with it")
+    first = min(spec.training.log_every, spec.evaluation.every, result.step)
+    if steps is not None and not first <= steps <= result.step:
+        raise InputError(
+            f"--steps {steps}: {run.run_id} has its first row at step {first}, its last at "
+            f"{result.step}; choose between them"
+        )
+    now, then = open_source(spec.data, here.data_root).fingerprint(), provenance["data"]
+    if now != then["fingerprint"]:
+        raise InputError(
+            f"{run.run_id} was trained on {then['title']} ({then['fingerprint'][:12]}), and the "
+            f"data here are others ({now[:12]}); give the same data with --data-root"
+        )
+    return provenance, result.step if steps is None else steps
+
+
+def _arguments(here: Here, provenance: dict[str, Any]) -> list[str]:
+    device = here.device
+    if device == "auto" and provenance["device"] == "cpu":
+        device = "cpu"
+    arguments = ["--cache", str(here.cache), "--device", device]
+    if here.data_root is not None:
+        arguments += ["--data-root", str(here.data_root)]
+    return arguments
+
+
+def _flat(record: Any, at: str = "") -> list[tuple[str, Any]]:
+    if not isinstance(record, dict):
+        return [(at, record)]
+    parts = [_flat(value, f"{at}.{key}".lstrip(".")) for key, value in record.items()]
+    return [pair for part in parts for pair in part]
+
+
+def _short(value: Any) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,138 @@
+"""A finished run as one file: packed for another person, unpacked with suspicion.
+
+    <run_id>.zip
+        spec.json, provenance.json, metrics.jsonl, result.json
+        samples/<step>.png
+        checkpoints/<step>-<sum>.safetensors (the last), checkpoints/digests.jsonl
+
+An archive is data: nothing in it is executed, no pickle is ever read, and a name that is not one
+of these is refused before anything is written. The log stays at home; it may hold local paths.
+"""
+
+import re
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmark.errors import BenchError, InputError
+from benchmark.runs.directory import RunDirectory
+
+LIMIT = 4 * 2**30  # bytes, unpacked
+_NEEDED = {"spec.json", "provenance.json", "metrics.jsonl", "result.json"}
+_ALLOWED = re.compile(
+    r"(spec|provenance|result)\.json|metrics\.jsonl|samples/\d{8}\.png"
+    r"|checkpoints/(digests\.jsonl|\d{8}-[0-9a-f]{16}\.safetensors)"
+)
+_FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the same run gives the same archive
+_CHUNK = 2**20
+
+
+def export_run(run: RunDirectory, to: Path) -> Path:
+    """Pack a finished run; raises InputError where it is not, or where `to` exists."""
+    if run.result() is None or run.provenance() is None:
+        raise InputError(f"{run.path}: not finished; `bench run` goes on with it")
+    if to.exists():
+        raise InputError(f"{to}: is there already; choose another name")
+    temporary = to.with_name(f".{to.name}.tmp")
+    try:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in _packed(run):
+                name = str(path.relative_to(run.path).as_posix())
+                member = zipfile.ZipInfo(name, _FIXED_TIME)
+                member.external_attr = 0o644 << 16
+                member.compress_type = zipfile.ZIP_DEFLATED
+                with path.open("rb") as source, archive.open(member, "w") as target:
+                    shutil.copyfileobj(source, target, _CHUNK)
+        temporary.replace(to)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return to
+
+
+def _packed(run: RunDirectory) -> Iterator[Path]:
+    yield from (run.path / name for name in sorted(_NEEDED))
+    yield from sorted(run.samples.glob("[0-9]*.png"))
+    yield from sorted(run.checkpoints.glob("digests.jsonl"))
+    yield from sorted(run.checkpoints.glob("[0-9]*.safetensors"))[-1:]
+
+
+def import_run(archive: Path, runs: Path, limit: int = LIMIT) -> RunDirectory:
+    """Unpack a run below `runs`, in full or not at all.
+
+    Raises InputError where the file is no such archive, holds anything else, unpacks to more than
+    `limit` bytes, is damaged, or where the run is there already.
+    """
+    runs.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".import-", dir=runs) as folder:
+        unpacked = Path(folder) / "run"
+        try:
+            with zipfile.ZipFile(archive) as file:
+                _check_names(archive, file)
+                _unpack(archive, file, unpacked, limit)
+        except FileNotFoundError:
+            raise InputError(f"{archive}: no such file") from None
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            EOFError,
+            RuntimeError,
+            NotImplementedError,
+        ) as error:
+            raise InputError(f"{archive}: not a whole zip file ({error})") from None
+        run_id = _check_run(archive, RunDirectory(unpacked))
+        place = runs / run_id
+        if place.exists():
+            raise InputError(f"{place}: this run is there already; choose another --runs folder")
+        unpacked.rename(place)
+    return RunDirectory(place)
+
+
+def _check_names(archive: Path, file: zipfile.ZipFile) -> None:
+    names = [member.filename for member in file.infolist()]
+    for member in file.infolist():
+        kind = member.external_attr >> 16 & 0o170000
+        # The name is matched whole, so that no path can leave the folder; a link has a kind.
+        if not _ALLOWED.fullmatch(member.filename) or kind not in (0, 0o100000):
+            raise InputError(
+                f"{archive}: holds {member.filename!r}, which is no part of a run; nothing of it "
+                "was unpacked"
+            )
+    if len(set(names)) < len(names):
+        raise InputError(f"{archive}: holds a file twice; nothing of it was unpacked")
+    if missing := sorted(_NEEDED - set(names)):
+        raise InputError(f"{archive}: no run in it: {', '.join(missing)} missing")
+
+
+def _unpack(archive: Path, file: zipfile.ZipFile, folder: Path, limit: int) -> None:
+    left = limit
+    for member in file.infolist():
+        path = folder / member.filename
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with file.open(member) as source, path.open("xb") as target:
+            # Counted while unpacking: what an archive says of its own sizes may be a lie.
+            while chunk := source.read(min(_CHUNK, left + 1)):
+                left -= len(chunk)
+                if left < 0:
+                    raise InputError(
+                        f"{archive}: unpacks to more than {limit} bytes; if you trust it, give "
+                        "a higher --limit"
+                    )
+                target.write(chunk)
+
+
+def _check_run(archive: Path, run: RunDirectory) -> str:
+    """The id of a run that is what it says; every sum is taken again."""
+    from benchmark.runs.doctor import faults_of  # torch is not needed to export
+
+    try:
+        spec = run.spec()
+        found = [fault for fault in faults_of(run, spec.run_id) if fault.serious]
+    except BenchError as error:
+        first = str(error).splitlines()[0].replace(str(run.path), archive.name)
+        raise InputError(f"{archive}: damaged: {first}") from None
+    if found:
+        raise InputError(f"{archive}: damaged: {found[0].what}")
+    return spec.run_id

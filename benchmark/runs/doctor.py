@@ -1,0 +1,191 @@
+"""Find what a crash, a bad disk or a stray hand has left behind, and mend what is safe to mend.
+
+Only what can be made again is ever removed: leftovers of killed writers, half a line, a checkpoint
+or a store whose sum is wrong. A run that a living process writes is left alone.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from benchmark.errors import BenchError
+from benchmark.runs.directory import TEMPORARY, Result, Row, RunDirectory
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong at a place, and what would mend it."""
+
+    where: Path | str
+    what: str
+    mend: Callable[[], None] | None = None
+    how: str = ""  # what mending does, or what a person can do
+    serious: bool = True  # whether a number of the run could be wrong or missing
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" + (f"; {self.how}" if self.how else "")
+
+
+def faults_of_runs(runs: Path) -> Iterator[Fault]:
+    """Of every folder below `runs` that is or was meant to be a run."""
+    for folder in sorted(path for path in runs.iterdir() if path.is_dir()):
+        if folder.name.startswith(".import-"):
+            yield _leftover(folder)
+        elif (folder / "spec.json").exists() or (folder / "metrics.jsonl").exists():
+            yield from faults_of(RunDirectory(folder), folder.name)
+
+
+def faults_of(run: RunDirectory, name: str) -> list[Fault]:
+    """Of one run that should be called `name`."""
+    try:
+        spec = run.spec()
+    except BenchError as error:
+        return [Fault(run.path, str(error).removeprefix(f"{run.path}: "))]
+    if run.is_locked():
+        return []
+    found = [_leftover(path) for path in sorted(run.path.rglob(TEMPORARY))]
+    if spec.run_id != name:
+        found.append(Fault(run.path, f"its description is that of {spec.run_id}"))
+    result, broken = _read_result(run)
+    found += broken
+    found += _faults_of_rows(run, spec.training.log_every, result)
+    found += _faults_of_checkpoints(run, result)
+    try:
+        if result is not None and run.provenance() is None:
+            found.append(Fault(run.path, "finished without a provenance.json"))
+    except BenchError:
+        found.append(Fault(run.path / "provenance.json", "not JSON"))
+    return found
+
+
+def _read_result(run: RunDirectory) -> tuple[Result | None, list[Fault]]:
+    path = run.path / "result.json"
+    try:
+        return run.result(), []
+    except BenchError:
+        how = "removing it lets `bench run` finish the run from its last checkpoint"
+        return None, [Fault(path, "not a result", path.unlink, how)]
+
+
+def _faults_of_rows(run: RunDirectory, every: int, result: Result | None) -> Iterator[Fault]:
+    path = run.path / "metrics.jsonl"
+    text = path.read_bytes() if path.exists() else b""
+    *lines, torn = text.split(b"\n")
+    if torn:
+        how = "cutting it off; the run writes it again"
+        mend = partial(_truncate, path, len(text) - len(torn))
+        yield Fault(path, "its last line is torn", mend, how, serious=result is not None)
+    rows = []
+    for number, line in enumerate(lines, 1):
+        try:
+            rows.append(Row.model_validate_json(line))
+        except ValidationError:
+            yield Fault(path, f"line {number} is not a row", how="train the run anew elsewhere")
+            return
+    steps = [row.step for row in rows if row.kind == "train"]
+    last = result.step if result is not None else max(steps, default=0)
+    # A run that failed for a number that is not finite has no row of that step.
+    wanted = list(range(every, last + 1, every))
+    if steps != wanted and not (
+        result is not None and result.state == "failed" and steps == wanted[:-1]
+    ):
+        twice = len(steps) - len(set(steps))
+        missing = len(set(wanted) - set(steps))
+        yield Fault(path, f"{missing} steps missing, {twice} twice, of {len(wanted)} train rows")
+    for row in rows:
+        if row.kind == "eval" and not (run.samples / f"{row.step:08d}.png").exists():
+            yield Fault(run.samples, f"no grid of step {row.step}", serious=False)
+
+
+def _faults_of_checkpoints(run: RunDirectory, result: Result | None) -> Iterator[Fault]:
+    paths = sorted(run.checkpoints.glob("[0-9]*.safetensors"))
+    whole = [path for path in paths if is_whole(path)]
+    for path in paths:
+        if path not in whole:
+            how = "removing it; the run goes on from the one before" if result is None else ""
+            safe = path.unlink if result is None or whole[-1:] > [path] else None
+            yield Fault(path, "its bytes do not match its name", safe, how)
+    if result is None:
+        return
+    last = [path for path in whole if int(path.name[:8]) == result.step]
+    if not last:
+        yield Fault(run.checkpoints, f"no whole checkpoint of the last step, {result.step}")
+    elif _weights_sha256(last[-1]) != result.weights_sha256:
+        yield Fault(last[-1], "not the weights that result.json names")
+
+
+def faults_of_stores(cache: Path) -> Iterator[Fault]:
+    """Of the decoded images; a store is made again from the data by whoever needs it."""
+    for folder in sorted((cache / "stores").glob("*")):
+        if not folder.is_dir():
+            continue
+        try:
+            with FileLock(folder.with_suffix(".lock"), timeout=0):
+                fault = _leftover(folder) if folder.suffix == ".tmp" else _fault_of_store(folder)
+        except Timeout:  # being prepared
+            continue
+        if fault is not None:
+            yield fault
+
+
+def _fault_of_store(folder: Path) -> Fault | None:
+    try:
+        record = json.loads((folder / "store.json").read_text(encoding="utf-8"))
+        images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
+        if images.dtype != np.uint8 or images.ndim != 4:
+            raise ValueError(f"images.npy holds {images.shape} {images.dtype}")
+        wanted = record.get("images_sha256")
+        if wanted is not None and wanted != _sha256_of(folder / "images.npy"):
+            raise ValueError("images.npy does not match its sum")
+    except (OSError, EOFError, ValueError, AttributeError) as error:
+        how = "removing it; the next run decodes the data again"
+        return Fault(folder, f"damaged ({error})", partial(shutil.rmtree, folder), how)
+    return None
+
+
+def _leftover(path: Path) -> Fault:
+    remove = partial(shutil.rmtree, path) if path.is_dir() else path.unlink
+    return Fault(path, "left by a killed writer", remove, "removing it", serious=False)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a checkpoint's bytes are those that it is named after, and readable."""
+    data = path.read_bytes()
+    if path.stem.partition("-")[2] != hashlib.sha256(data).hexdigest()[:16]:
+        return False
+    try:
+        load(data)
+    except SafetensorError:
+        return False
+    return True
+
+
+def _weights_sha256(path: Path) -> str:
+    """As training/checkpoint.py takes it, from the file."""
+    prefix = "method/"
+    digest = hashlib.sha256()
+    for name, value in sorted(load(path.read_bytes()).items()):
+        if name.startswith(prefix):
+            digest.update(name.removeprefix(prefix).encode())
+            digest.update(value.tobytes())
+    return digest.hexdigest()
+
+
+def _sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _truncate(path: Path, size: int) -> None:
+    with path.open("r+b") as file:
+        file.truncate(size)

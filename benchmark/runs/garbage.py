@@ -1,0 +1,49 @@
+"""What may be removed without losing a result: what a run keeps is bounded, and this lowers it."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.runs.directory import RunDirectory
+
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """A file or folder, its size in bytes and why nobody needs it."""
+
+    path: Path
+    size: int
+    why: str
+
+    def remove(self) -> None:
+        if self.path.is_dir():
+            shutil.rmtree(self.path)
+        else:
+            self.path.unlink()
+
+
+def find_garbage(runs: Path, cache: Path) -> Iterator[Garbage]:
+    """Checkpoints of finished runs but the last, and stores that no run here was trained on."""
+    found = [RunDirectory(path.parent) for path in sorted(runs.glob("*/spec.json"))]
+    for run in found:
+        if run.result() is not None:
+            for path in sorted(run.checkpoints.glob("[0-9]*.safetensors"))[:-1]:
+                yield Garbage(path, _size(path), "not the last checkpoint of a finished run")
+    used: set[str] = set()
+    for run in found:
+        record = run.provenance()
+        if record is None or "stores" not in record:
+            return  # it does not say which store it needs
+        used |= set(record["stores"])
+    for folder in sorted((cache / "stores").glob("*")):
+        if folder.is_dir() and _FINGERPRINT.fullmatch(folder.name) and folder.name not in used:
+            yield Garbage(folder, _size(folder), "a decoded data set that no run here uses")
+
+
+def _size(path: Path) -> int:
+    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+    return sum(file.stat().st_size for file in files)

@@ -1,0 +1,74 @@
+"""A run directory in words, for people."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import InputError
+from benchmark.runs.directory import RunDirectory
+
+
+def find_run(name: str, runs: Path) -> RunDirectory:
+    """The run at a path, or of an id (or its unmistakable beginning) in the runs folder."""
+    if (Path(name) / "spec.json").exists():
+        return RunDirectory(Path(name))
+    found = sorted(path.parent for path in runs.glob("*/spec.json") if path.parent.name == name)
+    found = found or sorted(
+        path.parent for path in runs.glob("*/spec.json") if path.parent.name.startswith(name)
+    )
+    if len(found) == 1:
+        return RunDirectory(found[0])
+    if found:
+        raise InputError(f"{name}: could be {', '.join(path.name for path in found[:5])}")
+    raise InputError(f"{name}: no run directory, and no run of that id in {runs}; see --runs")
+
+
+def describe(run: RunDirectory) -> Iterator[str]:
+    """Lines: how the run stands, what it is, what made it, what came of it."""
+    spec, result, provenance = run.spec(), run.result(), run.provenance()
+    rows = run.rows()
+    yield f"{run.run_id}: {run.state()}, step {rows[-1].step if rows else 0} of " + str(
+        spec.training.steps
+    )
+    if result is not None:
+        if result.reason:
+            yield f"  reason: {result.reason}"
+        yield f"  weights: {result.weights_sha256}"
+        yield f"  time: {result.wall_s:.1f} s on the wall, {result.cpu_s:.1f} s of processor"
+    for block, settings in spec.model_dump(mode="json").items():
+        yield f"{block}: {_inline(settings)}"
+    if provenance is not None:
+        yield from _made_by(provenance)
+    for kind in ("train", "eval"):
+        last = next((row for row in reversed(rows) if row.kind == kind), None)
+        if last is not None:
+            values = ", ".join(f"{key} {value:.4g}" for key, value in last.values.items())
+            yield f"last {kind} (step {last.step}): {values}"
+
+
+def _made_by(provenance: dict[str, Any]) -> Iterator[str]:
+    yield "made by:"
+    for key, value in provenance.items():
+        if key == "earlier":
+            yield f"  earlier: begun {len(value)} times by other code or elsewhere:"
+            for record in value:
+                yield f"    commit {record['code']['commit']}, {record['cpu']}, {record['device']}"
+        elif key == "code":
+            yield f"  code: {_inline({k: v for k, v in value.items() if k != 'diff'})}"
+            if value.get("diff"):
+                changed = sum(line[:1] in "+-" for line in value["diff"].splitlines())
+                yield f"  diff: {changed} changed lines, in provenance.json"
+        elif key == "command":
+            yield f"  command: {' '.join(value)}"
+        else:
+            yield f"  {key}: {_inline(value)}"
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {_inline(v)}" for k, v in value.items() if v not in (None, [], {}))
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    if value is None:
+        return "not known"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,93 @@
+"""Who drives a sweep: a record below the runs folder, through which `bench stop` reaches it.
+
+<runs>/sweeps/<ablation>-<profile>-<host>-<process>.json    while it goes on
+                                                   .lock    held by the driver; free: it is dead
+                                                   .stop    somebody asks it to stop
+"""
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from benchmark.questions.ablation import Plan
+from benchmark.runs.directory import write_atomic
+from benchmark.strict import Strict
+
+FOLDER = "sweeps"
+
+
+class Driver(Strict):
+    """A process that drives a sweep, as it says itself."""
+
+    ablation: str
+    profile: str
+    host: str
+    process: int
+    since: float  # seconds since the epoch
+
+    @classmethod
+    def here(cls, plan: Plan) -> Self:
+        return cls(
+            ablation=plan.name,
+            profile=plan.profile,
+            host=socket.gethostname(),
+            process=os.getpid(),
+            since=time.time(),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.ablation} ({self.profile}) by process {self.process} on {self.host}"
+
+    def _file(self, runs: Path, suffix: str) -> Path:
+        name = f"{self.ablation}-{self.profile}-{self.host}-{self.process}{suffix}"
+        return runs / FOLDER / name
+
+    @contextmanager
+    def driving(self, runs: Path) -> Iterator[None]:
+        """Be found by `drivers` as long as this lasts, and not a moment after the process dies."""
+        (runs / FOLDER).mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self._file(runs, ".lock")):
+                write_atomic(self._file(runs, ".json"), self.model_dump_json().encode())
+                yield
+        finally:
+            self._remove(runs)
+
+    def is_asked_to_stop(self, runs: Path) -> bool:
+        return self._file(runs, ".stop").exists()
+
+    def ask_to_stop(self, runs: Path) -> None:
+        write_atomic(self._file(runs, ".stop"), b"")
+
+    def is_alive(self, runs: Path) -> bool:
+        try:
+            with FileLock(self._file(runs, ".lock"), timeout=0):
+                return False
+        except Timeout:
+            return True
+
+    def _remove(self, runs: Path) -> None:
+        for suffix in (".json", ".stop", ".lock"):
+            self._file(runs, suffix).unlink(missing_ok=True)
+
+
+def drivers(runs: Path) -> list[Driver]:
+    """The living drivers of sweeps whose runs lie in `runs`; the records of dead ones go."""
+    found = []
+    for path in sorted((runs / FOLDER).glob("*.json")):
+        try:
+            driver = Driver.model_validate_json(path.read_bytes())
+        except (FileNotFoundError, ValidationError):  # it ended just now, or is of another version
+            continue
+        if driver.is_alive(runs):
+            found.append(driver)
+        else:
+            driver._remove(runs)
+    return found

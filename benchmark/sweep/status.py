@@ -1,0 +1,100 @@
+"""How the runs of an ablation, or all runs of a folder, stand: for people and for scripts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import BenchError, InputError
+from benchmark.executors import slurm_queue
+from benchmark.questions.ablation import Plan
+from benchmark.runs.directory import RunDirectory
+from benchmark.sweep.driver import Driver, drivers
+from benchmark.sweep.progress import counts, record
+from benchmark.sweep.standing import Follow, Standing
+
+
+@dataclass(frozen=True)
+class Status:
+    """A look at runs, whoever trains them."""
+
+    standings: list[Standing]
+    jobs: dict[str, str]  # by run id: a Slurm job's id and state
+    drivers: list[Driver]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "counts": counts(self.standings),
+            "drivers": [driver.model_dump(mode="json") for driver in self.drivers],
+            "runs": [
+                {**record(each), "slurm": self.jobs.get(each.run_id)} for each in self.standings
+            ],
+        }
+
+
+class Watch:
+    """Looks again and again, reading what is new."""
+
+    def __init__(self, runs_root: Path, plan: Plan | None) -> None:
+        """Raises InputError where there is no runs folder."""
+        if not runs_root.is_dir():
+            raise InputError(f"{runs_root}: no such folder; see --runs")
+        self._root, self._plan = runs_root, plan
+        if plan is not None:
+            planned = [(each.label, RunDirectory(runs_root / each.run_id)) for each in plan.runs]
+            specs = [each.spec for each in plan.runs]
+        else:
+            found = sorted(path.parent for path in runs_root.glob("*/spec.json"))
+            planned = [(path.name, RunDirectory(path)) for path in found]
+            specs = [run.spec() for _, run in planned]
+        self.runs = [run for _, run in planned]
+        self._follow = [
+            Follow(label, spec, run) for (label, run), spec in zip(planned, specs, strict=True)
+        ]
+
+    def look(self) -> Status:
+        """How they stand now."""
+        standings = [each.look() for each in self._follow]
+        going = [
+            run
+            for run, each in zip(self.runs, standings, strict=True)
+            if each.state not in ("done", "failed")
+        ]
+        return Status(standings, jobs_of(going), drivers_of(self._root, self._plan))
+
+
+def drivers_of(runs_root: Path, plan: Plan | None) -> list[Driver]:
+    """Who drives the sweep of a plan, or any sweep."""
+    wanted = None if plan is None else (plan.name, plan.profile)
+    return [each for each in drivers(runs_root) if wanted in (None, (each.ablation, each.profile))]
+
+
+def jobs_of(runs: list[RunDirectory]) -> dict[str, str]:
+    """Slurm's word on each run that has a job: "1234_5 PENDING"; none where it does not answer."""
+    numbers = {run.run_id: slurm_queue.job_of(run) for run in runs}
+    numbered = {run_id: number for run_id, number in numbers.items() if number is not None}
+    if not numbered:
+        return {}
+    try:
+        known = slurm_queue.jobs()
+    except BenchError:
+        return {run_id: f"{number} (Slurm does not answer)" for run_id, number in numbered.items()}
+    return {
+        run_id: f"{number} {known[number].state}" if number in known else f"{number} forgotten"
+        for run_id, number in numbered.items()
+    }
+
+
+def stop(runs_root: Path, plan: Plan | None) -> list[str]:
+    """Ask whoever drives the runs to stop; jobs whose driver is gone are cancelled. Says whom."""
+    asked = drivers_of(runs_root, plan)
+    for driver in asked:
+        driver.ask_to_stop(runs_root)
+    if asked:
+        return list(map(str, asked))
+    watch = Watch(runs_root, plan)
+    left = [run for run in watch.runs if run.result() is None]
+    if not any(slurm_queue.job_of(run) for run in left):
+        return []
+    numbers = [number for _, number in slurm_queue.living(left, slurm_queue.jobs())]
+    slurm_queue.cancel(numbers)
+    return [f"Slurm job {number}" for number in numbers]

@@ -1,0 +1,125 @@
+"""What people see while runs go on."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from benchmark.errors import InputError
+from benchmark.questions.ablation import PlannedRun
+from benchmark.runs.directory import Row, RunDirectory
+from benchmark.sweep.narration import (
+    Ending,
+    Failure,
+    JsonNarrator,
+    Narrator,
+    QuietNarrator,
+    narrator,
+)
+from benchmark.sweep.progress import LiveProgress
+from benchmark.sweep.standing import Follow
+from tests.conftest import tiny_spec
+
+
+def _run(root: Path) -> tuple[PlannedRun, RunDirectory]:
+    planned = PlannedRun(tiny_spec(), {"method.gamma": 0.5})
+    run = RunDirectory.create(root, planned.spec)
+    for step in (2, 4, 6):
+        values = {"m_global": 0.3 - step / 100}
+        run.append(Row(step=step, kind="train", time=1000.0 + step / 4, values=values))
+    run.append(Row(step=6, kind="eval", time=1002.0, values={"fd_efficientnet_lite0": 431.26}))
+    return planned, run
+
+
+def test_a_running_run_says_its_speed_and_time_left(tmp_path: Path) -> None:
+    planned, run = _run(tmp_path)
+    with run.locked():
+        found = Follow(planned.label, planned.spec, run).look()
+        console = Console(file=io.StringIO(), width=40)
+        with Narrator(console).progress([(planned, run)]) as progress:
+            progress.update()
+    assert found.steps_a_second == 4.0  # 4 steps in a second of its rows
+    assert found.seconds_left == 1.5
+    assert isinstance(console.file, io.StringIO)
+    line = console.file.getvalue().splitlines()[0]
+    assert line == (
+        "gamma=0.5 seed=0: running, step 6 of 12, 4 steps/s, 2 s left, signal 0.24, distance 431.3"
+    )
+
+
+def test_a_run_that_waits_or_stopped_claims_no_speed(tmp_path: Path) -> None:
+    planned, run = _run(tmp_path)
+    assert Follow(planned.label, planned.spec, run).look().steps_a_second is None
+
+
+def _tell(narrator: Narrator, planned: PlannedRun, run: RunDirectory) -> None:
+    """A sweep of one run that is killed; the narrator's console does not matter."""
+    narrator.note("data: faces")
+    with run.locked(), narrator.progress([(planned, run)]) as progress:
+        progress.update()
+    narrator.warn("MLflow: away")
+    failure = Failure(planned, "its process was killed", ["Killed"])
+    place = run.path.parent
+    uri = "http://me:secret@host:5000"
+    narrator.end(Ending(3, 2, [failure], False, place / "results", Path("REPORT.md"), uri))
+
+
+def _lines(console: Console) -> list[str]:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().splitlines()
+
+
+def test_people_are_told_everything(tmp_path: Path) -> None:
+    console = Console(file=io.StringIO(), width=40)
+    planned, run = _run(tmp_path)
+    _tell(Narrator(console), planned, run)
+    assert [line for line in _lines(console) if "running" not in line] == [
+        "data: faces",
+        "MLflow: away",
+        f"gamma=0.5 seed=0 ({run.run_id}) failed: its process was killed",
+        "    Killed",
+        "2 of 3 runs done, 1 failed",
+        "report: REPORT.md",
+        "MLflow: bench ui --mlflow http://***@host:5000",
+    ]
+
+
+def test_quiet_is_what_fails_and_one_line(tmp_path: Path) -> None:
+    console = Console(file=io.StringIO(), width=40)
+    planned, run = _run(tmp_path)
+    _tell(QuietNarrator(console), planned, run)
+    assert _lines(console) == [
+        "MLflow: away",
+        f"gamma=0.5 seed=0 ({run.run_id}) failed: its process was killed",
+        "    Killed",
+        "2 of 3 runs done, 1 failed",
+    ]
+
+
+def test_json_is_one_object_a_line_and_nothing_else(tmp_path: Path) -> None:
+    console, aside = (Console(file=io.StringIO(), width=40) for _ in range(2))
+    planned, run = _run(tmp_path)
+    _tell(JsonNarrator(console, aside), planned, run)
+    first, *_, last = [json.loads(line) for line in _lines(console)]
+    assert first == {
+        **{"event": "run", "run_id": run.run_id, "label": "gamma=0.5 seed=0", "state": "running"},
+        **{"step": 6, "steps": 12, "steps_a_second": 4.0, "seconds_left": 1.5},
+        **{"signal": pytest.approx(0.24), "distance": 431.26},
+        **{"collapsed": False, "reason": None},
+    }
+    assert (last["event"], last["runs"], last["done"], last["failed"]) == ("end", 3, 2, 1)
+    assert last["failures"][0]["run_id"] == run.run_id
+    assert last["mlflow"] == "http://***@host:5000"
+    assert _lines(aside) == ["data: faces", "MLflow: away"]
+
+
+def test_a_terminal_has_a_table_that_is_drawn_again(tmp_path: Path) -> None:
+    terminal = Console(file=io.StringIO(), width=120, force_terminal=True)
+    assert isinstance(Narrator(terminal).progress([_run(tmp_path)]), LiveProgress)
+
+
+def test_quiet_and_json_are_not_both(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="one of the two"):
+        narrator(quiet=True, as_json=True)

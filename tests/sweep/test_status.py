@@ -1,0 +1,220 @@
+"""`bench status`, `logs` and `stop`, whoever trains the runs."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from benchmark.cli import bench
+from benchmark.errors import InputError
+from benchmark.executors.choice import Asked, choose
+from benchmark.executors.executor import Polling
+from benchmark.executors.local import Pool
+from benchmark.questions.ablation import Plan, PlannedRun
+from benchmark.runs.directory import Result, Row, RunDirectory, Tail
+from benchmark.sweep.driver import Driver, drivers
+from benchmark.sweep.standing import Follow
+from tests.conftest import tiny_spec
+
+
+def plan(count: int) -> Plan:
+    specs = [tiny_spec().model_copy(update={"seed": seed}) for seed in range(count)]
+    runs = tuple(PlannedRun(spec, {"method.gamma": 0.5}) for spec in specs)
+    return Plan("stubs", "How do they stand?", None, "demo", (), (), runs)
+
+
+def row(step: int, kind: str = "train", **values: float) -> Row:
+    return Row(step=step, kind=kind, time=1000.0 + step, values=values)  # type: ignore[arg-type]
+
+
+def result(state: str, reason: str | None = None) -> Result:
+    return Result(
+        state=state,  # type: ignore[arg-type]
+        step=12,
+        reason=reason,
+        weights_sha256="0" * 64,
+        wall_s=1,
+        cpu_s=1,
+        decays=[],
+    )
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[RunDirectory]:
+    """Queued, running, stopped, failed for a collapse, done."""
+    made = [RunDirectory.create(tmp_path, each.spec) for each in plan(5).runs]
+    _, running, stopped, failed, done = made
+    for step in (2, 4, 6):
+        running.append(row(step, m_global=0.5))
+    stopped.checkpoints.mkdir()
+    failed.append(row(6, "eval", collapsed=1, fd_efficientnet_lite0=900))
+    failed.write_result(result("failed", "collapsed: the samples' spread is 0"))
+    done.append(row(12, "eval", collapsed=0, fd_efficientnet_lite0=90))
+    done.write_result(result("done"))
+    return made
+
+
+def test_status_says_how_every_run_stands(runs: list[RunDirectory], tmp_path: Path) -> None:
+    with runs[1].locked():
+        said = CliRunner().invoke(bench, ["status", "--runs", str(tmp_path), "--json"])
+    assert said.exit_code == 0, said.output
+    found = json.loads(said.output)
+    assert found["counts"] == {
+        **{"queued": 1, "running": 1, "stopped": 1, "failed": 1, "done": 1, "collapsed": 1},
+    }
+    by_id = {each["run_id"]: each for each in found["runs"]}
+    running = by_id[runs[1].run_id]
+    assert (running["step"], running["steps_a_second"], running["seconds_left"]) == (6, 1.0, 6.0)
+    failed = by_id[runs[3].run_id]
+    assert failed["collapsed"] is True
+    assert failed["reason"].startswith("collapsed")
+    assert by_id[runs[4].run_id]["distance"] == 90
+    assert found["drivers"] == []
+    plain = CliRunner().invoke(bench, ["status", "--runs", str(tmp_path)]).output
+    assert f"{runs[3].run_id}: collapsed: the samples' spread is 0" in plain
+    assert plain.splitlines()[-1].startswith("5 runs: ")
+
+
+def test_a_resumed_run_is_read_again_from_where_it_stands(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, plan(1).runs[0].spec)
+    follow, tail = Follow("", plan(1).runs[0].spec, run), Tail(run)
+    assert tail.new() == []
+    for step in (2, 4, 6):
+        run.append(row(step, m_global=step / 10))
+    assert [each.step for each in tail.new()] == [2, 4, 6]
+    assert (follow.look().step, follow.look().signal) == (6, 0.6)
+    with run.log.with_name("metrics.jsonl").open("a") as file:
+        file.write('{"step": 8, "kind": "tr')  # being written
+    assert tail.new() == []
+    assert follow.look().step == 6
+    run.cut_after(2)
+    run.append(row(4, m_global=0.9))
+    assert [each.step for each in tail.new()] == [2, 4]
+    with run.locked():
+        found = follow.look()
+    assert (found.step, found.signal, found.steps_a_second) == (4, 0.9, 1.0)
+
+
+class Idle(Polling[str]):
+    """Workers that do nothing until they are told to end; the run of each goes on meanwhile."""
+
+    def _start(self, runs):  # type: ignore[no-untyped-def]
+        return {run.run_id: run.run_id for run in runs}
+
+    def _ended(self):  # type: ignore[no-untyped-def]
+        return dict.fromkeys(self._workers, 75) if self.stopped else {}
+
+    def _end(self, workers, kill):  # type: ignore[no-untyped-def]
+        self.told = (list(workers), kill)
+
+
+def test_stop_reaches_the_driver_through_the_runs_folder(
+    runs: list[RunDirectory], tmp_path: Path
+) -> None:
+    driver = Driver.here(plan(5))
+
+    def tick() -> None:
+        assert drivers(tmp_path) == [driver]
+        if not executor.stopped and driver.is_asked_to_stop(tmp_path):
+            executor.stop()
+
+    def ask() -> None:
+        time.sleep(0.3)
+        said.append(CliRunner().invoke(bench, ["stop", "--runs", str(tmp_path)]))
+
+    said: list[object] = []
+    executor = Idle(2, [], tick)
+    asking = threading.Thread(target=ask)
+    with driver.driving(tmp_path):
+        asking.start()
+        codes = executor.run(runs)
+        asking.join()
+    assert said[0].exit_code == 0, said[0].output  # type: ignore[attr-defined]
+    assert codes == {runs[0].run_id: 75, runs[1].run_id: 75}  # two at once; three had no result
+    assert executor.told == ([runs[0].run_id, runs[1].run_id], False)
+    assert drivers(tmp_path) == []
+    assert list((tmp_path / "sweeps").iterdir()) == []
+    again = CliRunner().invoke(bench, ["stop", "--runs", str(tmp_path)])
+    assert (again.exit_code, again.output) == (1, f"no sweep goes on in {tmp_path}\n")
+
+
+def test_a_driver_that_was_killed_is_not_believed(tmp_path: Path) -> None:
+    code = f"""
+import os, signal
+from pathlib import Path
+from benchmark.sweep.driver import Driver
+driver = Driver(ablation="stubs", profile="demo", host="here", process=os.getpid(), since=0.0)
+with driver.driving(Path({str(tmp_path)!r})):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -9
+    assert len(list((tmp_path / "sweeps").glob("*.json"))) == 1
+    assert drivers(tmp_path) == []
+    assert list((tmp_path / "sweeps").glob("*.json")) == []
+
+
+def test_a_worker_that_is_killed_but_got_further_is_started_again(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, plan(1).runs[0].spec)
+    run.checkpoints.mkdir()
+    pool = Pool(1, [], lambda: None, _runs={run.run_id: run})
+    tried = [pool._again(run.run_id, -9) for _ in range(2)]
+    (run.checkpoints / "00000004-0.safetensors").touch()
+    tried += [pool._again(run.run_id, -9) for _ in range(3)]
+    assert tried == [True, True, True, True, False]
+
+
+def test_logs_follows_until_the_run_has_ended(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, plan(1).runs[0].spec)
+    run.log.write_text("one\ntwo\nthree\n")
+
+    def write() -> None:
+        time.sleep(0.3)
+        with run.log.open("a") as log:
+            log.write("four\n")
+        run.write_result(result("done"))
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    command = ["logs", run.run_id, "--runs", str(tmp_path), "--lines", "2", "-f"]
+    said = CliRunner().invoke(bench, command)
+    writing.join()
+    assert said.output == "two\nthree\nfour\n"
+
+
+def test_an_option_of_another_executor_is_refused(tmp_path: Path) -> None:
+    for asked, word in (
+        (Asked("local", partition="faces"), "--partition is nothing to --executor local"),
+        (Asked("ray", sbatch=("qos=low",)), "needs --executor slurm"),
+        (Asked("slurm", address="auto"), "needs --executor ray"),
+        (Asked("local", gpus_per_run=0.5), "needs --executor ray or slurm"),
+    ):
+        with pytest.raises(InputError, match=word):
+            choose(asked, plan(1), tmp_path)
+    assert choose(Asked(jobs=3), plan(1), tmp_path)([], lambda: None).jobs == 3  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("name", "package"), [("ray", "ray"), ("slurm", "submitit")])
+def test_an_extra_that_is_missing_is_one_line(
+    tmp_path: Path, name: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, f"benchmark.executors.{name}", raising=False)
+    with pytest.raises(InputError, match=rf"{package}.*pip install .\[{name}\]"):
+        choose(Asked(name), plan(1), tmp_path)
+
+
+def test_a_run_on_a_leash_stops_when_its_starter_dies(tmp_path: Path) -> None:
+    code = "import time, benchmark.executors.local as l; l.obey_leash(); time.sleep(60)"
+    read, write = os.pipe()
+    with subprocess.Popen([sys.executable, "-c", code], stdin=read) as process:
+        os.close(read)
+        time.sleep(0.2)
+        assert process.poll() is None
+        os.close(write)
+        assert process.wait(60) == -15

@@ -1,0 +1,171 @@
+"""MLflow shows what the run directories hold: once, and again after it was deleted."""
+
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmark.errors import BenchError
+from benchmark.evaluation.samples import save_grid
+from benchmark.questions.ablation import Plan, PlannedRun
+from benchmark.runs.directory import Result, Row, RunDirectory
+from tests.conftest import tiny_spec
+
+STEPS = list(range(2, 402, 2))
+
+
+def plan() -> Plan:
+    runs = tuple(
+        PlannedRun(tiny_spec(method={"gamma": gamma}), {"method.gamma": gamma})
+        for gamma in (0.3, 0.5, 0.7)
+    )
+    return Plan("tiny", "Does it work?", None, "demo", (), (), runs)
+
+
+def fill(root: Path) -> list[RunDirectory]:
+    """Three runs: done, failed, and stopped half-way."""
+    runs = [RunDirectory.create(root, planned.spec) for planned in plan().runs]
+    for run in runs:
+        for step in STEPS:
+            values = {"l_real": 1 / step, "m_global": 2 / step, "k": 0.0}
+            run.append(Row(step=step, kind="train", time=1.0e9 + step, values=values))
+        run.append(Row(step=400, kind="eval", time=1.0e9, values={"kid": 0.5}))
+        save_grid(
+            torch.full((4, 3, 16, 16), 90, dtype=torch.uint8), 2, run.samples / "00000400.png"
+        )
+        run.checkpoints.mkdir()
+        (run.checkpoints / "00000400-0.safetensors").write_bytes(b"weights")
+        run.write_provenance(
+            {"data": {"title": "faces", "fingerprint": "ab" * 32}, "code": {"commit": "c0ffee"}}
+        )
+    for run, state in zip(runs, ("done", "failed"), strict=False):
+        result = {"state": state, "step": 400, "reason": None, "weights_sha256": "00"}
+        clocks = {"wall_s": 1.0, "cpu_s": 1.0, "decays": []}
+        run.write_result(Result.model_validate({**result, **clocks}))
+    return runs
+
+
+def children(uri: str, count: int | None = None) -> dict[str, object]:
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name("tiny")
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id])
+    assert count in (None, len(found))
+    return {run.info.run_name: run for run in found}
+
+
+def check_whole(uri: str) -> None:
+    from mlflow.tracking import MlflowClient
+
+    client, found = MlflowClient(tracking_uri=uri), children(uri, count=4)
+    assert sorted(found) == [
+        "gamma=0.3 seed=0",
+        "gamma=0.5 seed=0",
+        "gamma=0.7 seed=0",
+        "tiny (demo)",
+    ]
+    parent = found.pop("tiny (demo)")
+    statuses = [found[name].info.status for name in sorted(found)]  # type: ignore[attr-defined]
+    assert statuses == ["FINISHED", "FAILED", "KILLED"]
+    for run in found.values():
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id  # type: ignore[attr-defined]
+        assert run.data.params["method.n"] == "2"  # type: ignore[attr-defined]
+        assert run.data.tags["cell"] == run.info.run_name.partition(" seed")[0]  # type: ignore[attr-defined]
+        assert run.data.tags["data.fingerprint"] == "ab" * 32  # type: ignore[attr-defined]
+        assert run.inputs.dataset_inputs[0].dataset.name == "faces"  # type: ignore[attr-defined]
+        run_id = run.info.run_id  # type: ignore[attr-defined]
+        history = client.get_metric_history(run_id, "equilibrium/m_global")
+        assert [point.step for point in history] == STEPS
+        assert [point.value for point in history] == [2 / step for step in STEPS]
+        assert len(client.get_metric_history(run_id, "eval/kid")) == 1
+        assert [item.path for item in client.list_artifacts(run_id, "samples")] == [
+            "samples/00000400.png"
+        ]
+    done = found["gamma=0.3 seed=0"].info.run_id  # type: ignore[attr-defined]
+    assert client.list_artifacts(done, "checkpoint")
+
+
+def test_view_is_whole_idempotent_and_can_be_rebuilt(tmp_path: Path) -> None:
+    from benchmark.tracking.tracker import Tracker
+
+    fill(tmp_path / "runs")
+    uri = f"sqlite:///{tmp_path}/mlflow/mlflow.db"
+    first = Tracker(uri, plan(), tmp_path / "runs")
+    first.sync()
+    first.close()
+    check_whole(uri)
+    Tracker(uri, plan(), tmp_path / "runs").close()  # another writer, later
+    check_whole(uri)
+    shutil.rmtree(tmp_path / "mlflow")
+    elsewhere = f"sqlite:///{tmp_path}/again/mlflow.db"
+    Tracker(elsewhere, plan(), tmp_path / "runs").close()
+    check_whole(elsewhere)
+
+
+def test_a_resumed_run_does_not_double_its_steps(tmp_path: Path) -> None:
+    from mlflow.tracking import MlflowClient
+
+    from benchmark.tracking.tracker import Tracker
+
+    run = fill(tmp_path / "runs")[2]
+    uri = f"sqlite:///{tmp_path}/mlflow/mlflow.db"
+    tracker = Tracker(uri, plan(), tmp_path / "runs")
+    tracker.sync()
+    run.cut_after(200)
+    for step in (*range(202, 402, 2), 402):  # written again at another time, and one more
+        values = {"l_real": 1 / step, "m_global": 2 / step, "k": 0.0}
+        run.append(Row(step=step, kind="train", time=2.0e9 + step, values=values))
+    tracker.close()
+    Tracker(uri, plan(), tmp_path / "runs").close()
+    stopped = children(uri)["gamma=0.7 seed=0"].info.run_id  # type: ignore[attr-defined]
+    history = MlflowClient(tracking_uri=uri).get_metric_history(stopped, "equilibrium/m_global")
+    assert [point.step for point in history] == [*STEPS, 402]
+
+
+def test_a_waiting_run_and_a_quoted_override(tmp_path: Path) -> None:
+    from benchmark.tracking.tracker import Tracker
+
+    quoted = replace(plan(), overrides=("method.name='began'",), runs=plan().runs[:1])
+    uri = f"sqlite:///{tmp_path}/mlflow/mlflow.db"
+    tracker = Tracker(uri, quoted, tmp_path / "runs")
+    tracker.sync()
+    assert children(uri)["gamma=0.3 seed=0"].info.status == "SCHEDULED"  # type: ignore[attr-defined]
+    Tracker(uri, quoted, tmp_path / "runs").close()  # finds the same two runs again
+    found = children(uri, count=2)
+    assert {run.info.status for run in found.values()} == {"KILLED"}  # type: ignore[attr-defined]
+    assert found["gamma=0.3 seed=0"].data.tags["state"] == "queued"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("columns", [1, 3, 7, 1001])
+def test_batches_hold_whole_rows_and_are_full(columns: int) -> None:
+    from benchmark.tracking.tracked_run import BATCH, batches
+
+    values = {f"column{index}": 0.0 for index in range(columns)}
+    rows = [Row(step=step, kind="train", time=0.0, values=values) for step in range(2001)]
+    found = list(batches(iter(rows)))
+    assert [row for batch in found for row in batch] == rows
+    full = max(1, BATCH // columns)
+    assert {len(batch) for batch in found[:-1]} == {full}
+    assert len(found[-1]) <= full
+
+
+def test_a_server_that_is_down_is_one_line_soon(tmp_path: Path) -> None:
+    from benchmark.tracking.tracker import Tracker
+
+    began = time.monotonic()
+    with pytest.raises(BenchError) as caught:
+        Tracker("http://127.0.0.1:9", plan(), tmp_path)
+    assert "\n" not in str(caught.value)
+    assert time.monotonic() - began < 20
+
+
+def test_a_page_without_a_store_says_what_makes_one(tmp_path: Path) -> None:
+    from benchmark.tracking.page import serve
+
+    with pytest.raises(BenchError, match="bench run"):
+        serve(f"sqlite:///{tmp_path}/none.db", 5000)
