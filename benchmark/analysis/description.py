@@ -87,7 +87,7 @@ def describe(plan: Plan, found: list[Found], at_start: Registration | None) -> d
         "settings": shared,
         "setups": setups,
         "cells": list(cells.values()),
-        "commits": sorted({str(commit(record)) for record in provenances}),
+        "commits": sorted({commit(record) for record in provenances}),
         "devices": sorted({record["device"] for record in provenances}),
         **({"lanes": lanes} if lanes else {}),
         "claims": [claim.model_dump(mode="json") for claim in plan.claims],
@@ -96,11 +96,14 @@ def describe(plan: Plan, found: list[Found], at_start: Registration | None) -> d
     }
 
 
-def commit(provenance: dict[str, Any]) -> str | None:
-    """The code that made a run, in short, with the hash of what differed from the commit."""
+def commit(provenance: dict[str, Any]) -> str:
+    """The code that made a run, in short, with the hash of what differed from the commit.
+
+    An installed package has no commit: its version, with the hash of its source.
+    """
     code = provenance["code"]
     if code["commit"] is None:
-        return None
+        return f"{code['bench']}+{code['source_sha256'][:12]}"
     dirty = f"+{code['dirty']}" if code["dirty"] else ""
     return f"{code['commit'][:12]}{dirty}"
 
