@@ -28,7 +28,7 @@ def scratch(url: str) -> Path:
     """This machine's folder for copies of what lies at `url`."""
     plain = re.sub(r"\W+", "-", redact(url)).strip("-")[-40:]
     name = f"{plain}-{hashlib.sha256(url.rstrip('/').encode()).hexdigest()[:8]}"
-    return Path(os.environ.get(SCRATCH, "cache/remote")).absolute() / name
+    return Path(os.environ.get(SCRATCH, "cache/remote")) / name
 
 
 class Bucket:

@@ -107,7 +107,7 @@ def _folder(root: Path, run_id: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(
         prefix="keeper-", dir=root, ignore_cleanup_errors=True
     ) as made:
-        yield Path(made) / run_id
+        yield root / Path(made).name / run_id  # as it was given: a run records its command
 
 
 class Copy:
