@@ -109,6 +109,7 @@ def random_features(pixels: Tensor) -> NDArray[np.float64]:
     return torch.cat([x.mean(2), x.std(2)], 1).numpy()
 
 
+@pytest.mark.slow  # a minute of processor time
 @EVERY
 def test_200_steps_bring_the_samples_nearer_to_the_faces(
     name: str, tmp_path: Path, cache: Path
