@@ -1,9 +1,10 @@
 """The command `bench`: parse, call, print."""
 
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +18,7 @@ from benchmark.commands.options import (
     data_option,
     device_option,
     executor_options,
+    graphs_option,
     mlflow_option,
     narrator_options,
     profile_options,
@@ -30,7 +32,10 @@ from benchmark.commands.report import report
 from benchmark.commands.runs import doctor, export, gc, import_, reproduce, show
 from benchmark.commands.schema import schema
 from benchmark.commands.sweeps import logs, status, stop
-from benchmark.errors import BenchError
+from benchmark.errors import EXIT_STOPPED, BenchError, InputError, in_words
+
+if TYPE_CHECKING:
+    from benchmark.spec import RunSpec
 
 
 @click.group()
@@ -50,6 +55,7 @@ def bench(debug: bool) -> None:
 @report_option
 @mlflow_option
 @device_option
+@graphs_option
 @executor_options
 @narrator_options
 def run(
@@ -63,6 +69,7 @@ def run(
     report: Path,
     mlflow: str,
     device: str,
+    graphs: bool,
     quiet: bool,
     as_json: bool,
     **asked: Any,
@@ -79,67 +86,90 @@ def run(
     if "://" in runs:
         from benchmark.mirror.local_copy import LocalCopy
 
+        if (asked["lanes"] or 1) > 1:
+            raise InputError("--lanes: a run in a bucket has a process of its own")
         copy = LocalCopy(runs)
     folder = copy.path if copy else Path(runs)
-    start = choose(Asked(**asked), plan, folder)
+    start = choose(Asked(device=device, **asked), plan, folder)
     from benchmark.sweep.narration import narrator
     from benchmark.sweep.run import Places, run_plan
 
     places = Places(folder, cache, results, report, data_root, mlflow, copy)
     told = narrator(quiet=quiet, as_json=as_json)
     with copy or nullcontext():
-        sys.exit(run_plan(plan, places, start, device, told))
+        sys.exit(run_plan(plan, places, start, device, told, graphs=graphs))
 
 
 @bench.command("run-one")
-@click.argument("run_dir")
+@click.argument("run_dirs", nargs=-1, required=True)
 @data_option
 @cache_option
 @device_option
+@graphs_option
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Recorded only.")
 @click.option("--leash", is_flag=True, help="Stop when standard input closes.")
 def run_one(
-    run_dir: str,
+    run_dirs: tuple[str, ...],
     data_root: Path | None,
     cache: Path,
     device: str,
+    graphs: bool,
     overrides: tuple[str, ...],
     leash: bool,
 ) -> None:
-    """Train one run, of a folder or a URL; what every executor calls."""
+    """Train one run, of a folder or a URL, or several of folders side by side as lanes.
+
+    It is what every executor calls.
+    """
     from benchmark.executors.local import obey_leash, pin_threads
     from benchmark.runs.directory import RunDirectory
 
     if leash:
         obey_leash()
-    if "://" in run_dir:
+    if "://" in run_dirs[0]:
         from benchmark.mirror.keeper import exit_as, keep
 
-        options = ["--cache", str(cache), "--device", device]
-        options += ["--data-root", str(data_root)] if data_root else []
-        exit_as(keep(run_dir, [*options, *(f"--set={each}" for each in overrides)]))
-    directory = RunDirectory(Path(run_dir))
-    training = directory.spec().training
-    pin_threads(training.threads)  # before NumPy starts its own
+        if len(run_dirs) > 1:
+            raise InputError("lanes: a run in a bucket has a process of its own")
+        options = ["--data-root", str(data_root)] if data_root else []
+        options += ["--cache", str(cache), "--device", device, *(() if graphs else ["--no-graphs"])]
+        exit_as(keep(run_dirs[0], [*options, *(f"--set={each}" for each in overrides)]))
+    runs = [RunDirectory(Path(path)) for path in run_dirs]
+    threads, devices = _threads_and_devices([run.spec() for run in runs])
+    pin_threads(threads)  # before NumPy starts its own
     rank = None
-    if training.devices > 1 and directory.result() is None:
+    if devices > 1 and runs[0].result() is None:
         from benchmark.training.devices import Rank
 
         rank = Rank.here()
         if rank is None:
             from benchmark.training.launch import launch
 
-            sys.exit(launch(training.devices))
-    from benchmark.worker import EXIT_STOPPED, Stopped
+            sys.exit(launch(devices))
+    from benchmark.training.loop import Stopped
+    from benchmark.worker import Where
     from benchmark.worker import run_one as work
 
+    where = Where(data_root, cache, device, {"overrides": list(overrides)}, graphs)
+    if len(runs) > 1:
+        from benchmark.lanes import run_lanes
+
+        sys.exit(run_lanes(runs, where))
     try:
-        result = work(directory, data_root, cache, device, {"overrides": list(overrides)}, rank)
+        result = work(runs[0], where, rank)
     except Stopped:
         click.echo("stopped with a checkpoint")
         sys.exit(EXIT_STOPPED)
     if result is not None and result.state == "failed":
-        raise BenchError(f"failed at step {result.step}: {result.reason}")
+        raise BenchError(result.failure())
+
+
+def _threads_and_devices(specs: "Sequence[RunSpec]") -> tuple[int, int]:
+    """Of the runs of one process; raises InputError where they cannot be its lanes."""
+    found = {(spec.training.threads, spec.training.devices) for spec in specs}
+    if len(specs) > 1 and (len(found) > 1 or specs[0].training.devices > 1):
+        raise InputError("lanes need the same training.threads, and training.devices: 1")
+    return found.pop()
 
 
 @bench.command()
@@ -225,19 +255,9 @@ def main() -> None:
     debug = "--debug" in sys.argv
     try:
         bench(prog_name="bench")
-    except BenchError as error:
-        if debug:
+    except Exception as error:
+        said = in_words(error)
+        if debug or said is None:
             raise
-        click.echo(f"bench: {error}", err=True)
-        sys.exit(error.exit_code)
-    except MemoryError:
-        if debug:
-            raise
-        said = "out of memory; what was finished is safe: free some, or give fewer --jobs"
         click.echo(f"bench: {said}", err=True)
-        sys.exit(1)
-    except OSError as error:
-        if debug:
-            raise
-        click.echo(f"bench: {error}; nothing that was finished is lost", err=True)
-        sys.exit(1)
+        sys.exit(error.exit_code if isinstance(error, BenchError) else BenchError.exit_code)

@@ -20,3 +20,14 @@ class BusyError(BenchError):
 
 
 EXIT_STOPPED = 75  # EX_TEMPFAIL: a run that wrote a checkpoint; start it again and it goes on
+
+
+def in_words(error: Exception) -> str | None:
+    """One line for people about what the world did; None where it is a fault of the program."""
+    if isinstance(error, BenchError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "out of memory; what was finished is safe: free some, or give fewer --jobs"
+    if isinstance(error, OSError):
+        return f"{error}; nothing that was finished is lost"
+    return None

@@ -72,9 +72,11 @@ def _essence(record: dict[str, Any]) -> dict[str, Any]:
 
 def code_version() -> dict[str, Any]:
     """The source's hash, the commit and what differs from it; no commit outside a checkout."""
-    commit = _git("rev-parse", "HEAD")
-    diff = _git("diff", "HEAD", "--", "benchmark")
-    untracked = _git("ls-files", "--others", "--exclude-standard", "--", ".")
+    # A package that was installed somewhere below another project's checkout is none of its.
+    tracked = _git("ls-files", "--error-unmatch", "__init__.py") is not None
+    commit = _git("rev-parse", "HEAD") if tracked else None
+    diff = _git("diff", "HEAD", "--", ".") if tracked else None
+    untracked = _git("ls-files", "--others", "--exclude-standard", "--", ".") if tracked else None
     return {
         "bench": __version__,
         "source_sha256": _source(),

@@ -1,8 +1,10 @@
 """One run in this process: what every executor starts as `bench run-one RUN_DIR`."""
 
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -11,16 +13,29 @@ import numpy as np
 import torch
 
 from benchmark.data.store import FaceStore, open_store
-from benchmark.errors import EXIT_STOPPED, BenchError
+from benchmark.errors import BenchError
 from benchmark.evaluation.evaluator import Evaluator
 from benchmark.evaluation.samples import save_grid
 from benchmark.provenance import EnergyMeter, describe_process, method_code, with_earlier
 from benchmark.redact import redacted
 from benchmark.runs.directory import Result, RunDirectory
+from benchmark.training.determinism import ALONE
 from benchmark.training.devices import Group, Rank, group
 from benchmark.training.loop import Sampler, Stopped, Trainer, follow
 
 GRID = 64, 8  # samples and columns of a grid
+
+
+@dataclass(frozen=True)
+class Where:
+    """What a run finds around it; none of it is part of its description."""
+
+    data_root: Path | None
+    cache: Path
+    device: str = "auto"
+    context: Mapping[str, Any] = field(default_factory=dict)  # recorded with the run
+    graphs: bool = True  # on a GPU, each step as one CUDA graph
+    lanes: int = 1  # runs that this process trains side by side
 
 
 def pick_device(name: str, rank: Rank | None = None) -> torch.device:
@@ -41,78 +56,48 @@ def pick_device(name: str, rank: Rank | None = None) -> torch.device:
     return torch.device("cuda", rank.number)
 
 
-def run_one(
-    run: RunDirectory,
-    data_root: Path | None,
-    cache: Path,
-    device_name: str,
-    context: dict[str, Any],
-    rank: Rank | None = None,
-) -> Result | None:
+def run_one(run: RunDirectory, where: Where, rank: Rank | None = None) -> Result | None:
     """Train and evaluate one run from wherever it stands; raises Stopped on SIGTERM or SIGINT.
 
     `rank`: this process among those of a run on several devices. Only the first has the result.
     """
     if rank is None:
-        return _run(run, data_root, cache, device_name, context)
-    with _memory_in_words(run), group(rank, pick_device(device_name, rank)) as processes:
+        return train(run, where, told_to_stop())
+    device = pick_device(where.device, rank)
+    with _memory_in_words(run), group(rank, device) as processes:
         if processes.leads:
-            return _run(run, data_root, cache, device_name, context, processes)
-        _told_to_stop()  # but it is the leader that obeys, for all
+            return train(run, where, told_to_stop(), processes)
+        told_to_stop()  # but it is the leader that obeys, for all
         if processes.waits():
-            follow(run, open_store(run.spec().data, data_root, cache), processes)
+            store = open_store(run.spec().data, where.data_root, where.cache)
+            follow(run, store, processes)
         return None
 
 
-def _run(
-    run: RunDirectory,
-    data_root: Path | None,
-    cache: Path,
-    device_name: str,
-    context: dict[str, Any],
-    processes: Group | None = None,
+def train(
+    run: RunDirectory, where: Where, told: Sequence[int], processes: Group | None = None
 ) -> Result:
-    stop = _told_to_stop()
+    """One run in this thread, until there is something in `told`; then it raises Stopped."""
     with run.locked(), _memory_in_words(run):
         found = run.result()
         if found is not None:
             return found
-        spec = run.spec()
-        device = processes.device if processes else pick_device(device_name)
-        store = open_store(spec.data, data_root, cache)
-        _same_data(run, store)
-        trainer = Trainer(run, store, device, processes)
-        seen = spec.reference_data
-        reference = store if seen == spec.data else open_store(seen, data_root, cache)
-        judge = _Judge(run, Evaluator(spec.evaluation, store, cache, device, reference))
-        record = {
-            **describe_process(device),
-            **redacted(context),
-            "energy_j": None,
-            "parameters": sum(p.numel() for p in trainer.method.parameters()),
-            "method_code": method_code(spec.method),
-            "data": {
-                "title": store.title,
-                "fingerprint": store.fingerprint,
-                "broken": list(store.broken),
-                "images": {part: len(at) for part, at in store.splits.items()},
-            },
-            "stores": sorted({_store_name(store), _store_name(reference)}),
-            "evaluation": judge.evaluator.describe(),
-            "floor": judge.evaluator.floor(),
-        }
-        record = with_earlier(record, run.provenance())
-        run.write_provenance(record)
-        meter = EnergyMeter()
-        try:
-            return trainer.train(judge, lambda: bool(stop))
-        finally:
-            if (joules := meter.joules()) is not None:
-                run.write_provenance({**record, "energy_j": joules})
+        device = processes.device if processes else pick_device(where.device)
+        with _stream(device):
+            with ALONE:  # networks are initialised from a generator that all lanes share
+                if told:
+                    raise Stopped
+                trainer, judge, record = _set_up(run, where, device, processes)
+            meter = EnergyMeter()
+            try:
+                return trainer.train(judge, lambda: bool(told))
+            finally:
+                if (joules := meter.joules()) is not None:
+                    run.write_provenance({**record, "energy_j": joules})
 
 
-def _told_to_stop() -> list[int]:
-    """Signals to stop, as they come."""
+def told_to_stop() -> list[int]:
+    """Signals to stop, as they come. For the main thread."""
     told: list[int] = []
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -122,6 +107,48 @@ def _told_to_stop() -> list[int]:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
         signal.signal(number, on_signal)
     return told
+
+
+def _stream(device: torch.device) -> AbstractContextManager[object]:
+    """On a GPU all of a run is done on a stream of its own, which can be captured."""
+    if device.type != "cuda":
+        return nullcontext()
+    return torch.cuda.stream(torch.cuda.Stream(device))  # type: ignore[no-untyped-call]
+
+
+def _set_up(
+    run: RunDirectory, where: Where, device: torch.device, processes: Group | None
+) -> tuple[Trainer, "_Judge", dict[str, Any]]:
+    """All that a run needs, and its provenance, which is written."""
+    spec = run.spec()
+    store = open_store(spec.data, where.data_root, where.cache)
+    _same_data(run, store)
+    # The process's time would be that of all lanes; in one, the run's is its own thread's.
+    clock = time.process_time if where.lanes == 1 else time.thread_time
+    trainer = Trainer(run, store, device, processes, clock=clock, graphs=where.graphs)
+    seen = spec.reference_data
+    reference = store if seen == spec.data else open_store(seen, where.data_root, where.cache)
+    judge = _Judge(run, Evaluator(spec.evaluation, store, where.cache, device, reference))
+    record = {
+        **describe_process(device),
+        **redacted(dict(where.context)),
+        **({"lanes": where.lanes} if where.lanes > 1 else {}),
+        "energy_j": None,
+        "parameters": sum(p.numel() for p in trainer.method.parameters()),
+        "method_code": method_code(spec.method),
+        "data": {
+            "title": store.title,
+            "fingerprint": store.fingerprint,
+            "broken": list(store.broken),
+            "images": {part: len(at) for part, at in store.splits.items()},
+        },
+        "stores": sorted({_store_name(store), _store_name(reference)}),
+        "evaluation": judge.evaluator.describe(),
+        "floor": judge.evaluator.floor(),
+    }
+    record = with_earlier(record, run.provenance())
+    run.write_provenance(record)
+    return trainer, judge, record
 
 
 @contextmanager
@@ -137,7 +164,7 @@ def _memory_in_words(run: RunDirectory) -> Iterator[None]:
             raise
         raise BenchError(
             f"{run.run_id}: out of memory ({first[:100]}); it is safe up to its last checkpoint: "
-            "start fewer runs at once with --jobs, or take a machine with more"
+            "start fewer runs at once with --jobs and --lanes, or take a machine with more"
         ) from None
 
 
@@ -169,6 +196,3 @@ def _same_data(run: RunDirectory, store: FaceStore) -> None:
             f"({provenance['data']['fingerprint'][:12]}), but the data here are {store.title} "
             f"({store.fingerprint[:12]}); give the same data or another --runs folder"
         )
-
-
-__all__ = ["EXIT_STOPPED", "Stopped", "pick_device", "run_one"]

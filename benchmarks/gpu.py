@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from statistics import median
 from typing import Any
 
@@ -24,12 +25,13 @@ from torch import Tensor
 
 from benchmark.data.store import FaceStore
 from benchmark.methods.began import BEGAN
+from benchmark.methods.method import Draw
 from benchmark.methods.settings import BeganSettings
+from benchmark.training.captured import WARM, FixedStep
 from benchmark.training.determinism import fix
 from benchmark.training.loop import to_floats
 from benchmark.training.resident import Batches
 from benchmarks.frechet import by_square_root, synthetic
-from benchmarks.lane import Lane
 from benchmarks.levers import BATCH
 from benchmarks.measured import keep
 from benchmarks.roofline import work
@@ -68,12 +70,34 @@ def timed(call: Callable[[int], None], device: torch.device, steps: int) -> floa
     return (time.perf_counter() - began) / steps
 
 
-def lane(n: int, size: int, device: torch.device, seed: int, *, bf16: bool, captured: bool) -> Lane:
+class InBfloat16(BEGAN):
+    """BEGAN whose networks compute in bfloat16 where torch deems that safe."""
+
+    capturable = True
+
+    def update(self, x: Tensor, draw: Draw) -> dict[str, Tensor]:
+        with torch.autocast(x.device.type, torch.bfloat16):
+            return super().update(x, draw)
+
+
+def lane(
+    n: int, size: int, device: torch.device, seed: int, *, bf16: bool, captured: bool
+) -> Callable[[int], None]:
+    """A run's step, launched but not waited for, on a stream of its own; captured already."""
     torch.manual_seed(seed)
-    method = BEGAN(BeganSettings(name="began", n=n), size)
+    method = (InBfloat16 if bf16 else BEGAN)(BeganSettings(name="began", n=n), size)
     method = method.to(device, memory_format=torch.channels_last)
     x = to_floats(pixels(size, seed, BATCH), device)
-    return Lane(method, x, seed, lr=1e-4, bf16=bf16, captured=captured)
+    update = FixedStep(method, seed, device, graphs=captured)
+    stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+
+    def step(number: int) -> None:
+        with torch.cuda.stream(stream) if stream else nullcontext():
+            update(number, x, 1e-4)
+
+    for number in range(WARM + 1 if captured else 0):
+        step(number)
+    return step
 
 
 def textbook(n: int, size: int, device: torch.device) -> Callable[[int], None]:
@@ -104,7 +128,7 @@ def ours(n: int, size: int, way: str, lanes: int, device: torch.device) -> Calla
         fix(1)
         tf32(with_tf32)
         for each in made:
-            each.step(number)
+            each(number)
 
     return step
 

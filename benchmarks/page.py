@@ -208,9 +208,10 @@ def _unmeasured(found: dict[str, Any]) -> str:
             "- **Every figure of a GPU**: none was at hand. `python -m benchmarks.gpu` measures "
             "them in under 10 minutes (TF32, bfloat16, a CUDA graph of the whole step, lanes as "
             "graphs on streams, batches from the device, the Fréchet distance). On a CPU it is "
-            "tested that its step in fixed memory gives the bits of the lone run; the capture "
-            "itself, its speed, and whether TF32 and bfloat16 keep the Fréchet distance over "
-            "seeds are not."
+            "tested that a step in fixed memory, and a stand-in for the graph, give the bits of a "
+            "launched step; the capture itself, its speed, and whether TF32 and bfloat16 keep the "
+            "Fréchet distance over seeds are not. Training has neither: it keeps torch's own "
+            "precisions."
         )
     if not all(found[f"sweep_{n}_{size}"] for n, size in SCALES):
         lines.append(
@@ -227,8 +228,11 @@ def _unmeasured(found: dict[str, Any]) -> str:
         if f"+{name}@" not in measured
     ]
     lines.append(
-        "- **Lanes in training**: `bench run` does not pack runs into lanes; on the CPU they do "
-        "not pay, and on a GPU only `benchmarks/gpu.py` tries them."
+        "- **Lanes in training**: `--lanes N` of `bench run` trains N runs in one process, to "
+        "the lone run's bits on a CPU, where they do not pay and are not the default. On a GPU "
+        "they are the default, and their bits and speed there, their number that pays, and how "
+        "good the estimate of their memory is are unmeasured. They are threads with a graph each; "
+        "stacked parameters (`torch.func`) and grouped convolutions were not built."
     )
     return "\n".join(lines)
 

@@ -1,7 +1,9 @@
-"""What many tests need: a tiny run that trains in a second, and where real faces may lie."""
+"""What many tests need: a tiny run that trains in a second, the command, and where faces lie."""
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,18 @@ def tiny_spec(**changes: dict[str, Any]) -> RunSpec:
         for key, value in TINY.items()
     }
     return RunSpec.model_validate(merged)
+
+
+def bench(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "benchmark", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=1800,
+        env={**os.environ, **environment},
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """`bench` as people use it, in processes of its own."""
 
-import os
 import re
 import signal
 import subprocess
@@ -9,6 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import bench
 
 TINY = """\
 name: tiny
@@ -24,17 +25,6 @@ sweep:
 seeds: [0]
 profiles: {demo: {}}
 """
-
-
-def bench(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "benchmark", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, **environment},
-    )
 
 
 @pytest.fixture

@@ -42,7 +42,10 @@ RUN: dict[str, Column] = {
     "wall_s": Column("time that it trained and judged, all its starts together", "s", "lower"),
     "cpu_s": Column("processor time of the same", "s", "lower"),
     "weights_sha256": Column("hash of the last weights"),
-    "commit": Column("the code that made it; `+` and a hash where it differed from the commit"),
+    "commit": Column(
+        "the commit of the code that made it, `+` and a hash where the code differed from it; of an"
+        " installed package the version, `+` and a hash of the source"
+    ),
     "data": Column("the data's fingerprint"),
 }
 

@@ -9,6 +9,8 @@
              `setup` is an index into setups, `settings` what is not shared by all;
              `differing` names runs that saw other faces or another judge than the cell's setup
  commits, devices,
+ lanes       how many runs a process had beside one another, by the ids of those that had company;
+             left out where none had
  claims      as the ablation's file has them now
  claims_sha256, claims_at_start    their digest now, and when the first run began (null: not known)}
 
@@ -70,6 +72,8 @@ def describe(plan: Plan, found: list[Found], at_start: Registration | None) -> d
         if at != cell["setup"]:
             cell["differing"].append(each.planned.run_id)
     provenances = [each.provenance for each in found if each.provenance]
+    lanes = {each.planned.run_id: _lanes(each.provenance) for each in found if each.provenance}
+    lanes = {run_id: count for run_id, count in lanes.items() if count > 1}
     return {
         "format": FORMAT,
         "name": plan.name,
@@ -83,21 +87,31 @@ def describe(plan: Plan, found: list[Found], at_start: Registration | None) -> d
         "settings": shared,
         "setups": setups,
         "cells": list(cells.values()),
-        "commits": sorted({str(commit(record)) for record in provenances}),
+        "commits": sorted({commit(record) for record in provenances}),
         "devices": sorted({record["device"] for record in provenances}),
+        **({"lanes": lanes} if lanes else {}),
         "claims": [claim.model_dump(mode="json") for claim in plan.claims],
         "claims_sha256": claims_digest(plan.claims),
         "claims_at_start": at_start.claims_sha256 if at_start else None,
     }
 
 
-def commit(provenance: dict[str, Any]) -> str | None:
-    """The code that made a run, in short, with the hash of what differed from the commit."""
+def commit(provenance: dict[str, Any]) -> str:
+    """The code that made a run, in short, with the hash of what differed from the commit.
+
+    An installed package has no commit: its version, with the hash of its source.
+    """
     code = provenance["code"]
     if code["commit"] is None:
-        return None
+        return f"{code['bench']}+{code['source_sha256'][:12]}"
     dirty = f"+{code['dirty']}" if code["dirty"] else ""
     return f"{code['commit'][:12]}{dirty}"
+
+
+def _lanes(provenance: dict[str, Any]) -> int:
+    """The most runs, this one among them, that were trained in one process at any of its starts."""
+    starts = [provenance, *provenance.get("earlier", [])]
+    return max(int(start.get("lanes", 1)) for start in starts)
 
 
 def _cell(planned: PlannedRun, settings: dict[str, Any], setup: int) -> dict[str, Any]:

@@ -41,9 +41,14 @@ def correlate(where: Path, profile: str, results: Path, as_json: bool) -> None:
         parts = (f'"{name}": {table.to_json(orient="records")}' for name, table in tables.items())
         click.echo(f"{{{', '.join(parts)}}}")
         return
+    from benchmark.analysis.correlation import LEAST_POINTS
     from benchmark.commands.tables import show
 
     for name, table in tables.items():
+        empty = "none"
         if name == "correlations":
             table = table[(table["cell"] == "") & (table["role"] != "baseline")]
-        show(f"{name} ({folder / name}.csv)", table[list(SHOWN[name])])
+            empty = (
+                f"none: it takes {LEAST_POINTS} evaluations in a run, or as many runs of a setting"
+            )
+        show(f"{name} ({folder / name}.csv)", table[list(SHOWN[name])], empty)

@@ -76,6 +76,11 @@ mlflow_option = click.option(
     "--mlflow", envvar="MLFLOW_TRACKING_URI", default=MLFLOW, show_default=True, metavar="URI"
 )
 device_option = click.option("--device", default="auto", show_default=True, help="cpu, cuda, auto.")
+graphs_option = click.option(
+    "--graphs/--no-graphs",
+    default=True,
+    help="On a GPU, make each step by one CUDA graph.  [default: graphs]",
+)
 
 
 def _minutes(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
@@ -92,6 +97,15 @@ def _minutes(context: click.Context, parameter: click.Parameter, text: str | Non
     return total
 
 
+def _lanes(context: click.Context, parameter: click.Parameter, text: str) -> int | None:
+    """A number; None for auto."""
+    if text == "auto":
+        return None
+    if not (text.isdecimal() and int(text) > 0):
+        raise click.BadParameter(f"{text!r}; allowed: auto, or a number from 1")
+    return int(text)
+
+
 executor_options = _options(
     click.option(
         "--executor",
@@ -104,6 +118,14 @@ executor_options = _options(
         "--jobs",
         type=click.IntRange(1),
         help="Runs at once; by default what fits here, or what the cluster has room for.",
+    ),
+    click.option(
+        "--lanes",
+        callback=_lanes,
+        default="auto",
+        show_default=True,
+        metavar="N|auto",
+        help="Local: runs of one process; --jobs then counts processes.",
     ),
     click.option("--address", help="Ray: of the cluster; by default the one of this machine."),
     click.option(

@@ -10,18 +10,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def show(title: str, table: "pd.DataFrame") -> None:
-    """Print a table under its title; numbers with three significant digits."""
+def show(title: str, table: "pd.DataFrame", empty: str = "none") -> None:
+    """Print a table under its title, or `empty`; numbers with three significant digits."""
     rows = [[_text(value) for value in row] for row in table.itertuples(index=False)]
     if not sys.stdout.isatty():
         click.echo(f"# {title}")
+        if not rows:
+            click.echo(empty)
+            return
         for row in [list(map(str, table.columns)), *rows]:
             click.echo("\t".join(row))
         return
     from rich.console import Console
     from rich.table import Table
 
-    drawn = Table(title=title, title_justify="left")
+    drawn = Table(title=title, title_justify="left", caption=None if rows else empty)
     for column in table.columns:
         drawn.add_column(str(column), overflow="fold")
     for row in rows:

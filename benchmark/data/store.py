@@ -13,11 +13,13 @@ import hashlib
 import json
 import os
 import shutil
+from collections import deque
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from filelock import FileLock
@@ -32,6 +34,7 @@ from benchmark.errors import BenchError
 BROKEN_LIMIT = 1e-3
 _CHUNK_BYTES = 2_000_000  # of images that a thread decodes at once
 _THREADS = min(16, os.cpu_count() or 1)  # PIL decodes without the interpreter's lock
+_Decoded = tuple[NDArray[np.uint8], NDArray[np.bool_]]  # images, and which of them are whole
 
 
 @dataclass(frozen=True)
@@ -142,12 +145,22 @@ def _fill(source: FaceSource, path: Path) -> list[int]:
     broken: list[int] = []
     with path.open("wb") as file, ThreadPoolExecutor(_THREADS) as pool:
         np.lib.format.write_array_header_1_0(file, header)
-        # A few chunks at a time, so that a slow disk does not fill the memory.
-        for first in range(0, len(chunks), 2 * _THREADS):
-            some = chunks[first : first + 2 * _THREADS]
-            for chunk, (decoded, whole) in zip(some, pool.map(source.decode, some), strict=True):
-                file.write(np.ascontiguousarray(decoded).data)
-                broken += chunk[~whole].tolist()
+        # The threads stay a few chunks ahead and no more: a slow disk must not fill the memory.
+        ahead: deque[tuple[NDArray[np.int64], Future[_Decoded]]] = deque()
+        for chunk in chunks:
+            ahead.append((chunk, pool.submit(source.decode, chunk)))
+            if len(ahead) > 2 * _THREADS:
+                broken += _write(file, *ahead.popleft())
+        for chunk, decoding in ahead:
+            broken += _write(file, chunk, decoding)
+    return broken
+
+
+def _write(file: BinaryIO, chunk: NDArray[np.int64], decoding: Future[_Decoded]) -> list[int]:
+    """Write a chunk's images once they are decoded; returns the indices of broken ones."""
+    images, whole = decoding.result()
+    file.write(np.ascontiguousarray(images).data)
+    broken: list[int] = chunk[~whole].tolist()
     return broken
 
 

@@ -9,7 +9,7 @@ from benchmark.executors.executor import UNLIMITED, Start
 from benchmark.questions.ablation import Plan
 
 TAKES = {
-    "local": ("jobs",),
+    "local": ("jobs", "lanes"),
     "ray": ("jobs", "address", "gpus_per_run"),
     "slurm": ("jobs", "gpus_per_run", "partition", "time", "sbatch"),
 }
@@ -21,6 +21,8 @@ class Asked:
 
     executor: str = "local"
     jobs: int | None = None
+    lanes: int | None = None  # None: as many as pay and fit
+    device: str = "auto"
     address: str | None = None  # of a Ray cluster
     gpus_per_run: float | None = None
     partition: str | None = None
@@ -30,7 +32,7 @@ class Asked:
 
 def choose(asked: Asked, plan: Plan, runs_root: Path) -> Start:
     """What starts the executor; raises InputError where its extra or an option does not fit."""
-    for name in ("address", "gpus_per_run", "partition", "time", "sbatch"):
+    for name in ("lanes", "address", "gpus_per_run", "partition", "time", "sbatch"):
         if getattr(asked, name) and name not in TAKES[asked.executor]:
             option = name.replace("_", "-")
             fits = " or ".join(each for each, takes in TAKES.items() if name in takes)
@@ -38,6 +40,7 @@ def choose(asked: Asked, plan: Plan, runs_root: Path) -> Start:
                 f"--{option} is nothing to --executor {asked.executor}; it needs --executor {fits}"
             )
     from benchmark.executors.local import Pool
+    from benchmark.executors.packing import Lanes
     from benchmark.questions.estimate import default_jobs, most_threads
 
     threads = most_threads(plan)
@@ -61,7 +64,9 @@ def choose(asked: Asked, plan: Plan, runs_root: Path) -> Start:
             f"--executor {asked.executor} needs the package {error.name}, which is not installed: "
             f"pip install .[{asked.executor}]"
         ) from None
-    return partial(Pool, asked.jobs or default_jobs(plan))
+    lanes = Lanes.of(asked.lanes, asked.device, asked.jobs)
+    jobs = asked.jobs or (1 if lanes.free else default_jobs(plan, asked.lanes or 1))
+    return partial(Pool, jobs, lanes=lanes)
 
 
 def _enough_gpus(asked: Asked, devices: int) -> None:

@@ -1,6 +1,7 @@
 """What every executor does: start workers, look after them, start them again, stop when asked.
 
 A worker is one `bench run-one RUN_DIR`, wherever it is: a child process, a Ray task, a Slurm job.
+On this machine it may be given several runs, which it trains side by side as lanes.
 """
 
 import signal
@@ -20,6 +21,7 @@ POLL_S = 0.2
 RESTARTS = 2  # of a worker that was killed before its run got any further
 UNLIMITED = 1_000_000_000  # jobs: the cluster's own queue decides
 Worker = TypeVar("Worker")
+Pack = tuple[RunDirectory, ...]  # runs of one worker
 
 
 class Executor(Protocol):
@@ -61,7 +63,7 @@ class Polling(ABC, Generic[Worker]):
 
     @abstractmethod
     def _start(self, runs: Sequence[RunDirectory]) -> Mapping[str, Worker]:
-        """Start or queue a worker for each run."""
+        """Start or queue a worker for each run; by its id."""
 
     @abstractmethod
     def _ended(self) -> Mapping[str, int]:
@@ -72,43 +74,59 @@ class Polling(ABC, Generic[Worker]):
         """Ask workers to write a checkpoint and end, or kill them."""
 
     def run(self, runs: Sequence[RunDirectory]) -> dict[str, int]:
-        waiting = [run for run in runs if run.result() is None]
-        self._runs = {run.run_id: run for run in waiting}
+        wanted = [run for run in runs if run.result() is None]
+        self._runs = {run.run_id: run for run in wanted}
+        waiting = self._packs(wanted)
         codes: dict[str, int] = {}
         with self._signals():
             while (waiting and not self.stopped) or self._workers:
                 self._start_some(waiting)
-                for run_id, code in self._ended().items():
-                    codes[run_id] = code
+                ended = self._ended()
+                codes.update(ended)
+                for run_id in ended:
                     del self._workers[run_id]
-                    if self._again(run_id, code):
-                        waiting.append(self._runs[run_id])
+                again = [self._runs[id_] for id_, code in ended.items() if self._again(id_, code)]
+                # One lane may be the death of all: what got no further twice goes on alone.
+                alone = [run for run in again if self._restarts[run.run_id, run.reached()] > 1]
+                waiting += self._packs([run for run in again if run not in alone])
+                waiting += [(run,) for run in alone]
                 self.tick()
                 time.sleep(self.poll_s)
         return codes
 
     def stop(self) -> None:
         again, self.stopped = self.stopped, True
-        self._end(list(self._workers.values()), again)
+        self._end(list(dict.fromkeys(self._workers.values())), again)
 
-    def _start_some(self, waiting: list[RunDirectory]) -> None:
-        room = 0 if self.stopped else self.jobs - len(self._workers)
+    def _packs(self, runs: Sequence[RunDirectory]) -> list[Pack]:
+        """Which runs share a worker: here each has its own."""
+        return [(run,) for run in runs]
+
+    def _start_packs(self, packs: Sequence[Pack]) -> Mapping[str, Worker]:
+        """As `_start`, a worker for each pack."""
+        return self._start([run for pack in packs for run in pack])
+
+    def _start_some(self, waiting: list[Pack]) -> None:
+        room = 0 if self.stopped else self.jobs - len(set(self._workers.values()))
         if room <= 0 or not waiting:
             return
-        ready: list[RunDirectory] = []
-        later: list[RunDirectory] = []
-        for at, run in enumerate(waiting):
+        ready: list[Pack] = []
+        later: list[Pack] = []
+        for at, pack in enumerate(waiting):
             if len(ready) == room:
                 later += waiting[at:]
                 break
-            if run.result() is None:  # of whoever held it
-                (later if run.is_locked() else ready).append(run)
+            left = [run for run in pack if run.result() is None]  # by whoever held it
+            held = [run for run in left if run.is_locked()]
+            later += [(run,) for run in held]
+            if free := tuple(run for run in left if run not in held):
+                ready.append(free)
         waiting[:] = later
         if ready:
-            started = self._start(ready)
+            started = self._start_packs(ready)
             self._workers.update(started)
             if self.stopped:  # the signal came while they were being started
-                self._end(list(started.values()), False)
+                self._end(list(dict.fromkeys(started.values())), False)
 
     def _again(self, run_id: str, code: int) -> bool:
         if code == BusyError.exit_code:  # another process was quicker

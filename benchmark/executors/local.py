@@ -1,6 +1,6 @@
-"""Runs on this machine: one OS process per run, a few at once.
+"""Runs on this machine: one OS process per run, or per some runs as lanes, a few at once.
 
-A killed worker takes no other run with it, and each process has its own threads and allocator.
+A killed worker takes no other process's runs with it, and each has its own threads and allocator.
 """
 
 import os
@@ -9,11 +9,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.executors import allocator
-from benchmark.executors.executor import Polling
+from benchmark.executors.executor import Pack, Polling
+from benchmark.executors.packing import Lanes
 from benchmark.runs.directory import RunDirectory
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -29,14 +30,32 @@ def pin_threads(threads: int) -> None:
 
 @dataclass
 class Pool(Polling[subprocess.Popen[bytes]]):
-    """Workers that are this process's children."""
+    """Workers that are this process's children; `jobs` counts them, and not their lanes."""
+
+    lanes: Lanes = field(default_factory=Lanes)
+
+    def _packs(self, runs: Sequence[RunDirectory]) -> list[Pack]:
+        return self.lanes.packs(runs)
 
     def _start(self, runs: Sequence[RunDirectory]) -> Mapping[str, subprocess.Popen[bytes]]:
         return {run.run_id: start_worker(run, self.arguments) for run in runs}
 
+    def _start_packs(self, packs: Sequence[Pack]) -> Mapping[str, subprocess.Popen[bytes]]:
+        started = dict(self._start([pack[0] for pack in packs if len(pack) == 1]))
+        for first, *others in (pack for pack in packs if len(pack) > 1):
+            worker = start_worker(first, [*(str(run.path) for run in others), *self.arguments])
+            started |= {run.run_id: worker for run in (first, *others)}
+        return started
+
     def _ended(self) -> Mapping[str, int]:
         polled = {run_id: worker.poll() for run_id, worker in self._workers.items()}
-        return {run_id: code for run_id, code in polled.items() if code is not None}
+        ended = {run_id: code for run_id, code in polled.items() if code is not None}
+        return {run_id: self._code(self._runs[run_id], code) for run_id, code in ended.items()}
+
+    def _code(self, run: RunDirectory, code: int) -> int:
+        """Of one run; `code` is its process's, which speaks for the lanes that left no result."""
+        result = run.result()
+        return code if result is None else int(result.state == "failed")
 
     def _end(self, workers: Sequence[subprocess.Popen[bytes]], kill: bool) -> None:
         for worker in workers:

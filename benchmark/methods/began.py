@@ -47,6 +47,7 @@ class BEGAN(Method):
     train_columns: ClassVar[tuple[str, ...]] = BeganSettings.train_columns
     watch_columns: ClassVar[tuple[str, ...]] = BeganSettings.watch_columns
     signal: ClassVar[str] = BeganSettings.signal
+    capturable = True
 
     k: Tensor
     updates_done: Tensor

@@ -23,6 +23,7 @@ class ConstrainedBEGAN(BEGAN):
     train_columns = BeganCsSettings.train_columns
     watch_columns = BeganCsSettings.watch_columns
     signal = BeganCsSettings.signal
+    capturable = True
 
     def __init__(self, settings: BeganCsSettings, size: int) -> None:
         shared = settings.model_dump(exclude={"name", "alpha"})

@@ -81,6 +81,8 @@ class Discriminator(nn.Sequential):
 class DCGAN(Method):
     """Both players; Adam with a beta_1 of 0.5, section 4."""
 
+    capturable = True
+
     def __init__(self, settings: DcganSettings, size: int) -> None:
         super().__init__()
         self.settings = settings

@@ -96,6 +96,8 @@ def pulling_away(codes: Tensor, form: str) -> Tensor:
 class EBGAN(Method):
     """Both players. `m` is the margin in force at this resolution."""
 
+    capturable = True
+
     def __init__(self, settings: EbganSettings, size: int) -> None:
         super().__init__()
         self.settings = settings

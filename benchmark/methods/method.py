@@ -32,6 +32,10 @@ class Method(nn.Module, ABC):
     train_columns: ClassVar[tuple[str, ...]]
     watch_columns: ClassVar[tuple[str, ...]]
     signal: ClassVar[str]
+    # Whether `update` does the same work at every step and keeps no number on the host, so that a
+    # GPU may replay what one call of it launched; its optimizers are Adam, which can be told to do
+    # likewise. Of each class itself: it is not inherited.
+    capturable: ClassVar[bool] = False
 
     @abstractmethod
     def update(self, x: Tensor, draw: Draw) -> dict[str, Tensor]:

@@ -41,7 +41,10 @@ class Critic(nn.Sequential):
 
 
 class WGANGP(Method):
-    """Critic and generator. What a row repeats between two generator steps is in buffers."""
+    """Critic and generator. What a row repeats between two generator steps is in buffers.
+
+    It is not capturable: the generator is updated in some steps only, by a count on the host.
+    """
 
     loss_g: Tensor
     grad_norm_g: Tensor

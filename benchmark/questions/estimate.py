@@ -14,6 +14,7 @@ from benchmark.methods.settings import (
     WganGpSettings,
 )
 from benchmark.questions.ablation import Plan
+from benchmark.runs.standing import duration
 from benchmark.spec import RunSpec
 
 # Multiply-adds a second and core that training reached where this was measured (two cores with
@@ -25,14 +26,19 @@ STRIDED_RATE = 1.4e10
 # Seconds to judge one sample on one core with EfficientNet-Lite0, and with Inception.
 JUDGE_S = {"efficientnet_lite0": 0.008, "inception_2015": 0.15}
 BYTES_A_ROW = 450
+# Of a run on a device beside its networks: the judge, and the libraries' workspaces.
+JUDGE_BYTES = 300_000_000
+# Maps that a layer keeps for the backward pass, and passes that are kept at once, D's and G's.
+KEPT_MAPS, KEPT_PASSES = 2, 3
 
-# A network as its layers' weights, and how many places each weight is applied at.
-Layers = list[tuple[int, int]]
+# A network as its layers' weights, how many places each weight is applied at, and the numbers of
+# the larger of a layer's two maps, of one image.
+Layers = list[tuple[int, int, int]]
 
 
-def default_jobs(plan: Plan) -> int:
-    """As many runs as fit on this machine's cores with the threads that each one has."""
-    return max(1, (os.cpu_count() or 1) // most_threads(plan))
+def default_jobs(plan: Plan, lanes: int = 1) -> int:
+    """As many processes of so many runs as fit on this machine's cores with each run's threads."""
+    return max(1, (os.cpu_count() or 1) // (most_threads(plan) * lanes))
 
 
 def most_threads(plan: Plan) -> int:
@@ -56,6 +62,7 @@ class Work:
     macs: float
     rate: float
     parameters: int
+    maps: int  # numbers of all layers' maps, of both players and one image
 
 
 def estimate(spec: RunSpec) -> Cost | None:
@@ -74,6 +81,18 @@ def estimate(spec: RunSpec) -> Cost | None:
     return Cost(seconds, disk)
 
 
+def device_bytes(spec: RunSpec) -> int | None:
+    """What a run takes of a device, rather too much; None for a method from outside.
+
+    Weights, gradients and Adam's two moments; the maps kept for backward passes; the judge.
+    """
+    work = work_of(spec.method, spec.data.size)
+    if work is None:
+        return None
+    kept = KEPT_MAPS * KEPT_PASSES * spec.training.batch * work.maps
+    return 4 * (4 * work.parameters + kept) + JUDGE_BYTES
+
+
 def describe(plan: Plan, jobs: int) -> str:
     """One line about the whole plan with `jobs` runs at once."""
     costs = [estimate(planned.spec) for planned in plan.runs]
@@ -86,11 +105,10 @@ def describe(plan: Plan, jobs: int) -> str:
             for planned, cost in zip(plan.runs, costs, strict=True)
             if cost is not None
         )
-        minutes = lasting / at_once / 60
         disk = sum(cost.disk for cost in known) / 1e6
         parts.append(
-            f"roughly {minutes:.0f} minutes on CPU cores like those of estimate.py, "
-            f"{disk:.0f} MB in the runs folder"
+            f"roughly {duration(lasting / at_once)} on idle CPU cores "
+            f"(guessed; three times as long on some), {disk:.0f} MB in the runs folder"
         )
     if len(known) < len(costs):
         runs = zip(plan.runs, costs, strict=True)
@@ -135,9 +153,9 @@ def _two_players(shared_z: bool) -> tuple[float, float]:
 
 
 def _work(d: Layers, g: Layers, passes: tuple[float, float], rate: float) -> Work:
-    macs = [sum(weights * places for weights, places in layers) for layers in (d, g)]
-    parameters = sum(weights for weights, _ in d + g)
-    return Work(passes[0] * macs[0] + passes[1] * macs[1], rate, parameters)
+    macs = [sum(weights * places for weights, places, _ in layers) for layers in (d, g)]
+    parameters, maps = (sum(layer[at] for layer in d + g) for at in (0, 2))
+    return Work(passes[0] * macs[0] + passes[1] * macs[1], rate, parameters, maps)
 
 
 def _widths(size: int, n: int, base: int) -> list[int]:
@@ -147,19 +165,19 @@ def _widths(size: int, n: int, base: int) -> list[int]:
 def _halvings(channels: list[int], size: int) -> Layers:
     """4x4 convolutions of stride 2 through `channels`, or their mirror image."""
     return [
-        (16 * one * other, (size >> scale) ** 2)
+        (16 * one * other, (size >> scale) ** 2, max(4 * one, other) * (size >> scale) ** 2)
         for scale, (one, other) in enumerate(pairwise([3, *channels]), start=1)
     ]
 
 
 def _dcgan_discriminator(size: int, n: int) -> Layers:
     channels = _widths(size, n, 4)
-    return [*_halvings(channels, size), (16 * channels[-1], 1)]
+    return [*_halvings(channels, size), (16 * channels[-1], 1, 16 * channels[-1])]
 
 
 def _dcgan_generator(size: int, n: int, z: int) -> Layers:
     channels = _widths(size, n, 4)
-    return [*_halvings(channels, size), (16 * channels[-1] * z, 1)]
+    return [*_halvings(channels, size), (16 * channels[-1] * z, 1, 16 * channels[-1])]
 
 
 def _auto_encoder(size: int, n: int) -> Layers:
@@ -170,21 +188,22 @@ def _began(settings: BeganSettings, size: int) -> Work:
     """Figure 1's 3x3 convolutions and dense layers, or the author's earlier ones."""
     n, scales = settings.n, (size // 8).bit_length() - 1
     figure_1 = settings.design == "figure_1"
-    encoder = [(27 * n, size**2)]
+    outer = (27 * n, size**2, n * size**2)  # from an image, and to one
+    encoder = [outer]
     for scale in range(1, scales + 1):
-        side = size >> (scale - 1)
-        encoder.append((9 * (scale * n) ** 2, side**2))
-        encoder.append((9 * scale * n * (scale + 1) * n, (side // 2) ** 2))
+        side, width = size >> (scale - 1), scale * n
+        encoder.append((9 * width**2, side**2, width * side**2))
+        encoder.append((9 * width * (width + n), (side // 2) ** 2, width * side**2))
     width = (scales + 1) * n
     # The author's earlier layers have no pair of convolutions at 8 x 8.
-    encoder += [(9 * width**2, 64)] * 2 if figure_1 else []
+    encoder += [(9 * width**2, 64, 64 * width)] * 2 if figure_1 else []
     sides = [8 << scale for scale in range(scales + 1)]
     pairs = [(side, side) for side in sides] if figure_1 else list(pairwise(sides))
-    decoder = [(9 * n * n, side**2) for pair in pairs for side in pair]
+    inner = [side for pair in pairs for side in pair]
     if settings.skips:
-        decoder += [(9 * n * n, side**2) for side in (sides[1:] if figure_1 else sides[1:-1])]
-    decoder.append((27 * n, size**2))
-    dense = [(64 * width * settings.h, 1), (64 * n * settings.h, 1)]
-    generator = [(64 * n * settings.z, 1), *decoder]
+        inner += sides[1:] if figure_1 else sides[1:-1]
+    decoder = [*((9 * n * n, side**2, n * side**2) for side in inner), outer]
+    dense = [(64 * width * settings.h, 1, 64 * width), (64 * n * settings.h, 1, 64 * n)]
+    generator = [(64 * n * settings.z, 1, 64 * n), *decoder]
     passes = _two_players(settings.shared_z)
     return _work(encoder + dense + decoder, generator, passes, RATE)

@@ -114,9 +114,17 @@ def set_up(record: AblationRecord) -> str:
         f"{methods} on {faces(record)}{data}; {training(record)};"
         f" swept: {', '.join(f'`{key}`' for key in record.swept)}; {judges(record)};"
         f" code {', '.join(record.commits) or 'not run yet'};"
-        f" device {', '.join(record.devices) or 'none yet'};"
+        f" device {', '.join(record.devices) or 'none yet'};{_lanes(record)}"
         f" overrides: {', '.join(f'`{o}`' for o in record.overrides) or 'none'}."
     )
+
+
+def _lanes(record: AblationRecord) -> str:
+    """How many runs were trained beside others in one process; nothing where none was."""
+    if not record.lanes:
+        return ""
+    count, most = len(record.lanes), max(record.lanes.values())
+    return f" {count} run{'s' * (count != 1)} trained as lanes, up to {most} in one process;"
 
 
 def _by_cell(record: AblationRecord, words: dict[int, str]) -> str:

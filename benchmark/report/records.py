@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from benchmark.errors import BenchError
 from benchmark.questions.claims import Claim
@@ -85,6 +85,8 @@ class AblationRecord(Strict):
     cells: list[CellRecord]
     commits: list[str]
     devices: list[str]
+    # Runs of one process, by the ids of those that shared theirs.
+    lanes: dict[str, int] = Field(default_factory=dict)
     claims: list[Claim]
     claims_sha256: str
     claims_at_start: str | None

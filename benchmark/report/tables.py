@@ -104,9 +104,11 @@ def noise_table(results: Results) -> Table:
 def run_table(results: Results) -> Table:
     """One row a run: from any number to what made it."""
     rows = []
+    lanes = results.record.lanes
     for cell in results.cells:
         signal, distance = cell.record.signal, cell.setup.distance
         for run in cell.rows:
+            beside = {"lanes": f"{lanes.get(run['run_id'], 1)}"} if lanes else {}
             rows.append(
                 {
                     "run": f"`{run['run_id']}`",
@@ -122,6 +124,7 @@ def run_table(results: Results) -> Table:
                     "parameters": _whole(run["parameters"]),
                     "core-minutes": number(run["cpu_s"] / 60),
                     "minutes": number(run["wall_s"] / 60),
+                    **beside,
                     "code": run["commit"] or NONE,
                     "data": run["data"][:12] or NONE,
                     "weights": run["weights_sha256"][:12] or NONE,

@@ -59,6 +59,10 @@ class Result(Strict):
     # Steps at which the learning rate was lowered.
     decays: list[int]
 
+    def failure(self) -> str:
+        """How a failed run failed, in words."""
+        return f"failed at step {self.step}: {self.reason}"
+
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Write so that a reader, or a process killed in between, sees the old file or the new one."""

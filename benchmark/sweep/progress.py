@@ -12,7 +12,7 @@ from rich.table import Table
 
 from benchmark.questions.ablation import PlannedRun
 from benchmark.runs.directory import RunDirectory
-from benchmark.sweep.standing import Follow, Standing
+from benchmark.runs.standing import Follow, Standing, duration
 
 ORDER = ("running", "failed", "stopped", "queued", "done")
 PLAIN_EVERY_S = 15.0
@@ -125,11 +125,11 @@ def _number(value: float | None) -> str:
 
 def speed_and_left(each: Standing) -> list[str]:
     """ "8.1 steps/s, 3 min left", as far as known."""
+    if each.state == "running" and each.step == each.steps:
+        return ["judging its last weights"]
     if each.steps_a_second is None or each.seconds_left is None:
         return []
-    left = each.seconds_left
-    words = f"{left:.0f} s" if left < 90 else f"{left / 60:.0f} min"
-    return [f"{each.steps_a_second:.2g} steps/s", f"{words} left"]
+    return [f"{each.steps_a_second:.2g} steps/s", f"{duration(each.seconds_left)} left"]
 
 
 def line(each: Standing) -> str:

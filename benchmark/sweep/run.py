@@ -53,7 +53,15 @@ class Follower(Protocol):
     def publish(self, folder: Path) -> None: ...
 
 
-def run_plan(plan: Plan, places: Places, start: Start, device: str, narrator: Narrator) -> int:
+def run_plan(
+    plan: Plan,
+    places: Places,
+    start: Start,
+    device: str,
+    narrator: Narrator,
+    *,
+    graphs: bool = True,
+) -> int:
     """Train what is missing, then write tables and report. 0 done, 1 some failed, 130 stopped."""
     _writable(places.results / plan.name / plan.profile)
     if places.copy is not None:
@@ -71,7 +79,8 @@ def run_plan(plan: Plan, places: Places, start: Start, device: str, narrator: Na
         raise BenchError(f"{places.runs}: cannot make run folders ({error.strerror})") from None
 
     view = _View(plan, places, narrator)
-    executor, codes = _train(plan, places, start, device, directories, view, narrator)
+    arguments = _worker_arguments(plan, places, device, graphs)
+    executor, codes = _train(plan, places, start, arguments, directories, view, narrator)
     if places.copy is not None:
         places.copy.refresh()
     view.close()
@@ -90,7 +99,7 @@ def _train(
     plan: Plan,
     places: Places,
     start: Start,
-    device: str,
+    arguments: Sequence[str],
     runs: Sequence[RunDirectory],
     view: "_View",
     narrator: Narrator,
@@ -111,7 +120,7 @@ def _train(
             if not executor.stopped and driver.is_asked_to_stop(places.runs):
                 executor.stop()
 
-        executor = start(_worker_arguments(plan, places, device), tick)
+        executor = start(arguments, tick)
         # Seed by seed, so that a sweep that is cut short has every cell.
         order = sorted(
             range(len(plan.runs)), key=lambda i: plan.seeds.index(plan.runs[i].spec.seed)
@@ -211,8 +220,10 @@ def _writable(folder: Path) -> None:
         ) from None
 
 
-def _worker_arguments(plan: Plan, places: Places, device: str) -> list[str]:
+def _worker_arguments(plan: Plan, places: Places, device: str, graphs: bool) -> list[str]:
     arguments = ["--cache", str(places.cache), "--device", device]
+    if not graphs:
+        arguments.append("--no-graphs")
     if places.data_root is not None:
         arguments += ["--data-root", str(places.data_root)]
     for override in plan.overrides:

@@ -8,9 +8,9 @@ from benchmark.errors import BenchError, InputError
 from benchmark.executors import slurm_queue
 from benchmark.questions.ablation import Plan
 from benchmark.runs.directory import RunDirectory
+from benchmark.runs.standing import Follow, Standing
 from benchmark.sweep.driver import Driver, drivers
 from benchmark.sweep.progress import counts, record
-from benchmark.sweep.standing import Follow, Standing
 
 
 @dataclass(frozen=True)

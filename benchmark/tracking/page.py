@@ -25,6 +25,7 @@ def serve(uri: str, port: int) -> None:
         if not store.exists():
             raise BenchError(f"{uri}: no store there yet; `bench run` makes one")
         command += ["--artifacts-destination", str(store.resolve().parent / "artifacts")]
+    print(f"MLflow: http://127.0.0.1:{port} in some seconds; Ctrl-C ends it", flush=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # A session of its own: MLflow's server is a grandchild, and has to end with this process.
     with subprocess.Popen(command, start_new_session=True) as process:

@@ -1,13 +1,29 @@
 """Same description, same bits: threads, deterministic kernels and random numbers by name."""
 
+import threading
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor
 
 from benchmark.seeds import derive
 
+# For lanes, which are threads: held by whoever sets a switch of the whole process, or needs it to
+# stay as it is. There is torch's default generator, from which networks are initialised, cuDNN's
+# precision, which the judge raises, and the capture of a CUDA graph, of which there may be one.
+ALONE = threading.RLock()
+
+
+def alone_on(device: torch.device) -> AbstractContextManager[object]:
+    """ALONE on a GPU, where precision and captures matter; a CPU's kernels know neither."""
+    return ALONE if device.type == "cuda" else nullcontext()
+
 
 def fix(threads: int) -> None:
-    """Pin what changes bits in this process: thread count and choice of kernels."""
+    """Pin what changes bits: thread count and choice of kernels.
+
+    Some of it holds for the calling thread alone, so that every lane calls it.
+    """
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     # Filling fresh memory with NaN only shows up operations that read it, and costs 4 % of a step.

@@ -20,8 +20,9 @@ from benchmark.runs.directory import Result, Row, RunDirectory
 from benchmark.seeds import derive
 from benchmark.spec import RunSpec
 from benchmark.training import checkpoint
+from benchmark.training.captured import FixedStep, can_be_captured
 from benchmark.training.checkpoint import End, Progress
-from benchmark.training.determinism import StepDraw, fix
+from benchmark.training.determinism import ALONE, StepDraw, alone_on, fix
 from benchmark.training.devices import Group, Update
 from benchmark.training.learning_rate import LearningRate, RateState
 from benchmark.training.resident import Batches
@@ -47,7 +48,7 @@ class Stopped(Exception):  # noqa: N818 - not an error: the run was asked to sto
 
 def new_method(spec: RunSpec, device: torch.device) -> Method:
     """The method, initialised from (seed, "init") alone."""
-    with torch.random.fork_rng(devices=[]):
+    with ALONE, torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(spec.seed, "init"))
         method = build(spec.method, spec.data.size)
     return method.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
@@ -89,27 +90,37 @@ def to_floats(pixels: NDArray[np.uint8] | Tensor, device: torch.device) -> Tenso
 class Step:
     """A method and its update number so and so, at a learning rate."""
 
-    def __init__(self, spec: RunSpec, store: FaceStore, device: torch.device) -> None:
+    def __init__(
+        self, spec: RunSpec, store: FaceStore, device: torch.device, *, graphs: bool
+    ) -> None:
+        """`graphs`: of a GPU, for a method that can be captured."""
         fix(spec.training.threads)
         self._spec, self._store, self._device = spec, store, device
         self._batches = Batches(store, device)
         self.method = new_method(spec, device)
+        self._update = self._launched
+        if device.type == "cuda" and can_be_captured(self.method):
+            self._update = FixedStep(self.method, spec.seed, device, graphs=graphs)
 
     def __call__(self, step: int, lr: float) -> dict[str, Tensor]:
         """Update number `step`, from 1; the method's training columns."""
-        for optimizer in self.method.optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = lr
         seed, batch = self._spec.seed, self._spec.training.batch
         positions = batch_positions(self._store.splits["train"], seed, step - 1, batch)
         x = to_floats(self._batches.batch(positions, seed, step), self._device)
-        metrics = self.method.update(x, StepDraw(seed, step, self._device))
+        return self._update(step, x, lr)
+
+    def _launched(self, step: int, x: Tensor, lr: float) -> dict[str, Tensor]:
+        for optimizer in self.method.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+        with alone_on(self._device):
+            metrics = self.method.update(x, StepDraw(self._spec.seed, step, self._device))
         return {name: value.double() for name, value in metrics.items()}
 
 
 def follow(run: RunDirectory, store: FaceStore, group: Group) -> None:
     """Make the steps that the run's leader makes, from the same checkpoint, and write nothing."""
-    step = Step(run.spec(), store, group.device)
+    step = Step(run.spec(), store, group.device, graphs=False)
     checkpoint.read_latest(run.checkpoints, step.method)
     group.follow(step, step.method)
 
@@ -123,11 +134,17 @@ class Trainer:
         store: FaceStore,
         device: torch.device,
         group: Group | None = None,
+        *,
+        clock: Callable[[], float] = time.process_time,
+        graphs: bool = True,
     ) -> None:
-        """`group`: the processes that share the run's steps, of which this is the leader's."""
+        """`group`: the processes that share the run's steps, of which this is the leader's.
+
+        `clock` gives the processor seconds that the run has used, unless the group does.
+        """
         self.run, self.device = run, device
         self.spec = run.spec()
-        step = Step(self.spec, store, device)
+        step = Step(self.spec, store, device, graphs=graphs and group is None)
         self.method = step.method
         found = checkpoint.read_latest(run.checkpoints, self.method)
         self.progress = found or Progress(
@@ -137,7 +154,7 @@ class Trainer:
         self.rate = LearningRate(self.spec.training, self.progress.rate)
         run.cut_after(self.progress.step)
         self._update: Update = step if group is None else group.lead(step, self.method)
-        self._cpu_clock = time.process_time if group is None else group.processor_time
+        self._cpu_clock = clock if group is None else group.processor_time
         self._began = time.monotonic() - self.progress.wall_s
         self._cpu_began = self._cpu_clock() - self.progress.cpu_s
 
@@ -172,8 +189,9 @@ class Trainer:
     def _evaluate(self, step: int, judge: Judge) -> str | None:
         """Write an evaluation row; in words why the run counts as collapsed, if it just has."""
         sample = self._sampler("z_eval")
-        judge.draw(step, sample)
-        scores = {**judge.evaluate(sample), **self._watch(judge.heldout)}
+        with alone_on(self.device):
+            judge.draw(step, sample)
+            scores = {**judge.evaluate(sample), **self._watch(judge.heldout)}
         # An untrained generator is not collapsed yet: only one that was better before can be.
         alive = any(row.kind == "eval" and not row.values["collapsed"] for row in self.run.rows())
         self.run.append(Row(step=step, kind="eval", time=time.time(), values=scores))
@@ -193,7 +211,9 @@ class Trainer:
     def _repeat(self, judge: Judge) -> None:
         """Judge the last weights by other samples: evaluation noise, apart from training's."""
         for draw in range(1, self.spec.evaluation.repeats + 1):
-            scores = {"draw": float(draw), **judge.evaluate(self._sampler(f"z_eval_{draw}"))}
+            with alone_on(self.device):
+                judged_by = judge.evaluate(self._sampler(f"z_eval_{draw}"))
+            scores = {"draw": float(draw), **judged_by}
             step = self.spec.training.steps
             self.run.append(Row(step=step, kind="repeat", time=time.time(), values=scores))
 

@@ -1,51 +1,15 @@
-"""The GPU script as far as a CPU takes it: the same numbers through fixed memory, and its parts."""
+"""The GPU script as far as a CPU takes it: its parts."""
 
 import numpy as np
 import pytest
 import torch
 
-from benchmark.methods.began import BEGAN
-from benchmark.methods.settings import BeganSettings
-from benchmark.training.checkpoint import weights_digest
-from benchmark.training.determinism import StepDraw, fix
-from benchmark.training.loop import to_floats
 from benchmarks import gpu
-from benchmarks.lane import Lane, StaticDraw
 from benchmarks.roofline import work
 from benchmarks.stepper import pixels
 from benchmarks.sweep import ratio
 
 CPU = torch.device("cpu")
-
-
-def small() -> BEGAN:
-    torch.manual_seed(0)
-    method = BEGAN(BeganSettings(name="began", n=2, h=4, z=4, noise_sd=0.1), 16)
-    return method.to(memory_format=torch.channels_last)
-
-
-def test_a_lane_is_the_run_alone_to_the_bit() -> None:
-    fix(1)
-    alone, x = small(), to_floats(pixels(16, 0, 4), CPU)
-    for optimizer in alone.optimizers.values():
-        optimizer.param_groups[0]["lr"] = 1e-3
-    lane = Lane(small(), x.clone(), seed=7, lr=1e-3, bf16=False, captured=False)
-    for step in range(1, 5):
-        x = to_floats(pixels(16, step, 4), CPU)
-        alone.update(x, StepDraw(7, step, CPU))
-        lane.step(step, x)
-    assert weights_digest(lane.method) == weights_digest(alone)
-
-
-def test_a_draw_keeps_its_memory_and_gets_the_numbers_of_the_step() -> None:
-    draw = StaticDraw(3, CPU)
-    draw.advance(1)
-    numbers = draw.uniform("z_D", 2, 3)
-    first = numbers.clone()
-    draw.advance(2)
-    assert draw.uniform("z_D", 2, 3).data_ptr() == numbers.data_ptr()
-    assert not torch.equal(numbers, first)
-    assert torch.equal(numbers, StepDraw(3, 2, CPU).uniform("z_D", 2, 3))
 
 
 def test_its_parts_run_without_a_gpu() -> None:

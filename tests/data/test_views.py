@@ -132,6 +132,33 @@ def test_turning_does_not_move_or_blur(root: Path) -> None:
     assert np.abs(still - turned).mean() < 0.5
 
 
+def cubic(t: NDArray[np.float64], a: float) -> NDArray[np.float64]:
+    """Keys' kernel (IEEE Trans. ASSP 29, 1981, equation 15 with the free parameter a)."""
+    t = np.abs(t)
+    near = (a + 2) * t**3 - (a + 3) * t**2 + 1
+    far = a * (t**3 - 5 * t**2 + 8 * t - 4)
+    return np.where(t < 1, near, np.where(t < 2, far, 0.0))
+
+
+@pytest.mark.parametrize("roll", [17.0, -40.0])
+def test_a_turned_square_is_the_sum_over_pixels_rounded_once(roll: float) -> None:
+    """By the kernels' sums in float64: turned at twice the size (a = -1), halved (a = -1/2)."""
+    size, finer = 16, 32
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 60, 3))
+    v, u = np.mgrid[0:finer, 0:finer] + 0.5 - finer / 2
+    c, s = cos(radians(roll)), sin(radians(roll))
+    x, y = 30 + c * u + s * v, 32 - s * u + c * v
+    across = cubic(x[..., None] - np.arange(60) - 0.5, -1.0)
+    down = cubic(y[..., None] - np.arange(64) - 0.5, -1.0)
+    turned = np.einsum("vuy,vux,yxc->vuc", down, across, pixels)
+    places = (np.arange(size)[:, None] + 0.5) - (np.arange(finer) + 0.5) / 2
+    weights = cubic(places, -0.5)
+    weights /= weights.sum(axis=1, keepdims=True)
+    wanted = np.einsum("iv,ju,vuc->cij", weights, weights, turned).clip(0, 255)
+    got = sample(Image.fromarray(pixels.astype(np.uint8)), Square(30, 32, finer, roll), size)
+    assert np.abs(got - wanted).max() < 0.5 + 1e-3
+
+
 def test_wild_is_the_square_about_the_landmarks(root: Path) -> None:
     """Hand-made faces of CelebA's proportions: 128 pixels a side times their scale."""
     for margin in (0.8, 1.0):

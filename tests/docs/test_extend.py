@@ -8,8 +8,7 @@ from ruamel.yaml import YAML
 
 from benchmark.data.external import External
 from benchmark.data.settings import ExternalData
-from benchmark.errors import BusyError
-from benchmark.worker import EXIT_STOPPED
+from benchmark.errors import EXIT_STOPPED, BusyError
 from tests.docs.commands import FENCE, ROOT
 
 PAGE = (ROOT / "docs" / "how-to" / "extend.md").read_text(encoding="utf-8")

@@ -20,8 +20,8 @@ import pytest
 
 from benchmark.reproduction.comparison import compare
 from benchmark.runs.directory import RunDirectory
+from tests.conftest import bench
 from tests.executors.stub import SITE
-from tests.reliability.conftest import bench
 from tests.reliability.processes import wait
 from tests.report.timeless import timeless
 

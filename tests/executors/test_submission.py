@@ -59,7 +59,7 @@ def test_one_array_asks_for_what_was_said(fake: Path, tmp_path: Path) -> None:
     asked = {"partition": "faces", "time": 90, "gpus_per_run": 1.0, "sbatch": ("account=me",)}
     where = queue(tmp_path / "slurm", **asked)
     executor = SlurmJobs(2, ["--cache", "c"], lambda: None, queue=where)
-    executor._start_some(list(runs))
+    executor._start_some([(run,) for run in runs])
     assert executor._workers == {runs[0].run_id: "7_0", runs[1].run_id: "7_1"}
     assert slurm_queue.job_of(runs[0]) == "7_0"
     assert slurm_queue.job_of(runs[2]) is None

@@ -99,11 +99,11 @@ MINE = "class Mine:\n    train_columns, watch_columns, signal = ('loss',), ('los
 @pytest.mark.parametrize(
     ("methods", "said", "unsaid"),
     [
-        ("dcgan, wgan_gp", "4 runs, 2 at once: roughly", "unknown"),
+        ("dcgan, wgan_gp", " s on idle CPU cores", "unknown"),
         (
             f"dcgan, {OUTSIDE}",
             "; 2 at a cost unknown here (outside:Mine)",
-            "roughly 0 minutes on CPU cores like those of estimate.py, 0 MB",
+            "roughly 0 s on idle CPU cores",
         ),
         (OUTSIDE, "2 runs, 2 at once: 2 at a cost unknown here (outside:Mine)", "roughly"),
     ],

@@ -3,8 +3,6 @@
 import multiprocessing
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ import pytest
 
 from benchmark.executors.local import pin_threads
 from benchmark.runs.directory import RunDirectory
+from tests.conftest import bench
 from tests.reliability.processes import Server
 
 TINY = """\
@@ -32,17 +31,6 @@ PLANTED = {"SOME_API_TOKEN": "planted-in-the-environment", "DB_PASSWORD": "plant
 IN_URL = "planted-in-a-url"
 # Nobody listens there; the credentials must not be repeated anywhere.
 MLFLOW = f"http://user:{IN_URL}@127.0.0.1:9"
-
-
-def bench(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "benchmark", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=1800,  # a loaded machine has the time it needs
-        env={**os.environ, **environment},
-    )
 
 
 @dataclass(frozen=True)

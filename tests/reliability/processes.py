@@ -30,10 +30,10 @@ def plan(steps: int) -> Plan:
 def train(run: Path, cache: Path) -> None:
     """In a process of its own: what `bench run-one` does."""
     from benchmark.training.loop import Stopped
-    from benchmark.worker import run_one
+    from benchmark.worker import Where, run_one
 
     try:
-        run_one(RunDirectory(run), None, cache, "cpu", {})
+        run_one(RunDirectory(run), Where(None, cache, "cpu"))
     except Stopped:
         raise SystemExit(75) from None
 

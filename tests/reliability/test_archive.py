@@ -12,8 +12,8 @@ from benchmark.errors import InputError
 from benchmark.reproduction.comparison import compare
 from benchmark.runs.archive import export_run, import_run
 from benchmark.runs.directory import RunDirectory
-from tests.conftest import tiny_spec
-from tests.reliability.conftest import Swept, bench
+from tests.conftest import bench, tiny_spec
+from tests.reliability.conftest import Swept
 
 
 def test_a_run_comes_out_as_it_went_in(finished: RunDirectory, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from benchmark.runs.doctor import Fault, faults_of, faults_of_runs, faults_of_st
 from benchmark.runs.garbage import find_garbage
 from benchmark.tracking.audit import faults_of_view
 from benchmark.training import checkpoint
-from tests.conftest import tiny_spec
-from tests.reliability.conftest import Swept, bench
+from tests.conftest import bench, tiny_spec
+from tests.reliability.conftest import Swept
 from tests.reliability.test_checkpoints import spoil
 from tests.tracking.test_tracking import children, fill, plan
 from tests.training.test_loop import Stopped, train

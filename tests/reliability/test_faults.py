@@ -17,8 +17,8 @@ from benchmark.errors import BenchError, BusyError
 from benchmark.executors.local import Pool, how_it_ended
 from benchmark.reproduction.comparison import compare
 from benchmark.runs.directory import Row, RunDirectory
-from tests.conftest import tiny_spec
-from tests.reliability.conftest import Swept, bench
+from tests.conftest import bench, tiny_spec
+from tests.reliability.conftest import Swept
 from tests.reliability.processes import Server, plan, train
 from tests.tracking.test_tracking import children, fill
 from tests.tracking.test_tracking import plan as three

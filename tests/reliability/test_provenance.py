@@ -4,13 +4,17 @@ import hashlib
 import json
 import os
 import platform
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from benchmark import __version__, provenance
+from benchmark.analysis.description import commit
 from benchmark.provenance import EnergyMeter, with_earlier
 from benchmark.redact import redact, redacted
-from tests.reliability.conftest import IN_URL, PLANTED, Swept, bench
+from tests.conftest import bench
+from tests.reliability.conftest import IN_URL, PLANTED, Swept
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,6 +51,35 @@ def test_everything_that_made_the_run_is_there(swept: Swept) -> None:
     assert record["command"][1:2] == ["run-one"]
     assert record["cores"] == os.cpu_count()
     assert {"cpu", "instructions", "system", "driver", "energy_j"} <= set(record)
+
+
+def test_the_code_is_that_of_its_own_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def git(*arguments: str) -> None:
+        me = ["-c", "user.name=me", "-c", "user.email=me@example.org"]
+        subprocess.run(["git", *me, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    package = tmp_path / "benchmark"
+    package.mkdir()
+    (package / "__init__.py").write_text("first = 1\n")
+    monkeypatch.setattr(provenance, "_PACKAGE", package)
+    git("init")
+    git("commit", "--allow-empty", "-m", "another project")
+    installed = provenance.code_version()  # as in an environment below that project
+    assert (installed["commit"], installed["diff"], installed["untracked"]) == (None, None, [])
+    assert commit({"code": installed}) == f"{__version__}+{installed['source_sha256'][:12]}"
+    git("add", "benchmark")
+    git("commit", "-m", "this project")
+    clean = provenance.code_version()
+    assert (len(clean["commit"]), clean["dirty"]) == (40, None)
+    assert commit({"code": clean}) == clean["commit"][:12]
+    (package / "__init__.py").write_text("second = 2\n")
+    (package / "new.py").write_text("")
+    changed = provenance.code_version()
+    assert "+second = 2" in changed["diff"]
+    assert changed["untracked"] == ["new.py"]
+    assert commit({"code": changed}) == f"{clean['commit'][:12]}+{changed['dirty']}"
 
 
 def test_show_prints_it_for_people(swept: Swept) -> None:

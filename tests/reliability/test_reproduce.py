@@ -13,8 +13,8 @@ from benchmark.errors import InputError
 from benchmark.reproduction.comparison import compare
 from benchmark.reproduction.reproduce import Here, differing, pick, reproduce
 from benchmark.runs.directory import RunDirectory
-from tests.conftest import tiny_spec
-from tests.reliability.conftest import Swept, bench
+from tests.conftest import bench, tiny_spec
+from tests.reliability.conftest import Swept
 
 
 def test_a_random_run_of_a_sweep_is_identical(swept: Swept) -> None:

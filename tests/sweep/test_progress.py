@@ -10,6 +10,7 @@ from rich.console import Console
 from benchmark.errors import InputError
 from benchmark.questions.ablation import PlannedRun
 from benchmark.runs.directory import Row, RunDirectory
+from benchmark.runs.standing import Follow
 from benchmark.sweep.narration import (
     Ending,
     Failure,
@@ -18,8 +19,7 @@ from benchmark.sweep.narration import (
     QuietNarrator,
     narrator,
 )
-from benchmark.sweep.progress import LiveProgress
-from benchmark.sweep.standing import Follow
+from benchmark.sweep.progress import LiveProgress, line
 from tests.conftest import tiny_spec
 
 
@@ -47,6 +47,15 @@ def test_a_running_run_says_its_speed_and_time_left(tmp_path: Path) -> None:
     assert line == (
         "gamma=0.5 seed=0: running, step 6 of 12, 4 steps/s, 2 s left, signal 0.24, distance 431.3"
     )
+
+
+def test_the_last_judgement_is_no_time_left(tmp_path: Path) -> None:
+    planned, run = _run(tmp_path)
+    run.append(Row(step=12, kind="train", time=1003.0, values={"m_global": 0.2}))
+    with run.locked():
+        said = line(Follow(planned.label, planned.spec, run).look())
+    assert "step 12 of 12, judging its last weights, signal" in said
+    assert "left" not in said
 
 
 def test_a_run_that_waits_or_stopped_claims_no_speed(tmp_path: Path) -> None:

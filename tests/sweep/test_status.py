@@ -18,8 +18,8 @@ from benchmark.executors.executor import Polling
 from benchmark.executors.local import Pool
 from benchmark.questions.ablation import Plan, PlannedRun
 from benchmark.runs.directory import Result, Row, RunDirectory, Tail
+from benchmark.runs.standing import Follow
 from benchmark.sweep.driver import Driver, drivers
-from benchmark.sweep.standing import Follow
 from tests.conftest import tiny_spec
 
 

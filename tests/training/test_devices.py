@@ -7,8 +7,7 @@ loss, or batch norm over each half, is off by a thousandth and more after a step
 import multiprocessing
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from benchmark.training.loop import Trainer, follow
 from tests.conftest import tiny_spec
 from tests.methods.fixed import FixedDraw, images
 from tests.methods.test_every_method import settings_of
+from tests.reliability.processes import wait
 from tests.training.test_loop import CPU, QuietJudge, values
 
 STEPS = 6
@@ -220,13 +220,6 @@ def ranks(parent: int) -> list[int]:
             number = [each for each in environment if each.startswith(b"RANK=")]
             found.append((number, int(path.parent.name)))
     return [process for number, process in sorted(found) if number]
-
-
-def wait(until: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 600
-    while not until():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 class Killed:

@@ -117,15 +117,13 @@ def _turned(image: Image.Image, square: Square, size: int) -> NDArray[np.uint8]:
     """In floats, rounded once: Pillow's turn of bytes cuts fractions off, half a grey level."""
     finer, bicubic = size * ceil(square.side / size), Image.Resampling.BICUBIC
     matrix = _back(square, finer)
-    pixels = np.asarray(image).astype(np.float32).transpose(2, 0, 1)
-    bands = [
-        Image.fromarray(np.ascontiguousarray(band))
-        .transform((finer, finer), Image.Transform.AFFINE, matrix, resample=bicubic)
-        .resize((size, size), bicubic)
-        for band in pixels
-    ]
-    seen = np.rint(np.stack([np.asarray(band) for band in bands])).clip(0, 255)
-    return np.asarray(seen, dtype=np.uint8)
+    seen = np.empty((3, size, size), dtype=np.float32)
+    for band, plane in zip(image.split(), seen, strict=True):
+        turned = band.convert("F").transform(
+            (finer, finer), Image.Transform.AFFINE, matrix, resample=bicubic
+        )
+        plane[:] = np.asarray(turned.resize((size, size), bicubic))
+    return np.rint(seen).clip(0, 255).astype(np.uint8)
 
 
 def _back(square: Square, size: int) -> tuple[float, float, float, float, float, float]:

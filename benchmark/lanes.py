@@ -1,0 +1,107 @@
+"""Several runs in this process, side by side: each is a lane, a thread that does what a run does.
+
+A lane has its own lock, checkpoints, rows, log and result, and on a GPU a stream and a graph of its
+own; it calls what a lone run calls, so that its bits are a lone run's. The main thread has what is
+the process's: the signals, which stop all lanes, and standard output.
+"""
+
+import io
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import replace
+from typing import TextIO
+
+from benchmark.errors import EXIT_STOPPED, BenchError, BusyError, InputError, in_words
+from benchmark.executors.packing import STREAMS
+from benchmark.runs.directory import RunDirectory
+from benchmark.training.loop import Stopped
+from benchmark.worker import Where, told_to_stop, train
+
+
+def run_lanes(runs: Sequence[RunDirectory], where: Where) -> int:
+    """Train all `runs` from wherever they stand; the exit code of the process.
+
+    A lane that fails, or that there is no memory for, fails alone. Raises InputError where there
+    are more runs than a GPU has streams for.
+    """
+    if len(runs) > STREAMS:
+        raise InputError(f"{len(runs)} runs: a process has {STREAMS} lanes at most")
+    told = told_to_stop()
+    logs = _Logs(sys.stdout)
+    beside = replace(where, lanes=len(runs))
+
+    def lane(run: RunDirectory) -> int:
+        try:
+            with logs.of(run):
+                return _train(run, beside, told)
+        except OSError as error:  # its log cannot be written
+            print(f"bench: {in_words(error)}", flush=True)
+            return BenchError.exit_code
+
+    with (
+        redirect_stdout(logs),
+        redirect_stderr(logs),
+        ThreadPoolExecutor(len(runs), thread_name_prefix="lane") as pool,
+    ):
+        futures = [pool.submit(lane, run) for run in runs]
+        return exit_code([future.result() for future in futures])
+
+
+def exit_code(codes: Sequence[int]) -> int:
+    """One code for all lanes: 0 where each has a good result.
+
+    Where they differ it is the one after which a run is tried again: a run that has a result is
+    not, and one that failed will say so again.
+    """
+    for code in (BusyError.exit_code, EXIT_STOPPED):
+        if code in codes:
+            return code
+    return max(codes)
+
+
+def _train(run: RunDirectory, where: Where, told: Sequence[int]) -> int:
+    """What would be the exit code of the run alone; what it would have said is printed."""
+    try:
+        result = train(run, where, told)
+    except Stopped:
+        print("stopped with a checkpoint", flush=True)
+        return EXIT_STOPPED
+    except Exception as error:  # whatever it is, the other lanes go on
+        said = in_words(error)
+        print(f"bench: {said}" if said else traceback.format_exc(), flush=True)
+        return error.exit_code if isinstance(error, BenchError) else BenchError.exit_code
+    if result.state == "failed":
+        print(f"bench: {result.failure()}", flush=True)
+        return BenchError.exit_code
+    return 0
+
+
+class _Logs(io.TextIOBase):
+    """Standard output that is each lane's own log in its thread."""
+
+    def __init__(self, otherwise: TextIO) -> None:
+        self._otherwise, self._own = otherwise, threading.local()
+
+    @contextmanager
+    def of(self, run: RunDirectory) -> Iterator[None]:
+        """What this thread prints goes to the log of `run`."""
+        with run.log.open("a") as log:
+            self._own.log = log
+            try:
+                yield
+            finally:
+                del self._own.log
+
+    def write(self, text: str) -> int:
+        return self._here().write(text)
+
+    def flush(self) -> None:
+        self._here().flush()
+
+    def _here(self) -> TextIO:
+        found: TextIO = getattr(self._own, "log", self._otherwise)
+        return found

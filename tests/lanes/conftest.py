@@ -1,0 +1,75 @@
+"""Runs that differ in what lanes may differ in, and what each of them is alone."""
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.lanes import run_lanes
+from benchmark.runs.directory import RunDirectory
+from benchmark.spec import RunSpec
+from benchmark.worker import Where, train
+from tests.conftest import tiny_spec
+
+Seen = tuple[str, list[tuple[int, str, dict[str, float]]]]
+
+NEVER = {"on": "never"}
+
+
+def specs(steps: int = 12) -> list[RunSpec]:
+    """Gamma, lambda, learning rate and its decay, seed, and a method that draws otherwise."""
+    training = {"steps": steps}
+    evaluation: dict[str, Any] = {"every": max(6, steps // 2), "repeats": 1}
+    began = {"training": training, "evaluation": evaluation}
+    seeded = tiny_spec(**began).model_copy(update={"seed": 5})
+    return [
+        tiny_spec(**began, method={"gamma": 0.3}),
+        tiny_spec(training={**training, "lr": 1e-3, "lr_decay": NEVER}, evaluation=evaluation),
+        tiny_spec(**began, method={"gamma": 0.9, "lambda_k": 0.1, "noise_sd": 0.1}),
+        seeded,
+    ]
+
+
+def diverging() -> RunSpec:
+    """A run whose losses are soon no numbers."""
+    return tiny_spec(method={"eta": 2}, training={"lr": 1.0, "steps": 400, "lr_decay": NEVER})
+
+
+def seen(run: RunDirectory) -> Seen:
+    """The weights and all rows, but for the time."""
+    result = run.result()
+    assert result is not None, run.log.read_text() if run.log.exists() else "not begun"
+    return result.weights_sha256, [(row.step, row.kind, row.values) for row in run.rows()]
+
+
+@pytest.fixture(scope="session")
+def lone(
+    tmp_path_factory: pytest.TempPathFactory, cache: Path
+) -> Callable[[RunSpec], RunDirectory]:
+    """A run alone in its process, trained once."""
+    root = tmp_path_factory.mktemp("alone")
+
+    def run(spec: RunSpec) -> RunDirectory:
+        found = RunDirectory.create(root, spec)
+        train(found, Where(None, cache, "cpu"), [])
+        return found
+
+    return run
+
+
+def beside(root: Path, found: list[RunSpec], cache: Path) -> tuple[int, list[RunDirectory]]:
+    """The exit code of their process, were it one of its own, and the runs."""
+    runs = [RunDirectory.create(root, spec) for spec in found]
+    return run_lanes(runs, Where(None, cache, "cpu")), runs
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """The handlers of this process, back in their places."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)

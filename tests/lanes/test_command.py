@@ -1,0 +1,41 @@
+"""`bench run --lanes` from a file to the report."""
+
+import json
+from pathlib import Path
+
+from benchmark.runs.directory import RunDirectory
+from tests.lanes.conftest import seen
+from tests.reliability.conftest import bench
+
+SWEEP = """\
+name: tiny
+question: Do lanes work?
+base:
+  method: {name: began, n: 2, h: 4, z: 4}
+  data: {name: faces, size: 16, count: 1000}
+  training: {steps: 8, batch: 4, log_every: 2, checkpoint_every: 4, lr_decay: {on: never}}
+  evaluation: {every: 8, samples: 60, repeats: 0, features: efficientnet_lite0}
+sweep:
+  method.gamma: [0.3, 0.5, 0.7]
+seeds: [0]
+profiles: {demo: {}}
+"""
+NO_MLFLOW = ("--mlflow", "http://127.0.0.1:9")
+
+
+def test_three_runs_in_one_process(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "tiny.yaml").write_text(SWEEP)
+    (tmp_path / "cache").symlink_to(cache)
+    done = bench("run", "tiny.yaml", "--lanes", "3", "--no-graphs", *NO_MLFLOW, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 of 3 runs done, 0 failed" in done.stdout
+    runs = [RunDirectory(path.parent) for path in (tmp_path / "runs").glob("*/spec.json")]
+    commands = {tuple((run.provenance() or {})["command"]) for run in runs}
+    assert len(commands) == 1  # one process
+    for run in runs:
+        assert str(run.path.relative_to(tmp_path)) in next(iter(commands))
+    found = json.loads((tmp_path / "results/tiny/demo/ablation.json").read_text())
+    assert found["lanes"] == {run.run_id: 3 for run in runs}
+    report = (tmp_path / "REPORT.md").read_text()
+    assert "3 runs trained as lanes, up to 3 in one process" in report
+    assert len({seen(run)[0] for run in runs}) == 3
