@@ -202,12 +202,6 @@ def _patient(asked: Callable[..., Any]) -> Callable[..., Any]:
     return ask
 
 
-def agents() -> dict[str, int]:
-    """Ports of a node's agents, which a node gives 15 s to find one, and none where it is told."""
-    agents = ("metrics_agent", "metrics_export", "dashboard_agent_listen", "runtime_env_agent")
-    return {f"{name}_port": _free_port() for name in agents}
-
-
 @pytest.fixture
 def cluster(elsewhere: Sweep, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A head that trains nothing, and a node with room for one run."""
@@ -219,10 +213,10 @@ def cluster(elsewhere: Sweep, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for name, value in {**elsewhere.environment, "RAY_USAGE_STATS_ENABLED": "0"}.items():
         monkeypatch.setenv(name, value)  # what the nodes' processes have, too
     memory = {"object_store_memory": 80 * 2**20}
-    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": QUICK}
-    made = Cluster(initialize_head=True, head_node_args={**head, **memory, **agents()})
+    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": QUICK, **memory}
+    made = Cluster(initialize_head=True, head_node_args=head)
     try:
-        made.first = made.add_node(num_cpus=1, **memory, **agents())
+        made.first = made.add_node(num_cpus=1, **memory)
         made.memory = memory
         yield made
     finally:

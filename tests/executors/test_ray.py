@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from benchmark.runs.directory import RunDirectory
-from tests.executors.conftest import Sweep, agents, check_same
+from tests.executors.conftest import Sweep, check_same
 from tests.reliability.processes import wait
 
 psutil = pytest.importorskip("psutil")
@@ -39,7 +39,7 @@ def test_a_sweep_outlives_its_driver_and_a_node(
     assert {run.state() for run in elsewhere.runs()} == {"stopped", "queued"}
 
     driver = elsewhere.start()
-    second = cluster.add_node(num_cpus=2, **cluster.memory, **agents())
+    second = cluster.add_node(num_cpus=2, **cluster.memory)
     wait(lambda: elsewhere.step() > 0)
     driver.kill()
     before = elsewhere.step()

@@ -83,7 +83,7 @@ def test_jobs_of_a_driver_that_died_are_taken_over(fake: Path, tmp_path: Path) -
 
 
 def test_how_a_job_ended_decides_whether_it_is_queued_again(fake: Path, tmp_path: Path) -> None:
-    runs = made(tmp_path, 8)
+    runs = made(tmp_path, 9)
     executor = SlurmJobs(9, [], lambda: None, queue=queue(tmp_path / "slurm"), ask_every_s=0)
     executor._runs = {run.run_id: run for run in runs}
     executor._workers = {run.run_id: f"5_{at}" for at, run in enumerate(runs)}
@@ -93,11 +93,12 @@ def test_how_a_job_ended_decides_whether_it_is_queued_again(fake: Path, tmp_path
         fake,
         **{"j5_0": ("COMPLETING", 0), "j5_1": ("RUNNING", 0), "j5_2": ("PENDING", 0)},
         **{"j5_3": ("FAILED", 75), "j5_4": ("FAILED", 1), "j5_5": ("CANCELLED", 0)},
-        **{"j5_6": ("NODE_FAIL", 0)},  # and Slurm has forgotten the last one
+        **{"j5_6": ("NODE_FAIL", 0)},  # and Slurm has forgotten the next one
+        **{"j5_8": ("COMPLETED", 0)},  # whose result is not seen here yet
     )
     found = executor._ended()
     codes = {at: found.get(run.run_id) for at, run in enumerate(runs)}
-    assert codes == {0: 0, 1: None, 2: None, 3: 75, 4: 1, 5: 130, 6: -9, 7: -9}
+    assert codes == {0: 0, 1: None, 2: None, 3: 75, 4: 1, 5: 130, 6: -9, 7: -9, 8: 0}
     again = {at: executor._again(runs[at].run_id, code) for at, code in codes.items() if code}
     assert again == {3: True, 4: False, 5: False, 6: True, 7: True}
     assert runs[6].log.read_text() == "slurm: job ended, NODE_FAIL\n"
