@@ -86,7 +86,7 @@ def run(
     if "://" in runs:
         from benchmark.mirror.local_copy import LocalCopy
 
-        if (asked["lanes"] or 1) > 1:
+        if asked["lanes"] != 1:
             raise InputError("--lanes: a run in a bucket has a process of its own")
         copy = LocalCopy(runs)
     folder = copy.path if copy else Path(runs)
@@ -132,7 +132,7 @@ def run_one(
         if len(run_dirs) > 1:
             raise InputError("lanes: a run in a bucket has a process of its own")
         options = ["--data-root", str(data_root)] if data_root else []
-        options += ["--cache", str(cache), "--device", device, *(() if graphs else ["--no-graphs"])]
+        options += ["--cache", str(cache), "--device", device, *(["--graphs"] if graphs else ())]
         exit_as(keep(run_dirs[0], [*options, *(f"--set={each}" for each in overrides)]))
     runs = [RunDirectory(Path(path)) for path in run_dirs]
     threads, devices = _threads_and_devices([run.spec() for run in runs])

@@ -34,7 +34,7 @@ class Where:
     cache: Path
     device: str = "auto"
     context: Mapping[str, Any] = field(default_factory=dict)  # recorded with the run
-    graphs: bool = True  # on a GPU, each step as one CUDA graph
+    graphs: bool = False  # on a GPU, each step as one CUDA graph
     lanes: int = 1  # runs that this process trains side by side
 
 

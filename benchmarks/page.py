@@ -230,9 +230,10 @@ def _unmeasured(found: dict[str, Any]) -> str:
     lines.append(
         "- **Lanes in training**: `--lanes N` of `bench run` trains N runs in one process, to "
         "the lone run's bits on a CPU, where they do not pay and are not the default. On a GPU "
-        "they are the default, and their bits and speed there, their number that pays, and how "
-        "good the estimate of their memory is are unmeasured. They are threads with a graph each; "
-        "stacked parameters (`torch.func`) and grouped convolutions were not built."
+        "(`--lanes auto --graphs`) their bits and speed, their number that pays, and how good the "
+        "estimate of their memory is are unmeasured, and so they are not the default there. They "
+        "are threads with a graph each; stacked parameters (`torch.func`) and grouped "
+        "convolutions were not built."
     )
     return "\n".join(lines)
 

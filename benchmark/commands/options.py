@@ -78,8 +78,8 @@ mlflow_option = click.option(
 device_option = click.option("--device", default="auto", show_default=True, help="cpu, cuda, auto.")
 graphs_option = click.option(
     "--graphs/--no-graphs",
-    default=True,
-    help="On a GPU, make each step by one CUDA graph.  [default: graphs]",
+    default=False,
+    help="On a GPU, make each step by one CUDA graph.  [default: no-graphs]",
 )
 
 
@@ -122,7 +122,7 @@ executor_options = _options(
     click.option(
         "--lanes",
         callback=_lanes,
-        default="auto",
+        default="1",
         show_default=True,
         metavar="N|auto",
         help="Local: runs of one process; --jobs then counts processes.",

@@ -17,11 +17,11 @@ TAKES = {
 
 @dataclass(frozen=True)
 class Asked:
-    """The options of `bench run` about executors; None or empty where nothing was said."""
+    """The options of `bench run` about executors; each as it stands here where nothing was said."""
 
     executor: str = "local"
     jobs: int | None = None
-    lanes: int | None = None  # None: as many as pay and fit
+    lanes: int | None = 1  # None: as many as pay and fit
     device: str = "auto"
     address: str | None = None  # of a Ray cluster
     gpus_per_run: float | None = None
@@ -33,7 +33,8 @@ class Asked:
 def choose(asked: Asked, plan: Plan, runs_root: Path) -> Start:
     """What starts the executor; raises InputError where its extra or an option does not fit."""
     for name in ("lanes", "address", "gpus_per_run", "partition", "time", "sbatch"):
-        if getattr(asked, name) and name not in TAKES[asked.executor]:
+        said = getattr(asked, name) != getattr(Asked, name)
+        if said and name not in TAKES[asked.executor]:
             option = name.replace("_", "-")
             fits = " or ".join(each for each, takes in TAKES.items() if name in takes)
             raise InputError(

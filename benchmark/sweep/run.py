@@ -60,7 +60,7 @@ def run_plan(
     device: str,
     narrator: Narrator,
     *,
-    graphs: bool = True,
+    graphs: bool = False,
 ) -> int:
     """Train what is missing, then write tables and report. 0 done, 1 some failed, 130 stopped."""
     _writable(places.results / plan.name / plan.profile)
@@ -222,8 +222,8 @@ def _writable(folder: Path) -> None:
 
 def _worker_arguments(plan: Plan, places: Places, device: str, graphs: bool) -> list[str]:
     arguments = ["--cache", str(places.cache), "--device", device]
-    if not graphs:
-        arguments.append("--no-graphs")
+    if graphs:
+        arguments.append("--graphs")
     if places.data_root is not None:
         arguments += ["--data-root", str(places.data_root)]
     for override in plan.overrides:

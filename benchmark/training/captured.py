@@ -112,7 +112,7 @@ class FixedStep:
                 raise first from None
             raise BenchError(
                 f"{type(self._method).__name__}: its update cannot be captured as a CUDA graph "
-                f"({str(first).splitlines()[0]}); --no-graphs launches every step"
+                f"({str(first).splitlines()[0]}); without --graphs every step is launched"
             ) from error
 
     def _set_rate(self, lr: float) -> None:

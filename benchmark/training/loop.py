@@ -136,7 +136,7 @@ class Trainer:
         group: Group | None = None,
         *,
         clock: Callable[[], float] = time.process_time,
-        graphs: bool = True,
+        graphs: bool = False,
     ) -> None:
         """`group`: the processes that share the run's steps, of which this is the leader's.
 

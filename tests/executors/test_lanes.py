@@ -117,16 +117,18 @@ def test_what_the_command_line_makes_of_it(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(packing, "free_bytes", lambda device: None)
     plan = Plan("x", "?", None, "demo", (), (), (PlannedRun(tiny_spec(), {}),))
 
-    def start(**asked: int) -> tuple[int, Lanes]:
+    def start(**asked: int | None) -> tuple[int, Lanes]:
         found = choose(Asked(**asked), plan, tmp_path)  # type: ignore[arg-type]
         return found.args[0], found.keywords["lanes"]  # type: ignore[attr-defined]
 
-    assert start() == (8, Lanes(None, None))
+    assert start() == (8, Lanes(1))
+    assert start(lanes=None) == (8, Lanes(None, None))
     assert start(lanes=3) == (2, Lanes(3))
     assert start(lanes=3, jobs=5) == (5, Lanes(3))
     monkeypatch.setattr(packing, "free_bytes", lambda device: 60 * GB)
-    assert start() == (1, Lanes(None, 60 * GB))
-    assert start(jobs=2) == (2, Lanes(None, 30 * GB))
+    assert start() == (8, Lanes(1))
+    assert start(lanes=None) == (1, Lanes(None, 60 * GB))
+    assert start(lanes=None, jobs=2) == (2, Lanes(None, 30 * GB))
     with pytest.raises(InputError, match=r"--lanes is nothing to --executor ray"):
         choose(Asked("ray", lanes=2), plan, tmp_path)
     with pytest.raises(InputError, match=r"--lanes 33: a process has 32 at most"):

@@ -26,7 +26,7 @@ NO_MLFLOW = ("--mlflow", "http://127.0.0.1:9")
 def test_three_runs_in_one_process(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(SWEEP)
     (tmp_path / "cache").symlink_to(cache)
-    done = bench("run", "tiny.yaml", "--lanes", "3", "--no-graphs", *NO_MLFLOW, cwd=tmp_path)
+    done = bench("run", "tiny.yaml", "--lanes", "3", "--graphs", *NO_MLFLOW, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 of 3 runs done, 0 failed" in done.stdout
     runs = [RunDirectory(path.parent) for path in (tmp_path / "runs").glob("*/spec.json")]

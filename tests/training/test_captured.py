@@ -158,7 +158,7 @@ def test_a_draw_that_a_graph_would_repeat_is_refused(captures: list[Method]) -> 
     step = FixedStep(method, SEED, CPU, graphs=True)
     for number in range(1, WARM + 1):
         step(number, faces(number), 1e-3)
-    with pytest.raises(BenchError, match=r"Late: .* graph \('late' is drawn .*--no-graphs"):
+    with pytest.raises(BenchError, match=r"Late: .* graph \('late' is drawn .*without --graphs"):
         step(WARM + 1, faces(WARM + 1), 1e-3)
 
 
