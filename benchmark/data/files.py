@@ -71,7 +71,9 @@ class Archive:
         except (OSError, BadZipFile, ValueError, NotImplementedError) as error:
             raise InputError(f"{path}: not a whole zip archive ({error}); fetch it again") from None
         inside = f"{path.stem}/"
-        members = {info.filename: info for info in self._zip.infolist() if not info.is_dir()}
+        # A folder's name ends in a slash; a damaged member may have none at all.
+        found = {info.filename: info for info in self._zip.infolist()}
+        members = {name: info for name, info in found.items() if name and not name.endswith("/")}
         within = {n.removeprefix(inside): m for n, m in members.items() if n.startswith(inside)}
         self._members = within or members
 

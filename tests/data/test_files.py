@@ -79,6 +79,16 @@ def test_a_broken_archive_is_one_line(content: bytes, tmp_path: Path) -> None:
         open_files(tmp_path, "faces")
 
 
+def test_a_member_that_lost_its_name_is_none(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "x.zip", {"a": b"lost", "b": b"here"})
+    spoiled = bytearray(path.read_bytes())
+    spoiled[spoiled.index(b"a", spoiled.index(b"PK\x01\x02"))] = 0
+    path.write_bytes(spoiled)
+    archive = Archive(path)
+    assert archive.names() == ["b"]
+    assert archive.read("b") == b"here"
+
+
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_a_damaged_archive_gives_its_content_or_nothing(
