@@ -113,7 +113,8 @@ def _stream(device: torch.device) -> AbstractContextManager[object]:
     """On a GPU all of a run is done on a stream of its own, which can be captured."""
     if device.type != "cuda":
         return nullcontext()
-    return torch.cuda.stream(torch.cuda.Stream(device))  # type: ignore[no-untyped-call]
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch gives it no types
+    return torch.cuda.stream(stream)
 
 
 def _set_up(

@@ -4,7 +4,7 @@ import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -63,7 +63,7 @@ def runs_option(command: Command) -> Command:
             copy.refresh()
             return command(*arguments, runs=copy.path, **options)
 
-    return runs_address_option(on_folder)  # type: ignore[return-value]
+    return cast(Command, runs_address_option(on_folder))  # called as the command is
 
 
 data_option = click.option(

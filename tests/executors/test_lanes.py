@@ -4,9 +4,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
+from click import Command, Context, Option
 
 from benchmark.commands.options import _lanes
 from benchmark.errors import BenchError, InputError
@@ -117,9 +119,10 @@ def test_what_the_command_line_makes_of_it(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(packing, "free_bytes", lambda device: None)
     plan = Plan("x", "?", None, "demo", (), (), (PlannedRun(tiny_spec(), {}),))
 
-    def start(**asked: int | None) -> tuple[int, Lanes]:
-        found = choose(Asked(**asked), plan, tmp_path)  # type: ignore[arg-type]
-        return found.args[0], found.keywords["lanes"]  # type: ignore[attr-defined]
+    def start(lanes: int | None = 1, jobs: int | None = None) -> tuple[int, Lanes]:
+        found = choose(Asked(lanes=lanes, jobs=jobs), plan, tmp_path)
+        assert isinstance(found, partial)
+        return found.args[0], found.keywords["lanes"]
 
     assert start() == (8, Lanes(1))
     assert start(lanes=None) == (8, Lanes(None, None))
@@ -133,11 +136,12 @@ def test_what_the_command_line_makes_of_it(tmp_path: Path, monkeypatch: pytest.M
         choose(Asked("ray", lanes=2), plan, tmp_path)
     with pytest.raises(InputError, match=r"--lanes 33: a process has 32 at most"):
         start(lanes=33)
-    assert _lanes(None, None, "auto") is None  # type: ignore[arg-type]
-    assert _lanes(None, None, "3") == 3  # type: ignore[arg-type]
+    context, option = Context(Command("run")), Option(["--lanes"])
+    assert _lanes(context, option, "auto") is None
+    assert _lanes(context, option, "3") == 3
     for text in ("0", "-1", "many", ""):
         with pytest.raises(Exception, match="allowed: auto, or a number"):
-            _lanes(None, None, text)  # type: ignore[arg-type]
+            _lanes(context, option, text)
 
 
 def done(run: RunDirectory, state: str = "done") -> None:

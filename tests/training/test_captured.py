@@ -43,7 +43,7 @@ def rate(step: int) -> float:
 
 def started(name: str) -> Method:
     fix(1)
-    found: Method = made(name).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    found: Method = made(name).to(memory_format=torch.channels_last)
     return found
 
 
