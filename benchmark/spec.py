@@ -62,6 +62,10 @@ class RunSpec(Strict):
 
     @property
     def run_id(self) -> str:
-        """The method's name and 12 hexadecimal digits of the description's SHA-256."""
+        """The method's name and 12 hexadecimal digits of the description's SHA-256.
+
+        It names a folder, so an import path's colon, which not every file system and tool takes, is
+        a full stop.
+        """
         digest = hashlib.sha256(self.to_json().encode()).hexdigest()
-        return f"{self.method.name}-{digest[:12]}"
+        return f"{self.method.name.replace(':', '.')}-{digest[:12]}"

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,11 @@ def test_a_field_that_came_later_is_described_only_where_it_says_something() -> 
     assert two.run_id != one.run_id
     for spec in (one, two):
         assert RunSpec.from_json(spec.to_json()) == spec
+
+
+def test_the_run_of_a_method_from_outside_names_a_folder_that_every_system_takes() -> None:
+    spec = RunSpec.model_validate({**TINY, "method": {"name": "tests.methods.test_external:Mine"}})
+    assert re.fullmatch(r"tests\.methods\.test_external\.Mine-[0-9a-f]{12}", spec.run_id)
 
 
 def test_devices_that_cannot_share_a_step_are_refused() -> None:
