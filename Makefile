@@ -26,7 +26,7 @@ performance: .venv/installed
 	$(BIN)/python -m benchmarks.steps --n 8 --size 32 --ways ours+fill+loop@thresholds ours@tcmalloc
 	-$(BIN)/python -m benchmarks.sweep --n 16 --size 32
 	-$(BIN)/python -m benchmarks.sweep --n 64 --size 64 --rounds 3 --steps 2
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.frechet
+	$(BIN)/python -m benchmarks.frechet
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.roofline

@@ -166,10 +166,14 @@ def run_one(
 
 def _threads_and_devices(specs: "Sequence[RunSpec]") -> tuple[int, int]:
     """Of the runs of one process; raises InputError where they cannot be its lanes."""
-    found = {(spec.training.threads, spec.training.devices) for spec in specs}
-    if len(specs) > 1 and (len(found) > 1 or specs[0].training.devices > 1):
-        raise InputError("lanes need the same training.threads, and training.devices: 1")
-    return found.pop()
+    first = specs[0].training
+    # Threads and TF32 are of the whole process.
+    found = {(spec.training.threads, spec.training.precision) for spec in specs}
+    if len(specs) > 1 and (len(found) > 1 or any(spec.training.devices > 1 for spec in specs)):
+        raise InputError(
+            "lanes need the same training.threads and training.precision, and training.devices: 1"
+        )
+    return first.threads, first.devices
 
 
 @bench.command()

@@ -45,7 +45,7 @@ def describe_process(device: torch.device) -> dict[str, Any]:
         "cudnn": torch.backends.cudnn.version() if cuda else None,  # type: ignore[no-untyped-call]
         "threads": torch.get_num_threads(),
         "allocator": _allocator(),
-        "determinism": _determinism(),
+        "determinism": _determinism(cuda=cuda),
         "command": sys.argv,
     }
     hidden: dict[str, Any] = redacted(record)
@@ -180,11 +180,16 @@ def _allocator(maps: Path = Path("/proc/self/maps")) -> str:
     return next((name for name in ("tcmalloc", "jemalloc") if f"lib{name}" in loaded), "system")
 
 
-def _determinism() -> dict[str, Any]:
+def _determinism(*, cuda: bool) -> dict[str, Any]:
     return {
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
         "cudnn_benchmark": torch.backends.cudnn.benchmark,
         "cudnn_deterministic": torch.backends.cudnn.deterministic,
-        "matmul_precision": torch.get_float32_matmul_precision(),
+        # torch's word for the whole fails where a GPU's own was set.
+        "matmul_precision": (
+            torch.backends.cuda.matmul.fp32_precision
+            if cuda
+            else torch.get_float32_matmul_precision()
+        ),
         "cublas_workspace": os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
     }

@@ -2,18 +2,23 @@
 
     CUBLAS_WORKSPACE_CONFIG=:4096:8 python -m benchmarks.gpu
 
-Steps of ours against the textbook's, in turn: float32, TF32 and bfloat16, launched and as one CUDA
-graph; lanes, which are runs side by side on streams of their own; the share of the card's measured
+Steps of ours against the textbook's, in turn: float32, TF32 and bfloat16 (`training.precision`),
+launched and as one CUDA graph; lanes, as graphs on streams of their own and as whole runs by the
+code of `bench run --lanes`; the share of the card's measured
 bfloat16 rate; batches from the device against batches from the disk; the Fréchet distance in
 float64. What is left when the time is up is left out and said. Writes benchmarks/measured/gpu.json.
 """
 
 import argparse
 import os
+import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from pathlib import Path
+from signal import SIGINT, SIGTERM, SIGUSR2
 from statistics import median
 from typing import Any
 
@@ -24,13 +29,19 @@ import torch
 from torch import Tensor
 
 from benchmark.data.store import FaceStore
+from benchmark.lanes import run_lanes
 from benchmark.methods.began import BEGAN
-from benchmark.methods.method import Draw
 from benchmark.methods.settings import BeganSettings
+from benchmark.precision import round_to_tf32
+from benchmark.runs.directory import RunDirectory
+from benchmark.spec import RunSpec
 from benchmark.training.captured import WARM, FixedStep
 from benchmark.training.determinism import fix
 from benchmark.training.loop import to_floats
+from benchmark.training.precision import choose
 from benchmark.training.resident import Batches
+from benchmark.training.settings import Precision
+from benchmark.worker import Where
 from benchmarks.frechet import by_square_root, synthetic
 from benchmarks.levers import BATCH
 from benchmarks.measured import keep
@@ -41,18 +52,13 @@ from benchmarks.textbook import Textbook
 LANES = 1, 3, 9
 SCALES = (16, 32), (64, 64)  # n, size
 WIDEST = 128, 64
-# Of ours: TF32, bfloat16, captured.
-WAYS = {
-    "float32": (False, False, False),
-    "float32, graph": (False, False, True),
-    "TF32, graph": (True, False, True),
-    "bfloat16, graph": (True, True, True),
+# Of ours: precision, and whether captured.
+WAYS: dict[str, tuple[Precision, bool]] = {
+    "float32": ("float32", False),
+    "float32, graph": ("float32", True),
+    "TF32, graph": ("tf32", True),
+    "bfloat16, graph": ("bfloat16", True),
 }
-
-
-def tf32(on: bool) -> None:
-    torch.backends.cuda.matmul.allow_tf32 = on
-    torch.backends.cudnn.allow_tf32 = on
 
 
 def wait(device: torch.device) -> None:
@@ -70,23 +76,14 @@ def timed(call: Callable[[int], None], device: torch.device, steps: int) -> floa
     return (time.perf_counter() - began) / steps
 
 
-class InBfloat16(BEGAN):
-    """BEGAN whose networks compute in bfloat16 where torch deems that safe."""
-
-    capturable = True
-
-    def update(self, x: Tensor, draw: Draw) -> dict[str, Tensor]:
-        with torch.autocast(x.device.type, torch.bfloat16):
-            return super().update(x, draw)
-
-
 def lane(
-    n: int, size: int, device: torch.device, seed: int, *, bf16: bool, captured: bool
+    n: int, size: int, device: torch.device, seed: int, precision: Precision, *, captured: bool
 ) -> Callable[[int], None]:
     """A run's step, launched but not waited for, on a stream of its own; captured already."""
     torch.manual_seed(seed)
-    method = (InBfloat16 if bf16 else BEGAN)(BeganSettings(name="began", n=n), size)
+    method = BEGAN(BeganSettings(name="began", n=n), size)
     method = method.to(device, memory_format=torch.channels_last)
+    choose(precision, method, device)
     x = to_floats(pixels(size, seed, BATCH), device)
     update = FixedStep(method, seed, device, graphs=captured)
     stream = torch.cuda.Stream(device) if device.type == "cuda" else None
@@ -109,8 +106,9 @@ def textbook(n: int, size: int, device: torch.device) -> Callable[[int], None]:
 
     def step(number: int) -> None:
         torch.use_deterministic_algorithms(False)
-        torch.backends.cudnn.allow_tf32 = True
-        torch.backends.cuda.matmul.allow_tf32 = False
+        if device.type == "cuda":
+            torch.backends.cuda.matmul.fp32_precision = "ieee"
+            torch.backends.cudnn.conv.fp32_precision = "tf32"
         codes = torch.rand(2, BATCH, 64, device=device) * 2 - 1
         method.update(x, codes[0], codes[1])
 
@@ -119,14 +117,14 @@ def textbook(n: int, size: int, device: torch.device) -> Callable[[int], None]:
 
 def ours(n: int, size: int, way: str, lanes: int, device: torch.device) -> Callable[[int], None]:
     """One step of every lane."""
-    with_tf32, bf16, captured = WAYS[way]
+    precision, captured = WAYS[way]
     fix(1)
-    tf32(with_tf32)
-    made = [lane(n, size, device, seed, bf16=bf16, captured=captured) for seed in range(lanes)]
+    made = [lane(n, size, device, seed, precision, captured=captured) for seed in range(lanes)]
 
     def step(number: int) -> None:
         fix(1)
-        tf32(with_tf32)
+        if device.type == "cuda":  # the ways take turns in one process
+            round_to_tf32(precision == "tf32")
         for each in made:
             each(number)
 
@@ -157,6 +155,42 @@ def steps(
         }
         for name, found in taken.items()
     }
+
+
+def whole_runs(
+    n: int, size: int, precision: Precision, lanes: int, device: str, count: int = 400
+) -> dict[str, float]:
+    """Seconds of a step of one run where so many train as `bench run --lanes --graphs` has them.
+
+    `count` steps on procedural faces, of which the first half, with set-up and capture, is not
+    counted, nor is the evaluation at the end.
+    """
+    written = {
+        "method": {"name": "began", "n": n},
+        "data": {"name": "faces", "size": size, "count": 500},
+        "training": {"steps": count, "log_every": count // 4, "checkpoint_every": count}
+        | {"lr_decay": {"on": "never"}, "precision": precision},
+        "evaluation": {"every": count, "samples": 50, "heldout": 50, "repeats": 0}
+        | {"features": "efficientnet_lite0"},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        runs = [
+            RunDirectory.create(
+                Path(folder) / "runs", RunSpec.model_validate({**written, "seed": seed})
+            )
+            for seed in range(lanes)
+        ]
+        fix(1)
+        where = Where(None, Path(folder) / "cache", device, graphs=True)
+        handlers = {number: signal.getsignal(number) for number in (SIGINT, SIGTERM, SIGUSR2)}
+        code = run_lanes(runs, where)
+        for number, handler in handlers.items():  # lanes heed signals in their own way
+            signal.signal(number, handler)
+        if code:
+            raise RuntimeError(f"{lanes} lanes ended with {code}: {runs[0].log.read_text()[-300:]}")
+        times = [[row.time for row in run.rows() if row.kind == "train"] for run in runs]
+    seconds = max(each[-1] for each in times) - min(each[1] for each in times)
+    return {"lanes": lanes, "seconds": seconds / (count // 2) / lanes}
 
 
 def used(device: torch.device, lanes: int, count: int) -> dict[str, float]:
@@ -220,6 +254,13 @@ def main() -> None:
         **{
             f"steps_{size}": lambda n=n, size=size: steps(n, size, device, list(WAYS), 5, 20)
             for n, size in SCALES
+        },
+        **{
+            f"runs_{size}_{lanes}": lambda n=n, size=size, lanes=lanes: whole_runs(
+                n, size, "bfloat16", lanes, "cuda"
+            )
+            for n, size in SCALES
+            for lanes in LANES
         },
         "used": lambda: used(device, 4, 10),
         "batches": lambda: batches(device),

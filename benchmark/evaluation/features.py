@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from benchmark.errors import BenchError
 from benchmark.evaluation.extractors import describe
+from benchmark.precision import full_precision
 from benchmark.runs.directory import write_atomic
 
 # Images a pass: fixed, because the last bits of a feature depend on it. 16 is the fastest on a
@@ -31,24 +31,10 @@ def extract(extractor: FeatureExtractorBase, images: Iterable[Tensor]) -> Tensor
     device = next(extractor.parameters()).device
     parts = []
     for batch in _rebatched(images):
-        with torch.inference_mode(), _full_precision():
+        with torch.inference_mode(), full_precision():
             (features,) = extractor(batch.to(device))
             parts.append(features.cpu().numpy())
     return torch.from_numpy(np.concatenate(parts))
-
-
-@contextmanager
-def _full_precision() -> Iterator[None]:
-    """Keep cuDNN from rounding convolutions to TF32, whatever training has chosen."""
-    # Not `cudnn.flags`: it fails, or changes what it should restore, where the precision of
-    # convolutions was set by itself.
-    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]
-    chosen = convolutions.fp32_precision
-    convolutions.fp32_precision = "ieee"
-    try:
-        yield
-    finally:
-        convolutions.fp32_precision = chosen
 
 
 def _rebatched(images: Iterable[Tensor]) -> Iterator[Tensor]:

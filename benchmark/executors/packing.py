@@ -77,14 +77,14 @@ class Lanes:
 
 
 def architecture(spec: RunSpec) -> str:
-    """What lanes of one process have in common: faces, batch, threads and networks.
+    """What lanes of one process have in common: faces, batch, threads, precision and networks.
 
     Runs of one architecture go at one pace. Integers and words may make a shape; a fraction makes
     none, but it may switch a part off by being 0.
     """
     method = _shape(spec.method.model_dump(mode="json"))
-    training = spec.training
-    rest = spec.data.model_dump(mode="json"), training.batch, training.threads, training.devices
+    training = spec.training.model_dump(mode="json", include={"batch", "threads", "devices"})
+    rest = spec.data.model_dump(mode="json"), training, spec.training.precision
     return json.dumps([method, rest], sort_keys=True)
 
 

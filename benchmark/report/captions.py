@@ -26,12 +26,20 @@ def judges(record: AblationRecord) -> str:
 
 
 def training(record: AblationRecord) -> str:
-    """Steps, batch and seeds."""
+    """Steps, batch, seeds, and the precision of networks that did not train in float32."""
     steps = _one_or_each(record, {cell.cell: f"{cell.steps}" for cell in record.cells})
     batch = _one_or_each(record, {cell.cell: f"{cell.batch}" for cell in record.cells})
     count = len(record.seeds)
     seeds = f"{count} training seed{'s' * (count != 1)} ({', '.join(map(str, record.seeds))})"
-    return f"{steps} steps of batch {batch}; {seeds}"
+    return f"{steps} steps of batch {batch}{_precision(record)}; {seeds}"
+
+
+def _precision(record: AblationRecord) -> str:
+    """Nothing where every run trained in float32."""
+    key = "training.precision"
+    shared = record.settings.get(key, "float32")
+    found = {cell.cell: cell.settings.get(key, shared) for cell in record.cells}
+    return f" in {_one_or_each(record, found)}" if {*found.values()} != {"float32"} else ""
 
 
 def face_words(setup: SetupRecord) -> str:

@@ -16,6 +16,7 @@ from benchmark.data.store import FaceStore
 from benchmark.methods import signal
 from benchmark.methods.method import Method
 from benchmark.methods.registry import build
+from benchmark.precision import full_precision
 from benchmark.runs.directory import Result, Row, RunDirectory
 from benchmark.seeds import derive
 from benchmark.spec import RunSpec
@@ -25,6 +26,7 @@ from benchmark.training.checkpoint import End, Progress
 from benchmark.training.determinism import ALONE, StepDraw, alone_on, fix
 from benchmark.training.devices import Group, Update
 from benchmark.training.learning_rate import LearningRate, RateState
+from benchmark.training.precision import choose
 from benchmark.training.resident import Batches
 
 Sampler = Callable[[int, int], Tensor]
@@ -67,10 +69,13 @@ def sampler(method: Method, seed: int, stream: str, device: torch.device) -> Sam
 
 @contextmanager
 def judged(method: Method) -> Iterator[None]:
-    """Evaluation mode without gradients, so that looking at a method changes nothing in it."""
+    """Evaluation mode without gradients, so that looking at a method changes nothing in it.
+
+    And float32, whatever the method trains in, so that all are judged alike.
+    """
     method.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), full_precision():
             yield
     finally:
         method.train()
@@ -98,6 +103,7 @@ class Step:
         self._spec, self._store, self._device = spec, store, device
         self._batches = Batches(store, device)
         self.method = new_method(spec, device)
+        choose(spec.training.precision, self.method, device)
         self._update = self._launched
         if device.type == "cuda" and can_be_captured(self.method):
             self._update = FixedStep(self.method, spec.seed, device, graphs=graphs)

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from benchmark.strict import Strict, later
 
 Steps = Annotated[int, Field(ge=1, le=100_000_000)]
+Precision = Literal["float32", "tf32", "bfloat16"]
 
 
 class StallDecay(Strict):
@@ -75,6 +76,9 @@ class TrainingSettings(Strict):
     # Devices of one machine that share every step, a process each, as equal parts of `batch`, which
     # stays the whole. Their number changes the last bits.
     devices: Annotated[int, Field(ge=1, le=64, exclude_if=later(1))] = 1
+    # What the networks compute in while they train: tf32 needs an NVIDIA GPU, bfloat16 is slow on a
+    # CPU. Weights, losses, k and evaluation are float32 in all three.
+    precision: Annotated[Precision, Field(exclude_if=later("float32"))] = "float32"
     # A collapsed run (see evaluation.collapse_below) trains on, or ends there as failed.
     on_collapse: Literal["continue", "stop"] = "continue"
 

@@ -20,6 +20,12 @@ def test_its_parts_run_without_a_gpu() -> None:
     assert abs(gpu.frechet(CPU, images=60, width=8)["off"]) < 1e-6
 
 
+def test_runs_side_by_side_are_trained_by_the_code_of_lanes() -> None:
+    found = gpu.whole_runs(2, 16, "bfloat16", lanes=2, device="cpu", count=8)
+    assert found["lanes"] == 2
+    assert 0 < found["seconds"] < 10
+
+
 def test_operations_are_those_counted_by_hand() -> None:
     """At 16 px, n = 2, h = z = 64, a multiply-add being two operations."""
 

@@ -27,7 +27,7 @@ def kept(folder: Path, name: str, **figures: Any) -> None:
 
 
 def row(text: str, start: str) -> list[str]:
-    (line,) = (line for line in text.splitlines() if line.startswith(f"| {start}"))
+    line = next(line for line in text.splitlines() if line.startswith(f"| {start}"))
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
@@ -53,6 +53,19 @@ def test_a_sweep_that_was_not_run_is_composed_and_said_to_be(tmp_path: Path) -> 
     assert row(text, "sweep of 9 runs, 32 px")[2:5] == ["0.30 to 0.60 (composed)", "0.33", "open"]
     kept(tmp_path, "sweep_16_32", ratio=0.4)
     assert row(page(tmp_path), "sweep of 9 runs, 32 px")[2:5] == ["0.4", "0.33", "missed"]
+
+
+def test_the_distance_is_judged_in_a_worker_and_shown_beside_its_floor(tmp_path: Path) -> None:
+    trace = {"scipy": 0.09, "eigenvalues": 0.3, "ours": 1.0}
+    whole = {"scipy": 0.12, "eigenvalues": 0.36, "ours": 1.0, "floor": 1.5}
+    slower = {"trace": trace, "whole": {**whole, "scipy": 0.18, "floor": 2.0}}
+    kept(tmp_path, "frechet", system=slower, worker={"trace": trace, "whole": whole})
+    text = page(tmp_path)
+    assert row(text, "Fréchet distance, whole, in a worker")[2:5] == ["0.12", "0.1", "missed"]
+    assert row(text, "Fréchet distance, trace, in a worker")[2:5] == ["0.09", "0.1", "reached"]
+    assert row(text, "ours; allocator: worker")[1:] == ["0.12", "0.36"]
+    assert row(text, "floor; allocator: worker")[1:] == ["0.08", "0.24"]  # by 1.5
+    assert row(text, "floor; allocator: system")[1:] == ["0.09", "0.18"]
 
 
 def test_ratios_are_of_rounds_not_of_medians() -> None:

@@ -13,6 +13,7 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from benchmark.errors import BenchError
 from benchmark.evaluation.extractors import load_extractor
 from benchmark.evaluation.features import BATCH, cached_features, content_key, extract
+from benchmark.precision import round_to_tf32
 
 
 class Means(FeatureExtractorBase):
@@ -63,23 +64,24 @@ def test_what_is_not_an_image_is_refused(wrong: Tensor) -> None:
 
 
 def test_training_is_not_disturbed() -> None:
-    """Nor where it has chosen the precision of its own convolutions."""
-    convolutions = torch.backends.cudnn.conv
-    default = convolutions.fp32_precision
+    """Nor where it has chosen the precision of its own products and convolutions."""
+    switches = torch.backends.cuda.matmul, torch.backends.cudnn.conv
+    default = [switch.fp32_precision for switch in switches]
     chosen: list[str] = []
 
     class Watched(Means):
         def forward(self, input: Tensor) -> tuple[Tensor]:
-            chosen.append(convolutions.fp32_precision)
+            chosen.extend(switch.fp32_precision for switch in switches)
             return super().forward(input)
 
     try:
-        convolutions.fp32_precision = "tf32"
+        round_to_tf32(True)
         extract(Watched(), [torch.from_numpy(some_images(2))])
-        assert convolutions.fp32_precision == "tf32"
+        assert [switch.fp32_precision for switch in switches] == ["tf32", "tf32"]
     finally:
-        convolutions.fp32_precision = default
-    assert chosen == ["ieee"]
+        for switch, before in zip(switches, default, strict=True):
+            switch.fp32_precision = before
+    assert chosen == ["ieee", "ieee"]
 
 
 def test_the_key_depends_on_content_weights_version_and_threads(

@@ -55,6 +55,7 @@ def test_what_changes_no_shape_shares_a_process() -> None:
         tiny_spec(training={"batch": 8}),
         tiny_spec(training={"threads": 2}),
         tiny_spec(training={"devices": 2}),
+        tiny_spec(training={"precision": "bfloat16"}),
         RunSpec.model_validate({**tiny_spec().model_dump(), "method": {"name": "dcgan", "n": 2}}),
     ):
         assert architecture(other) != one

@@ -24,7 +24,9 @@ from benchmark.training.checkpoint import Progress, read_latest, weights_digest,
 from benchmark.training.determinism import StepDraw, fix
 from benchmark.training.learning_rate import RateState
 from benchmark.training.loop import to_floats
+from benchmark.training.precision import choose
 from benchmark.training.resident import Batches
+from benchmark.training.settings import Precision
 from tests.methods.test_every_method import made
 
 CPU = torch.device("cpu")
@@ -41,9 +43,10 @@ def rate(step: int) -> float:
     return 1e-3 if step < WARM + 2 else 5e-4  # lowered after the capture
 
 
-def started(name: str) -> Method:
+def started(name: str, precision: Precision = "float32") -> Method:
     fix(1)
     found: Method = made(name).to(memory_format=torch.channels_last)
+    choose(precision, found, CPU)
     return found
 
 
@@ -92,12 +95,13 @@ def captures(monkeypatch: pytest.MonkeyPatch) -> list[Method]:
     return found
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("graphs", [False, True])
 @pytest.mark.parametrize("name", CAPTURABLE)
 def test_fixed_memory_and_a_replay_keep_the_bits(
-    name: str, graphs: bool, captures: list[Method]
+    name: str, graphs: bool, precision: Precision, captures: list[Method]
 ) -> None:
-    method, plain = started(name), started(name)
+    method, plain = started(name, precision), started(name, precision)
     captures.append(method)
     step = FixedStep(method, SEED, CPU, graphs=graphs)
     rows = [step(number, faces(number), rate(number)) for number in range(1, STEPS + 1)]

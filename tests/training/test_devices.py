@@ -60,9 +60,15 @@ CASES: dict[str, dict[str, Any]] = {
     "a gradient's gradient": {"name": "wgan_gp", "critic": 2},
 }
 SPECS = [
-    tiny_spec(training={"steps": 8, "log_every": 1, "checkpoint_every": 4, "devices": devices})
+    tiny_spec(
+        training={
+            **{"steps": 8, "log_every": 1, "checkpoint_every": 4},
+            **{"devices": devices, "precision": precision},
+        }
+    )
     .model_copy(update={"method": settings_of(**block)})
     .model_copy(update={"seed": 3})
+    for precision in ("float32", "bfloat16")
     for block in (CASES["k and its balance"], CASES["pairs of codes"])
     for devices in (1, 2)
 ]
@@ -162,9 +168,14 @@ def test_two_processes_make_the_steps_of_one(case: str, two: Two) -> None:
         np.testing.assert_allclose(weights[name], value, rtol=1e-7, atol=1e-8, err_msg=name)
 
 
-@pytest.mark.parametrize("at", [0, 2], ids=["began", "ebgan_pt"])
+# In bfloat16 each process rounds the gradients of its own rows before they are added.
+@pytest.mark.parametrize(
+    ("at", "near"),
+    [(0, 1e-4), (2, 1e-4), (4, 0.05), (6, 0.05)],
+    ids=["began", "ebgan_pt", "began_bfloat16", "ebgan_pt_bfloat16"],
+)
 def test_a_shared_run_logs_the_curves_of_one_process(
-    at: int, two: Two, tmp_path: Path, cache: Path
+    at: int, near: float, two: Two, tmp_path: Path, cache: Path
 ) -> None:
     alone, shared = SPECS[at : at + 2]
     run = RunDirectory.create(tmp_path, alone)
@@ -173,7 +184,7 @@ def test_a_shared_run_logs_the_curves_of_one_process(
     assert [row[:2] for row in found] == [row[:2] for row in expected]
     assert sum(kind == "train" for _, kind, _ in found) == 8
     for (_, _, one), (_, _, other) in zip(expected, found, strict=True):
-        assert other == pytest.approx(one, rel=1e-4, abs=1e-6)
+        assert other == pytest.approx(one, rel=near, abs=near / 100)
 
 
 @pytest.mark.parametrize(

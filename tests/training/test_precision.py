@@ -1,0 +1,116 @@
+"""`training.precision`: another arithmetic of the same run, told apart, resumable, judged alike."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from benchmark.errors import BenchError
+from benchmark.methods.method import Method
+from benchmark.methods.registry import _METHODS
+from benchmark.spec import RunSpec
+from benchmark.training.determinism import StepDraw
+from benchmark.training.loop import Stopped, judged, new_method, sampler
+from benchmark.training.precision import choose
+from tests.conftest import tiny_spec
+from tests.methods.fixed import images
+from tests.methods.test_every_method import settings_of
+from tests.training.test_loop import train, values
+
+CPU = torch.device("cpu")
+EVERY = pytest.mark.parametrize("name", list(_METHODS))
+# bfloat16 has 8 bits: a number is off by 1/256 of itself at most, and sums by less.
+NEAR = 0.05
+
+
+def spec_of(name: str, precision: str = "bfloat16", **training: Any) -> RunSpec:
+    spec = tiny_spec(training={"precision": precision, **training})
+    return spec.model_copy(update={"method": settings_of(name)})
+
+
+def started(name: str, precision: str) -> Method:
+    spec = spec_of(name, precision)
+    method = new_method(spec, CPU)
+    choose(spec.training.precision, method, CPU)
+    return method
+
+
+def stepped(method: Method, step: int) -> dict[str, Tensor]:
+    return method.update(images(seed=step), StepDraw(3, step, CPU))
+
+
+@EVERY
+def test_bfloat16_differs_and_stays_near(name: str) -> None:
+    rounded, plain = started(name, "bfloat16"), started(name, "float32")
+    for step in range(1, 6):  # WGAN-GP's generator moves in the fifth
+        found, wanted = stepped(rounded, step), stepped(plain, step)
+        assert all(value.dtype == torch.float32 for value in found.values())
+        assert found != wanted
+        for column, value in wanted.items():
+            # Of a loss that is a difference of larger ones its size says little.
+            near = NEAR * max(1.0, abs(float(value)))
+            assert float(found[column]) == pytest.approx(float(value), abs=near), (step, column)
+    kept = [*rounded.parameters(), *rounded.buffers()]
+    for optimizer in rounded.optimizers.values():
+        kept += [moment for state in optimizer.state.values() for moment in state.values()]
+    assert {each.dtype for each in kept if each.is_floating_point()} == {torch.float32}
+
+
+@EVERY
+def test_bfloat16_resumed_equals_uninterrupted(name: str, tmp_path: Path, cache: Path) -> None:
+    spec = spec_of(name)
+    whole = train(spec, tmp_path / "whole", cache)
+    for _ in range(2):
+        with pytest.raises(Stopped):
+            train(spec, tmp_path / "cut", cache, stop_at=2)
+    resumed = train(spec, tmp_path / "cut", cache)
+    assert resumed.weights_sha256 == whole.weights_sha256
+    assert values(tmp_path / "cut", spec) == values(tmp_path / "whole", spec)
+    plain = train(spec_of(name, "float32"), tmp_path / "plain", cache)
+    assert plain.weights_sha256 != whole.weights_sha256
+
+
+def test_the_networks_alone_compute_in_bfloat16() -> None:
+    """In training; what a loss and the judge see is float32."""
+    method = started("began", "bfloat16")
+    inside: list[torch.dtype] = []
+    for module in method.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(lambda _, __, made: inside.append(made.dtype))
+    stepped(method, 1)
+    assert set(inside) == {torch.bfloat16}
+    inside.clear()
+    codes = method.latent(2, StepDraw(3, 1, CPU), "z_G")
+    assert method.generate(codes).dtype == torch.float32
+    assert set(inside) == {torch.bfloat16}
+    inside.clear()
+    with judged(method):
+        method.watch(images(), codes)
+    assert set(inside) == {torch.float32}
+
+
+@EVERY
+def test_samples_are_those_of_the_same_weights_in_float32(name: str) -> None:
+    rounded, plain = started(name, "bfloat16"), started(name, "float32")
+    stepped(rounded, 1)
+    plain.load_state_dict(rounded.state_dict())
+    found = sampler(rounded, 3, "z_eval", CPU)(0, 4)
+    assert found.equal(sampler(plain, 3, "z_eval", CPU)(0, 4))
+
+
+def test_tf32_is_refused_where_there_is_none(tmp_path: Path, cache: Path) -> None:
+    with pytest.raises(BenchError) as refused:
+        train(spec_of("began", "tf32"), tmp_path, cache)
+    assert str(refused.value) == (
+        "training.precision: tf32 is of NVIDIA GPUs from Ampere on, and this run is on cpu; "
+        "use float32"
+    )
+
+
+def test_float32_is_not_described() -> None:
+    assert spec_of("began", "float32").to_json() == spec_of("began").to_json().replace(
+        '    "precision": "bfloat16",\n', ""
+    )
+    assert spec_of("began", "float32").run_id != spec_of("began").run_id
