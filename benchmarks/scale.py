@@ -23,6 +23,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -34,7 +35,7 @@ from benchmark.methods import heldout_columns, train_columns
 from benchmark.questions.ablation import Plan, PlannedRun
 from benchmark.runs.directory import Result, Row, RunDirectory
 from benchmark.spec import RunSpec
-from benchmark.sweep.progress import Progress
+from benchmark.sweep.progress import LiveProgress
 
 SEEDS, TRAIN_ROWS, EVALUATIONS = 5, 20, 4
 PROVENANCE = json.dumps(
@@ -78,7 +79,7 @@ def cost(what: str, count: int, unit: str) -> Iterator[None]:
 
 def plan(count: int) -> Plan:
     """`count` runs: five seeds a cell, gamma swept."""
-    base = {
+    base: dict[str, dict[str, Any]] = {
         "method": {"name": "began", "n": 2, "h": 4, "z": 4},
         "data": {"name": "faces", "size": 16, "count": 1000},
         "training": {"steps": 1000, "batch": 4},
@@ -159,14 +160,13 @@ def scale() -> None:
 @scale.command()
 @click.option("--runs", "count", default=10_000, show_default=True)
 @click.option("--jobs", default=64, show_default=True)
-@click.option("--terminal", is_flag=True, help="Draw the live table, into nothing.")
-def scheduler(count: int, jobs: int, terminal: bool) -> None:
-    """The pool and the progress display, a process for each run."""
+def scheduler(count: int, jobs: int) -> None:
+    """The pool and the live table, drawn into nothing; a process for each run."""
     found = plan(count)
     with folder() as root:
         runs = made(root, found, finished=False)
-        console = Console(file=io.StringIO(), force_terminal=terminal, height=50)
-        with Progress(list(zip(found.runs, runs, strict=True)), console) as progress:
+        console = Console(file=io.StringIO(), force_terminal=True, height=50)
+        with LiveProgress(list(zip(found.runs, runs, strict=True)), console) as progress:
             specs = {planned.run_id: planned.spec for planned in found.runs}
             pool = Stubs(jobs, [], progress.update, specs=specs)
             began = time.process_time()

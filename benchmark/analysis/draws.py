@@ -32,7 +32,7 @@ class Ways:
         """(draws,): the sum over these cells of their values (C, W)."""
         total = np.zeros(self.drawn.shape[1])
         for of_way, way in zip(values, self.drawn, strict=True):
-            total += of_way[way]
+            total += of_way.take(way)  # half the time of of_way[way]
         return total
 
 

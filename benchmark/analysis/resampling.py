@@ -29,7 +29,7 @@ Alternative = Literal["two-sided", "greater"]
 
 RESAMPLES = 9_999
 BOOTSTRAPS = 1_000
-BATCH = 2**22  # indices that are worked out at once
+BATCH = 2**17  # indices that are worked out at once: a MiB, which a processor's cache holds
 # Decimals of a mean of correlations: one that is 0 but for the order of its sum is 0, a tie.
 DECIMALS = 12
 LEVEL = 0.95
@@ -122,7 +122,7 @@ def _paired(tables: Sequence[Floats]) -> Statistic:
 
 
 def _batches(count: int, n: int) -> list[slice]:
-    """So many draws of n runs each, in parts that fit into memory."""
+    """So many draws of n runs each, in parts of BATCH indices."""
     size = max(1, BATCH // n)
     return [slice(at, at + size) for at in range(0, count, size)]
 
@@ -178,7 +178,7 @@ def bootstrap_interval(statistic: Statistic, cells: Sequence[int]) -> tuple[floa
 def bootstrapped(statistic: Statistic, cells: Sequence[int]) -> Floats:
     """(draws, ...): `statistic` of runs that are drawn anew within their cells."""
     index = redraws(tuple(cells), BOOTSTRAPS)
-    parts = (slice(at, at + 500) for at in range(0, BOOTSTRAPS, 500))
+    parts = _batches(BOOTSTRAPS, sum(cells))
     return np.concatenate([statistic(index[part].astype(np.intp)) for part in parts])
 
 

@@ -82,7 +82,7 @@ class Decomposition:
         # Names of levels can be swapped without changing a share.
         same = math.factorial(len(sizes[0])) if sizes else 1
         least = min(1.0, same / min(arrangements(sizes), same * (RESAMPLES + 1)))
-        inverse, values = np.argsort(order), self.values[order]
+        inverse, values = _moved(np.argsort(order)), self.values[order]
         total, others = (self.values**2).sum(), self.without[factor]
 
         def share(index: Indices) -> Floats:
@@ -160,9 +160,13 @@ def _explained(levels: Sequence[Indices], runs: int) -> _Explained:
         np.add.at(means, first, dummies)
         left = dummies - (means / counts[:, None])[first]
         basis = linalg.orth(np.where(np.abs(left) < ROUNDING, 0.0, left), ROUNDING)
-    in_order = bool((order == np.arange(runs)).all())
     starts = np.cumsum([0, *counts[:-1]])
-    return _Explained(slice(None) if in_order else order, starts, counts, basis)
+    return _Explained(_moved(order), starts, counts, basis)
+
+
+def _moved(order: Indices) -> Indices | slice:
+    """The same order, which costs nothing to apply where everything stays in its place."""
+    return slice(None) if (order == np.arange(len(order))).all() else order
 
 
 def variance_table(tables: Tables) -> pd.DataFrame:

@@ -7,6 +7,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -64,7 +65,7 @@ class PlannedRun:
     spec: RunSpec
     point: Mapping[str, Any]
 
-    @property
+    @cached_property  # a hash of all that the run is
     def run_id(self) -> str:
         return self.spec.run_id
 

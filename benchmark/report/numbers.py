@@ -1,9 +1,9 @@
 """How numbers are written, and what columns are called."""
 
 import math
+from collections.abc import Collection
 
 import numpy as np
-import pandas as pd
 
 NONE = "—"
 INCOMPLETE = "\\*"
@@ -41,11 +41,11 @@ def title(column: str) -> str:
     return TITLES.get(column, column)
 
 
-def finite(values: pd.Series) -> list[float]:
-    return [float(value) for value in values.to_numpy(np.float64) if math.isfinite(value)]
+def finite(values: Collection[float]) -> list[float]:
+    return [float(value) for value in values if math.isfinite(value)]
 
 
-def mean(values: pd.Series, planned: int) -> str:
+def mean(values: Collection[float], planned: int) -> str:
     """Mean of the finite values, marked where fewer than the planned runs have one."""
     found = finite(values)
     if not found:
@@ -53,7 +53,7 @@ def mean(values: pd.Series, planned: int) -> str:
     return number(float(np.mean(found))) + _gaps(found, values, planned)
 
 
-def spread(values: pd.Series) -> str:
+def spread(values: Collection[float]) -> str:
     """Sample standard deviation (ddof 1) of the finite values."""
     found = finite(values)
     if len(found) < 2:
@@ -62,7 +62,7 @@ def spread(values: pd.Series) -> str:
     return noise(float(np.std(found, ddof=1)) * (np.ptp(found) > 0))
 
 
-def mean_spread(values: pd.Series, planned: int) -> str:
+def mean_spread(values: Collection[float], planned: int) -> str:
     """Mean ± sample standard deviation over training seeds, marked as `mean` is."""
     found = finite(values)
     if not found:
@@ -70,13 +70,13 @@ def mean_spread(values: pd.Series, planned: int) -> str:
     return f"{number(float(np.mean(found)))} ± {spread(values)}{_gaps(found, values, planned)}"
 
 
-def pooled(deviations: pd.Series) -> str:
+def pooled(deviations: Collection[float]) -> str:
     """Root mean square of standard deviations of equally many draws each."""
     found = finite(deviations)
     return noise(math.sqrt(float(np.mean(np.square(found))))) if found else NONE
 
 
-def _gaps(found: list[float], values: pd.Series, planned: int) -> str:
+def _gaps(found: list[float], values: Collection[float], planned: int) -> str:
     """A diverged or unfinished run's number is left out in the open."""
     count = f" (n={len(found)})" if len(found) == 1 or len(found) < len(values) else ""
     return count + (INCOMPLETE if len(found) < planned else "")

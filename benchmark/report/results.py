@@ -30,25 +30,32 @@ class Cell:
 
     record: CellRecord
     setup: SetupRecord
-    runs: pd.DataFrame
-    rows: Sequence[dict[Any, Any]]  # the same runs, one by one
+    rows: Sequence[dict[Any, Any]]  # its runs, one by one: a frame of a few is slow to work with
 
     @property
     def title(self) -> str:
         return self.record.cell
 
     @cached_property
-    def done(self) -> pd.DataFrame:
-        return self.runs[self.runs["state"] == "done"]
+    def runs(self) -> pd.DataFrame:
+        return pd.DataFrame(self.rows)
+
+    @cached_property
+    def done(self) -> list[dict[Any, Any]]:
+        return [run for run in self.rows if run["state"] == "done"]
+
+    def values(self, column: str) -> list[float]:
+        """Of the finished runs."""
+        return [run[column] for run in self.done]
 
     @property
     def failed(self) -> int:
-        return int((self.runs["state"] == "failed").sum())
+        return sum(run["state"] == "failed" for run in self.rows)
 
     @property
     def collapsed(self) -> int:
         """Runs that are collapsed at their last evaluation, whether they failed of it or not."""
-        return int((self.runs["collapsed"] == 1).sum())
+        return sum(run["collapsed"] == 1 for run in self.rows)
 
 
 @dataclass(frozen=True)
@@ -66,17 +73,11 @@ class Results:
     @cached_property
     def cells(self) -> list[Cell]:
         """In the plan's order, the runs of each by seed."""
-        by_seed = self.runs.sort_values("seed", kind="stable")
-        runs = dict(iter(by_seed.groupby("cell")))
         rows: defaultdict[str, list[dict[Any, Any]]] = defaultdict(list)
-        # All at once: a frame of a few runs and many columns costs as much as one of all runs.
-        for row in by_seed.to_dict("records"):
+        for row in self.runs.sort_values("seed", kind="stable").to_dict("records"):
             rows[row["cell"]].append(row)
         setups = self.record.setups
-        return [
-            Cell(each, setups[each.setup], runs[each.cell], rows[each.cell])
-            for each in self.record.cells
-        ]
+        return [Cell(each, setups[each.setup], rows[each.cell]) for each in self.record.cells]
 
     @property
     def title(self) -> str:

@@ -23,10 +23,10 @@ def summary(results: Results) -> pd.DataFrame:
 
 
 def _rows(cell: Cell) -> Iterator[dict[str, Any]]:
-    done, floor = cell.done, cell.setup.floor or {}
+    floor = cell.setup.floor or {}
     for column in _measures(cell):
-        values = finite(done[column])
-        noise = finite(done[f"noise_{column}"]) if f"noise_{column}" in done else []
+        values, draws = finite(cell.values(column)), f"noise_{column}"
+        noise = finite([run[draws] for run in cell.done if draws in run])
         yield {
             "measure": column,
             "cell": cell.title,

@@ -9,6 +9,7 @@ from benchmark.report.numbers import (
     FACTORS,
     INCOMPLETE,
     NONE,
+    finite,
     mean,
     mean_spread,
     noise,
@@ -30,20 +31,22 @@ def cell_table(results: Results) -> Table:
     name = title(record.distances[0]) if len(record.distances) == 1 else "distance"
     rows = []
     for cell in results.cells:
-        done, distance = cell.done, cell.setup.distance
+        distance = cell.setup.distance
         which = "" if len(record.distances) == 1 else f"{title(distance)} "
         rows.append(
             {
                 "cell": cell.title,
-                "runs": f"{len(done)}/{planned}",
+                "runs": f"{len(cell.done)}/{planned}",
                 "failed": str(cell.failed),
                 "collapsed": str(cell.collapsed),
-                f"{name}, last": which + mean(done[distance], planned),
-                SEEDS: spread(done[distance]),
-                DRAWS: pooled(done[f"noise_{distance}"]),
-                f"{name}, best by validation": mean_spread(done[f"best_{distance}"], planned),
-                "at step": _range(done["best_step"]),
-                "core-minutes": number(float(cell.runs["cpu_s"].sum()) / 60),
+                f"{name}, last": which + mean(cell.values(distance), planned),
+                SEEDS: spread(cell.values(distance)),
+                DRAWS: pooled(cell.values(f"noise_{distance}")),
+                f"{name}, best by validation": mean_spread(
+                    cell.values(f"best_{distance}"), planned
+                ),
+                "at step": _range(finite(cell.values("best_step"))),
+                "core-minutes": number(float(np.nansum([run["cpu_s"] for run in cell.rows])) / 60),
             }
         )
     for label, setup in _floors(results):
@@ -65,9 +68,10 @@ def measure_table(results: Results) -> Table:
     for cell in results.cells:
         signal = cell.record.signal
         which = "" if len(record.signals) == 1 else f"{title(signal)} "
-        row = {"cell": cell.title, own: which + mean_spread(cell.done[signal], planned)}
+        row = {"cell": cell.title, own: which + mean_spread(cell.values(signal), planned)}
         for column in measures:
-            row[title(column)] = mean_spread(_scaled(cell.done, column), planned)
+            scaled = [value * FACTORS.get(column, 1.0) for value in cell.values(column)]
+            row[title(column)] = mean_spread(scaled, planned)
         rows.append(row)
     for label, setup in _floors(results):
         row = {"cell": label, own: NONE}
@@ -134,10 +138,6 @@ def run_table(results: Results) -> Table:
     return Table("runs", pd.DataFrame(rows), caption, results.folder / "runs.csv")
 
 
-def _scaled(runs: pd.DataFrame, column: str) -> pd.Series:
-    return runs[column] * FACTORS.get(column, 1.0)
-
-
 def _floors(results: Results) -> list[tuple[str, SetupRecord]]:
     """Real against real of every set-up in use that has it, with its cells where there are many."""
     used: dict[int, list[str]] = {}
@@ -160,6 +160,6 @@ def _whole(value: float) -> str:
     return f"{value:.0f}" if np.isfinite(value) else NONE
 
 
-def _range(steps: pd.Series) -> str:
-    least, most = _whole(steps.min()), _whole(steps.max())
+def _range(steps: list[float]) -> str:
+    least, most = _whole(min(steps, default=np.nan)), _whole(max(steps, default=np.nan))
     return least if least == most else f"{least} to {most}"

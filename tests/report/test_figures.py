@@ -147,8 +147,8 @@ def test_every_grid_is_titled_with_its_fate(folder: Path) -> None:
 
 def test_of_many_cells_some_are_shown_by_rule(folder: Path) -> None:
     one = read(folder).cells[0]
-    cells = [Cell(one.record, one.setup, pd.DataFrame({"at": [at]}), []) for at in range(1000)]
-    found = [int(cell.runs["at"].iloc[0]) for cell in shown(cells)]
+    cells = [Cell(one.record, one.setup, [{"at": at}]) for at in range(1000)]
+    found = [cell.rows[0]["at"] for cell in shown(cells)]
     assert len(found) == 24
     assert found[0] == 0
     assert set(np.diff(found)) == {41, 42}

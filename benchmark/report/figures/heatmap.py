@@ -6,7 +6,7 @@ from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
 from benchmark.report.figures.canvas import grid, png
-from benchmark.report.numbers import number, title
+from benchmark.report.numbers import finite, number, title
 from benchmark.report.results import Cell, Results
 
 MISSING = "0.85"
@@ -31,10 +31,10 @@ def heatmap(results: Results) -> bytes | None:
     words = {}
     for cell in results.cells:
         at = rows.index(cell.record.point[keys[0]]), columns.index(cell.record.point[keys[1]])
-        found = cell.done[record.distances[0]]
-        means[at] = found.mean()
+        found = finite(cell.values(record.distances[0]))
+        means[at] = np.mean(found) if found else np.nan
         bad[at] = _bad(cell)
-        words[at] = f"{int(bad[at])} of {len(cell.runs)}"
+        words[at] = f"{int(bad[at])} of {len(cell.rows)}"
     figure, (left, right) = grid(2, 0.9 + 0.75 * len(rows))
     name = title(record.distances[0])
     _map(left, means, {at: number(means[at]) for at in words}, f"{name} (lower is better)")
@@ -70,7 +70,7 @@ def _map(
 
 
 def _bad(cell: Cell) -> int:
-    return int(((cell.runs["state"] == "failed") | (cell.runs["collapsed"] == 1)).sum())
+    return sum(run["state"] == "failed" or run["collapsed"] == 1 for run in cell.rows)
 
 
 def _is_number(value: object) -> bool:

@@ -28,10 +28,10 @@ def shown_seeds(results: Results) -> list[int]:
 def grids(results: Results) -> list[tuple[str, Path]]:
     """(title, file) of every run's grid, in the order of the cells."""
     return [
-        (f"{_title(cell, seed)} ({run_id})", path)
+        (f"{_title(cell, run['seed'])} ({run['run_id']})", path)
         for cell in results.cells
-        for run_id, seed in zip(cell.runs["run_id"], cell.runs["seed"], strict=True)
-        if (path := results.folder / "samples" / f"{run_id}.png").is_file()
+        for run in cell.rows
+        if (path := results.folder / "samples" / f"{run['run_id']}.png").is_file()
     ]
 
 
@@ -76,8 +76,7 @@ def without_samples(results: Results) -> list[str]:
         cell.title
         for cell in results.cells
         if not any(
-            (folder / f"{run_id}.png").is_file()
-            for run_id in cell.runs.loc[cell.runs["seed"].isin(seeds), "run_id"]
+            (folder / f"{run['run_id']}.png").is_file() for run in cell.rows if run["seed"] in seeds
         )
     ]
 
@@ -85,7 +84,7 @@ def without_samples(results: Results) -> list[str]:
 def _title(cell: Cell, seed: int) -> str:
     """Cell and seed; the step where a run has not come to its end; collapse."""
     text = f"{cell.title}, seed {seed:.0f}"
-    for _, run in cell.runs[cell.runs["seed"] == seed].iterrows():
+    for run in (run for run in cell.rows if run["seed"] == seed):
         notes = [] if run["state"] == "done" else [f"{run['state']}, step {run['step']:.0f}"]
         notes += ["collapsed"] if run["collapsed"] == 1 else []
         text += f" ({', '.join(notes)})" if notes else ""
@@ -94,10 +93,10 @@ def _title(cell: Cell, seed: int) -> str:
 
 def _grid(results: Results, cell: Cell, seed: int) -> Image.Image | str:
     """The enlarged grid of a run, or in words why there is none."""
-    runs = cell.runs[cell.runs["seed"] == seed]
-    if runs.empty:
+    run_id = next((run["run_id"] for run in cell.rows if run["seed"] == seed), None)
+    if run_id is None:
         return "no such run"
-    path = results.folder / "samples" / f"{runs['run_id'].iloc[0]}.png"
+    path = results.folder / "samples" / f"{run_id}.png"
     if not path.is_file():
         return "no samples"
     try:
