@@ -166,14 +166,15 @@ def run_one(
 
 def _threads_and_devices(specs: "Sequence[RunSpec]") -> tuple[int, int]:
     """Of the runs of one process; raises InputError where they cannot be its lanes."""
-    first = specs[0].training
-    # Threads and TF32 are of the whole process.
-    found = {(spec.training.threads, spec.training.precision) for spec in specs}
-    if len(specs) > 1 and (len(found) > 1 or any(spec.training.devices > 1 for spec in specs)):
+    from benchmark.executors.packing import can_be_a_lane
+
+    found = {(spec.training.threads, spec.training.devices) for spec in specs}
+    if len(specs) > 1 and (len(found) > 1 or not all(map(can_be_a_lane, specs))):
         raise InputError(
-            "lanes need the same training.threads and training.precision, and training.devices: 1"
+            "lanes need the same training.threads, training.devices: 1 and no training.precision: "
+            "tf32"
         )
-    return first.threads, first.devices
+    return found.pop()
 
 
 @bench.command()

@@ -66,7 +66,7 @@ class Lanes:
 
     def most(self, spec: RunSpec) -> int:
         """How many runs like this one a process may have."""
-        if spec.training.devices > 1:
+        if not can_be_a_lane(spec):
             return 1
         if self.asked is not None:
             return self.asked
@@ -74,6 +74,14 @@ class Lanes:
         if self.free is None or one is None:  # from outside: nobody knows what it takes
             return 1
         return max(1, min(MOST, int((SHARE * self.free - PROCESS_BYTES) // one)))
+
+
+def can_be_a_lane(spec: RunSpec) -> bool:
+    """Not a run on several devices, nor one in TF32.
+
+    TF32 is switched for a whole process, which a lane does while it judges and others train.
+    """
+    return spec.training.devices == 1 and spec.training.precision != "tf32"
 
 
 def architecture(spec: RunSpec) -> str:

@@ -17,7 +17,7 @@ from benchmark.training.settings import Precision
 
 
 def choose(precision: Precision, method: Method, device: torch.device) -> None:
-    """Let `method` train in `precision`; on a GPU for the process, so that lanes have one.
+    """Let `method` train in `precision`; on a GPU TF32 is on or off for the process.
 
     Raises BenchError where the device has none of it.
     """

@@ -71,6 +71,10 @@ def test_packs_keep_the_order_and_are_alike_in_size(tmp_path: Path) -> None:
     assert sizes(tmp_path, Lanes(9), gammas(10)) == [5, 5]
     assert sizes(tmp_path, Lanes(4), gammas(4)) == [4]
     assert sizes(tmp_path, Lanes(4), []) == []
+    tf32 = [
+        tiny_spec(method={"gamma": gamma}, training={"precision": "tf32"}) for gamma in (0.1, 0.2)
+    ]
+    assert sizes(tmp_path, Lanes(9), tf32) == [1, 1]  # it is switched for a whole process
 
 
 def test_by_memory_as_many_as_fit_and_one_at_least(tmp_path: Path) -> None:
