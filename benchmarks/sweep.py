@@ -3,7 +3,7 @@
     python -m benchmarks.sweep --n 16 --size 32      # on a machine that does nothing else
 
 The textbook trains one run after another on all cores. Both are measured in wall seconds, in turn,
-so the machine must be idle: it refuses where others use it. Start-up and evaluation are in neither.
+so the machine must be idle: it waits for that, and refuses where others use it. Start-up and evaluation are in neither.
 Writes benchmarks/measured/sweep_<n>_<size>.json.
 """
 
@@ -20,6 +20,7 @@ from benchmarks.steps import Stepper
 
 RUNS = 9
 IDLE = 0.3  # load on an idle machine at most
+FADES_S = 300  # the load is a mean: so long, that of what ran just before may last
 
 
 def wall(steppers: list[Stepper], way: str, steps: int) -> float:
@@ -39,12 +40,20 @@ def ratio(ours: float, textbook: float, runs: int, jobs: int) -> float:
     return rounds * ours / (runs * textbook)
 
 
+def idle() -> float:
+    """The load, once it says that the machine is idle or after FADES_S."""
+    until = time.monotonic() + FADES_S
+    while (load := os.getloadavg()[0]) > IDLE and time.monotonic() < until:
+        time.sleep(5)
+    return load
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, default in (("n", 16), ("size", 32), ("batch", 16), ("rounds", 5), ("steps", 20)):
         parser.add_argument(f"--{name}", type=int, default=default)
     wanted = parser.parse_args()
-    load, jobs = os.getloadavg()[0], os.cpu_count() or 1
+    load, jobs = idle(), os.cpu_count() or 1
     if load > IDLE:
         sys.exit(f"the machine is busy (load {load:.1f}): wall seconds would say nothing")
     scale = wanted.n, wanted.size, wanted.batch
