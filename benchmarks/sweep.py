@@ -3,7 +3,8 @@
     python -m benchmarks.sweep --n 16 --size 32      # on a machine that does nothing else
 
 The textbook trains one run after another on all cores. Both are measured in wall seconds, in turn,
-so the machine must be idle: it waits for that, and refuses where others use it. Start-up and evaluation are in neither.
+so the machine must be idle: it waits for that, and refuses where others use it. Start-up and
+evaluation are in neither.
 Writes benchmarks/measured/sweep_<n>_<size>.json.
 """
 
