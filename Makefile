@@ -14,7 +14,8 @@ test-all: .venv/installed
 	$(BIN)/pytest -m "slow or not slow"
 
 coverage: .venv/installed
-	$(BIN)/pytest --cov=benchmark --cov-branch --cov-report=term-missing:skip-covered
+	$(BIN)/pytest -n logical --dist loadfile --cov=benchmark --cov-branch --cov-fail-under=90 \
+		--cov-report=term-missing:skip-covered
 
 docs: .venv/installed
 	$(BIN)/mkdocs build --strict
