@@ -10,6 +10,7 @@ import torch
 # restore, where the precision of convolutions was set by itself.
 _SWITCHES: tuple[Any, ...] = (
     torch.backends.cuda.matmul,
+    # torch puts an object in this module's place, whose attributes mypy cannot see.
     torch.backends.cudnn.conv,  # type: ignore[attr-defined]
 )
 

@@ -91,8 +91,9 @@ def architecture(spec: RunSpec) -> str:
     none, but it may switch a part off by being 0.
     """
     method = _shape(spec.method.model_dump(mode="json"))
-    training = spec.training.model_dump(mode="json", include={"batch", "threads", "devices"})
-    rest = spec.data.model_dump(mode="json"), training, spec.training.precision
+    shared = {"batch", "threads", "devices", "precision"}
+    training = spec.training.model_dump(mode="json", include=shared)
+    rest = spec.data.model_dump(mode="json"), training
     return json.dumps([method, rest], sort_keys=True)
 
 
