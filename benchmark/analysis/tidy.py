@@ -30,7 +30,7 @@ from benchmark.spec import RunSpec
 
 NO_PROBES = pd.DataFrame(columns=["run_id"])
 # A run's folder keeps its whole grids; the first samples of the last one are enough for results/.
-GRID_ROWS = 4
+GRID_ROWS = 3
 # Between the images of a grid and around them (see evaluation/samples.py).
 _GUTTER = 2
 

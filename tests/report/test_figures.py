@@ -132,9 +132,20 @@ def test_few_seeds_are_all_shown_and_many_by_the_first(folder: Path) -> None:
     path.write_text(json.dumps({**record, "seeds": [3, 2, 1, 0]}))
     assert shown_seeds(read(folder)) == [0]
     sheet = pixels(samples(read(folder)))
-    # Two cells side by side, one row of them: four rows of 16 px images, doubled.
+    # Two cells side by side, one row of them: rows of 16 px images, doubled.
     assert sheet.shape[0] < 2 * (4 * 18 + 2) * 2
     assert sheet.shape[1] > 2 * (8 * 18 + 2) * 2
+
+
+def test_many_cells_are_shown_by_the_first_seed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = read(folder)
+    whole = len(found.cells) * 3
+    monkeypatch.setattr("benchmark.report.figures.samples.MAX_GRIDS_SHOWN", whole)
+    assert shown_seeds(found) == [0, 1, 2]
+    monkeypatch.setattr("benchmark.report.figures.samples.MAX_GRIDS_SHOWN", whole - 1)
+    assert shown_seeds(found) == [0]
 
 
 def test_every_grid_is_titled_with_its_fate(folder: Path) -> None:

@@ -11,7 +11,8 @@ from benchmark.report.figures.shown import shown
 from benchmark.report.records import MEND
 from benchmark.report.results import Cell, Results
 
-MAX_SEEDS_SHOWN = 3
+# More seeds, or more grids in all, and a sheet shows the first seed alone.
+MAX_SEEDS_SHOWN, MAX_GRIDS_SHOWN = 3, 12
 # Where one seed is shown, so many cells stand side by side.
 COLUMNS = 3
 # Grids narrower than this are doubled, pixel by pixel.
@@ -20,9 +21,10 @@ MARGIN, LINE, FONT = 12, 36, 26
 
 
 def shown_seeds(results: Results) -> list[int]:
-    """All seeds where they are few, else the first: chosen by rule, never by look."""
+    """All seeds where their grids are few, else the first: chosen by rule, never by look."""
     seeds = sorted(results.record.seeds)
-    return seeds if len(seeds) <= MAX_SEEDS_SHOWN else seeds[:1]
+    few = len(seeds) <= MAX_SEEDS_SHOWN and len(seeds) * len(results.cells) <= MAX_GRIDS_SHOWN
+    return seeds if few else seeds[:1]
 
 
 def grids(results: Results) -> list[tuple[str, Path]]:
