@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
+
 from benchmark.report.document import (
     Block,
     Details,
@@ -54,8 +56,7 @@ def _render(block: Block, report: Path) -> Iterator[str]:
             yield block.markdown
         case Table():
             frame = block.frame.map(lambda text: text.replace("|", "\\|"))
-            # disable_numparse: the numbers are formatted already.
-            yield frame.to_markdown(index=False, disable_numparse=True, stralign="left")
+            yield _pipes(frame)
             source = block.source
             link = f" Runs: [{source.name}]({_link(source, report)})." if source else ""
             yield f"*{block.caption}*{link}"
@@ -70,6 +71,14 @@ def _render(block: Block, report: Path) -> Iterator[str]:
             for inner in block.blocks:
                 yield from _render(inner, report)
             yield "</details>"
+
+
+def _pipes(frame: pd.DataFrame) -> str:
+    """The table without padding: GitHub shows Markdown beyond 512 KB as plain text."""
+    # disable_numparse: the numbers are formatted already.
+    text = frame.to_markdown(index=False, disable_numparse=True, stralign=None)
+    head, _, rows = text.split("\n", 2)
+    return "\n".join((head, "|" + ":---|" * len(frame.columns), rows))
 
 
 def _link(path: Path, report: Path) -> str:

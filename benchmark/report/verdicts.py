@@ -29,6 +29,16 @@ CONTRASTS = {
     "not_higher": "is not higher by {least} or more",
     "not_lower": "is not lower by {least} or more",
 }
+# The CSV's columns as a reader's headings, where the two differ.
+HEADINGS = {
+    "event_runs": "with the event",
+    "p_holm": "corrected p",
+    "least_p": "least p",
+    "false_alarms": "false alarms",
+    "quiet_runs": "without the event",
+    "lead_steps": "lead in steps",
+    "left_out": "runs left out",
+}
 LEVELS = {
     "within": "the changes between evaluations of one run",
     "between": "the runs of one cell at the same steps",
@@ -51,9 +61,8 @@ def claims(results: Results) -> Iterator[Block]:
     ):
         table = evidence.table(name)
         if table is not None and len(table):
-            frame = table.drop(columns="run_ids", errors="ignore").map(figure)
             source = results.folder / f"{name}.csv"
-            yield Details(words, [Table(name, frame, f"{made_of(record)}.", source)])
+            yield Details(words, [Table(name, _folded(table), f"{made_of(record)}.", source)])
     yield from _runs(evidence)
 
 
@@ -121,6 +130,7 @@ def _correlations(results: Results, evidence: Evidence) -> Iterator[Block]:
     steps = pooled[pooled["level"] == AT_STEP]
     pooled = pooled[pooled["level"] != AT_STEP]
     main, baselines = (pooled[(pooled["role"] == "baseline") == which] for which in (False, True))
+    baselines = baselines[baselines["measure"] == "spearman"]  # the others say the same
     source = results.folder / "correlations.csv"
     if len(main):
         yield Heading(4, "Does the signal track the distance?")
@@ -173,6 +183,14 @@ def _correlation_frame(table: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _folded(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of the analysis without what only its CSV has room for: run ids and sentences."""
+    kept = table.drop(columns=["run_ids", "sentence"], errors="ignore").map(figure)
+    if "left_out" in table:
+        kept["left_out"] = table["left_out"].map(lambda ids: str(len(ids.split())))
+    return kept.rename(columns=HEADINGS)
 
 
 def _step_frame(table: pd.DataFrame) -> pd.DataFrame:

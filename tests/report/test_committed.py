@@ -31,3 +31,9 @@ def test_the_verdicts_are_those_of_the_tables(folder: Path) -> None:
     for name in numbers:
         found = made[name].astype(float)
         pd.testing.assert_series_equal(found, committed[name].astype(float), rtol=1e-6)
+
+
+def test_the_report_is_small_enough_to_be_shown() -> None:
+    """GitHub shows Markdown beyond 512 KB as plain text; 25 MB is what results/ may weigh."""
+    assert (ROOT / "REPORT.md").stat().st_size < 500_000
+    assert sum(path.stat().st_size for path in (ROOT / "results").rglob("*.*")) < 25_000_000
