@@ -1,5 +1,6 @@
 """The section of one ablation under one profile."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,7 +85,7 @@ def _pairs(settings: dict[str, object]) -> str:
 
 
 def _warnings(results: Results) -> Iterator[Block]:
-    """Runs whose numbers may not stand beside their cell's."""
+    """Runs whose numbers may not stand beside their cell's, and cells that are another's twins."""
     for cell in results.record.cells:
         if cell.differing:
             runs = ", ".join(f"`{run}`" for run in cell.differing)
@@ -92,6 +93,23 @@ def _warnings(results: Results) -> Iterator[Block]:
                 f"**Not comparable within {cell.cell}:** {runs} saw other faces or another judge"
                 " than the caption says. Train them anew before you trust this cell's mean."
             )
+    yield from map(Words, _twins(results))
+
+
+def _twins(results: Results) -> Iterator[str]:
+    """Cells whose runs end with the very weights of an earlier cell's: no test can part them."""
+    first: dict[tuple[float, str], str] = {}  # (seed, weights) to the earliest cell with them
+    for cell in results.cells:
+        weights = [(run["seed"], run["weights_sha256"]) for run in cell.done]
+        found = Counter(first[each] for each in weights if each in first)
+        for other, same in found.items():
+            yield (
+                f"**The same weights:** {same} of {len(weights)} finished runs of {cell.title}"
+                f" ended with those of {other}, seed by seed (SHA-256). There the setting changed"
+                " nothing at this scale, whatever an interval over seeds says."
+            )
+        for each in weights:
+            first.setdefault(each, cell.title)
 
 
 def _pictures(results: Results) -> Iterator[Block]:

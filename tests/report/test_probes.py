@@ -11,14 +11,14 @@ from benchmark.analysis.tidy import write_results
 from benchmark.report.document import Table
 from benchmark.report.probes import probes
 from benchmark.report.results import read
-from tests.report.material import fill_all, plan
+from tests.report.material import fill_all, plan, weights
 
 
-def _probe(ratio: float, weights: str) -> dict[str, Any]:
+def _probe(ratio: float, of: str) -> dict[str, Any]:
     share = {"heldout": 0.5, "heldout_probed": 0.6, "samples_probed": 0.9}
     return {
         "version": "1",
-        "weights_sha256": weights,
+        "weights_sha256": of,
         "embedding": {"heldout": 0.2, "gap": 0.01},
         "memorisation": {"distance_ratio": ratio},
         "attributes": {"Male": share},
@@ -29,9 +29,14 @@ def _probe(ratio: float, weights: str) -> dict[str, Any]:
 def folder(tmp_path: Path) -> Path:
     """Two probed runs of BEGAN, and one of EBGAN-PT that was trained anew since its probe."""
     made = fill_all(tmp_path / "runs")
-    for at, ratio, weights in ((0, 0.5, "0"), (1, 0.7, "1"), (3, 9.0, "f")):
-        path = tmp_path / "runs" / made.runs[at].run_id / "probe.json"
-        path.write_text(json.dumps(_probe(ratio, weights * 64)))
+    runs = made.runs
+    for run, ratio, last in (
+        (runs[0], 0.5, weights(runs[0])),
+        (runs[1], 0.7, weights(runs[1])),
+        (runs[3], 9.0, "f" * 64),
+    ):
+        path = tmp_path / "runs" / run.run_id / "probe.json"
+        path.write_text(json.dumps(_probe(ratio, last)))
     return write_results(made, tmp_path / "runs", tmp_path / "results")
 
 

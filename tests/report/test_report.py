@@ -255,6 +255,21 @@ def test_a_run_with_another_judge_is_a_warning(folder: Path) -> None:
     assert "**Not comparable within BEGAN:** `began-odd` saw other faces or another judge" in text
 
 
+def test_a_cell_with_anothers_weights_is_named(folder: Path) -> None:
+    before = words(compose([read(folder)]))
+    assert "The same weights" not in before
+    path = folder / "runs.csv"
+    runs = pd.read_csv(path, dtype=str, keep_default_na=False)
+    began = runs.loc[(runs["cell"] == "BEGAN") & (runs["seed"] == "0"), "weights_sha256"].iloc[0]
+    other = (runs["cell"] == "EBGAN-PT") & (runs["seed"] == "0")
+    runs.loc[other, "weights_sha256"] = began
+    runs.to_csv(path, index=False)
+    text = words(compose([read(folder)]))
+    assert (
+        "**The same weights:** 1 of 2 finished runs of EBGAN-PT ended with those of BEGAN" in text
+    )
+
+
 def test_notes_by_hand_are_marked_as_such(folder: Path) -> None:
     assert not list(notes(folder))
     (folder / "notes.md").write_text("Faces can be recognised.\n")

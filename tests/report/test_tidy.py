@@ -29,6 +29,7 @@ from tests.report.material import (
     plan,
     record,
     spec,
+    weights,
 )
 
 
@@ -64,7 +65,7 @@ def test_a_row_a_run_in_the_plans_order(folder: Path) -> None:
     assert list(table["cpu_s"]) == [60, 120, 180] * 2
     assert set(table["commit"]) == {"bada52f00000"}
     assert set(table["data"]) == {"abcdef0123456789"}
-    assert table["weights_sha256"].iloc[4] == "1" * 64
+    assert table["weights_sha256"].iloc[4] == weights(plan().runs[4])
 
 
 def test_the_columns_are_the_union_and_a_method_lacks_what_it_lacks(folder: Path) -> None:
