@@ -27,6 +27,8 @@ from benchmark.runs.directory import RunDirectory
 ALPHA = 0.05
 LOWER_IS_BETTER = ("distance", "kid")
 ALL = "all cells"
+# Of a judge's record: which faces it compared samples with.
+FACES = {"data", "reference_data"}
 COLUMNS = (
     *("outcome", "cell", "verdict", "a", "b", "difference", "low", "high", "p", "p_holm"),
     *("least_p", "runs_a", "runs_b", "left_out"),
@@ -97,10 +99,14 @@ def _one_run(path: Path) -> Side:
     return Side(str(path), tables, {run.run_id: provenance["evaluation"] if provenance else None})
 
 
-def compare_sides(a: Side, b: Side) -> pd.DataFrame:
-    """COLUMNS, one row an outcome and cell; raises InputError where they are not comparable."""
+def compare_sides(a: Side, b: Side, *, other_faces: bool = False) -> pd.DataFrame:
+    """COLUMNS, one row an outcome and cell; raises InputError where they are not comparable.
+
+    With `other_faces` each side may have been judged against faces of its own, as the views of one
+    data set are: a difference is then of the faces too, and of the floor that real faces get.
+    """
     pairs = _pairs(a, b)
-    _comparable(a, b, pairs)
+    _comparable(a, b, pairs, FACES if other_faces else set())
     if _same_weights(a, b, pairs):
         head = {"outcome": "weights", "cell": ALL, "verdict": "no difference seen"}
         same = {"runs_a": len(a.tables.runs), "runs_b": len(b.tables.runs), "left_out": ""}
@@ -130,8 +136,8 @@ def _pairs(a: Side, b: Side) -> list[tuple[str, str]]:
     return pairs
 
 
-def _comparable(a: Side, b: Side, pairs: Sequence[tuple[str, str]]) -> None:
-    """Raise InputError naming what differs in how two cells were judged."""
+def _comparable(a: Side, b: Side, pairs: Sequence[tuple[str, str]], but: set[str]) -> None:
+    """Raise InputError naming what differs in how two cells were judged, apart from keys `but`."""
     for cell_a, cell_b in pairs:
         told = [
             {
@@ -144,7 +150,7 @@ def _comparable(a: Side, b: Side, pairs: Sequence[tuple[str, str]]) -> None:
         known = [judge for judge in judges if judge is not None]
         if len(known) < len(judges):
             raise InputError(f"not comparable: {cell_a}: a run lacks a record of what judged it")
-        keys = {key for judge in known for key in judge}
+        keys = {key for judge in known for key in judge} - but
         off = sorted(k for k in keys if any(judge.get(k) != known[0].get(k) for judge in known))
         if off:
             values = "; ".join(

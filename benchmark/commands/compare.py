@@ -10,8 +10,13 @@ EXIT_DIFFERENT = 3
 @click.command()
 @click.argument("a")
 @click.argument("b")
+@click.option(
+    "--other-faces",
+    is_flag=True,
+    help="Compare although they were judged against other faces, as two views of one data set are.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Every row, as JSON.")
-def compare(a: str, b: str, as_json: bool) -> None:
+def compare(a: str, b: str, other_faces: bool, as_json: bool) -> None:
     """Say whether B is better or worse than A.
 
     Each is a folder results/ABLATION/PROFILE (of this checkout or of another commit's), one of its
@@ -22,7 +27,7 @@ def compare(a: str, b: str, as_json: bool) -> None:
     """
     from benchmark.analysis.comparison import compare_sides, different, read_side
 
-    table = compare_sides(read_side(a), read_side(b))
+    table = compare_sides(read_side(a), read_side(b), other_faces=other_faces)
     if as_json:
         click.echo(table.to_json(orient="records"))
     else:

@@ -90,6 +90,19 @@ def test_another_judge_is_not_comparable(judge: dict[str, Any], tmp_path: Path) 
         _verdicts(a, b)
 
 
+def test_other_faces_are_compared_on_demand_alone(tmp_path: Path) -> None:
+    a, b = _folder(tmp_path / "a", _ends(1)), _folder(tmp_path / "b", _ends(2, 500), data="f" * 64)
+    with pytest.raises(InputError, match="judged by other data"):
+        _verdicts(a, b)
+    sides = read_side(str(a)), read_side(str(b))
+    assert different(compare_sides(*sides, other_faces=True))
+    other = _folder(tmp_path / "c", _ends(2), data="f" * 64, samples=500)
+    with pytest.raises(InputError, match="judged by other samples"):
+        compare_sides(sides[0], read_side(str(other)), other_faces=True)
+    cli = CliRunner()
+    assert cli.invoke(bench, ["compare", str(a), str(b), "--other-faces"]).exit_code == 3
+
+
 def test_other_cells_and_no_tables_are_bad_input(tmp_path: Path) -> None:
     a = _folder(tmp_path / "a", _ends(1))
     with pytest.raises(InputError, match=r"the cells are: gamma=0\.3, gamma=0\.7"):
