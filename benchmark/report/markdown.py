@@ -77,8 +77,8 @@ def _pipes(frame: pd.DataFrame) -> str:
     """The table without padding: GitHub shows Markdown beyond 512 KB as plain text."""
     # disable_numparse: the numbers are formatted already.
     text = frame.to_markdown(index=False, disable_numparse=True, stralign=None)
-    head, _, rows = text.split("\n", 2)
-    return "\n".join((head, "|" + ":---|" * len(frame.columns), rows))
+    head, _, *rows = text.split("\n")
+    return "\n".join((head, "|" + ":---|" * len(frame.columns), *rows))
 
 
 def _link(path: Path, report: Path) -> str:

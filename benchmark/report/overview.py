@@ -1,4 +1,4 @@
-"""The whole report: what it is, all claims, one sentence per question, then the sections."""
+"""The whole report: what it is, the answers, all claims, a sentence per question, the sections."""
 
 import pandas as pd
 
@@ -29,9 +29,9 @@ SIZED = (TrendTest, ContrastTest, CorrelationTest)
 def compose(found: list[Results]) -> Document:
     """The document over all ablations."""
     blocks: list[Block] = [Heading(1, "Report"), Words(INTRODUCTION)]
+    blocks += notes(found[0].folder.parents[1], Heading(2, "In plain words"))
     blocks += [Heading(2, "Claims"), claims_table(found)]
     blocks += [Heading(2, "In one sentence each"), Words(_sentences(found))]
-    blocks += notes(found[0].folder.parents[1], Heading(2, "In plain words"))
     blocks += [Heading(2, "What it took"), Words(_cost(found))]
     blocks += [Heading(2, "How to read the tables"), Words(GLOSSARY)]
     return Document(blocks, [Section(each.folder, section(each)) for each in found])

@@ -45,6 +45,8 @@ class Workshop:
             "RUN.zip": f"{self.run_id}.zip",
             "A": "results/lambda/demo:lambda_k=0.001",
             "B": "results/lambda/demo:lambda_k=0.1",
+            "results/alignment/short:EBGAN-PT aligned": "results/lambda/demo:lambda_k=0.001",
+            "results/alignment/short:EBGAN-PT rotated 20": "results/lambda/demo:lambda_k=0.1",
             "results/gamma/short": "results/lambda/demo",
             "OLD/results/gamma/short": "results/lambda/demo",
             "short": "demo",

@@ -288,6 +288,17 @@ def test_results_before_any_run_has_started(tmp_path: Path) -> None:
     assert "nothing can be said of it" in text
 
 
+def test_without_claims_the_table_is_its_head(results: Path, tmp_path: Path) -> None:
+    for record in results.glob("*/*/ablation.json"):
+        written = json.loads(record.read_text())
+        record.write_text(json.dumps({**written, "claims": []}))
+    build(results, tmp_path / "REPORT.md")
+    text = (tmp_path / "REPORT.md").read_text()
+    head = "| claim | section | verdict |"
+    assert text.partition("## Claims")[2].lstrip().startswith(head)
+    assert "No claim was written before the runs" in text
+
+
 def test_figures_that_are_not_drawn_any_more_are_removed(document: Document, results: Path) -> None:
     stale = results / "baselines" / "short" / "heatmap.png"
     stale.write_bytes(b"of an earlier sweep")
