@@ -46,6 +46,10 @@ RUN: dict[str, Column] = {
         "the commit of the code that made it, `+` and a hash where the code differed from it; of an"
         " installed package the version, `+` and a hash of the source"
     ),
+    "instructions": Column(
+        "the processor's vector instructions that made it, as torch names them; `+` parts those of"
+        " a run that went on with others"
+    ),
     "data": Column("the data's fingerprint"),
 }
 

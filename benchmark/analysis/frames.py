@@ -19,7 +19,7 @@ from benchmark.questions.claims import DISTANCES, SIGNALS, column_name, swept_te
 
 TEXT = (
     *("run_id", "label", "cell", "method", "signal", "distance", "state", "reason", "commit"),
-    *("data", "weights_sha256"),
+    *("data", "weights_sha256", "instructions"),
 )
 ALIASES = (*DISTANCES[:-1], *SIGNALS)
 MEND = "`bench run FILE` or `bench sync FILE` writes these tables from the runs"

@@ -31,6 +31,8 @@ from benchmark.spec import RunSpec
 NO_PROBES = pd.DataFrame(columns=["run_id"])
 # A run's folder keeps its whole grids; the first samples of the last one are enough for results/.
 GRID_ROWS = 3
+# Of a number in a CSV: they tell any two float32 apart; more would be noise in the history.
+DIGITS = 9
 # Between the images of a grid and around them (see evaluation/samples.py).
 _GUTTER = 2
 
@@ -51,7 +53,7 @@ def write_results(plan: Plan, runs_root: Path, results: Path) -> Path:
             grids = sorted(each.run.samples.glob("*.png"))
             if grids:
                 path = folder / "samples" / f"{each.planned.run_id}.png"
-                write_atomic(path, _first_rows(grids[-1], each.planned.spec.data.size))
+                write_atomic(path, first_rows(grids[-1], each.planned.spec.data.size))
         _remove_strangers(folder / "samples", {planned.run_id for planned in plan.runs})
     except OSError as error:
         raise BenchError(
@@ -116,8 +118,15 @@ def _run_record(found: Found, columns: _Columns) -> dict[str, Any]:
         "cpu_s": result.cpu_s if result else None,
         "weights_sha256": result.weights_sha256 if result else None,
         "commit": commit(provenance) if provenance else None,
+        "instructions": _instructions(provenance) if provenance else None,
         "data": provenance["data"]["fingerprint"] if provenance else None,
     }
+
+
+def _instructions(provenance: dict[str, Any]) -> str:
+    """Of each of its starts, if they were not the same."""
+    starts = [*provenance.get("earlier", []), provenance]
+    return "+".join(dict.fromkeys(s["instructions"] for s in starts if "instructions" in s))
 
 
 def _measured(rows: list[Row], distance: str, columns: _Columns) -> dict[str, float | None]:
@@ -201,7 +210,7 @@ def _curves(found: list[Found], kind: Kind, columns: list[str]) -> pd.DataFrame:
     return pd.DataFrame(records, columns=columns)
 
 
-def _first_rows(grid: Path, size: int) -> bytes:
+def first_rows(grid: Path, size: int) -> bytes:
     """PNG of the grid's first rows, pixel for pixel."""
     with Image.open(grid) as image:
         height = min(image.height, GRID_ROWS * (size + _GUTTER) + _GUTTER)
@@ -223,5 +232,5 @@ def _json(record: dict[str, Any]) -> bytes:
 
 
 def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    # 9 digits tell any two float32 apart; more would be noise in the history.
-    write_atomic(path, table.to_csv(index=False, float_format="%.9g", lineterminator="\n").encode())
+    text = table.to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
+    write_atomic(path, text.encode())

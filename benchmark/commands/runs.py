@@ -15,6 +15,7 @@ from benchmark.commands.options import (
     runs_folder_option,
     runs_option,
 )
+from benchmark.executors.instructions import NAMES
 
 DIFFERENT = 3  # exit code: the run was trained again and came out otherwise
 
@@ -33,6 +34,11 @@ def show(run: str, runs: Path) -> None:
 @click.command()
 @click.argument("run", required=False)
 @click.option("--steps", type=click.IntRange(1), help="Compare the first N steps only.")
+@click.option(
+    "--instructions",
+    type=click.Choice(NAMES),
+    help="Vector instructions to train with; by default the run's, where they are recorded.",
+)
 @click.option("--ablation", help="Instead of RUN: random finished runs of this ablation.")
 @click.option("--profile", default="demo", show_default=True, help="With --ablation.")
 @click.option("--sample", type=click.IntRange(1), default=2, show_default=True, help="How many.")
@@ -50,6 +56,7 @@ def show(run: str, runs: Path) -> None:
 def reproduce(
     run: str | None,
     steps: int | None,
+    instructions: str | None,
     ablation: str | None,
     profile: str,
     sample: int,
@@ -63,23 +70,25 @@ def reproduce(
 ) -> None:
     """Train RUN again in a fresh process and compare metrics, samples and weights.
 
+    A run whose folder is not here is compared with the tables of --results.
+
     Exit code 0: identical, or the same within the tolerance that is stated; 3: a difference.
     """
     from benchmark.errors import InputError
-    from benchmark.reproduction.reproduce import Here, pick
+    from benchmark.reproduction.reproduce import Here, find, pick
     from benchmark.reproduction.reproduce import reproduce as again
-    from benchmark.runs.show import find_run
 
     if (run is None) == (ablation is None):
         raise InputError("give a RUN or --ablation NAME, one of the two")
     if run is not None:
-        chosen = [find_run(run, runs)]
+        chosen = [find(run, results, runs)]
     else:
         chosen = pick(str(ablation), profile, results, runs, sample, seed)
     same = True
     for each in chosen:
         click.echo(f"{each.run_id}: training it again")
-        found = again(each, steps, Here(cache, data_root, device), tolerance, click.echo)
+        here = Here(cache, data_root, device, instructions)
+        found = again(each, steps, here, tolerance, click.echo)
         click.echo(f"{each.run_id}: {found}")
         same &= found.same
     sys.exit(0 if same else DIFFERENT)

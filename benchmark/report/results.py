@@ -21,6 +21,7 @@ TEXT = (
     *("run_id", "label", "cell", "method", "signal", "distance", "state", "reason"),
     *("weights_sha256", "commit", "data"),
 )
+LATER = ("instructions",)  # of the same kind, which earlier tables lack
 NUMBERS = ("seed", "step", "collapsed_at", "best_step", "parameters", "wall_s", "cpu_s")
 
 
@@ -107,7 +108,7 @@ def read(folder: Path) -> Results:
     noise = [f"noise_{column}" for column in judged]
     text = [*TEXT, *record.swept]
     needs = [*text, *NUMBERS, *record.signals, *judged, *best, *noise]
-    runs = read_table(folder / "runs.csv", text, needs)
+    runs = read_table(folder / "runs.csv", [*text, *LATER], needs)
     _check_runs(folder / "runs.csv", runs, record)
     curves = {}
     for name, needs in (

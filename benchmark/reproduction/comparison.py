@@ -1,8 +1,10 @@
 """Two directories of one run, compared step by step: metrics, sample grids, weights."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,9 @@ from safetensors.numpy import load_file
 
 from benchmark.runs.directory import Row, RunDirectory
 from benchmark.training import digests
+
+Key = tuple[int, str, float]  # of a row: its step, kind and draw
+Rows = Mapping[Key, Mapping[str, float]]
 
 
 @dataclass
@@ -58,15 +63,15 @@ def compare(run: RunDirectory, again: RunDirectory, last: int, tolerance: float)
     The time of a row is left out: nothing else in a run depends on the clock.
     """
     found = Comparison(last, tolerance)
-    _compare_rows(run, again, found)
+    compare_rows(by_key(run.rows(), last), by_key(again.rows(), last), found)
     _compare_grids(run, again, found)
     _compare_digests(run, again, found)
     _compare_last_weights(run, again, found)
     return found
 
 
-def _compare_rows(run: RunDirectory, again: RunDirectory, found: Comparison) -> None:
-    then, now = (_by_key(each.rows(), found.last) for each in (run, again))
+def compare_rows(then: Rows, now: Rows, found: Comparison) -> None:
+    """Every value of every row, and what only one has."""
     found.rows = len(then)
     for key in sorted({*then, *now}):
         step, kind, _ = key
@@ -83,7 +88,8 @@ def _compare_rows(run: RunDirectory, again: RunDirectory, found: Comparison) -> 
                 found.saw(step, f"{kind} {column} {x!r} then, {y!r} now", deviation)
 
 
-def _by_key(rows: list[Row], last: int) -> dict[tuple[int, str, float], dict[str, float]]:
+def by_key(rows: list[Row], last: int) -> dict[Key, dict[str, float]]:
+    """The values of the rows up to step `last`."""
     kept = (row for row in rows if row.step <= last)
     return {(row.step, row.kind, row.values.get("draw", 0.0)): row.values for row in kept}
 
@@ -98,19 +104,21 @@ def _compare_grids(run: RunDirectory, again: RunDirectory, found: Comparison) ->
         if name not in then or name not in now:
             found.saw(step, f"samples only {'then' if name in then else 'now'}", np.inf)
         elif _sha256(then[name]) != _sha256(now[name]):
-            deviation = _pixels_apart(then[name], now[name])
-            if deviation > 0:  # else only the encoder differs
-                found.saw(step, f"samples differ by {255 * deviation:.3g} levels", deviation)
+            compare_pixels(step, then[name], now[name], found)
 
 
-def _pixels_apart(then: Path, now: Path) -> float:
-    """Mean absolute difference, 1 being black against white."""
+def compare_pixels(
+    step: int, then: Path | IO[bytes], now: Path | IO[bytes], found: Comparison
+) -> None:
+    """Two grids by their mean absolute difference, 1 being black against white."""
     a, b = map(_pixels, (then, now))
-    return float(np.abs(a - b).mean() / 255) if a.shape == b.shape else np.inf
+    deviation = float(np.abs(a - b).mean() / 255) if a.shape == b.shape else np.inf
+    if deviation > 0:  # else only the encoder differs
+        found.saw(step, f"samples differ by {255 * deviation:.3g} levels", deviation)
 
 
-def _pixels(path: Path) -> NDArray[np.float64]:
-    with Image.open(path) as image:
+def _pixels(file: Path | IO[bytes]) -> NDArray[np.float64]:
+    with Image.open(file) as image:
         return np.asarray(image, dtype=np.float64)
 
 

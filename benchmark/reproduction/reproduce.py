@@ -1,10 +1,10 @@
 """Train a finished run again in a fresh process and compare the two, step by step.
 
-Everything comes from the run directory. Where code, packages and machine are those that the run
-had, the bits have to be the same; elsewhere values are compared within a tolerance that is stated.
+Everything comes from the run's folder or, where that is not at hand, from the tables of results/.
+Where code, packages and machine are those that the run had, the bits have to be the same; elsewhere
+values are compared within a tolerance that is stated.
 """
 
-import csv
 import random
 import signal
 import tempfile
@@ -14,11 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.analysis.description import commit
+from benchmark.analysis.tidy import DIGITS
 from benchmark.data.source import open_source
 from benchmark.errors import BenchError, InputError
 from benchmark.executors.local import how_it_ended, last_lines, start_worker
 from benchmark.reproduction.comparison import Comparison, compare
+from benchmark.reproduction.published import Published
 from benchmark.runs.directory import RunDirectory
+from benchmark.runs.show import find_run
 
 POLL_S = 0.5
 # What is allowed where the machine or the versions differ: |a - b| <= this x max(1, |a|, |b|).
@@ -52,6 +56,7 @@ class Here:
     cache: Path
     data_root: Path | None
     device: str  # "auto" takes the kind of device that the run had
+    instructions: str | None = None  # None: those that the run had, where its record names them
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ class Difference:
 
 
 def reproduce(
-    run: RunDirectory, steps: int | None, here: Here, tolerance: float | None, say: Say
+    run: RunDirectory | Published, steps: int | None, here: Here, tolerance: float | None, say: Say
 ) -> Comparison:
     """Train `run` again, to `steps` or its end, and compare.
 
@@ -82,8 +87,14 @@ def reproduce(
     provenance, last = _check(run, steps, here)
     with tempfile.TemporaryDirectory(prefix="bench-reproduce-") as folder:
         again = RunDirectory.create(Path(folder), run.spec())
-        worker = _Worker(again, _arguments(here, provenance))
+        instructions = here.instructions or provenance.get("instructions")
+        worker = _Worker(again, _arguments(here, provenance), instructions)
         now = worker.provenance()
+        if isinstance(run, Published):
+            say(f"compared with {run.folder}, which holds {DIGITS} digits of a number")
+            now = {**now, "code": {"commit": commit(now)}}  # in the words of the tables
+            if "instructions" not in provenance:
+                say(f"its tables do not name its vector instructions; here {now['instructions']}")
         starts = [provenance, *provenance.get("earlier", [])]
         differences = [difference for then in starts for difference in differing(then, now)]
         for said in dict.fromkeys(map(str, differences)):
@@ -94,6 +105,8 @@ def reproduce(
         if tolerance > 0:
             say(f"compared within {tolerance:g} x max(1, |value|)")
         worker.train(None if steps is None else last)
+        if isinstance(run, Published):
+            return run.compare(again, last, tolerance)
         return compare(run, again, last, tolerance)
 
 
@@ -114,25 +127,43 @@ def differing(then: dict[str, Any], now: dict[str, Any]) -> list[Difference]:
 
 def pick(
     ablation: str, profile: str, results: Path, runs: Path, count: int, seed: int
-) -> list[RunDirectory]:
-    """`count` random finished runs of an ablation's table that are in the runs folder."""
-    table = results / ablation / profile / "runs.csv"
-    if not table.exists():
-        raise InputError(f"{table}: no such table; `bench run` or `bench sync` writes it")
-    with table.open(newline="", encoding="utf-8") as file:
-        found = [RunDirectory(runs / row["run_id"]) for row in csv.DictReader(file)]
-    finished = sorted((run for run in found if run.result()), key=lambda run: run.run_id)
-    if not finished:
-        raise InputError(f"{runs}: holds no finished run of {table}; give their --runs folder")
-    return random.Random(seed).sample(finished, min(count, len(finished)))
+) -> list[RunDirectory | Published]:
+    """`count` random finished runs of an ablation's table: their folders, where those are here."""
+    folder = results / ablation / profile
+    table = sorted(Published.all(folder), key=lambda run: run.run_id)
+    if not table:
+        raise InputError(f"{folder / 'runs.csv'}: has no finished run")
+    chosen = random.Random(seed).sample(table, min(count, len(table)))
+    return [_folder_or_row(run, runs) for run in chosen]
+
+
+def find(name: str, results: Path, runs: Path) -> RunDirectory | Published:
+    """The run at a path or of an id, in the runs folder or, if it is not there, in results/.
+
+    Raises InputError where there is none, or more than one.
+    """
+    try:
+        return find_run(name, runs)
+    except InputError as error:
+        published = Published.find(name, results)
+        if published is None:
+            raise InputError(f"{error}; nor is it in the tables of {results}") from None
+        return published
+
+
+def _folder_or_row(run: Published, runs: Path) -> RunDirectory | Published:
+    folder = RunDirectory(runs / run.run_id)
+    return folder if folder.result() else run
 
 
 class _Worker:
     """The fresh process."""
 
-    def __init__(self, run: RunDirectory, arguments: Sequence[str]) -> None:
+    def __init__(
+        self, run: RunDirectory, arguments: Sequence[str], instructions: str | None
+    ) -> None:
         self._run = run
-        self._process = start_worker(run, arguments)
+        self._process = start_worker(run, arguments, instructions=instructions)
 
     def provenance(self) -> dict[str, Any]:
         """What the process says of itself, as soon as it does."""
@@ -170,16 +201,19 @@ class _Worker:
         )
 
 
-def _check(run: RunDirectory, steps: int | None, here: Here) -> tuple[dict[str, Any], int]:
-    """The run's provenance and the last step to compare."""
-    result, provenance, spec = run.result(), run.provenance(), run.spec()
-    if result is None or provenance is None:
-        raise InputError(f"{run.path}: not finished; `bench run` goes on with it")
-    first = min(spec.training.log_every, spec.evaluation.every, result.step)
-    if steps is not None and not first <= steps <= result.step:
+def _check(
+    run: RunDirectory | Published, steps: int | None, here: Here
+) -> tuple[dict[str, Any], int]:
+    """What is known of what made the run, and the last step to compare."""
+    spec, provenance = run.spec(), run.provenance()
+    last = run.last if isinstance(run, Published) else _last_step(run)
+    if last is None or provenance is None:
+        raise InputError(f"{run.run_id}: not finished; `bench run` goes on with it")
+    first = min(spec.training.log_every, spec.evaluation.every, last)
+    if steps is not None and not first <= steps <= last:
         raise InputError(
             f"--steps {steps}: {run.run_id} has its first row at step {first}, its last at "
-            f"{result.step}; choose between them"
+            f"{last}; choose between them"
         )
     now, then = open_source(spec.data, here.data_root).fingerprint(), provenance["data"]
     if now != then["fingerprint"]:
@@ -187,12 +221,17 @@ def _check(run: RunDirectory, steps: int | None, here: Here) -> tuple[dict[str, 
             f"{run.run_id} was trained on {then['title']} ({then['fingerprint'][:12]}), and the "
             f"data here are others ({now[:12]}); give the same data with --data-root"
         )
-    return provenance, result.step if steps is None else steps
+    return provenance, last if steps is None else steps
+
+
+def _last_step(run: RunDirectory) -> int | None:
+    result = run.result()
+    return result.step if result else None
 
 
 def _arguments(here: Here, provenance: dict[str, Any]) -> list[str]:
     device = here.device
-    if device == "auto" and provenance["device"] == "cpu":
+    if device == "auto" and provenance.get("device") == "cpu":
         device = "cpu"
     arguments = ["--cache", str(here.cache), "--device", device]
     if here.data_root is not None:

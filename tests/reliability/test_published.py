@@ -1,0 +1,165 @@
+"""A run whose folder is not at hand is trained again from the tables of results/."""
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmark.errors import BenchError, InputError
+from benchmark.executors.instructions import variables
+from benchmark.reproduction.published import Published
+from benchmark.reproduction.reproduce import find, pick
+from benchmark.runs.directory import RunDirectory
+from tests.conftest import bench
+from tests.reliability.conftest import Swept
+
+ROOT = Path(__file__).parents[2]
+COMMITTED = sorted(path.parent for path in ROOT.glob("results/*/*/runs.csv"))
+Spoil = Callable[[dict[str, str]], None]
+
+
+@pytest.fixture
+def tables(swept: Swept, tmp_path: Path) -> Path:
+    """A copy of the sweep's tables, to be spoilt."""
+    return shutil.copytree(swept.folder / "results", tmp_path / "results")
+
+
+def spoil(table: Path, row: int, change: Spoil) -> None:
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    change(rows[row])
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def first(tables: Path) -> Published:
+    return Published.all(tables / "tiny" / "demo")[0]
+
+
+def original(swept: Swept, published: Published) -> RunDirectory:
+    return RunDirectory(swept.folder / "runs" / published.run_id)
+
+
+@pytest.mark.parametrize("folder", COMMITTED, ids=lambda folder: folder.parent.name)
+def test_every_committed_run_can_be_described_again(folder: Path) -> None:
+    runs = Published.all(folder)
+    assert runs
+    for run in runs:
+        assert run.spec().run_id == run.run_id
+        assert len(run.provenance()["data"]["fingerprint"]) == 64
+
+
+def test_from_the_tables_alone_it_is_identical(swept: Swept, tables: Path, tmp_path: Path) -> None:
+    run_id = first(tables).run_id
+    (tmp_path / "cache").symlink_to(swept.folder / "cache")
+    done = bench("reproduce", run_id, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "compared with results/tiny/demo, which holds 9 digits" in done.stdout
+    # Every row, the last of two grids, and the last weights by their hash.
+    assert "identical to step 12: 9 rows, 1 grids, weights at 1 checkpoints" in done.stdout
+    assert "differs" not in done.stdout
+    done = bench("reproduce", "--ablation", "tiny", "--sample", "1", "--steps", "4", cwd=tmp_path)
+    assert "identical to step 4: 2 rows, 0 grids, weights at 0" in done.stdout
+
+
+def test_what_differs_is_named(swept: Swept, tables: Path) -> None:
+    folder = tables / "tiny" / "demo"
+    published = first(tables)
+    again = original(swept, published)
+    assert published.compare(again, 12, 0.0).bits
+
+    def last_digit(row: dict[str, str]) -> None:
+        row["l_real"] = row["l_real"][:-1] + str((int(row["l_real"][-1]) + 1) % 10)
+
+    spoil(folder / "train.csv", 1, last_digit)
+    assert published.compare(again, 3, 0.0).bits
+    found = published.compare(again, 12, 0.0)
+    assert list(found.parted) == [4]
+    assert found.parted[4][0].startswith("train l_real")
+    assert published.compare(again, 12, 1e-3).same
+
+    spoil(folder / "runs.csv", 0, lambda row: row.update(weights_sha256="0" * 64))
+    assert "hash of the weights" in first(tables).compare(again, 12, 0.0).parted[12]
+    assert not first(tables).compare(again, 12, 1e-3).bits
+
+    path = folder / "samples" / f"{published.run_id}.png"
+    Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
+    assert any("samples differ" in each for each in published.compare(again, 12, 1e-3).parted[12])
+
+    spoil(folder / "evaluations.csv", 0, lambda row: row.update(kid=""))
+    assert "eval kid only now" in str(published.compare(again, 6, 1e-3))
+
+
+def test_a_description_that_is_not_the_runs_is_refused(tables: Path) -> None:
+    path = tables / "tiny" / "demo" / "ablation.json"
+    good = path.read_text()
+    path.write_text(good.replace('"training.batch": 4', '"training.batch": 8'))
+    with pytest.raises(BenchError, match="take the code of commit"):
+        first(tables).spec()
+    path.write_text(good.replace('"training.batch"', '"training.bitch"'))
+    with pytest.raises(BenchError, match="not a run of this version"):
+        first(tables).spec()
+    path.write_text(good[:-9])
+    with pytest.raises(BenchError, match="missing or damaged"):
+        first(tables).spec()
+
+
+def test_the_folder_is_taken_where_it_is_here(swept: Swept, tables: Path, tmp_path: Path) -> None:
+    run_id = first(tables).run_id
+    runs = swept.folder / "runs"
+    assert isinstance(find(run_id, tables, runs), RunDirectory)
+    assert isinstance(find(run_id[:9], tables, tmp_path), Published)
+    assert all(isinstance(run, RunDirectory) for run in pick("tiny", "demo", tables, runs, 2, 0))
+    (row,) = pick("tiny", "demo", tables, tmp_path, 1, 0)
+    assert isinstance(row, Published)
+    with pytest.raises(InputError, match="nor is it in the tables"):
+        find("began-", tables, tmp_path)  # both begin so
+    with pytest.raises(InputError, match="no such table"):
+        pick("other", "demo", tables, runs, 1, 0)
+
+
+def test_only_a_wider_processor_is_held_to_narrower_instructions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    assert variables("AVX2")["ATEN_CPU_CAPABILITY"] == "avx2"
+    assert variables("AVX512") == variables(None) == {}
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    assert variables("AVX2") == {}
+
+
+@pytest.mark.skipif(
+    torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"), reason="no AVX2 here"
+)
+def test_torch_obeys() -> None:
+    code = "import torch; print(torch.backends.cpu.get_cpu_capability())"
+    environment = {**os.environ, **variables("AVX2")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "AVX2"
+
+
+@pytest.mark.skipif(
+    torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"), reason="no AVX2 here"
+)
+def test_a_committed_run_begins_with_the_same_digits(
+    real_faces: Path, tmp_path: Path, cache: Path
+) -> None:
+    """On any processor with AVX2, by whatever code stands here now."""
+    (tmp_path / "cache").symlink_to(cache)
+    command = ["reproduce", "began-6102e3798e84", "--results", str(ROOT / "results")]
+    command += ["--instructions", "AVX2", "--data-root", str(real_faces)]
+    done = bench(*command, "--steps", "50", "--tolerance", "0", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "identical to step 50: 1 rows" in done.stdout
