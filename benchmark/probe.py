@@ -155,25 +155,12 @@ def probe(
         extractor = load_extractor(spec.evaluation.features, device)
         train = _real(store, "train", sizes.training, extractor, cache)
         test = _real(store, "test", sizes.samples, extractor, cache)
-        # The samples of the run's own evaluations.
-        draw, count = sampler(method, spec.seed, "z_eval", device), sizes.samples
-        starts = range(0, count, _CHUNK)
-        images = torch.cat([draw(i, min(_CHUNK, count - i)).cpu() for i in starts])
+        images = _samples(method, spec.seed, device, sizes.samples)
         features = extract(extractor, [images])
-        method.eval().requires_grad_(False)  # after the sampler, which leaves it in training mode
         subject = _Subject(method, spec.seed, device, extractor, run.path / "probe", sizes)
         heldout, errors = _embed(subject, train.images, test.images)
         _strips(subject, heldout)
         scale = float(torch.pdist(features.double()).mean())
-        labels = _labels(spec.data, data_root, names)
-        shares = {
-            name: attributes.probe(
-                *(train.features.numpy(), having[train.positions]),
-                *(test.features.numpy(), having[test.positions]),
-                samples=features.numpy(),
-            )
-            for name, having in labels.items()
-        }
         found = Probe(
             version=VERSION,
             step=result.step,
@@ -186,10 +173,33 @@ def probe(
             linear=_walk(subject, latent.linear, scale),
             spherical=_walk(subject, latent.spherical, scale),
             memorisation=_memorisation(subject, images, features, train, test),
-            attributes={name: share for name, share in shares.items() if share is not None},
+            attributes=_shares(_labels(spec.data, data_root, names), train, test, features),
         )
         write_atomic(run.path / "probe.json", found.model_dump_json(indent=2).encode() + b"\n")
     return found
+
+
+def _samples(method: Method, seed: int, device: torch.device, count: int) -> Tensor:
+    """uint8 (N, 3, S, S): those of the run's evaluations; leaves the method in evaluation mode."""
+    draw = sampler(method, seed, "z_eval", device)
+    images = [draw(i, min(_CHUNK, count - i)).cpu() for i in range(0, count, _CHUNK)]
+    method.eval().requires_grad_(False)  # after the sampler, which leaves it in training mode
+    return torch.cat(images)
+
+
+def _shares(
+    labels: dict[str, NDArray[np.bool_]], train: _Real, test: _Real, features: Tensor
+) -> dict[str, Share]:
+    """Each attribute's share among the samples of `features` (N, F), where it can be learnt."""
+    shares = {
+        name: attributes.probe(
+            *(train.features.numpy(), having[train.positions]),
+            *(test.features.numpy(), having[test.positions]),
+            samples=features.numpy(),
+        )
+        for name, having in labels.items()
+    }
+    return {name: share for name, share in shares.items() if share is not None}
 
 
 def _real(

@@ -23,11 +23,18 @@ DIFFERENT = 3  # exit code: the run was trained again and came out otherwise
 @click.command()
 @click.argument("run")
 @runs_option
-def show(run: str, runs: Path) -> None:
-    """Print what RUN (an id or a folder) is, what made it and what came of it."""
-    from benchmark.runs.show import describe, find_run
+@results_option
+def show(run: str, runs: Path, results: Path) -> None:
+    """Print what RUN (an id or a folder) is, what made it and what came of it.
 
-    for line in describe(find_run(run, runs)):
+    Of a run whose folder is not here, as much as the tables of --results say.
+    """
+    from benchmark.reproduction.published import Published
+    from benchmark.reproduction.reproduce import find
+    from benchmark.runs.show import describe
+
+    found = find(run, results, runs)
+    for line in found.describe() if isinstance(found, Published) else describe(found):
         click.echo(line)
 
 

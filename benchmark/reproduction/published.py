@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +16,7 @@ from benchmark.analysis.tidy import DIGITS, first_rows
 from benchmark.errors import BenchError, InputError
 from benchmark.reproduction.comparison import Comparison, Key, by_key, compare_pixels, compare_rows
 from benchmark.runs.directory import RunDirectory
+from benchmark.runs.show import inline
 from benchmark.spec import RunSpec
 
 _ENDED = ("done", "failed")
@@ -93,6 +95,29 @@ class Published:
         if self.row.get("instructions"):
             found["instructions"] = self.row["instructions"]
         return found
+
+    def describe(self) -> Iterator[str]:
+        """Lines, for people: what it is and what came of it, as far as the tables say."""
+        spec = self.spec()
+        how = f"{self.row['state']}, step {self.last} of {spec.training.steps}"
+        yield f"{self.run_id}: {how}, as {self.folder} says"
+        if self.row["reason"]:
+            yield f"  reason: {self.row['reason']}"
+        yield f"  weights: {self.row['weights_sha256']}"
+        yield f"  time: {self.row['wall_s']} s on the wall, {self.row['cpu_s']} s of processor"
+        for block, settings in spec.model_dump(mode="json").items():
+            yield f"{block}: {inline(settings)}"
+        yield "made by:"
+        for key, value in self.provenance().items():
+            yield f"  {key}: {inline(value)}"
+        for kind, name in (("train", "train"), ("eval", "evaluations")):
+            rows = [row for row in _table(self.folder, name) if row["run_id"] == self.run_id]
+            if rows:
+                values = {
+                    key: value for key, value in rows[-1].items() if value and key not in _TEXT
+                }
+                said = ", ".join(f"{key} {float(value):.4g}" for key, value in values.items())
+                yield f"last {kind} (step {rows[-1]['step']}): {said}"
 
     def compare(self, again: RunDirectory, last: int, tolerance: float) -> Comparison:
         """All that the tables hold of the steps up to `last`, to the digits that they hold."""

@@ -36,7 +36,7 @@ def describe(run: RunDirectory) -> Iterator[str]:
         yield f"  weights: {result.weights_sha256}"
         yield f"  time: {result.wall_s:.1f} s on the wall, {result.cpu_s:.1f} s of processor"
     for block, settings in spec.model_dump(mode="json").items():
-        yield f"{block}: {_inline(settings)}"
+        yield f"{block}: {inline(settings)}"
     if provenance is not None:
         yield from _made_by(provenance)
     for kind in ("train", "eval"):
@@ -54,19 +54,20 @@ def _made_by(provenance: dict[str, Any]) -> Iterator[str]:
             for record in value:
                 yield f"    commit {record['code']['commit']}, {record['cpu']}, {record['device']}"
         elif key == "code":
-            yield f"  code: {_inline({k: v for k, v in value.items() if k != 'diff'})}"
+            yield f"  code: {inline({k: v for k, v in value.items() if k != 'diff'})}"
             if value.get("diff"):
                 changed = sum(line[:1] in "+-" for line in value["diff"].splitlines())
                 yield f"  diff: {changed} changed lines, in provenance.json"
         elif key == "command":
             yield f"  command: {' '.join(value)}"
         else:
-            yield f"  {key}: {_inline(value)}"
+            yield f"  {key}: {inline(value)}"
 
 
-def _inline(value: Any) -> str:
+def inline(value: Any) -> str:
+    """A setting or a block of them on one line."""
     if isinstance(value, dict):
-        return ", ".join(f"{k} {_inline(v)}" for k, v in value.items() if v not in (None, [], {}))
+        return ", ".join(f"{k} {inline(v)}" for k, v in value.items() if v not in (None, [], {}))
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     if value is None:

@@ -68,6 +68,10 @@ def test_from_the_tables_alone_it_is_identical(swept: Swept, tables: Path, tmp_p
     # Every row, the last of two grids, and the last weights by their hash.
     assert "identical to step 12: 9 rows, 1 grids, weights at 1 checkpoints" in done.stdout
     assert "differs" not in done.stdout
+    done = bench("show", run_id, cwd=tmp_path)
+    assert f"{run_id}: done, step 12 of 12, as results/tiny/demo says" in done.stdout
+    assert "gamma 0.3" in done.stdout
+    assert "last eval (step 12): fd_efficientnet_lite0" in done.stdout
     done = bench("reproduce", "--ablation", "tiny", "--sample", "1", "--steps", "4", cwd=tmp_path)
     assert "identical to step 4: 2 rows, 0 grids, weights at 0" in done.stdout
 
