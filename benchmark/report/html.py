@@ -20,7 +20,7 @@ def write_page(document: Document, path: Path) -> None:
     Raises BenchError where a grid of samples cannot be read or the page cannot be written.
     """
     # Words are Markdown: HTML in them (a reason, a file's name) is shown, never obeyed.
-    markdown = MarkdownIt("commonmark", {"html": False})
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")  # as GitHub has them
     room = files("benchmark.report")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True

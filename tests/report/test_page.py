@@ -74,6 +74,12 @@ def test_what_a_run_says_is_shown_and_not_obeyed(tmp_path: Path) -> None:
     assert tags.count("img") == 1  # the empty one that enlarges others
 
 
+def test_a_table_in_notes_is_a_table(tmp_path: Path) -> None:
+    words = Words("| claim | here |\n|---|---|\n| it converges | no |")
+    write_page(Document([words], []), tmp_path / "page.html")
+    assert "<td>it converges</td>" in (tmp_path / "page.html").read_text()
+
+
 def test_a_missing_grid_is_named(tmp_path: Path) -> None:
     gallery = Gallery([("seed 0", tmp_path / "gone.png")], "Grids.")
     with pytest.raises(BenchError, match=r"gone\.png: cannot be read .*`bench run FILE`"):
