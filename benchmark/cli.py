@@ -19,6 +19,7 @@ from benchmark.commands.options import (
     device_option,
     executor_options,
     graphs_option,
+    instructions_option,
     mlflow_option,
     narrator_options,
     profile_options,
@@ -56,6 +57,7 @@ def bench(debug: bool) -> None:
 @mlflow_option
 @device_option
 @graphs_option
+@instructions_option
 @executor_options
 @narrator_options
 def run(
@@ -70,6 +72,7 @@ def run(
     mlflow: str,
     device: str,
     graphs: bool,
+    instructions: str | None,
     quiet: bool,
     as_json: bool,
     **asked: Any,
@@ -92,12 +95,13 @@ def run(
     folder = copy.path if copy else Path(runs)
     start = choose(Asked(device=device, **asked), plan, folder)
     from benchmark.sweep.narration import narrator
-    from benchmark.sweep.run import Places, run_plan
+    from benchmark.sweep.run import Places, Work, run_plan
 
     places = Places(folder, cache, results, report, data_root, mlflow, copy)
     told = narrator(quiet=quiet, as_json=as_json)
+    work = Work(device, graphs, instructions)
     with copy or nullcontext():
-        sys.exit(run_plan(plan, places, start, device, told, graphs=graphs))
+        sys.exit(run_plan(plan, places, start, work, told))
 
 
 @bench.command("run-one")
@@ -106,6 +110,7 @@ def run(
 @cache_option
 @device_option
 @graphs_option
+@instructions_option
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Recorded only.")
 @click.option("--leash", is_flag=True, help="Stop when standard input closes.")
 def run_one(
@@ -114,6 +119,7 @@ def run_one(
     cache: Path,
     device: str,
     graphs: bool,
+    instructions: str | None,
     overrides: tuple[str, ...],
     leash: bool,
 ) -> None:
@@ -121,11 +127,14 @@ def run_one(
 
     It is what every executor calls.
     """
+    from benchmark.executors.instructions import hold_to
     from benchmark.executors.local import obey_leash, pin_threads
     from benchmark.runs.directory import RunDirectory
 
     if leash:
         obey_leash()
+    if instructions:
+        hold_to(instructions)
     if "://" in run_dirs[0]:
         from benchmark.mirror.keeper import exit_as, keep
 

@@ -8,6 +8,8 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from benchmark.executors.instructions import NAMES
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -80,6 +82,12 @@ graphs_option = click.option(
     "--graphs/--no-graphs",
     default=False,
     help="On a GPU, make each step by one CUDA graph.  [default: no-graphs]",
+)
+
+instructions_option = click.option(
+    "--instructions",
+    type=click.Choice(NAMES),
+    help="Hold the runs to these vector instructions, so that wider processors give the same bits.",
 )
 
 

@@ -4,7 +4,14 @@ A processor with AVX-512 gives other last bits than one with AVX2, and after som
 other digits. Told to use AVX2 alone, it gives those of AVX2.
 """
 
-# What torch's own kernels, oneDNN's convolutions, MKL's and OpenBLAS's products obey.
+import os
+import re
+from pathlib import Path
+
+from benchmark.errors import InputError
+
+# What torch's own kernels, oneDNN's convolutions, MKL's and OpenBLAS's products obey. They read it
+# when they are loaded.
 _VARIABLES = {
     "AVX2": {
         "ATEN_CPU_CAPABILITY": "avx2",
@@ -13,16 +20,23 @@ _VARIABLES = {
         "OPENBLAS_CORETYPE": "Haswell",
     }
 }
-NAMES = tuple(_VARIABLES)
+NAMES = tuple(_VARIABLES)  # as torch names them
+_CPU = Path("/proc/cpuinfo")
 
 
-def variables(wanted: str | None) -> dict[str, str]:
-    """What the environment of a new worker needs to be held to `wanted`, as torch names it.
+def can_hold_to(name: str | None) -> bool:
+    """Whether a process can be held to these instructions on this processor."""
+    if name not in _VARIABLES or not _CPU.exists():
+        return False
+    flags = re.search(r"^flags\s*:(.*)$", _CPU.read_text(), re.MULTILINE)
+    return flags is not None and name.lower() in flags[1].split()
 
-    Nothing where this process has those already, or where no processor can be held to them.
+
+def hold_to(name: str) -> None:
+    """Hold this process to them; call it before NumPy and torch are imported.
+
+    Raises InputError where this processor lacks them or does not say.
     """
-    if wanted not in _VARIABLES:
-        return {}
-    import torch
-
-    return {} if torch.backends.cpu.get_cpu_capability() == wanted else _VARIABLES[wanted]
+    if not can_hold_to(name):
+        raise InputError(f"--instructions {name}: this processor does not say that it has them")
+    os.environ.update(_VARIABLES[name])

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from benchmark.executors import allocator
 from benchmark.executors.executor import Pack, Polling
-from benchmark.executors.instructions import variables as held_to
 from benchmark.executors.packing import Lanes
 from benchmark.runs.directory import RunDirectory
 
@@ -64,18 +63,13 @@ class Pool(Polling[subprocess.Popen[bytes]]):
 
 
 def start_worker(
-    run: RunDirectory,
-    arguments: Sequence[str],
-    *,
-    leash: bool = False,
-    instructions: str | None = None,
+    run: RunDirectory, arguments: Sequence[str], *, leash: bool = False
 ) -> subprocess.Popen[bytes]:
     """`bench run-one` on `run` in a process of its own, which writes to the run's log.
 
-    On a leash it stops, with a checkpoint, when this process is gone for whatever reason. It is
-    held to `instructions`, where a processor can be.
+    On a leash it stops, with a checkpoint, when this process is gone for whatever reason.
     """
-    environment = {**os.environ, **allocator.variables(), **held_to(instructions)}
+    environment = {**os.environ, **allocator.variables()}
     command = [sys.executable, "-m", "benchmark", "run-one", run.address, *arguments]
     run.path.mkdir(parents=True, exist_ok=True)  # of a run in a bucket, on its worker's machine
     with run.log.open("ab") as log:

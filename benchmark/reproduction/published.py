@@ -33,7 +33,7 @@ class Published:
     @classmethod
     def all(cls, folder: Path) -> list[Self]:
         """The finished runs of one ablation's tables; raises InputError without a table."""
-        return [cls(folder, row) for row in _table(folder, "runs") if row["state"] in _ENDED]
+        return [cls(folder, row) for row in _table(folder, "runs") if row.get("state") in _ENDED]
 
     @classmethod
     def find(cls, name: str, results: Path) -> Self | None:

@@ -18,6 +18,7 @@ from benchmark.analysis.description import commit
 from benchmark.analysis.tidy import DIGITS
 from benchmark.data.source import open_source
 from benchmark.errors import BenchError, InputError
+from benchmark.executors.instructions import can_hold_to
 from benchmark.executors.local import how_it_ended, last_lines, start_worker
 from benchmark.reproduction.comparison import Comparison, compare
 from benchmark.reproduction.published import Published
@@ -87,8 +88,7 @@ def reproduce(
     provenance, last = _check(run, steps, here)
     with tempfile.TemporaryDirectory(prefix="bench-reproduce-") as folder:
         again = RunDirectory.create(Path(folder), run.spec())
-        instructions = here.instructions or provenance.get("instructions")
-        worker = _Worker(again, _arguments(here, provenance), instructions)
+        worker = _Worker(again, _arguments(here, provenance))
         now = worker.provenance()
         if isinstance(run, Published):
             say(f"compared with {run.folder}, which holds {DIGITS} digits of a number")
@@ -159,11 +159,9 @@ def _folder_or_row(run: Published, runs: Path) -> RunDirectory | Published:
 class _Worker:
     """The fresh process."""
 
-    def __init__(
-        self, run: RunDirectory, arguments: Sequence[str], instructions: str | None
-    ) -> None:
+    def __init__(self, run: RunDirectory, arguments: Sequence[str]) -> None:
         self._run = run
-        self._process = start_worker(run, arguments, instructions=instructions)
+        self._process = start_worker(run, arguments)
 
     def provenance(self) -> dict[str, Any]:
         """What the process says of itself, as soon as it does."""
@@ -236,7 +234,10 @@ def _arguments(here: Here, provenance: dict[str, Any]) -> list[str]:
     arguments = ["--cache", str(here.cache), "--device", device]
     if here.data_root is not None:
         arguments += ["--data-root", str(here.data_root)]
-    return arguments
+    instructions = here.instructions
+    if instructions is None and can_hold_to(provenance.get("instructions")):
+        instructions = provenance["instructions"]
+    return [*arguments, "--instructions", instructions] if instructions else arguments
 
 
 def _flat(record: Any, at: str = "") -> list[tuple[str, Any]]:

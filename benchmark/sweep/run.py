@@ -43,6 +43,15 @@ class Places:
         return self.copy.run(run_id) if self.copy else RunDirectory(self.runs / run_id)
 
 
+@dataclass(frozen=True)
+class Work:
+    """How the runs' processes compute; their records name it, their descriptions do not."""
+
+    device: str
+    graphs: bool = False  # on a GPU, each step as one CUDA graph
+    instructions: str | None = None  # what the processor's vector instructions are held to
+
+
 class Follower(Protocol):
     """The one writer of a view of the runs (MLflow)."""
 
@@ -57,10 +66,8 @@ def run_plan(
     plan: Plan,
     places: Places,
     start: Start,
-    device: str,
+    work: Work,
     narrator: Narrator,
-    *,
-    graphs: bool = False,
 ) -> int:
     """Train what is missing, then write tables and report. 0 done, 1 some failed, 130 stopped."""
     _writable(places.results / plan.name / plan.profile)
@@ -79,7 +86,7 @@ def run_plan(
         raise BenchError(f"{places.runs}: cannot make run folders ({error.strerror})") from None
 
     view = _View(plan, places, narrator)
-    arguments = _worker_arguments(plan, places, device, graphs)
+    arguments = _worker_arguments(plan, places, work)
     executor, codes = _train(plan, places, start, arguments, directories, view, narrator)
     if places.copy is not None:
         places.copy.refresh()
@@ -220,10 +227,12 @@ def _writable(folder: Path) -> None:
         ) from None
 
 
-def _worker_arguments(plan: Plan, places: Places, device: str, graphs: bool) -> list[str]:
-    arguments = ["--cache", str(places.cache), "--device", device]
-    if graphs:
+def _worker_arguments(plan: Plan, places: Places, work: Work) -> list[str]:
+    arguments = ["--cache", str(places.cache), "--device", work.device]
+    if work.graphs:
         arguments.append("--graphs")
+    if work.instructions:
+        arguments += ["--instructions", work.instructions]
     if places.data_root is not None:
         arguments += ["--data-root", str(places.data_root)]
     for override in plan.overrides:

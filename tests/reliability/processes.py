@@ -54,7 +54,9 @@ def sweep(folder: Path, cache: Path, steps: int, mlflow: str) -> None:
     )
     with (folder / "said.txt").open("a") as said:
         told = Narrator(Console(file=said))
-        raise SystemExit(sweep.run_plan(plan(steps), places, partial(Pool, 1), "cpu", told))
+        raise SystemExit(
+            sweep.run_plan(plan(steps), places, partial(Pool, 1), sweep.Work("cpu"), told)
+        )
 
 
 def store(folder: Path) -> str:

@@ -1,28 +1,26 @@
 """A run whose folder is not at hand is trained again from the tables of results/."""
 
 import csv
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from benchmark.errors import BenchError, InputError
-from benchmark.executors.instructions import variables
+from benchmark.executors import instructions
+from benchmark.executors.instructions import can_hold_to, hold_to
 from benchmark.reproduction.published import Published
 from benchmark.reproduction.reproduce import find, pick
 from benchmark.runs.directory import RunDirectory
 from tests.conftest import bench
-from tests.reliability.conftest import Swept
+from tests.reliability.conftest import TINY, Swept
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = sorted(path.parent for path in ROOT.glob("results/*/*/runs.csv"))
+needs_avx2 = pytest.mark.skipif(not can_hold_to("AVX2"), reason="no AVX2 here")
 Spoil = Callable[[dict[str, str]], None]
 
 
@@ -132,31 +130,36 @@ def test_the_folder_is_taken_where_it_is_here(swept: Swept, tables: Path, tmp_pa
         pick("other", "demo", tables, runs, 1, 0)
 
 
-def test_only_a_wider_processor_is_held_to_narrower_instructions(
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_processor_is_held_to_what_it_has_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
-    assert variables("AVX2")["ATEN_CPU_CAPABILITY"] == "avx2"
-    assert variables("AVX512") == variables(None) == {}
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
-    assert variables("AVX2") == {}
+    monkeypatch.setattr(instructions, "_CPU", tmp_path / "cpuinfo")
+    assert not can_hold_to("AVX2")  # no such file: not Linux
+    (tmp_path / "cpuinfo").write_text("flags\t\t: fpu sse2 avx\n")
+    assert not can_hold_to("AVX2")
+    with pytest.raises(InputError, match="--instructions AVX2"):
+        hold_to("AVX2")
+    (tmp_path / "cpuinfo").write_text("model\t: any\nflags\t\t: fpu avx2 avx512f\n")
+    assert can_hold_to("AVX2")
+    assert not can_hold_to("AVX512")  # the widest: nothing holds a processor to it
+    assert not can_hold_to(None)
 
 
-@pytest.mark.skipif(
-    torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"), reason="no AVX2 here"
-)
-def test_torch_obeys() -> None:
-    code = "import torch; print(torch.backends.cpu.get_cpu_capability())"
-    environment = {**os.environ, **variables("AVX2")}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "AVX2"
+@needs_avx2
+def test_a_sweep_and_its_reproduction_are_held_to_it(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "cache").symlink_to(cache)
+    (tmp_path / "tiny.yaml").write_text(TINY.replace("[0.3, 0.7]", "[0.3]"))
+    done = bench("run", "tiny.yaml", "--instructions", "AVX2", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (published,) = Published.all(tmp_path / "results" / "tiny" / "demo")
+    assert published.row["instructions"] == "AVX2"
+    shutil.rmtree(tmp_path / "runs")
+    done = bench("reproduce", published.run_id, cwd=tmp_path)
+    assert "identical to step 12" in done.stdout
+    assert "differs" not in done.stdout
 
 
-@pytest.mark.skipif(
-    torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"), reason="no AVX2 here"
-)
+@needs_avx2
 def test_a_committed_run_begins_with_the_same_digits(
     real_faces: Path, tmp_path: Path, cache: Path
 ) -> None:
