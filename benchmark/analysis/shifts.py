@@ -17,6 +17,8 @@ from benchmark.analysis.frames import Tables
 from benchmark.analysis.resampling import bootstrap_interval, least_p, permutation_p
 from benchmark.questions.claims import ENDS, ContrastTest, TrendTest, swept_text
 
+ROUNDING = 1e-12  # of the values: a smaller effect is what sums in another order leave
+
 
 def shift(tables: Tables, test: TrendTest | ContrastTest) -> Effect | NotRun:
     """The shift of a trend's or contrast's column over seeds."""
@@ -89,9 +91,12 @@ def _measured(
     means = [float(found[places == place].mean()) for place in np.unique(places)]
     at = ", ".join(f"{mean:.4g} at {level}" for level, mean in zip(levels, means, strict=True))
     value = float(slope(found))
+    if abs(value) < ROUNDING * np.abs(found).max():
+        value = 0.0
+    change = f"change {value:.4g}{_twins(strata, test)}"
     return Effect(
         direction=DIRECTIONS[test.direction],
-        says=f"Mean {test.column} over {test.over}: {at}; change {value:.4g}",
+        says=f"Mean {test.column} over {test.over}: {at}; {change}",
         gaps=gaps,
         run_ids=tuple(pd.concat(strata).loc[order.index, "run_id"]),
         value=value,
@@ -114,6 +119,15 @@ def _slope(places: Floats, sizes: Sequence[int]) -> Callable[[Floats], Floats]:
     weights = places - means[strata]
     weights = weights / (weights**2).sum()
     return lambda values: np.asarray(values @ weights)
+
+
+def _twins(strata: Sequence[pd.DataFrame], test: TrendTest | ContrastTest) -> str:
+    """A contrast whose runs are the same networks: the test, which pairs no runs, cannot see it."""
+    if isinstance(test, TrendTest) or "weights_sha256" not in strata[0]:
+        return ""
+    ended = pd.concat(strata).groupby("seed")["weights_sha256"]
+    alike = (ended.nunique() == 1) & (ended.count() == 2 * len(strata)) & (ended.first() != "")
+    return ", seed by seed with the very same weights" if alike.all() else ""
 
 
 def _turns(means: Sequence[float], test: TrendTest | ContrastTest) -> str:

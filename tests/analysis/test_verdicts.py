@@ -143,6 +143,21 @@ def test_a_column_that_is_the_same_in_every_run_decides_nothing() -> None:
     assert same["verdict"] == "supported"
 
 
+def test_arms_of_the_very_same_networks_are_said_to_be() -> None:
+    ends = np.array([437.065, 639.81, 532.9, 501.2, 429.6])
+    both = np.concatenate([ends, ends[::-1]])[:, None]
+    found = tables({"signal": both, DISTANCE: both}, ARMS, seeds=5)
+    hashes = [f"{seed:064x}" for seed in range(5)]
+    found.runs["seed"] = [*range(5), *range(4, -1, -1)]  # in another order of the sums
+    found.runs["weights_sha256"] = [*hashes, *hashes[::-1]]
+    row = judged(found, contrast("higher", 20.0)).iloc[0]
+    assert row["effect"] == 0  # and not what rounding leaves
+    assert row["verdict"] == "undecided"  # what other seeds would do, so few cannot tell
+    assert "change 0, seed by seed with the very same weights" in row["sentence"]
+    found.runs.loc[0, "weights_sha256"] = "f" * 64
+    assert "same weights" not in judged(found, contrast("higher", 20.0)).iloc[0]["sentence"]
+
+
 def trend(direction: str, least: float = 1.0) -> dict[str, Any]:
     names = {"column": "distance", "over": "method.gamma"}
     return {**names, "direction": direction, "least_effect": least}
