@@ -61,7 +61,11 @@ class _Cell:
 
 
 def collapse_table(tables: Tables) -> pd.DataFrame:
-    """COLUMNS, as columns.py explains them; runs that have not ended are left out."""
+    """COLUMNS, as columns.py explains them.
+
+    Runs that have not ended, and networks seen before, are left out.
+    """
+    tables = tables.networks
     rows = []
     for method, runs in tables.runs.groupby("method", sort=False):
         ended = runs[runs["state"].isin(["done", "failed"])]

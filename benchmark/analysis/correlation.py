@@ -72,7 +72,8 @@ class Association:
 
 
 def cells_of(tables: Tables) -> list[Cell]:
-    """Cells in the order of runs.csv; a run that has not finished is left out."""
+    """Cells in the order of runs.csv; unfinished runs and networks seen before are left out."""
+    tables = tables.networks
     points = tables.points[tables.points["state"] == "done"]
     points = points.sort_values(["run_id", "step"], kind="stable", ignore_index=True)
     numbers = list(points.select_dtypes("number").columns.drop("step"))

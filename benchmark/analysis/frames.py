@@ -62,6 +62,18 @@ class Tables:
     def done(self) -> pd.DataFrame:
         return self.runs[self.runs["state"] == "done"]
 
+    @property
+    def networks(self) -> "Tables":
+        """Without the runs that ended with the very weights of an earlier one.
+
+        A departure that never acts leaves the same networks, which are no further evidence.
+        """
+        if "weights_sha256" not in self.runs:
+            return self
+        weights = self.runs["weights_sha256"]
+        again = weights.duplicated() & weights.notna() & (weights != "")
+        return replace(self, runs=self.runs[~again]) if again.any() else self
+
     def only(self, where: Mapping[str, Any]) -> "Tables":
         """The runs whose swept keys have these values."""
         kept = self.runs

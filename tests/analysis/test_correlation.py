@@ -165,6 +165,21 @@ def test_scale_of_a_cell_is_no_relation() -> None:
     assert got.p > 0.05
 
 
+def test_the_same_networks_count_once() -> None:
+    rng = np.random.default_rng(5)
+    signal, distance = rng.standard_normal((2, 4, 9)).cumsum(axis=-1)
+    curves = {"signal": signal, DISTANCE: distance}
+    twice = {name: np.concatenate([curve, curve]) for name, curve in curves.items()}
+    once = tables(curves, GAMMAS[:1], seeds=4)
+    found = tables(twice, GAMMAS[:2], seeds=4)
+    hashes = [f"{seed:064x}" for seed in range(4)]
+    found.runs["weights_sha256"] = [*hashes, *hashes]
+    got, alone = (associate(cells_of(t), "signal", DISTANCE, "between") for t in (found, once))
+    assert got == alone
+    found.runs["weights_sha256"] = ""  # of runs without weights nothing is known
+    assert len(cells_of(found)) == 2
+
+
 def test_methods_are_never_pooled() -> None:
     found = tables(_walks(13), GAMMAS, seeds=5)
     runs = found.runs.assign(method=["ebgan"] * 5 + ["began"] * 10)
