@@ -1,7 +1,7 @@
 """The section of one ablation under one profile."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmark.errors import BenchError
@@ -14,6 +14,7 @@ from benchmark.report.figures.scatter import scatter
 from benchmark.report.figures.shown import told
 from benchmark.report.numbers import least_p, number, title
 from benchmark.report.probes import probes
+from benchmark.report.records import AblationRecord, CellRecord
 from benchmark.report.results import Results
 from benchmark.report.tables import cell_table, measure_table, noise_table, run_table
 from benchmark.report.verdicts import claims
@@ -41,7 +42,7 @@ def section(results: Results) -> list[Block]:
     source = f" ({record.source})" if record.source else ""
     blocks.append(Words(f"**Question.** {record.question}{source}"))
     blocks.append(Words(f"**Set-up.** {set_up(record)}"))
-    blocks.append(Details("Settings", [Words(_settings(results))]))
+    blocks.append(Details("Settings", [Words(settings_in_words(results.record))]))
     blocks += _warnings(results)
     blocks += [cell_table(results), measure_table(results)]
     blocks.append(Details("Every measure, with both noises", [noise_table(results)]))
@@ -70,14 +71,35 @@ def notes(folder: Path, above: Heading = NOTES) -> Iterator[Block]:
         yield Words(f"Written by hand after looking, in notes.md; not computed.\n\n{text}")
 
 
-def _settings(results: Results) -> str:
-    """What all cells share, and what each has of its own."""
-    shared = results.record.settings
-    lines = [f"- all cells: {_pairs(shared)}"]
-    for cell in results.record.cells:
-        if cell.settings:
-            lines.append(f"- {cell.cell}: {_pairs(cell.settings)}")
+def settings_in_words(record: AblationRecord) -> str:
+    """What all cells share, what most of one method do, and where a cell departs from it."""
+    lines = [f"- all cells: {_pairs(record.settings)}"]
+    usual = {method: _usual(record.cells, method) for method in {c.method: 0 for c in record.cells}}
+    lines += [
+        f"- of {method}, where not said otherwise: {_pairs(settings)}"
+        for method, settings in usual.items()
+        if settings
+    ]
+    for cell in record.cells:
+        settings, common = cell.settings, usual[cell.method]
+        own = {k: v for k, v in settings.items() if k not in common or common[k] != v}
+        lacks = ", ".join(f"`{key}`" for key in common if key not in settings)
+        said = [_pairs(own)] * bool(own) + [f"without {lacks}"] * bool(lacks)
+        if said:
+            lines.append(f"- {cell.cell}: {', '.join(said)}")
     return "\n".join(lines)
+
+
+def _usual(cells: Sequence[CellRecord], method: str) -> dict[str, object]:
+    """The settings that more than half of a method's cells have; none where it has one cell."""
+    found = [cell.settings for cell in cells if cell.method == method]
+    usual = {}
+    for key in {key: 0 for settings in found for key in settings}:
+        values = [repr(settings[key]) for settings in found if key in settings]
+        most = max(values, key=values.count)
+        if len(found) > 1 and values.count(most) > len(found) / 2:
+            usual[key] = next(s[key] for s in found if key in s and repr(s[key]) == most)
+    return usual
 
 
 def _pairs(settings: dict[str, object]) -> str:

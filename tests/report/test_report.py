@@ -19,7 +19,7 @@ from benchmark.report.markdown import build, write_markdown
 from benchmark.report.overview import claims_table, compose
 from benchmark.report.records import read_record
 from benchmark.report.results import read, read_all
-from benchmark.report.sections import notes
+from benchmark.report.sections import notes, settings_in_words
 from benchmark.report.verdicts import claims, in_words
 from tests.report import evidence
 from tests.report.material import CLAIM, plan
@@ -137,6 +137,28 @@ def test_folded_parts_and_wide_tables_stay_markdown(markdown: str) -> None:
         assert summary == "\n"  # a blank line, or code hosts show the table's source
     table = markdown.partition("| cell ")[2]
     assert len({line.count("|") for line in table.partition("\n\n")[0].splitlines()[1:]}) == 1
+
+
+def test_settings_say_where_a_cell_departs_from_its_methods_others(folder: Path) -> None:
+    path = folder / "ablation.json"
+    record = json.loads(path.read_text())
+    began, ebgan = record["cells"]
+    began["settings"] = {"method.k_clip": True, "lr_decay.on": "stall", "lr_decay.factor": 0.5}
+    others = [
+        {**began, "cell": name, "settings": settings}
+        for name, settings in (
+            ("k unclipped", {**began["settings"], "method.k_clip": False}),
+            ("never", {"method.k_clip": True, "lr_decay.on": "never"}),
+        )
+    ]
+    path.write_text(json.dumps({**record, "cells": [began, ebgan, *others]}))
+    said = settings_in_words(read_record(path))
+    usual = "`method.k_clip=True`, `lr_decay.on=stall`, `lr_decay.factor=0.5`"
+    assert f"- of began, where not said otherwise: {usual}" in said
+    assert "- k unclipped: `method.k_clip=False`\n" in said
+    assert "- never: `lr_decay.on=never`, without `lr_decay.factor`" in said
+    assert "- BEGAN:" not in said
+    assert "- EBGAN-PT: `method.name=ebgan`" in said  # the only one of its method
 
 
 def test_unjudged_claims_say_so(document: Document) -> None:
