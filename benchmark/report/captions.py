@@ -17,7 +17,12 @@ def made_of(record: AblationRecord) -> str:
 
 def faces(record: AblationRecord) -> str:
     """The data sets with their view, crop and resolution; with their cells where they differ."""
-    return _by_cell(record, {at: face_words(setup) for at, setup in enumerate(record.setups)})
+    words = [face_words(setup) for setup in record.setups]
+    first, last = {each[0] for each in words}, {each[-1] for each in words}
+    if len({*map(tuple, words)}) > 1 and len(first) == len(last) == 1:  # these are said once
+        views = {at: ", ".join(each[1:-1]) for at, each in enumerate(words)}
+        return f"{first.pop()}, {last.pop()}: {_by_cell(record, views)}"
+    return _by_cell(record, {at: ", ".join(each) for at, each in enumerate(words)})
 
 
 def judges(record: AblationRecord) -> str:
@@ -42,8 +47,8 @@ def _precision(record: AblationRecord) -> str:
     return f" in {_one_or_each(record, found)}" if {*found.values()} != {"float32"} else ""
 
 
-def face_words(setup: SetupRecord) -> str:
-    """One data set with its view, crop and resolution."""
+def face_words(setup: SetupRecord) -> list[str]:
+    """One data set, its view and crop, and last its resolution."""
     data, settings = setup.data, setup.data.settings
     parts = [data.title or "data not opened yet"]
     view = settings.get("view")
@@ -57,8 +62,7 @@ def face_words(setup: SetupRecord) -> str:
         parts.append(f"{settings['mix']['attribute']} thinned to {settings['mix']['share']:g}")
     if settings.get("resample", "bicubic") != "bicubic":
         parts.append(f"{settings['resample']} resizing")
-    parts.append(f"{settings['size']}x{settings['size']} px")
-    return ", ".join(parts)
+    return [*parts, f"{settings['size']}x{settings['size']} px"]
 
 
 def view_words(view: dict[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from benchmark.report.records import MEND
 from benchmark.report.results import Cell, Results
 
 # More seeds, or more grids in all, and a sheet shows the first seed alone.
-MAX_SEEDS_SHOWN, MAX_GRIDS_SHOWN = 3, 12
+MAX_SEEDS_SHOWN, MAX_GRIDS_SHOWN = 3, 9
 # Where one seed is shown, so many cells stand side by side, each with so many rows of images.
 COLUMNS, ROWS = 3, 2
 # Grids narrower than this are doubled, pixel by pixel.
