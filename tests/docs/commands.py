@@ -26,6 +26,7 @@ OBSTACLES = {
     "--mlflow": "needs a server, or serves",
     "--set": "would train other runs; the tutorial's are trained",
     "--executor": "needs a cluster",
+    "--instructions": "needs a processor that has them; test_published.py holds runs to them",
     "stop": "needs a sweep that goes on",
     "run-one": "is what every run of the sweep was trained by",
     "ui": "serves until it is stopped",
