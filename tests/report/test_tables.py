@@ -104,7 +104,7 @@ def test_two_data_sets_have_two_floors(folder: Path) -> None:
     floors = rows(table)
     assert floors["real against real (BEGAN)"][f"{FD}, last"] == "40.12"
     assert floors["real against real (EBGAN-PT)"][f"{FD}, last"] == "55"
-    assert "aligned view, crop 128 px, 16x16 px (BEGAN)" in table.caption
+    assert "Procedural faces, 16x16 px: aligned view, crop 128 px (BEGAN) / rot" in table.caption
     assert "rotated view (normal roll of sd 20 degrees, one roll an image)" in table.caption
 
 
