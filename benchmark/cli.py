@@ -230,9 +230,17 @@ def sync(
     from benchmark.analysis.evidence import write_evidence
     from benchmark.analysis.tidy import write_results
     from benchmark.questions.ablation import load
+    from benchmark.reproduction.published import Published
     from benchmark.tracking.tracker import Tracker
 
     found = load(file, profile, overrides)
+    tables = results / found.name / found.profile
+    lost = Published.only_here(tables, runs) & {planned.run_id for planned in found.runs}
+    if lost:
+        raise InputError(
+            f"{tables}: has {len(lost)} finished runs, as {min(lost)}, that {runs} lacks, and that "
+            "would be written as not begun; give the --runs that has them, or another --results"
+        )
     folder = write_results(found, runs, results)
     write_evidence(folder)
     tracker = Tracker(mlflow, found, runs)

@@ -43,6 +43,12 @@ class Published:
         found = [run for run_id, run in runs.items() if run_id.startswith(name)]
         return runs.get(name) or (found[0] if len(found) == 1 else None)
 
+    @classmethod
+    def only_here(cls, folder: Path, runs: Path) -> set[str]:
+        """Finished runs of these tables whose folders `runs` lacks; none without a table."""
+        found = cls.all(folder) if (folder / "runs.csv").exists() else []
+        return {run.run_id for run in found if not RunDirectory(runs / run.run_id).result()}
+
     @property
     def run_id(self) -> str:
         return self.row["run_id"]

@@ -94,7 +94,8 @@ def reproduce(
             say(f"compared with {run.folder}, which holds {DIGITS} digits of a number")
             now = {**now, "code": {"commit": commit(now)}}  # in the words of the tables
             if "instructions" not in provenance:
-                say(f"its tables do not name its vector instructions; here {now['instructions']}")
+                said = "its tables do not name its vector instructions (see --instructions)"
+                say(f"{said}; here {now['instructions']}")
         starts = [provenance, *provenance.get("earlier", [])]
         differences = [difference for then in starts for difference in differing(then, now)]
         for said in dict.fromkeys(map(str, differences)):

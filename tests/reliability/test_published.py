@@ -157,6 +157,12 @@ def test_a_sweep_and_its_reproduction_are_held_to_it(tmp_path: Path, cache: Path
     done = bench("reproduce", published.run_id, cwd=tmp_path)
     assert "identical to step 12" in done.stdout
     assert "differs" not in done.stdout
+    # What the tables alone still hold is not written over.
+    before = (published.folder / "runs.csv").read_bytes()
+    done = bench("sync", "tiny.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"has 1 finished runs, as {published.run_id}, that runs lacks" in done.stderr
+    assert (published.folder / "runs.csv").read_bytes() == before
 
 
 @needs_avx2
