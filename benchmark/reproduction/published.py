@@ -16,7 +16,7 @@ from benchmark.analysis.tidy import DIGITS, first_rows
 from benchmark.errors import BenchError, InputError
 from benchmark.reproduction.comparison import Comparison, Key, by_key, compare_pixels, compare_rows
 from benchmark.runs.directory import RunDirectory
-from benchmark.runs.show import inline
+from benchmark.runs.show import inline, last_row
 from benchmark.spec import RunSpec
 
 _ENDED = ("done", "failed")
@@ -119,11 +119,8 @@ class Published:
         for kind, name in (("train", "train"), ("eval", "evaluations")):
             rows = [row for row in _table(self.folder, name) if row["run_id"] == self.run_id]
             if rows:
-                values = {
-                    key: value for key, value in rows[-1].items() if value and key not in _TEXT
-                }
-                said = ", ".join(f"{key} {float(value):.4g}" for key, value in values.items())
-                yield f"last {kind} (step {rows[-1]['step']}): {said}"
+                values = {k: float(v) for k, v in rows[-1].items() if v and k not in _TEXT}
+                yield last_row(kind, int(rows[-1]["step"]), values)
 
     def compare(self, again: RunDirectory, last: int, tolerance: float) -> Comparison:
         """All that the tables hold of the steps up to `last`, to the digits that they hold."""

@@ -1,6 +1,6 @@
 """A run directory in words, for people."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,12 @@ def describe(run: RunDirectory) -> Iterator[str]:
     for kind in ("train", "eval"):
         last = next((row for row in reversed(rows) if row.kind == kind), None)
         if last is not None:
-            values = ", ".join(f"{key} {value:.4g}" for key, value in last.values.items())
-            yield f"last {kind} (step {last.step}): {values}"
+            yield last_row(kind, last.step, last.values)
+
+
+def last_row(kind: str, step: int, values: Mapping[str, float]) -> str:
+    """What a run's last row of a kind holds."""
+    return f"last {kind} (step {step}): {', '.join(f'{k} {v:.4g}' for k, v in values.items())}"
 
 
 def _made_by(provenance: dict[str, Any]) -> Iterator[str]:
