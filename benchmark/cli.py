@@ -58,6 +58,11 @@ def bench(debug: bool) -> None:
 @device_option
 @graphs_option
 @instructions_option
+@click.option(
+    "--trust-tables",
+    is_flag=True,
+    help="Train no run that the tables of --results have finished; it stays as they have it.",
+)
 @executor_options
 @narrator_options
 def run(
@@ -73,6 +78,7 @@ def run(
     device: str,
     graphs: bool,
     instructions: str | None,
+    trust_tables: bool,
     quiet: bool,
     as_json: bool,
     **asked: Any,
@@ -101,7 +107,7 @@ def run(
     told = narrator(quiet=quiet, as_json=as_json)
     work = Work(device, graphs, instructions)
     with copy or nullcontext():
-        sys.exit(run_plan(plan, places, start, work, told))
+        sys.exit(run_plan(plan, places, start, work, told, trust_tables=trust_tables))
 
 
 @bench.command("run-one")
@@ -226,21 +232,20 @@ def sync(
     results: Path,
     mlflow: str,
 ) -> None:
-    """Bring MLflow and the tables of FILE up to date with the run directories."""
+    """Bring MLflow and the tables of FILE up to date with the run directories.
+
+    A finished run that the tables have and --runs has not stays as they have it.
+    """
     from benchmark.analysis.evidence import write_evidence
+    from benchmark.analysis.found import only_published
     from benchmark.analysis.tidy import write_results
     from benchmark.questions.ablation import load
-    from benchmark.reproduction.published import Published
     from benchmark.tracking.tracker import Tracker
 
     found = load(file, profile, overrides)
-    tables = results / found.name / found.profile
-    lost = Published.only_here(tables, runs) & {planned.run_id for planned in found.runs}
-    if lost:
-        raise InputError(
-            f"{tables}: has {len(lost)} finished runs, as {min(lost)}, that {runs} lacks, and that "
-            "would be written as not begun; give the --runs that has them, or another --results"
-        )
+    kept = only_published(found, runs, results)
+    if kept:
+        click.echo(f"kept as the tables have them: {len(kept)} finished runs that {runs} lacks")
     folder = write_results(found, runs, results)
     write_evidence(folder)
     tracker = Tracker(mlflow, found, runs)

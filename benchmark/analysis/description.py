@@ -17,39 +17,19 @@
 `data`'s title and fingerprint, `evaluation` and `floor` are null until a run has started.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
+from benchmark.analysis.found import Found, Made
+from benchmark.analysis.published import FORMAT
 from benchmark.evaluation.settings import distance_column
 from benchmark.methods import signal
 from benchmark.questions.ablation import Plan, PlannedRun
 from benchmark.questions.claims import claims_digest
-from benchmark.questions.preregistration import Registration
-from benchmark.runs.directory import Result, Row, RunDirectory
 from benchmark.spec import RunSpec
 
-FORMAT = 2
 
-
-@dataclass(frozen=True)
-class Found:
-    """A planned run and what its folder holds."""
-
-    planned: PlannedRun
-    run: RunDirectory
-    rows: list[Row]
-    provenance: dict[str, Any] | None
-    result: Result | None
-
-    @classmethod
-    def read(cls, planned: PlannedRun, runs_root: Path) -> Self:
-        run = RunDirectory(runs_root / planned.run_id)
-        return cls(planned, run, run.rows(), run.provenance(), run.result())
-
-
-def describe(plan: Plan, found: list[Found], at_start: Registration | None) -> dict[str, Any]:
-    """The content of ablation.json; `at_start`: the claims when the first run began."""
+def describe(plan: Plan, found: list[Found], at_start: str | None) -> dict[str, Any]:
+    """The content of ablation.json; `at_start`: the claims' digest when the first run began."""
     flat = [_flat(each.planned.spec) for each in found]
     shared = {
         key: value
@@ -58,10 +38,10 @@ def describe(plan: Plan, found: list[Found], at_start: Registration | None) -> d
     }
     setups: list[dict[str, Any]] = []
     cells: dict[str, dict[str, Any]] = {}
-    started: dict[str, list[dict[str, Any]]] = {}
+    started: dict[str, list[Made]] = {}
     for each in found:
-        if each.provenance:
-            started.setdefault(_judged_on(each.planned.spec), []).append(each.provenance)
+        if each.made:
+            started.setdefault(_judged_on(each.planned.spec), []).append(each.made)
     for each, settings in zip(found, flat, strict=True):
         own = {key: value for key, value in settings.items() if key not in shared}
         setup = _setup(each, started.get(_judged_on(each.planned.spec), []))
@@ -71,9 +51,8 @@ def describe(plan: Plan, found: list[Found], at_start: Registration | None) -> d
         cell = cells.setdefault(each.planned.cell, _cell(each.planned, own, at))
         if at != cell["setup"]:
             cell["differing"].append(each.planned.run_id)
-    provenances = [each.provenance for each in found if each.provenance]
-    lanes = {each.planned.run_id: _lanes(each.provenance) for each in found if each.provenance}
-    lanes = {run_id: count for run_id, count in lanes.items() if count > 1}
+    made = {each.planned.run_id: each.made for each in found if each.made}
+    lanes = {run_id: each.lanes for run_id, each in made.items() if each.lanes > 1}
     return {
         "format": FORMAT,
         "name": plan.name,
@@ -87,31 +66,13 @@ def describe(plan: Plan, found: list[Found], at_start: Registration | None) -> d
         "settings": shared,
         "setups": setups,
         "cells": list(cells.values()),
-        "commits": sorted({commit(record) for record in provenances}),
-        "devices": sorted({record["device"] for record in provenances}),
+        "commits": sorted({each.commit for each in made.values()}),
+        "devices": sorted({device for each in made.values() for device in each.devices}),
         **({"lanes": lanes} if lanes else {}),
         "claims": [claim.model_dump(mode="json") for claim in plan.claims],
         "claims_sha256": claims_digest(plan.claims),
-        "claims_at_start": at_start.claims_sha256 if at_start else None,
+        "claims_at_start": at_start,
     }
-
-
-def commit(provenance: dict[str, Any]) -> str:
-    """The code that made a run, in short, with the hash of what differed from the commit.
-
-    An installed package has no commit: its version, with the hash of its source.
-    """
-    code = provenance["code"]
-    if code["commit"] is None:
-        return f"{code['bench']}+{code['source_sha256'][:12]}"
-    dirty = f"+{code['dirty']}" if code["dirty"] else ""
-    return f"{code['commit'][:12]}{dirty}"
-
-
-def _lanes(provenance: dict[str, Any]) -> int:
-    """The most runs, this one among them, that were trained in one process at any of its starts."""
-    starts = [provenance, *provenance.get("earlier", [])]
-    return max(int(start.get("lanes", 1)) for start in starts)
 
 
 def _cell(planned: PlannedRun, settings: dict[str, Any], setup: int) -> dict[str, Any]:
@@ -134,28 +95,26 @@ def _judged_on(spec: RunSpec) -> str:
     return spec.data.model_dump_json() + spec.evaluation.model_dump_json()
 
 
-def _setup(wanted: Found, same: list[dict[str, Any]]) -> dict[str, Any]:
+def _setup(wanted: Found, same: list[Made]) -> dict[str, Any]:
     """The faces and the judge of a run: its own, or those of a started run of the same settings.
 
-    `same` has the provenances of the started runs of its settings.
+    `same` has what made the started runs of its settings.
     """
     spec = wanted.planned.spec
-    provenance = wanted.provenance or next(iter(same), None)
-    data = provenance["data"] if provenance else None
-    evaluation = provenance["evaluation"] if provenance else None
+    made = wanted.made or next(iter(same), None)
     # The same faces and judge on another machine give the same floor but for its last bits.
-    twin = next((p for p in same if (p["data"], p["evaluation"]) == (data, evaluation)), None)
+    twin = next((each for each in same if made and each.setup == made.setup), None)
     return {
         "distance": distance_column(spec.evaluation.features),
         "data": {
-            "title": data["title"] if data else None,
-            "fingerprint": data["fingerprint"] if data else None,
-            "broken": len(data["broken"]) if data else 0,
+            "title": made.title if made else None,
+            "fingerprint": made.fingerprint if made else None,
+            "broken": made.broken if made else 0,
             "settings": spec.data.model_dump(mode="json"),
         },
-        "evaluation": evaluation,
+        "evaluation": made.evaluation if made else None,
         "reference_view": spec.evaluation.model_dump(mode="json")["reference_view"],
-        "floor": twin["floor"] if twin else None,
+        "floor": twin.floor if twin else None,
     }
 
 

@@ -19,7 +19,10 @@ from typing import Any, Self
 import pandas as pd
 from PIL import Image
 
-from benchmark.analysis.description import Found, commit, describe
+from benchmark.analysis.description import describe
+from benchmark.analysis.found import Found, only_published
+from benchmark.analysis.frames import TEXT
+from benchmark.analysis.published import Published
 from benchmark.errors import BenchError
 from benchmark.evaluation.settings import distance_column, evaluation_columns
 from benchmark.methods import heldout_columns, signal, train_columns
@@ -33,6 +36,8 @@ NO_PROBES = pd.DataFrame(columns=["run_id"])
 GRID_ROWS = 3
 # Of a number in a CSV: they tell any two float32 apart; more would be noise in the history.
 DIGITS = 9
+# Of runs.csv, what a run is.
+NAMES = ("run_id", "label", "cell", "seed", "method", "signal", "distance")
 # Between the images of a grid and around them (see evaluation/samples.py).
 _GUTTER = 2
 
@@ -40,18 +45,20 @@ _GUTTER = 2
 def write_results(plan: Plan, runs_root: Path, results: Path) -> Path:
     """Write the tables of a plan from its runs, whatever state they are in; returns their folder.
 
-    Raises BenchError where the results folder cannot be written.
+    A finished run that the tables have and `runs_root` has not stays as they have it. Raises
+    BenchError where the results folder cannot be written.
     """
     folder = results / plan.name / plan.profile
-    found = [Found.read(planned, runs_root) for planned in plan.runs]
-    described = describe(plan, found, registered(runs_root, plan))
+    kept = only_published(plan, runs_root, results)
+    found = [Found.read(each, runs_root, kept.get(each.run_id)) for each in plan.runs]
+    described = describe(plan, found, _claims_at_start(plan, runs_root, found))
     try:
         write_atomic(folder / "ablation.json", _json(described))
         for name, table in _tables(found).items():
             _write_csv(folder / f"{name}.csv", table)
         for each in found:
             grids = sorted(each.run.samples.glob("*.png"))
-            if grids:
+            if grids and not each.kept:
                 path = folder / "samples" / f"{each.planned.run_id}.png"
                 write_atomic(path, first_rows(grids[-1], each.planned.spec.data.size))
         _remove_strangers(folder / "samples", {planned.run_id for planned in plan.runs})
@@ -61,6 +68,16 @@ def write_results(plan: Plan, runs_root: Path, results: Path) -> Path:
             f"{runs_root}; mend the folder or give --results another one, and run this again"
         ) from None
     return folder
+
+
+def _claims_at_start(plan: Plan, runs_root: Path, found: list[Found]) -> str | None:
+    """The digest that the tables have of it, if their runs began elsewhere: that was earlier."""
+    kept = next((each.kept for each in found if each.kept), None)
+    if kept is not None:
+        digest: str | None = kept.record["claims_at_start"]
+        return digest
+    at_start = registered(runs_root, plan)
+    return at_start.claims_sha256 if at_start else None
 
 
 @dataclass(frozen=True)
@@ -98,8 +115,7 @@ def _tables(found: list[Found]) -> dict[str, pd.DataFrame]:
 
 
 def _run_record(found: Found, columns: _Columns) -> dict[str, Any]:
-    planned, result, provenance = found.planned, found.result, found.provenance
-    spec, distance = planned.spec, distance_column(planned.spec.evaluation.features)
+    planned, spec = found.planned, found.planned.spec
     return {
         "run_id": planned.run_id,
         "label": planned.label,
@@ -108,7 +124,24 @@ def _run_record(found: Found, columns: _Columns) -> dict[str, Any]:
         **{key: _plain(value) for key, value in planned.point.items()},
         "method": spec.method.name,
         "signal": signal(spec.method),
-        "distance": distance,
+        "distance": distance_column(spec.evaluation.features),
+        **(_published(found.kept) if found.kept else _outcome(found, columns)),
+    }
+
+
+def _published(run: Published) -> dict[str, Any]:
+    """How a run went, as the tables had it; the names of what it is are those of the plan."""
+    names = {*NAMES, *run.record["swept"]}
+    went = {name: text or None for name, text in run.row.items() if name not in names}
+    return {
+        name: text if text is None or name in TEXT else float(text) for name, text in went.items()
+    }
+
+
+def _outcome(found: Found, columns: _Columns) -> dict[str, Any]:
+    result, provenance = found.result, found.provenance
+    distance = distance_column(found.planned.spec.evaluation.features)
+    return {
         "state": found.run.state(),
         "reason": result.reason if result else None,
         "step": found.rows[-1].step if found.rows else 0,
@@ -117,9 +150,9 @@ def _run_record(found: Found, columns: _Columns) -> dict[str, Any]:
         "wall_s": result.wall_s if result else None,
         "cpu_s": result.cpu_s if result else None,
         "weights_sha256": result.weights_sha256 if result else None,
-        "commit": commit(provenance) if provenance else None,
+        "commit": found.made.commit if found.made else None,
         "instructions": _instructions(provenance) if provenance else None,
-        "data": provenance["data"]["fingerprint"] if provenance else None,
+        "data": found.made.fingerprint if found.made else None,
     }
 
 
@@ -150,6 +183,10 @@ def _probes(found: list[Found]) -> pd.DataFrame:
     """One row a run whose last weights were probed, each number by its dotted name."""
     records = []
     for each in found:
+        if each.kept:
+            known = each.kept.probe()
+            records += [{"run_id": each.planned.run_id, **known}] if known else []
+            continue
         probed = each.run.probe()
         if probed and each.result and probed["weights_sha256"] == each.result.weights_sha256:
             records.append({"run_id": each.planned.run_id, **probed})

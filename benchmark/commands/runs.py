@@ -29,12 +29,14 @@ def show(run: str, runs: Path, results: Path) -> None:
 
     Of a run whose folder is not here, as much as the tables of --results say.
     """
-    from benchmark.reproduction.published import Published
+    from benchmark.reproduction.published import describe as describe_published
     from benchmark.reproduction.reproduce import find
+    from benchmark.runs.directory import RunDirectory
     from benchmark.runs.show import describe
 
     found = find(run, results, runs)
-    for line in found.describe() if isinstance(found, Published) else describe(found):
+    lines = describe(found) if isinstance(found, RunDirectory) else describe_published(found)
+    for line in lines:
         click.echo(line)
 
 

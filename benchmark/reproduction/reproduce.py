@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.analysis.description import commit
+from benchmark.analysis.found import commit
+from benchmark.analysis.published import Published
 from benchmark.analysis.tidy import DIGITS
 from benchmark.data.source import open_source
 from benchmark.errors import BenchError, InputError
 from benchmark.executors.instructions import can_hold_to
 from benchmark.executors.local import how_it_ended, last_lines, start_worker
+from benchmark.reproduction import published
 from benchmark.reproduction.comparison import Comparison, compare
-from benchmark.reproduction.published import Published
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.show import find_run
 
@@ -107,7 +108,7 @@ def reproduce(
             say(f"compared within {tolerance:g} x max(1, |value|)")
         worker.train(None if steps is None else last)
         if isinstance(run, Published):
-            return run.compare(again, last, tolerance)
+            return published.compare(run, again, last, tolerance)
         return compare(run, again, last, tolerance)
 
 
@@ -146,10 +147,10 @@ def find(name: str, results: Path, runs: Path) -> RunDirectory | Published:
     try:
         return find_run(name, runs)
     except InputError as error:
-        published = Published.find(name, results)
-        if published is None:
+        found = Published.find(name, results)
+        if found is None:
             raise InputError(f"{error}; nor is it in the tables of {results}") from None
-        return published
+        return found
 
 
 def _folder_or_row(run: Published, runs: Path) -> RunDirectory | Published:
@@ -204,8 +205,8 @@ def _check(
     run: RunDirectory | Published, steps: int | None, here: Here
 ) -> tuple[dict[str, Any], int]:
     """What is known of what made the run, and the last step to compare."""
-    spec, provenance = run.spec(), run.provenance()
-    last = run.last if isinstance(run, Published) else _last_step(run)
+    spec = run.spec()
+    last, provenance = _last_and_made(run)
     if last is None or provenance is None:
         raise InputError(f"{run.run_id}: not finished; `bench run` goes on with it")
     first = min(spec.training.log_every, spec.evaluation.every, last)
@@ -223,9 +224,12 @@ def _check(
     return provenance, last if steps is None else steps
 
 
-def _last_step(run: RunDirectory) -> int | None:
+def _last_and_made(run: RunDirectory | Published) -> tuple[int | None, dict[str, Any] | None]:
+    """The last step, None of an unfinished run, and the provenance."""
+    if isinstance(run, Published):
+        return run.last, published.provenance(run)
     result = run.result()
-    return result.step if result else None
+    return result.step if result else None, run.provenance()
 
 
 def _arguments(here: Here, provenance: dict[str, Any]) -> list[str]:

@@ -2,12 +2,14 @@
 
 import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from benchmark.analysis.evidence import write_evidence
+from benchmark.analysis.found import only_published
+from benchmark.analysis.published import Published
 from benchmark.analysis.tidy import write_results
 from benchmark.data.store import open_store
 from benchmark.errors import BenchError
@@ -68,13 +70,23 @@ def run_plan(
     start: Start,
     work: Work,
     narrator: Narrator,
+    *,
+    trust_tables: bool = False,
 ) -> int:
-    """Train what is missing, then write tables and report. 0 done, 1 some failed, 130 stopped."""
+    """Train what is missing, then write tables and report. 0 done, 1 some failed, 130 stopped.
+
+    `trust_tables`: a run that the tables have finished, and whose folder is not here, stays as it
+    is there and is not trained.
+    """
     _writable(places.results / plan.name / plan.profile)
     if places.copy is not None:
         places.copy.refresh()
-    directories = [places.run(planned.run_id) for planned in plan.runs]
-    missing = [p for p, run in zip(plan.runs, directories, strict=True) if run.result() is None]
+    trusted = only_published(plan, places.runs, places.results) if trust_tables else {}
+    if trusted:
+        narrator.note(f"{len(trusted)} finished runs are not here and stay as the tables have them")
+    ours = replace(plan, runs=tuple(each for each in plan.runs if each.run_id not in trusted))
+    directories = [places.run(planned.run_id) for planned in ours.runs]
+    missing = [p for p, run in zip(ours.runs, directories, strict=True) if run.result() is None]
     _open_stores([planned.spec for planned in missing], places, narrator)
     try:
         for planned in missing:
@@ -87,7 +99,7 @@ def run_plan(
 
     view = _View(plan, places, narrator)
     arguments = _worker_arguments(plan, places, work)
-    executor, codes = _train(plan, places, start, arguments, directories, view, narrator)
+    executor, codes = _train(ours, places, start, arguments, directories, view, narrator)
     if places.copy is not None:
         places.copy.refresh()
     view.close()
@@ -95,7 +107,7 @@ def run_plan(
     write_evidence(folder)
     build(places.results, places.report)
     view.publish(folder)
-    ending = _ending(plan, directories, places, None if executor.stopped else codes)
+    ending = _ending(plan, trusted, places, None if executor.stopped else codes)
     narrator.end(ending)
     if ending.stopped:
         return 130
@@ -241,11 +253,17 @@ def _worker_arguments(plan: Plan, places: Places, work: Work) -> list[str]:
 
 
 def _ending(
-    plan: Plan, runs: list[RunDirectory], places: Places, codes: dict[str, int] | None
+    plan: Plan, trusted: Mapping[str, Published], places: Places, codes: dict[str, int] | None
 ) -> Ending:
     """`codes` are the workers' exit codes by run id; None where the user stopped the sweep."""
     done, failures = 0, []
-    for planned, run in zip(plan.runs, runs, strict=True):
+    for planned in plan.runs:
+        run = places.run(planned.run_id)
+        if planned.run_id in trusted:
+            row = trusted[planned.run_id].row
+            done += row["state"] == "done"
+            failures += [Failure(planned, row["reason"], ())] * (row["state"] == "failed")
+            continue
         result = run.result()
         if result is not None and result.state == "done":
             done += 1
@@ -253,7 +271,7 @@ def _ending(
             reason = result.reason if result else how_it_ended((codes or {}).get(run.run_id))
             failures.append(Failure(planned, reason, last_lines(run.log)))
     return Ending(
-        runs=len(runs),
+        runs=len(plan.runs),
         done=done,
         failures=failures,
         stopped=codes is None,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmark import __version__, provenance
-from benchmark.analysis.description import commit
+from benchmark.analysis.found import commit
 from benchmark.provenance import EnergyMeter, with_earlier
 from benchmark.redact import redact, redacted
 from tests.conftest import bench

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from benchmark.analysis.description import FORMAT
 from benchmark.analysis.frames import read_tables
+from benchmark.analysis.published import FORMAT
 from benchmark.errors import BenchError
 from benchmark.report.results import read
 

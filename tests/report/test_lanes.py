@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from benchmark.analysis.description import Found, describe
+from benchmark.analysis.description import describe
+from benchmark.analysis.found import Found, Made
 from benchmark.report.captions import set_up
 from benchmark.report.results import read
 from benchmark.report.tables import run_table
@@ -19,8 +20,12 @@ def test_runs_with_company_at_any_of_their_starts_are_named(tmp_path: Path) -> N
         second.run_id: record(second, earlier=[record(second), record(second, lanes=2)]),
         third.run_id: record(third),
     }
+
+    def started(run_id: str) -> Made | None:
+        return Made.of(company[run_id]) if run_id in company else None
+
     found = [
-        Found(each, RunDirectory(tmp_path / each.run_id), [], company.get(each.run_id), None)
+        Found(each, RunDirectory(tmp_path / each.run_id), [], started(each.run_id), None, None)
         for each in made.runs
     ]
     assert others
