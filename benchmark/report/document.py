@@ -58,30 +58,38 @@ class Gallery:
     caption: str
 
 
+Plain: TypeAlias = Heading | Words | Table | Picture | Gallery
+
+
 @dataclass(frozen=True)
 class Details:
     """What most readers skip, and a reader of one number needs."""
 
     summary: str
-    blocks: "Sequence[Block]"
+    blocks: Sequence[Plain]
 
 
-Block: TypeAlias = Heading | Words | Table | Picture | Gallery | Details
+Block: TypeAlias = Plain | Details
 
 
 @dataclass(frozen=True)
 class Section:
-    """What is said of the results in one folder."""
+    """What is said of the results in one folder; its heading is the first block."""
 
     folder: Path
+    heading: Heading
     blocks: Sequence[Block]
+
+    @property
+    def details(self) -> list[Details]:
+        return [block for block in self.blocks if isinstance(block, Details)]
 
 
 @dataclass(frozen=True)
 class Document:
     """What concerns all ablations, then a section each."""
 
-    opening: Sequence[Block]
+    opening: Sequence[Plain]
     sections: Sequence[Section]
 
     @property

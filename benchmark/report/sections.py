@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmark.errors import BenchError
 from benchmark.report.captions import faces, made_of, set_up
-from benchmark.report.document import Block, Details, Gallery, Heading, Picture, Words
+from benchmark.report.document import Block, Details, Gallery, Heading, Picture, Plain, Words
 from benchmark.report.figures.curves import curves
 from benchmark.report.figures.heatmap import heatmap
 from benchmark.report.figures.samples import grids, samples, shown_seeds, without_samples
@@ -56,7 +56,7 @@ def section(results: Results) -> list[Block]:
     return blocks
 
 
-def notes(folder: Path, above: Heading = NOTES) -> Iterator[Block]:
+def notes(folder: Path, above: Heading = NOTES) -> Iterator[Plain]:
     """What a person wrote in notes.md after looking: observations that no table holds.
 
     Raises BenchError where the file cannot be read.

@@ -89,7 +89,7 @@ def test_a_sweep_in_a_bucket_is_the_sweep_in_a_folder(tmp_path: Path, cache: Pat
     assert values[0] == values[1]
     for grid in first.samples.iterdir():
         assert grid.read_bytes() == (second.samples / grid.name).read_bytes()
-    said = [timeless((folder / "REPORT.md").read_text()) for folder in (here, there)]
+    said = [timeless(folder) for folder in (here, there)]
     assert said[0] == said[1]
 
     import s3fs

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from benchmark.errors import BenchError
-from benchmark.report.document import Details, Document, Gallery, Heading, Table, Words
+from benchmark.report.document import Details, Document, Gallery, Heading, Section, Table, Words
 from benchmark.report.html import write_page
 
 NUMBERS = pd.DataFrame(
@@ -21,10 +21,15 @@ NUMBERS = pd.DataFrame(
 )
 
 
+def odd(document: Document) -> Document:
+    """With a table that sorts badly by words."""
+    return Document([Table("odd", NUMBERS, "*Odd*"), *document.opening], document.sections)
+
+
 @pytest.fixture(scope="module")
 def page(document: Document, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "page.html"
-    write_page(Document([Table("odd", NUMBERS, "*Odd*"), *document.blocks], []), path)
+    write_page(odd(document), path)
     return path
 
 
@@ -60,15 +65,16 @@ def test_it_holds_every_picture_and_every_grid(page: Path) -> None:
 
 def test_the_same_document_gives_the_same_bytes(page: Path, document: Document) -> None:
     before = page.read_bytes()
-    write_page(Document([Table("odd", NUMBERS, "*Odd*"), *document.blocks], []), page)
+    write_page(odd(document), page)
     assert page.read_bytes() == before
 
 
 def test_what_a_run_says_is_shown_and_not_obeyed(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script> & <img src=x onerror=alert(1)>"
     frame = pd.DataFrame({evil: [evil]})
-    blocks = [Heading(2, evil), Words(evil), Details(evil, [Table("t", frame, evil)])]
-    write_page(Document(blocks, []), tmp_path / "page.html")
+    heading = Heading(2, evil)
+    blocks = [heading, Words(evil), Details(evil, [Table("t", frame, evil)])]
+    write_page(Document([], [Section(tmp_path, heading, blocks)]), tmp_path / "page.html")
     tags = [tag for tag, _ in Tags((tmp_path / "page.html").read_text()).found]
     assert tags.count("script") == 1  # the page's own
     assert tags.count("img") == 1  # the empty one that enlarges others

@@ -1,13 +1,20 @@
-"""REPORT.md without how long things took, which no two trainings of a run have in common."""
+"""A report without how long things took, which no two trainings of a run have in common."""
 
 import re
+from pathlib import Path
 
 TIMES = {"minutes", "core-minutes"}  # columns
 HOURS = re.compile(r"[\d.e+-]+ (core-hours of processor time|hours of runs)")
 
 
-def timeless(report: str) -> str:
-    """The report with those columns and sums emptied, and no padding that follows them."""
+def timeless(folder: Path) -> str:
+    """REPORT.md in a folder and its pages of details, with those columns and sums emptied."""
+    pages = [folder / "REPORT.md", *sorted(folder.glob("results/*/*/details.md"))]
+    assert len(pages) > 1
+    return "\n".join(_emptied(page.read_text()) for page in pages)
+
+
+def _emptied(report: str) -> str:
     lines: list[str] = []
     hidden: set[int] = set()
     inside = False
