@@ -33,7 +33,7 @@ from benchmark.spec import RunSpec
 
 NO_PROBES = pd.DataFrame(columns=["run_id"])
 # A run's folder keeps its whole grids; the first samples of the last one are enough for results/.
-GRID_ROWS = 3
+GRID_ROWS = 2
 # Of a number in a CSV: they tell any two float32 apart; more would be noise in the history.
 DIGITS = 9
 # Of runs.csv, what a run is.
@@ -247,10 +247,10 @@ def _curves(found: list[Found], kind: Kind, columns: list[str]) -> pd.DataFrame:
     return pd.DataFrame(records, columns=columns)
 
 
-def first_rows(grid: Path, size: int) -> bytes:
+def first_rows(grid: Path, size: int, rows: int = GRID_ROWS) -> bytes:
     """PNG of the grid's first rows, pixel for pixel."""
     with Image.open(grid) as image:
-        height = min(image.height, GRID_ROWS * (size + _GUTTER) + _GUTTER)
+        height = min(image.height, rows * (size + _GUTTER) + _GUTTER)
         kept = image.convert("RGB").crop((0, 0, image.width, height))
     file = io.BytesIO()
     kept.save(file, format="PNG", optimize=True)

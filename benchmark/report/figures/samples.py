@@ -13,12 +13,11 @@ from benchmark.report.results import Cell, Results
 
 # More seeds, or more grids in all, and a sheet shows the first seed alone.
 MAX_SEEDS_SHOWN, MAX_GRIDS_SHOWN = 3, 9
-# Where one seed is shown, so many cells stand side by side, each with so many rows of images.
-COLUMNS, ROWS = 3, 2
+# Where one seed is shown, so many cells stand side by side.
+COLUMNS = 3
 # Grids narrower than this are doubled, pixel by pixel.
 SMALL = 400
 MARGIN, LINE, FONT = 12, 36, 26
-GUTTER = 2  # between the images of a grid and around them (see evaluation/samples.py)
 
 
 def shown_seeds(results: Results) -> list[int]:
@@ -50,8 +49,7 @@ def samples(results: Results) -> bytes | None:
         return None
     places = [(cell, seed) for cell in cells for seed in seeds]
     columns = len(seeds) if len(seeds) > 1 else min(COLUMNS, len(places))
-    most = None if len(seeds) > 1 else ROWS
-    tiles = [(_title(cell, seed), _grid(results, cell, seed, most)) for cell, seed in places]
+    tiles = [(_title(cell, seed), _grid(results, cell, seed)) for cell, seed in places]
     found = [tile for _, tile in tiles if isinstance(tile, Image.Image)]
     font = ImageFont.truetype(Path(mpl.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", FONT)
     widest = max(int(font.getlength(text)) + 1 for text, _ in tiles)
@@ -95,8 +93,8 @@ def _title(cell: Cell, seed: int) -> str:
     return text
 
 
-def _grid(results: Results, cell: Cell, seed: int, rows: int | None) -> Image.Image | str:
-    """The enlarged grid of a run, its first rows alone if so told, or why there is none."""
+def _grid(results: Results, cell: Cell, seed: int) -> Image.Image | str:
+    """The enlarged grid of a run, or why there is none."""
     run_id = next((run["run_id"] for run in cell.rows if run["seed"] == seed), None)
     if run_id is None:
         return "no such run"
@@ -108,8 +106,5 @@ def _grid(results: Results, cell: Cell, seed: int, rows: int | None) -> Image.Im
             grid = file.convert("RGB")
     except OSError as error:
         raise BenchError(f"{path}: cannot be read ({error}); {MEND}") from None
-    if rows is not None:
-        height = rows * (cell.setup.data.settings["size"] + GUTTER) + GUTTER
-        grid = grid.crop((0, 0, grid.width, min(grid.height, height)))
     scale = 2 if grid.width < SMALL else 1
     return grid.resize((grid.width * scale, grid.height * scale), Image.Resampling.NEAREST)
