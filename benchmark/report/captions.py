@@ -1,5 +1,6 @@
 """What made a number, in words: faces, view, crop, size, judge, counts, seeds, profile."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from benchmark.report.records import AblationRecord, SetupRecord
@@ -13,6 +14,17 @@ def made_of(record: AblationRecord) -> str:
     if record.demonstration:
         text += ". A demonstration that the harness works: no finding"
     return text
+
+
+def made_of_all(records: Sequence[AblationRecord]) -> str:
+    """What numbers of several ablations depend on, their views, steps and seeds apart."""
+    setups = [setup for record in records for setup in record.setups]
+    parts = (
+        [", ".join((face_words(setup)[0], face_words(setup)[-1])) for setup in setups],
+        [judge_name(setup) for setup in setups],
+        [f"profile {record.profile}" for record in records],
+    )
+    return "; ".join(" / ".join(dict.fromkeys(part)) for part in parts)
 
 
 def faces(record: AblationRecord) -> str:

@@ -22,6 +22,7 @@ from benchmark.report.document import (
     Words,
     pictures,
 )
+from benchmark.report.figures.forest import FOREST
 from benchmark.report.files import write
 from benchmark.report.overview import compose
 from benchmark.report.results import read_all
@@ -47,9 +48,10 @@ def write_markdown(document: Document, report: Path) -> list[Path]:
         write(picture.path, picture.image)
         written.append(picture.path)
     for section in document.sections:
-        for name in FIGURES:  # of an earlier report, which would not be remade
-            if section.folder / name not in written:
-                (section.folder / name).unlink(missing_ok=True)
+        mine = [section.folder / name for name in FIGURES]
+        for path in (*mine, section.folder.parents[1] / FOREST):
+            if path not in written:  # of an earlier report, and would not be remade
+                path.unlink(missing_ok=True)
         page = section.folder / DETAILS
         _write(page, _page(section, page, report))
         written.append(page)

@@ -1,10 +1,14 @@
 """The whole report: what it is, the answers, all claims, a sentence per question, the sections."""
 
+from collections.abc import Iterator
+
 import pandas as pd
 
 from benchmark.questions.claims import Claim, ContrastTest, CorrelationTest, TrendTest
-from benchmark.report.document import Document, Heading, Plain, Section, Table, Words
+from benchmark.report.captions import made_of_all
+from benchmark.report.document import Document, Heading, Picture, Plain, Section, Table, Words
 from benchmark.report.evidence import NOT_JUDGED, Evidence, Verdict
+from benchmark.report.figures.forest import FOREST, forest, judged
 from benchmark.report.glossary import GLOSSARY
 from benchmark.report.numbers import NONE, number, title
 from benchmark.report.results import Results
@@ -31,11 +35,28 @@ def compose(found: list[Results]) -> Document:
     """The document over all ablations."""
     blocks: list[Plain] = [Heading(1, "Report"), Words(INTRODUCTION)]
     blocks += notes(found[0].folder.parents[1], Heading(2, "In plain words"))
-    blocks += [Heading(2, "Claims"), claims_table(found)]
+    blocks += [Heading(2, "Claims"), *_forest(found), claims_table(found)]
     blocks += [Heading(2, "In one sentence each"), Words(_sentences(found))]
     blocks += [Heading(2, "What it took"), Words(_cost(found))]
     blocks += [Heading(2, "How to read the tables"), Words(GLOSSARY)]
     return Document(blocks, [Section(each.folder, heading(each), section(each)) for each in found])
+
+
+def _forest(found: list[Results]) -> Iterator[Picture]:
+    """The claims on a distance at a glance, if any was judged."""
+    image = forest(found)
+    if image is not None:
+        yield Picture(
+            found[0].folder.parents[1] / FOREST,
+            image,
+            "Effects of the claims on a distance",
+            "What became of each claim on a distance: the change from end to end of what varies, or"
+            " from the second of two settings to the first, a mean over training seeds with its"
+            " 95 % interval (bootstrap over seeds). Grey band: changes too small to count, by the"
+            " claim's own words. Whether a fall or a rise is claimed, and of which views, steps"
+            " and seeds: see the table and the sections. Demonstrations are left out."
+            f" {made_of_all([results.record for results in judged(found)])}.",
+        )
 
 
 def claims_table(found: list[Results]) -> Table:

@@ -1,0 +1,97 @@
+"""The claims on a distance over all ablations: each effect with its interval, as a forest plot."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.lines import Line2D
+
+from benchmark.questions.claims import ContrastTest, TrendTest
+from benchmark.report.evidence import Evidence
+from benchmark.report.figures.canvas import Style, grid, png
+from benchmark.report.numbers import title
+from benchmark.report.results import Results
+
+# By verdict; the marker says it too.
+LOOKS: Mapping[str, Style] = {
+    "supported": {"color": "#009E73", "marker": "o"},
+    "refuted": {"color": "#D55E00", "marker": "X"},
+    "undecided": {"color": "#666666", "marker": "s"},
+    "underpowered": {"color": "#999999", "marker": "D"},
+}
+# File name, in the results folder.
+FOREST = "claims.png"
+ROW, REST = 0.3, 1.0  # inches: of a claim, and of axis, title and legend
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What became of one claim, in the unit of its distance."""
+
+    says: str
+    where: str
+    distance: str
+    verdict: str
+    value: float
+    low: float
+    high: float
+    least: float
+
+
+def judged(found: Sequence[Results]) -> list[Results]:
+    """Those whose claims are drawn: no demonstrations, and one distance each."""
+    return [
+        results
+        for results in found
+        if not results.record.demonstration and len(results.record.distances) == 1
+    ]
+
+
+def effects(found: Sequence[Results]) -> list[Effect]:
+    """Of every claim on a distance that has an interval."""
+    drawn = []
+    for results in judged(found):
+        table = Evidence(results.folder).table("claims")
+        tests = {claim.id: claim.test for claim in results.record.claims}
+        if table is None:
+            continue
+        for _, row in table.iterrows():
+            test = tests.get(row["id"])
+            on_distance = isinstance(test, TrendTest | ContrastTest) and test.column == "distance"
+            if on_distance and "" not in (row["low"], row["high"]) and row["verdict"] in LOOKS:
+                value, low, high = (float(row[name]) for name in ("effect", "low", "high"))
+                least, distance = float(row["least_effect"]), results.record.distances[0]
+                said = (row["says"], results.record.name, distance, row["verdict"])
+                drawn.append(Effect(*said, value, low, high, least))
+    return drawn
+
+
+def forest(found: Sequence[Results]) -> bytes | None:
+    """One panel a distance, one row a claim in the order of the report; None without any."""
+    drawn = effects(found)
+    if not drawn:
+        return None
+    distances = list(dict.fromkeys(each.distance for each in drawn))
+    panels = [[each for each in drawn if each.distance == name] for name in distances]
+    height = max(map(len, panels)) * ROW + REST
+    figure, axes = grid(len(panels), height, columns=1)
+    for panel, rows, distance in zip(axes, panels, distances, strict=True):
+        for at, each in enumerate(rows):
+            look = LOOKS[each.verdict]
+            band = [-each.least, each.least]
+            panel.plot(band, [at, at], color="#DDDDDD", linewidth=9, solid_capstyle="butt")
+            panel.plot([each.low, each.high], [at, at], color=look["color"], linewidth=1.5)
+            panel.plot(each.value, at, markersize=6, linestyle="", **look)
+        panel.axvline(0, color="black", linewidth=0.6)
+        labels = [f"{each.says} ({each.where})" for each in rows]
+        panel.set_yticks(np.arange(len(rows)), labels, fontsize=7)
+        panel.set_ylim(len(rows) - 0.5, -0.5)
+        panel.set_xlabel(f"change of {title(distance)} (to the right: worse)", fontsize=9)
+        panel.tick_params(axis="x", labelsize=7)
+        panel.grid(visible=True, axis="x", linewidth=0.3, alpha=0.6)
+    shown = [name for name in LOOKS if any(each.verdict == name for each in drawn)]
+    handles = [Line2D([], [], label=name, linestyle="", **LOOKS[name]) for name in shown]
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=len(shown), fontsize=9, frameon=False
+    )
+    return png(figure)
