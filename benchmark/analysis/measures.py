@@ -56,7 +56,11 @@ def _correlation(tables: Tables, test: CorrelationTest) -> Effect | NotRun:
     if nothing_yet(tables.runs, ended):
         return NotRun("No run has finished")
     gaps, direction = missing(tables.runs, ended), DIRECTIONS[test.direction]
-    found = associate(cells_of(tables), test.signal, test.column, level)
+    cells = cells_of(tables)
+    if test.level == "last":
+        where = "runs of a cell at their last step"
+        cells = [c.at(c.steps[-1], (test.signal, test.column)) for c in cells if len(c.steps)]
+    found = associate(cells, test.signal, test.column, level)
     if found is None or math.isnan(found.value):
         why = f"There are too few {where} with {signal} and {outcome}, or they never change"
         return Effect(direction, why, gaps) if gaps else NotRun(why)

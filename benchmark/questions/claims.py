@@ -100,8 +100,8 @@ class CorrelationTest(_Test):
     signal: Column = "signal"
     column: Column
     # within: of their changes between evaluations of one run; between: of the runs of one cell at
-    # the same steps.
-    level: Literal["within", "between"]
+    # the same steps, averaged over the steps; last: of the runs of one cell at their last step.
+    level: Literal["within", "between", "last"]
     # The sign of rho.
     direction: Literal["positive", "negative", "none"]
     # The smallest rho that would matter.

@@ -42,6 +42,7 @@ HEADINGS = {
 LEVELS = {
     "within": "the changes between evaluations of one run",
     "between": "the runs of one cell at the same steps",
+    "last": "the runs of one cell at their last step",
 }
 
 

@@ -220,6 +220,21 @@ def test_correlation(level: str, rho: float, direction: str, verdict: str) -> No
     assert row["verdict"] == verdict, row["sentence"]
 
 
+def test_the_last_step_is_asked_by_itself() -> None:
+    """A relation that turns over at the end: over training it holds, there it is the opposite."""
+    found = curves(0.95)
+    found[DISTANCE][:, -1] *= -1
+    test = {"kind": "correlation", "column": "distance", "least_effect": 0.3}
+    table = judged(
+        tables(found, GAMMAS, seeds=6),
+        {**test, "level": "between", "direction": "positive"},
+        {**test, "level": "last", "direction": "positive"},
+        {**test, "level": "last", "direction": "negative"},
+    )
+    assert table["verdict"].tolist() == ["supported", "refuted", "supported"]
+    assert "runs of a cell at their last step" in table["sentence"][1]
+
+
 def test_unrelated_changes_refute_a_claim_that_they_are_related() -> None:
     test = {"kind": "correlation", "column": "distance", "level": "within", "least_effect": 0.5}
     found = tables(curves(0.0), GAMMAS, seeds=6)
