@@ -6,8 +6,9 @@ lower signal for a better one, so a signal that sees an event is higher where it
 
 AUROC is the share of pairs of runs of one cell at one step, one with the event and one without,
 in which the signal is higher in the one with it (ties count half). Its p deals the runs' series
-anew within their cells, so the seed is the unit. A failed run is never dropped: it counts with its
-last row carried forward. Holm's correction is over the method's own signals, not the baselines.
+anew within their cells, alike in cells with the same seeds, so the seed is the unit. A failed run
+is never dropped: it counts with its last row carried forward. Holm's correction is over the
+method's own signals, not the baselines.
 
 Lead time is of use while a run trains: the alarm rings at the first evaluation whose signal has
 climbed back by a quarter of the way that it had come down. It leads by the steps from there to the
@@ -24,7 +25,7 @@ import pandas as pd
 from scipy import stats
 
 from benchmark.analysis.correlation_table import BASELINES, SIGNALS
-from benchmark.analysis.draws import Floats, Ways
+from benchmark.analysis.draws import Floats, Ways, blocks_of
 from benchmark.analysis.frames import Tables
 from benchmark.analysis.resampling import bootstrap_interval_of_sums, holm, least_p, pairing_p
 
@@ -55,6 +56,7 @@ class _Cell:
     """Series of one cell's runs on its steps, (runs, S); `event` is 0 or 1."""
 
     run_ids: tuple[str, ...]
+    seeds: tuple[int, ...]
     steps: Floats
     signal: Floats
     event: Floats
@@ -103,14 +105,19 @@ def _cells(tables: Tables, signal: str, event: str) -> list[_Cell]:
     run_at = signals.index.get_indexer(pd.Index(points["run_id"]))
     step_at = signals.columns.get_indexer(pd.Index(points["step"]))
     cells = []
+    seed_of = tables.runs.set_index("run_id")["seed"].astype(int)
+    seed_at = seed_of[list(run_ids)].to_numpy()
     for rows in points.groupby("cell", sort=False).indices.values():
         runs, steps = np.unique(run_at[rows]), np.unique(step_at[rows])
+        runs = runs[np.argsort(seed_at[runs], kind="stable")]
         signal_here, flag_here = signal_at[np.ix_(runs, steps)], flag_at[np.ix_(runs, steps)]
         known = ~(np.isnan(signal_here) | np.isnan(flag_here)).any(axis=0)
         if known.any():
             event_here = (flag_here[:, known] > 0).astype(float)
-            ids = tuple(run_ids[runs])
-            cells.append(_Cell(ids, all_steps[steps][known], signal_here[:, known], event_here))
+            ids, seeds = tuple(run_ids[runs]), tuple(seed_at[runs].tolist())
+            cells.append(
+                _Cell(ids, seeds, all_steps[steps][known], signal_here[:, known], event_here)
+            )
     return cells
 
 
@@ -121,14 +128,15 @@ def _low_coverage(coverage: pd.DataFrame) -> pd.DataFrame:
 
 
 def _row(cells: Sequence[_Cell]) -> dict[str, Any]:
-    pairs, strata = _pairs(cells), [[1] * len(cell.run_ids) for cell in cells]
+    pairs, sizes = _pairs(cells), [len(cell.run_ids) for cell in cells]
+    blocks = blocks_of([cell.seeds for cell in cells])
     row: dict[str, Any] = {
-        "runs": sum(map(sum, strata)),
+        "runs": sum(sizes),
         "event_runs": sum(int(cell.event.any(axis=1).sum()) for cell in cells),
         "pairs": pairs,
         "auroc": np.nan,
-        # Runs with the same events are interchangeable.
-        "least_p": least_p([list(Counter(map(tuple, cell.event)).values()) for cell in cells]),
+        # Seeds whose runs have the same events are interchangeable.
+        "least_p": least_p([_alike([cells[at] for at in block]) for block in blocks]),
         **_alarms(cells),
         "run_ids": " ".join(run for cell in cells for run in cell.run_ids),
     }
@@ -136,12 +144,18 @@ def _row(cells: Sequence[_Cell]) -> dict[str, Any]:
     if pairs:
         tables = concordance(cells)
         row["auroc"] = sum(float(table.trace()) for table in tables) / pairs
-        row["p"] = pairing_p(tables, row["least_p"])
-        sizes = [len(cell.run_ids) for cell in cells]
+        dealt = [np.sum([tables[at] for at in block], axis=0) for block in blocks]
+        row["p"] = pairing_p(dealt, row["least_p"])
         row["low"], row["high"] = bootstrap_interval_of_sums(
-            lambda ways: _redrawn(cells, ways), sizes, _auroc
+            lambda ways: _redrawn(cells, ways), sizes, _auroc, blocks
         )
     return row
+
+
+def _alike(cells: Sequence[_Cell]) -> list[int]:
+    """How many seeds have the same events in all of these cells, which have the same seeds."""
+    events = np.concatenate([cell.event for cell in cells], axis=1)
+    return list(Counter(map(tuple, events)).values())
 
 
 def _pairs(cells: Sequence[_Cell]) -> int:

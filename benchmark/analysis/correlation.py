@@ -10,7 +10,8 @@ between      of the runs of one cell at the same step, Spearman's rho over seeds
 The null hypothesis is that of mismatched pairs: a run's signal says nothing of its own quality
 that it does not say of another run's of the same cell. Runs' whole series are dealt anew within
 their cells (a stratified permutation test), so the seed is the unit, however many evaluations there
-are, and ranks are taken within a cell: raw signals are never pooled over cells.
+are, and ranks are taken within a cell: raw signals are never pooled over cells. Cells with the same
+seeds are dealt alike: they tell more of those seeds, not of more seeds.
 
 An undefined rho (one of the series is constant) counts as 0 where others are defined.
 """
@@ -22,7 +23,7 @@ import numpy as np
 from scipy import stats
 
 from benchmark.analysis.coefficients import Level, Measure, cross, rho_of_drawn
-from benchmark.analysis.draws import Floats, Indices, Ways
+from benchmark.analysis.draws import Floats, Indices, Ways, blocks_of
 from benchmark.analysis.frames import Tables
 from benchmark.analysis.resampling import (
     NONE,
@@ -43,6 +44,7 @@ class Cell:
 
     name: str
     run_ids: tuple[str, ...]
+    seeds: tuple[int, ...]  # of the runs, in order
     steps: Floats  # (S,)
     columns: Mapping[str, Floats]  # each (runs, S)
 
@@ -66,8 +68,10 @@ class Association:
     cells: int
     runs: int
     points: int  # fewest evaluations of a run
-    each: Floats  # one rho a run (within) or a cell (between)
-    sizes: tuple[int, ...]  # runs of each cell
+    # One array a block of cells with the same seeds, and how many seeds: the rhos of its runs
+    # (cells, seeds), or between runs of its cells (cells,).
+    each: tuple[Floats, ...]
+    seeds: tuple[int, ...]
     run_ids: tuple[str, ...]
 
 
@@ -75,8 +79,10 @@ def cells_of(tables: Tables) -> list[Cell]:
     """Cells in the order of runs.csv; unfinished runs and networks seen before are left out."""
     tables = tables.networks
     points = tables.points[tables.points["state"] == "done"]
-    points = points.sort_values(["run_id", "step"], kind="stable", ignore_index=True)
-    numbers = list(points.select_dtypes("number").columns.drop("step"))
+    seeds = tables.runs.set_index("run_id")["seed"].astype(int)
+    points = points.assign(_seed=points["run_id"].map(seeds))
+    points = points.sort_values(["_seed", "run_id", "step"], kind="stable", ignore_index=True)
+    numbers = list(points.select_dtypes("number").columns.drop(["step", "_seed"]))
     values, all_steps = points[numbers].to_numpy(float), points["step"].to_numpy(float)
     rows_of = points.groupby("cell", sort=False).indices
     cells = []
@@ -94,7 +100,8 @@ def cells_of(tables: Tables) -> list[Cell]:
             zip(numbers, np.ascontiguousarray(values[rows].T).reshape(shape), strict=True)
         )
         columns["step"] = np.tile(steps, (len(run_ids), 1))
-        cells.append(Cell(name, run_ids, steps, columns))
+        of_runs = tuple(int(seed) for seed in seeds[list(run_ids)])
+        cells.append(Cell(name, run_ids, of_runs, steps, columns))
     return cells
 
 
@@ -120,27 +127,32 @@ def associate(
     tables = _in_order(pairs, known)
     own = _in_order(pairs, [_own(each) for each in known])
     sizes = [len(table) for table in tables]
+    numbers = _numbers(pairs)
+    blocks = blocks_of([cells[at].seeds for at in numbers])
+    dealt = [np.sum([tables[cell] for cell in block], axis=0) for block in blocks]
+    each = tuple(np.stack([own[cell] for cell in block]) for block in blocks)
+    seeds = tuple(map(len, dealt))
     low, high = NONE
     if interval and defined and between:
         low, high = bootstrap_interval_of_sums(
-            lambda ways: _rhos_of_ways(pairs, ways), sizes, lambda sums: sums / sum(sizes)
+            lambda ways: _rhos_of_ways(pairs, ways), sizes, lambda sums: sums / sum(sizes), blocks
         )
     elif interval and defined:
-        every = np.concatenate(own)
-        low, high = bootstrap_interval(lambda index: every[index].mean(axis=-1), sizes)
+        every = np.concatenate([of_block.sum(axis=0) for of_block in each])
+        low, high = bootstrap_interval(lambda index: every[index].sum(axis=-1) / sum(sizes), seeds)
     return Association(
         value=float(np.concatenate(own).mean()) if defined else np.nan,
         low=low,
         high=high,
         null_mean=np.nan if between or not defined else _mismatched(pairs, known),
-        p=pairing_p(tables) if defined else np.nan,
-        least_p=least_p([[1] * n for n in sizes]),
+        p=pairing_p(dealt) if defined else np.nan,
+        least_p=least_p([[1] * n for n in seeds]),
         cells=len(tables),
         runs=sum(sizes),
         points=min(len(pair.steps) for pair in pairs),
-        each=np.array([o.mean() for o in own]) if between else np.concatenate(own),
-        sizes=tuple(sizes),
-        run_ids=tuple(run for at in _numbers(pairs) for run in cells[at].run_ids),
+        each=tuple(of_block.mean(axis=1) for of_block in each) if between else each,
+        seeds=seeds,
+        run_ids=tuple(run for at in numbers for run in cells[at].run_ids),
     )
 
 
@@ -169,8 +181,8 @@ def associate_each(
                 cells=1,
                 runs=n,
                 points=len(pair.steps),
-                each=means[k : k + 1] if level == "between" else own[k],
-                sizes=(n,),
+                each=(means[k : k + 1] if level == "between" else own[k : k + 1],),
+                seeds=(n,),
                 run_ids=cells[at].run_ids,
             )
     return found

@@ -28,12 +28,31 @@ class Ways:
     runs: NDArray[Any]  # (W, n) each way: the run of the cell that stands in each place
     drawn: NDArray[Any]  # (C, draws) the way of each cell in each draw
 
+    def shared(self, blocks: Sequence[Sequence[int]]) -> "Ways":
+        """Of all cells of blocks, where these are the ways of one cell of each block."""
+        cells = [blocks[at] for at in self.cells]
+        drawn = np.repeat(self.drawn, list(map(len, cells)), axis=0)
+        return Ways(np.concatenate(cells).astype(np.intp), self.runs, drawn)
+
     def total(self, values: Floats) -> Floats:
         """(draws,): the sum over these cells of their values (C, W)."""
         total = np.zeros(self.drawn.shape[1])
         for of_way, way in zip(values, self.drawn, strict=True):
             total += of_way.take(way)  # half the time of of_way[way]
         return total
+
+
+def blocks_of(seeds: Sequence[tuple[int, ...]]) -> list[list[int]]:
+    """The numbers of the cells that have the same seeds, together.
+
+    Runs of one seed see the same images in the same order whichever cell they are of, and where
+    they start from the same weights they stay alike. So what is dealt or drawn anew are the seeds,
+    for all cells of a block at once. Cells that share some of their seeds alone are dealt apart.
+    """
+    found: dict[tuple[int, ...], list[int]] = {}
+    for cell, each in enumerate(seeds):
+        found.setdefault(each, []).append(cell)
+    return list(found.values())
 
 
 @lru_cache(maxsize=2)

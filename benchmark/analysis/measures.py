@@ -42,9 +42,10 @@ def measure(tables: Tables, test: ClaimTest) -> Effect | NotRun:
 def _correlation(tables: Tables, test: CorrelationTest) -> Effect | NotRun:
     """Spearman's rho, as correlation.py has it; p of no effect from mismatched pairs.
 
-    p of the least effect: within runs by flipping the signs of the runs' rhos about it (exact);
-    between runs by Fisher's z of the cells' rhos, whose variance is 1.06 / (runs - 3) (Fieller,
-    Hartley and Pearson 1957), so that a cell of three runs tells nothing.
+    p of the least effect: within runs by flipping the signs of the rhos about it, seed by seed
+    (exact); between runs by Fisher's z of the cells' rhos, whose variance is 1.06 / (runs - 3)
+    (Fieller, Hartley and Pearson 1957), so that a cell of three runs tells nothing, and cells with
+    the same seeds tell no more than one.
     """
     level: Literal["differences", "between"] = "between"
     where = "runs of a cell at the same step"
@@ -80,11 +81,12 @@ def _correlation(tables: Tables, test: CorrelationTest) -> Effect | NotRun:
 
 
 def _flipped(found: Association, rho: float) -> float:
-    """Two-sided p that the runs' mean rho is `rho`: signs flipped about it."""
-    if len(found.each) < 2:
+    """Two-sided p that the runs' mean rho is `rho`: signs flipped about it, seed by seed."""
+    apart = np.concatenate([(of_block - rho).sum(axis=0) for of_block in found.each])
+    if len(apart) < 2:
         return 1.0
     result = stats.permutation_test(
-        (found.each - rho,),
+        (apart,),
         lambda each, axis=-1: each.mean(axis=axis),
         permutation_type="samples",
         vectorized=True,
@@ -95,10 +97,11 @@ def _flipped(found: Association, rho: float) -> float:
 
 def _fisher(found: Association, rho: float) -> float:
     """Two-sided p that the cells' common rho is `rho`."""
-    weights = np.maximum(np.array(found.sizes) - 3, 0) / 1.06
+    weights = np.maximum(np.array(found.seeds) - 3, 0) / 1.06
     if not weights.sum():
         return 1.0
-    off = np.arctanh(np.clip(found.each, -0.999, 0.999)) - np.arctanh(rho)
+    z = [np.arctanh(np.clip(of_block, -0.999, 0.999)).mean() for of_block in found.each]
+    off = np.array(z) - np.arctanh(rho)
     return float(2 * stats.norm.sf(abs((weights * off).sum()) / math.sqrt(weights.sum())))
 
 

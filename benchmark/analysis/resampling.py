@@ -77,7 +77,8 @@ def pairing_p(tables: Sequence[Floats], least: float | None = None) -> float:
     """Two-sided p of the mean of table[i, i] over the runs i of all cells, a table (n, n) each.
 
     Under the null hypothesis run i of a cell might as well have met its run j: table[i, j]. The
-    same as `permutation_p` of that mean with single runs as groups, cell by cell.
+    same as `permutation_p` of that mean with single runs as groups, cell by cell. Cells whose runs
+    are to be dealt alike are one table, their sum.
     """
     strata = [[1] * len(table) for table in tables]
     least = least_p(strata) if least is None else least
@@ -183,17 +184,23 @@ def bootstrapped(statistic: Statistic, cells: Sequence[int]) -> Floats:
 
 
 def bootstrap_interval_of_sums(
-    values: Callable[[Ways], Floats], cells: Sequence[int], whole: Callable[[Floats], Floats]
+    values: Callable[[Ways], Floats],
+    cells: Sequence[int],
+    whole: Callable[[Floats], Floats],
+    blocks: Sequence[Sequence[int]] | None = None,
 ) -> tuple[float, float]:
     """The same interval of `whole` of sums over cells.
 
     `values` gives (..., C, W), the values of cells in each of their ways; `whole` takes the sums
-    (..., draws) over all cells.
+    (..., draws) over all cells. The cells of a block, which have as many runs, are drawn alike; by
+    default each is a block.
     """
     if not cells or min(cells) < 2:
         return NONE
+    blocks = blocks or [[cell] for cell in range(len(cells))]
     sums: Any = 0.0
-    for ways in redraw_ways(tuple(cells), BOOTSTRAPS):
+    for drawn in redraw_ways(tuple(cells[block[0]] for block in blocks), BOOTSTRAPS):
+        ways = drawn.shared(blocks)
         of_ways = values(ways)
         flat = of_ways.reshape(-1, *of_ways.shape[-2:])
         totals = np.stack([ways.total(each) for each in flat])

@@ -29,12 +29,14 @@ def tables(
     *,
     seeds: int,
     heldout: bool = True,
+    apart: bool = False,
     state: Mapping[int, str] | None = None,
     claims: Sequence[Mapping[str, Any]] = (),
 ) -> Tables:
     """Runs cell by cell, seed by seed; `curves` are (runs, evaluations), `signal` among them.
 
-    The training log has two rows an evaluation whose mean is the curve's value.
+    The cells have the same seeds, unless they are `apart`. The training log has two rows an
+    evaluation whose mean is the curve's value.
     """
     points, swept = [dict(c) for c in cells for _ in range(seeds)], list(cells[0])
     ids = [f"began-{i:012x}" for i in range(len(points))]
@@ -50,7 +52,7 @@ def tables(
                 "run_id": run_id,
                 "label": f"run {i}",
                 "cell": " ".join(f"{k.rpartition('.')[2]}={v}" for k, v in point.items()),
-                "seed": i % seeds,
+                "seed": i if apart else i % seeds,
                 **{key: str(value) for key, value in point.items()},
                 "method": "began",
                 "signal": "m_global",

@@ -37,7 +37,8 @@ def _row(table: pd.DataFrame, event: str) -> "pd.Series[float]":
 @pytest.mark.parametrize("event", ["collapsed", "low_coverage"])
 def test_one_plausible_face_keeps_m_global_low_and_goes_unseen(event: str) -> None:
     # One face that D rebuilds with ease: L(G) and with it M fall as coverage is lost.
-    row = _row(collapse_table(tables(_curves([0, 2, 4, 6, 8], -0.2), CELLS, seeds=5)), event)
+    found = tables(_curves([0, 2, 4, 6, 8], -0.2), CELLS, seeds=5, apart=True)
+    row = _row(collapse_table(found), event)
     assert row["verdict"] == "does not see it"
     assert row["auroc"] < 0.05
     assert (row["alarmed"], row["missed"]) == (0, 5)
@@ -82,6 +83,19 @@ def test_a_cell_that_collapses_whole_is_compared_with_no_other_cell() -> None:
     row = _row(collapse_table(tables(_curves([0, 1, 2, 3, 4], 0.6), CELLS, seeds=5)), "collapsed")
     assert row["pairs"] == 0
     assert row["verdict"] == "cannot tell"
+
+
+def test_cells_with_the_same_seeds_are_dealt_alike() -> None:
+    """The same two seeds of five collapse in both cells: of so few seeds no p is low."""
+    curves = _curves([0, 2, 5, 7], 0.6)
+    (alike, apart) = (
+        _row(collapse_table(tables(curves, CELLS, seeds=5, apart=each)), "collapsed")
+        for each in (False, True)
+    )
+    assert alike["auroc"] == apart["auroc"] == 1.0
+    assert (alike["least_p"], apart["least_p"]) == pytest.approx((2 / 10, 2 / 100))
+    assert alike["p"] >= 2 / 10 > apart["p"]
+    assert alike["verdict"] == "cannot tell"
 
 
 def test_a_failed_run_is_kept() -> None:

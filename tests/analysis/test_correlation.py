@@ -17,6 +17,7 @@ from tests.analysis.simulate import DISTANCE, OUTCOMES, Floats, falling_walks, t
 ROOT = Path(__file__).parents[2]
 COMMITTED = sorted(p.parent.relative_to(ROOT) for p in ROOT.glob("results/*/*/ablation.json"))
 GAMMAS = [{"method.gamma": gamma} for gamma in (0.3, 0.5, 0.7)]
+LEVELS: tuple[Level, ...] = ("differences", "between")
 SCIPY = {"pearson": stats.pearsonr, "spearman": stats.spearmanr, "kendall": stats.kendalltau}
 
 
@@ -35,7 +36,7 @@ def test_raw_is_scipy_run_by_run(measure: Measure) -> None:
     assert got is not None
     pairs = itertools.product(signal, distance)
     table = np.array([SCIPY[measure](x, y).statistic for x, y in pairs]).reshape(4, 4)
-    np.testing.assert_allclose(got.each, table.diagonal(), atol=1e-12)
+    np.testing.assert_allclose(got.each, [table.diagonal()[None]], atol=1e-12)
     assert got.value == pytest.approx(table.diagonal().mean())
     off = ~np.eye(4, dtype=bool)
     assert got.null_mean == pytest.approx(table[off].mean())
@@ -79,7 +80,7 @@ def test_between_is_scipy_step_by_step_and_cell_by_cell() -> None:
         ]
     )
     assert got is not None
-    np.testing.assert_allclose(got.each, rhos.mean(axis=1))
+    np.testing.assert_allclose(got.each, [rhos.mean(axis=1)])
     assert got.value == pytest.approx(rhos.mean())
     np.testing.assert_allclose(steps["value"], rhos.mean(axis=0))
     assert steps["step"].tolist() == sorted(set(found.evaluations["step"]))
@@ -122,7 +123,7 @@ def _row(table: pd.DataFrame, level: str, measure: str = "spearman") -> "pd.Seri
 
 
 def test_two_independent_falling_walks_correlate_raw_and_only_raw() -> None:
-    table = correlation_table(tables(_walks(11), GAMMAS, seeds=5))
+    table = correlation_table(tables(_walks(11), GAMMAS, seeds=5, apart=True))
     for measure in ("pearson", "spearman", "kendall"):
         raw = _row(table, "raw", measure)
         assert raw["value"] > 0.8
@@ -141,7 +142,7 @@ def test_planted_relation_is_found_at_every_level() -> None:
     curves = _walks(12)
     noise = np.random.default_rng(5).standard_normal(curves["signal"].shape).cumsum(axis=1)
     curves[DISTANCE] = 50 * curves["signal"] + 10 * noise
-    table = correlation_table(tables(curves, GAMMAS, seeds=5))
+    table = correlation_table(tables(curves, GAMMAS, seeds=5, apart=True))
     for level in ("differences", "partial", "between"):
         row = _row(table, level)
         assert row["value"] > 0.4
@@ -163,6 +164,46 @@ def test_scale_of_a_cell_is_no_relation() -> None:
     assert got is not None
     assert abs(got.value) < 0.3
     assert got.p > 0.05
+
+
+def _alike(rng: np.random.Generator) -> dict[str, Floats]:
+    """Three cells of five seeds: signal and distance have nothing to do with each other, but each
+    is nearly the same in runs of one seed, as where these see the same images in the same order."""
+    of_seeds = rng.standard_normal((2, 1, 5, 6)).cumsum(axis=-1)
+    signal, distance = (of_seeds + 0.1 * rng.standard_normal((2, 3, 5, 6))).reshape(2, 15, 6)
+    return {"signal": signal, DISTANCE: distance}
+
+
+@pytest.mark.parametrize("level", ["differences", "between"])
+def test_runs_that_share_a_seed_are_no_further_seeds(level: Level) -> None:
+    """Dealt cell by cell, unrelated series would be called related far too often."""
+    rng, ps = np.random.default_rng(9), {True: [], False: []}
+    for _ in range(60):
+        curves = _alike(rng)
+        for apart, found in ps.items():
+            cells = cells_of(tables(curves, GAMMAS, seeds=5, apart=apart))
+            got = associate(cells, "signal", DISTANCE, level, interval=False)
+            assert got is not None
+            found.append(got.p)
+            assert got.least_p == pytest.approx(2 / (10_000 if apart else 120))
+    alike, apart_p = (np.mean(np.array(ps[each]) < 0.05) for each in (False, True))
+    assert alike <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 60)
+    assert apart_p > 0.2
+
+
+def test_the_interval_draws_a_seed_for_all_its_cells() -> None:
+    curves = _alike(np.random.default_rng(10))
+    for level in LEVELS:
+        alike, apart = (
+            associate(
+                cells_of(tables(curves, GAMMAS, seeds=5, apart=each)), "signal", DISTANCE, level
+            )
+            for each in (False, True)
+        )
+        assert alike is not None
+        assert apart is not None
+        assert alike.value == apart.value
+        assert apart.high - apart.low < 0.8 * (alike.high - alike.low)
 
 
 def test_the_same_networks_count_once() -> None:

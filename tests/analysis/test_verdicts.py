@@ -237,7 +237,7 @@ def test_the_last_step_is_asked_by_itself() -> None:
 
 def test_unrelated_changes_refute_a_claim_that_they_are_related() -> None:
     test = {"kind": "correlation", "column": "distance", "level": "within", "least_effect": 0.5}
-    found = tables(curves(0.0), GAMMAS, seeds=6)
+    found = tables(curves(0.0), GAMMAS, seeds=6, apart=True)
     table = judged(found, {**test, "direction": "positive"}, {**test, "direction": "none"})
     assert table["verdict"].tolist() == ["refuted", "supported"]
 
