@@ -91,14 +91,20 @@ class Found:
 
 
 def only_published(plan: Plan, runs_root: Path, results: Path) -> dict[str, Published]:
-    """Runs of a plan that its tables have finished and `runs_root` has not, by their ids."""
+    """Runs of a plan that its tables have finished and `runs_root` has not, by their ids.
+
+    Raises BenchError where the tables do not say enough of one to keep it.
+    """
     published = Published.by_id(results / plan.name / plan.profile)
     ids = [planned.run_id for planned in plan.runs]
-    return {
+    found = {
         run_id: published[run_id]
         for run_id in ids
         if run_id in published and RunDirectory(runs_root / run_id).result() is None
     }
+    for run in found.values():
+        Made.of_published(run)
+    return found
 
 
 def commit(provenance: Mapping[str, Any]) -> str:

@@ -147,7 +147,10 @@ class _Tables:
         except (OSError, ValueError):
             raise BenchError(f"{path}: missing or damaged; `bench sync` writes it anew") from None
         if record.get("format") != FORMAT:
-            raise BenchError(f"{path}: of another version, whose runs cannot be told from here")
+            raise BenchError(
+                f"{path}: format {record.get('format')!r}, and this version of bench reads format "
+                f"{FORMAT}; move {self.folder} away, or take the code of its runs' commit"
+            )
         return record
 
     def header(self, name: str) -> Sequence[str]:

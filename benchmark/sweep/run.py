@@ -81,7 +81,8 @@ def run_plan(
     _writable(places.results / plan.name / plan.profile)
     if places.copy is not None:
         places.copy.refresh()
-    trusted = only_published(plan, places.runs, places.results) if trust_tables else {}
+    published = only_published(plan, places.runs, places.results)  # before hours of training
+    trusted = published if trust_tables else {}
     if trusted:
         narrator.note(f"{len(trusted)} finished runs are not here and stay as the tables have them")
     ours = replace(plan, runs=tuple(each for each in plan.runs if each.run_id not in trusted))

@@ -92,3 +92,14 @@ def test_a_run_with_an_unnamed_judge_is_not_taken_over(synced: Path, tmp_path: P
     with pytest.raises(BenchError, match=f"do not say what judged {kept}"):
         write_results(plan(), tmp_path / "none", tmp_path / "results")
     assert files(synced) == before
+
+
+def test_tables_of_another_version_are_not_written_over(synced: Path, tmp_path: Path) -> None:
+    path = synced / "ablation.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
+    before = files(synced)
+    with pytest.raises(BenchError, match="format 1, and this version of bench reads format 2"):
+        write_results(plan(), tmp_path / "none", tmp_path / "results")
+    assert files(synced) == before
+    write_results(plan(), tmp_path / "runs", tmp_path / "results")  # nothing is to be kept
+    assert json.loads(path.read_text())["format"] == 2
