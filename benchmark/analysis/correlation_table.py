@@ -152,7 +152,7 @@ def _reading(row: Any) -> str:
     if row["level"] == AT_STEP:
         return "one step, to compare with the others"
     if row["least_p_holm"] > ALPHA:
-        return f"cannot tell: no p of {row['runs']} runs, dealt within cells, can be low enough"
+        return "cannot tell: no p of so few seeds can be low enough"
     if row["p_holm"] > ALPHA:
         return "no relation seen"
     return "rise together" if row["value"] > 0 else "one rises as the other falls"

@@ -143,8 +143,9 @@ def _correlations(results: Results, evidence: Evidence) -> Iterator[Block]:
             " series always correlate; differences: of the changes between evaluations; partial:"
             " within a run, given the step; between: between the runs of one cell at the same"
             " steps, pooled over cells. Null: the mean over mismatched pairs, one run's signal"
-            " with another's distance. Intervals by bootstrap over runs, p from permutations,"
-            " Holm-corrected. Other outcomes, and each cell by itself, are in correlations.csv.",
+            " with another's distance. Intervals by bootstrap, p from permutations of the runs"
+            " within their cells, alike in cells with the same seeds; Holm-corrected. Other"
+            " outcomes, and each cell by itself, are in correlations.csv.",
             source,
         )
     if len(steps):
