@@ -105,7 +105,10 @@ EVIDENCE: dict[str, dict[str, Column]] = {
         "runs": _RUNS,
         "points": Column("evaluations of a run that were used", "evaluations"),
         "reading": Column("what the row may be taken to say"),
-        "run_ids": _RUN_IDS,
+        "seeds": Column(
+            "of its runs, which are those of the method and the cell with these seeds; cells with "
+            "others come after a semicolon"
+        ),
     },
     "collapse": {
         "method": _METHOD,

@@ -68,10 +68,10 @@ class Association:
     cells: int
     runs: int
     points: int  # fewest evaluations of a run
-    # One array a block of cells with the same seeds, and how many seeds: the rhos of its runs
+    # One array a block of cells with the same seeds, and these: the rhos of its runs
     # (cells, seeds), or between runs of its cells (cells,).
     each: tuple[Floats, ...]
-    seeds: tuple[int, ...]
+    seeds: tuple[tuple[int, ...], ...]
     run_ids: tuple[str, ...]
 
 
@@ -131,7 +131,7 @@ def associate(
     blocks = blocks_of([cells[at].seeds for at in numbers])
     dealt = [np.sum([tables[cell] for cell in block], axis=0) for block in blocks]
     each = tuple(np.stack([own[cell] for cell in block]) for block in blocks)
-    seeds = tuple(map(len, dealt))
+    counts = list(map(len, dealt))
     low, high = NONE
     if interval and defined and between:
         low, high = bootstrap_interval_of_sums(
@@ -139,19 +139,19 @@ def associate(
         )
     elif interval and defined:
         every = np.concatenate([of_block.sum(axis=0) for of_block in each])
-        low, high = bootstrap_interval(lambda index: every[index].sum(axis=-1) / sum(sizes), seeds)
+        low, high = bootstrap_interval(lambda index: every[index].sum(axis=-1) / sum(sizes), counts)
     return Association(
         value=float(np.concatenate(own).mean()) if defined else np.nan,
         low=low,
         high=high,
         null_mean=np.nan if between or not defined else _mismatched(pairs, known),
         p=pairing_p(dealt) if defined else np.nan,
-        least_p=least_p([[1] * n for n in seeds]),
+        least_p=least_p([[1] * n for n in counts]),
         cells=len(tables),
         runs=sum(sizes),
         points=min(len(pair.steps) for pair in pairs),
         each=tuple(of_block.mean(axis=1) for of_block in each) if between else each,
-        seeds=seeds,
+        seeds=tuple(cells[numbers[block[0]]].seeds for block in blocks),
         run_ids=tuple(run for at in numbers for run in cells[at].run_ids),
     )
 
@@ -182,7 +182,7 @@ def associate_each(
                 runs=n,
                 points=len(pair.steps),
                 each=(means[k : k + 1] if level == "between" else own[k : k + 1],),
-                seeds=(n,),
+                seeds=(cells[at].seeds,),
                 run_ids=cells[at].run_ids,
             )
     return found

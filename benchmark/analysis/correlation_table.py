@@ -55,7 +55,7 @@ COLUMNS = (
         "points",
         "reading",
     ),
-    *("run_ids",),
+    *("seeds",),
 )
 
 
@@ -136,7 +136,8 @@ def _step_rows(
 
 def _numbers(found: Association) -> dict[str, Any]:
     names = ("value", "low", "high", "null_mean", "p", "least_p", "cells", "runs", "points")
-    return {**{n: getattr(found, n) for n in names}, "run_ids": " ".join(found.run_ids)}
+    seeds = "; ".join(" ".join(map(str, block)) for block in found.seeds)
+    return {**{n: getattr(found, n) for n in names}, "seeds": seeds}
 
 
 def _reading(row: Any) -> str:

@@ -97,7 +97,7 @@ def _flipped(found: Association, rho: float) -> float:
 
 def _fisher(found: Association, rho: float) -> float:
     """Two-sided p that the cells' common rho is `rho`."""
-    weights = np.maximum(np.array(found.seeds) - 3, 0) / 1.06
+    weights = np.maximum(np.array([len(seeds) for seeds in found.seeds]) - 3, 0) / 1.06
     if not weights.sum():
         return 1.0
     z = [np.arctanh(np.clip(of_block, -0.999, 0.999)).mean() for of_block in found.each]

@@ -130,7 +130,7 @@ def test_each_cell_is_what_it_is_alone(level: Level) -> None:
         alone = associate([cell], "signal", DISTANCE, level)
         assert got is not None
         assert alone is not None
-        for name in ("value", "null_mean", "p", "least_p", "points", "runs", "run_ids"):
+        for name in ("value", "null_mean", "p", "least_p", "points", "runs", "seeds", "run_ids"):
             np.testing.assert_equal(getattr(got, name), getattr(alone, name))
         np.testing.assert_array_equal(got.each, alone.each)
 

@@ -35,7 +35,7 @@ CORRELATION = {
     **{"step": float("nan")},
     **{"value": 0.51234, "low": -0.1, "high": 0.9, "null_mean": 0.02, "p": 0.2, "p_holm": 0.6},
     **{"least_p": 0.17, "least_p_holm": 0.5, "cells": 1, "runs": 3, "points": 3},
-    **{"reading": "no sign of it", "run_ids": "began-a"},
+    **{"reading": "no sign of it", "seeds": "0 1 2"},
 }
 AT_STEP = {**CORRELATION, "level": "at_step", "step": 300.0, "value": 0.25}
 BASELINE = {**CORRELATION, "role": "baseline", "signal": "step", "value": -0.987}
