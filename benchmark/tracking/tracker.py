@@ -162,7 +162,18 @@ def _make_room(uri: str, name: str) -> str | None:
         return None
     folder = store.resolve().parent
     folder.mkdir(parents=True, exist_ok=True)
+    if not store.exists():
+        _create(store)
     return (folder / "artifacts" / name).as_uri()
+
+
+def _create(store: Path) -> None:
+    """A new store, whole or not at all: one that is killed amid its migrations stays broken."""
+    new = store.with_name(f".{store.name}.new")
+    for left in store.parent.glob(f"{new.name}*"):  # by one that was killed, and its journal
+        left.unlink()
+    MlflowClient(tracking_uri=f"sqlite:///{new.resolve()}")
+    new.replace(store)
 
 
 def _find(client: MlflowClient, experiment: str, tags: dict[str, str]) -> Run | None:

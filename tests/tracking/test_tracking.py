@@ -107,6 +107,31 @@ def test_view_is_whole_idempotent_and_can_be_rebuilt(tmp_path: Path) -> None:
     check_whole(elsewhere)
 
 
+def test_a_store_whose_making_was_killed_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite keeps the first of a migration's tables, and no later migration gets past them."""
+    from benchmark.tracking import tracker
+
+    fill(tmp_path / "runs")
+    store = tmp_path / "mlflow" / "mlflow.db"
+
+    def killed(tracking_uri: str) -> None:
+        half = Path(tracking_uri.removeprefix("sqlite:///"))
+        half.write_bytes(b"some tables")
+        half.with_name(f"{half.name}-journal").write_bytes(b"and a journal")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tracker, "MlflowClient", killed)
+        with pytest.raises(KeyboardInterrupt):
+            tracker.Tracker(f"sqlite:///{store}", plan(), tmp_path / "runs")
+    assert not store.exists()
+    tracker.Tracker(f"sqlite:///{store}", plan(), tmp_path / "runs").close()
+    check_whole(f"sqlite:///{store}")
+    assert not list(store.parent.glob(".mlflow.db.new*"))
+
+
 def test_a_resumed_run_does_not_double_its_steps(tmp_path: Path) -> None:
     from mlflow.tracking import MlflowClient
 
