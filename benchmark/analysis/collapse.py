@@ -25,7 +25,7 @@ import pandas as pd
 from scipy import stats
 
 from benchmark.analysis.correlation_table import BASELINES, SIGNALS
-from benchmark.analysis.draws import Floats, Ways, blocks_of
+from benchmark.analysis.draws import Floats, Ways, blocks_of, summed
 from benchmark.analysis.frames import Tables
 from benchmark.analysis.resampling import bootstrap_interval_of_sums, holm, least_p, pairing_p
 
@@ -105,8 +105,7 @@ def _cells(tables: Tables, signal: str, event: str) -> list[_Cell]:
     run_at = signals.index.get_indexer(pd.Index(points["run_id"]))
     step_at = signals.columns.get_indexer(pd.Index(points["step"]))
     cells = []
-    seed_of = tables.runs.set_index("run_id")["seed"].astype(int)
-    seed_at = seed_of[list(run_ids)].to_numpy()
+    seed_at = tables.seeds[list(run_ids)].to_numpy()
     for rows in points.groupby("cell", sort=False).indices.values():
         runs, steps = np.unique(run_at[rows]), np.unique(step_at[rows])
         runs = runs[np.argsort(seed_at[runs], kind="stable")]
@@ -144,8 +143,7 @@ def _row(cells: Sequence[_Cell]) -> dict[str, Any]:
     if pairs:
         tables = concordance(cells)
         row["auroc"] = sum(float(table.trace()) for table in tables) / pairs
-        dealt = [np.sum([tables[at] for at in block], axis=0) for block in blocks]
-        row["p"] = pairing_p(dealt, row["least_p"])
+        row["p"] = pairing_p(summed(tables, blocks), row["least_p"])
         row["low"], row["high"] = bootstrap_interval_of_sums(
             lambda ways: _redrawn(cells, ways), sizes, _auroc, blocks
         )

@@ -23,7 +23,7 @@ import numpy as np
 from scipy import stats
 
 from benchmark.analysis.coefficients import Level, Measure, cross, rho_of_drawn
-from benchmark.analysis.draws import Floats, Indices, Ways, blocks_of
+from benchmark.analysis.draws import Floats, Indices, Ways, blocks_of, summed
 from benchmark.analysis.frames import Tables
 from benchmark.analysis.resampling import (
     NONE,
@@ -79,7 +79,7 @@ def cells_of(tables: Tables) -> list[Cell]:
     """Cells in the order of runs.csv; unfinished runs and networks seen before are left out."""
     tables = tables.networks
     points = tables.points[tables.points["state"] == "done"]
-    seeds = tables.runs.set_index("run_id")["seed"].astype(int)
+    seeds = tables.seeds
     points = points.assign(_seed=points["run_id"].map(seeds))
     points = points.sort_values(["_seed", "run_id", "step"], kind="stable", ignore_index=True)
     numbers = list(points.select_dtypes("number").columns.drop(["step", "_seed"]))
@@ -129,7 +129,7 @@ def associate(
     sizes = [len(table) for table in tables]
     numbers = _numbers(pairs)
     blocks = blocks_of([cells[at].seeds for at in numbers])
-    dealt = [np.sum([tables[cell] for cell in block], axis=0) for block in blocks]
+    dealt = summed(tables, blocks)
     each = tuple(np.stack([own[cell] for cell in block]) for block in blocks)
     counts = list(map(len, dealt))
     low, high = NONE

@@ -55,6 +55,11 @@ def blocks_of(seeds: Sequence[tuple[int, ...]]) -> list[list[int]]:
     return list(found.values())
 
 
+def summed(tables: Sequence[Floats], blocks: Sequence[Sequence[int]]) -> list[Floats]:
+    """The tables of a block's cells, whose runs are in the order of their seeds, as one."""
+    return [np.sum([tables[cell] for cell in block], axis=0) for block in blocks]
+
+
 @lru_cache(maxsize=2)
 def shuffles(sizes: tuple[int, ...], count: int) -> NDArray[Any]:
     """(count, n) random orders that keep every run in its stratum, in few bytes."""

@@ -74,6 +74,11 @@ class Tables:
         again = weights.duplicated() & weights.notna() & (weights != "")
         return replace(self, runs=self.runs[~again]) if again.any() else self
 
+    @property
+    def seeds(self) -> "pd.Series[int]":
+        """The seed of each run, by its id."""
+        return self.runs.set_index("run_id")["seed"].astype(int)
+
     def only(self, where: Mapping[str, Any]) -> "Tables":
         """The runs whose swept keys have these values."""
         kept = self.runs
