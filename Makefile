@@ -22,18 +22,18 @@ docs: .venv/installed
 
 # Half an hour on a quiet machine; the sweeps refuse to measure on one that is busy.
 performance: .venv/installed
-	$(BIN)/python -m benchmarks.steps --n 16 --size 32
-	$(BIN)/python -m benchmarks.steps --n 64 --size 64 --rounds 3 --steps 1
-	$(BIN)/python -m benchmarks.steps --n 8 --size 32 --ways ours+fill+loop@thresholds ours@tcmalloc
-	-$(BIN)/python -m benchmarks.sweep --n 16 --size 32
-	-$(BIN)/python -m benchmarks.sweep --n 64 --size 64 --rounds 3 --steps 2
-	$(BIN)/python -m benchmarks.frechet
-	$(BIN)/python -m benchmarks.startup
-	$(BIN)/python -m benchmarks.memory
-	$(BIN)/python -m benchmarks.roofline
-	$(BIN)/python -m benchmarks.shares
-	$(BIN)/python -m benchmarks.overhead runs
-	$(BIN)/python -m benchmarks.page
+	$(BIN)/python -m performance.steps --n 16 --size 32
+	$(BIN)/python -m performance.steps --n 64 --size 64 --rounds 3 --steps 1
+	$(BIN)/python -m performance.steps --n 8 --size 32 --ways ours+fill+loop@thresholds ours@tcmalloc
+	-$(BIN)/python -m performance.sweep --n 16 --size 32
+	-$(BIN)/python -m performance.sweep --n 64 --size 64 --rounds 3 --steps 2
+	$(BIN)/python -m performance.frechet
+	$(BIN)/python -m performance.startup
+	$(BIN)/python -m performance.memory
+	$(BIN)/python -m performance.roofline
+	$(BIN)/python -m performance.shares
+	$(BIN)/python -m performance.overhead runs
+	$(BIN)/python -m performance.page
 
 check: .venv/installed
 	$(BIN)/ruff format --check .

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,6 @@ from benchmark.commands.options import (
     profile_options,
     report_option,
     results_option,
-    runs_address_option,
     runs_option,
 )
 from benchmark.commands.probe import probe
@@ -50,7 +48,7 @@ def bench(debug: bool) -> None:
 @click.argument("file", type=FILE)
 @profile_options
 @data_option
-@runs_address_option
+@runs_option
 @cache_option
 @results_option
 @report_option
@@ -70,7 +68,7 @@ def run(
     profile: str,
     overrides: tuple[str, ...],
     data_root: Path | None,
-    runs: str,
+    runs: Path,
     cache: Path,
     results: Path,
     report: Path,
@@ -87,27 +85,18 @@ def run(
 
     The same command again continues what was cut short.
     """
+    from benchmark.ablation.plan import load
     from benchmark.executors.choice import Asked, choose
-    from benchmark.questions.ablation import load
 
     plan = load(file, profile, overrides)
-    copy = None
-    if "://" in runs:
-        from benchmark.mirror.local_copy import LocalCopy
-
-        if asked["lanes"] != 1:
-            raise InputError("--lanes: a run in a bucket has a process of its own")
-        copy = LocalCopy(runs)
-    folder = copy.path if copy else Path(runs)
-    start = choose(Asked(device=device, **asked), plan, folder)
-    from benchmark.sweep.narration import narrator
+    start = choose(Asked(device=device, **asked), plan, runs)
+    from benchmark.sweep.output import narrator
     from benchmark.sweep.run import Places, Work, run_plan
 
-    places = Places(folder, cache, results, report, data_root, mlflow, copy)
+    places = Places(runs, cache, results, report, data_root, mlflow)
     told = narrator(quiet=quiet, as_json=as_json)
     work = Work(device, graphs, instructions)
-    with copy or nullcontext():
-        sys.exit(run_plan(plan, places, start, work, told, trust_tables=trust_tables))
+    sys.exit(run_plan(plan, places, start, work, told, trust_tables=trust_tables))
 
 
 @bench.command("run-one")
@@ -129,7 +118,7 @@ def run_one(
     overrides: tuple[str, ...],
     leash: bool,
 ) -> None:
-    """Train one run, of a folder or a URL, or several of folders side by side as lanes.
+    """Train one run, or several side by side as lanes.
 
     It is what every executor calls.
     """
@@ -141,26 +130,8 @@ def run_one(
         obey_leash()
     if instructions:
         hold_to(instructions)
-    if "://" in run_dirs[0]:
-        from benchmark.mirror.keeper import exit_as, keep
-
-        if len(run_dirs) > 1:
-            raise InputError("lanes: a run in a bucket has a process of its own")
-        options = ["--data-root", str(data_root)] if data_root else []
-        options += ["--cache", str(cache), "--device", device, *(["--graphs"] if graphs else ())]
-        exit_as(keep(run_dirs[0], [*options, *(f"--set={each}" for each in overrides)]))
     runs = [RunDirectory(Path(path)) for path in run_dirs]
-    threads, devices = _threads_and_devices([run.spec() for run in runs])
-    pin_threads(threads)  # before NumPy starts its own
-    rank = None
-    if devices > 1 and runs[0].result() is None:
-        from benchmark.training.devices import Rank
-
-        rank = Rank.here()
-        if rank is None:
-            from benchmark.training.launch import launch
-
-            sys.exit(launch(devices))
+    pin_threads(_threads([run.spec() for run in runs]))  # before NumPy starts its own
     from benchmark.training.loop import Stopped
     from benchmark.worker import Where
     from benchmark.worker import run_one as work
@@ -171,24 +142,21 @@ def run_one(
 
         sys.exit(run_lanes(runs, where))
     try:
-        result = work(runs[0], where, rank)
+        result = work(runs[0], where)
     except Stopped:
         click.echo("stopped with a checkpoint")
         sys.exit(EXIT_STOPPED)
-    if result is not None and result.state == "failed":
+    if result.state == "failed":
         raise BenchError(result.failure())
 
 
-def _threads_and_devices(specs: "Sequence[RunSpec]") -> tuple[int, int]:
+def _threads(specs: "Sequence[RunSpec]") -> int:
     """Of the runs of one process; raises InputError where they cannot be its lanes."""
     from benchmark.executors.packing import can_be_a_lane
 
-    found = {(spec.training.threads, spec.training.devices) for spec in specs}
+    found = {spec.training.threads for spec in specs}
     if len(specs) > 1 and (len(found) > 1 or not all(map(can_be_a_lane, specs))):
-        raise InputError(
-            "lanes need the same training.threads, training.devices: 1 and no training.precision: "
-            "tf32"
-        )
+        raise InputError("lanes need the same training.threads and no training.precision: tf32")
     return found.pop()
 
 
@@ -196,7 +164,7 @@ def _threads_and_devices(specs: "Sequence[RunSpec]") -> tuple[int, int]:
 @click.argument("files", type=FILE, nargs=-1, required=True)
 def validate(files: tuple[Path, ...]) -> None:
     """Check ablation files in every profile; nothing is written."""
-    from benchmark.questions.ablation import check
+    from benchmark.ablation.plan import check
 
     for file in files:
         for plan in check(file):
@@ -209,8 +177,8 @@ def validate(files: tuple[Path, ...]) -> None:
 @click.option("--jobs", type=click.IntRange(1), help="Runs at once.")
 def plan(file: Path, profile: str, overrides: tuple[str, ...], jobs: int | None) -> None:
     """Print the runs of FILE, their ids and a rough cost; nothing is started."""
-    from benchmark.questions.ablation import load
-    from benchmark.questions.estimate import default_jobs, describe
+    from benchmark.ablation.cost import default_jobs, describe
+    from benchmark.ablation.plan import load
 
     found = load(file, profile, overrides)
     for planned in found.runs:
@@ -236,10 +204,10 @@ def sync(
 
     A finished run that the tables have and --runs has not stays as they have it.
     """
-    from benchmark.analysis.evidence import write_evidence
-    from benchmark.analysis.found import only_published
-    from benchmark.analysis.tidy import write_results
-    from benchmark.questions.ablation import load
+    from benchmark.ablation.plan import load
+    from benchmark.claims.evidence import write_evidence
+    from benchmark.results.source import only_published
+    from benchmark.results.writer import write_results
     from benchmark.tracking.tracker import Tracker
 
     found = load(file, profile, overrides)

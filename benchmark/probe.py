@@ -27,8 +27,9 @@ from benchmark.evaluation.extractors import FeatureNetwork, load_extractor
 from benchmark.evaluation.features import cached_features, extract
 from benchmark.evaluation.latent import Embedding
 from benchmark.evaluation.samples import save_grid
+from benchmark.files import write_atomic
 from benchmark.methods.method import Method
-from benchmark.runs.directory import RunDirectory, write_atomic
+from benchmark.runs.directory import RunDirectory
 from benchmark.strict import Strict
 from benchmark.training import checkpoint
 from benchmark.training.determinism import StepDraw, fix

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from benchmark.data.settings import DataSettings
 from benchmark.evaluation.settings import EvaluationSettings
-from benchmark.methods.settings import ExternalSettings, MethodSettings
+from benchmark.methods.settings import MethodSettings
 from benchmark.strict import Strict
 from benchmark.training.settings import TrainingSettings
 
@@ -47,16 +47,6 @@ class RunSpec(Strict):
         if self.evaluation.reference_view is not None and not hasattr(self.data, "view"):
             raise ValueError(
                 f"evaluation.reference_view: the data {self.data.name!r} have no views"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _devices_are_enough_for_any_method(self) -> Self:
-        # Nobody knows whether a method from outside looks at other rows inside its networks.
-        if self.training.devices > 1 and isinstance(self.method, ExternalSettings):
-            raise ValueError(
-                f"training.devices: {self.method.name} is from outside the package, and only the "
-                "package's methods are known to train the same on several devices"
             )
         return self
 

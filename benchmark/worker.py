@@ -20,8 +20,7 @@ from benchmark.provenance import EnergyMeter, describe_process, method_code, wit
 from benchmark.redact import redacted
 from benchmark.runs.directory import Result, RunDirectory
 from benchmark.training.determinism import ALONE
-from benchmark.training.devices import Group, Rank, group
-from benchmark.training.loop import Sampler, Stopped, Trainer, follow
+from benchmark.training.loop import Sampler, Stopped, Trainer
 
 GRID = 64, 8  # samples and columns of a grid
 
@@ -38,56 +37,32 @@ class Where:
     lanes: int = 1  # runs that this process trains side by side
 
 
-def pick_device(name: str, rank: Rank | None = None) -> torch.device:
-    """ "auto" is CUDA where there is one; the choice is recorded with the run.
-
-    The processes of a run have a GPU each, in their order.
-    """
+def pick_device(name: str) -> torch.device:
+    """ "auto" is CUDA where there is one; the choice is recorded with the run."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise BenchError("--device cuda: torch sees no CUDA device here; use --device cpu")
-    if rank is None or name == "cpu":
-        return torch.device(name)
-    if rank.count > torch.cuda.device_count():
-        raise BenchError(
-            f"training.devices: {rank.count}, but torch sees {torch.cuda.device_count()} here"
-        )
-    return torch.device("cuda", rank.number)
+    return torch.device(name)
 
 
-def run_one(run: RunDirectory, where: Where, rank: Rank | None = None) -> Result | None:
-    """Train and evaluate one run from wherever it stands; raises Stopped on SIGTERM or SIGINT.
-
-    `rank`: this process among those of a run on several devices. Only the first has the result.
-    """
-    if rank is None:
-        return train(run, where, told_to_stop())
-    device = pick_device(where.device, rank)
-    with _memory_in_words(run), group(rank, device) as processes:
-        if processes.leads:
-            return train(run, where, told_to_stop(), processes)
-        told_to_stop()  # but it is the leader that obeys, for all
-        if processes.waits():
-            store = open_store(run.spec().data, where.data_root, where.cache)
-            follow(run, store, processes)
-        return None
+def run_one(run: RunDirectory, where: Where) -> Result:
+    """Train and evaluate one run from wherever it stands; raises Stopped on SIGTERM or SIGINT."""
+    return train(run, where, told_to_stop())
 
 
-def train(
-    run: RunDirectory, where: Where, told: Sequence[int], processes: Group | None = None
-) -> Result:
+def train(run: RunDirectory, where: Where, told: Sequence[int]) -> Result:
     """One run in this thread, until there is something in `told`; then it raises Stopped."""
     with run.locked(), _memory_in_words(run):
         found = run.result()
         if found is not None:
             return found
-        device = processes.device if processes else pick_device(where.device)
+        device = pick_device(where.device)
         with _stream(device):
             with ALONE:  # networks are initialised from a generator that all lanes share
                 if told:
                     raise Stopped
-                trainer, judge, record = _set_up(run, where, device, processes)
+                trainer, judge, record = _set_up(run, where, device)
             meter = EnergyMeter()
             try:
                 return trainer.train(judge, lambda: bool(told))
@@ -118,7 +93,7 @@ def _stream(device: torch.device) -> AbstractContextManager[object]:
 
 
 def _set_up(
-    run: RunDirectory, where: Where, device: torch.device, processes: Group | None
+    run: RunDirectory, where: Where, device: torch.device
 ) -> tuple[Trainer, "_Judge", dict[str, Any]]:
     """All that a run needs, and its provenance, which is written."""
     spec = run.spec()
@@ -126,7 +101,7 @@ def _set_up(
     _same_data(run, store)
     # The process's time would be that of all lanes; in one, the run's is its own thread's.
     clock = time.process_time if where.lanes == 1 else time.thread_time
-    trainer = Trainer(run, store, device, processes, clock=clock, graphs=where.graphs)
+    trainer = Trainer(run, store, device, clock=clock, graphs=where.graphs)
     seen = spec.reference_data
     reference = store if seen == spec.data else open_store(seen, where.data_root, where.cache)
     judge = _Judge(run, Evaluator(spec.evaluation, store, where.cache, device, reference))

@@ -7,7 +7,7 @@ from typing import Any, get_args
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from benchmark.analysis.columns import EVIDENCE, RUN
+from benchmark.ablation.schema import ablation_schema
 from benchmark.column import Column
 from benchmark.evaluation.columns import EVALUATION_COLUMNS, PROBE_COLUMNS
 from benchmark.methods.columns import METHOD_COLUMNS
@@ -18,7 +18,7 @@ from benchmark.methods.settings import (
     EbganSettings,
     WganGpSettings,
 )
-from benchmark.questions.schema import ablation_schema
+from benchmark.results.columns import EVIDENCE, RUN
 
 METHODS = (BeganSettings, BeganCsSettings, EbganSettings, DcganSettings, WganGpSettings)
 BLOCKS = ("method", "data", "training", "evaluation")

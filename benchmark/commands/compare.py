@@ -25,7 +25,7 @@ def compare(a: str, b: str, other_faces: bool, as_json: bool) -> None:
     Exit codes: 0 no difference seen, or too few runs to tell; 3 a difference of the distance found;
     2 not comparable (other metric version, extractor, counts or data) or bad input.
     """
-    from benchmark.analysis.comparison import compare_sides, different, read_side
+    from benchmark.claims.comparison import compare_sides, different, read_side
 
     table = compare_sides(read_side(a), read_side(b), other_faces=other_faces)
     if as_json:

@@ -29,11 +29,11 @@ def correlate(where: Path, profile: str, results: Path, as_json: bool) -> None:
     WHERE is a folder results/ABLATION/PROFILE, or an ablation's file. The four tables are written
     there too: claims.csv, correlations.csv, collapse.csv and variance.csv.
     """
-    from benchmark.analysis.evidence import write_evidence
+    from benchmark.claims.evidence import write_evidence
 
     folder = where
     if where.is_file():
-        from benchmark.questions.ablation import load
+        from benchmark.ablation.plan import load
 
         folder = results / load(where, profile).name / profile
     tables = write_evidence(folder)
@@ -41,7 +41,7 @@ def correlate(where: Path, profile: str, results: Path, as_json: bool) -> None:
         parts = (f'"{name}": {table.to_json(orient="records")}' for name, table in tables.items())
         click.echo(f"{{{', '.join(parts)}}}")
         return
-    from benchmark.analysis.correlation import LEAST_POINTS
+    from benchmark.claims.correlation import LEAST_POINTS
     from benchmark.commands.tables import show
 
     for name, table in tables.items():

@@ -1,10 +1,9 @@
 """Options that several commands share."""
 
-import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import click
 
@@ -29,13 +28,6 @@ profile_options = _options(
     click.option("--profile", default="demo", show_default=True, help="Scale: demo, short, paper."),
     click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key."),
 )
-runs_address_option = click.option(
-    "--runs",
-    default="runs",
-    show_default=True,
-    metavar="FOLDER|URL",
-    help="Such as s3://faces/runs.",
-)
 
 
 class _Folder(click.Path):
@@ -43,31 +35,13 @@ class _Folder(click.Path):
 
     def convert(self, value: Any, *where: Any) -> Any:
         if "://" in str(value):
-            self.fail(f"{value}: this command needs a folder; copy the runs into one", *where)
+            self.fail(f"{value}: not a folder; runs are kept in a folder", *where)
         return super().convert(value, *where)
 
 
-runs_folder_option = click.option(
+runs_option = click.option(
     "--runs", type=_Folder(path_type=Path), default=Path("runs"), show_default=True
 )
-
-
-def runs_option(command: Command) -> Command:
-    """For a command that only reads: of a URL it gets the local copy, brought up to date."""
-
-    @functools.wraps(command)
-    def on_folder(*arguments: Any, runs: str, **options: Any) -> Any:
-        if "://" not in runs:
-            return command(*arguments, runs=Path(runs), **options)
-        from benchmark.mirror.local_copy import LocalCopy
-
-        with LocalCopy(runs) as copy:
-            copy.refresh()
-            return command(*arguments, runs=copy.path, **options)
-
-    return cast(Command, runs_address_option(on_folder))  # called as the command is
-
-
 data_option = click.option(
     "--data-root", type=FOLDER, envvar="BENCH_DATA", help="Folder that holds celeba/."
 )

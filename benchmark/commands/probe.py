@@ -4,14 +4,14 @@ from pathlib import Path
 
 import click
 
-from benchmark.commands.options import cache_option, data_option, device_option, runs_folder_option
+from benchmark.commands.options import cache_option, data_option, device_option, runs_option
 
 COUNT = click.IntRange(2)
 
 
 @click.command()
 @click.argument("run")
-@runs_folder_option
+@runs_option
 @data_option
 @cache_option
 @device_option

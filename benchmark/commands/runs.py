@@ -12,7 +12,6 @@ from benchmark.commands.options import (
     device_option,
     mlflow_option,
     results_option,
-    runs_folder_option,
     runs_option,
 )
 from benchmark.executors.instructions import NAMES
@@ -106,7 +105,7 @@ def reproduce(
 @click.command()
 @click.argument("run")
 @click.argument("archive", type=FILE, required=False)
-@runs_folder_option
+@runs_option
 def export(run: str, archive: Path | None, runs: Path) -> None:
     """Pack RUN into ARCHIVE (by default <run id>.zip), so that others can reproduce it."""
     from benchmark.runs.archive import export_run
@@ -118,7 +117,7 @@ def export(run: str, archive: Path | None, runs: Path) -> None:
 
 @click.command("import")
 @click.argument("archive", type=FILE)
-@runs_folder_option
+@runs_option
 @click.option("--limit", type=click.IntRange(1), help="Bytes that it may unpack to; 4 GiB.")
 def import_(archive: Path, runs: Path, limit: int | None) -> None:
     """Bring in a run that `bench export` packed; nothing in ARCHIVE is executed."""
@@ -129,7 +128,7 @@ def import_(archive: Path, runs: Path, limit: int | None) -> None:
 
 
 @click.command()
-@runs_folder_option
+@runs_option
 @cache_option
 @mlflow_option
 @click.option("--mend", is_flag=True, help="Mend what can be mended without losing a result.")
@@ -164,7 +163,7 @@ def doctor(runs: Path, cache: Path, mlflow: str, mend: bool) -> None:
 
 
 @click.command()
-@runs_folder_option
+@runs_option
 @cache_option
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 def gc(runs: Path, cache: Path, dry_run: bool) -> None:

@@ -12,6 +12,6 @@ def schema() -> None:
     A file whose first line is "# yaml-language-server: $schema=schema.json" is checked against the
     schema.json beside it.
     """
-    from benchmark.questions.schema import ablation_schema
+    from benchmark.ablation.schema import ablation_schema
 
     click.echo(json.dumps(ablation_schema(), indent=2, ensure_ascii=False))

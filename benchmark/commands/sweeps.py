@@ -12,7 +12,7 @@ from benchmark.commands.options import FILE, profile_options, runs_option
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from benchmark.questions.ablation import Plan
+    from benchmark.ablation.plan import Plan
     from benchmark.sweep.status import Status
 
 LOOK_EVERY_S = 1.0
@@ -111,7 +111,7 @@ def stop(file: Path | None, profile: str, overrides: tuple[str, ...], runs: Path
 
 
 def _plan(file: Path | None, profile: str, overrides: tuple[str, ...]) -> "Plan | None":
-    from benchmark.questions.ablation import load
+    from benchmark.ablation.plan import load
 
     return load(file, profile, overrides) if file is not None else None
 

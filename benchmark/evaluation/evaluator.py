@@ -20,7 +20,7 @@ from benchmark.evaluation.extractors import describe, load_extractor
 from benchmark.evaluation.features import cached_features, content_key, extract
 from benchmark.evaluation.settings import EvaluationSettings, evaluation_columns
 from benchmark.evaluation.sharpness import Watched, laplacian_variance
-from benchmark.runs.directory import write_atomic
+from benchmark.files import write_atomic
 from benchmark.seeds import derive
 
 # Generated images asked for at a time: fixed, because the codes of a run may depend on it.

@@ -15,8 +15,8 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from benchmark.errors import BenchError
 from benchmark.evaluation.extractors import describe
+from benchmark.files import write_atomic
 from benchmark.precision import full_precision
-from benchmark.runs.directory import write_atomic
 
 # Images a pass: fixed, because the last bits of a feature depend on it. 16 is the fastest on a
 # CPU (5 to 6 ms an image with EfficientNet-Lite0 on one core; 50 takes 7.6).

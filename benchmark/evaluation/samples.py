@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmark.runs.directory import write_atomic
+from benchmark.files import write_atomic
 
 # Pixels of white between two images and around the grid.
 _GUTTER = 2

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from benchmark.ablation.plan import Plan
 from benchmark.errors import InputError
 from benchmark.executors.executor import UNLIMITED, Start
-from benchmark.questions.ablation import Plan
 
 TAKES = {
     "local": ("jobs", "lanes"),
@@ -40,12 +40,11 @@ def choose(asked: Asked, plan: Plan, runs_root: Path) -> Start:
             raise InputError(
                 f"--{option} is nothing to --executor {asked.executor}; it needs --executor {fits}"
             )
+    from benchmark.ablation.cost import default_jobs, most_threads
     from benchmark.executors.local import Pool
     from benchmark.executors.packing import Lanes
-    from benchmark.questions.estimate import default_jobs, most_threads
 
     threads = most_threads(plan)
-    _enough_gpus(asked, max(planned.spec.training.devices for planned in plan.runs))
     jobs = asked.jobs or UNLIMITED
     try:
         if asked.executor == "ray":
@@ -68,12 +67,3 @@ def choose(asked: Asked, plan: Plan, runs_root: Path) -> Start:
     lanes = Lanes.of(asked.lanes, asked.device, asked.jobs)
     jobs = asked.jobs or (1 if lanes.free else default_jobs(plan, asked.lanes or 1))
     return partial(Pool, jobs, lanes=lanes)
-
-
-def _enough_gpus(asked: Asked, devices: int) -> None:
-    """None for a run on a node's processors, or one for each of its devices."""
-    if devices > 1 and asked.gpus_per_run and asked.gpus_per_run != devices:
-        raise InputError(
-            f"--gpus-per-run {asked.gpus_per_run:g}: a run here has training.devices: {devices}; "
-            f"give --gpus-per-run {devices}, or none to train on processors"
-        )

@@ -70,8 +70,7 @@ def start_worker(
     On a leash it stops, with a checkpoint, when this process is gone for whatever reason.
     """
     environment = {**os.environ, **allocator.variables()}
-    command = [sys.executable, "-m", "benchmark", "run-one", run.address, *arguments]
-    run.path.mkdir(parents=True, exist_ok=True)  # of a run in a bucket, on its worker's machine
+    command = [sys.executable, "-m", "benchmark", "run-one", str(run.path), *arguments]
     with run.log.open("ab") as log:
         return subprocess.Popen(
             [*command, "--leash"] if leash else command,
@@ -85,7 +84,6 @@ def start_worker(
 
 def obey_leash() -> None:
     """SIGTERM to this process when its standard input closes: whoever started it is gone."""
-    # A copy: a run on several devices puts another in its place, for those that it starts.
     leash = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
 
     def watch() -> None:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Self
 
+from benchmark.ablation.cost import device_bytes
 from benchmark.errors import BenchError, InputError
 from benchmark.executors.executor import Pack
-from benchmark.questions.estimate import device_bytes
 from benchmark.runs.directory import RunDirectory
 from benchmark.spec import RunSpec
 
@@ -56,8 +56,7 @@ class Lanes:
         most: dict[str, int] = {}
         for run in runs:
             spec = run.spec()
-            # A run in a bucket has a keeper, and so a process of its own.
-            key = architecture(spec) if run.address == str(run.path) else run.address
+            key = architecture(spec)
             alike.setdefault(key, []).append(run)
             most[key] = self.most(spec)
         packs = [pack for key, group in alike.items() for pack in _evenly(group, most[key])]
@@ -77,11 +76,11 @@ class Lanes:
 
 
 def can_be_a_lane(spec: RunSpec) -> bool:
-    """Not a run on several devices, nor one in TF32.
+    """Not a run in TF32.
 
     TF32 is switched for a whole process, which a lane does while it judges and others train.
     """
-    return spec.training.devices == 1 and spec.training.precision != "tf32"
+    return spec.training.precision != "tf32"
 
 
 def architecture(spec: RunSpec) -> str:
@@ -91,7 +90,7 @@ def architecture(spec: RunSpec) -> str:
     none, but it may switch a part off by being 0.
     """
     method = _shape(spec.method.model_dump(mode="json"))
-    shared = {"batch", "threads", "devices", "precision"}
+    shared = {"batch", "threads", "precision"}
     training = spec.training.model_dump(mode="json", include=shared)
     rest = spec.data.model_dump(mode="json"), training
     return json.dumps([method, rest], sort_keys=True)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from benchmark.errors import BenchError
-from benchmark.runs.directory import RunDirectory, write_atomic
+from benchmark.files import write_atomic
+from benchmark.runs.directory import RunDirectory
 
 RECORD = "slurm.json"
 # Of a job that will not go on by itself. What is in none of these states is waiting or running.

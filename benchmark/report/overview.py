@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from benchmark.questions.claims import Claim, ContrastTest, CorrelationTest, TrendTest
+from benchmark.ablation.claims import Claim, ContrastTest, CorrelationTest, TrendTest
 from benchmark.report.captions import made_of_all
 from benchmark.report.document import Document, Heading, Picture, Plain, Section, Table, Words
 from benchmark.report.evidence import NOT_JUDGED, Evidence, Verdict

@@ -1,4 +1,4 @@
-"""ablation.json as the report reads it (written by analysis/description.py)."""
+"""ablation.json as the report reads it (written by results/description.py)."""
 
 import json
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from benchmark.ablation.claims import Claim
 from benchmark.errors import BenchError
-from benchmark.questions.claims import Claim
 from benchmark.strict import Strict
 
 FORMAT = 2

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.questions.claims import Claim
+from benchmark.ablation.claims import Claim
 from benchmark.report.captions import made_of
 from benchmark.report.document import Block, Details, Heading, Table, Words
 from benchmark.report.evidence import NOT_JUDGED, Evidence, figure, interval

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmark.analysis.published import CURVES, Published
-from benchmark.analysis.tidy import DIGITS, first_rows
 from benchmark.reproduction.comparison import Comparison, by_key, compare_pixels, compare_rows
+from benchmark.results.published import CURVES, Published
+from benchmark.results.writer import DIGITS, first_rows
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.show import inline, last_row
 

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmark.analysis.found import commit
-from benchmark.analysis.published import Published
-from benchmark.analysis.tidy import DIGITS
 from benchmark.data.source import open_source
 from benchmark.errors import BenchError, InputError
 from benchmark.executors.instructions import can_hold_to
 from benchmark.executors.local import how_it_ended, last_lines, start_worker
 from benchmark.reproduction import published
 from benchmark.reproduction.comparison import Comparison, compare
+from benchmark.results.published import Published
+from benchmark.results.source import commit
+from benchmark.results.writer import DIGITS
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.show import find_run
 

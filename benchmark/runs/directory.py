@@ -14,7 +14,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,13 +23,13 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from benchmark.errors import BenchError, BusyError
+from benchmark.files import TEMPORARY, write_atomic
 from benchmark.spec import RunSpec
 from benchmark.strict import Strict
 
 Kind = Literal["train", "eval", "repeat"]
 State = Literal["queued", "running", "stopped", "done", "failed"]
 LOCK_WAIT_S = 1.0
-TEMPORARY = ".*.tmp"  # files that write_atomic has not published yet
 
 
 class Row(Strict):
@@ -64,32 +63,6 @@ class Result(Strict):
         return f"failed at step {self.step}: {self.reason}"
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write so that a reader, or a process killed in between, sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    """Make a rename outlive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 class RunDirectory:
     """Reads and writes one run's folder."""
 
@@ -111,11 +84,6 @@ class RunDirectory:
     @property
     def run_id(self) -> str:
         return self.path.name
-
-    @property
-    def address(self) -> str:
-        """What `bench run-one` is told to train it."""
-        return str(self.path)
 
     def spec(self) -> RunSpec:
         """The run's description; raises BenchError where it is missing or torn."""

@@ -19,7 +19,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from benchmark.errors import BenchError
-from benchmark.runs.directory import TEMPORARY, Result, Row, RunDirectory
+from benchmark.files import TEMPORARY
+from benchmark.runs.directory import Result, Row, RunDirectory
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from typing import Self
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from benchmark.questions.ablation import Plan
-from benchmark.runs.directory import write_atomic
+from benchmark.ablation.plan import Plan
+from benchmark.files import write_atomic
 from benchmark.strict import Strict
 
 FOLDER = "sweeps"

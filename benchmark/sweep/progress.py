@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from benchmark.questions.ablation import PlannedRun
+from benchmark.ablation.plan import PlannedRun
 from benchmark.runs.directory import RunDirectory
-from benchmark.runs.standing import Follow, Standing, duration
+from benchmark.runs.status import Follow, Standing, duration
 
 ORDER = ("running", "failed", "stopped", "queued", "done")
 PLAIN_EVERY_S = 15.0

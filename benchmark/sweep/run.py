@@ -5,26 +5,23 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from benchmark.analysis.evidence import write_evidence
-from benchmark.analysis.found import only_published
-from benchmark.analysis.published import Published
-from benchmark.analysis.tidy import write_results
+from benchmark.ablation.plan import Plan
+from benchmark.ablation.registration import register
+from benchmark.claims.evidence import write_evidence
 from benchmark.data.store import open_store
 from benchmark.errors import BenchError
 from benchmark.executors.executor import Executor, Start
 from benchmark.executors.local import how_it_ended, last_lines
-from benchmark.questions.ablation import Plan
-from benchmark.questions.preregistration import register
 from benchmark.report.markdown import build
+from benchmark.results.published import Published
+from benchmark.results.source import only_published
+from benchmark.results.writer import write_results
 from benchmark.runs.directory import RunDirectory
 from benchmark.spec import RunSpec
 from benchmark.sweep.driver import Driver
-from benchmark.sweep.narration import Ending, Failure, Narrator
-
-if TYPE_CHECKING:
-    from benchmark.mirror.local_copy import LocalCopy
+from benchmark.sweep.output import Ending, Failure, Narrator
 
 SYNC_EVERY_S = 4.0
 
@@ -39,10 +36,9 @@ class Places:
     report: Path
     data_root: Path | None
     mlflow: str
-    copy: "LocalCopy | None" = None  # what `runs` is, where the runs lie in a bucket
 
     def run(self, run_id: str) -> RunDirectory:
-        return self.copy.run(run_id) if self.copy else RunDirectory(self.runs / run_id)
+        return RunDirectory(self.runs / run_id)
 
 
 @dataclass(frozen=True)
@@ -79,8 +75,6 @@ def run_plan(
     is there and is not trained.
     """
     _writable(places.results / plan.name / plan.profile)
-    if places.copy is not None:
-        places.copy.refresh()
     published = only_published(plan, places.runs, places.results)  # before hours of training
     trusted = published if trust_tables else {}
     if trusted:
@@ -93,16 +87,12 @@ def run_plan(
         for planned in missing:
             RunDirectory.create(places.runs, planned.spec)
         register(places.runs, plan)
-        if places.copy is not None:
-            places.copy.publish()
     except OSError as error:
         raise BenchError(f"{places.runs}: cannot make run folders ({error.strerror})") from None
 
     view = _View(plan, places, narrator)
     arguments = _worker_arguments(plan, places, work)
     executor, codes = _train(ours, places, start, arguments, directories, view, narrator)
-    if places.copy is not None:
-        places.copy.refresh()
     view.close()
     folder = write_results(plan, places.runs, places.results)
     write_evidence(folder)
@@ -126,15 +116,12 @@ def _train(
 ) -> tuple[Executor, dict[str, int]]:
     """Every run, shown and tracked meanwhile; the executor and the workers' exit codes."""
     driver = Driver.here(plan)
-    fresh = _Fresh(places.copy, narrator) if places.copy is not None else None
     with (
         driver.driving(places.runs),
         narrator.progress(list(zip(plan.runs, runs, strict=True))) as progress,
     ):
 
         def tick() -> None:
-            if fresh is not None:
-                fresh.refresh_if_due()
             progress.update()
             view.sync_if_due()
             if not executor.stopped and driver.is_asked_to_stop(places.runs):
@@ -164,23 +151,6 @@ def _open_stores(specs: Sequence[RunSpec], places: Places, narrator: Narrator) -
         )
         for name in store.broken:
             narrator.note(f"data: {name} is broken and left out")
-
-
-class _Fresh:
-    """The local copy while the runs go on. A bucket that is away costs a line, never a run."""
-
-    def __init__(self, copy: "LocalCopy", narrator: Narrator) -> None:
-        self._copy, self._narrator = copy, narrator
-        self._warned = False
-
-    def refresh_if_due(self) -> None:
-        try:
-            self._copy.refresh_if_due()
-            self._warned = False
-        except BenchError as error:
-            if not self._warned:
-                self._narrator.warn(f"{error}; the runs go on, and it is looked at again")
-            self._warned = True
 
 
 class _View:

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.ablation.plan import Plan
 from benchmark.errors import BenchError, InputError
 from benchmark.executors import slurm_queue
-from benchmark.questions.ablation import Plan
 from benchmark.runs.directory import RunDirectory
-from benchmark.runs.standing import Follow, Standing
+from benchmark.runs.status import Follow, Standing
 from benchmark.sweep.driver import Driver, drivers
 from benchmark.sweep.progress import counts, record
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from benchmark.questions.ablation import Plan, PlannedRun
+from benchmark.ablation.plan import Plan, PlannedRun
 
 _EQUILIBRIUM = {"m_global", "k", "balance", "ratio"}
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 
-from benchmark.questions.ablation import PlannedRun
+from benchmark.ablation.plan import PlannedRun
 from benchmark.runs.directory import Kind, Row, RunDirectory, State, Tail
 from benchmark.tracking.labels import metric_name, parameters
 

@@ -21,11 +21,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy.exc import SQLAlchemyError
 
-from benchmark.analysis.headlines import headlines
+from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.errors import BenchError
-from benchmark.questions.ablation import Plan, PlannedRun
 from benchmark.redact import redact
 from benchmark.runs.directory import RunDirectory
+from benchmark.tracking.headlines import headlines
 from benchmark.tracking.labels import child_tags, newest_last, parent_tags
 from benchmark.tracking.page import sqlite_file
 from benchmark.tracking.tracked_run import BATCH, TrackedRun

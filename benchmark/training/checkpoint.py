@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
+from benchmark.files import write_atomic
 from benchmark.methods.method import Method
-from benchmark.runs.directory import write_atomic
 from benchmark.strict import Strict
 from benchmark.training import digests
 from benchmark.training.learning_rate import RateState

@@ -7,7 +7,7 @@ They let two runs be compared step by step without keeping their weights.
 
 from pathlib import Path
 
-from benchmark.runs.directory import write_atomic
+from benchmark.files import write_atomic
 from benchmark.strict import Strict
 
 

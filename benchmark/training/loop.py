@@ -24,7 +24,6 @@ from benchmark.training import checkpoint
 from benchmark.training.captured import FixedStep, can_be_captured
 from benchmark.training.checkpoint import End, Progress
 from benchmark.training.determinism import ALONE, StepDraw, alone_on, fix
-from benchmark.training.devices import Group, Update
 from benchmark.training.learning_rate import LearningRate, RateState
 from benchmark.training.precision import choose
 from benchmark.training.resident import Batches
@@ -124,13 +123,6 @@ class Step:
         return {name: value.double() for name, value in metrics.items()}
 
 
-def follow(run: RunDirectory, store: FaceStore, group: Group) -> None:
-    """Make the steps that the run's leader makes, from the same checkpoint, and write nothing."""
-    step = Step(run.spec(), store, group.device, graphs=False)
-    checkpoint.read_latest(run.checkpoints, step.method)
-    group.follow(step, step.method)
-
-
 class Trainer:
     """One run from wherever it stands to its end."""
 
@@ -139,18 +131,14 @@ class Trainer:
         run: RunDirectory,
         store: FaceStore,
         device: torch.device,
-        group: Group | None = None,
         *,
         clock: Callable[[], float] = time.process_time,
         graphs: bool = False,
     ) -> None:
-        """`group`: the processes that share the run's steps, of which this is the leader's.
-
-        `clock` gives the processor seconds that the run has used, unless the group does.
-        """
+        """`clock` gives the processor seconds that the run has used."""
         self.run, self.device = run, device
         self.spec = run.spec()
-        step = Step(self.spec, store, device, graphs=graphs and group is None)
+        step = Step(self.spec, store, device, graphs=graphs)
         self.method = step.method
         found = checkpoint.read_latest(run.checkpoints, self.method)
         self.progress = found or Progress(
@@ -159,8 +147,8 @@ class Trainer:
         self._signal = signal(self.spec.method)
         self.rate = LearningRate(self.spec.training, self.progress.rate)
         run.cut_after(self.progress.step)
-        self._update: Update = step if group is None else group.lead(step, self.method)
-        self._cpu_clock = clock if group is None else group.processor_time
+        self._update = step
+        self._cpu_clock = clock
         self._began = time.monotonic() - self.progress.wall_s
         self._cpu_began = self._cpu_clock() - self.progress.cpu_s
 

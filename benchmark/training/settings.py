@@ -73,20 +73,11 @@ class TrainingSettings(Strict):
     checkpoint_every: Steps = 500
     # CPU threads of one run. Their number changes the bits, so it belongs to the run's description.
     threads: Annotated[int, Field(ge=1, le=256)] = 1
-    # Devices of one machine that share every step, a process each, as equal parts of `batch`, which
-    # stays the whole. Their number changes the last bits.
-    devices: Annotated[int, Field(ge=1, le=64, exclude_if=later(1))] = 1
     # What the networks compute in while they train: tf32 needs an NVIDIA GPU, bfloat16 is slow on a
     # CPU. Weights, losses, k and evaluation are float32 in all three.
     precision: Annotated[Precision, Field(exclude_if=later("float32"))] = "float32"
     # A collapsed run (see evaluation.collapse_below) trains on, or ends there as failed.
     on_collapse: Literal["continue", "stop"] = "continue"
-
-    @model_validator(mode="after")
-    def _devices_share_alike(self) -> Self:
-        if self.batch % self.devices:
-            raise ValueError(f"devices ({self.devices}) must divide batch ({self.batch})")
-        return self
 
     @model_validator(mode="after")
     def _rows_end_together(self) -> Self:

@@ -9,8 +9,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from benchmark.analysis import collapse, correlation_table, variance, verdicts
-from benchmark.analysis.columns import EVIDENCE, RUN, known_columns
+from benchmark.claims import collapse, correlation_table, variance, verdicts
 from benchmark.evaluation.attributes import Share
 from benchmark.evaluation.columns import EVALUATION_COLUMNS, PROBE_COLUMNS
 from benchmark.evaluation.settings import Extractor, evaluation_columns
@@ -24,6 +23,7 @@ from benchmark.methods.settings import (
 )
 from benchmark.probe import Probe
 from benchmark.report.results import LATER
+from benchmark.results.columns import EVIDENCE, RUN, known_columns
 
 ROOT = Path(__file__).parents[2]
 RESULTS = sorted((ROOT / "results").glob("*/*/ablation.json"))
@@ -35,7 +35,7 @@ def test_every_methods_columns_are_explained_in_their_order(settings: Any) -> No
     (name,) = get_args(settings.model_fields["name"].annotation)
     explained = METHOD_COLUMNS[name]
     assert set(explained) == {*settings.train_columns, *settings.watch_columns}
-    assert explained[settings.signal].better == "lower"  # as analysis/collapse.py takes it
+    assert explained[settings.signal].better == "lower"  # as claims/collapse.py takes it
 
 
 def test_every_method_is_there() -> None:

@@ -10,10 +10,10 @@ import pytest
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
+from benchmark.ablation.comments import meaning, meanings
+from benchmark.ablation.schema import ablation_schema
 from benchmark.data.settings import AlignedView
 from benchmark.methods.settings import BeganSettings, EbganSettings
-from benchmark.questions.comments import meaning, meanings
-from benchmark.questions.schema import ablation_schema
 
 ABLATIONS = Path(__file__).parents[2] / "ablations"
 SCHEMA = ablation_schema()

@@ -12,11 +12,12 @@ import sys
 import time
 from pathlib import Path
 
+from benchmark.ablation.plan import load
 from benchmark.errors import EXIT_STOPPED
 from benchmark.executors import local
 from benchmark.executors.choice import Asked, choose
-from benchmark.questions.ablation import load
-from benchmark.runs.directory import Result, Row, RunDirectory, write_atomic
+from benchmark.files import write_atomic
+from benchmark.runs.directory import Result, Row, RunDirectory
 from benchmark.sweep.driver import Driver
 
 STEPS, CHECKPOINT_EVERY, STEP_S = 300, 5, 0.05

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.ablation.cost import default_jobs
+from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.errors import InputError
 from benchmark.executors.choice import Asked, choose
-from benchmark.questions.ablation import Plan, PlannedRun
-from benchmark.questions.estimate import default_jobs
 from tests.conftest import tiny_spec
 
 

@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 from click import Command, Context, Option
 
+from benchmark.ablation.cost import device_bytes
+from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.commands.options import _lanes
 from benchmark.errors import BenchError, InputError
 from benchmark.executors import packing
 from benchmark.executors.choice import Asked, choose
 from benchmark.executors.local import Pool
 from benchmark.executors.packing import PROCESS_BYTES, SHARE, Lanes, architecture, free_bytes
-from benchmark.questions.ablation import Plan, PlannedRun
-from benchmark.questions.estimate import device_bytes
-from benchmark.runs.directory import Result, RunDirectory, write_atomic
+from benchmark.files import write_atomic
+from benchmark.runs.directory import Result, RunDirectory
 from benchmark.spec import RunSpec
 from tests.conftest import tiny_spec
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmark.ablation.plan import load
 from benchmark.data.store import open_store
 from benchmark.errors import InputError
 from benchmark.methods import heldout_columns, signal, train_columns
 from benchmark.provenance import method_code
-from benchmark.questions.ablation import load
 from benchmark.runs.directory import RunDirectory
 from benchmark.spec import RunSpec
 from benchmark.training.loop import Trainer

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
-from benchmark.questions.ablation import Plan, PlannedRun
+from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.runs.directory import RunDirectory
 from tests.conftest import tiny_spec
 
@@ -46,7 +46,7 @@ def sweep(folder: Path, cache: Path, steps: int, mlflow: str) -> None:
 
     from benchmark.executors.local import Pool
     from benchmark.sweep import run as sweep
-    from benchmark.sweep.narration import Narrator
+    from benchmark.sweep.output import Narrator
 
     sweep.SYNC_EVERY_S = 0.0
     places = sweep.Places(

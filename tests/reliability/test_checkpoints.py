@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from benchmark.data.store import open_store
-from benchmark.runs.directory import LOCK_WAIT_S, RunDirectory, write_atomic
+from benchmark.files import write_atomic
+from benchmark.runs.directory import LOCK_WAIT_S, RunDirectory
 from benchmark.training import checkpoint, digests
 from benchmark.training.checkpoint import KEPT
 from benchmark.training.loop import Trainer, new_method

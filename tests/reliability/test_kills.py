@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.files import TEMPORARY
 from benchmark.reproduction.comparison import compare
-from benchmark.runs.directory import TEMPORARY, RunDirectory
+from benchmark.runs.directory import RunDirectory
 from benchmark.training import checkpoint
 from tests.reliability.processes import Server, plan, store, sweep, train
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.ablation.plan import load
 from benchmark.errors import InputError
-from benchmark.questions.ablation import load
 
 PACKAGE = Path(__file__).parents[2] / "benchmark"
 # A pickle, or YAML that builds objects, runs what it likes when it is read.

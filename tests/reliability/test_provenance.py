@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from benchmark import __version__, provenance
-from benchmark.analysis.found import commit
 from benchmark.provenance import EnergyMeter, with_earlier
 from benchmark.redact import redact, redacted
+from benchmark.results.source import commit
 from tests.conftest import bench
 from tests.reliability.conftest import IN_URL, PLANTED, Swept
 

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmark.analysis.published import Published
 from benchmark.errors import BenchError, InputError
 from benchmark.executors import instructions
 from benchmark.executors.instructions import can_hold_to, hold_to
 from benchmark.reproduction.published import compare, provenance
 from benchmark.reproduction.reproduce import find, pick
+from benchmark.results.published import Published
 from benchmark.runs.directory import RunDirectory
 from tests.conftest import bench
 from tests.reliability.conftest import TINY, Swept

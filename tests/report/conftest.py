@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.analysis.tidy import write_results
 from benchmark.report.document import Document
 from benchmark.report.overview import compose
 from benchmark.report.results import read_all
+from benchmark.results.writer import write_results
 from tests.report.material import fill_all, latent
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
+from benchmark.ablation.claims import Claim
+from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.evaluation.samples import save_grid
 from benchmark.evaluation.settings import evaluation_columns
 from benchmark.methods import heldout_columns, train_columns
-from benchmark.questions.ablation import Plan, PlannedRun
-from benchmark.questions.claims import Claim
 from benchmark.runs.directory import Result, Row, RunDirectory
 from benchmark.spec import RunSpec
 from tests.conftest import tiny_spec

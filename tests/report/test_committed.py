@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmark.analysis.frames import read_tables
-from benchmark.analysis.verdicts import claims_table
+from benchmark.claims.verdicts import claims_table
 from benchmark.report.markdown import build
+from benchmark.results.tables import read_tables
 
 ROOT = Path(__file__).parents[2]
 DETAILS = sorted(ROOT.glob("results/*/*/details.md"))

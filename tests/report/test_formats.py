@@ -1,7 +1,7 @@
 """Golden files of every format of results/: what an earlier version wrote is read or refused.
 
 A format's folder is kept as it is. Whoever changes what is written raises FORMAT in
-analysis/description.py and adds a folder.
+results/description.py and adds a folder.
 """
 
 import csv
@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from benchmark.analysis.frames import read_tables
-from benchmark.analysis.published import FORMAT
 from benchmark.errors import BenchError
 from benchmark.report.results import read
+from benchmark.results.published import FORMAT
+from benchmark.results.tables import read_tables
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / f"format_{FORMAT}"

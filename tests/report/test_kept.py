@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmark.analysis.found import only_published
-from benchmark.analysis.tidy import write_results
+from benchmark.ablation.registration import register
 from benchmark.errors import BenchError
-from benchmark.questions.preregistration import register
+from benchmark.results.source import only_published
+from benchmark.results.writer import write_results
 from tests.report.material import fill_all, plan
 
 Files = dict[str, bytes]

@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from benchmark.analysis.description import describe
-from benchmark.analysis.found import Found, Made
 from benchmark.report.captions import set_up
 from benchmark.report.results import read
 from benchmark.report.tables import run_table
+from benchmark.results.description import describe
+from benchmark.results.source import Found, Made
 from benchmark.runs.directory import RunDirectory
 from tests.report.material import plan, record
 

@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from benchmark.analysis.tidy import write_results
 from benchmark.report.document import Table
 from benchmark.report.probes import probes
 from benchmark.report.results import read
+from benchmark.results.writer import write_results
 from tests.report.material import fill_all, plan, weights
 
 

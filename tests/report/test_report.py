@@ -10,9 +10,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmark.analysis.tidy import write_results
+from benchmark.ablation.claims import TrendTest
 from benchmark.errors import BenchError
-from benchmark.questions.claims import TrendTest
 from benchmark.report.document import Document, Table, Words, pictures, tables
 from benchmark.report.evidence import Evidence
 from benchmark.report.markdown import build, write_markdown
@@ -21,6 +20,7 @@ from benchmark.report.records import read_record
 from benchmark.report.results import read, read_all
 from benchmark.report.sections import notes, settings_in_words
 from benchmark.report.verdicts import claims, in_words
+from benchmark.results.writer import write_results
 from tests.report import evidence
 from tests.report.material import CLAIM, plan
 

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmark.analysis.tidy import write_results
+from benchmark.ablation.claims import claims_digest
+from benchmark.ablation.plan import PlannedRun
+from benchmark.ablation.registration import register
 from benchmark.errors import BenchError
 from benchmark.evaluation.settings import evaluation_columns
 from benchmark.methods import heldout_columns, train_columns
-from benchmark.questions.ablation import PlannedRun
-from benchmark.questions.claims import claims_digest
-from benchmark.questions.preregistration import register
+from benchmark.results.writer import write_results
 from benchmark.runs.directory import RunDirectory
 from tests.report.material import (
     BEGAN,

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from benchmark.ablation.plan import PlannedRun
 from benchmark.errors import InputError
-from benchmark.questions.ablation import PlannedRun
 from benchmark.runs.directory import Row, RunDirectory
-from benchmark.runs.standing import Follow
-from benchmark.sweep.narration import (
+from benchmark.runs.status import Follow
+from benchmark.sweep.output import (
     Ending,
     Failure,
     JsonNarrator,

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.cli import bench
 from benchmark.errors import InputError
 from benchmark.executors.choice import Asked, choose
 from benchmark.executors.executor import Polling
 from benchmark.executors.local import Pool
-from benchmark.questions.ablation import Plan, PlannedRun
 from benchmark.runs.directory import Result, Row, RunDirectory, Tail
-from benchmark.runs.standing import Follow
+from benchmark.runs.status import Follow
 from benchmark.sweep.driver import Driver, drivers
 from tests.conftest import tiny_spec
 

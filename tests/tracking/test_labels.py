@@ -1,6 +1,6 @@
 """What people read in MLflow: few parameters, each of use, and a description."""
 
-from benchmark.questions.ablation import PlannedRun
+from benchmark.ablation.plan import PlannedRun
 from benchmark.tracking.labels import (
     child_tags,
     metric_name,

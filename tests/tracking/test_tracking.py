@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.errors import BenchError
 from benchmark.evaluation.samples import save_grid
-from benchmark.questions.ablation import Plan, PlannedRun
 from benchmark.runs.directory import Result, Row, RunDirectory
 from tests.conftest import tiny_spec
 

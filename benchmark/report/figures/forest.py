@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.lines import Line2D
 
-from benchmark.questions.claims import ContrastTest, TrendTest
+from benchmark.ablation.claims import ContrastTest, TrendTest
 from benchmark.report.evidence import Evidence
 from benchmark.report.figures.canvas import Style, grid, png
 from benchmark.report.numbers import title

@@ -1,0 +1,284 @@
+"""Claims: a sentence at stake and the test that would decide it, written before the runs.
+
+The shapes here are what an ablation file may say; verdicts are reached in claims/verdicts.py,
+whose docstring says by which rule. Every test names columns of the results, or one of the aliases
+that mean the same thing in every profile and for every method:
+
+    distance, distance_validation, distance_infinite   the profile's Fréchet distance
+    best_distance           its test value at the step with the least validation distance
+    signal, heldout_signal  the method's own measure of convergence, in training or held out
+    wall_s, cpu_s           what a run cost
+    failed                  1 where the run failed, else 0
+    broken                  1 where the run failed or was collapsed at its end, else 0
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
+
+from benchmark.ablation.messages import refuse_unknown
+from benchmark.errors import InputError
+from benchmark.evaluation.settings import evaluation_columns
+from benchmark.methods import heldout_columns, train_columns
+from benchmark.spec import RunSpec
+from benchmark.strict import Slug, Strict
+
+# A column of the results, or one of the aliases.
+Column = str
+# A swept key, written as in the sweep; `variant` where the sweep has variants.
+SweptKey = str
+Effect = Annotated[float, Field(ge=0)]
+Value = bool | int | float | str | None
+DISTANCES = ("distance", "distance_validation", "distance_infinite", "best_distance")
+SIGNALS = ("signal", "heldout_signal")
+COSTS = ("wall_s", "cpu_s")
+ENDS = ("failed", "broken")
+DEFAULT_KIND = "trend"
+
+
+class _Test(Strict):
+    # Directions that say that there is no effect: they need a least effect to be provable.
+    absences: ClassVar[tuple[str, ...]] = ()
+
+    # Only the runs with these values of swept keys.
+    where: dict[str, Value] = {}  # noqa: RUF012 - pydantic copies defaults
+
+    @model_validator(mode="after")
+    def _absence_has_a_size(self) -> Self:
+        direction = getattr(self, "direction", None)
+        if direction in self.absences and not getattr(self, "least_effect", 0) > 0:
+            raise ValueError(f"direction {direction} needs a least_effect above 0")
+        return self
+
+
+class TrendTest(_Test):
+    """How `column` changes, end to end, as the numbers of the swept key `over` grow."""
+
+    absences = ("none",)
+
+    kind: Literal["trend"] = "trend"
+    column: Column
+    over: SweptKey
+    # What happens to the column as the swept key grows.
+    direction: Literal["increasing", "decreasing", "none"]
+    # The smallest change of the column, end to end, that would matter.
+    least_effect: Effect
+
+
+class ContrastTest(_Test):
+    """`column` where `over` is `of`, less `column` where it is `against`.
+
+    "not_higher" and "not_lower" say that it is not worse by `least_effect` or more; "none" is both.
+    """
+
+    absences = ("none", "not_higher", "not_lower")
+
+    kind: Literal["contrast"]
+    column: Column
+    over: SweptKey
+    # The value whose runs the claim is about.
+    of: Value
+    # The value whose runs they are compared with.
+    against: Value
+    # Where the column lies at `of`, seen from `against`.
+    direction: Literal["higher", "lower", "none", "not_higher", "not_lower"]
+    # The smallest difference of means that would matter.
+    least_effect: Effect
+
+
+class CorrelationTest(_Test):
+    """How `signal` and `column` go together, as Spearman's rho: see claims/correlation.py."""
+
+    absences = ("none",)
+
+    kind: Literal["correlation"]
+    # The column that is said to track the other.
+    signal: Column = "signal"
+    column: Column
+    # within: of their changes between evaluations of one run; between: of the runs of one cell at
+    # the same steps, averaged over the steps; last: of the runs of one cell at their last step.
+    level: Literal["within", "between", "last"]
+    # The sign of rho.
+    direction: Literal["positive", "negative", "none"]
+    # The smallest rho that would matter.
+    least_effect: Annotated[float, Field(ge=0, lt=1)]
+
+
+class BoundTest(_Test):
+    """`column` stays below or above a value in every run; one run that does not refutes it."""
+
+    kind: Literal["bound"]
+    column: Column
+    # The column is less than this.
+    below: float | None = None
+    # The column is more than this.
+    above: float | None = None
+    # At the last row, or in every row.
+    at: Literal["throughout", "end"] = "end"
+    # With `throughout`: the share of the run's steps before which rows do not count.
+    after: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _one_side(self) -> Self:
+        if (self.below is None) == (self.above is None):
+            raise ValueError("one of below and above, and not both")
+        return self
+
+
+class ShareTest(_Test):
+    """The swept key `over` explains more of the variance of `column` than any other swept key."""
+
+    kind: Literal["share"]
+    column: Column
+    over: SweptKey
+    # By how much its share of the variance must lead the next key's.
+    least_effect: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class FailuresTest(_Test):
+    """No run fails or ends collapsed; one that does refutes it."""
+
+    kind: Literal["failures"]
+
+
+def _kind(test: Any) -> str | None:
+    found = test.get("kind", DEFAULT_KIND) if isinstance(test, dict) else test.kind
+    return found if isinstance(found, str) else None
+
+
+ClaimTest = Annotated[
+    Annotated[TrendTest, Tag("trend")]
+    | Annotated[ContrastTest, Tag("contrast")]
+    | Annotated[CorrelationTest, Tag("correlation")]
+    | Annotated[BoundTest, Tag("bound")]
+    | Annotated[ShareTest, Tag("share")]
+    | Annotated[FailuresTest, Tag("failures")],
+    Discriminator(_kind),
+]
+
+
+class Claim(Strict):
+    """A sentence of the paper (or of its readers) and the test that would decide it."""
+
+    # What tables call it.
+    id: Slug
+    # The sentence.
+    says: Annotated[str, Field(min_length=1)]
+    # Who says so: a paper's section, readers.
+    source: Annotated[str, Field(min_length=1)]
+    # What decides it.
+    test: ClaimTest
+
+
+CLAIMS: TypeAdapter[list[Claim]] = TypeAdapter(list[Claim])
+
+
+def claims_digest(claims: Sequence[Claim]) -> str:
+    """SHA-256 of the claims with every default resolved; the order of their ids is no matter."""
+    found = sorted((claim.model_dump(mode="json") for claim in claims), key=lambda c: str(c["id"]))
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+
+
+def swept_text(value: object) -> str:
+    """A swept value as the tables write it, so that YAML's 1.0 and the table's 1 are the same."""
+    if value is None:
+        return ""
+    if isinstance(value, Mapping | list):
+        return json.dumps(value, sort_keys=True)
+    if isinstance(value, bool):
+        return str(value)
+    try:
+        return f"{float(value):.9g}"  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return str(value)
+
+
+def check_claims(
+    path: Path,
+    claims: Sequence[Claim],
+    specs: Sequence[RunSpec],
+    points: Sequence[Mapping[str, Any]],
+) -> None:
+    """Raise InputError for a claim about a column, a swept key or a value that no run has.
+
+    `points` are those of the profile and of the file: a profile may leave out an arm that the
+    file has, and its claims then end as "not run".
+    """
+    columns = _columns(specs)
+    values: dict[str, dict[str, Any]] = {}
+    for point in points:
+        for key, value in point.items():
+            values.setdefault(key, {})[swept_text(value)] = value
+    for claim in claims:
+        at = f"claims.{claim.id}.test"
+        _check_columns(path, at, claim.test, *columns)
+        _check_values(path, at, claim.test, values)
+
+
+def _check_columns(
+    path: Path, at: str, test: Any, training: list[str], evaluations: list[str]
+) -> None:
+    rows = (*training, *evaluations, *DISTANCES[:-1], *SIGNALS)
+    allowed = (*rows, DISTANCES[-1], *COSTS, *ENDS)
+    if isinstance(test, CorrelationTest):
+        allowed = (*evaluations, *DISTANCES[:-1])
+    if isinstance(test, BoundTest) and test.at == "throughout":
+        allowed = rows
+    signals = (*training, *evaluations, *SIGNALS)
+    for name, columns in (("column", allowed), ("signal", signals)):
+        if (found := getattr(test, name, None)) is not None:
+            refuse_unknown(path, f"{at}.{name}", "column", found, columns)
+
+
+def _check_values(path: Path, at: str, test: Any, values: dict[str, dict[str, Any]]) -> None:
+    over = getattr(test, "over", None)
+    if over is not None:
+        refuse_unknown(path, f"{at}.over", "swept key", over, tuple(values))
+    for key in test.where:
+        refuse_unknown(path, f"{at}.where.{key}", "swept key", key, tuple(values))
+    for key, name, value in _values(test):
+        refuse_unknown(path, f"{at}.{name}", "value", swept_text(value), tuple(values[key]))
+    if isinstance(test, TrendTest) and not all(map(_is_number, values[test.over].values())):
+        raise InputError(
+            f"{path}: {at}.over: {test.over} has values that are no numbers, and a trend needs "
+            "an order; use kind: contrast"
+        )
+
+
+def _columns(specs: Sequence[RunSpec]) -> tuple[list[str], list[str]]:
+    """The columns of training rows and of evaluation rows, over all methods."""
+    training: dict[str, None] = {}
+    evaluations: dict[str, None] = {}
+    for spec in specs:
+        training |= dict.fromkeys(train_columns(spec.method))
+        judged = evaluation_columns(spec.evaluation.features)
+        evaluations |= dict.fromkeys([*judged, *heldout_columns(spec.method)])
+    return list(training), list(evaluations)
+
+
+def _values(test: Any) -> list[tuple[str, str, Value]]:
+    """(swept key, name in the file, value) of every value that a test names."""
+    named = [(key, f"where.{key}", value) for key, value in test.where.items()]
+    if isinstance(test, ContrastTest):
+        named += [(test.over, "of", test.of), (test.over, "against", test.against)]
+    return named
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def column_name(alias: str, distance: str, signal_name: str) -> str:
+    """The column of the tables that `alias` means; any other name is itself."""
+    return {
+        "distance": distance,
+        "distance_validation": f"{distance}_validation",
+        "distance_infinite": f"{distance}_infinite",
+        "best_distance": f"best_{distance}",
+        "signal": signal_name,
+        "heldout_signal": f"heldout_{signal_name}",
+    }.get(alias, alias)

@@ -1,0 +1,77 @@
+"""Faults of an ablation file in one line: the file, the key's path, what was found and allowed."""
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from benchmark.ablation.keys import keys_at
+from benchmark.errors import InputError
+
+
+def refuse_unknown(path: Path, where: str, what: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raise InputError unless `value` is one of `allowed`; `what` says what it should be."""
+    if value not in allowed:
+        raise InputError(
+            f"{path}: {where}: unknown {what} {value!r}{nearest(value, allowed)}; "
+            f"allowed: {', '.join(allowed)}"
+        )
+
+
+def nearest(key: str, allowed: tuple[str, ...] | list[str]) -> str:
+    """A question after the nearest name where one of `allowed` is close to `key`."""
+    close = difflib.get_close_matches(key, allowed, 1)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def one_line(
+    path: Path,
+    where: str,
+    error: ValidationError,
+    written: dict[str, Any],
+    model: type[BaseModel],
+) -> str:
+    """The first fault of `written`, a `model`: file, key's path, what was found and allowed."""
+    # An unknown key comes first: a misspelt one is also a missing one.
+    fault = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+    # The discriminator's value stands in pydantic's path but not in the file.
+    keys = [str(part) for part in fault["loc"] if not _is_tag(part, fault["loc"], written)]
+    at, message = ".".join(keys) or "file", fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        allowed = keys_at(model, fault["loc"][:-1])
+        known = f"; allowed: {', '.join(allowed)}" if allowed else ""
+        return f"{path}: {where}{at}: unknown key{nearest(keys[-1], allowed)}{known}"
+    if fault["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return f"{path}: {where}{_no_such_kind(at, fault['ctx'])}"
+    if fault["type"] == "missing":
+        return f"{path}: {where}{at}: missing"
+    return f"{path}: {where}{at}: found {fault['input']!r}; allowed: {message}"
+
+
+def _no_such_kind(at: str, said: dict[str, Any]) -> str:
+    """That a block names no kind, or one that there is not: `said` by pydantic."""
+    # pydantic has 'on', or _name() where a function reads the key: they are called after it.
+    key = said["discriminator"].strip("_'()")
+    if "tag" not in said:
+        return f"{at}.{key}: missing; it says which kind of {at.rpartition('.')[2]} this is"
+    kinds = [kind.strip(" '") for kind in said["expected_tags"].split(",")]
+    known = ["an import path as in module:Class" if kind == "external" else kind for kind in kinds]
+    close = nearest(said["tag"], kinds)
+    return f"{at}.{key}: found {said['tag']!r}{close}; allowed: {', '.join(known)}"
+
+
+def _is_tag(part: int | str, loc: tuple[int | str, ...], written: Any) -> bool:
+    """Whether `part` of a pydantic location is a union's tag rather than a key of the file."""
+    here: Any = written
+    step: Any
+    for step in loc:
+        if step is part:
+            # A claim's kind may be left out; it is then a trend.
+            tags = (*here.values(), "trend") if isinstance(here, dict) else ()
+            return part not in here and part in tags
+        if (isinstance(here, dict) and step in here) or (
+            isinstance(here, list) and isinstance(step, int) and step < len(here)
+        ):
+            here = here[step]
+    return False

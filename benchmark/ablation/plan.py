@@ -1,0 +1,295 @@
+"""An ablation file: one question, what varies, over which seeds, and which claims are at stake.
+
+YAML 1.2 -> validated by pydantic -> a profile and overrides applied -> one RunSpec per run.
+"""
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from benchmark.ablation.claims import Claim, check_claims
+from benchmark.ablation.messages import one_line, refuse_unknown
+from benchmark.errors import InputError
+from benchmark.redact import redact
+from benchmark.spec import RunSpec
+from benchmark.strict import Slug, Strict
+
+Seeds = Annotated[list[Annotated[int, Field(ge=0, le=2**32 - 1)]], Field(min_length=1)]
+Block = dict[str, Any]
+BLOCKS = ("method", "data", "training", "evaluation")
+PAIRED, VARIANTS, VARIANT = "paired", "variants", "variant"
+VARIANT_NAME = r"\w[\w .+-]{0,39}"
+
+
+class AblationFile(Strict):
+    """The file as written; `base` and `profiles` are checked once they are merged."""
+
+    # What folders, tables and MLflow call it.
+    name: Slug
+    # One sentence; it heads the report.
+    question: Annotated[str, Field(min_length=1)]
+    # Where the question comes from: a paper's section, a reader's issue.
+    source: str | None = None
+    # The settings that every run has unless a profile or the sweep changes them.
+    base: Block
+    # What varies between runs.
+    sweep: Annotated[Block, Field(min_length=1)]
+    # Every point of the sweep is trained once with each of these.
+    seeds: Seeds
+    # Named scales, as in demo, short and paper: each says what it changes, and nothing else.
+    profiles: dict[Slug, Block]
+    # What is said beforehand, and the tests that decide it.
+    claims: list[Claim] = []  # noqa: RUF012 - pydantic copies defaults
+
+    @model_validator(mode="after")
+    def _no_twins(self) -> Self:
+        ids = [claim.id for claim in self.claims]
+        for name in ids:
+            if ids.count(name) > 1:
+                raise ValueError(f"claim {name!r} is there twice")
+        return self
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of an ablation: its description and where it stands in the sweep."""
+
+    spec: RunSpec
+    point: Mapping[str, Any]
+
+    @cached_property  # a hash of all that the run is
+    def run_id(self) -> str:
+        return self.spec.run_id
+
+    @property
+    def label(self) -> str:
+        """What people call it: `gamma=0.3 seed=1`, or `EBGAN-PT seed=1`."""
+        return " ".join([self.cell, f"seed={self.spec.seed}"])
+
+    @property
+    def cell(self) -> str:
+        """What the runs of one cell, which differ in their seed alone, have in common."""
+        return " ".join(
+            str(value) if key == VARIANT else f"{key.rsplit('.', 1)[-1]}={value}"
+            for key, value in self.point.items()
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An ablation with its profile and overrides resolved into runs."""
+
+    name: str
+    question: str
+    source: str | None
+    profile: str
+    overrides: tuple[str, ...]
+    claims: tuple[Claim, ...]
+    runs: tuple[PlannedRun, ...]
+
+    @property
+    def seeds(self) -> list[int]:
+        """In the order of the file."""
+        return list(dict.fromkeys(run.spec.seed for run in self.runs))
+
+    @property
+    def swept(self) -> list[str]:
+        return list(self.runs[0].point)
+
+
+def load(path: Path, profile: str, overrides: tuple[str, ...] = ()) -> Plan:
+    """Read, check and resolve; every fault raises InputError with the file and the key's path."""
+    written = _read(path)
+    try:
+        file = AblationFile.model_validate(written)
+        if profile not in file.profiles:
+            known = ", ".join(file.profiles) or "none"
+            raise InputError(f"{path}: no profile {profile!r}; the file has: {known}")
+        return _resolve(path, file, profile, overrides)
+    except ValidationError as error:
+        raise InputError(one_line(path, "", error, written, AblationFile)) from None
+
+
+def check(path: Path) -> list[Plan]:
+    """Resolve every profile of a file; raises InputError on the first fault."""
+    profiles = _read(path).get("profiles")
+    names = list(profiles) if isinstance(profiles, dict) and profiles else ["demo"]
+    return [load(path, name) for name in names]
+
+
+def _read(path: Path) -> Block:
+    try:
+        written = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not readable as text ({error})") from None
+    except YAMLError as error:
+        first = " ".join(str(error).split())
+        raise InputError(f"{path}: not YAML: {first[:200]}") from None
+    except RecursionError:
+        raise InputError(f"{path}: nested too deeply for an ablation file") from None
+    if not isinstance(written, dict):
+        raise InputError(f"{path}: expected keys (name, question, base, ...), found {written!r}")
+    return written
+
+
+def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str, ...]) -> Plan:
+    settings: Block = {**file.base, "seeds": file.seeds, "sweep": file.sweep}
+    where, patch = f"profiles.{profile}", file.profiles[profile]
+    _check_keys(path, where, patch, (*BLOCKS, "seeds", "sweep"))
+    settings = _merge(settings, patch)
+    for override in overrides:
+        settings = _override(path, settings, override)
+    seeds, sweep = settings.pop("seeds"), settings.pop("sweep")
+    _check_seeds(path, seeds)
+    # The base by itself too: a value that the sweep covers can still be wrong.
+    _spec(path, profile, {}, {**settings, "seed": seeds[0]})
+    runs = []
+    for point in _points(path, sweep):
+        block = _at(path, settings, sweep, point)
+        for seed in seeds:
+            runs.append(PlannedRun(_spec(path, profile, point, {**block, "seed": seed}), point))
+    _refuse_twins(path, runs)
+    points = [*(run.point for run in runs), *_points(path, file.sweep)]
+    check_claims(path, file.claims, [run.spec for run in runs], points)
+    return Plan(
+        name=file.name,
+        question=file.question,
+        source=file.source,
+        profile=profile,
+        overrides=tuple(map(redact, overrides)),  # for the record
+        claims=tuple(file.claims),
+        runs=tuple(runs),
+    )
+
+
+def _merge(base: Block, patch: Block) -> Block:
+    """`patch` over `base`. A block that names another `name` (or `on`) replaces the old one."""
+    merged = dict(base)
+    for key, value in patch.items():
+        old: Any = merged.get(key)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        if both and not any(tag in value and value[tag] != old.get(tag) for tag in ("name", "on")):
+            merged[key] = _merge(old, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _at(path: Path, settings: Block, sweep: Block, point: Block) -> Block:
+    """The settings at one point of the sweep."""
+    for key, value in point.items():
+        if key == VARIANT:
+            settings = _merge(settings, sweep[VARIANTS][value])
+        else:
+            settings = _set(path, f"sweep.{key}", settings, key, value)
+    return settings
+
+
+def _override(path: Path, settings: Block, override: str) -> Block:
+    key, sign, text = override.partition("=")
+    if not sign:
+        raise InputError(f"--set {override}: expected KEY=VALUE, as in training.steps=500")
+    try:
+        value = YAML(typ="safe", pure=True).load(text)
+    except (YAMLError, RecursionError):
+        raise InputError(f"--set {override}: {text!r} is not a YAML value") from None
+    if key == "seeds":
+        return {**settings, "seeds": value}
+    if key in settings["sweep"]:
+        raise InputError(f"--set {override}: {key} is what {path} sweeps")
+    return _set(path, f"--set {key}", settings, key, value)
+
+
+def _set(path: Path, where: str, settings: Block, key: str, value: Any) -> Block:
+    block, _, rest = key.partition(".")
+    if not rest:
+        raise InputError(f"{path}: {where}: expected BLOCK.KEY, as in method.gamma")
+    refuse_unknown(path, where, "key", block, BLOCKS)
+    nested: Any = value
+    for part in reversed(rest.split(".")):
+        nested = {part: nested}
+    return _merge(settings, {block: nested})
+
+
+def _check_keys(path: Path, where: str, patch: Any, allowed: tuple[str, ...]) -> None:
+    if not isinstance(patch, dict):
+        raise InputError(f"{path}: {where}: found {patch!r}; allowed: {', '.join(allowed)}")
+    for key in patch:
+        refuse_unknown(path, f"{where}.{key}", "key", key, allowed)
+
+
+def _check_seeds(path: Path, seeds: Any) -> None:
+    whole = isinstance(seeds, list) and all(type(s) is int and 0 <= s < 2**32 for s in seeds)
+    if not whole or not seeds:
+        raise InputError(f"{path}: seeds: found {seeds!r}; allowed: a list of whole numbers >= 0")
+    twins = [seed for seed in seeds if seeds.count(seed) > 1]
+    if twins:
+        raise InputError(f"{path}: seeds: {twins[0]} is there twice; each seed counts once")
+
+
+def _points(path: Path, sweep: Any) -> Iterator[Block]:
+    """The variants, crossed with the grid of all dotted keys and the list of paired settings."""
+    if not isinstance(sweep, dict) or not sweep:
+        raise InputError(f"{path}: sweep: is empty; name at least one key and its values")
+    variants = [{VARIANT: name} for name in _variants(path, sweep)] or [{}]
+    grid = {key: values for key, values in sweep.items() if key not in (PAIRED, VARIANTS)}
+    paired = sweep.get(PAIRED, [{}])
+    for key, values in [*grid.items(), (PAIRED, paired)]:
+        if not isinstance(values, list) or not values:
+            raise InputError(f"{path}: sweep.{key}: found {values!r}; allowed: a list of values")
+    for pair in paired:
+        if not isinstance(pair, dict) or set(pair) != set(paired[0]):
+            raise InputError(
+                f"{path}: sweep.paired: found {pair!r}; allowed: settings of the same keys each, "
+                "as in {method.h: 128, method.z: 16}"
+            )
+    for variant, *values in itertools.product(variants, *grid.values()):
+        for pair in paired:
+            yield {**variant, **dict(zip(grid, values, strict=True)), **pair}
+
+
+def _variants(path: Path, sweep: Block) -> list[str]:
+    """Names of the arms; a profile leaves one out by giving it no settings (null)."""
+    variants = sweep.get(VARIANTS, {})
+    if not isinstance(variants, dict):
+        raise InputError(f"{path}: sweep.variants: found {variants!r}; allowed: NAME: settings")
+    kept = {name: patch for name, patch in variants.items() if patch is not None}
+    for name, patch in kept.items():
+        if not isinstance(name, str) or not re.fullmatch(VARIANT_NAME, name):
+            raise InputError(
+                f"{path}: sweep.variants: found the name {name!r}; allowed: up to 40 letters, "
+                "digits, blanks and . + - _"
+            )
+        _check_keys(path, f"sweep.variants.{name}", patch, BLOCKS)
+    if variants and not kept:
+        raise InputError(f"{path}: sweep.variants: every one is left out")
+    return list(kept)
+
+
+def _spec(path: Path, profile: str, point: Block, settings: Block) -> RunSpec:
+    for key in settings:
+        refuse_unknown(path, f"base.{key}", "key", key, (*BLOCKS, "seed"))
+    try:
+        return RunSpec.model_validate(settings)
+    except ValidationError as error:
+        at = "".join(f", {key}={value}" for key, value in point.items())
+        where = f"profile {profile}{at}: "
+        raise InputError(one_line(path, where, error, settings, RunSpec)) from None
+
+
+def _refuse_twins(path: Path, runs: list[PlannedRun]) -> None:
+    seen: dict[str, str] = {}
+    for run in runs:
+        if run.run_id in seen:
+            raise InputError(f"{path}: sweep: {run.label} is the same run as {seen[run.run_id]}")
+        seen[run.run_id] = run.label

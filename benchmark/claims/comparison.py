@@ -1,0 +1,249 @@
+"""Two sides (runs, cells, whole ablations or the same at two commits): better, worse or neither?
+
+A cell is compared with the cell of the same name on the other side, or one cell with any other.
+The first row of each outcome is over all cells: a stratified permutation test of the difference of
+means, B less A. Rows of single cells are corrected by Holm over the cells of their outcome. Only
+the distance decides whether a difference was found; the other outcomes are there to look at.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.claims.correlation_table import OUTCOMES
+from benchmark.errors import InputError
+from benchmark.evaluation.settings import distance_column
+from benchmark.methods import signal
+from benchmark.results.tables import Tables, read_tables
+from benchmark.runs.directory import RunDirectory
+from benchmark.statistics.permutations import Floats, Indices
+from benchmark.statistics.resampling import bootstrap_interval, holm, least_p, permutation_p
+
+ALPHA = 0.05
+LOWER_IS_BETTER = ("distance", "kid")
+ALL = "all cells"
+# Of a judge's record: which faces it compared samples with.
+FACES = {"data", "reference_data"}
+COLUMNS = (
+    *("outcome", "cell", "verdict", "a", "b", "difference", "low", "high", "p", "p_holm"),
+    *("least_p", "runs_a", "runs_b", "left_out"),
+)
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side: its runs, and by run id what judged them."""
+
+    title: str
+    tables: Tables
+    judges: Mapping[str, Any]
+
+
+def read_side(text: str) -> Side:
+    """A results folder, FOLDER:CELL, FOLDER:RUN_ID or a run's folder; else InputError."""
+    path = Path(text)
+    if (path / "spec.json").is_file():
+        return _one_run(path)
+    text, part = _split(text)
+    tables = read_tables(Path(text))
+    runs = tables.runs
+    if part:
+        runs = runs[(runs["cell"] == part) | (runs["run_id"] == part)]
+        if runs.empty:
+            cells = ", ".join(dict.fromkeys(tables.runs["cell"]))
+            raise InputError(f"{text}: no cell or run {part!r}; the cells are: {cells}")
+    judges = _judges(tables.record, runs)
+    return Side(f"{text}:{part}" if part else text, replace(tables, runs=runs), judges)
+
+
+def _split(text: str) -> tuple[str, str]:
+    """The folder and what follows its colon: a run's id or a cell's name may hold colons too."""
+    ends = [len(text), *(at for at in range(len(text) - 1, -1, -1) if text[at] == ":")]
+    end = next((at for at in ends if Path(text[:at]).is_dir()), len(text))
+    return text[:end], text[end + 1 :]
+
+
+def _judges(record: Mapping[str, Any], runs: pd.DataFrame) -> dict[str, Any]:
+    """What judged each run: the record of its cell's setup, or (format 1) of the ablation."""
+    if "setups" not in record:
+        return dict.fromkeys(runs["run_id"], record.get("evaluation"))
+    setups = {cell["cell"]: record["setups"][cell["setup"]] for cell in record["cells"]}
+    odd = {run_id for cell in record["cells"] for run_id in cell["differing"]}
+    return {
+        row["run_id"]: None if row["run_id"] in odd else setups[row["cell"]]["evaluation"]
+        for _, row in runs.iterrows()
+    }
+
+
+def _one_run(path: Path) -> Side:
+    run = RunDirectory(path)
+    spec, provenance, result = run.spec(), run.provenance(), run.result()
+    last = next((row.values for row in reversed(run.rows()) if row.kind == "eval"), {})
+    row = {
+        "run_id": run.run_id,
+        "cell": run.run_id,
+        "seed": spec.seed,
+        "state": run.state(),
+        "method": spec.method.name,
+        "signal": signal(spec.method),
+        "distance": distance_column(spec.evaluation.features),
+        "weights_sha256": result.weights_sha256 if result else "",
+        **last,
+    }
+    tables = Tables({"swept": []}, pd.DataFrame([row]), pd.DataFrame(), pd.DataFrame())
+    return Side(str(path), tables, {run.run_id: provenance["evaluation"] if provenance else None})
+
+
+def compare_sides(a: Side, b: Side, *, other_faces: bool = False) -> pd.DataFrame:
+    """COLUMNS, one row an outcome and cell; raises InputError where they are not comparable.
+
+    With `other_faces` each side may have been judged against faces of its own, as the views of one
+    data set are: a difference is then of the faces too, and of the floor that real faces get.
+    """
+    pairs = _pairs(a, b)
+    _comparable(a, b, pairs, FACES if other_faces else set())
+    if _same_weights(a, b, pairs):
+        head = {"outcome": "weights", "cell": ALL, "verdict": "no difference seen"}
+        same = {"runs_a": len(a.tables.runs), "runs_b": len(b.tables.runs), "left_out": ""}
+        return pd.DataFrame([{**head, **same}], columns=list(COLUMNS))
+    rows = [row for outcome in OUTCOMES for row in _outcome_rows(a, b, pairs, outcome)]
+    if not rows:
+        raise InputError(f"{a.title} and {b.title}: no finished runs to compare")
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def different(table: pd.DataFrame) -> bool:
+    """Whether a difference of the distance was found, over all cells or in one of them."""
+    decides = table["outcome"].eq(table["outcome"].iloc[0])
+    return bool(table.loc[decides, "verdict"].isin(["better", "worse"]).any())
+
+
+def _pairs(a: Side, b: Side) -> list[tuple[str, str]]:
+    cells_a, cells_b = (list(dict.fromkeys(side.tables.runs["cell"])) for side in (a, b))
+    if len(cells_a) == len(cells_b) == 1:
+        return [(cells_a[0], cells_b[0])]
+    pairs = [(cell, cell) for cell in cells_a if cell in cells_b]
+    if not pairs:
+        raise InputError(
+            f"not comparable: {a.title} and {b.title} have no cell in common; name one of each, "
+            "as in FOLDER:CELL"
+        )
+    return pairs
+
+
+def _comparable(a: Side, b: Side, pairs: Sequence[tuple[str, str]], but: set[str]) -> None:
+    """Raise InputError naming what differs in how two cells were judged, apart from keys `but`."""
+    for cell_a, cell_b in pairs:
+        told = [
+            {
+                json.dumps(side.judges[run_id], sort_keys=True)
+                for run_id in _runs(side, cell)["run_id"]
+            }
+            for side, cell in ((a, cell_a), (b, cell_b))
+        ]
+        judges = [json.loads(text) for texts in told for text in texts]
+        known = [judge for judge in judges if judge is not None]
+        if len(known) < len(judges):
+            raise InputError(f"not comparable: {cell_a}: a run lacks a record of what judged it")
+        keys = {key for judge in known for key in judge} - but
+        off = sorted(k for k in keys if any(judge.get(k) != known[0].get(k) for judge in known))
+        if off:
+            values = "; ".join(
+                f"{key} {' and '.join(dict.fromkeys(str(judge.get(key)) for judge in known))}"
+                for key in off
+            )
+            raise InputError(f"not comparable: {cell_a} and {cell_b} were judged by other {values}")
+
+
+def _runs(side: Side, cell: str) -> pd.DataFrame:
+    runs = side.tables.runs
+    return runs[(runs["cell"] == cell) & (runs["state"] == "done")]
+
+
+def _same_weights(a: Side, b: Side, pairs: Sequence[tuple[str, str]]) -> bool:
+    """Whether every run ended with the same bits as its twin."""
+    for cell_a, cell_b in pairs:
+        sums = [
+            sorted(_runs(side, cell).get("weights_sha256", pd.Series(dtype=str)).astype(str))
+            for side, cell in ((a, cell_a), (b, cell_b))
+        ]
+        if sums[0] != sums[1] or not sums[0] or "" in sums[0]:
+            return False
+    return True
+
+
+def _outcome_rows(
+    a: Side, b: Side, pairs: Sequence[tuple[str, str]], outcome: str
+) -> list[dict[str, Any]]:
+    groups, names = [], []
+    for cell_a, cell_b in pairs:
+        found = [_values(a, cell_a, outcome), _values(b, cell_b, outcome)]
+        if all(map(len, found)):
+            groups.append(found)
+            names.append(cell_a if cell_a == cell_b else f"{cell_a} | {cell_b}")
+    if not groups:
+        return []
+    cells = [_tested([group]) for group in groups]
+    corrected = holm([cell["p"] for cell in cells])
+    left_out = " ".join(
+        run_id
+        for side in (a, b)
+        for run_id in side.tables.runs.loc[side.tables.runs["state"] != "done", "run_id"]
+    )
+    rows = []
+    if len(cells) > 1:
+        whole = _tested(groups)
+        rows.append({**whole, "cell": ALL, "p_holm": whole["p"], "reach": whole["least_p"]})
+    for name, cell, p in zip(names, cells, corrected, strict=True):
+        reach = min(1.0, cell["least_p"] * len(cells))
+        rows.append({**cell, "cell": name, "p_holm": float(p), "reach": reach})
+    shown = a.tables.shown(outcome)
+    return [
+        {**row, "outcome": shown, "verdict": _verdict(outcome, row), "left_out": left_out}
+        for row in rows
+    ]
+
+
+def _values(side: Side, cell: str, outcome: str) -> Floats:
+    values = side.tables.values(outcome)
+    found = np.asarray(values[side.tables.runs["cell"] == cell].dropna(), dtype=np.float64)
+    # Sharpness is best at the data's own: what counts is the distance from 1.
+    return np.abs(found - 1) if outcome == "sharpness" else found
+
+
+def _tested(groups: Sequence[Sequence[Floats]]) -> dict[str, Any]:
+    """The mean over strata of the difference of means, B less A."""
+    values = np.concatenate([np.concatenate(group) for group in groups])
+    sizes = [[len(x), len(y)] for x, y in groups]
+    weights = np.concatenate([np.repeat([-1 / m, 1 / n], [m, n]) for m, n in sizes]) / len(groups)
+
+    def difference(index: Indices) -> Floats:
+        return np.asarray(values[index] @ weights)
+
+    low, high = bootstrap_interval(difference, [n for pair in sizes for n in pair])
+    return {
+        "a": float(np.mean([x.mean() for x, _ in groups])),
+        "b": float(np.mean([y.mean() for _, y in groups])),
+        "difference": float(difference(np.arange(len(values)))),
+        "low": low,
+        "high": high,
+        "p": permutation_p(difference, sizes),
+        "least_p": least_p(sizes),
+        "runs_a": sum(m for m, _ in sizes),
+        "runs_b": sum(n for _, n in sizes),
+    }
+
+
+def _verdict(outcome: str, row: Mapping[str, Any]) -> str:
+    if row["p_holm"] <= ALPHA:
+        lower = row["difference"] < 0
+        return "better" if lower == (outcome in (*LOWER_IS_BETTER, "sharpness")) else "worse"
+    if row["reach"] > ALPHA:
+        n = min(row["runs_a"], row["runs_b"])
+        return f"cannot tell at n = {n}"
+    return "no difference seen"

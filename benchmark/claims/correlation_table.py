@@ -1,0 +1,159 @@
+"""correlations.csv: every signal of every method against every measure of quality.
+
+One family is corrected by Holm: the method's own signal, in training and held out, under
+`differences`, `partial` and `between`, against every outcome, over all methods of the ablation.
+Raw correlations are descriptive, baselines are there to compare with, the rows of single cells and
+of single steps (`at_step`, of the distance alone) show how far an answer depends on a choice; none
+of these is corrected or decides.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from benchmark.claims.correlation import (
+    Association,
+    Cell,
+    associate,
+    associate_each,
+    cells_of,
+)
+from benchmark.results.tables import Tables
+from benchmark.statistics.coefficients import Level, Measure
+from benchmark.statistics.resampling import holm, least_holm
+
+OUTCOMES = ("distance", "kid", "precision", "recall", "density", "coverage", "sharpness")
+# The step alone, L(x) alone, |gamma L(x) - L(G(z))| alone, and k.
+BASELINES = ("step", "l_real", "balance", "k")
+SIGNALS = {"signal": "signal", "heldout_signal": "heldout"}
+DECIDING: tuple[Level, ...] = ("differences", "partial", "between")
+MEASURES: tuple[tuple[Level, Measure], ...] = (
+    ("raw", "pearson"),
+    ("raw", "spearman"),
+    ("raw", "kendall"),
+    ("differences", "spearman"),
+    ("partial", "spearman"),
+    ("between", "spearman"),
+)
+AT_STEP = "at_step"
+ALPHA = 0.05
+COLUMNS = (
+    *("method", "cell", "role", "signal", "outcome", "level", "measure", "step"),
+    *(
+        "value",
+        "low",
+        "high",
+        "null_mean",
+        "p",
+        "p_holm",
+        "least_p",
+        "least_p_holm",
+        "cells",
+        "runs",
+        "points",
+        "reading",
+    ),
+    *("seeds",),
+)
+
+
+def correlation_table(tables: Tables) -> pd.DataFrame:
+    """COLUMNS, as columns.py explains them; empty where no run has finished."""
+    rows = [row for method in _methods(tables) for row in _method_rows(tables, method)]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    family = (
+        table["role"].isin(SIGNALS.values()) & table["level"].isin(DECIDING) & (table["cell"] == "")
+    )
+    chosen = table[family]
+    table.loc[family, "p_holm"] = holm(chosen["p"].tolist())
+    table.loc[family, "least_p_holm"] = least_holm(chosen["p"].tolist(), chosen["least_p"].tolist())
+    table["reading"] = [_reading(row) for row in table.to_dict("records")]
+    return table
+
+
+def _methods(tables: Tables) -> list[str]:
+    return list(dict.fromkeys(tables.done["method"]))
+
+
+def _method_rows(tables: Tables, method: str) -> Iterator[dict[str, Any]]:
+    of_method = Tables(
+        tables.record,
+        tables.runs[tables.runs["method"] == method],
+        tables.train,
+        tables.evaluations,
+    )
+    cells = cells_of(of_method)
+    for signal, role in [*SIGNALS.items(), *((name, "baseline") for name in BASELINES)]:
+        shown = of_method.shown(signal)
+        if role == "baseline" and shown == of_method.shown("signal"):
+            continue
+        for outcome in OUTCOMES:
+            named = {"signal": shown, "outcome": of_method.shown(outcome)}
+            head = {"method": method, "role": role, **named}
+            yield from _rows(cells, signal, outcome, {**head, "cell": ""}, MEASURES)
+            if outcome == "distance":
+                yield from _step_rows(cells, signal, {**head, "cell": ""})
+            if role != "baseline" and len(cells) > 1:
+                yield from _single_rows(cells, signal, outcome, head)
+
+
+def _single_rows(
+    cells: Sequence[Cell], signal: str, outcome: str, head: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Each cell by itself, at the deciding levels."""
+    levels = [(m, associate_each(cells, signal, outcome, *m)) for m in MEASURES[3:]]
+    for at, cell in enumerate(cells):
+        for (level, measure), found in levels:
+            if (one := found[at]) is not None:
+                row = {**head, "cell": cell.name, "level": level, "measure": measure}
+                yield {**row, **_numbers(one)}
+
+
+def _rows(
+    cells: Sequence[Cell],
+    signal: str,
+    outcome: str,
+    head: dict[str, Any],
+    measures: Sequence[tuple[Level, Measure]],
+) -> Iterator[dict[str, Any]]:
+    for level, measure in measures:
+        found = associate(cells, signal, outcome, level, measure)
+        if found is not None and (head["role"] != "baseline" or math.isfinite(found.value)):
+            yield {**head, "level": level, "measure": measure, **_numbers(found)}
+
+
+def _step_rows(
+    cells: Sequence[Cell], signal: str, head: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Between runs at each step by itself: whether the answer is that of an early stage."""
+    for step in sorted({step for cell in cells for step in cell.steps.tolist()}):
+        here = [cell.at(step, (signal, "distance")) for cell in cells]
+        for row in _rows(here, signal, "distance", head, [("between", "spearman")]):
+            yield {**row, "level": AT_STEP, "step": step}
+
+
+def _numbers(found: Association) -> dict[str, Any]:
+    names = ("value", "low", "high", "null_mean", "p", "least_p", "cells", "runs", "points")
+    seeds = "; ".join(" ".join(map(str, block)) for block in found.seeds)
+    return {**{n: getattr(found, n) for n in names}, "seeds": seeds}
+
+
+def _reading(row: Any) -> str:
+    """What a row may be taken to say."""
+    if math.isnan(row["value"]):
+        return "undefined: one of the two is constant, or follows the step exactly"
+    if row["level"] == "raw":
+        return "descriptive: any two series that fall in training correlate"
+    if row["role"] == "baseline":
+        return "a baseline, to compare with"
+    if row["cell"]:
+        return "one cell, to compare with the others"
+    if row["level"] == AT_STEP:
+        return "one step, to compare with the others"
+    if row["least_p_holm"] > ALPHA:
+        return "cannot tell: no p of so few seeds can be low enough"
+    if row["p_holm"] > ALPHA:
+        return "no relation seen"
+    return "rise together" if row["value"] > 0 else "one rises as the other falls"

@@ -1,0 +1,46 @@
+"""The evidence of an ablation, written beside its tables in results/<ablation>/<profile>/.
+
+Numbers are empty where they are undefined or do not apply. Intervals (low, high) are 95 %
+percentile bootstraps over training seeds within cells (of bound and failures claims: Clopper and
+Pearson's); from fewer than about eight runs they are too narrow, and no verdict rests on one
+alone. p is two-sided; p_holm is corrected over its table's family; least_p is the least p that the
+design could reach at all, and least_p_holm the same when corrected. run_ids lists the runs, parted
+by blanks.
+
+What each column means stands in columns.py, from which the reference page is made.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark.claims.collapse import collapse_table
+from benchmark.claims.correlation_table import correlation_table
+from benchmark.claims.variance import variance_table
+from benchmark.claims.verdicts import claims_table
+from benchmark.files import write_atomic
+from benchmark.results.tables import Tables, read_tables
+
+TABLES = {
+    "claims": claims_table,
+    "correlations": correlation_table,
+    "collapse": collapse_table,
+    "variance": variance_table,
+}
+
+
+def evidence(tables: Tables) -> dict[str, pd.DataFrame]:
+    """Every table by its name, in the order in which a reader wants them."""
+    return {name: make(tables) for name, make in TABLES.items()}
+
+
+def write_evidence(folder: Path) -> dict[str, pd.DataFrame]:
+    """Write correlations.csv, collapse.csv, variance.csv and claims.csv from a folder's tables.
+
+    Returns them by name. Raises InputError where the folder's own tables cannot be read.
+    """
+    found = evidence(read_tables(folder))
+    for name, table in found.items():
+        text = table.to_csv(index=False, float_format="%.9g", lineterminator="\n")
+        write_atomic(folder / f"{name}.csv", text.encode())
+    return found

@@ -1,0 +1,15 @@
+"""What may make a step faster, by the names that `performance.stepper` takes."""
+
+BATCH = 16
+# Adopted, so that a name undoes one.
+UNDONE = {
+    "fill": "fresh memory filled with NaN, as deterministic algorithms do by default",
+    "loop": "Adam tensor by tensor instead of over lists",
+    "contiguous": "torch's default memory format instead of channels-last",
+}
+# Not adopted: they give other bits.
+ADDED = {
+    "fused": "fused Adam",
+    "shared_z": "one z for both players, so one pass over the fakes (`method.shared_z`)",
+    "compiled": "`torch.compile` of both networks",
+}

@@ -1,0 +1,170 @@
+"""Every fault of an ablation file is one line that names the file, the key and the mend."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark.ablation.plan import check, load
+from benchmark.errors import InputError
+
+GAMMA = Path(__file__).parents[2] / "ablations" / "gamma.yaml"
+
+
+def test_shipped_file_plans_every_profile() -> None:
+    assert {plan.profile: len(plan.runs) for plan in check(GAMMA)} == {
+        "demo": 6,
+        "short": 15,
+        "paper": 15,
+    }
+
+
+FAULTS = [
+    ("gamma: 0.5", "gama: 0.5", "method.gama", "did you mean 'gamma'"),
+    ("gamma: 0.5", "gamma: 1.5", "method.began.gamma|method.gamma", "found 1.5"),
+    ("size: 64", "size: 48", "data.size", "halve down to 8"),
+    ("[0.3, 0.5, 0.7]", "[]", "sweep.method.gamma", "a list of values"),
+    ("[0.3, 0.5, 0.7]", "[0.3, 0.3]", "sweep", "same run"),
+    ("seeds: [0, 1]", "seeds: [1, 1]", "seeds", "twice"),
+    ("column: recall", "column: recal", "claims.gamma-variety.test.column", "did you mean"),
+    ("over: method.gamma", "over: method.n", "claims.gamma-variety.test.over", "method.gamma"),
+    ("every: 10000", "every: often", "evaluation.every", "found 'often'"),
+    ("steps: 200000", "steps: true", "training.steps", "found True"),
+    ("on: stall", "on: stal", "training.lr_decay.on", "did you mean 'stall'"),
+    ("name: began", "name: begann", "method.name", "did you mean 'began'?; allowed: began, "),
+    ("name: began, ", "", "method.name", "missing"),
+    ("name: celeba", "name: celeb", "data.name", "an import path as in module:Class"),
+    ("question:", "questoin:", "questoin", "did you mean 'question'"),
+    ("claims:", "claim:", "claim", "did you mean 'claims'"),
+    ("patience: 5000", "patience: 5100", "training.lr_decay", "multiple of window"),
+    ("window: 500", "windo: 500", "training.lr_decay.windo", "did you mean 'window'"),
+    ("  demo:\n", "  demo:\n    dat: {}\n", "profiles.demo.dat", "did you mean 'data'"),
+    ("name: celeba", "name: celebb", "data.name", "did you mean 'celeba'"),
+    ("base:", "base: {", "not YAML", "line"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "key", "word"), FAULTS)
+def test_fault_is_one_clear_line(old: str, new: str, key: str, word: str, tmp_path: Path) -> None:
+    text = GAMMA.read_text()
+    assert old in text
+    file = tmp_path / "fault.yaml"
+    file.write_text(text.replace(old, new, 1))
+    with pytest.raises(InputError) as caught:
+        check(file)
+    message = str(caught.value)
+    assert message.startswith(str(file))
+    assert "\n" not in message
+    assert any(part in message for part in key.split("|"))
+    assert word in message
+    assert [p.name for p in tmp_path.iterdir()] == ["fault.yaml"]  # nothing written
+
+
+def test_run_ids_hash_what_is_resolved() -> None:
+    plain = load(GAMMA, "short")
+    spelt_out = load(GAMMA, "short", ("training.steps=3000", "method.eta=1"))
+    longer = load(GAMMA, "short", ("training.steps=3001",))
+    assert [r.run_id for r in plain.runs] == [r.run_id for r in spelt_out.runs]
+    assert not {r.run_id for r in plain.runs} & {r.run_id for r in longer.runs}
+    assert longer.overrides == ("training.steps=3001",)
+
+
+@pytest.mark.parametrize(
+    ("override", "word"),
+    [
+        ("training.steps", "KEY=VALUE"),
+        ("method.gamma=0.5", "sweeps"),
+        ("trainin.steps=1", "training"),
+        ("seeds=[0, 0]", "twice"),
+        ("data.size=[", "not a YAML value"),
+    ],
+)
+def test_bad_override(override: str, word: str) -> None:
+    with pytest.raises(InputError, match=word):
+        load(GAMMA, "demo", (override,))
+
+
+def test_grid_is_crossed_with_paired_settings(tmp_path: Path) -> None:
+    file = tmp_path / "paired.yaml"
+    pairs = "  paired: [{method.h: 16, method.z: 128}, {method.h: 128, method.z: 16}]\n"
+    text = GAMMA.read_text().replace("sweep:\n", f"sweep:\n{pairs}")
+    file.write_text(text)
+    plan = load(file, "demo")
+    assert len(plan.runs) == 3 * 2 * 2
+    assert plan.runs[0].label == "gamma=0.3 h=16 z=128 seed=0"
+    assert (plan.runs[0].spec.method.h, plan.runs[0].spec.method.z) == (16, 128)
+
+
+def test_planning_needs_no_torch() -> None:
+    modules = "cli", "ablation.plan", "ablation.cost", "executors.local"
+    names = ", ".join(f"benchmark.{module}" for module in modules)
+    code = f"import sys, {names}; assert not {{'torch', 'mlflow', 'pandas'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+VARIANTS = """sweep:
+  variants:
+    plain: {}
+    wide code: {method: {h: 128}}
+    EBGAN: {method: {name: ebgan, n: 64}, training: {lr: 2.0e-4, lr_decay: {on: never}}}
+"""
+
+
+def _with_variants(tmp_path: Path, short: str = "", sweep: str = VARIANTS) -> Path:
+    text = GAMMA.read_text()
+    text = text[: text.index("claims:")]
+    text = text.replace("sweep:\n  method.gamma: [0.3, 0.5, 0.7]\n", sweep)
+    file = tmp_path / "variants.yaml"
+    file.write_text(text.replace("  short:\n", f"  short:\n{short}"))
+    return file
+
+
+def test_variants_patch_whole_blocks(tmp_path: Path) -> None:
+    patch = "    sweep: {variants: {EBGAN: {method: {n: 8}}, wide code: null}}\n"
+    plan = load(_with_variants(tmp_path, patch), "short")
+    assert [run.label for run in plan.runs[::5]] == ["plain seed=0", "EBGAN seed=0"]
+    ebgan = plan.runs[-1].spec
+    assert ebgan.method.name == "ebgan"
+    assert (ebgan.method.n, ebgan.method.z) == (8, 100)  # its own defaults, not BEGAN's settings
+    assert (ebgan.training.lr, ebgan.training.lr_decay.on) == (2e-4, "never")
+    assert ebgan.training.steps == 3000  # what the variant does not name is the profile's
+    paper = load(_with_variants(tmp_path), "paper")
+    assert {run.cell for run in paper.runs} == {"plain", "wide code", "EBGAN"}
+    assert plan.swept == ["variant"]
+
+
+def test_variants_are_crossed_with_the_grid(tmp_path: Path) -> None:
+    sweep = f"{VARIANTS}  data.view.crop: [128, 178]\n"
+    plan = load(_with_variants(tmp_path, sweep=sweep), "demo")
+    assert len(plan.runs) == 3 * 2 * 2
+    assert plan.runs[-1].label == "EBGAN crop=178 seed=1"
+    assert plan.runs[-1].spec.data.view.crop == 178
+
+
+@pytest.mark.parametrize(
+    ("sweep", "word"),
+    [
+        ("sweep:\n  variants: [a]\n", "NAME: settings"),
+        ("sweep:\n  variants: {a: {metod: {}}}\n", "did you mean 'method'"),
+        ("sweep:\n  variants: {a/b: {}}\n", "allowed: up to 40 letters"),
+        ("sweep:\n  variants: {a: null}\n", "every one is left out"),
+        ("sweep:\n  variants: {a: {method: {q: 1}}}\n", "method.q: unknown key"),
+        ("sweep:\n  variants: {a: {}, b: {}}\n", "is the same run as"),
+    ],
+)
+def test_bad_variants(sweep: str, word: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=word) as caught:
+        check(_with_variants(tmp_path, sweep=sweep))
+    assert "\n" not in str(caught.value)
+
+
+def test_every_shipped_file_is_sound() -> None:
+    files = sorted(GAMMA.parent.glob("*.yaml"))
+    assert len(files) >= 10
+    for file in files:
+        plans = {plan.profile: plan for plan in check(file)}
+        assert set(plans) == {"demo", "short", "paper"}
+        assert plans["paper"].name == file.stem
+        for run in plans["paper"].runs:
+            assert run.spec.evaluation.features == "inception_2015"

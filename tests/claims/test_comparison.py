@@ -1,0 +1,151 @@
+"""bench compare and bench correlate: what they say, write and exit with."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from benchmark.claims.comparison import compare_sides, different, read_side
+from benchmark.claims.evidence import TABLES, write_evidence
+from benchmark.cli import bench
+from benchmark.errors import InputError
+from tests.statistics.simulate import DISTANCE, Floats, tables, write
+
+GAMMAS = [{"method.gamma": 0.3}, {"method.gamma": 0.7}]
+
+
+def _ends(seed: int, shift: float = 0.0, runs: int = 10) -> Floats:
+    return 100 + shift + np.random.default_rng(seed).standard_normal((runs, 1))
+
+
+def _folder(path: Path, ends: Floats, seeds: int = 5, **judge: Any) -> Path:
+    found = tables({"signal": ends, DISTANCE: ends, "recall": -ends}, GAMMAS, seeds=seeds)
+    record = {**found.record, "evaluation": {"samples": 1000, "fidelity_version": "1", **judge}}
+    found.runs["weights_sha256"] = [f"{value[0]:.6f}" for value in ends]
+    object.__setattr__(found, "record", record)
+    return write(path, found)
+
+
+def _verdicts(a: Path | str, b: Path | str) -> tuple[str, bool]:
+    table = compare_sides(read_side(str(a)), read_side(str(b)))
+    return str(table["verdict"].iloc[0]), different(table)
+
+
+def test_better_worse_and_no_difference(tmp_path: Path) -> None:
+    base = _folder(tmp_path / "a", _ends(1))
+    lower, higher = (_folder(tmp_path / str(s), _ends(2, s)) for s in (-20, 20))
+    assert _verdicts(base, lower) == ("better", True)
+    assert _verdicts(base, higher) == ("worse", True)
+    assert _verdicts(base, _folder(tmp_path / "b", _ends(3))) == ("no difference seen", False)
+    table = compare_sides(read_side(str(base)), read_side(str(higher)))
+    first = table.iloc[0]
+    assert first["cell"] == "all cells"
+    means = [pytest.approx(float(_ends(1).mean())), pytest.approx(float(_ends(2, 20).mean()))]
+    assert [first["a"], first["b"]] == means
+    # The higher recall, the better: here it is minus the distance.
+    assert set(table.loc[table["outcome"] == "recall", "verdict"]) == {"worse"}
+
+
+def test_what_follows_the_folder_may_hold_colons(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "a:b", _ends(1))
+    runs = pd.read_csv(folder / "runs.csv", dtype=str)
+    ids = {runs["run_id"].iloc[0]: "lsgan:LSGAN-0123456789ab"}
+    for name in ("runs", "train", "evaluations"):
+        table = pd.read_csv(folder / f"{name}.csv", dtype=str)
+        table.assign(run_id=table["run_id"].replace(ids)).to_csv(
+            folder / f"{name}.csv", index=False
+        )
+    side = read_side(f"{folder}:lsgan:LSGAN-0123456789ab")
+    assert list(side.tables.runs["run_id"]) == ["lsgan:LSGAN-0123456789ab"]
+    assert list(read_side(f"{folder}:gamma=0.7").tables.runs["seed"]) == [0, 1, 2, 3, 4]
+    assert len(read_side(str(folder)).tables.runs) == 10
+    with pytest.raises(InputError, match="no cell or run 'lsgan:other'"):
+        read_side(f"{folder}:lsgan:other")
+
+
+def test_same_weights_differ_in_nothing(tmp_path: Path) -> None:
+    a, b = (_folder(tmp_path / name, _ends(1)) for name in "ab")
+    assert _verdicts(a, b) == ("no difference seen", False)
+
+
+def test_three_seeds_cannot_tell_one_cell_from_another(tmp_path: Path) -> None:
+    ends = np.concatenate([_ends(1, runs=3), _ends(2, 500, runs=3)])
+    folder = _folder(tmp_path / "a", ends, seeds=3)
+    cells = f"{folder}:gamma=0.3", f"{folder}:gamma=0.7"
+    assert _verdicts(*cells) == ("cannot tell at n = 3", False)
+    run = f"{folder}:began-000000000000", f"{folder}:began-000000000005"
+    assert _verdicts(*run) == ("cannot tell at n = 1", False)
+
+
+@pytest.mark.parametrize(
+    "judge", [{"fidelity_version": "2"}, {"samples": 500}, {"weights_sha256": "f" * 64}]
+)
+def test_another_judge_is_not_comparable(judge: dict[str, Any], tmp_path: Path) -> None:
+    a, b = _folder(tmp_path / "a", _ends(1)), _folder(tmp_path / "b", _ends(2), **judge)
+    with pytest.raises(InputError, match=next(iter(judge))):
+        _verdicts(a, b)
+
+
+def test_other_faces_are_compared_on_demand_alone(tmp_path: Path) -> None:
+    a, b = _folder(tmp_path / "a", _ends(1)), _folder(tmp_path / "b", _ends(2, 500), data="f" * 64)
+    with pytest.raises(InputError, match="judged by other data"):
+        _verdicts(a, b)
+    sides = read_side(str(a)), read_side(str(b))
+    assert different(compare_sides(*sides, other_faces=True))
+    other = _folder(tmp_path / "c", _ends(2), data="f" * 64, samples=500)
+    with pytest.raises(InputError, match="judged by other samples"):
+        compare_sides(sides[0], read_side(str(other)), other_faces=True)
+    cli = CliRunner()
+    assert cli.invoke(bench, ["compare", str(a), str(b), "--other-faces"]).exit_code == 3
+
+
+def test_other_cells_and_no_tables_are_bad_input(tmp_path: Path) -> None:
+    a = _folder(tmp_path / "a", _ends(1))
+    with pytest.raises(InputError, match=r"the cells are: gamma=0\.3, gamma=0\.7"):
+        read_side(f"{a}:gamma=0.4")
+    with pytest.raises(InputError, match="no readable tables"):
+        read_side(str(tmp_path / "nowhere"))
+
+
+def test_exit_codes_and_json(tmp_path: Path) -> None:
+    a, same, worse = (
+        str(_folder(tmp_path / name, _ends(seed, shift)))
+        for name, seed, shift in (("a", 1, 0), ("b", 3, 0), ("c", 2, 20))
+    )
+    runner = CliRunner()
+    assert runner.invoke(bench, ["compare", a, same]).exit_code == 0
+    found = runner.invoke(bench, ["compare", a, worse, "--json"])
+    assert found.exit_code == 3
+    assert json.loads(found.output)[0]["verdict"] == "worse"
+    failed = runner.invoke(bench, ["compare", a, str(tmp_path / "none")])
+    assert isinstance(failed.exception, InputError)
+    assert failed.exception.exit_code == 2
+
+
+def test_correlate_writes_and_prints_the_tables(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "a", _ends(1))
+    found = CliRunner().invoke(bench, ["correlate", str(folder), "--json"])
+    assert found.exit_code == 0, found.exception
+    assert set(json.loads(found.output)) == set(TABLES)
+    assert all((folder / f"{name}.csv").is_file() for name in TABLES)
+    plain = CliRunner().invoke(bench, ["correlate", str(folder)])
+    assert "# variance" in plain.output
+
+
+@pytest.mark.parametrize("state", [{}, {0: "failed"}, dict.fromkeys(range(10), "queued")])
+@pytest.mark.parametrize("seeds", [5, 1])
+def test_evidence_copes_with_whatever_there_is(
+    state: dict[int, str], seeds: int, tmp_path: Path
+) -> None:
+    runs = 2 * seeds
+    state = {run: ended for run, ended in state.items() if run < runs}
+    ends = _ends(1, runs=runs)
+    claim = {"kind": "failures"}
+    claims = [{"id": "stable", "says": "It is", "source": "a test", "test": claim}]
+    found = tables({"signal": ends}, GAMMAS, seeds=seeds, state=state, claims=claims)
+    written = write_evidence(write(tmp_path / "short", found))
+    assert len(written["claims"]) == 1

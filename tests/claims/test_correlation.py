@@ -1,0 +1,269 @@
+"""Correlations against SciPy on each pair of series, and on series whose answer is known."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from benchmark.claims.correlation import associate, cells_of
+from benchmark.claims.correlation_table import correlation_table
+from benchmark.results.tables import Tables, read_tables
+from benchmark.statistics.coefficients import Level, Measure
+from tests.statistics.simulate import DISTANCE, OUTCOMES, Floats, falling_walks, tables, write
+
+ROOT = Path(__file__).parents[2]
+COMMITTED = sorted(p.parent.relative_to(ROOT) for p in ROOT.glob("results/*/*/ablation.json"))
+GAMMAS = [{"method.gamma": gamma} for gamma in (0.3, 0.5, 0.7)]
+LEVELS: tuple[Level, ...] = ("differences", "between")
+SCIPY = {"pearson": stats.pearsonr, "spearman": stats.spearmanr, "kendall": stats.kendalltau}
+
+
+def _series(seed: int, runs: int = 4, ties: bool = False) -> tuple[Floats, Floats, Tables]:
+    rng = np.random.default_rng(seed)
+    signal, distance = rng.standard_normal((2, runs, 9)).cumsum(axis=-1)
+    if ties:
+        signal, distance = np.floor(signal), np.floor(distance)
+    return signal, distance, tables({"signal": signal, DISTANCE: distance}, GAMMAS[:1], seeds=runs)
+
+
+@pytest.mark.parametrize("measure", ["pearson", "spearman", "kendall"])
+def test_raw_is_scipy_run_by_run(measure: Measure) -> None:
+    signal, distance, found = _series(1, ties=True)
+    got = associate(cells_of(found), "signal", DISTANCE, "raw", measure)
+    assert got is not None
+    pairs = itertools.product(signal, distance)
+    table = np.array([SCIPY[measure](x, y).statistic for x, y in pairs]).reshape(4, 4)
+    np.testing.assert_allclose(got.each, [table.diagonal()[None]], atol=1e-12)
+    assert got.value == pytest.approx(table.diagonal().mean())
+    off = ~np.eye(4, dtype=bool)
+    assert got.null_mean == pytest.approx(table[off].mean())
+
+
+@pytest.mark.parametrize("level", ["raw", "differences", "partial"])
+def test_p_counts_all_pairings_of_whole_runs(level: Level) -> None:
+    signal, distance, found = _series(2)
+    got = associate(cells_of(found), "signal", "distance", level)
+    assert got is not None
+    steps = np.arange(signal.shape[1])
+
+    def rho(x: Floats, y: Floats) -> float:
+        if level == "differences":
+            return float(stats.spearmanr(np.diff(x), np.diff(y)).statistic)
+        xy, xs, ys = (
+            float(stats.spearmanr(*p).statistic) for p in ((x, y), (x, steps), (y, steps))
+        )
+        # The textbook formula of a partial correlation.
+        return xy if level == "raw" else (xy - xs * ys) / np.sqrt((1 - xs**2) * (1 - ys**2))
+
+    orders = itertools.permutations(range(4))
+    null = [np.mean([rho(x, distance[j]) for x, j in zip(signal, o, strict=True)]) for o in orders]
+    assert got.value == pytest.approx(null[0])
+    above, below = np.mean(null >= null[0] - 1e-12), np.mean(null <= null[0] + 1e-12)
+    assert got.p == pytest.approx(min(1, 2 * min(above, below)))
+    assert got.least_p == pytest.approx(2 / 24)
+
+
+def test_between_is_scipy_step_by_step_and_cell_by_cell() -> None:
+    rng = np.random.default_rng(3)
+    signal, distance = rng.standard_normal((2, 12, 6))
+    found = tables({"signal": signal, DISTANCE: distance}, GAMMAS, seeds=4)
+    got = associate(cells_of(found), "signal", "distance", "between")
+    table = correlation_table(found)
+    steps = table[(table["level"] == "at_step") & (table["role"] == "signal")]
+    rhos = np.array(
+        [
+            [stats.spearmanr(signal[c : c + 4, s], distance[c : c + 4, s])[0] for s in range(6)]
+            for c in (0, 4, 8)
+        ]
+    )
+    assert got is not None
+    np.testing.assert_allclose(got.each, [rhos.mean(axis=1)])
+    assert got.value == pytest.approx(rhos.mean())
+    np.testing.assert_allclose(steps["value"], rhos.mean(axis=0))
+    assert steps["step"].tolist() == sorted(set(found.evaluations["step"]))
+    assert (got.cells, got.runs, got.points) == (3, 12, 6)
+
+
+def test_differences_are_taken_at_one_interval() -> None:
+    signal, distance, found = _series(4)
+    # The last evaluation comes early, as where the steps are no multiple of the interval.
+    last = found.evaluations["step"] == 900
+    found.evaluations.loc[last, "step"] = 850
+    got = associate(cells_of(found), "signal", "distance", "differences")
+    assert got is not None
+    rhos = [
+        stats.spearmanr(np.diff(x)[:-1], np.diff(y)[:-1]).statistic
+        for x, y in zip(signal, distance, strict=True)
+    ]
+    assert got.points == 7
+    assert got.value == pytest.approx(np.mean(rhos))
+
+
+def test_training_signal_is_the_mean_of_the_log_since_the_evaluation_before() -> None:
+    found = tables({"signal": np.zeros((1, 2)), DISTANCE: np.zeros((1, 2))}, GAMMAS[:1], seeds=1)
+    log = pd.DataFrame({"step": [50, 100, 150, 200, 250], "m_global": [1.0, 3, 5, 9, 99]})
+    found = Tables(
+        found.record, found.runs, log.assign(run_id="began-000000000000"), found.evaluations
+    )
+    assert found.points["signal"].tolist() == [2.0, 7.0]
+
+
+def _walks(seed: int, seeds: int = 5, steps: int = 20, drift: float = 1.5) -> dict[str, Floats]:
+    rng = np.random.default_rng(seed)
+    names = ("signal", *OUTCOMES[:2])
+    return {name: falling_walks(rng, 3 * seeds, steps, drift) for name in names}
+
+
+def _row(table: pd.DataFrame, level: str, measure: str = "spearman") -> "pd.Series[float]":
+    at = (table["role"] == "signal") & (table["cell"] == "") & (table["outcome"] == DISTANCE)
+    return table[at & (table["level"] == level) & (table["measure"] == measure)].iloc[0]
+
+
+def test_two_independent_falling_walks_correlate_raw_and_only_raw() -> None:
+    table = correlation_table(tables(_walks(11), GAMMAS, seeds=5, apart=True))
+    for measure in ("pearson", "spearman", "kendall"):
+        raw = _row(table, "raw", measure)
+        assert raw["value"] > 0.8
+        assert raw["null_mean"] > 0.8  # another run's distance does as well
+        assert raw["p"] > 0.05
+    for level in ("differences", "partial", "between"):
+        row = _row(table, level)
+        assert abs(row["value"]) < 0.3
+        assert row["p_holm"] > 0.05
+        assert row["low"] < 0.1
+        assert row["high"] > -0.1
+        assert row["reading"] == "no relation seen"
+
+
+def test_planted_relation_is_found_at_every_level() -> None:
+    curves = _walks(12)
+    noise = np.random.default_rng(5).standard_normal(curves["signal"].shape).cumsum(axis=1)
+    curves[DISTANCE] = 50 * curves["signal"] + 10 * noise
+    table = correlation_table(tables(curves, GAMMAS, seeds=5, apart=True))
+    for level in ("differences", "partial", "between"):
+        row = _row(table, level)
+        assert row["value"] > 0.4
+        assert row["low"] > 0.2
+        assert row["p_holm"] < 0.05
+        assert row["reading"] == "rise together"
+
+
+def test_scale_of_a_cell_is_no_relation() -> None:
+    # M_global's scale differs between cells, and so does the distance's: pooled raw, rho is 1.
+    rng = np.random.default_rng(6)
+    offset = np.repeat([0.0, 100, 200], 5)[:, None]
+    signal, distance = rng.standard_normal((2, 15, 8)) + offset
+    assert stats.spearmanr(signal[:, -1], distance[:, -1]).statistic > 0.8
+    got = associate(
+        cells_of(tables({"signal": signal, DISTANCE: distance}, GAMMAS, seeds=5)),
+        *("signal", "distance", "between"),
+    )
+    assert got is not None
+    assert abs(got.value) < 0.3
+    assert got.p > 0.05
+
+
+def _alike(rng: np.random.Generator) -> dict[str, Floats]:
+    """Three cells of five seeds: signal and distance have nothing to do with each other, but each
+    is nearly the same in runs of one seed, as where these see the same images in the same order."""
+    of_seeds = rng.standard_normal((2, 1, 5, 6)).cumsum(axis=-1)
+    signal, distance = (of_seeds + 0.1 * rng.standard_normal((2, 3, 5, 6))).reshape(2, 15, 6)
+    return {"signal": signal, DISTANCE: distance}
+
+
+@pytest.mark.parametrize("level", ["differences", "between"])
+def test_runs_that_share_a_seed_are_no_further_seeds(level: Level) -> None:
+    """Dealt cell by cell, unrelated series would be called related far too often."""
+    rng, ps = np.random.default_rng(9), {True: [], False: []}
+    for _ in range(60):
+        curves = _alike(rng)
+        for apart, found in ps.items():
+            cells = cells_of(tables(curves, GAMMAS, seeds=5, apart=apart))
+            got = associate(cells, "signal", DISTANCE, level, interval=False)
+            assert got is not None
+            found.append(got.p)
+            assert got.least_p == pytest.approx(2 / (10_000 if apart else 120))
+    alike, apart_p = (np.mean(np.array(ps[each]) < 0.05) for each in (False, True))
+    assert alike <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 60)
+    assert apart_p > 0.2
+
+
+def test_the_interval_draws_a_seed_for_all_its_cells() -> None:
+    curves = _alike(np.random.default_rng(10))
+    for level in LEVELS:
+        alike, apart = (
+            associate(
+                cells_of(tables(curves, GAMMAS, seeds=5, apart=each)), "signal", DISTANCE, level
+            )
+            for each in (False, True)
+        )
+        assert alike is not None
+        assert apart is not None
+        assert alike.value == apart.value
+        assert apart.high - apart.low < 0.8 * (alike.high - alike.low)
+
+
+def test_the_same_networks_count_once() -> None:
+    rng = np.random.default_rng(5)
+    signal, distance = rng.standard_normal((2, 4, 9)).cumsum(axis=-1)
+    curves = {"signal": signal, DISTANCE: distance}
+    twice = {name: np.concatenate([curve, curve]) for name, curve in curves.items()}
+    once = tables(curves, GAMMAS[:1], seeds=4)
+    found = tables(twice, GAMMAS[:2], seeds=4)
+    hashes = [f"{seed:064x}" for seed in range(4)]
+    found.runs["weights_sha256"] = [*hashes, *hashes]
+    got, alone = (associate(cells_of(t), "signal", DISTANCE, "between") for t in (found, once))
+    assert got == alone
+    found.runs["weights_sha256"] = ""  # of runs without weights nothing is known
+    assert len(cells_of(found)) == 2
+
+
+def test_methods_are_never_pooled() -> None:
+    found = tables(_walks(13), GAMMAS, seeds=5)
+    runs = found.runs.assign(method=["ebgan"] * 5 + ["began"] * 10)
+    runs.loc[:4, "signal"] = "k"  # a signal of its own, which the training log has not
+    table = correlation_table(Tables(found.record, runs, found.train, found.evaluations))
+    own = table[table["role"] == "signal"]
+    assert set(own["method"]) == {"began"}
+    assert own[own["cell"] == ""]["runs"].eq(10).all()
+    assert set(table["method"]) == {"began", "ebgan"}  # ebgan has its baseline of steps
+
+
+def test_unfinished_runs_are_left_out_and_one_seed_says_nothing() -> None:
+    found = tables(_walks(14), GAMMAS, seeds=5, state={0: "failed", 7: "running", 8: "queued"})
+    row = _row(correlation_table(found), "between")
+    assert row["runs"] == 12
+    # Cell by cell the first run has failed, two are not done, and all are: no two have the same.
+    assert row["seeds"] == "1 2 3 4; 0 1 4; 0 1 2 3 4"
+    lone = correlation_table(tables(_walks(15, seeds=1), GAMMAS, seeds=1))
+    assert not (lone["level"] == "between").any()
+    within = lone[(lone["level"] == "differences") & (lone["role"] == "signal")]
+    within = within[within["cell"] == ""]
+    assert (within["p"] == 1).all()
+    assert within["low"].isna().all()
+    assert within["reading"].str.startswith("cannot tell").all()
+
+
+def test_series_that_follow_the_step_exactly_leave_nothing_to_relate() -> None:
+    line = np.tile(np.linspace(9, 1, 6), (4, 1))
+    curves = {"signal": line, DISTANCE: np.random.default_rng(0).standard_normal((4, 6))}
+    table = correlation_table(tables(curves, GAMMAS[:1], seeds=4))
+    row = _row(table, "partial")
+    assert np.isnan(row["value"])
+    assert row["reading"].startswith("undefined")
+
+
+@pytest.mark.parametrize("folder", COMMITTED, ids=str)
+def test_committed_tables_are_read(folder: Path) -> None:
+    found = read_tables(ROOT / folder)
+    assert len(found.runs) > 0
+    assert found.points["distance"].notna().all()
+
+
+def test_files_give_what_frames_give(tmp_path: Path) -> None:
+    found = tables(_walks(16, steps=6), GAMMAS, seeds=5, state={3: "failed"})
+    read = read_tables(write(tmp_path / "short", found))
+    pd.testing.assert_frame_equal(correlation_table(read), correlation_table(found))

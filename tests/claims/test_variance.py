@@ -1,0 +1,57 @@
+"""Shares of the variance against statsmodels' analysis of variance."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.claims.variance import RESIDUAL, decompose, variance_table
+from tests.statistics.simulate import DISTANCE, tables
+
+GRID = [{"method.gamma": g, "method.h": h} for g in (0.3, 0.5, 0.7) for h in (16, 64)]
+
+
+@pytest.mark.parametrize("lost", [[], [0, 7]], ids=["balanced", "unbalanced"])
+def test_shares_are_those_of_anova_lm(lost: list[int]) -> None:
+    from statsmodels.formula.api import ols
+    from statsmodels.stats.anova import anova_lm
+
+    rng = np.random.default_rng(2)
+    gamma, h = np.repeat([0, 1, 2], 6), np.tile(np.repeat([0, 1], 3), 3)
+    ends = 2 * gamma + h + rng.standard_normal(18)
+    state = dict.fromkeys(lost, "failed")
+    curves = {"signal": ends[:, None], DISTANCE: ends[:, None]}
+    found = variance_table(tables(curves, GRID, seeds=3, state=state)).set_index("key")
+    frame = pd.DataFrame({"y": ends, "gamma": gamma, "h": h}).drop(index=lost)
+    theirs = anova_lm(ols("y ~ C(gamma) + C(h)", frame).fit(), typ=2)
+    total = ((frame["y"] - frame["y"].mean()) ** 2).sum()
+    assert found.loc["method.gamma", "share"] == pytest.approx(theirs["sum_sq"].iloc[0] / total)
+    assert found.loc["method.h", "share"] == pytest.approx(theirs["sum_sq"].iloc[1] / total)
+    assert found.loc["method.gamma", "p"] < 0.01
+    assert found.loc["method.gamma", "rank"] == 1
+    if not lost:
+        assert found.loc[RESIDUAL, "share"] == pytest.approx(theirs["sum_sq"].iloc[2] / total)
+    assert len(found.loc["method.h", "left_out"].split()) == len(lost)
+
+
+def test_keys_that_change_together_are_one_factor() -> None:
+    cells = [{"method.h": h, "method.z": z} for h, z in ((16, 128), (64, 64), (128, 16))]
+    ends = np.random.default_rng(0).standard_normal((9, 1))
+    found = decompose(tables({"signal": ends, DISTANCE: ends}, cells, seeds=3), "distance")
+    assert found is not None
+    assert found.factors == ("method.h & method.z",)
+
+
+def test_nothing_to_take_apart() -> None:
+    ends = np.zeros((9, 1))
+    cells = [{"method.gamma": g} for g in (0.3, 0.5, 0.7)]
+    assert decompose(tables({"signal": ends, DISTANCE: ends}, cells, seeds=3), "distance") is None
+    lone = np.random.default_rng(0).standard_normal((3, 1))
+    assert decompose(tables({"signal": lone, DISTANCE: lone}, cells, seeds=1), "distance") is None
+
+
+def test_least_p_counts_that_levels_may_swap_names() -> None:
+    cells = [{"method.gamma": 0.3}, {"method.gamma": 0.7}]
+    ends = np.array([0, 1, 2, 10, 11, 12.0])[:, None]
+    found = decompose(tables({"signal": ends, DISTANCE: ends}, cells, seeds=3), "distance")
+    assert found is not None
+    assert found.p(0) == (pytest.approx(0.1), pytest.approx(0.1))

@@ -1,0 +1,99 @@
+"""The page says what was measured, judges it rightly, and claims nothing else."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.runs.directory import Result, Row, RunDirectory
+from performance.overhead import share
+from performance.page import page
+from performance.steps import summary
+from tests.conftest import tiny_spec
+
+MACHINE = {"cpu": "Abacus", "cores": 2, "instructions": "AVX2", "system": "Linux"} | {
+    "python": "3.11",
+    "torch": "2",
+    "load": 1.0,
+    "gpu": None,
+}
+
+
+def kept(folder: Path, name: str, **figures: Any) -> None:
+    record = {"command": f"python -m performance.{name}", "machine": MACHINE, **figures}
+    (folder / f"{name}.json").write_text(json.dumps(record))
+
+
+def row(text: str, start: str) -> list[str]:
+    line = next(line for line in text.splitlines() if line.startswith(f"| {start}"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_what_is_not_measured_is_said_to_be_so(tmp_path: Path) -> None:
+    kept(tmp_path, "startup", help=0.2, plan=0.8)
+    text = page(tmp_path)
+    assert "Abacus" in text
+    assert row(text, "step, 32 px")[2:6] == ["unmeasured", "0.55", "", "unmeasured"]
+    assert row(text, "sweep of 9 runs, 64 px")[2] == "unmeasured"
+    assert row(text, "`bench --help`")[2:5] == ["0.2", "0.3", "reached"]
+    assert row(text, "`bench plan")[2:5] == ["0.8", "0.7", "missed"]
+    assert "Every figure of a GPU" in text
+    assert not re.search(r"nan|None", text)
+
+
+def test_a_sweep_that_was_not_run_is_composed_and_said_to_be(tmp_path: Path) -> None:
+    one = {"seconds": 0.1, "ratio": 0.54, "lowest": 0.5, "highest": 0.6}
+    ways = {"textbook@system": {**one, "ratio": 1.0}, "ours@tcmalloc": one}
+    kept(tmp_path, "steps_16_32", n=16, size=32, rounds=6, steps=4, ways=ways)
+    text = page(tmp_path)
+    assert row(text, "step, 32 px")[2:5] == ["0.54", "0.55", "reached"]
+    # 5 rounds of 2 for 9 in a row: 0.54 x 5 / 9, twice that where the textbook gains a whole core.
+    assert row(text, "sweep of 9 runs, 32 px")[2:5] == ["0.30 to 0.60 (composed)", "0.33", "open"]
+    kept(tmp_path, "sweep_16_32", ratio=0.4)
+    assert row(page(tmp_path), "sweep of 9 runs, 32 px")[2:5] == ["0.4", "0.33", "missed"]
+
+
+def test_the_distance_is_judged_in_a_worker_and_shown_beside_its_floor(tmp_path: Path) -> None:
+    trace = {"scipy": 0.09, "eigenvalues": 0.3, "ours": 1.0}
+    whole = {"scipy": 0.12, "eigenvalues": 0.36, "ours": 1.0, "floor": 1.5}
+    slower = {"trace": trace, "whole": {**whole, "scipy": 0.18, "floor": 2.0}}
+    kept(tmp_path, "frechet", system=slower, worker={"trace": trace, "whole": whole})
+    text = page(tmp_path)
+    assert row(text, "Fréchet distance, whole, in a worker")[2:5] == ["0.12", "0.1", "missed"]
+    assert row(text, "Fréchet distance, trace, in a worker")[2:5] == ["0.09", "0.1", "reached"]
+    assert row(text, "ours; allocator: worker")[1:] == ["0.12", "0.36"]
+    assert row(text, "floor; allocator: worker")[1:] == ["0.08", "0.24"]  # by 1.5
+    assert row(text, "floor; allocator: system")[1:] == ["0.09", "0.18"]
+
+
+def test_ratios_are_of_rounds_not_of_medians() -> None:
+    found = summary({"a": [1.0, 2.0, 4.0], "b": [1.0, 1.0, 1.0]})
+    assert found["b"] == {"seconds": 1.0, "ratio": 0.5, "lowest": 0.25, "highest": 1.0}
+    assert found["a"]["ratio"] == 1.0
+
+
+def test_the_share_is_what_pure_training_leaves(tmp_path: Path) -> None:
+    """12 steps of 1 s each, a row every 2; an evaluation of 3 s at 6 and at 12."""
+    run = RunDirectory.create(tmp_path, tiny_spec(training={"checkpoint_every": 8}))
+    now = 100.0
+    for step in range(2, 13, 2):
+        now += 2.0 if step != 10 else 4.0  # a checkpoint of 2 s lies between 8 and 10
+        run.append(Row(step=step, kind="train", time=now, values={}))
+        if step in (6, 12):
+            now += 3.0
+            run.append(Row(step=step, kind="eval", time=now, values={}))
+    result = Result(
+        state="done",
+        step=12,
+        reason=None,
+        weights_sha256="",
+        wall_s=20.0,
+        cpu_s=20.0,
+        decays=[],
+    )
+    run.write_result(result)
+    assert share(run) == pytest.approx(1 - 12 / 20)
+    run.write_result(result.model_copy(update={"cpu_s": 10.0}))
+    assert share(run) is None  # others held it up

@@ -1,0 +1,38 @@
+"""The yardstick is BEGAN, no straw man: it takes our own step when ours updates D first."""
+
+import torch
+
+from benchmark.methods.began import BEGAN
+from benchmark.methods.settings import BeganSettings
+from performance.stepper import made
+from performance.steps import WAYS
+from performance.textbook import Textbook
+from tests.methods.fixed import GivenDraw, images
+
+
+def test_the_textbook_step_is_our_alternating_one() -> None:
+    theirs = Textbook(n=3, size=32, h=5, z=6, lr=1e-3)
+    theirs.lambda_k = 0.5
+    settings = BeganSettings(name="began", n=3, h=5, z=6, lambda_k=0.5, updates="alternating")
+    ours = BEGAN(settings, 32)
+    other = [*theirs.discriminator.parameters(), *theirs.generator.parameters()]
+    mine = [*ours.discriminator.parameters(), *ours.generator.parameters()]
+    for a, b in zip(mine, other, strict=True):
+        a.data.copy_(b.data)
+    for optimizer in ours.optimizers.values():
+        optimizer.param_groups[0]["lr"] = 1e-3
+    for step in range(4):
+        codes = torch.rand(2, 4, 6, generator=torch.Generator().manual_seed(step)) * 2 - 1
+        x = images(4, 32, seed=step)
+        found = ours.update(x, GivenDraw(z_D=codes[0], z_G=codes[1]))
+        wanted = theirs.update(x, codes[0], codes[1])
+        torch.testing.assert_close(float(found["l_fake"]), wanted["l_fake"], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(float(ours.k), theirs.k)
+    assert theirs.k > 0.1
+    for a, b in zip(mine, other, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_every_way_of_the_table_steps() -> None:
+    for way in {way.partition("@")[0] for way in WAYS}:
+        made(way, n=2, size=16, batch=2)(1)
