@@ -10,9 +10,11 @@ import click
 from benchmark.commands.compare import compare
 from benchmark.commands.correlate import correlate
 from benchmark.commands.data import data
+from benchmark.commands.evaluate import evaluate
 from benchmark.commands.init import init
 from benchmark.commands.options import (
     FILE,
+    allow_slow_option,
     cache_option,
     data_option,
     device_option,
@@ -20,7 +22,7 @@ from benchmark.commands.options import (
     graphs_option,
     instructions_option,
     mlflow_option,
-    narrator_options,
+    output_options,
     profile_options,
     report_option,
     results_option,
@@ -42,6 +44,9 @@ if TYPE_CHECKING:
 @click.version_option(package_name="began-bench")
 def bench(debug: bool) -> None:
     """Reproducibility and ablation harness for BEGAN and EBGAN on faces."""
+    here = str(Path.cwd())  # where methods, data sets and judges of one's own may lie
+    if here not in sys.path:
+        sys.path.append(here)
 
 
 @bench.command()
@@ -56,13 +61,14 @@ def bench(debug: bool) -> None:
 @device_option
 @graphs_option
 @instructions_option
+@allow_slow_option
 @click.option(
     "--trust-tables",
     is_flag=True,
     help="Train no run that the tables of --results have finished; it stays as they have it.",
 )
 @executor_options
-@narrator_options
+@output_options
 def run(
     file: Path,
     profile: str,
@@ -76,6 +82,7 @@ def run(
     device: str,
     graphs: bool,
     instructions: str | None,
+    allow_slow: bool,
     trust_tables: bool,
     quiet: bool,
     as_json: bool,
@@ -90,13 +97,13 @@ def run(
 
     plan = load(file, profile, overrides)
     start = choose(Asked(device=device, **asked), plan, runs)
-    from benchmark.sweep.output import narrator
+    from benchmark.sweep.output import choose_output
     from benchmark.sweep.run import Places, Work, run_plan
 
     places = Places(runs, cache, results, report, data_root, mlflow)
-    told = narrator(quiet=quiet, as_json=as_json)
-    work = Work(device, graphs, instructions)
-    sys.exit(run_plan(plan, places, start, work, told, trust_tables=trust_tables))
+    output = choose_output(quiet=quiet, as_json=as_json)
+    work = Work(device, graphs, instructions, allow_slow)
+    sys.exit(run_plan(plan, places, start, work, output, trust_tables=trust_tables))
 
 
 @bench.command("run-one")
@@ -106,8 +113,11 @@ def run(
 @device_option
 @graphs_option
 @instructions_option
+@allow_slow_option
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Recorded only.")
 @click.option("--leash", is_flag=True, help="Stop when standard input closes.")
+@click.option("--evaluate-only", is_flag=True, help="Train nothing.")
+@click.option("--judge", "judges", multiple=True, help="With --evaluate-only: these alone.")
 def run_one(
     run_dirs: tuple[str, ...],
     data_root: Path | None,
@@ -115,8 +125,11 @@ def run_one(
     device: str,
     graphs: bool,
     instructions: str | None,
+    allow_slow: bool,
     overrides: tuple[str, ...],
     leash: bool,
+    evaluate_only: bool,
+    judges: tuple[str, ...],
 ) -> None:
     """Train one run, or several side by side as lanes.
 
@@ -133,15 +146,19 @@ def run_one(
     runs = [RunDirectory(Path(path)) for path in run_dirs]
     pin_threads(_threads([run.spec() for run in runs]))  # before NumPy starts its own
     from benchmark.training.loop import Stopped
-    from benchmark.worker import Where
+    from benchmark.worker import Where, evaluate_one
     from benchmark.worker import run_one as work
 
-    where = Where(data_root, cache, device, {"overrides": list(overrides)}, graphs)
+    context = {"overrides": list(overrides)}
+    where = Where(data_root, cache, device, context, graphs, allow_slow=allow_slow)
     if len(runs) > 1:
         from benchmark.lanes import run_lanes
 
         sys.exit(run_lanes(runs, where))
     try:
+        if evaluate_only:
+            evaluate_one(runs[0], where, judges)
+            return
         result = work(runs[0], where)
     except Stopped:
         click.echo("stopped with a checkpoint")
@@ -206,12 +223,12 @@ def sync(
     """
     from benchmark.ablation.plan import load
     from benchmark.claims.evidence import write_evidence
-    from benchmark.results.source import only_published
+    from benchmark.results.source import only_recorded
     from benchmark.results.writer import write_results
     from benchmark.tracking.tracker import Tracker
 
     found = load(file, profile, overrides)
-    kept = only_published(found, runs, results)
+    kept = only_recorded(found, runs, results)
     if kept:
         click.echo(f"kept as the tables have them: {len(kept)} finished runs that {runs} lacks")
     folder = write_results(found, runs, results)
@@ -233,6 +250,7 @@ def ui(mlflow: str, port: int) -> None:
 
 
 bench.add_command(data)
+bench.add_command(evaluate)
 bench.add_command(correlate)
 bench.add_command(compare)
 for command in (show, reproduce, export, import_, doctor, gc):

@@ -1,4 +1,8 @@
-"""The errors that people see: one line that says what is wrong and how to mend it."""
+"""The errors that people see, one line each, and the exit codes of `bench`."""
+
+EXIT_DIFFERENT = 3  # a difference was found where there should be none, or was asked for
+EXIT_STOPPED = 75  # EX_TEMPFAIL: a run that wrote a checkpoint; started again, it continues
+EXIT_INTERRUPTED = 130  # the user stopped a sweep
 
 
 class BenchError(Exception):
@@ -14,16 +18,13 @@ class InputError(BenchError):
 
 
 class BusyError(BenchError):
-    """Another living process is writing here; what waits for it can go on afterwards."""
+    """Another living process is writing here; what waits for it can continue afterwards."""
 
     exit_code = 69  # EX_UNAVAILABLE
 
 
-EXIT_STOPPED = 75  # EX_TEMPFAIL: a run that wrote a checkpoint; start it again and it goes on
-
-
 def in_words(error: Exception) -> str | None:
-    """One line for people about what the world did; None where it is a fault of the program."""
+    """One line for people about an expected error; None for a fault of the program."""
     if isinstance(error, BenchError):
         return str(error)
     if isinstance(error, MemoryError):

@@ -1,22 +1,17 @@
 """Classes from outside the package, named by import path. What is imported is code and runs."""
 
-import sys
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from benchmark.errors import InputError
 
 
 def load_class(path: str) -> Any:
-    """The class at `package.module:Class`, looked for in the working folder too.
+    """What stands at `package.module:Name`; raises InputError where there is nothing.
 
-    Raises InputError where there is none.
+    `bench` itself also looks in the working folder (see cli.py).
     """
     module, _, name = path.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)
     try:
         return getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:

@@ -19,7 +19,7 @@ from benchmark.errors import EXIT_STOPPED, BenchError, BusyError, InputError, in
 from benchmark.executors.packing import STREAMS
 from benchmark.runs.directory import RunDirectory
 from benchmark.training.loop import Stopped
-from benchmark.worker import Where, told_to_stop, train
+from benchmark.worker import Where, stop_signals, train
 
 
 def run_lanes(runs: Sequence[RunDirectory], where: Where) -> int:
@@ -30,14 +30,14 @@ def run_lanes(runs: Sequence[RunDirectory], where: Where) -> int:
     """
     if len(runs) > STREAMS:
         raise InputError(f"{len(runs)} runs: a process has {STREAMS} lanes at most")
-    told = told_to_stop()
+    signals = stop_signals()
     logs = _Logs(sys.stdout)
     beside = replace(where, lanes=len(runs))
 
     def lane(run: RunDirectory) -> int:
         try:
             with logs.of(run):
-                return _train(run, beside, told)
+                return _train(run, beside, signals)
         except OSError as error:  # its log cannot be written
             print(f"bench: {in_words(error)}", flush=True)
             return BenchError.exit_code
@@ -63,14 +63,14 @@ def exit_code(codes: Sequence[int]) -> int:
     return max(codes)
 
 
-def _train(run: RunDirectory, where: Where, told: Sequence[int]) -> int:
+def _train(run: RunDirectory, where: Where, signals: Sequence[int]) -> int:
     """What would be the exit code of the run alone; what it would have said is printed."""
     try:
-        result = train(run, where, told)
+        result = train(run, where, signals)
     except Stopped:
         print("stopped with a checkpoint", flush=True)
         return EXIT_STOPPED
-    except Exception as error:  # whatever it is, the other lanes go on
+    except Exception as error:  # whatever it is, the other lanes continue
         said = in_words(error)
         print(f"bench: {said}" if said else traceback.format_exc(), flush=True)
         return error.exit_code if isinstance(error, BenchError) else BenchError.exit_code

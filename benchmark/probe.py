@@ -14,21 +14,21 @@ from scipy.stats import ttest_ind
 from torch import Tensor
 
 from benchmark.data.annotations import read_table
+from benchmark.data.batches import first_positions
 from benchmark.data.celeba import CelebA
 from benchmark.data.layout import ATTRIBUTES
 from benchmark.data.settings import CelebASettings, Split
 from benchmark.data.source import open_source
 from benchmark.data.store import FaceStore, open_store
-from benchmark.errors import BenchError
+from benchmark.errors import BenchError, InputError
 from benchmark.evaluation import attributes, latent, neighbours
 from benchmark.evaluation.attributes import Labels, Share
-from benchmark.evaluation.evaluator import first_positions
-from benchmark.evaluation.extractors import FeatureNetwork, load_extractor
 from benchmark.evaluation.features import cached_features, extract
 from benchmark.evaluation.latent import Embedding
+from benchmark.evaluation.networks import FeatureNetwork, load_network
 from benchmark.evaluation.samples import save_grid
 from benchmark.files import write_atomic
-from benchmark.methods.method import Method
+from benchmark.methods.method import Coded, Method, has_code
 from benchmark.runs.directory import RunDirectory
 from benchmark.strict import Strict
 from benchmark.training import checkpoint
@@ -113,10 +113,10 @@ class _Real:
 class _Subject:
     """A finished generator, in evaluation mode, and what it is looked at with."""
 
-    method: Method
+    method: Coded
     seed: int
     device: torch.device
-    extractor: FeatureNetwork
+    network: FeatureNetwork
     folder: Path
     sizes: Sizes
 
@@ -136,12 +136,14 @@ def probe(
     cache: Path,
     device: torch.device,
     sizes: Sizes,
+    features: str,
     names: tuple[str, ...],
 ) -> Probe:
     """Probe the last weights of `run` and write its `probe.json` and figures.
 
-    `names` are the attributes to count, where the data have any. Raises BenchError where the run
-    is not done or is being written, InputError where the data or one of the attributes is missing.
+    `features` names the feature network, `names` the attributes to count, where the data have any.
+    Raises BenchError where the run is not done or is being written, InputError where its method has
+    no code, or the data or one of the attributes is missing.
     """
     with run.locked():
         spec, result = run.spec(), run.result()
@@ -151,33 +153,43 @@ def probe(
         fix(spec.training.threads)
         method = new_method(spec, device)
         if checkpoint.read_latest(run.checkpoints, method) is None:
-            raise BenchError(f"{run.path}: no sound checkpoint is left; train the run anew")
+            raise BenchError(f"{run.path}: no sound checkpoint is left; train the run again")
         store = open_store(spec.data, data_root, cache)
-        extractor = load_extractor(spec.evaluation.features, device)
-        train = _real(store, "train", sizes.training, extractor, cache)
-        test = _real(store, "test", sizes.samples, extractor, cache)
+        network = load_network(features, device)
+        train = _real(store, "train", sizes.training, network, cache)
+        test = _real(store, "test", sizes.samples, network, cache)
         images = _samples(method, spec.seed, device, sizes.samples)
-        features = extract(extractor, [images])
-        subject = _Subject(method, spec.seed, device, extractor, run.path / "probe", sizes)
+        of_samples = extract(network, [images])
+        subject = _Subject(
+            _coded(method, spec.method.name), spec.seed, device, network, run.path / "probe", sizes
+        )
         heldout, errors = _embed(subject, train.images, test.images)
         _strips(subject, heldout)
-        scale = float(torch.pdist(features.double()).mean())
+        scale = float(torch.pdist(of_samples.double()).mean())
         found = Probe(
             version=VERSION,
             step=result.step,
             weights_sha256=checkpoint.weights_digest(method),
-            features=spec.evaluation.features,
+            features=features,
             data=store.title,
             fingerprint=store.fingerprint,
             sizes=sizes,
             embedding=errors,
             linear=_walk(subject, latent.linear, scale),
             spherical=_walk(subject, latent.spherical, scale),
-            memorisation=_memorisation(subject, images, features, train, test),
-            attributes=_shares(_labels(spec.data, data_root, names), train, test, features),
+            memorisation=_memorisation(subject, images, of_samples, train, test),
+            attributes=_shares(_labels(spec.data, data_root, names), train, test, of_samples),
         )
         write_atomic(run.path / "probe.json", found.model_dump_json(indent=2).encode() + b"\n")
     return found
+
+
+def _coded(method: Method, name: str) -> Coded:
+    if not has_code(method):
+        raise InputError(
+            f"{name} has no latent code (latent and generate), so it has no latent space to probe"
+        )
+    return method
 
 
 def _samples(method: Method, seed: int, device: torch.device, count: int) -> Tensor:
@@ -203,12 +215,10 @@ def _shares(
     return {name: share for name, share in shares.items() if share is not None}
 
 
-def _real(
-    store: FaceStore, part: Split, count: int, extractor: FeatureNetwork, cache: Path
-) -> _Real:
+def _real(store: FaceStore, part: Split, count: int, network: FeatureNetwork, cache: Path) -> _Real:
     positions = np.array(first_positions(store.splits[part], count))
     images = store.fixed(positions)
-    return _Real(positions, images, cached_features(extractor, images, cache))
+    return _Real(positions, images, cached_features(network, images, cache))
 
 
 def _embed(
@@ -253,7 +263,7 @@ def _walk(subject: _Subject, path: latent.Path, scale: float) -> Walk:
         subject.codes(subject.sizes.paths, "z_to"),
         _POINTS,
     )
-    features = extract(subject.extractor, [subject.images(codes.flatten(0, 1))])
+    features = extract(subject.network, [subject.images(codes.flatten(0, 1))])
     length, longest = latent.path_lengths(features.double().view(*codes.shape[:2], -1).numpy())
     return Walk(
         length=float(length.mean()) / scale if scale > 0 else 0.0,

@@ -18,8 +18,9 @@ from typing import Any
 import torch
 
 from benchmark import __version__
+from benchmark.executors import instructions
 from benchmark.imports import load_class
-from benchmark.methods.settings import ExternalSettings, MethodSettings
+from benchmark.methods.settings import MethodSettings
 from benchmark.redact import redacted
 
 _PACKAGE = Path(__file__).parent
@@ -27,8 +28,11 @@ _LOCK = _PACKAGE.parent / "requirements.lock"
 _LONGEST_DIFF = 200_000  # characters; a longer one is known by its hash only
 
 
-def describe_process(device: torch.device) -> dict[str, Any]:
-    """Code, packages and machine of this process, as JSON-like values without secrets."""
+def describe_process(device: torch.device, precision: str = "float32") -> dict[str, Any]:
+    """Code, packages and machine of this process, as JSON-like values without secrets.
+
+    `precision` is what its run trains in, which decides the instructions that are used.
+    """
     cuda = device.type == "cuda"
     record = {
         "code": code_version(),
@@ -37,7 +41,7 @@ def describe_process(device: torch.device) -> dict[str, Any]:
         "python": platform.python_version(),
         "system": platform.platform(),
         "cpu": _cpu(),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "instructions": instructions.used(torch.backends.cpu.get_cpu_capability(), precision),
         "cores": os.cpu_count(),
         "device": torch.cuda.get_device_name(device) if cuda else "cpu",
         "driver": _driver() if cuda else None,
@@ -89,7 +93,7 @@ def code_version() -> dict[str, Any]:
 
 def method_code(settings: MethodSettings) -> str | None:
     """SHA-256 of the file of a method from outside the package; None for the package's own."""
-    if not isinstance(settings, ExternalSettings):
+    if ":" not in settings.name:
         return None
     source = inspect.getsourcefile(load_class(settings.name))
     return _sha256(Path(source)) if source else None

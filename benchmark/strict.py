@@ -1,6 +1,5 @@
 """The base of every record that is read from a file: no unknown keys, no silent conversions."""
 
-from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field
@@ -9,16 +8,13 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field
 class Strict(BaseModel):
     """A frozen record; unknown keys and wrong types are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-def later(value: object) -> Callable[[object], bool]:
-    """The `exclude_if` of a field that came when results were committed already.
-
-    `value` is what their runs had without it. At that value the field is left out of a run's
-    description, so that no committed hash changes; at any other it is there.
-    """
-    return lambda found: found == value
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
 
 
 # A name that is safe in a path, a URL and a command line.

@@ -1,10 +1,14 @@
-"""One run in this process: what every executor starts as `bench run-one RUN_DIR`."""
+"""One run in this process: what every executor starts as `bench run-one RUN_DIR`.
+
+It trains the run to its end, if it has not ended, and evaluates what its judges have not seen.
+"""
 
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -13,14 +17,22 @@ import numpy as np
 import torch
 
 from benchmark.data.store import FaceStore, open_store
-from benchmark.errors import BenchError
-from benchmark.evaluation.evaluator import Evaluator
+from benchmark.errors import BenchError, InputError
+from benchmark.evaluation.judge import Judge
+from benchmark.evaluation.metrics import load_metric
 from benchmark.evaluation.samples import save_grid
+from benchmark.evaluation.settings import EvaluationSettings
+from benchmark.executors.instructions import has, here
+from benchmark.methods import attributes
 from benchmark.provenance import EnergyMeter, describe_process, method_code, with_earlier
 from benchmark.redact import redacted
 from benchmark.runs.directory import Result, RunDirectory
-from benchmark.training.determinism import ALONE
-from benchmark.training.loop import Sampler, Stopped, Trainer
+from benchmark.runs.evaluations import Evaluations, new_row
+from benchmark.spec import RunSpec
+from benchmark.training import snapshots
+from benchmark.training.determinism import ALONE, alone_on, fix
+from benchmark.training.loop import Sampler, Stopped, Trainer, new_method, sampler
+from benchmark.training.snapshots import Snapshot
 
 GRID = 64, 8  # samples and columns of a grid
 
@@ -35,6 +47,7 @@ class Where:
     context: Mapping[str, Any] = field(default_factory=dict)  # recorded with the run
     graphs: bool = False  # on a GPU, each step as one CUDA graph
     lanes: int = 1  # runs that this process trains side by side
+    allow_slow: bool = False  # bfloat16 on a processor without AMX
 
 
 def pick_device(name: str) -> torch.device:
@@ -48,40 +61,173 @@ def pick_device(name: str) -> torch.device:
 
 def run_one(run: RunDirectory, where: Where) -> Result:
     """Train and evaluate one run from wherever it stands; raises Stopped on SIGTERM or SIGINT."""
-    return train(run, where, told_to_stop())
+    return train(run, where, stop_signals())
 
 
-def train(run: RunDirectory, where: Where, told: Sequence[int]) -> Result:
-    """One run in this thread, until there is something in `told`; then it raises Stopped."""
-    with run.locked(), _memory_in_words(run):
-        found = run.result()
-        if found is not None:
-            return found
+def train(run: RunDirectory, where: Where, signals: Sequence[int]) -> Result:
+    """One run in this thread, until there is something in `signals`; then it raises Stopped."""
+    with run.locked(), _out_of_memory(run):
         device = pick_device(where.device)
         with _stream(device):
             with ALONE:  # networks are initialised from a generator that all lanes share
-                if told:
+                if signals:
                     raise Stopped
-                trainer, judge, record = _set_up(run, where, device)
-            meter = EnergyMeter()
-            try:
-                return trainer.train(judge, lambda: bool(told))
-            finally:
-                if (joules := meter.joules()) is not None:
-                    run.write_provenance({**record, "energy_j": joules})
+                panel = Panel.of(run, where, device)
+                result = run.result()
+                if result is None:
+                    refuse_slow(run.spec(), device.type, where.allow_slow)
+                    trainer, record = _set_up(run, where, device, panel)
+            if result is None:
+                result = _train(run, trainer, record, panel, signals)
+            panel.evaluate(lambda: bool(signals))
+            return result
 
 
-def told_to_stop() -> list[int]:
+def refuse_slow(spec: RunSpec, device: str, allow_slow: bool) -> None:
+    """Raise InputError for bfloat16 where it is slower than float32, unless that is allowed."""
+    if spec.training.precision != "bfloat16" or device != "cpu" or allow_slow or has("AMX"):
+        return
+    raise InputError(
+        "training.precision: bfloat16 trains about five times slower than float32 on a processor "
+        f"without AMX ({here()}); give --set training.precision=float32, another machine, or "
+        "--allow-slow"
+    )
+
+
+def evaluate_one(run: RunDirectory, where: Where, judges: Sequence[str]) -> None:
+    """Let `judges` (by name; none: all) see what they have not, without training the run.
+
+    It may be training in another process. Raises Stopped on SIGTERM or SIGINT.
+    """
+    signals = stop_signals()
+    with _out_of_memory(run):
+        device = pick_device(where.device)
+        with _stream(device):
+            Panel.of(run, where, device, judges).evaluate(lambda: bool(signals))
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The judges of one run."""
+
+    run: RunDirectory
+    settings: EvaluationSettings | None
+    store: FaceStore
+    judges: Mapping[str, Judge]  # by name
+    device: torch.device
+
+    @classmethod
+    def of(
+        cls, run: RunDirectory, where: Where, device: torch.device, only: Sequence[str] = ()
+    ) -> "Panel":
+        """The judges that evaluation.json names, or `only` these; none where there is no such file.
+
+        Raises BenchError where the weights of one are missing or the data are not those of the run,
+        InputError where the data have too few images.
+        """
+        spec, settings = run.spec(), run.evaluation()
+        fix(spec.training.threads)
+        store = open_store(spec.data, where.data_root, where.cache, attributes(spec.method))
+        _same_data(run, store)
+        for metric in settings.metrics if settings else ():
+            load_metric(metric)
+        judges = {}
+        for name, each in (settings.judges if settings else {}).items():
+            if only and name not in only:
+                continue
+            view = each.reference_view
+            seen = spec.data if view is None else spec.data.model_copy(update={"view": view})
+            reference = (
+                store if seen == spec.data else open_store(seen, where.data_root, where.cache)
+            )
+            judges[name] = Judge(name, each, store, reference, where.cache, device)
+        return cls(run, settings, store, judges, device)
+
+    def evaluate(self, should_stop: Callable[[], bool] = lambda: False) -> None:
+        """Append the missing rows of every snapshot; raises Stopped when asked to stop."""
+        every = snapshots.listed(self.run.snapshots)
+        last = self.run.result()
+        for snapshot in every:
+            self.evaluate_snapshot(snapshot, last=last is not None and snapshot.step == last.step)
+            if should_stop():
+                raise Stopped
+
+    def evaluate_snapshot(self, snapshot: Snapshot, *, last: bool) -> None:
+        """Append the rows that are missing of one snapshot, and its grid if it has none.
+
+        `last`: of a run that has ended, whose further draws are evaluated too.
+        """
+        sample = _Samples(self.run, snapshot, self.device)
+        grid = self.run.samples / f"{snapshot.step:08d}.png"
+        if not grid.exists():
+            save_grid(sample.draw(0)(0, GRID[0]), GRID[1], grid)
+        for name, judge in self.judges.items():
+            assert self.settings is not None
+            if self.settings.judges[name].snapshots == "last" and not last:
+                continue
+            record = judge.record()
+            rows = Evaluations(self.run.path, judge.features, judge.digest)
+            rows.write_record(record)
+            for draw in range(1 + (self.settings.repeats if last else 0)):
+                at = snapshot.digest, record.reference, snapshot.step, draw
+                names = rows.missing(*at, judge.versions)
+                if not names:
+                    continue
+                with alone_on(self.device):
+                    values = judge.evaluate(sample.draw(draw), names)
+                versions = {each: judge.versions[each] for each in values}
+                rows.append(new_row(snapshot.step, draw, *at[:2], versions, values))
+
+
+class _Samples:
+    """Draws of samples from a snapshot, whose weights are loaded when they are first needed."""
+
+    def __init__(self, run: RunDirectory, snapshot: Snapshot, device: torch.device) -> None:
+        self._run, self._snapshot, self._device = run, snapshot, device
+        self._draws: dict[int, Sampler] = {}
+
+    def draw(self, number: int) -> Sampler:
+        """Draw 0 is that of every evaluation; further ones are of other codes."""
+        if not self._draws:
+            spec = self._run.spec()
+            with ALONE:
+                method = new_method(spec, self._device)
+            self._snapshot.load_into(method)
+            self._sampler = partial(sampler, method, spec.seed, device=self._device)
+        if number not in self._draws:
+            stream = "z_eval" if number == 0 else f"z_eval_{number}"
+            self._draws[number] = self._sampler(stream=stream)
+        return self._draws[number]
+
+
+def stop_signals() -> list[int]:
     """Signals to stop, as they come. For the main thread."""
-    told: list[int] = []
+    received: list[int] = []
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        told.append(number)
+        received.append(number)
 
     # Slurm warns by SIGUSR2, on some clusters every process of a job.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
         signal.signal(number, on_signal)
-    return told
+    return received
+
+
+def _train(
+    run: RunDirectory,
+    trainer: Trainer,
+    record: dict[str, Any],
+    panel: Panel,
+    signals: Sequence[int],
+) -> Result:
+    meter = EnergyMeter()
+    try:
+        return trainer.train(
+            lambda: bool(signals), lambda snapshot: panel.evaluate_snapshot(snapshot, last=False)
+        )
+    finally:
+        if (joules := meter.joules()) is not None:
+            run.write_provenance({**record, "energy_j": joules})
 
 
 def _stream(device: torch.device) -> AbstractContextManager[object]:
@@ -93,20 +239,16 @@ def _stream(device: torch.device) -> AbstractContextManager[object]:
 
 
 def _set_up(
-    run: RunDirectory, where: Where, device: torch.device
-) -> tuple[Trainer, "_Judge", dict[str, Any]]:
-    """All that a run needs, and its provenance, which is written."""
-    spec = run.spec()
-    store = open_store(spec.data, where.data_root, where.cache)
-    _same_data(run, store)
+    run: RunDirectory, where: Where, device: torch.device, panel: Panel
+) -> tuple[Trainer, dict[str, Any]]:
+    """The trainer of a run, and its provenance, which is written."""
+    spec, store = run.spec(), panel.store
     # The process's time would be that of all lanes; in one, the run's is its own thread's.
     clock = time.process_time if where.lanes == 1 else time.thread_time
-    trainer = Trainer(run, store, device, clock=clock, graphs=where.graphs)
-    seen = spec.reference_data
-    reference = store if seen == spec.data else open_store(seen, where.data_root, where.cache)
-    judge = _Judge(run, Evaluator(spec.evaluation, store, where.cache, device, reference))
+    every = panel.settings.every if panel.settings else None
+    trainer = Trainer(run, store, device, every=every, clock=clock, graphs=where.graphs)
     record = {
-        **describe_process(device),
+        **describe_process(device, spec.training.precision),
         **redacted(dict(where.context)),
         **({"lanes": where.lanes} if where.lanes > 1 else {}),
         "energy_j": None,
@@ -114,48 +256,34 @@ def _set_up(
         "method_code": method_code(spec.method),
         "data": {
             "title": store.title,
+            "subject": store.subject,
             "fingerprint": store.fingerprint,
+            "labels_sha256": store.labels_sha256,
             "broken": list(store.broken),
             "images": {part: len(at) for part, at in store.splits.items()},
         },
-        "stores": sorted({_store_name(store), _store_name(reference)}),
-        "evaluation": judge.evaluator.describe(),
-        "floor": judge.evaluator.floor(),
+        "store": _store_name(store),
     }
     record = with_earlier(record, run.provenance())
     run.write_provenance(record)
-    return trainer, judge, record
+    return trainer, record
 
 
 @contextmanager
-def _memory_in_words(run: RunDirectory) -> Iterator[None]:
+def _out_of_memory(run: RunDirectory) -> Iterator[None]:
     """Raise BenchError where memory runs out, in whichever library."""
     try:
         yield
     except (MemoryError, RuntimeError, OSError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not any(
-            said in str(error).lower() for said in ("allocate memory", "out of memory")
+            words in str(error).lower() for words in ("allocate memory", "out of memory")
         ):
             raise
         raise BenchError(
             f"{run.run_id}: out of memory ({first[:100]}); it is safe up to its last checkpoint: "
             "start fewer runs at once with --jobs and --lanes, or take a machine with more"
         ) from None
-
-
-class _Judge:
-    """The evaluator, and a grid of samples for people."""
-
-    def __init__(self, run: RunDirectory, evaluator: Evaluator) -> None:
-        self._run, self.evaluator = run, evaluator
-        self.heldout = evaluator.heldout
-
-    def evaluate(self, sample: Sampler) -> dict[str, float]:
-        return self.evaluator.evaluate(sample)
-
-    def draw(self, step: int, sample: Sampler) -> None:
-        save_grid(sample(0, GRID[0]), GRID[1], self._run.samples / f"{step:08d}.png")
 
 
 def _store_name(store: FaceStore) -> str:
@@ -166,9 +294,17 @@ def _store_name(store: FaceStore) -> str:
 
 def _same_data(run: RunDirectory, store: FaceStore) -> None:
     provenance = run.provenance()
-    if provenance and provenance["data"]["fingerprint"] != store.fingerprint:
+    if provenance is None:
+        return
+    then = provenance["data"]
+    if then["labels_sha256"] != store.labels_sha256:
         raise BenchError(
-            f"{run.path}: begun on {provenance['data']['title']} "
-            f"({provenance['data']['fingerprint'][:12]}), but the data here are {store.title} "
+            f"{run.path}: begun with other labels; give the same data or another "
+            "--runs folder"
+        )
+    if then["fingerprint"] != store.fingerprint:
+        raise BenchError(
+            f"{run.path}: begun on {then['title']} "
+            f"({then['fingerprint'][:12]}), but the data here are {store.title} "
             f"({store.fingerprint[:12]}); give the same data or another --runs folder"
         )

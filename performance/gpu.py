@@ -31,8 +31,8 @@ from torch import Tensor
 
 from benchmark.data.store import FaceStore
 from benchmark.lanes import run_lanes
-from benchmark.methods.began import BEGAN
-from benchmark.methods.settings import BeganSettings
+from benchmark.methods.began import BEGAN, BeganSettings
+from benchmark.methods.method import Batch
 from benchmark.precision import round_to_tf32
 from benchmark.runs.directory import RunDirectory
 from benchmark.spec import RunSpec
@@ -85,13 +85,13 @@ def lane(
     method = BEGAN(BeganSettings(name="began", n=n), size)
     method = method.to(device, memory_format=torch.channels_last)
     choose(precision, method, device)
-    x = to_floats(pixels(size, seed, BATCH), device)
+    batch = Batch(to_floats(pixels(size, seed, BATCH), device))
     update = FixedStep(method, seed, device, graphs=captured)
     stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def step(number: int) -> None:
         with torch.cuda.stream(stream) if stream else nullcontext():
-            update(number, x, 1e-4)
+            update(number, batch, 1e-4)
 
     for number in range(WARM + 1 if captured else 0):
         step(number)
@@ -171,8 +171,6 @@ def whole_runs(
         "data": {"name": "faces", "size": size, "count": 500},
         "training": {"steps": count, "log_every": count // 4, "checkpoint_every": count}
         | {"lr_decay": {"on": "never"}, "precision": precision},
-        "evaluation": {"every": count, "samples": 50, "heldout": 50, "repeats": 0}
-        | {"features": "efficientnet_lite0"},
     }
     with tempfile.TemporaryDirectory() as folder:
         runs = [

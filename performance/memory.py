@@ -11,15 +11,22 @@ import os
 import tempfile
 from pathlib import Path
 
+from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.executors.local import last_lines, start_worker
 from benchmark.runs.directory import RunDirectory
 from benchmark.spec import RunSpec
 from performance.measured import keep
 
 
-def peak(spec: RunSpec, folder: Path) -> int:
+def peak(spec: RunSpec, samples: int, folder: Path) -> int:
     """Bytes resident at most in the run's process, as the system counts them."""
     run = RunDirectory.create(folder / "runs", spec)
+    judge = {"features": "efficientnet_lite0", "samples": samples}
+    run.write_evaluation(
+        EvaluationSettings.model_validate(
+            {"every": spec.training.steps, "judges": {"usual": judge}}
+        )
+    )
     worker = start_worker(run, ["--cache", str(folder / "cache"), "--device", "cpu"])
     _, status, used = os.wait4(worker.pid, 0)
     worker.returncode = os.waitstatus_to_exitcode(status)
@@ -43,16 +50,11 @@ def main() -> None:
                 "checkpoint_every": 2,
                 "lr_decay": {"on": "never"},
             },
-            "evaluation": {
-                "every": wanted.steps,
-                "samples": wanted.samples,
-                "features": "efficientnet_lite0",
-            },
             "seed": 0,
         }
     )
     with tempfile.TemporaryDirectory() as folder:
-        found = peak(spec, Path(folder))
+        found = peak(spec, wanted.samples, Path(folder))
     keep("memory", {"n": wanted.n, "size": wanted.size, "peak": found})
     print(f"{found / 1e9:.2f} GB")
 

@@ -2,11 +2,10 @@
 
     python -m performance.overhead RUNS
 
-A row of metrics says when it was written. Two training rows with neither an evaluation nor a
-checkpoint between them bound a stretch of pure training; what the run took beyond so many of those
-is evaluation, sample grids and checkpoints. Runs that were
-interrupted, or that others kept from the processor, are left out. Reads only.
-Writes performance/measured/overhead.json.
+A row of metrics says when it was written. Two training rows with neither a snapshot nor a
+checkpoint between them bound a stretch of pure training; what passed between the first row and the
+last beyond so many of those is snapshots, evaluation, sample grids and checkpoints. Runs that were
+interrupted, or that others kept from the processor, are left out. Reads only. Writes performance/measured/overhead.json.
 """
 
 import argparse
@@ -17,17 +16,17 @@ from statistics import mean, median
 from benchmark.runs.directory import RunDirectory
 from performance.measured import keep
 
-LONGEST_GAP_S = 120.0  # between two rows; beyond it the run was stopped and went on later
+LONGEST_GAP_S = 120.0  # between two rows; beyond it the run was stopped and continued later
 LEAST_BUSY = 0.9  # processor over wall seconds; below it the run waited for others
 
 
 def share(run: RunDirectory) -> float | None:
-    """Of the run's wall time; None where it has not ended well or was held up."""
+    """Of the time from the first row to the last; None where the run failed or was held up."""
     result, spec = run.result(), run.spec()
     if result is None or result.state != "done" or result.cpu_s < LEAST_BUSY * result.wall_s:
         return None
     rows = run.rows()
-    if max(b.time - a.time for a, b in pairwise(rows)) > LONGEST_GAP_S:
+    if len(rows) < 2 or max(b.time - a.time for a, b in pairwise(rows)) > LONGEST_GAP_S:
         return None
     pure = [
         b.time - a.time
@@ -36,8 +35,8 @@ def share(run: RunDirectory) -> float | None:
     ]
     if not pure:
         return None
-    training = mean(pure) * result.step / spec.training.log_every
-    return 1 - training / result.wall_s
+    training = mean(pure) * (rows[-1].step - rows[0].step) / spec.training.log_every
+    return 1 - training / (rows[-1].time - rows[0].time)
 
 
 def main() -> None:

@@ -30,10 +30,12 @@ import numpy as np
 from rich.console import Console
 
 from benchmark.ablation.plan import Plan, PlannedRun
-from benchmark.evaluation.settings import evaluation_columns
+from benchmark.evaluation.metrics import METRICS, parameters
+from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.executors.local import Pool
 from benchmark.methods import heldout_columns, train_columns
 from benchmark.runs.directory import Result, Row, RunDirectory
+from benchmark.runs.evaluations import Evaluations, JudgeRecord, new_row
 from benchmark.spec import RunSpec
 from benchmark.sweep.progress import LiveProgress
 
@@ -43,23 +45,20 @@ PROVENANCE = json.dumps(
         "code": {"commit": "c0ffee", "dirty": None},
         "device": "cpu",
         "parameters": 1000,
-        "data": {"title": "stub faces", "fingerprint": "ab" * 32, "broken": []},
-        "floor": {"fd_efficientnet_lite0": 1.0},
-        "evaluation": {
-            "features": "efficientnet_lite0",
-            "features_version": "1",
-            "input_size": 128,
-            "weights_sha256": "ab" * 32,
-            "data": "ab" * 4,
-            "reference": "test",
-            "samples": 60,
-            "kid_subsets": 100,
-            "kid_subset_size": 500,
-            "precision_recall_neighbours": 3,
-            "density_coverage_neighbours": 5,
-            "fidelity_version": "1",
-        },
+        "data": {"title": "stub faces", "subject": "faces", "fingerprint": "ab" * 32, "broken": []},
     }
+)
+EVALUATION = EvaluationSettings.model_validate(
+    {"every": 250, "repeats": 0, "judges": {"efficientnet_lite0": {"samples": 60}}}
+)
+JUDGE = JudgeRecord(
+    digest="ab" * 32,
+    settings=EVALUATION.judges["efficientnet_lite0"].identity(),
+    network={"name": "efficientnet_lite0", "version": "1", "width": 1280},
+    parameters=parameters(60),
+    reference="ab" * 32,
+    floor={"real": dict.fromkeys(METRICS, 1.0)},
+    made=1.0,
 )
 
 
@@ -83,7 +82,6 @@ def plan(count: int) -> Plan:
         "method": {"name": "began", "n": 2, "h": 4, "z": 4},
         "data": {"name": "faces", "size": 16, "count": 1000},
         "training": {"steps": 1000, "batch": 4},
-        "evaluation": {"every": 250, "samples": 60, "features": "efficientnet_lite0"},
     }
     runs = []
     for at in range(count):
@@ -91,20 +89,30 @@ def plan(count: int) -> Plan:
         method = {**base["method"], "gamma": gamma}
         spec = RunSpec.model_validate({**base, "method": method, "seed": at % SEEDS})
         runs.append(PlannedRun(spec, {"method.gamma": gamma}))
-    return Plan("scale", "What do ten thousand runs cost?", None, "demo", (), (), tuple(runs))
+    return Plan(
+        "scale", "What do ten thousand runs cost?", None, "demo", (), (), EVALUATION, tuple(runs)
+    )
 
 
 def rows(spec: RunSpec, rng: np.random.Generator) -> Iterator[Row]:
     trained = train_columns(spec.method)
-    judged = [*evaluation_columns(spec.evaluation.features), *heldout_columns(spec.method)]
+    watched = heldout_columns(spec.method)
     every, judge_every = 1000 // TRAIN_ROWS, 1000 // EVALUATIONS
     for step in range(every, 1001, every):
         values = dict(zip(trained, rng.random(len(trained)).tolist(), strict=True))
         yield Row(step=step, kind="train", time=1e9 + step, values=values)
         if step % judge_every == 0:
-            values = dict(zip(judged, rng.random(len(judged)).tolist(), strict=True))
-            values["collapsed"] = 0.0
-            yield Row(step=step, kind="eval", time=1e9 + step, values=values)
+            values = dict(zip(watched, rng.random(len(watched)).tolist(), strict=True))
+            yield Row(step=step, kind="heldout", time=1e9 + step, values=values)
+
+
+def evaluations(rng: np.random.Generator) -> Iterator[str]:
+    """Lines of what the judge says."""
+    for step in range(1000 // EVALUATIONS, 1001, 1000 // EVALUATIONS):
+        values = dict(zip(METRICS, rng.random(len(METRICS)).tolist(), strict=True))
+        versions = {name: METRICS[name].version for name in values}
+        row = new_row(step, 0, "0" * 16, JUDGE.reference, versions, values)
+        yield row.model_dump_json() + "\n"
 
 
 def finish(run: RunDirectory, spec: RunSpec, rng: np.random.Generator) -> None:
@@ -112,6 +120,10 @@ def finish(run: RunDirectory, spec: RunSpec, rng: np.random.Generator) -> None:
     lines = [row.model_dump_json() + "\n" for row in rows(spec, rng)]
     (run.path / "metrics.jsonl").write_text("".join(lines))
     (run.path / "provenance.json").write_text(PROVENANCE)
+    said = Evaluations(run.path, "efficientnet_lite0", JUDGE.digest).path
+    said.parent.mkdir()
+    said.write_text("".join(evaluations(rng)))
+    said.with_suffix(".json").write_text(JUDGE.model_dump_json())
     result = Result(
         state="done",
         step=1000,
@@ -166,7 +178,8 @@ def scheduler(count: int, jobs: int) -> None:
     with folder() as root:
         runs = made(root, found, finished=False)
         console = Console(file=io.StringIO(), force_terminal=True, height=50)
-        with LiveProgress(list(zip(found.runs, runs, strict=True)), console) as progress:
+        shown = list(zip(found.runs, runs, strict=True))
+        with LiveProgress(found, shown, console) as progress:
             specs = {planned.run_id: planned.spec for planned in found.runs}
             pool = Stubs(jobs, [], progress.update, specs=specs)
             began = time.process_time()

@@ -15,8 +15,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from benchmark.methods.began import BEGAN
-from benchmark.methods.settings import BeganSettings
+from benchmark.methods.began import BEGAN, BeganSettings
+from benchmark.methods.method import Batch
 from benchmark.training.determinism import StepDraw, fix
 from benchmark.training.loop import to_floats
 from performance.levers import ADDED, BATCH, UNDONE
@@ -59,7 +59,7 @@ def ours(n: int, size: int, levers: frozenset[str] = frozenset(), batch: int = B
         x = to_floats(pixels(size, number, batch), CPU)
         if "contiguous" in levers:
             x = x.contiguous()
-        for value in method.update(x, StepDraw(0, number, CPU)).values():
+        for value in method.update(Batch(x), StepDraw(0, number, CPU)).values():
             value.double()
 
     return step

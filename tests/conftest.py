@@ -11,6 +11,10 @@ from typing import Any
 import pytest
 import torch
 
+from benchmark.ablation.plan import Plan, PlannedRun
+from benchmark.evaluation.settings import EvaluationSettings
+from benchmark.runs.directory import RunDirectory
+from benchmark.runs.evaluations import Evaluations, JudgeRecord, new_row
 from benchmark.spec import RunSpec
 
 TINY: dict[str, Any] = {
@@ -23,9 +27,10 @@ TINY: dict[str, Any] = {
         "checkpoint_every": 4,
         "lr_decay": {"on": "stall", "window": 2, "patience": 4},
     },
-    "evaluation": {"every": 6, "samples": 60, "features": "efficientnet_lite0"},
     "seed": 0,
 }
+# Who judges it, and how often.
+EVALUATION: dict[str, Any] = {"every": 6, "judges": {"efficientnet_lite0": {"samples": 60}}}
 
 
 def tiny_spec(**changes: dict[str, Any]) -> RunSpec:
@@ -35,6 +40,42 @@ def tiny_spec(**changes: dict[str, Any]) -> RunSpec:
         for key, value in TINY.items()
     }
     return RunSpec.model_validate(merged)
+
+
+def tiny_evaluation(**changes: Any) -> EvaluationSettings:
+    """EVALUATION with keys changed, as in tiny_evaluation(every=3)."""
+    return EvaluationSettings.model_validate({**EVALUATION, **changes})
+
+
+def tiny_run(root: Path, spec: RunSpec, **changes: Any) -> RunDirectory:
+    """A run's folder, with what a driver writes into it; `changes` are of EVALUATION."""
+    run = RunDirectory.create(root, spec)
+    run.write_evaluation(tiny_evaluation(**changes))
+    return run
+
+
+def tiny_plan(*specs: RunSpec, name: str = "tiny") -> Plan:
+    """Of these specs, judged as EVALUATION says."""
+    runs = tuple(PlannedRun(spec, {"method.gamma": 0.5}) for spec in specs)
+    return Plan(name, "Does the harness work?", None, "demo", (), (), tiny_evaluation(), runs)
+
+
+def judged(run: RunDirectory, step: int, draw: int = 0, **values: float) -> None:
+    """Write what EVALUATION's judge might say of a snapshot at `step`."""
+    settings = tiny_evaluation().judges["efficientnet_lite0"]
+    rows = Evaluations(run.path, settings.features, "0" * 64)
+    record = JudgeRecord(
+        digest="0" * 64,
+        settings=settings.identity(),
+        network={"name": settings.features, "version": "1", "width": 1280},
+        parameters={},
+        reference="1" * 64,
+        floor={},
+        made=1.0,
+    )
+    rows.write_record(record)
+    versions = dict.fromkeys(values, "1")
+    rows.append(new_row(step, draw, f"{step:016d}", record.reference, versions, values))
 
 
 def bench(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -19,7 +19,7 @@ base:
   data: {name: faces, size: 16, count: 1000}
   training: {steps: STEPS, batch: 4, log_every: 2, checkpoint_every: 4,
              lr_decay: {on: never}}
-  evaluation: {every: 100000, samples: 60, features: efficientnet_lite0}
+  evaluation: {every: 100000, judges: {efficientnet_lite0: {samples: 60}}}
 sweep:
   method.gamma: [0.3, 0.7]
 seeds: [0]
@@ -65,7 +65,7 @@ def test_interrupt_stops_cleanly_and_the_same_command_goes_on(folder: Path) -> N
         process.send_signal(signal.SIGINT)
         said, _ = process.communicate(timeout=60)
     assert process.returncode == 130, said
-    assert "stopped; the same command goes on from here" in said
+    assert "stopped; the same command continues from here" in said
     assert not list(folder.glob("runs/*/result.json"))
     done = bench("run", "tiny.yaml", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -113,7 +113,7 @@ def test_missing_data_root_says_what_to_do(folder: Path, monkeypatch: pytest.Mon
 def test_unreachable_mlflow_costs_a_line_not_a_run(folder: Path) -> None:
     done = bench("run", "tiny.yaml", "--mlflow", "http://127.0.0.1:9", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "the runs go on" in done.stdout
+    assert "the runs continue" in done.stdout
     assert "2 of 2 runs done" in done.stdout
 
 

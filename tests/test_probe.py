@@ -42,7 +42,7 @@ def test_numbers_and_figures_are_written_and_the_weights_kept(
 ) -> None:
     finish(run)
     before = {path: path.read_bytes() for path in run.checkpoints.iterdir()}
-    found = probe(run, None, cache, CPU, SIZES, ("Male",))
+    found = probe(run, None, cache, CPU, SIZES, "efficientnet_lite0", ("Male",))
     assert Probe.model_validate_json((run.path / "probe.json").read_bytes()) == found
     assert (found.step, found.attributes) == (12, {})
     assert found.embedding.gap_low <= found.embedding.gap <= found.embedding.gap_high
@@ -63,20 +63,20 @@ def test_numbers_and_figures_are_written_and_the_weights_kept(
         "path_spherical.png": (9 * 18 + 2, 2 * 18 + 2),
     }
     assert {path: path.read_bytes() for path in run.checkpoints.iterdir()} == before
-    assert probe(run, None, cache, CPU, SIZES, ()) == found
+    assert probe(run, None, cache, CPU, SIZES, "efficientnet_lite0", ()) == found
 
 
 def test_only_a_run_that_is_done_is_probed(run: RunDirectory, cache: Path) -> None:
     with pytest.raises(BenchError, match="not finished; only a run that is done"):
-        probe(run, None, cache, CPU, SIZES, ())
+        probe(run, None, cache, CPU, SIZES, "efficientnet_lite0", ())
     finish(run, "failed")
     with pytest.raises(BenchError, match="failed"):
-        probe(run, None, cache, CPU, SIZES, ())
+        probe(run, None, cache, CPU, SIZES, "efficientnet_lite0", ())
     finish(run)
     for path in run.checkpoints.iterdir():
         path.unlink()
     with pytest.raises(BenchError, match="no sound checkpoint"):
-        probe(run, None, cache, CPU, SIZES, ())
+        probe(run, None, cache, CPU, SIZES, "efficientnet_lite0", ())
     assert not (run.path / "probe.json").exists()
 
 

@@ -1,13 +1,13 @@
 """Claims: a sentence at stake and the test that would decide it, written before the runs.
 
 The shapes here are what an ablation file may say; verdicts are reached in claims/verdicts.py,
-whose docstring says by which rule. Every test names columns of the results, or one of the aliases
-that mean the same thing in every profile and for every method:
+whose docstring says by which rule. Every test names columns of the results. Metrics are those of
+the headline judge. Beside the columns of methods and metrics there are:
 
-    distance, distance_validation, distance_infinite   the profile's Fréchet distance
-    best_distance           its test value at the step with the least validation distance
+    best_distance           the distance at the step with the least distance_validation
     signal, heldout_signal  the method's own measure of convergence, in training or held out
     wall_s, cpu_s           what a run cost
+    collapsed               1 where the samples' spread is below evaluation.collapse_below, else 0
     failed                  1 where the run failed, else 0
     broken                  1 where the run failed or was collapsed at its end, else 0
 """
@@ -18,24 +18,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, TypeAdapter, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from benchmark.ablation.messages import refuse_unknown
 from benchmark.errors import InputError
-from benchmark.evaluation.settings import evaluation_columns
+from benchmark.evaluation.metrics import METRICS
 from benchmark.methods import heldout_columns, train_columns
 from benchmark.spec import RunSpec
 from benchmark.strict import Slug, Strict
 
-# A column of the results, or one of the aliases.
-Column = str
-# A swept key, written as in the sweep; `variant` where the sweep has variants.
-SweptKey = str
+Column = Annotated[str, Field(description="A column of the results, or an alias.")]
+SweptKey = Annotated[
+    str, Field(description="A swept key, as in the sweep; `variant` where it has variants.")
+]
 Effect = Annotated[float, Field(ge=0)]
 Value = bool | int | float | str | None
-DISTANCES = ("distance", "distance_validation", "distance_infinite", "best_distance")
+BEST_DISTANCE = "best_distance"
 SIGNALS = ("signal", "heldout_signal")
 COSTS = ("wall_s", "cpu_s")
+COLLAPSED = "collapsed"
 ENDS = ("failed", "broken")
 DEFAULT_KIND = "trend"
 
@@ -44,8 +45,8 @@ class _Test(Strict):
     # Directions that say that there is no effect: they need a least effect to be provable.
     absences: ClassVar[tuple[str, ...]] = ()
 
-    # Only the runs with these values of swept keys.
     where: dict[str, Value] = {}  # noqa: RUF012 - pydantic copies defaults
+    """Only the runs with these values of swept keys."""
 
     @model_validator(mode="after")
     def _absence_has_a_size(self) -> Self:
@@ -63,10 +64,10 @@ class TrendTest(_Test):
     kind: Literal["trend"] = "trend"
     column: Column
     over: SweptKey
-    # What happens to the column as the swept key grows.
     direction: Literal["increasing", "decreasing", "none"]
-    # The smallest change of the column, end to end, that would matter.
+    """What happens to the column as the swept key grows."""
     least_effect: Effect
+    """The smallest change of the column, end to end, that would matter."""
 
 
 class ContrastTest(_Test):
@@ -80,14 +81,14 @@ class ContrastTest(_Test):
     kind: Literal["contrast"]
     column: Column
     over: SweptKey
-    # The value whose runs the claim is about.
     of: Value
-    # The value whose runs they are compared with.
+    """The value whose runs the claim is about."""
     against: Value
-    # Where the column lies at `of`, seen from `against`.
+    """The value whose runs they are compared with."""
     direction: Literal["higher", "lower", "none", "not_higher", "not_lower"]
-    # The smallest difference of means that would matter.
+    """Where the column lies at `of`, seen from `against`."""
     least_effect: Effect
+    """The smallest difference of means that would matter."""
 
 
 class CorrelationTest(_Test):
@@ -96,16 +97,16 @@ class CorrelationTest(_Test):
     absences = ("none",)
 
     kind: Literal["correlation"]
-    # The column that is said to track the other.
     signal: Column = "signal"
+    """The column that is said to track the other."""
     column: Column
-    # within: of their changes between evaluations of one run; between: of the runs of one cell at
-    # the same steps, averaged over the steps; last: of the runs of one cell at their last step.
     level: Literal["within", "between", "last"]
-    # The sign of rho.
+    """within: of their changes between evaluations of one run; between: of the runs of one cell at
+    the same steps, averaged over the steps; last: of the runs of one cell at their last step."""
     direction: Literal["positive", "negative", "none"]
-    # The smallest rho that would matter.
+    """The sign of rho."""
     least_effect: Annotated[float, Field(ge=0, lt=1)]
+    """The smallest rho that would matter."""
 
 
 class BoundTest(_Test):
@@ -113,14 +114,14 @@ class BoundTest(_Test):
 
     kind: Literal["bound"]
     column: Column
-    # The column is less than this.
     below: float | None = None
-    # The column is more than this.
+    """The column is less than this."""
     above: float | None = None
-    # At the last row, or in every row.
+    """The column is more than this."""
     at: Literal["throughout", "end"] = "end"
-    # With `throughout`: the share of the run's steps before which rows do not count.
+    """At the last row, or in every row."""
     after: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """With `throughout`: the share of the run's steps before which rows do not count."""
 
     @model_validator(mode="after")
     def _one_side(self) -> Self:
@@ -135,8 +136,8 @@ class ShareTest(_Test):
     kind: Literal["share"]
     column: Column
     over: SweptKey
-    # By how much its share of the variance must lead the next key's.
     least_effect: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """By how much its share of the variance must lead the next key's."""
 
 
 class FailuresTest(_Test):
@@ -164,17 +165,14 @@ ClaimTest = Annotated[
 class Claim(Strict):
     """A sentence of the paper (or of its readers) and the test that would decide it."""
 
-    # What tables call it.
     id: Slug
-    # The sentence.
+    """What tables call it."""
     says: Annotated[str, Field(min_length=1)]
-    # Who says so: a paper's section, readers.
+    """The sentence."""
     source: Annotated[str, Field(min_length=1)]
-    # What decides it.
+    """Who says so: a paper's section, readers."""
     test: ClaimTest
-
-
-CLAIMS: TypeAdapter[list[Claim]] = TypeAdapter(list[Claim])
+    """What decides it."""
 
 
 def claims_digest(claims: Sequence[Claim]) -> str:
@@ -208,28 +206,27 @@ def check_claims(
     `points` are those of the profile and of the file: a profile may leave out an arm that the
     file has, and its claims then end as "not run".
     """
-    columns = _columns(specs)
+    trained, evaluated = _columns(specs)
     values: dict[str, dict[str, Any]] = {}
     for point in points:
         for key, value in point.items():
             values.setdefault(key, {})[swept_text(value)] = value
     for claim in claims:
         at = f"claims.{claim.id}.test"
-        _check_columns(path, at, claim.test, *columns)
+        _check_columns(path, at, claim.test, trained, evaluated)
         _check_values(path, at, claim.test, values)
 
 
 def _check_columns(
-    path: Path, at: str, test: Any, training: list[str], evaluations: list[str]
+    path: Path, at: str, test: Any, trained: list[str], evaluated: list[str]
 ) -> None:
-    rows = (*training, *evaluations, *DISTANCES[:-1], *SIGNALS)
-    allowed = (*rows, DISTANCES[-1], *COSTS, *ENDS)
+    rows = (*trained, *evaluated, *SIGNALS)
+    allowed = (*rows, BEST_DISTANCE, *COSTS, *ENDS)
     if isinstance(test, CorrelationTest):
-        allowed = (*evaluations, *DISTANCES[:-1])
+        allowed = tuple(evaluated)
     if isinstance(test, BoundTest) and test.at == "throughout":
         allowed = rows
-    signals = (*training, *evaluations, *SIGNALS)
-    for name, columns in (("column", allowed), ("signal", signals)):
+    for name, columns in (("column", allowed), ("signal", rows)):
         if (found := getattr(test, name, None)) is not None:
             refuse_unknown(path, f"{at}.{name}", "column", found, columns)
 
@@ -250,14 +247,11 @@ def _check_values(path: Path, at: str, test: Any, values: dict[str, dict[str, An
 
 
 def _columns(specs: Sequence[RunSpec]) -> tuple[list[str], list[str]]:
-    """The columns of training rows and of evaluation rows, over all methods."""
-    training: dict[str, None] = {}
-    evaluations: dict[str, None] = {}
-    for spec in specs:
-        training |= dict.fromkeys(train_columns(spec.method))
-        judged = evaluation_columns(spec.evaluation.features)
-        evaluations |= dict.fromkeys([*judged, *heldout_columns(spec.method)])
-    return list(training), list(evaluations)
+    """What training rows have, and what is measured at snapshots, over all methods."""
+    methods = [spec.method for spec in specs]
+    trained = dict.fromkeys(name for each in methods for name in train_columns(each))
+    heldout = dict.fromkeys(name for each in methods for name in heldout_columns(each))
+    return list(trained), [*METRICS, COLLAPSED, *heldout]
 
 
 def _values(test: Any) -> list[tuple[str, str, Value]]:
@@ -270,15 +264,3 @@ def _values(test: Any) -> list[tuple[str, str, Value]]:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def column_name(alias: str, distance: str, signal_name: str) -> str:
-    """The column of the tables that `alias` means; any other name is itself."""
-    return {
-        "distance": distance,
-        "distance_validation": f"{distance}_validation",
-        "distance_infinite": f"{distance}_infinite",
-        "best_distance": f"best_{distance}",
-        "signal": signal_name,
-        "heldout_signal": f"heldout_{signal_name}",
-    }.get(alias, alias)

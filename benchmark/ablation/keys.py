@@ -4,10 +4,20 @@ from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
 
+from benchmark.methods.registry import settings_class
+from benchmark.methods.settings import MethodSettings
 
-def keys_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
-    """The fields of what is below `model` at a pydantic error location; empty where none is."""
+
+def keys_at(
+    model: type[BaseModel], loc: tuple[int | str, ...], written: dict[str, Any]
+) -> list[str]:
+    """The fields of what is below `model` at a pydantic error location; empty where none is.
+
+    Which settings a method has, its name in `written` says.
+    """
     found = _models(model, list(loc))
+    if found is MethodSettings:
+        found = settings_class(written["method"]["name"])
     return list(found.model_fields) if found else []
 
 

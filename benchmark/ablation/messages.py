@@ -39,7 +39,7 @@ def one_line(
     keys = [str(part) for part in fault["loc"] if not _is_tag(part, fault["loc"], written)]
     at, message = ".".join(keys) or "file", fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
-        allowed = keys_at(model, fault["loc"][:-1])
+        allowed = keys_at(model, fault["loc"][:-1], written)
         known = f"; allowed: {', '.join(allowed)}" if allowed else ""
         return f"{path}: {where}{at}: unknown key{nearest(keys[-1], allowed)}{known}"
     if fault["type"] in ("union_tag_invalid", "union_tag_not_found"):

@@ -18,13 +18,16 @@ from ruamel.yaml.error import YAMLError
 from benchmark.ablation.claims import Claim, check_claims
 from benchmark.ablation.messages import one_line, refuse_unknown
 from benchmark.errors import InputError
+from benchmark.evaluation.metrics import load_metric
+from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.redact import redact
 from benchmark.spec import RunSpec
 from benchmark.strict import Slug, Strict
 
 Seeds = Annotated[list[Annotated[int, Field(ge=0, le=2**32 - 1)]], Field(min_length=1)]
 Block = dict[str, Any]
-BLOCKS = ("method", "data", "training", "evaluation")
+BLOCKS = ("method", "data", "training")  # of a run
+EVALUATION = "evaluation"  # who judges the runs, and no part of one
 PAIRED, VARIANTS, VARIANT = "paired", "variants", "variant"
 VARIANT_NAME = r"\w[\w .+-]{0,39}"
 
@@ -32,22 +35,22 @@ VARIANT_NAME = r"\w[\w .+-]{0,39}"
 class AblationFile(Strict):
     """The file as written; `base` and `profiles` are checked once they are merged."""
 
-    # What folders, tables and MLflow call it.
     name: Slug
-    # One sentence; it heads the report.
+    """What folders, tables and MLflow call it."""
     question: Annotated[str, Field(min_length=1)]
-    # Where the question comes from: a paper's section, a reader's issue.
+    """One sentence; it heads the report."""
     source: str | None = None
-    # The settings that every run has unless a profile or the sweep changes them.
+    """Where the question comes from: a paper's section, a reader's issue."""
     base: Block
-    # What varies between runs.
+    """The settings that every run has unless a profile or the sweep changes them."""
     sweep: Annotated[Block, Field(min_length=1)]
-    # Every point of the sweep is trained once with each of these.
+    """What varies between runs."""
     seeds: Seeds
-    # Named scales, as in demo, short and paper: each says what it changes, and nothing else.
+    """Every point of the sweep is trained once with each of these."""
     profiles: dict[Slug, Block]
-    # What is said beforehand, and the tests that decide it.
+    """Named scales, as in demo, short and paper: each says what it changes, and nothing else."""
     claims: list[Claim] = []  # noqa: RUF012 - pydantic copies defaults
+    """What is said beforehand, and the tests that decide it."""
 
     @model_validator(mode="after")
     def _no_twins(self) -> Self:
@@ -93,7 +96,9 @@ class Plan:
     profile: str
     overrides: tuple[str, ...]
     claims: tuple[Claim, ...]
+    evaluation: EvaluationSettings
     runs: tuple[PlannedRun, ...]
+    finding: bool = True  # false: a demonstration, which shows that the tool works and no more
 
     @property
     def seeds(self) -> list[int]:
@@ -143,14 +148,17 @@ def _read(path: Path) -> Block:
 
 
 def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str, ...]) -> Plan:
-    settings: Block = {**file.base, "seeds": file.seeds, "sweep": file.sweep}
+    settings: Block = {**file.base, "seeds": file.seeds, "sweep": file.sweep, "finding": True}
     where, patch = f"profiles.{profile}", file.profiles[profile]
-    _check_keys(path, where, patch, (*BLOCKS, "seeds", "sweep"))
+    _check_keys(path, where, patch, (*BLOCKS, EVALUATION, "seeds", "sweep", "finding"))
     settings = _merge(settings, patch)
     for override in overrides:
         settings = _override(path, settings, override)
-    seeds, sweep = settings.pop("seeds"), settings.pop("sweep")
+    seeds, sweep, finding = (settings.pop(key) for key in ("seeds", "sweep", "finding"))
+    if not isinstance(finding, bool):
+        raise InputError(f"{path}: {where}.finding: found {finding!r}; allowed: true, false")
     _check_seeds(path, seeds)
+    evaluation = _evaluation(path, profile, settings.pop(EVALUATION, {}))
     # The base by itself too: a value that the sweep covers can still be wrong.
     _spec(path, profile, {}, {**settings, "seed": seeds[0]})
     runs = []
@@ -159,6 +167,7 @@ def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str,
         for seed in seeds:
             runs.append(PlannedRun(_spec(path, profile, point, {**block, "seed": seed}), point))
     _refuse_twins(path, runs)
+    _check_views(path, evaluation, runs)
     points = [*(run.point for run in runs), *_points(path, file.sweep)]
     check_claims(path, file.claims, [run.spec for run in runs], points)
     return Plan(
@@ -168,17 +177,49 @@ def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str,
         profile=profile,
         overrides=tuple(map(redact, overrides)),  # for the record
         claims=tuple(file.claims),
+        evaluation=evaluation,
         runs=tuple(runs),
+        finding=finding,
     )
 
 
+def _evaluation(path: Path, profile: str, block: Any) -> EvaluationSettings:
+    where = f"profile {profile}: {EVALUATION}."
+    try:
+        found = EvaluationSettings.model_validate(block)
+    except ValidationError as error:
+        raise InputError(one_line(path, where, error, block, EvaluationSettings)) from None
+    for metric in found.metrics:
+        try:
+            load_metric(metric)
+        except InputError as error:
+            raise InputError(f"{path}: {where}metrics: {error}") from None
+    return found
+
+
+def _check_views(path: Path, evaluation: EvaluationSettings, runs: list[PlannedRun]) -> None:
+    for name, judge in evaluation.judges.items():
+        for run in runs if judge.reference_view is not None else ():
+            if not hasattr(run.spec.data, "view"):
+                raise InputError(
+                    f"{path}: {EVALUATION}.judges.{name}.reference_view: the data "
+                    f"{run.spec.data.name!r} have no views"
+                )
+
+
 def _merge(base: Block, patch: Block) -> Block:
-    """`patch` over `base`. A block that names another `name` (or `on`) replaces the old one."""
+    """`patch` over `base`.
+
+    A block that names another `name` (or `on`) replaces the old one, and so do judges of which one
+    is new.
+    """
     merged = dict(base)
     for key, value in patch.items():
         old: Any = merged.get(key)
         both = isinstance(old, dict) and isinstance(value, dict)
-        if both and not any(tag in value and value[tag] != old.get(tag) for tag in ("name", "on")):
+        other = both and any(tag in value and value[tag] != old.get(tag) for tag in ("name", "on"))
+        other = other or (both and key == "judges" and not set(value) <= set(old))
+        if both and not other:
             merged[key] = _merge(old, value)
         else:
             merged[key] = value
@@ -214,7 +255,12 @@ def _set(path: Path, where: str, settings: Block, key: str, value: Any) -> Block
     block, _, rest = key.partition(".")
     if not rest:
         raise InputError(f"{path}: {where}: expected BLOCK.KEY, as in method.gamma")
-    refuse_unknown(path, where, "key", block, BLOCKS)
+    if block == EVALUATION and where.startswith("sweep."):
+        raise InputError(
+            f"{path}: {where}: {EVALUATION} is no part of a run and cannot be swept; name several "
+            f"judges under {EVALUATION}.judges"
+        )
+    refuse_unknown(path, where, "key", block, (*BLOCKS, EVALUATION))
     nested: Any = value
     for part in reversed(rest.split(".")):
         nested = {part: nested}

@@ -6,68 +6,89 @@ What one key may be beside another, and which sizes the networks can halve, `ben
 """
 
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from benchmark.ablation.comments import meaning, meanings
-from benchmark.ablation.plan import BLOCKS, PAIRED, VARIANT_NAME, VARIANTS, AblationFile
+from benchmark.ablation.plan import (
+    BLOCKS,
+    EVALUATION,
+    PAIRED,
+    VARIANT_NAME,
+    VARIANTS,
+    AblationFile,
+)
+from benchmark.evaluation.settings import EvaluationSettings
+from benchmark.methods.registry import built_in_settings
 from benchmark.spec import RunSpec
 
 Json = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-OPTIONS = r"^(method|data)\.options\.[^.]+$"
+OPTIONS = r"^data\.options\.[^.]+$"
+IMPORT_PATH = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 _REF = "#/$defs/"
+# What a plug-in's settings are only it knows.
+_PLUGIN: Json = {
+    "type": "object",
+    "description": "A method from outside the package: `name` is the import path of its class.",
+    "properties": {"name": {"type": "string", "pattern": IMPORT_PATH}},
+    "required": ["name"],
+}
 
 
 def ablation_schema() -> Json:
     """The schema as a JSON value; the same bytes for the same code."""
-    models = {model.__name__: model for model in _models(AblationFile, RunSpec)}
-    _, found = TypeAdapter.json_schemas(
-        [(model, "validation", TypeAdapter(model)) for model in (AblationFile, RunSpec)]
+    methods = built_in_settings()
+    roots: list[type[BaseModel]] = [AblationFile, RunSpec, EvaluationSettings, *methods]
+    made, found = TypeAdapter.json_schemas(
+        [(model, "validation", TypeAdapter(model)) for model in roots]
     )
     defs: Json = found["$defs"]
-    partial = {model.__name__ for model in _models(RunSpec)}
-    for name, model in models.items():
-        _explain(defs[name], model)
-        if name in partial:
-            _make_partial(defs[name])
     file, run = defs.pop("AblationFile"), defs.pop("RunSpec")["properties"]
+    claims = set(_reachable(defs, file))
+    for name, schema in defs.items():
+        schema["description"] = " ".join(schema.get("description", "").partition("\n\n")[0].split())
+        for key, value in schema["properties"].items():
+            value.pop("title", None)
+            if key in ("name", "on", "kind"):
+                value.setdefault("description", schema["description"])
+        if name not in claims:
+            _make_partial(schema)
+    of_methods = [{"$ref": made[model, "validation"]["$ref"]} for model in methods]
+    run["method"] = {"anyOf": [*of_methods, _PLUGIN]}
+    run[EVALUATION] = {"$ref": made[EvaluationSettings, "validation"]["$ref"]}
+    defs.pop("MethodSettings", None)
     # A view may be given by its name alone; `data/settings.py` expands it.
-    for block in ("FacesSettings", "CelebASettings"):
-        _name_suffices(defs, defs[block]["properties"]["view"])
-    _name_suffices(defs, defs["EvaluationSettings"]["properties"]["reference_view"])
-    blocks = {key: {**run[key], "description": f"Settings of the {key} block."} for key in BLOCKS}
+    for block, key in (
+        ("FacesSettings", "view"),
+        ("CelebASettings", "view"),
+        ("JudgeSettings", "reference_view"),
+    ):
+        _name_suffices(defs, defs[block]["properties"][key])
+    blocks = {
+        key: {**run[key], "description": f"Settings of the {key} block."}
+        for key in (*BLOCKS, EVALUATION)
+    }
+    of_runs = {key: blocks[key] for key in BLOCKS}
     defs["blocks"] = {"type": "object", "properties": blocks, "additionalProperties": False}
-    defs["sweep"] = _sweep(_dotted(defs, blocks))
+    defs["variant"] = {"type": "object", "properties": of_runs, "additionalProperties": False}
+    defs["sweep"] = _sweep(_dotted(defs, of_runs))
     defs["profile"] = _profile(blocks, file["properties"]["seeds"])
     return {"$schema": DIALECT, **_file(file), "$defs": defs}
 
 
-def _models(*roots: Any) -> Iterator[type[BaseModel]]:
-    """Every model that the annotations of `roots` name, each once."""
-    waiting, seen = list(roots), set()
-    while waiting:
-        part = waiting.pop(0)
-        if isinstance(part, type) and issubclass(part, BaseModel):
-            if part in seen:
-                continue
-            seen.add(part)
-            yield part
-            waiting += [field.annotation for field in part.model_fields.values()]
-        else:
-            waiting += get_args(part)
-
-
-def _explain(schema: Json, model: type[BaseModel]) -> None:
-    """Descriptions from the docstring and the comments; no titles, which only repeat the keys."""
-    schema["description"] = meaning(model)
-    for key, value in schema["properties"].items():
-        value.pop("title", None)
-        if text := meanings(model).get(key):
-            value["description"] = text
-        elif key in ("name", "on", "kind"):
-            value["description"] = meaning(model)
+def _reachable(defs: Json, schema: Any) -> Iterator[str]:
+    """The names of the definitions that a schema refers to, directly or not."""
+    if isinstance(schema, dict):
+        if "$ref" in schema:
+            name = schema["$ref"].removeprefix(_REF)
+            yield name
+            yield from _reachable(defs, defs[name])
+        for part in schema.values():
+            yield from _reachable(defs, part)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from _reachable(defs, part)
 
 
 def _make_partial(schema: Json) -> None:
@@ -118,7 +139,7 @@ def _sweep(dotted: Json) -> Json:
                 "type": "object",
                 "description": "Named sets of settings, over the base; null leaves one out.",
                 "propertyNames": {"pattern": f"^(?:{VARIANT_NAME})$"},
-                "additionalProperties": {"anyOf": [{"$ref": f"{_REF}blocks"}, {"type": "null"}]},
+                "additionalProperties": {"anyOf": [{"$ref": f"{_REF}variant"}, {"type": "null"}]},
             },
             PAIRED: {
                 "type": "array",
@@ -145,7 +166,15 @@ def _profile(blocks: Json, seeds: Json) -> Json:
     return {
         "type": "object",
         "description": "What this profile changes, over the base; nothing else differs.",
-        "properties": {**blocks, "seeds": seeds, "sweep": {"$ref": f"{_REF}sweep"}},
+        "properties": {
+            **blocks,
+            "seeds": seeds,
+            "sweep": {"$ref": f"{_REF}sweep"},
+            "finding": {
+                "type": "boolean",
+                "description": "False for a demonstration: what it shows is no finding.",
+            },
+        },
         "additionalProperties": False,
     }
 

@@ -17,7 +17,7 @@ event's onset, the first step from which the event stays.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,8 @@ import pandas as pd
 from scipy import stats
 
 from benchmark.claims.correlation_table import BASELINES, SIGNALS
+from benchmark.levels import ALPHA
+from benchmark.results.columns import EVIDENCE
 from benchmark.results.tables import Tables
 from benchmark.statistics.permutations import Floats, Ways, blocks_of, summed
 from benchmark.statistics.resampling import bootstrap_interval_of_sums, holm, least_p, pairing_p
@@ -33,22 +35,6 @@ EVENTS = ("collapsed", "low_coverage")
 LOW, LEAST_COVERAGE = 0.5, 0.05
 CLIMB = 0.25
 GOOD = 0.7  # an AUROC that would be of use
-ALPHA = 0.05
-COLUMNS = (
-    *("method", "role", "signal", "event", "runs", "event_runs", "pairs", "auroc", "low", "high"),
-    *(
-        "p",
-        "p_holm",
-        "least_p",
-        "alarmed",
-        "missed",
-        "false_alarms",
-        "quiet_runs",
-        "lead_steps",
-        "verdict",
-    ),
-    *("sentence", "run_ids"),
-)
 
 
 @dataclass(frozen=True)
@@ -63,7 +49,7 @@ class _Cell:
 
 
 def collapse_table(tables: Tables) -> pd.DataFrame:
-    """COLUMNS, as columns.py explains them.
+    """The columns of EVIDENCE in results/columns.py.
 
     Runs that have not ended, and networks seen before, are left out.
     """
@@ -73,7 +59,7 @@ def collapse_table(tables: Tables) -> pd.DataFrame:
         ended = runs[runs["state"].isin(["done", "failed"])]
         if ended.empty:
             continue
-        found = Tables(tables.record, ended, tables.train, tables.evaluations)
+        found = replace(tables, runs=ended)
         for signal, role in [*SIGNALS.items(), *((name, "baseline") for name in BASELINES)]:
             shown = found.shown(signal)
             if role == "baseline" and shown in (found.shown("signal"), "step"):
@@ -83,7 +69,7 @@ def collapse_table(tables: Tables) -> pd.DataFrame:
                 if cells:
                     head = {"method": method, "role": role, "signal": shown, "event": event}
                     rows.append({**head, **_row(cells)})
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    table = pd.DataFrame(rows, columns=list(EVIDENCE["collapse"]))
     family = table["role"] != "baseline"
     table.loc[family, "p_holm"] = holm(table.loc[family, "p"].tolist())
     verdicts = [_verdict(row) for _, row in table.iterrows()]

@@ -6,7 +6,6 @@ means, B less A. Rows of single cells are corrected by Holm over the cells of th
 the distance decides whether a difference was found; the other outcomes are there to look at.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,18 +16,15 @@ import pandas as pd
 
 from benchmark.claims.correlation_table import OUTCOMES
 from benchmark.errors import InputError
-from benchmark.evaluation.settings import distance_column
-from benchmark.methods import signal
+from benchmark.evaluation.metrics import METRICS
+from benchmark.levels import ALPHA
 from benchmark.results.tables import Tables, read_tables
-from benchmark.runs.directory import RunDirectory
+from benchmark.results.writer import tables_of_run
 from benchmark.statistics.permutations import Floats, Indices
 from benchmark.statistics.resampling import bootstrap_interval, holm, least_p, permutation_p
 
-ALPHA = 0.05
-LOWER_IS_BETTER = ("distance", "kid")
 ALL = "all cells"
-# Of a judge's record: which faces it compared samples with.
-FACES = {"data", "reference_data"}
+DATA = "reference data"  # of what judged a run: the fingerprint of the images compared with
 COLUMNS = (
     *("outcome", "cell", "verdict", "a", "b", "difference", "low", "high", "p", "p_holm"),
     *("least_p", "runs_a", "runs_b", "left_out"),
@@ -37,28 +33,28 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Side:
-    """One side: its runs, and by run id what judged them."""
+    """One side: its runs, and by run id what judged them (None: not known)."""
 
     title: str
     tables: Tables
-    judges: Mapping[str, Any]
+    judges: Mapping[str, Mapping[str, Any] | None]
 
 
 def read_side(text: str) -> Side:
     """A results folder, FOLDER:CELL, FOLDER:RUN_ID or a run's folder; else InputError."""
-    path = Path(text)
+    path, part = Path(text), ""
     if (path / "spec.json").is_file():
-        return _one_run(path)
-    text, part = _split(text)
-    tables = read_tables(Path(text))
+        tables = tables_of_run(path)
+    else:
+        folder, part = _split(text)
+        tables = read_tables(Path(folder))
     runs = tables.runs
     if part:
         runs = runs[(runs["cell"] == part) | (runs["run_id"] == part)]
         if runs.empty:
             cells = ", ".join(dict.fromkeys(tables.runs["cell"]))
-            raise InputError(f"{text}: no cell or run {part!r}; the cells are: {cells}")
-    judges = _judges(tables.record, runs)
-    return Side(f"{text}:{part}" if part else text, replace(tables, runs=runs), judges)
+            raise InputError(f"{folder}: no cell or run {part!r}; the cells are: {cells}")
+    return Side(text, replace(tables, runs=runs), _judges(tables))
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -68,35 +64,18 @@ def _split(text: str) -> tuple[str, str]:
     return text[:end], text[end + 1 :]
 
 
-def _judges(record: Mapping[str, Any], runs: pd.DataFrame) -> dict[str, Any]:
-    """What judged each run: the record of its cell's setup, or (format 1) of the ablation."""
-    if "setups" not in record:
-        return dict.fromkeys(runs["run_id"], record.get("evaluation"))
-    setups = {cell["cell"]: record["setups"][cell["setup"]] for cell in record["cells"]}
-    odd = {run_id for cell in record["cells"] for run_id in cell["differing"]}
-    return {
-        row["run_id"]: None if row["run_id"] in odd else setups[row["cell"]]["evaluation"]
-        for _, row in runs.iterrows()
-    }
-
-
-def _one_run(path: Path) -> Side:
-    run = RunDirectory(path)
-    spec, provenance, result = run.spec(), run.provenance(), run.result()
-    last = next((row.values for row in reversed(run.rows()) if row.kind == "eval"), {})
-    row = {
-        "run_id": run.run_id,
-        "cell": run.run_id,
-        "seed": spec.seed,
-        "state": run.state(),
-        "method": spec.method.name,
-        "signal": signal(spec.method),
-        "distance": distance_column(spec.evaluation.features),
-        "weights_sha256": result.weights_sha256 if result else "",
-        **last,
-    }
-    tables = Tables({"swept": []}, pd.DataFrame([row]), pd.DataFrame(), pd.DataFrame())
-    return Side(str(path), tables, {run.run_id: provenance["evaluation"] if provenance else None})
+def _judges(tables: Tables) -> dict[str, Mapping[str, Any] | None]:
+    """All that decides what the headline judge says of each run."""
+    judge = tables.entry
+    by = {"judge": judge.asked.identity(), "network": judge.network, "metrics": judge.parameters}
+    flat = {key: value for part in by.values() for key, value in part.items()}
+    flat |= {f"version of {name}": version for name, version in judge.versions.items()}
+    found: dict[str, Mapping[str, Any] | None] = {}
+    for cell in tables.cells:
+        reference = cell.setup.references.get(tables.judge)
+        known = {**flat, DATA: reference} if reference else None
+        found |= {run: None if run in cell.record.differing else known for run in cell.run_ids}
+    return found
 
 
 def compare_sides(a: Side, b: Side, *, other_faces: bool = False) -> pd.DataFrame:
@@ -106,7 +85,7 @@ def compare_sides(a: Side, b: Side, *, other_faces: bool = False) -> pd.DataFram
     data set are: a difference is then of the faces too, and of the floor that real faces get.
     """
     pairs = _pairs(a, b)
-    _comparable(a, b, pairs, FACES if other_faces else set())
+    _comparable(a, b, pairs, {DATA} if other_faces else set())
     if _same_weights(a, b, pairs):
         head = {"outcome": "weights", "cell": ALL, "verdict": "no difference seen"}
         same = {"runs_a": len(a.tables.runs), "runs_b": len(b.tables.runs), "left_out": ""}
@@ -139,14 +118,11 @@ def _pairs(a: Side, b: Side) -> list[tuple[str, str]]:
 def _comparable(a: Side, b: Side, pairs: Sequence[tuple[str, str]], but: set[str]) -> None:
     """Raise InputError naming what differs in how two cells were judged, apart from keys `but`."""
     for cell_a, cell_b in pairs:
-        told = [
-            {
-                json.dumps(side.judges[run_id], sort_keys=True)
-                for run_id in _runs(side, cell)["run_id"]
-            }
+        judges = [
+            side.judges[run_id]
             for side, cell in ((a, cell_a), (b, cell_b))
+            for run_id in _runs(side, cell)["run_id"]
         ]
-        judges = [json.loads(text) for texts in told for text in texts]
         known = [judge for judge in judges if judge is not None]
         if len(known) < len(judges):
             raise InputError(f"not comparable: {cell_a}: a run lacks a record of what judged it")
@@ -169,8 +145,7 @@ def _same_weights(a: Side, b: Side, pairs: Sequence[tuple[str, str]]) -> bool:
     """Whether every run ended with the same bits as its twin."""
     for cell_a, cell_b in pairs:
         sums = [
-            sorted(_runs(side, cell).get("weights_sha256", pd.Series(dtype=str)).astype(str))
-            for side, cell in ((a, cell_a), (b, cell_b))
+            sorted(_runs(side, cell)["weights_sha256"]) for side, cell in ((a, cell_a), (b, cell_b))
         ]
         if sums[0] != sums[1] or not sums[0] or "" in sums[0]:
             return False
@@ -202,11 +177,8 @@ def _outcome_rows(
     for name, cell, p in zip(names, cells, corrected, strict=True):
         reach = min(1.0, cell["least_p"] * len(cells))
         rows.append({**cell, "cell": name, "p_holm": float(p), "reach": reach})
-    shown = a.tables.shown(outcome)
-    return [
-        {**row, "outcome": shown, "verdict": _verdict(outcome, row), "left_out": left_out}
-        for row in rows
-    ]
+    head = {"outcome": outcome, "left_out": left_out}
+    return [{**row, **head, "verdict": _verdict(outcome, row)} for row in rows]
 
 
 def _values(side: Side, cell: str, outcome: str) -> Floats:
@@ -242,7 +214,8 @@ def _tested(groups: Sequence[Sequence[Floats]]) -> dict[str, Any]:
 def _verdict(outcome: str, row: Mapping[str, Any]) -> str:
     if row["p_holm"] <= ALPHA:
         lower = row["difference"] < 0
-        return "better" if lower == (outcome in (*LOWER_IS_BETTER, "sharpness")) else "worse"
+        lower_is_better = outcome == "sharpness" or METRICS[outcome].better == "lower"
+        return "better" if lower == lower_is_better else "worse"
     if row["reach"] > ALPHA:
         n = min(row["runs_a"], row["runs_b"])
         return f"cannot tell at n = {n}"

@@ -9,17 +9,14 @@ of these is corrected or decides.
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from benchmark.claims.correlation import (
-    Association,
-    Cell,
-    associate,
-    associate_each,
-    cells_of,
-)
+from benchmark.claims.correlation import Association, Cell, associate, associate_each, cells_of
+from benchmark.levels import ALPHA
+from benchmark.results.columns import EVIDENCE
 from benchmark.results.tables import Tables
 from benchmark.statistics.coefficients import Level, Measure
 from benchmark.statistics.resampling import holm, least_holm
@@ -38,31 +35,12 @@ MEASURES: tuple[tuple[Level, Measure], ...] = (
     ("between", "spearman"),
 )
 AT_STEP = "at_step"
-ALPHA = 0.05
-COLUMNS = (
-    *("method", "cell", "role", "signal", "outcome", "level", "measure", "step"),
-    *(
-        "value",
-        "low",
-        "high",
-        "null_mean",
-        "p",
-        "p_holm",
-        "least_p",
-        "least_p_holm",
-        "cells",
-        "runs",
-        "points",
-        "reading",
-    ),
-    *("seeds",),
-)
 
 
 def correlation_table(tables: Tables) -> pd.DataFrame:
-    """COLUMNS, as columns.py explains them; empty where no run has finished."""
+    """The columns of EVIDENCE in results/columns.py; empty where no run has finished."""
     rows = [row for method in _methods(tables) for row in _method_rows(tables, method)]
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    table = pd.DataFrame(rows, columns=list(EVIDENCE["correlations"]))
     family = (
         table["role"].isin(SIGNALS.values()) & table["level"].isin(DECIDING) & (table["cell"] == "")
     )
@@ -78,19 +56,14 @@ def _methods(tables: Tables) -> list[str]:
 
 
 def _method_rows(tables: Tables, method: str) -> Iterator[dict[str, Any]]:
-    of_method = Tables(
-        tables.record,
-        tables.runs[tables.runs["method"] == method],
-        tables.train,
-        tables.evaluations,
-    )
+    of_method = replace(tables, runs=tables.runs[tables.runs["method"] == method])
     cells = cells_of(of_method)
     for signal, role in [*SIGNALS.items(), *((name, "baseline") for name in BASELINES)]:
         shown = of_method.shown(signal)
         if role == "baseline" and shown == of_method.shown("signal"):
             continue
         for outcome in OUTCOMES:
-            named = {"signal": shown, "outcome": of_method.shown(outcome)}
+            named = {"signal": shown, "outcome": outcome}
             head = {"method": method, "role": role, **named}
             yield from _rows(cells, signal, outcome, {**head, "cell": ""}, MEASURES)
             if outcome == "distance":

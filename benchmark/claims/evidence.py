@@ -18,8 +18,8 @@ from benchmark.claims.collapse import collapse_table
 from benchmark.claims.correlation_table import correlation_table
 from benchmark.claims.variance import variance_table
 from benchmark.claims.verdicts import claims_table
-from benchmark.files import write_atomic
 from benchmark.results.tables import Tables, read_tables
+from benchmark.results.writer import write_table
 
 TABLES = {
     "claims": claims_table,
@@ -41,6 +41,5 @@ def write_evidence(folder: Path) -> dict[str, pd.DataFrame]:
     """
     found = evidence(read_tables(folder))
     for name, table in found.items():
-        text = table.to_csv(index=False, float_format="%.9g", lineterminator="\n")
-        write_atomic(folder / f"{name}.csv", text.encode())
+        write_table(folder / f"{name}.csv", table)
     return found

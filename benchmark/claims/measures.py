@@ -1,4 +1,4 @@
-"""The effect behind each kind of claim; trends and contrasts are in shifts.py."""
+"""The effect behind each kind of claim; trends and contrasts are in contrasts.py."""
 
 import math
 from typing import Literal
@@ -108,22 +108,22 @@ def _fisher(found: Association, rho: float) -> float:
 def _bound(tables: Tables, test: BoundTest) -> Effect | NotRun:
     """How many runs keep within the bound, at their last row or in every row."""
     below = test.below is not None
-    limit = test.below if test.below is not None else test.above
+    limit = float(test.below if test.below is not None else test.above or 0)
     if test.at == "end":
         worst = tables.values(test.column)
     else:
-        found = [_worst(tables.curve(run, test.column), test) for run in tables.runs["run_id"]]
-        worst = pd.Series(found, tables.runs.index, dtype=float)
+        worst = tables.runs["run_id"].map(_worst(tables.curves(test.column), test)).astype(float)
     kept = (worst < limit) if below else (worst > limit)
     when = "at the end" if test.at == "end" else "throughout"
     said = f"{test.column} is {'below' if below else 'above'} {limit:g} {when}"
     return _every(tables, kept.astype(float).where(worst.notna()), said)
 
 
-def _worst(curve: pd.DataFrame, test: BoundTest) -> float:
-    """The value of a run that is nearest to breaking the bound; NaN where it has none."""
-    late = curve[curve["step"] >= test.after * curve["step"].max()]["value"]
-    return float(late.max() if test.below is not None else late.min())
+def _worst(curves: pd.DataFrame, test: BoundTest) -> "pd.Series[float]":
+    """By run, the value that is nearest to breaking the bound."""
+    last = curves.groupby("run_id")["step"].transform("max")
+    late = curves[curves["step"] >= test.after * last].groupby("run_id")["value"]
+    return late.max() if test.below is not None else late.min()
 
 
 def _every(tables: Tables, kept: "pd.Series[float]", said: str) -> Effect | NotRun:

@@ -17,6 +17,7 @@ import pandas as pd
 from scipy import linalg
 
 from benchmark.claims.correlation_table import OUTCOMES
+from benchmark.results.columns import EVIDENCE
 from benchmark.results.tables import Tables
 from benchmark.statistics.permutations import Floats, Indices
 from benchmark.statistics.resampling import (
@@ -32,10 +33,6 @@ from benchmark.statistics.resampling import (
 ROUNDING = 1e-9  # below which what is left of a dummy, or a singular value, is nothing
 RESIDUAL = "seed and interactions"
 JOINT = " & "
-COLUMNS = (
-    *("outcome", "key", "levels", "share", "low", "high", "p", "p_holm", "least_p", "rank"),
-    *("runs", "left_out", "run_ids"),
-)
 
 
 @dataclass(frozen=True)
@@ -170,13 +167,13 @@ def _moved(order: Indices) -> Indices | slice:
 
 
 def variance_table(tables: Tables) -> pd.DataFrame:
-    """COLUMNS, as columns.py explains them; Holm's family is the whole table."""
+    """The columns of EVIDENCE in results/columns.py; Holm's family is the whole table."""
     rows = []
     for alias in OUTCOMES:
         found = decompose(tables, alias)
         if found is not None:
             rows += _rows(tables.shown(alias), found, tables)
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    table = pd.DataFrame(rows, columns=list(EVIDENCE["variance"]))
     tested = table["key"] != RESIDUAL
     table.loc[tested, "p_holm"] = holm(table.loc[tested, "p"].tolist())
     return table

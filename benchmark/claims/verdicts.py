@@ -31,30 +31,28 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from benchmark.ablation.claims import CLAIMS, BoundTest, Claim, FailuresTest, claims_digest
+from benchmark.ablation.claims import BoundTest, Claim, FailuresTest, claims_digest
 from benchmark.claims.effects import Effect, NotRun
 from benchmark.claims.measures import measure
+from benchmark.levels import ALPHA
+from benchmark.results.columns import EVIDENCE
 from benchmark.results.tables import Tables
 from benchmark.statistics.permutations import Floats
 from benchmark.statistics.resampling import holm, least_holm
 
 Verdict = Literal["supported", "refuted", "undecided", "underpowered", "not run"]
-ALPHA = 0.05
-GAPS_TOLD = 3
-COLUMNS = (
-    *("id", "says", "source", "kind", "column", "over", "direction", "least_effect", "verdict"),
-    *("sentence", "effect", "low", "high", "p", "p_holm", "against_p", "against_p_holm", "least_p"),
-    *("least_p_holm", "runs", "run_ids", "changed"),
-)
+GAPS_NAMED = 3
 
 
 def claims_table(tables: Tables) -> pd.DataFrame:
-    """COLUMNS, as columns.py explains them; one row a claim, in the file's order."""
-    claims = CLAIMS.validate_python(list(tables.record.get("claims") or []))
+    """The columns of EVIDENCE in results/columns.py; one row a claim, in the file's order."""
+    claims = tables.record.claims
     rows = judge(claims, [measure(tables, claim.test) for claim in claims])
-    at_start = tables.record.get("claims_at_start")
+    at_start = tables.record.claims_at_start
     changed = int(at_start != claims_digest(claims)) if at_start else np.nan
-    return pd.DataFrame([{**row, "changed": changed} for row in rows], columns=list(COLUMNS))
+    return pd.DataFrame(
+        [{**row, "changed": changed} for row in rows], columns=list(EVIDENCE["claims"])
+    )
 
 
 def judge(claims: Sequence[Claim], found: Sequence[Effect | NotRun]) -> list[dict[str, Any]]:
@@ -142,9 +140,9 @@ def decide(
 
 def _listed(gaps: Sequence[str]) -> str:
     """The first few runs that are missing, failed ones before those that are still to come."""
-    told = sorted(gaps, key=lambda gap: "(failed" not in gap)[:GAPS_TOLD]
-    more = len(gaps) - len(told)
-    return "; ".join(told) + (f"; and {more} more" if more else "")
+    named = sorted(gaps, key=lambda gap: "(failed" not in gap)[:GAPS_NAMED]
+    more = len(gaps) - len(named)
+    return "; ".join(named) + (f"; and {more} more" if more else "")
 
 
 def _within(effect: Effect, least: float) -> bool:

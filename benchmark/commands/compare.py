@@ -4,7 +4,7 @@ import sys
 
 import click
 
-EXIT_DIFFERENT = 3
+from benchmark.errors import EXIT_DIFFERENT
 
 
 @click.command()

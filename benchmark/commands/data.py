@@ -22,7 +22,7 @@ def data() -> None:
 @click.option("--data-root", type=FOLDER, envvar="BENCH_DATA", required=True, help="Goes there.")
 @click.option("--wild", is_flag=True, help="The images in the wild too (10 GB).")
 def get(name: str, data_root: Path, wild: bool) -> None:
-    """Fetch CelebA into --data-root and unpack it; goes on from what is there."""
+    """Fetch CelebA into --data-root and unpack it; continues from what is there."""
     from benchmark.data.fetch import fetch_celeba
 
     fetch_celeba(data_root, wild=wild, say=click.echo)

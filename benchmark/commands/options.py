@@ -61,7 +61,10 @@ graphs_option = click.option(
 instructions_option = click.option(
     "--instructions",
     type=click.Choice(NAMES),
-    help="Hold the runs to these vector instructions, so that wider processors give the same bits.",
+    help="Hold the runs to these vector instructions, so that other processors give the same bits.",
+)
+allow_slow_option = click.option(
+    "--allow-slow", is_flag=True, help="Train in bfloat16 on a processor without AMX."
 )
 
 
@@ -126,7 +129,7 @@ executor_options = _options(
         "--sbatch", multiple=True, metavar="KEY=VALUE", help="Slurm: as in --sbatch account=faces."
     ),
 )
-narrator_options = _options(
+output_options = _options(
     click.option("--quiet", is_flag=True, help="Say only what fails, and one line at the end."),
     click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs."),
 )

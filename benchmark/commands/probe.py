@@ -7,6 +7,7 @@ import click
 from benchmark.commands.options import cache_option, data_option, device_option, runs_option
 
 COUNT = click.IntRange(2)
+DEFAULT_FEATURES = "efficientnet_lite0"
 
 
 @click.command()
@@ -32,6 +33,7 @@ COUNT = click.IntRange(2)
     show_default=True,
     help="How many of these.",
 )
+@click.option("--features", help="Feature network.  [default: the run's headline judge's]")
 @click.option(
     "--attribute",
     "attributes",
@@ -46,6 +48,7 @@ def probe(
     data_root: Path | None,
     cache: Path,
     device: str,
+    features: str | None,
     attributes: tuple[str, ...],
     **sizes: int,
 ) -> None:
@@ -63,7 +66,18 @@ def probe(
     from benchmark.probe import probe as look
     from benchmark.worker import pick_device
 
-    found = look(directory, data_root, cache, pick_device(device), Sizes(**sizes), attributes)
+    evaluation = directory.evaluation()
+    if features is None and evaluation is not None:
+        features = evaluation.judges[evaluation.headline].features
+    found = look(
+        directory,
+        data_root,
+        cache,
+        pick_device(device),
+        Sizes(**sizes),
+        features or DEFAULT_FEATURES,
+        attributes,
+    )
     embedding, copies = found.embedding, found.memorisation
     click.echo(
         f"embedded: held-out {embedding.heldout:.4f}, training {embedding.training:.4f}, gap "

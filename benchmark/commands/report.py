@@ -16,7 +16,7 @@ def report(results: Path, report: Path, html: Path | None, tables: Path | None) 
     """Write REPORT.md and its figures from the results folder alone."""
     from benchmark.report.markdown import write_markdown
     from benchmark.report.overview import compose
-    from benchmark.report.results import read_all
+    from benchmark.results.tables import read_all
 
     found = read_all(results)
     document = compose(found)

@@ -14,9 +14,8 @@ from benchmark.commands.options import (
     results_option,
     runs_option,
 )
+from benchmark.errors import EXIT_DIFFERENT
 from benchmark.executors.instructions import NAMES
-
-DIFFERENT = 3  # exit code: the run was trained again and came out otherwise
 
 
 @click.command()
@@ -28,13 +27,13 @@ def show(run: str, runs: Path, results: Path) -> None:
 
     Of a run whose folder is not here, as much as the tables of --results say.
     """
-    from benchmark.reproduction.published import describe as describe_published
+    from benchmark.reproduction.recorded import describe as describe_recorded
     from benchmark.reproduction.reproduce import find
     from benchmark.runs.directory import RunDirectory
     from benchmark.runs.show import describe
 
     found = find(run, results, runs)
-    lines = describe(found) if isinstance(found, RunDirectory) else describe_published(found)
+    lines = describe(found) if isinstance(found, RunDirectory) else describe_recorded(found)
     for line in lines:
         click.echo(line)
 
@@ -99,7 +98,7 @@ def reproduce(
         found = again(each, steps, here, tolerance, click.echo)
         click.echo(f"{each.run_id}: {found}")
         same &= found.same
-    sys.exit(0 if same else DIFFERENT)
+    sys.exit(0 if same else EXIT_DIFFERENT)
 
 
 @click.command()
@@ -131,11 +130,11 @@ def import_(archive: Path, runs: Path, limit: int | None) -> None:
 @runs_option
 @cache_option
 @mlflow_option
-@click.option("--mend", is_flag=True, help="Mend what can be mended without losing a result.")
-def doctor(runs: Path, cache: Path, mlflow: str, mend: bool) -> None:
-    """Look for torn runs and stores, and for runs that MLflow shows otherwise than they are.
+@click.option("--fix", is_flag=True, help="Repair what can be repaired without losing a result.")
+def doctor(runs: Path, cache: Path, mlflow: str, fix: bool) -> None:
+    """Look for damaged runs and stores, and for runs that MLflow shows wrongly.
 
-    Exit code 0: nothing is wrong, or all of it was mended; 1: something is.
+    Exit code 0: nothing is wrong, or everything was repaired; 1: something is wrong.
     """
     from benchmark.errors import BenchError, InputError
     from benchmark.runs.doctor import faults_of_runs, faults_of_stores
@@ -151,27 +150,35 @@ def doctor(runs: Path, cache: Path, mlflow: str, mend: bool) -> None:
         click.echo(f"MLflow was not looked at: {error}")
     left = 0
     for fault in faults:
-        mended = mend and fault.mend is not None
-        if mended and fault.mend is not None:
-            fault.mend()
-        left += not mended
-        click.echo(f"{'mended' if mended else 'found'}: {fault}")
-    click.echo(f"{len(faults)} faults found, {len(faults) - left} mended")
-    if left and not mend and any(fault.mend for fault in faults):
-        click.echo("--mend does what is said after each semicolon where nothing can be lost")
+        repaired = fix and fault.fix is not None
+        if repaired and fault.fix is not None:
+            fault.fix()
+        left += not repaired
+        click.echo(f"{'repaired' if repaired else 'found'}: {fault}")
+    click.echo(f"{len(faults)} faults found, {len(faults) - left} repaired")
+    if left and not fix and any(fault.fix for fault in faults):
+        click.echo("--fix does what stands after each semicolon, where nothing can be lost")
     sys.exit(1 if left else 0)
 
 
 @click.command()
 @runs_option
 @cache_option
-@click.option("--dry-run", is_flag=True, help="Only say what would go.")
-def gc(runs: Path, cache: Path, dry_run: bool) -> None:
-    """Remove earlier checkpoints of finished runs, and stores that no run in --runs uses."""
+@click.option(
+    "--keep",
+    type=click.IntRange(1),
+    help="Snapshots of a finished run that stay: the last N.  [default: all]",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+def gc(runs: Path, cache: Path, keep: int | None, dry_run: bool) -> None:
+    """Remove what can be lost: old checkpoints, snapshots, and stores that no run uses.
+
+    Of finished runs the last checkpoint stays, and every snapshot unless --keep says otherwise.
+    """
     from benchmark.runs.garbage import find_garbage
 
     total = 0
-    for item in find_garbage(runs, cache):
+    for item in find_garbage(runs, cache, keep):
         total += item.size
         click.echo(f"{item.path}: {item.size / 1e6:.1f} MB, {item.why}")
         if not dry_run:

@@ -1,4 +1,4 @@
-"""Commands on sweeps that go on: status, logs, stop."""
+"""Commands on running sweeps: status, logs, stop."""
 
 import sys
 import time
@@ -22,7 +22,7 @@ LOOK_EVERY_S = 1.0
 @click.argument("file", type=FILE, required=False)
 @profile_options
 @runs_option
-@click.option("--watch", is_flag=True, help="Look again every second until nothing goes on.")
+@click.option("--watch", is_flag=True, help="Look again every second until nothing is running.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def status(
     file: Path | None,
@@ -32,10 +32,10 @@ def status(
     watch: bool,
     as_json: bool,
 ) -> None:
-    """Show how the runs of FILE stand, or all runs there are, on whichever executor.
+    """Show the status of FILE's runs, or of all runs, on any executor.
 
-    A run is queued, running, stopped (with a checkpoint), done or failed; a collapsed one is said
-    to be so.
+    A run is queued, running, stopped (with a checkpoint), done or failed; collapsed runs are
+    marked.
     """
     import json
 
@@ -56,8 +56,8 @@ def status(
     from benchmark.sweep.progress import table
 
     with Live(console=console, auto_refresh=False) as live:
-        while found.drivers or any(each.state == "running" for each in found.standings):
-            live.update(table(found.standings, console.height - 2), refresh=True)
+        while found.drivers or any(each.state == "running" for each in found.statuses):
+            live.update(table(found.statuses, console.height - 2), refresh=True)
             time.sleep(LOOK_EVERY_S)
             found = looking.look()
     _print(found, console)
@@ -97,8 +97,8 @@ def logs(run: str, runs: Path, follow: bool, lines: int) -> None:
 def stop(file: Path | None, profile: str, overrides: tuple[str, ...], runs: Path) -> None:
     """Stop the sweep of FILE, or every sweep; each run writes a checkpoint first.
 
-    It reaches a sweep on any machine that shares the runs folder. `bench run` goes on from there.
-    Exit code 1: no sweep goes on.
+    It reaches a sweep on any machine that shares the runs folder. `bench run` continues from there.
+    Exit code 1: no sweep is running.
     """
     from benchmark.sweep.status import stop as ask
 
@@ -106,7 +106,7 @@ def stop(file: Path | None, profile: str, overrides: tuple[str, ...], runs: Path
     for each in asked:
         click.echo(f"asked to stop: {each}")
     if not asked:
-        click.echo(f"no sweep goes on in {runs}")
+        click.echo(f"no sweep is running in {runs}")
         sys.exit(1)
 
 
@@ -119,18 +119,18 @@ def _plan(file: Path | None, profile: str, overrides: tuple[str, ...]) -> "Plan 
 def _print(found: "Status", console: "Console") -> None:
     from benchmark.sweep.progress import counted, line, table
 
-    most = len(found.standings)
+    most = len(found.statuses)
     if console.is_terminal:
-        console.print(table(found.standings, most))
+        console.print(table(found.statuses, most))
     else:
-        for each in found.standings:
+        for each in found.statuses:
             click.echo(line(each))
-    by_id = {each.run_id: each for each in found.standings}
+    by_id = {each.run_id: each for each in found.statuses}
     for run_id, job in found.jobs.items():
         click.echo(f"{by_id[run_id].label}: Slurm job {job}")
-    for each in found.standings:
+    for each in found.statuses:
         if each.reason:
             click.echo(f"{each.label}: {each.reason}")
     for driver in found.drivers:
         click.echo(f"driven: {driver}")
-    click.echo(f"{most} runs: {counted(found.standings) or 'none'}")
+    click.echo(f"{most} runs: {counted(found.statuses) or 'none'}")

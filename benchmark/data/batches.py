@@ -1,6 +1,7 @@
 """Batches as a function of (seed, step): any step's batch can be made without those before it."""
 
 from functools import lru_cache
+from heapq import nsmallest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,3 +34,9 @@ def batch_positions(
     epoch, index = divmod(step, batches)
     order = _permutation(len(split), seed, epoch)
     return split[order[index * batch : (index + 1) * batch]]
+
+
+def first_positions(positions: NDArray[np.int64], count: int) -> list[int]:
+    """The first `count` of a fixed shuffling of `positions`, in the order of the store."""
+    # Shuffled by hash: NumPy does not promise the same permutation in every version.
+    return sorted(nsmallest(count, positions.tolist(), key=lambda p: derive(0, "evaluation", p)))

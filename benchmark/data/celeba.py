@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.annotations import read_table
+from benchmark.data.annotations import Table, read_table
 from benchmark.data.files import (
     Files,
     Unreadable,
@@ -83,6 +83,8 @@ def find_root(data_root: Path | None, images: str) -> tuple[Path, Files]:
 class CelebA:
     """CelebA's photographs in one view."""
 
+    subject = "faces"
+
     def __init__(self, settings: CelebASettings, data_root: Path | None) -> None:
         """Raises InputError where a file that the settings need is missing or faulty."""
         self.settings, self.size, view = settings, settings.size, settings.view
@@ -117,6 +119,13 @@ class CelebA:
     def splits(self) -> dict[Split, NDArray[np.int64]]:
         return self._splits
 
+    def labels(self) -> tuple[tuple[str, ...], NDArray[np.uint8]]:
+        """The attributes of list_attr_celeba.txt (Smiling, Eyeglasses, ...) where it is there."""
+        if not (self.root / ATTRIBUTES).exists():
+            return (), np.zeros((len(self), 0), dtype=np.uint8)
+        table = self._table(ATTRIBUTES)
+        return table.columns, (table.values > 0).astype(np.uint8)
+
     def _find_squares(self) -> Squares:
         """The square of each image, or that of its canvas."""
         view = self.settings.view
@@ -144,14 +153,20 @@ class CelebA:
 
     def _columns(self, file: str, *more: str) -> NDArray[np.int64]:
         """Columns (N, columns) of an annotation file, in the order of the images."""
+        table = self._table(file, *more)
+        names = (*ANNOTATIONS[file].columns, *more)
+        return table.values[:, [table.columns.index(name) for name in names]]
+
+    def _table(self, file: str, *more: str) -> Table:
+        """An annotation file with its rows in the order of the images."""
         names = (*ANNOTATIONS[file].columns, *more)
         table = read_table(self.root / file, names, header=ANNOTATIONS[file].header)
         rows = {name: row for row, name in enumerate(table.names)}
         absent = next((name for name in self._names if name not in rows), None)
         if absent is not None:
             raise InputError(f"{self.root / file}: {absent} of {PARTITION} is not in it")
-        columns = [table.columns.index(name) for name in names]
-        return table.values[[rows[name] for name in self._names]][:, columns]
+        order = [rows[name] for name in self._names]
+        return Table(tuple(self._names), table.columns, table.values[order])
 
     def _select(self) -> dict[Split, NDArray[np.int64]]:
         settings = self.settings

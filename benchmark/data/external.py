@@ -17,7 +17,7 @@ _NEEDED = ("title", "fingerprint", "splits", "decode", "name", "__len__")
 
 class External:
     """Any class that is built as `Class(size=, data_root=, **options)` and offers what
-    FaceSource does, but for `pixels` and `visits`."""
+    FaceSource does, but for `pixels` and `visits`; its `subject` is "images" if it says none."""
 
     visits: Visits | None = None
 
@@ -39,6 +39,9 @@ class External:
                 "FaceSource in benchmark/data/source.py does"
             )
         self.title: str = self._source.title
+        self.subject: str = getattr(self._source, "subject", "images")
+        if hasattr(self._source, "labels"):
+            self.labels = self._source.labels
 
     def __len__(self) -> int:
         return len(self._source)

@@ -16,7 +16,7 @@ from benchmark.data.layout import (
 from benchmark.data.unpack import unpack
 from benchmark.errors import BenchError
 
-# Downloads `drive` to a path, going on from what is there of it; raises Refused.
+# Downloads `drive` to a path, continuing from what is there; raises Refused.
 Download = Callable[[str, Path], None]
 
 
@@ -30,7 +30,7 @@ def fetch_celeba(
     """Bring CelebA into `root`/celeba and unpack it; what is there and whole is left alone.
 
     With `wild` the images in the wild too (10 GB). Raises BenchError that names what is to be
-    fetched by hand and where to put it; the same call then goes on from there.
+    fetched by hand and where to put it; the same call then continues from there.
     """
     folder = root / "celeba"
     folder.mkdir(parents=True, exist_ok=True)

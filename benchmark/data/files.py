@@ -119,7 +119,7 @@ def decode(content: bytes | None) -> Image.Image:
     """The photograph, loaded, in colour.
 
     Grey becomes RGB. CMYK, palettes and transparency are refused: their colours would be a guess.
-    Raises Unreadable where it is torn, too large or of another kind.
+    Raises Unreadable where it is damaged, too large or of another kind.
     """
     if content is None:
         raise Unreadable("missing, or not to be read")
@@ -133,7 +133,7 @@ def decode(content: bytes | None) -> Image.Image:
     except UnidentifiedImageError:
         raise Unreadable(f"no image of these kinds: {', '.join(FORMATS)}") from None
     except (OSError, SyntaxError, ValueError, *_BOMBS) as error:
-        raise Unreadable(f"torn or faulty ({error})") from None
+        raise Unreadable(f"damaged ({error})") from None
     return image if image.mode == "RGB" else image.convert("RGB")
 
 

@@ -33,6 +33,7 @@ class FolderOfImages:
     removing images moves no other from part to part.
     """
 
+    subject = "images"
     visits: Visits | None = None
 
     def __init__(self, settings: FolderSettings, data_root: Path | None) -> None:

@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.faces.canvas import Canvas, Frame, Plane, bump, colour, column, depth
-from benchmark.data.faces.factors import HAIR_RGB, NECKLINES, FaceFactors, factors, normal
+from benchmark.data.faces.factors import (
+    BEARDS,
+    HAIR_RGB,
+    HAIR_STYLES,
+    NECKLINES,
+    FaceFactors,
+    factors,
+    normal,
+)
 from benchmark.data.faces.features import (
     Sitter,
     draw_beard,
@@ -173,7 +181,7 @@ def _draw_head(canvas: Canvas, a: Sitter, hair: Hair) -> Plane:
 class ProceduralFaces:
     """The first `count` procedural faces as a data set."""
 
-    title = "procedural faces"
+    title, subject = "procedural faces", "faces"
 
     def __init__(self, settings: FacesSettings) -> None:
         self._settings, self.size = settings, settings.size
@@ -196,6 +204,19 @@ class ProceduralFaces:
         if isinstance(view, RotatedView):
             return rotated.drawn(f, view)
         return wild.drawn(f, view) if isinstance(view, WildView) else upright.drawn(f, view)
+
+    def labels(self) -> tuple[tuple[str, ...], NDArray[np.uint8]]:
+        """Some of the factors, by the names that CelebA has for them."""
+        f = factors(np.arange(len(self), dtype=np.int64))
+        found = {
+            "Bald": f.hair_style == HAIR_STYLES.index("bald"),
+            "Bangs": f.hair_style == HAIR_STYLES.index("fringe"),
+            "Eyeglasses": f.glasses > 0,
+            "Mouth_Slightly_Open": f.mouth_open > 0,
+            "No_Beard": f.beard == BEARDS.index("none"),
+            "Smiling": f.smile > 0.4,
+        }
+        return tuple(found), np.stack(list(found.values()), axis=1).astype(np.uint8)
 
     def pixels(self) -> str:
         return self.fingerprint()

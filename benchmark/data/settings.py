@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Field, Tag, TypeAdapter
 
 from benchmark.strict import BY_NAME, Strict
 
@@ -16,15 +16,34 @@ def _halves_down_to_eight(size: int) -> int:
     return size
 
 
-# Side of the training images in pixels; networks halve it down to 8, so 16, 32, 64, 128, ...
-ImageSize = Annotated[int, AfterValidator(_halves_down_to_eight)]
-# Side of the centre crop in pixels of the 178 x 218 aligned image; the crops of the literature.
-Crop = Literal[108, 128, 140, 160, 178]
-# Side of a crop about a face in the wild, over the side that CelebA's own alignment would give it.
-Margin = Annotated[float, Field(gt=0.2, le=5)]
-
-# What places the crop: the five landmarks, or the box that a detector drew.
-CropBy = Literal["landmarks", "box"]
+ImageSize = Annotated[
+    int,
+    AfterValidator(_halves_down_to_eight),
+    Field(
+        description="Side of the training images in pixels; networks halve it down to 8, so 16, 32,"
+        " 64, 128, ..."
+    ),
+]
+Crop = Annotated[
+    Literal[108, 128, 140, 160, 178],
+    Field(
+        description="Side of the centre crop in pixels of the 178 x 218 aligned image; the crops of"
+        " the literature."
+    ),
+]
+Margin = Annotated[
+    float,
+    Field(
+        gt=0.2,
+        le=5,
+        description="Side of a crop about a face in the wild, over the side that CelebA's own"
+        " alignment would give it.",
+    ),
+]
+CropBy = Annotated[
+    Literal["landmarks", "box"],
+    Field(description="What places the crop: the five landmarks, or the box of a detector."),
+]
 
 
 class AlignedView(Strict):
@@ -39,18 +58,18 @@ class RotatedView(Strict):
 
     name: Literal["rotated"]
     crop: Crop = 128
-    # The roll's distribution.
     roll: Literal["normal", "uniform"] = "normal"
-    # In degrees: the sd of the normal, the half-width of the uniform roll.
+    """The roll's distribution."""
     degrees: Annotated[float, Field(ge=0, le=180)]
-    # One roll an image for good, or a fresh one each time the image is seen (augmentation).
+    """In degrees: the sd of the normal, the half-width of the uniform roll."""
     draw: Literal["image", "visit"] = "image"
-    # Sd of a random shift, over the crop's side.
+    """One roll an image for good, or a fresh one each time the image is seen (augmentation)."""
     shift: Annotated[float, Field(ge=0, le=0.5)] = 0.0
-    # Sd of the logarithm of a random scale.
+    """Sd of a random shift, over the crop's side."""
     scale: Annotated[float, Field(ge=0, le=1)] = 0.0
-    # Another seed gives every image another roll.
+    """Sd of the logarithm of a random scale."""
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
+    """Another seed gives every image another roll."""
 
 
 class WildView(Strict):
@@ -76,10 +95,13 @@ def _named(view: Any) -> Any:
     return {"name": view} if isinstance(view, str) else view
 
 
-# How a face is seen. The name alone is enough where the rest has defaults, as in `view: wild`.
 View = Annotated[
     AlignedView | RotatedView | WildView | UprightView,
-    Field(discriminator="name"),
+    Field(
+        discriminator="name",
+        description="How a face is seen. The name alone is enough where the rest has defaults, as"
+        " in `view: wild`.",
+    ),
     BeforeValidator(_named),
 ]
 
@@ -87,10 +109,10 @@ View = Annotated[
 class Mix(Strict):
     """Training images thinned until `share` of them have `attribute`."""
 
-    # One of the data set's attributes, as in Smiling.
     attribute: str
-    # Of the training images that are kept.
+    """One of the data set's attributes, as in Smiling."""
     share: Annotated[float, Field(ge=0, le=1)]
+    """Of the training images that are kept."""
 
 
 class FacesSettings(Strict):
@@ -99,8 +121,8 @@ class FacesSettings(Strict):
     name: Literal["faces"]
     view: View = AlignedView(name="aligned")
     size: ImageSize = 32
-    # How many faces there are; every part is a share of them.
     count: Annotated[int, Field(ge=100, le=10_000_000)] = 20_000
+    """How many faces there are; every part is a share of them."""
 
 
 def _words(value: Any) -> Any:
@@ -113,25 +135,25 @@ class CelebASettings(Strict):
     name: Literal["celeba"]
     view: View = AlignedView(name="aligned")
     size: ImageSize = 64
-    # Departure: nearest-neighbour resizing, without antialiasing.
     resample: Literal["bicubic", "nearest"] = "bicubic"
-    # Only images with (or, as in "not Male", without) these attributes, in every part.
+    """Departure: nearest-neighbour resizing, without antialiasing."""
     only: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
-    # Training images thinned until an attribute has a given share.
+    """Only images with (or, as in "not Male", without) these attributes, in every part."""
     mix: Mix | None = None
-    # Leave people out of validation and test who are in training too.
+    """Training images thinned until an attribute has a given share."""
     disjoint: bool = False
+    """Leave people out of validation and test who are in training too."""
 
 
 class FolderSettings(Strict):
     """A plain folder of images (FFHQ and the like) below the data root, parts drawn by name."""
 
     name: Literal["folder"]
-    # Its name below --data-root: a name, never a path of this machine.
     folder: Annotated[str, Field(pattern=r"^[\w][\w. -]*(/[\w][\w. -]*)*$")]
+    """Its name below --data-root: a name, never a path of this machine."""
     size: ImageSize = 64
-    # Side of the centre square over the image's shorter side.
     crop: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Side of the centre square over the image's shorter side."""
 
 
 class ExternalData(Strict):
@@ -139,8 +161,8 @@ class ExternalData(Strict):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
     size: ImageSize = 64
-    # Handed to the class as they are.
     options: dict[str, bool | int | float | str] = {}  # noqa: RUF012 - pydantic copies defaults
+    """Handed to the class as they are."""
 
 
 DataSettings = Annotated[
@@ -150,6 +172,8 @@ DataSettings = Annotated[
     | Annotated[ExternalData, Tag("external")],
     BY_NAME,
 ]
+
+DATA: TypeAdapter[DataSettings] = TypeAdapter(DataSettings)
 
 # The three parts of every data set, in the order of CelebA's own partition file.
 Split = Literal["train", "validation", "test"]

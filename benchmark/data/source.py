@@ -14,14 +14,20 @@ from benchmark.data.settings import (
     Split,
 )
 from benchmark.data.views.rotated import Visits
+from benchmark.errors import InputError
 
 
 class FaceSource(Protocol):
-    """Images by index, in an order fixed by the data alone."""
+    """Images by index, in an order fixed by the data alone.
+
+    One that has labels offers them by `labels() -> (names, array)`: what may be said of an image
+    (("Smiling", "Eyeglasses")), and uint8 (len, names) of 0 and 1.
+    """
 
     title: str  # what captions call the data
+    subject: str  # what its images are of: "faces", "digits"
     size: int  # side of the images in pixels
-    # Where every visit turns an image anew: how to make images of what `decode` gives.
+    # Where every visit turns an image again: how to make images of what `decode` gives.
     visits: Visits | None
 
     def __len__(self) -> int: ...
@@ -62,3 +68,20 @@ def open_source(settings: DataSettings, data_root: Path | None) -> FaceSource:
     from benchmark.data.external import External
 
     return External(settings, data_root)
+
+
+def labels_of(source: FaceSource) -> tuple[tuple[str, ...], NDArray[np.uint8]]:
+    """The names of a data set's attributes, and (len, names) of 0 and 1; none where it has none.
+
+    Raises InputError where they are of another shape or hold other numbers.
+    """
+    if not hasattr(source, "labels"):
+        return (), np.zeros((len(source), 0), dtype=np.uint8)
+    names, values = source.labels()
+    values = np.asarray(values)
+    if values.shape != (len(source), len(names)) or not np.isin(values, (0, 1)).all():
+        raise InputError(
+            f"{source.title}: its labels must be 0 or 1, {len(names)} for each of its "
+            f"{len(source)} images; they are {values.dtype} {values.shape}"
+        )
+    return tuple(names), values.astype(np.uint8)

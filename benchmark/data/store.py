@@ -14,9 +14,9 @@ import json
 import os
 import shutil
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import BinaryIO
@@ -26,11 +26,11 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from benchmark.data.settings import DataSettings, Split
-from benchmark.data.source import FaceSource, open_source
+from benchmark.data.source import FaceSource, labels_of, open_source
 from benchmark.data.views.rotated import Visits
-from benchmark.errors import BenchError
+from benchmark.errors import BenchError, InputError
 
-# Training goes on only if fewer than this share of the images is broken.
+# Training continues only if fewer than this share of the images is broken.
 BROKEN_LIMIT = 1e-3
 _CHUNK_BYTES = 2_000_000  # of images that a thread decodes at once
 _THREADS = min(16, os.cpu_count() or 1)  # PIL decodes without the interpreter's lock
@@ -47,18 +47,29 @@ class FaceStore:
     splits: Mapping[Split, NDArray[np.int64]]  # positions in images
     broken: tuple[str, ...]
     visits: Visits | None = None
+    subject: str = "images"  # what the images are of
+    attributes: tuple[str, ...] = ()  # those that were asked for
+    labels: NDArray[np.uint8] | None = None  # (N, attributes) of 0 and 1, where any were
+
+    @property
+    def labels_sha256(self) -> str | None:
+        """Of the attributes' names and all labels; the fingerprint is of the images and parts."""
+        if self.labels is None:
+            return None
+        names = "/".join(self.attributes).encode()
+        return hashlib.sha256(names + b"\n" + self.labels.tobytes()).hexdigest()
 
     def batch(self, positions: NDArray[np.int64], seed: int, step: int) -> NDArray[np.uint8]:
         """What a run's training step sees of `positions`: a new array (N, 3, S, S).
 
-        Where every visit turns an image anew, by how much follows from (seed, step, position).
+        Where every visit turns an image again, by how much follows from (seed, step, position).
         """
         return self._seen(positions, f"visit/{seed}/{step}")
 
     def fixed(self, positions: NDArray[np.int64]) -> NDArray[np.uint8]:
         """The images at `positions`, (N, 3, S, S), the same for every run, seed and step.
 
-        Where every visit turns an image anew, they are turned as `draw: image` turns them.
+        Where every visit turns an image again, they are turned as `draw: image` turns them.
         """
         return self._seen(positions, "image")
 
@@ -68,11 +79,17 @@ class FaceStore:
         return self.visits.batch(self.images, positions, stream)
 
 
-def open_store(settings: DataSettings, data_root: Path | None, cache: Path) -> FaceStore:
+def open_store(
+    settings: DataSettings,
+    data_root: Path | None,
+    cache: Path,
+    attributes: Sequence[str] = (),
+) -> FaceStore:
     """Open the store of `settings`, prepared first if it is not there.
 
-    Raises InputError where the data are missing, BenchError where too many images are broken,
-    the cache cannot be written or the store in it is damaged. A store that is there is only read.
+    With `attributes` it has labels. Raises InputError where the data or one of these attributes is
+    missing, BenchError where too many images are broken, the cache cannot be written or the store
+    in it is damaged. A store that is there is only read.
     """
     source = open_source(settings, data_root)
     folder = cache / "stores" / source.pixels()
@@ -87,7 +104,20 @@ def open_store(settings: DataSettings, data_root: Path | None, cache: Path) -> F
             f"{folder.parent}: cannot keep the decoded images there ({error.strerror or error}); "
             "free some space or give --cache another folder"
         ) from None
-    return _open(source, folder)
+    store = _open(source, folder)
+    return _with_labels(store, source, attributes) if attributes else store
+
+
+def _with_labels(store: FaceStore, source: FaceSource, attributes: Sequence[str]) -> FaceStore:
+    named, everything = labels_of(source)
+    for name in attributes:
+        if name not in named:
+            raise InputError(
+                f"method.attributes: {store.title} has no attribute {name!r}; it has: "
+                f"{', '.join(named) or 'none at all'}"
+            )
+    labels = np.ascontiguousarray(everything[:, [named.index(name) for name in attributes]])
+    return replace(store, attributes=tuple(attributes), labels=labels)
 
 
 def _open(source: FaceSource, folder: Path) -> FaceStore:
@@ -105,7 +135,15 @@ def _open(source: FaceSource, folder: Path) -> FaceStore:
         ) from None
     splits = {part: np.setdiff1d(at, broken) for part, at in source.splits().items()}
     names = tuple(source.name(index) for index in broken.tolist())
-    return FaceStore(source.title, source.fingerprint(), images, splits, names, source.visits)
+    return FaceStore(
+        title=source.title,
+        fingerprint=source.fingerprint(),
+        images=images,
+        splits=splits,
+        broken=names,
+        visits=source.visits,
+        subject=source.subject,
+    )
 
 
 def _shape(source: FaceSource) -> tuple[int, int, int, int]:
@@ -168,7 +206,7 @@ def _refuse_if_many(source: FaceSource, broken: list[int]) -> None:
     if broken and len(broken) >= BROKEN_LIMIT * len(source):
         names = ", ".join(source.name(index) for index in broken[:5])
         raise BenchError(
-            f"{len(broken)} of {len(source)} images are missing, torn or of another size "
+            f"{len(broken)} of {len(source)} images are missing, damaged or of another size "
             f"(allowed: fewer than 1 in 1,000): {names}{', ...' if len(broken) > 5 else ''}; "
             "fetch them again"
         )

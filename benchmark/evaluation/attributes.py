@@ -11,8 +11,8 @@ from benchmark.strict import Strict
 
 Labels = NDArray[np.bool_]
 
-# Inverse strength of the L2 penalty, on standardised features: strong, as they are many. On faces
-# a stronger one calls more images by the commoner label, a weaker one is right less often.
+# Inverse strength of the L2 penalty on standardised features: strong, as there are many. On faces a
+# stronger one predicts the commoner label too often, a weaker one is less accurate.
 PENALTY = 1e-2
 
 
@@ -21,12 +21,13 @@ class Share(Strict):
 
     training: float
     heldout: float
-    # By the probe: what it says of the held-out images shows its own bias.
     heldout_probed: float
+    """By the probe; its difference from `heldout` is the probe's own bias."""
     samples_probed: float
-    # Of the probe on the held-out images: share right, and the mean of both classes' shares.
     accuracy: float
+    """Of the probe, on the held-out images."""
     balanced_accuracy: float
+    """The mean over both classes."""
 
 
 def probe(
@@ -34,19 +35,19 @@ def probe(
 ) -> Share | None:
     """Fit on features (N, F) and labels (N,), check on others, count among samples (M, F).
 
-    A logistic regression. Its accuracy is that on photographs: on samples it may be worse. None
-    where either real set has only one kind, so that nothing can be learnt or checked.
+    A logistic regression. Its accuracy is measured on photographs and may be lower on samples. None
+    where either real set has only one class, so that nothing can be learnt or checked.
     """
     if labels.all() or not labels.any() or truth.all() or not truth.any():
         return None
     model = make_pipeline(StandardScaler(), LogisticRegression(C=PENALTY, max_iter=1000))
     model.fit(training, labels)
-    found: Labels = model.predict(heldout)
-    right = found == truth
+    predicted: Labels = model.predict(heldout)
+    right = predicted == truth
     return Share(
         training=float(labels.mean()),
         heldout=float(truth.mean()),
-        heldout_probed=float(found.mean()),
+        heldout_probed=float(predicted.mean()),
         samples_probed=float(model.predict(samples).mean()),
         accuracy=float(right.mean()),
         balanced_accuracy=float((right[truth].mean() + right[~truth].mean()) / 2),

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from itertools import starmap
 from math import prod
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -21,7 +22,6 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from benchmark.errors import BenchError
 
 _INSTALL = "pip install 'began-bench[face-judge]'"
-
 _MEAN_RGB = (122.782, 117.001, 104.298)
 # (channels, stride) of the residual blocks, from the image to the features.
 _BLOCKS = (
@@ -36,18 +36,18 @@ _BLOCKS = (
 class DlibFace(FeatureExtractorBase):  # type: ignore[misc]
     """The 128 features of dlib's face recognition; Euclidean distances are what they are for.
 
-    Images should show a face as large as dlib's own crops do, the face filling about half of the
-    square. They are resized to the 150 x 150 of the network's training.
+    Images are resized to the 150 x 150 of its training. In dlib's own crops the eyes lie 0.35 of
+    the image's side apart and 0.31 of it below the top.
     """
 
     VERSION = "1"
+    domain: ClassVar[str] = "faces"
+    seconds_per_sample: ClassVar[float] = 0.011
     INPUT_IMAGE_SIZE = 150
     WIDTH = 128
     WEIGHTS_SHA256 = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
 
-    def __init__(
-        self, name: str = "dlib_face", features_list: tuple[str, ...] = ("128",)
-    ) -> None:
+    def __init__(self, name: str = "dlib_face", features_list: tuple[str, ...] = ("128",)) -> None:
         super().__init__(name, list(features_list))
         path = _weights_path()
         content = path.read_bytes()

@@ -11,10 +11,9 @@ import torch
 from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
-from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from benchmark.errors import BenchError
-from benchmark.evaluation.extractors import describe
+from benchmark.evaluation.networks import FeatureNetwork, describe
 from benchmark.files import write_atomic
 from benchmark.precision import full_precision
 
@@ -23,17 +22,15 @@ from benchmark.precision import full_precision
 BATCH = 16
 
 
-def extract(extractor: FeatureExtractorBase, images: Iterable[Tensor]) -> Tensor:
+def extract(network: FeatureNetwork, images: Iterable[Tensor]) -> Tensor:
     """Features (N, F), float32 on the CPU, of uint8 tensors (n, 3, S, S) of any lengths n.
 
     How the images are split over the tensors does not change a bit of the features.
     """
-    device = next(extractor.parameters()).device
     parts = []
     for batch in _rebatched(images):
         with torch.inference_mode(), full_precision():
-            (features,) = extractor(batch.to(device))
-            parts.append(features.cpu().numpy())
+            parts.append(network(batch).cpu().numpy())
     return torch.from_numpy(np.concatenate(parts))
 
 
@@ -41,7 +38,7 @@ def _rebatched(images: Iterable[Tensor]) -> Iterator[Tensor]:
     waiting: Tensor | None = None
     for part in images:
         if part.dtype != torch.uint8 or part.dim() != 4 or part.shape[1] != 3:
-            raise ValueError(f"uint8 images (n, 3, S, S) wanted, not {part.dtype} {part.shape}")
+            raise ValueError(f"expected uint8 images (n, 3, S, S), not {part.dtype} {part.shape}")
         waiting = part if waiting is None else torch.cat([waiting, part])
         while len(waiting) >= BATCH:
             yield waiting[:BATCH]
@@ -50,11 +47,11 @@ def _rebatched(images: Iterable[Tensor]) -> Iterator[Tensor]:
         yield waiting
 
 
-def content_key(extractor: FeatureExtractorBase, images: NDArray[np.uint8]) -> str:
+def content_key(network: FeatureNetwork, images: NDArray[np.uint8]) -> str:
     """SHA-256 of all that the features of `images` (N, 3, S, S) depend on, to the last bit."""
-    device = next(extractor.parameters()).device
+    device = network.device
     made_by = {
-        **describe(extractor),
+        **describe(network),
         "batch": BATCH,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "instructions": torch.backends.cpu.get_cpu_capability(),
@@ -67,41 +64,36 @@ def content_key(extractor: FeatureExtractorBase, images: NDArray[np.uint8]) -> s
     return digest.hexdigest()
 
 
-def cached_features(
-    extractor: FeatureExtractorBase, images: NDArray[np.uint8], cache: Path
-) -> Tensor:
+def cached_features(network: FeatureNetwork, images: NDArray[np.uint8], cache: Path) -> Tensor:
     """Features (N, F) of real `images` (N, 3, S, S), from `cache`/features where they are there.
 
-    Several processes that ask at once compute them once. A damaged file is computed afresh.
+    Several processes that ask at once compute them once. A damaged file is computed again.
     Raises BenchError where the cache cannot be written.
     """
-    path = cache / "features" / f"{content_key(extractor, images)}.npy"
+    path = cache / "features" / f"{content_key(network, images)}.npy"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
-            found = _read(path, (len(images), extractor.WIDTH))
-            if found is None:
-                batches = (torch.from_numpy(images[i : i + BATCH].copy()) for i in _starts(images))
-                found = extract(extractor, batches).numpy()
+            features = _read(path, (len(images), network.width))
+            if features is None:
+                starts = range(0, len(images), BATCH)
+                batches = (torch.from_numpy(images[i : i + BATCH].copy()) for i in starts)
+                features = extract(network, batches).numpy()
                 file = io.BytesIO()
-                np.save(file, found, allow_pickle=False)
+                np.save(file, features, allow_pickle=False)
                 write_atomic(path, file.getvalue())
     except OSError as error:
         raise BenchError(
             f"{path.parent}: cannot keep the features of real images there ({error.strerror}); "
             "free some space or choose another cache folder"
         ) from None
-    return torch.from_numpy(found)
-
-
-def _starts(images: NDArray[np.uint8]) -> range:
-    return range(0, len(images), BATCH)
+    return torch.from_numpy(features)
 
 
 def _read(path: Path, shape: tuple[int, int]) -> NDArray[np.float32] | None:
     try:
-        found: NDArray[np.float32] = np.load(path, allow_pickle=False)
+        features: NDArray[np.float32] = np.load(path, allow_pickle=False)
     except (FileNotFoundError, ValueError, EOFError):
         return None
-    whole = found.shape == shape and found.dtype == np.float32 and bool(np.isfinite(found).all())
-    return found if whole else None
+    complete = features.shape == shape and features.dtype == np.float32
+    return features if complete and bool(np.isfinite(features).all()) else None

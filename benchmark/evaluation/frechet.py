@@ -1,4 +1,4 @@
-"""The Fréchet distance between two sets of features, each taken for a Gaussian, in float64.
+"""The Fréchet distance between two sets of features, each modelled as a Gaussian, in float64.
 
 |m - m_r|^2 + tr S + tr S_r - 2 tr (S S_r)^(1/2), with means m and covariances S (Heusel et al.
 2017, arXiv 1706.08500, equation 6). With S_r = C C^T the last trace is that of the square root of
@@ -16,8 +16,8 @@ from scipy.linalg.blas import dtrmm
 Floats = NDArray[np.float64]
 
 # Subsets of the extrapolation: sizes as shares of all samples, and draws at each. Smaller ones
-# leave the line: on faces, 1,000 samples fell 1 short of the value that 6,000 extrapolate to from
-# a half on, and were 4 beyond it from a fifth on.
+# leave the line: on faces, the value of 1,000 samples was 1 below that of 6,000 with subsets from a
+# half on, and 4 above it with subsets from a fifth on.
 FRACTIONS = 0.5, 0.6, 0.75
 DRAWS = 3
 SEED = 2020
@@ -55,20 +55,21 @@ class Gaussian:
     def extrapolated(self, features: Floats, distance: float) -> float:
         """The distance at infinitely many generated samples; `distance` is that of all M.
 
-        A line through the distances of subsets against 1 / size, at 0 (Chong and Forsyth 2020,
-        arXiv 1911.07023, section 4). It takes away the bias of the generated side's finite count
-        only: that of the real side stays, and may make a good generator's value differ from 0.
+        The intercept of a line through the distances of subsets against 1 / size (Chong and
+        Forsyth 2020, arXiv 1911.07023, section 4). It removes the bias of the generated side's
+        finite count only: that of the real side stays, so that a perfect generator's value may
+        differ from 0.
         """
         draws, count = np.random.RandomState(SEED), len(features)
         projected = self._projected(features)
-        sizes, found = [count], [distance]
+        sizes, distances = [count], [distance]
         for size in (round(share * count) for share in FRACTIONS for _ in range(DRAWS)):
             chosen = draws.choice(count, size, replace=False)
             sizes.append(size)
-            found.append(
+            distances.append(
                 self._distance(features[chosen], None if projected is None else projected[chosen])
             )
-        return float(np.polyfit(1 / np.array(sizes), found, 1)[1])
+        return float(np.polyfit(1 / np.array(sizes), distances, 1)[1])
 
     def _projected(self, features: Floats) -> Floats | None:
         """Features times C (M, R), where that is the shorter way: M at most F."""
@@ -90,7 +91,7 @@ class Gaussian:
 
 
 def congruent(factor: Floats, covariance: Floats) -> Floats:
-    """C^T S C (R, R), for C (F, R); where C is square it is taken for lower triangular."""
+    """C^T S C (R, R), for C (F, R); where C is square it must be lower triangular."""
     if factor.shape[0] != factor.shape[1]:
         return np.asarray(factor.T @ covariance @ factor)
     # BLAS's triangular product does half the work. What is symmetric or transposed needs no copy.

@@ -1,4 +1,4 @@
-"""What the generator's latent space holds: embedded images, and the paths between codes."""
+"""The generator's latent space: embedded images, and paths between codes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ RATE = 0.05
 
 @dataclass(frozen=True)
 class Embedding:
-    """The codes found for some images."""
+    """Codes whose images come near given ones."""
 
     codes: Tensor  # (N, Z)
     images: Tensor  # (N, 3, S, S), what the generator makes of them
@@ -30,8 +30,8 @@ def embed(generate: Generate, images: Tensor, start: Tensor, steps: int) -> Embe
     """Codes whose images come nearest to `images` (N, 3, S, S) in [-1, 1], by Adam on each code.
 
     BEGAN, section 4.4: e_r = |x_r - G(z_r)|. The paper gives neither the number of steps nor the
-    rate. Codes begin at `start` (N, Z) and are left free to go beyond the prior, as there; the best
-    of all steps is kept for each. Only the codes get gradients.
+    rate. Codes begin at `start` (N, Z) and may leave the prior's range, as there; the best step
+    counts for each. Only the codes get gradients.
     """
     codes = start.clone().requires_grad_()
     adam = torch.optim.Adam([codes], lr=RATE)

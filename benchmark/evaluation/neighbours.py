@@ -16,8 +16,8 @@ class Neighbours:
 
 def nearest(features: Tensor, training: Tensor, count: int) -> Neighbours:
     """The `count` nearest rows of `training` (M, F) for each row of `features` (N, F)."""
-    found = torch.cdist(features.double(), training.double()).topk(count, largest=False)
-    return Neighbours(found.indices, found.values)
+    smallest = torch.cdist(features.double(), training.double()).topk(count, largest=False)
+    return Neighbours(smallest.indices, smallest.values)
 
 
 def memorisation(samples: Neighbours, heldout: Neighbours) -> tuple[float, float]:

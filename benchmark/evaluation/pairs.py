@@ -1,7 +1,7 @@
-"""What the pairs of rows of two sets of features say, from one pass over their inner products.
+"""Sums over the pairs of rows of two sets of features, from one pass over their inner products.
 
-KID's kernel and the distances of precision, recall, density, coverage and spread come of the same
-products, so these are computed once, in float64, some rows at a time.
+KID's kernel and the distances of precision, recall, density, coverage and spread all follow from
+the same products, so these are computed once, in float64, a block of rows at a time.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Grids of images, to be looked at."""
+"""Grids of images for people to look at."""
 
 import io
 import math
@@ -20,7 +20,7 @@ def save_grid(images: Tensor, columns: int, path: Path) -> None:
     The file holds pixels only: the same images give the same bytes.
     """
     if images.dtype != torch.uint8:
-        raise ValueError(f"uint8 images wanted, not {images.dtype}")
+        raise ValueError(f"expected uint8 images, not {images.dtype}")
     count, _, height, width = images.shape
     columns = min(columns, count)
     rows = math.ceil(count / columns)

@@ -1,60 +1,86 @@
-"""What the `evaluation` block of an ablation file may say, and the columns that come of it."""
+"""What the `evaluation` block of an ablation file may say. No torch here.
 
-from typing import Annotated, Literal
+None of it belongs to a run's description: a run is its training, and is judged by as many judges
+as anybody likes, while it trains or at any time after.
+"""
 
-from pydantic import Field
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
 
 from benchmark.data.settings import View
-from benchmark.strict import Strict
+from benchmark.strict import Slug, Strict
 
-Extractor = Literal["efficientnet_lite0", "inception_2015"]
+FID_FEATURES = "inception_2015"  # the one feature network whose Fréchet distance is called FID
+
+
+class JudgeSettings(Strict):
+    """A judge: a feature network, and what the samples are compared with."""
+
+    features: str
+    """Feature network: a built-in name, or an import path as in `package.module:Class`."""
+    samples: Annotated[int, Field(ge=50, le=1_000_000)]
+    """Generated images, and as many real ones: unequal counts would bias the distance."""
+    reference: Literal["validation", "test"] = "test"
+    """Held-out part of the data that the samples are compared with."""
+    reference_view: View | None = None
+    """Another view of the same images to compare with; by default the one trained on."""
+    snapshots: Literal["all", "last"] = "all"
+    """Snapshots that it judges; a slow judge may see the last one alone."""
+
+    def identity(self) -> dict[str, Any]:
+        """What decides its figures, beside the network's version and weights."""
+        return self.model_dump(mode="json", exclude={"snapshots"})
 
 
 class EvaluationSettings(Strict):
-    """When and against what the generator is judged."""
+    """Which snapshots of a run are kept, and who judges them."""
 
-    # Steps between two evaluations; the last step is always evaluated.
     every: Annotated[int, Field(ge=1)]
-    # Generated images, and as many held-out ones: unequal counts would bias the distance.
-    samples: Annotated[int, Field(ge=50, le=1_000_000)]
-    # The network whose features are compared; only those of inception_2015 make a FID.
-    features: Extractor
-    # The held-out part of the data that the samples are compared with.
-    reference: Literal["validation", "test"] = "test"
-    # Another view of the same faces to compare with; by default the one trained on.
-    reference_view: View | None = None
-    # Validation images over which the method's own energies are watched, always the same.
-    heldout: Annotated[int, Field(ge=2, le=100_000)] = 64
-    # More draws of samples from the last weights: evaluation noise, apart from training's seeds.
+    """Steps between two snapshots; the last step always has one."""
+    judges: Annotated[dict[Slug, JudgeSettings], Field(min_length=1)]
+    """By name; the first is the headline, which decides the claims. `features` is the name itself
+    where it is left out."""
+    metrics: tuple[str, ...] = ()
+    """Metrics from outside the package, each by its import path, as in `package.module:METRIC`."""
     repeats: Annotated[int, Field(ge=0, le=100)] = 2
-    # Collapsed: the samples' mean pairwise distance between features is below this share of the
-    # real images' own.
+    """More draws of samples from the last snapshot: evaluation noise, apart from training seeds."""
     collapse_below: Annotated[float, Field(ge=0, le=1)] = 0.3
+    """Collapsed: the samples' spread (mean pairwise distance of features, over the real images'
+    own) is below this."""
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _metrics_may_be_a_list(cls, metrics: Any) -> Any:
+        return tuple(metrics) if isinstance(metrics, list) else metrics
+
+    @model_validator(mode="before")
+    @classmethod
+    def _features_are_the_name(cls, block: Any) -> Any:
+        judges = block.get("judges") if isinstance(block, dict) else None
+        if not isinstance(judges, dict):
+            return block
+        named = {
+            name: {"features": name, **each} if isinstance(each, dict) else each
+            for name, each in judges.items()
+        }
+        return {**block, "judges": named}
+
+    @model_validator(mode="after")
+    def _no_judge_twice(self) -> Self:
+        seen: list[dict[str, Any]] = []
+        for name, judge in self.judges.items():
+            if judge.identity() in seen:
+                raise ValueError(f"judges.{name} is the same judge as another")
+            seen.append(judge.identity())
+        return self
+
+    @property
+    def headline(self) -> str:
+        """The name of the judge that decides the claims."""
+        return next(iter(self.judges))
 
 
-def distance_column(features: Extractor) -> str:
-    """The name of the Fréchet distance: only the 2015 Inception features' is called FID."""
-    return "fid" if features == "inception_2015" else f"fd_{features}"
-
-
-def evaluation_columns(features: Extractor) -> list[str]:
-    """The columns of one evaluation row, in order."""
-    distance = distance_column(features)
-    return [
-        distance,
-        # Against validation images: what chooses a checkpoint without touching the test part.
-        f"{distance}_validation",
-        # Extrapolated to infinitely many samples.
-        f"{distance}_infinite",
-        "kid",
-        "kid_sd",
-        "precision",
-        "recall",
-        "density",
-        "coverage",
-        # Of the samples over the real images' own: Laplacian energy, mean pairwise distance.
-        "sharpness",
-        "spread",
-        # 1 where spread is below collapse_below, else 0.
-        "collapsed",
-    ]
+def distance_title(features: str) -> str:
+    """What a Fréchet distance on these features may be called: FID on the 2015 Inception alone."""
+    return "FID" if features == FID_FEATURES else f"Fréchet distance ({features})"

@@ -28,7 +28,7 @@ def laplacian_variance(images: Tensor) -> Tensor:
 
 
 class Watched:
-    """Images on their way through, and the mean `laplacian_variance` of those that passed."""
+    """An iterable of images that measures the mean `laplacian_variance` of those it has given."""
 
     def __init__(self, images: Iterable[Tensor]) -> None:
         self._images, self._sum, self._count = images, 0.0, 0

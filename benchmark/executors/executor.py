@@ -32,7 +32,7 @@ class Executor(Protocol):
         """Whether somebody asked it to stop."""
 
     def run(self, runs: Sequence[RunDirectory]) -> dict[str, int]:
-        """Train every run that has no result; the last exit code of each worker, by run id.
+        """Finish every run that is pending; the last exit code of each worker, by run id.
 
         Stops on SIGINT and SIGTERM: every worker writes a checkpoint first. A second signal kills.
         """
@@ -41,8 +41,15 @@ class Executor(Protocol):
         """What the first signal does."""
 
 
-# From the options of `bench run-one` and what to call between polls.
-Start = Callable[[Sequence[str], Callable[[], None]], Executor]
+# Whether something is left to do for a run: to train it, or to evaluate it.
+Pending = Callable[[RunDirectory], bool]
+# From the options of `bench run-one`, what to call between polls, and what is left to do.
+Start = Callable[[Sequence[str], Callable[[], None], Pending], Executor]
+
+
+def unfinished(run: RunDirectory) -> bool:
+    """Whether a run has no result yet."""
+    return run.result() is None
 
 
 @dataclass
@@ -55,6 +62,7 @@ class Polling(ABC, Generic[Worker]):
     jobs: int  # workers at once
     arguments: Sequence[str]  # options of `bench run-one`
     tick: Callable[[], None]
+    pending: Pending = unfinished
     stopped: bool = False
     poll_s: float = POLL_S
     _workers: dict[str, Worker] = field(default_factory=dict)
@@ -74,7 +82,7 @@ class Polling(ABC, Generic[Worker]):
         """Ask workers to write a checkpoint and end, or kill them."""
 
     def run(self, runs: Sequence[RunDirectory]) -> dict[str, int]:
-        wanted = [run for run in runs if run.result() is None]
+        wanted = [run for run in runs if self.pending(run)]
         self._runs = {run.run_id: run for run in wanted}
         waiting = self._packs(wanted)
         codes: dict[str, int] = {}
@@ -116,7 +124,7 @@ class Polling(ABC, Generic[Worker]):
             if len(ready) == room:
                 later += waiting[at:]
                 break
-            left = [run for run in pack if run.result() is None]  # by whoever held it
+            left = [run for run in pack if self.pending(run)]  # by whoever held it
             held = [run for run in left if run.is_locked()]
             later += [(run,) for run in held]
             if free := tuple(run for run in left if run not in held):

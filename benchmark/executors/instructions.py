@@ -1,7 +1,7 @@
 """The vector instructions of a worker, which decide in which order its sums are added.
 
 A processor with AVX-512 gives other last bits than one with AVX2, and after some thousand steps
-other digits. Told to use AVX2 alone, it gives those of AVX2.
+other digits; bfloat16 by AMX gives others again. Held to AVX2, each of them gives those of AVX2.
 """
 
 import os
@@ -18,18 +18,32 @@ _VARIABLES = {
         "ONEDNN_MAX_CPU_ISA": "AVX2",
         "MKL_ENABLE_INSTRUCTIONS": "AVX2",
         "OPENBLAS_CORETYPE": "Haswell",
-    }
+    },
+    "AVX512": {
+        "ATEN_CPU_CAPABILITY": "avx512",
+        "ONEDNN_MAX_CPU_ISA": "AVX512_CORE_VNNI",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX512",
+        "OPENBLAS_CORETYPE": "SkylakeX",
+    },
+    "AMX": {
+        "ATEN_CPU_CAPABILITY": "avx512",
+        "ONEDNN_MAX_CPU_ISA": "AVX512_CORE_AMX",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX512",
+        "OPENBLAS_CORETYPE": "SkylakeX",
+    },
 }
-NAMES = tuple(_VARIABLES)  # as torch names them
+# The flag of /proc/cpuinfo that says that a processor has them.
+_FLAGS = {"AVX2": "avx2", "AVX512": "avx512bw", "AMX": "amx_bf16"}
+NAMES = tuple(_VARIABLES)
 _CPU = Path("/proc/cpuinfo")
 
 
-def can_hold_to(name: str | None) -> bool:
-    """Whether a process can be held to these instructions on this processor."""
-    if name not in _VARIABLES or not _CPU.exists():
+def has(name: str) -> bool:
+    """Whether this processor has these instructions and says so."""
+    if name not in _FLAGS or not _CPU.exists():
         return False
     flags = re.search(r"^flags\s*:(.*)$", _CPU.read_text(), re.MULTILINE)
-    return flags is not None and name.lower() in flags[1].split()
+    return flags is not None and _FLAGS[name] in flags[1].split()
 
 
 def hold_to(name: str) -> None:
@@ -37,6 +51,22 @@ def hold_to(name: str) -> None:
 
     Raises InputError where this processor lacks them or does not say.
     """
-    if not can_hold_to(name):
-        raise InputError(f"--instructions {name}: this processor does not say that it has them")
+    if not has(name):
+        raise InputError(f"--instructions {name}: this processor does not have them ({here()})")
     os.environ.update(_VARIABLES[name])
+
+
+def here() -> str:
+    """All that this processor has, for people."""
+    found = [name for name in NAMES if has(name)]
+    return f"it has {', '.join(found)}" if found else "it has none of them"
+
+
+def used(capability: str, precision: str) -> str:
+    """What a run on the CPU really uses: AMX, or what torch reports as its `capability`.
+
+    torch does not report AMX, which oneDNN takes for bfloat16 unless it is held to less.
+    """
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "")
+    amx = precision == "bfloat16" and has("AMX") and (not limit or limit.endswith("AMX"))
+    return "AMX" if amx else capability

@@ -55,7 +55,9 @@ class Pool(Polling[subprocess.Popen[bytes]]):
     def _code(self, run: RunDirectory, code: int) -> int:
         """Of one run; `code` is its process's, which speaks for the lanes that left no result."""
         result = run.result()
-        return code if result is None else int(result.state == "failed")
+        if result is None or self.pending(run):
+            return code
+        return int(result.state == "failed")
 
     def _end(self, workers: Sequence[subprocess.Popen[bytes]], kill: bool) -> None:
         for worker in workers:
@@ -70,7 +72,8 @@ def start_worker(
     On a leash it stops, with a checkpoint, when this process is gone for whatever reason.
     """
     environment = {**os.environ, **allocator.variables()}
-    command = [sys.executable, "-m", "benchmark", "run-one", str(run.path), *arguments]
+    # -P: what lies in the working folder replaces no module of ours.
+    command = [sys.executable, "-P", "-m", "benchmark", "run-one", str(run.path), *arguments]
     with run.log.open("ab") as log:
         return subprocess.Popen(
             [*command, "--leash"] if leash else command,

@@ -1,9 +1,9 @@
 """Runs on a Ray cluster: one Ray Core task per run, whose process is the task's child.
 
 A lost worker or node costs a run the steps since its last checkpoint: the task is submitted again
-and goes on elsewhere. The runs lie in a bucket, or in a folder that all nodes share at the same
-path, on a file system whose locks are shared too (NFS 4, Lustre mounted with flock). Every node
-needs the same installation.
+and continues elsewhere. The runs lie in a folder that all nodes share at the same path, on a file
+system whose locks are shared too (NFS 4, Lustre mounted with flock). Every node needs the same
+installation.
 """
 
 import os
@@ -116,7 +116,6 @@ def work(run: RunDirectory, arguments: Sequence[str], folder: str) -> int:
     A task that is cancelled has its run write a checkpoint. Where the Ray worker itself dies, the
     run's process sees its leash cut and does the same.
     """
-    Path(folder).mkdir(parents=True, exist_ok=True)  # where nodes share nothing
     os.chdir(folder)  # paths may be relative to where the sweep was started
     worker = start_worker(run, arguments, leash=True)
     try:

@@ -2,7 +2,7 @@
 
 At a time-out or pre-emption the job is signalled before its end, its run writes a checkpoint, and
 the job is queued again. A driver that dies leaves its jobs to Slurm; started again, it takes them
-over. submitit's folder must be shared by all nodes; the runs may lie in a bucket.
+over. All nodes share the runs folder, in which submitit keeps its own files too.
 """
 
 import signal
@@ -108,7 +108,7 @@ class SlurmJobs(Polling[str]):
 
     def _code(self, run_id: str, job: slurm_queue.Job | None) -> int | None:
         result = self._runs[run_id].result()
-        if result is not None:
+        if result is not None and not self.pending(self._runs[run_id]):
             return 0 if result.state == "done" else 1
         if job is not None and job.is_alive:
             return None

@@ -1,29 +1,34 @@
-"""One file a method; each reads like its paper. What they log is known here without torch."""
+"""One file a method; each reads like its paper. What a method logs, by its settings."""
 
-from typing import Any
+from collections.abc import Mapping
 
-from benchmark.methods.settings import ExternalSettings, MethodSettings
+from benchmark.column import Column
+from benchmark.methods.registry import method_class
+from benchmark.methods.settings import LabelledSettings, MethodSettings
+
+LEARNING_RATE = Column("Adam's learning rate in force", source="training.lr_decay")
 
 
-def _columns(settings: MethodSettings) -> Any:
-    """Whatever carries `train_columns`, `watch_columns` and `signal` of this method."""
-    if isinstance(settings, ExternalSettings):
-        from benchmark.imports import load_class
+def columns(settings: MethodSettings) -> Mapping[str, Column]:
+    """The columns of a training row, the learning rate included, and what they mean."""
+    return {**method_class(settings.name).columns, "lr": LEARNING_RATE}
 
-        return load_class(settings.name)
-    return settings
+
+def train_columns(settings: MethodSettings) -> list[str]:
+    """Their names."""
+    return list(columns(settings))
+
+
+def heldout_columns(settings: MethodSettings) -> list[str]:
+    """The columns that the method itself gives at a snapshot, over held-out images."""
+    return [f"heldout_{column}" for column in method_class(settings.name).heldout]
 
 
 def signal(settings: MethodSettings) -> str:
     """The column that the method's paper watches for convergence."""
-    return str(_columns(settings).signal)
+    return method_class(settings.name).signal
 
 
-def train_columns(settings: MethodSettings) -> list[str]:
-    """The columns of a training row of this method, the learning rate included."""
-    return [*_columns(settings).train_columns, "lr"]
-
-
-def heldout_columns(settings: MethodSettings) -> list[str]:
-    """The columns of an evaluation row that the method itself gives, over held-out images."""
-    return [f"heldout_{column}" for column in _columns(settings).watch_columns]
+def attributes(settings: MethodSettings) -> tuple[str, ...]:
+    """The attributes of the data that the method wants as labels; none where it wants no labels."""
+    return settings.attributes if isinstance(settings, LabelledSettings) else ()

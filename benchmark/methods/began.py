@@ -19,18 +19,95 @@ variational one rebuilds v from a code drawn from N(mean(v), variance(v)), and L
 """
 
 from itertools import chain
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from pydantic import Field
+from torch import Tensor
 
-from benchmark.methods.began_networks import AutoEncoder, Decoder, initialise_as_author
-from benchmark.methods.method import Draw, Method, adam
-from benchmark.methods.settings import BeganSettings
+from benchmark.column import Column
+from benchmark.methods.began_networks import AutoEncoder, Decoder, initialise_as_author, layers
+from benchmark.methods.cost import RATE, Work, two_players, work
+from benchmark.methods.method import GRADIENTS, Batch, Draw, Method, adam, gradient_norm
+from benchmark.methods.settings import MethodSettings, Prior, Rate, Width
+
+_PIXEL = "of [-1, 1]; its square where eta is 2"
+_COLUMNS = {
+    "l_real": Column(
+        "L(x): the discriminator's error in rebuilding real images", _PIXEL, "", "BEGAN, equation 1"
+    ),
+    "l_fake": Column(
+        "L(G(z)): its error in rebuilding the generator's fakes", _PIXEL, "", "BEGAN, section 3.4"
+    ),
+    "l_fake_d": Column(
+        "the same of the fakes drawn for the discriminator", _PIXEL, "", "BEGAN, section 3.4"
+    ),
+    "k": Column(
+        "weight of the fakes in L_D; at 0 or 1 for good, the balance is lost",
+        source="BEGAN, section 3.4",
+    ),
+    "m_global": Column(
+        "L(x) + |gamma L(x) - L(G(z))|, the convergence measure", _PIXEL, "lower", "BEGAN, 3.4.1"
+    ),
+    "balance": Column(
+        "|gamma L(x) - L(G(z))|, how far from equilibrium", _PIXEL, "lower", "BEGAN, section 3.4.1"
+    ),
+    "ratio": Column("L(G(z)) / L(x), which the balance holds at gamma", source="BEGAN, equation 4"),
+    **GRADIENTS,
+}
 
 
-class Judged(NamedTuple):
-    """What one pass of the discriminator over v (N, 3, S, S) says of it."""
+class BeganSettings(MethodSettings):
+    """BEGAN (arXiv 1703.10717), and its denoising and variational kin."""
+
+    name: Literal["began"]
+    design: Literal["figure_1", "author"] = "figure_1"
+    """Figure 1 to the letter, or the author's earlier layers, whose count is the paper's 17.3 M."""
+    n: Width = 64
+    """Channels of the first convolution; the encoder grows n, 2n, 3n, ..."""
+    h: Width = 64
+    """Dimensions of the auto-encoder's code, N_h."""
+    z: Width = 64
+    """Dimensions of the generator's input, N_z."""
+    skips: bool = False
+    """Section 3.5.1: h_0 upsampled and concatenated after every upsampling."""
+    carry_steps: Annotated[int, Field(ge=0)] = 0
+    """Section 3.5.1: vanishing residuals, whose carry falls from 1 to 0 in so many steps (16,000 in
+    the paper); 0 is none."""
+    batch_norm: bool = False
+    """Departure: batch normalisation after every convolution but the last."""
+    output: Literal["linear", "tanh"] = "linear"
+    """Departure: a tanh after the last convolution of decoder and generator."""
+    gamma: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Diversity ratio, equation 4: E[L(G(z))] = gamma E[L(x)] at equilibrium."""
+    eta: Literal[1, 2] = 1
+    """The norm of the energy |v - D(v)|^eta; the paper does not say which one it used."""
+    lambda_k: Annotated[float, Field(ge=0, le=1)] = 0.001
+    """Gain of the equilibrium's integral control, equation 5; 0 keeps k where it begins."""
+    k_0: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """The balance k before the first step."""
+    k_clip: bool = True
+    """Departure: k not clipped to [0, 1]."""
+    k_from: Literal["generator", "discriminator"] = "generator"
+    """Departure: k from the loss of the discriminator's fakes, L(G(z_D))."""
+    shared_z: bool = False
+    """Departure: one draw of z for both players, and so one pass over the fakes."""
+    prior: Prior = "uniform"
+    updates: Literal["simultaneous", "alternating"] = "simultaneous"
+    """Departure: the generator's update sees the discriminator already updated."""
+    leak: bool = False
+    """Departure (a fault of a public port): L_G's gradient is added to the discriminator's."""
+    noise_sd: Annotated[float, Field(ge=0, le=2)] = 0.0
+    """Denoising auto-encoder: sd of the normal noise added to D's input (not to its target)."""
+    kl_weight: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """Variational auto-encoder: weight of KL(q(code | x) || N(0, 1)) a code dimension in L_D."""
+    # Adam's defaults, section 4.1.
+    beta_1: Rate = 0.9
+    beta_2: Rate = 0.999
+
+
+class Reconstruction(NamedTuple):
+    """What one pass of the discriminator over v (N, 3, S, S) gives."""
 
     energy: Tensor  # L(v), a scalar
     code: Tensor  # (N, h); a variational encoder's mean
@@ -44,9 +121,11 @@ Terms = dict[str, tuple[float, Tensor]]
 class BEGAN(Method):
     """Both players and their balance. G has the decoder's shape and weights of its own."""
 
-    train_columns: ClassVar[tuple[str, ...]] = BeganSettings.train_columns
-    watch_columns: ClassVar[tuple[str, ...]] = BeganSettings.watch_columns
-    signal: ClassVar[str] = BeganSettings.signal
+    Settings: ClassVar[type[MethodSettings]] = BeganSettings
+    columns = _COLUMNS
+    heldout: ClassVar[tuple[str, ...]] = ("l_real", "l_fake", "m_global", "balance", "ratio")
+    signal = "m_global"
+    sampled_by = ("generator", "updates_done")
     capturable = True
 
     k: Tensor
@@ -75,7 +154,7 @@ class BEGAN(Method):
             return None
         return (1 - self.updates_done / self.settings.carry_steps).clamp(min=0)
 
-    def judge(self, v: Tensor, draw: Draw | None = None, use: str = "") -> Judged:
+    def reconstruct(self, v: Tensor, draw: Draw | None = None, use: str = "") -> Reconstruction:
         """One pass over v (N, 3, S, S). Without `draw` no noise, and the mean for a code."""
         noise_sd, carry = self.settings.noise_sd, self.carry()
         seen = v
@@ -89,9 +168,9 @@ class BEGAN(Method):
             code = mean + (log_variance / 2).exp() * draw.normal(f"code_{use}", *mean.shape)
         error = (v - self.discriminator.decoder(code, carry)).abs()
         energy = (error if self.settings.eta == 1 else error.square()).mean()
-        return Judged(energy, mean, log_variance)
+        return Reconstruction(energy, mean, log_variance)
 
-    def terms(self, real: Judged, fake: Judged, z: Tensor) -> Terms:
+    def terms(self, real: Reconstruction, fake: Reconstruction, z: Tensor) -> Terms:
         """What L_D has beside equation 5, given passes over x and over G(z), z (N, Z)."""
         if real.log_variance is None:
             return {}
@@ -108,15 +187,23 @@ class BEGAN(Method):
         images: Tensor = self.generator(z, self.carry())
         return images
 
-    def update(self, x: Tensor, draw: Draw) -> dict[str, Tensor]:
+    @classmethod
+    def cost(cls, settings: BeganSettings, size: int) -> Work:
+        passes = two_players(shared_z=settings.shared_z)
+        return work(*layers(settings, size), passes, RATE)
+
+    def update(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
         """Equation 5: both gradients at the same weights, then both steps, unless alternating."""
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
 
         one_pass = self.settings.shared_z and not self._alternating
         back = self._backward_one_pass if one_pass else self._backward_textbook
-        real, fake_d, fake, terms = back(x, draw)
-        norms = self._gradient_norms()
+        real, fake_d, fake, terms = back(batch.images, draw)
+        norms = {
+            "grad_norm_d": gradient_norm(self.discriminator),
+            "grad_norm_g": gradient_norm(self.generator),
+        }
         if not self._alternating:
             self.optimizers["discriminator"].step()
         self.optimizers["generator"].step()
@@ -132,17 +219,18 @@ class BEGAN(Method):
             self._balance(values)
             if self.settings.carry_steps:
                 self.updates_done.add_(1)
-        return {name: values[name] for name in self.train_columns}
+        return {name: values[name] for name in self.columns}
 
-    def watch(self, x: Tensor, z: Tensor) -> dict[str, Tensor]:
+    def watch(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
         """L(x), L(G(z)) and M_global on fixed images and codes."""
-        real, fake = self.judge(x), self.judge(self.generate(z))
+        z = self.latent(len(batch.images), draw, "z_heldout")
+        real, fake = self.reconstruct(batch.images), self.reconstruct(self.generate(z))
         terms = self.terms(real, fake, z)
         values = {
             **self._measures(real, fake),
             **{name: value for name, (_, value) in terms.items()},
         }
-        return {name: values[name] for name in self.watch_columns}
+        return {name: values[name] for name in self.heldout}
 
     def parameter_count(self) -> int:
         """Of both players, as the paper counts them (17.3 M at 128 px, n = 128)."""
@@ -153,7 +241,9 @@ class BEGAN(Method):
     def _alternating(self) -> bool:
         return self.settings.updates == "alternating"
 
-    def _backward_textbook(self, x: Tensor, draw: Draw) -> tuple[Judged, Judged, Judged, Terms]:
+    def _backward_textbook(
+        self, x: Tensor, draw: Draw
+    ) -> tuple[Reconstruction, Reconstruction, Reconstruction, Terms]:
         """Gradients of L_D, and D's step when alternating; then those of L_G by a pass of its own.
 
         Returns the passes over x, G(z_D) and G(z_G), and the further terms of L_D.
@@ -164,7 +254,10 @@ class BEGAN(Method):
 
         with torch.set_grad_enabled(shared):
             images_d = self.generate(z_d)
-        real, fake_d = self.judge(x, draw, "real"), self.judge(images_d.detach(), draw, "fake_d")
+        real, fake_d = (
+            self.reconstruct(x, draw, "real"),
+            self.reconstruct(images_d.detach(), draw, "fake_d"),
+        )
         terms = self.terms(real, fake_d, z_d)
         loss_d = real.energy - self.k * fake_d.energy
         for weight, value in terms.values():
@@ -172,33 +265,35 @@ class BEGAN(Method):
         if leak and self._alternating:  # D steps before G's pass, so the leak needs its own
             with torch.no_grad():
                 images_g = self.generate(z_g)
-            loss_d = loss_d + self.judge(images_g, draw, "fake").energy
+            loss_d = loss_d + self.reconstruct(images_g, draw, "fake").energy
         loss_d.backward()  # type: ignore[no-untyped-call]
         if self._alternating:
             self.optimizers["discriminator"].step()
 
         # L_G's gradient passes through D to the generator but must not reach D's weights.
         self.discriminator.requires_grad_(leak and not self._alternating)
-        fake = self.judge(images_d if shared else self.generate(z_g), draw, "fake")
+        fake = self.reconstruct(images_d if shared else self.generate(z_g), draw, "fake")
         fake.energy.backward()  # type: ignore[no-untyped-call]
         self.discriminator.requires_grad_(True)
         return real, fake_d, fake, terms
 
-    def _backward_one_pass(self, x: Tensor, draw: Draw) -> tuple[Judged, Judged, Judged, Terms]:
+    def _backward_one_pass(
+        self, x: Tensor, draw: Draw
+    ) -> tuple[Reconstruction, Reconstruction, Reconstruction, Terms]:
         """Both players' gradients when they share z, by one pass of D over the fakes: exact.
 
         One backward pass gives d L(G(z)) for D's and for G's weights alike. L_G wants it as it is,
         L_D wants -k times it, and the real images' gradient is added by a second backward pass.
         """
         z = self.latent(len(x), draw, "z")
-        fake = self.judge(self.generate(z), draw, "fake")
+        fake = self.reconstruct(self.generate(z), draw, "fake")
         fake.energy.backward()  # type: ignore[no-untyped-call]
         share = float(self.settings.leak) - self.k
         for parameter in self.discriminator.parameters():
             assert parameter.grad is not None
             parameter.grad.mul_(share)
 
-        real = self.judge(x, draw, "real")
+        real = self.reconstruct(x, draw, "real")
         terms = self.terms(real, fake, z)
         loss_d = real.energy
         for weight, value in terms.values():
@@ -206,16 +301,7 @@ class BEGAN(Method):
         loss_d.backward()  # type: ignore[no-untyped-call]
         return real, fake, fake, terms
 
-    def _gradient_norms(self) -> dict[str, Tensor]:
-        players = {"grad_norm_d": self.discriminator, "grad_norm_g": self.generator}
-        return {
-            name: nn.utils.get_total_norm(
-                [p.grad for p in player.parameters() if p.grad is not None]
-            )
-            for name, player in players.items()
-        }
-
-    def _measures(self, real: Judged, fake: Judged) -> dict[str, Tensor]:
+    def _measures(self, real: Reconstruction, fake: Reconstruction) -> dict[str, Tensor]:
         """Section 3.4.1, over reconstruction errors alone."""
         l_real, l_fake = real.energy.detach(), fake.energy.detach()
         balance = (self.settings.gamma * l_real - l_fake).abs()

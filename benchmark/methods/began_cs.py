@@ -11,25 +11,65 @@ alpha is 0.1. Written from memory of the paper, checked against a public port; t
 z for both players, while here they are separate, as in BEGAN.
 """
 
+from typing import Annotated, Literal
+
+from pydantic import Field
 from torch import Tensor
 
-from benchmark.methods.began import BEGAN, Judged, Terms
-from benchmark.methods.settings import BeganCsSettings, BeganSettings
+from benchmark.column import Column
+from benchmark.methods.began import BEGAN, BeganSettings, Reconstruction, Terms
+from benchmark.methods.cost import Work
+from benchmark.methods.settings import MethodSettings, Rate, Width
+
+
+class BeganCsSettings(MethodSettings):
+    """BEGAN-CS (Chang et al., ECCV 2018): BEGAN whose encoder must find the code of a fake."""
+
+    name: Literal["began_cs"]
+    n: Width = 64
+    """Channels of the first convolution; the encoder grows n, 2n, 3n, ..."""
+    h: Width = 64
+    """Dimensions of the code and of z, the same here: the encoder's code is compared with z."""
+    gamma: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """BEGAN's diversity ratio."""
+    lambda_k: Annotated[float, Field(ge=0, le=1)] = 0.001
+    """Gain of BEGAN's equilibrium."""
+    alpha: Annotated[float, Field(ge=0, le=100)] = 0.1
+    """Weight of the constraint |z_D - Enc(G(z_D))| in L_D."""
+    beta_1: Rate = 0.9
+    beta_2: Rate = 0.999
 
 
 class ConstrainedBEGAN(BEGAN):
     """BEGAN with h = z and the constraint in L_D; what its settings lack is BEGAN's default."""
 
-    train_columns = BeganCsSettings.train_columns
-    watch_columns = BeganCsSettings.watch_columns
-    signal = BeganCsSettings.signal
+    Settings = BeganCsSettings
+    columns = {  # noqa: RUF012 - never changed
+        **BEGAN.columns,
+        "constraint": Column(
+            "|z - Enc(G(z))| a code dimension, without its weight alpha",
+            unit="of the prior's [-1, 1]",
+            better="lower",
+            source="Chang et al. 2018",
+        ),
+    }
+    heldout = (*BEGAN.heldout, "constraint")
     capturable = True
 
     def __init__(self, settings: BeganCsSettings, size: int) -> None:
-        shared = settings.model_dump(exclude={"name", "alpha"})
-        super().__init__(BeganSettings(name="began", z=settings.h, **shared), size)
+        super().__init__(_of_began(settings), size)
         self.alpha = settings.alpha
 
-    def terms(self, real: Judged, fake: Judged, z: Tensor) -> Terms:
+    @classmethod
+    def cost(cls, settings: BeganCsSettings, size: int) -> Work:  # type: ignore[override]
+        return super().cost(_of_began(settings), size)
+
+    def terms(self, real: Reconstruction, fake: Reconstruction, z: Tensor) -> Terms:
         """alpha |z - Enc(G(z))|. The fakes carry no gradient, so it trains the encoder alone."""
         return {"constraint": (self.alpha, (z - fake.code).abs().mean())}
+
+
+def _of_began(settings: BeganCsSettings) -> BeganSettings:
+    """The settings of the BEGAN that is constrained."""
+    shared = settings.model_dump(exclude={"name", "alpha"})
+    return BeganSettings(name="began", z=settings.h, **shared)

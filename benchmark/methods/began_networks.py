@@ -14,10 +14,16 @@ count is the paper's 17.3 M. They differ so, at S px with log2(S / 8) scales:
               cut at two sd, biases 0
 """
 
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
-from benchmark.methods.settings import BeganSettings
+from benchmark.methods.cost import Layers
+
+if TYPE_CHECKING:
+    from benchmark.methods.began import BeganSettings
 
 BASE = 8  # pixels of the last map, section 3.5
 
@@ -53,7 +59,7 @@ class Convolution(nn.Module):
 class Encoder(nn.Module):
     """(N, 3, S, S) -> (N, outputs). Channels n, 2n, 3n, ..., growing as the map is halved."""
 
-    def __init__(self, settings: BeganSettings, size: int, outputs: int) -> None:
+    def __init__(self, settings: "BeganSettings", size: int, outputs: int) -> None:
         super().__init__()
         n, norm = settings.n, settings.batch_norm
         layers = [Convolution(3, n, batch_norm=norm)]
@@ -78,7 +84,7 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """(N, inputs) -> (N, 3, S, S). n channels throughout, nearest-neighbour upsampling."""
 
-    def __init__(self, settings: BeganSettings, size: int, inputs: int) -> None:
+    def __init__(self, settings: "BeganSettings", size: int, inputs: int) -> None:
         super().__init__()
         n, norm = settings.n, settings.batch_norm
         self.n, self.skips, self.design = n, settings.skips, settings.design
@@ -113,7 +119,7 @@ class Decoder(nn.Module):
 class AutoEncoder(nn.Module):
     """The discriminator: an encoder and a decoder; a variational one's encoder gives 2h numbers."""
 
-    def __init__(self, settings: BeganSettings, size: int) -> None:
+    def __init__(self, settings: "BeganSettings", size: int) -> None:
         super().__init__()
         heads = 2 if settings.kl_weight > 0 else 1
         self.encoder = Encoder(settings, size, heads * settings.h)
@@ -132,3 +138,26 @@ def initialise_as_author(network: nn.Module) -> None:
 
 def _double(x: Tensor) -> Tensor:
     return nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+def layers(settings: "BeganSettings", size: int) -> tuple[Layers, Layers]:
+    """The discriminator's and the generator's, for what a step costs."""
+    n, halvings = settings.n, scales(size)
+    figure_1 = settings.design == "figure_1"
+    outer = (27 * n, size**2, n * size**2)  # from an image, and to one
+    encoder = [outer]
+    for scale in range(1, halvings + 1):
+        side, width = size >> (scale - 1), scale * n
+        encoder.append((9 * width**2, side**2, width * side**2))
+        encoder.append((9 * width * (width + n), (side // 2) ** 2, width * side**2))
+    width = (halvings + 1) * n
+    encoder += [(9 * width**2, 64, 64 * width)] * 2 if figure_1 else []
+    sides = [8 << scale for scale in range(halvings + 1)]
+    pairs = [(side, side) for side in sides] if figure_1 else list(pairwise(sides))
+    inner = [side for pair in pairs for side in pair]
+    if settings.skips:
+        inner += sides[1:] if figure_1 else sides[1:-1]
+    decoder = [*((9 * n * n, side**2, n * side**2) for side in inner), outer]
+    dense = [(64 * width * settings.h, 1, 64 * width), (64 * n * settings.h, 1, 64 * n)]
+    generator = [(64 * n * settings.z, 1, 64 * n), *decoder]
+    return encoder + dense + decoder, generator

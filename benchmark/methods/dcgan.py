@@ -14,20 +14,46 @@ batch norms' gains, where the paper draws 5x5 and says nothing of gains.
 
 from functools import partial
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from benchmark.methods.method import Draw, Method, adam, gradient_norm
-from benchmark.methods.settings import DcganSettings
+from benchmark.column import Column
+from benchmark.methods.cost import STRIDED_RATE, Layers, Work, strided, two_players, work
+from benchmark.methods.method import GRADIENTS, Batch, Draw, Method, adam, gradient_norm
+from benchmark.methods.settings import MethodSettings, Prior, Rate, Width
 
+_NATS = "nats"
+_COLUMNS = {
+    "loss_d": Column("cross-entropy of real against fake", _NATS, "", "Goodfellow et al. 2014"),
+    "loss_g": Column(
+        "-log D(G(z)), the non-saturating loss", _NATS, "lower", "Goodfellow et al. 2014"
+    ),
+    "d_real": Column("D(x): mean probability of real, on real images", source="DCGAN"),
+    "d_fake": Column("D(G(z)): the same on fakes; near 0 the generator has lost"),
+    **GRADIENTS,
+}
 BASE = 4  # pixels of the smallest map
 
 # A discriminator's batch norm has no running statistics. It only ever judges whole batches, of
 # real images or of fakes, and running means would mix the two: what is watched in evaluation mode
 # would not be what is trained. So it normalises by the batch in either mode.
 BatchNormD = partial(nn.BatchNorm2d, track_running_stats=False)
+
+
+class DcganSettings(MethodSettings):
+    """DCGAN (arXiv 1511.06434) with the non-saturating loss."""
+
+    name: Literal["dcgan"]
+    n: Width = 64
+    """Channels of the discriminator's first convolution; they double as the maps halve."""
+    z: Width = 100
+    """Dimensions of the generator's input."""
+    prior: Prior = "uniform"
+    beta_1: Rate = 0.5
+    beta_2: Rate = 0.999
 
 
 def widths(size: int, n: int) -> list[int]:
@@ -78,9 +104,24 @@ class Discriminator(nn.Sequential):
         initialise(self, 0.02)
 
 
+def discriminator_layers(size: int, n: int) -> Layers:
+    """For what a step costs; the generator's are their mirror image but for the first."""
+    channels = widths(size, n)
+    return [*strided(channels, size), (16 * channels[-1], 1, 16 * channels[-1])]
+
+
+def generator_layers(size: int, n: int, z: int) -> Layers:
+    channels = widths(size, n)
+    return [*strided(channels, size), (16 * channels[-1] * z, 1, 16 * channels[-1])]
+
+
 class DCGAN(Method):
     """Both players; Adam with a beta_1 of 0.5, section 4."""
 
+    Settings = DcganSettings
+    columns = _COLUMNS
+    heldout = ("loss_d", "loss_g", "d_real", "d_fake")
+    signal = "loss_g"
     capturable = True
 
     def __init__(self, settings: DcganSettings, size: int) -> None:
@@ -103,8 +144,17 @@ class DCGAN(Method):
         images: Tensor = self.generator(z)
         return images
 
-    def update(self, x: Tensor, draw: Draw) -> dict[str, Tensor]:
+    @classmethod
+    def cost(cls, settings: DcganSettings, size: int) -> Work:
+        d, g = (
+            discriminator_layers(size, settings.n),
+            generator_layers(size, settings.n, settings.z),
+        )
+        return work(d, g, two_players(shared_z=False), STRIDED_RATE)
+
+    def update(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
         """One step of either player, D before G."""
+        x = batch.images
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
 
@@ -131,9 +181,10 @@ class DCGAN(Method):
             "grad_norm_g": gradient_norm(self.generator),
         }
 
-    def watch(self, x: Tensor, z: Tensor) -> dict[str, Tensor]:
+    def watch(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
         """Both losses, and the mean of D over real images and over fakes."""
-        on_real, on_fake = self.discriminator(x), self.discriminator(self.generate(z))
+        fake = self.generate(self.latent(len(batch.images), draw, "z_heldout"))
+        on_real, on_fake = self.discriminator(batch.images), self.discriminator(fake)
         return {
             "loss_d": softplus(-on_real).mean() + softplus(on_fake).mean(),
             "loss_g": softplus(-on_fake).mean(),

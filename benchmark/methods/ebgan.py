@@ -22,16 +22,65 @@ N(0, 0.02) in G. Not remembered, and chosen: the decoder's output is linear, gai
 """
 
 from itertools import pairwise
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import normalize, relu
 
-from benchmark.methods.dcgan import BatchNormD, Generator
-from benchmark.methods.method import Draw, Method, adam, gradient_norm
-from benchmark.methods.settings import EbganSettings
+from benchmark.column import Column
+from benchmark.methods.cost import STRIDED_RATE, Work, strided, two_players, work
+from benchmark.methods.dcgan import BatchNormD, Generator, generator_layers
+from benchmark.methods.method import GRADIENTS, Batch, Draw, Method, adam, gradient_norm
+from benchmark.methods.settings import MethodSettings, Prior, Rate, Width
 
 BASE = 8  # pixels of the code's map
+
+_NORM = "image range [-1, 1], L2 over an image at the run's resolution"
+_COLUMNS = {
+    "energy_real": Column("D(x): error in rebuilding real images", _NORM, "", "EBGAN, eq. 1"),
+    "energy_fake": Column("D(G(z)): the same of fakes", _NORM, "", "EBGAN, equation 2"),
+    "loss_d": Column("L_D: energy_real + hinge", _NORM, "lower", "EBGAN, equation 1"),
+    "loss_g": Column("L_G: energy_fake + weighted pulling_away", _NORM, "", "EBGAN, equation 2"),
+    "hinge": Column(
+        "max(0, m - D(G(z))); 0 says that fakes lie beyond the margin", _NORM, "", "EBGAN, eq. 1"
+    ),
+    "pulling_away": Column(
+        "mean squared cosine between the fakes' codes, without its weight; 1: all alike",
+        better="lower",
+        source="EBGAN, section 2.4",
+    ),
+    **GRADIENTS,
+}
+
+
+class EbganSettings(MethodSettings):
+    """EBGAN (arXiv 1609.03126); with a pulling-away weight it is EBGAN-PT."""
+
+    name: Literal["ebgan"]
+    n: Width = 64
+    """Channels of the first convolution of 64 px networks: (64)-(128)-(256)."""
+    z: Width = 100
+    """Dimensions of the generator's input."""
+    margin: Annotated[float, Field(gt=0)] = 20.0
+    """The margin m at 64 px. The L2 norm of an error grows with the square root of the pixels, so
+    the method uses m * size / 64: the same error a pixel closes the hinge at every resolution."""
+    pulling_away: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """Weight of the pulling-away term in L_G; the paper's EBGAN-PT has 0.1."""
+    energy: Literal["l2", "pixel_mean", "batch_l2"] = "l2"
+    """||D(x) - x|| a sample, as in the paper. Departures: its mean square a pixel under the same,
+    unscaled margin (the hinge never closes), or one norm over the whole batch."""
+    hinge: bool = True
+    """Departure: L_D without max(0, .), so that the discriminator gains without end."""
+    pulling_away_form: Literal["squared", "unsquared", "pixels", "dimensions"] = "squared"
+    """Departures: cosine similarities not squared; taken between images instead of codes; between
+    the code's dimensions instead of the batch's samples."""
+    shared_z: bool = False
+    """Departure: one draw of z for both players."""
+    prior: Prior = "normal"
+    beta_1: Rate = 0.5
+    beta_2: Rate = 0.999
 
 
 def widths(size: int, n: int) -> list[int]:
@@ -96,6 +145,10 @@ def pulling_away(codes: Tensor, form: str) -> Tensor:
 class EBGAN(Method):
     """Both players. `m` is the margin in force at this resolution."""
 
+    Settings = EbganSettings
+    columns = _COLUMNS
+    heldout = ("energy_real", "energy_fake", "loss_d")
+    signal = "loss_d"
     capturable = True
 
     def __init__(self, settings: EbganSettings, size: int) -> None:
@@ -137,8 +190,17 @@ class EBGAN(Method):
         images: Tensor = self.generator(z)
         return images
 
-    def update(self, x: Tensor, draw: Draw) -> dict[str, Tensor]:
+    @classmethod
+    def cost(cls, settings: EbganSettings, size: int) -> Work:
+        d, g = (
+            2 * strided(widths(size, settings.n), size),
+            generator_layers(size, settings.n, settings.z),
+        )
+        return work(d, g, two_players(shared_z=settings.shared_z), STRIDED_RATE)
+
+    def update(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
         """Equations 1 and 2: both gradients at the same weights, then both steps."""
+        x = batch.images
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
 
@@ -176,9 +238,10 @@ class EBGAN(Method):
             **norms,
         }
 
-    def watch(self, x: Tensor, z: Tensor) -> dict[str, Tensor]:
+    def watch(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
         """Mean energies of real images and of fakes, and L_D."""
-        on_real, on_fake = self.energy(x)[0], self.energy(self.generate(z))[0]
+        fake = self.generate(self.latent(len(batch.images), draw, "z_heldout"))
+        on_real, on_fake = self.energy(batch.images)[0], self.energy(fake)[0]
         return {
             "energy_real": on_real.mean(),
             "energy_fake": on_fake.mean(),

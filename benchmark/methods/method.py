@@ -1,11 +1,40 @@
-"""What a method is to the rest of the house."""
+"""What a method is to the rest of the package."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeGuard
 
 import torch
 from torch import Tensor, nn
+
+from benchmark.column import Column
+from benchmark.methods.cost import Work
+from benchmark.methods.settings import LabelledSettings, MethodSettings
+
+__all__ = [
+    "GRADIENTS",
+    "Batch",
+    "Draw",
+    "LabelledSettings",
+    "Method",
+    "MethodSettings",
+    "adam",
+    "gradient_norm",
+    "has_code",
+    "has_encoder",
+]
+
+GRADIENTS: Mapping[str, Column] = {
+    "grad_norm_d": Column("L2 norm of the gradient over the discriminator's weights"),
+    "grad_norm_g": Column("L2 norm of the gradient over the generator's weights"),
+}
+
+
+class Batch(NamedTuple):
+    """Real images, and their labels for a method that is `labelled`."""
+
+    images: Tensor  # (N, 3, S, S) in [-1, 1]
+    labels: Tensor | None = None  # (N, A), 0 or 1 for each of the settings' `attributes`
 
 
 class Draw(Protocol):
@@ -21,43 +50,81 @@ class Draw(Protocol):
 class Method(nn.Module, ABC):
     """A generative method: its networks, its update and its own convergence signal.
 
-    All state that a resumed run needs lives in parameters, buffers and `optimizers`. Randomness
-    comes from `draw` alone. A method of the package names its columns in its settings; one from
-    outside, named by its import path, has `train_columns`, `watch_columns` and `signal` itself.
+    It is built as `Class(settings, size)`, `size` being the images' side in pixels. All state that
+    a resumed run needs lives in parameters, buffers and `optimizers`; randomness comes from the
+    `draw` that is passed in, and from nowhere else.
+
+    With `training.precision: bfloat16` each call of a network (a submodule, or a part of one that
+    has no `forward` of its own) computes in bfloat16 and returns float32.
+
+    What else a method can do it says by having the functions: `latent(count, draw, stream)`, codes
+    (count, Z) of the prior, and `generate(z)`, their images, where samples are made from a code;
+    `encode(images, draw)`, the codes (N, Z) of images, where it has an encoder.
     """
 
-    optimizers: Mapping[str, torch.optim.Optimizer]
-    # The learning rate of each optimizer is set by the training loop before every update.
-
-    train_columns: ClassVar[tuple[str, ...]]
-    watch_columns: ClassVar[tuple[str, ...]]
+    Settings: ClassVar[type[MethodSettings]] = MethodSettings
+    """What its block of an ablation file may say; LabelledSettings where it is `labelled`."""
+    columns: ClassVar[Mapping[str, Column]]
+    """Of a training row, in order: what `update` returns."""
+    heldout: ClassVar[tuple[str, ...]]
+    """Those of `columns` that `watch` returns, logged as heldout_<column>."""
     signal: ClassVar[str]
-    # Whether `update` does the same work at every step and keeps no number on the host, so that a
-    # GPU may replay what one call of it launched; its optimizers are Adam, which can be told to do
-    # likewise. Of each class itself: it is not inherited.
+    """The column that its paper watches for convergence; lower is taken for better."""
+    sampled_by: ClassVar[tuple[str, ...]] = ("generator",)
+    """Submodules and buffers that `sample` needs, where they are there: what a snapshot holds."""
+    labelled: ClassVar[bool] = False
+    """Whether batches must carry labels."""
     capturable: ClassVar[bool] = False
+    """Whether `update` does the same work at every step and keeps no number on the host, so that a
+    GPU may replay what one call of it launched; its optimizers are Adam, which can be told to do
+    likewise. Each class says it for itself: it is not inherited."""
+
+    optimizers: Mapping[str, torch.optim.Optimizer]
+    """The training loop sets their learning rates before every update."""
+
+    @classmethod
+    def cost(cls, settings: Any, size: int) -> Work | None:
+        """What a training step computes on images of `size` pixels; None where it is not known."""
+        return None
 
     @abstractmethod
-    def update(self, x: Tensor, draw: Draw) -> dict[str, Tensor]:
-        """One training step on real images x (N, 3, S, S) in [-1, 1].
+    def update(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
+        """One training step: `columns` as detached scalars, without waiting for the device."""
 
-        Returns `train_columns` as detached scalars, without waiting for the device.
+    @abstractmethod
+    def watch(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
+        """`heldout` for fixed real images, as scalars; codes are drawn from stream "z_heldout".
+
+        Called without gradients and in evaluation mode; changes nothing.
         """
 
-    @abstractmethod
-    def watch(self, x: Tensor, z: Tensor) -> dict[str, Tensor]:
-        """`watch_columns` for real images x (N, 3, S, S) and codes z (N, Z), as scalars.
+    def sample(self, count: int, draw: Draw, stream: str) -> Tensor:
+        """Images (count, 3, S, S), meant for [-1, 1] and clamped by whoever shows them.
 
-        Called without gradients and in evaluation mode; changes nothing and draws nothing.
+        A method without a code, or one that draws labels too, has its own.
         """
+        assert has_code(self)
+        return self.generate(self.latent(count, draw, stream))
 
-    @abstractmethod
-    def latent(self, count: int, draw: Draw, stream: str) -> Tensor:
-        """Latent codes (count, Z) of the generator's prior."""
 
-    @abstractmethod
-    def generate(self, z: Tensor) -> Tensor:
-        """Images (N, 3, S, S), meant for [-1, 1] and clamped by whoever shows them."""
+class Coded(Protocol):
+    def latent(self, count: int, draw: Draw, stream: str) -> Tensor: ...
+
+    def generate(self, z: Tensor) -> Tensor: ...
+
+
+class Encoding(Protocol):
+    def encode(self, images: Tensor, draw: Draw) -> Tensor: ...
+
+
+def has_code(method: object) -> TypeGuard[Coded]:
+    """Whether a method, or its class, makes samples from a code: `latent` and `generate`."""
+    return hasattr(method, "latent") and hasattr(method, "generate")
+
+
+def has_encoder(method: object) -> TypeGuard[Encoding]:
+    """Whether a method, or its class, finds the code of an image: `encode`."""
+    return hasattr(method, "encode")
 
 
 def adam(player: nn.Module, betas: tuple[float, float]) -> torch.optim.Adam:

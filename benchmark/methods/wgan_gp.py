@@ -16,14 +16,55 @@ make it depend on the others. The start N(0, 0.02) is that of the authors' code 
 """
 
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from benchmark.methods.dcgan import BASE, Generator, initialise, widths
-from benchmark.methods.method import Draw, Method, adam, gradient_norm
-from benchmark.methods.settings import WganGpSettings
+from benchmark.column import Column
+from benchmark.methods.cost import STRIDED_RATE, Work, work
+from benchmark.methods.dcgan import (
+    BASE,
+    Generator,
+    discriminator_layers,
+    generator_layers,
+    initialise,
+    widths,
+)
+from benchmark.methods.method import Batch, Draw, Method, adam, gradient_norm
+from benchmark.methods.settings import MethodSettings, Prior, Rate, Width
+
+_CRITIC = "the critic's own, without a scale"
+_COLUMNS = {
+    "wasserstein": Column(
+        "critic_real - critic_fake, the estimate of the distance", _CRITIC, "lower", "WGAN-GP, 2"
+    ),
+    "critic_real": Column("mean of the critic over real images", _CRITIC),
+    "critic_fake": Column("mean of the critic over fakes", _CRITIC),
+    "penalty": Column("(|gradient| - 1)^2, without its weight", "", "lower", "WGAN-GP, equation 3"),
+    "loss_d": Column("critic_fake - critic_real + weighted penalty", _CRITIC, "", "WGAN-GP, 3"),
+    "loss_g": Column("-critic_fake, at the generator's last update; repeated between two", _CRITIC),
+    "grad_norm_d": Column("L2 norm of the gradient over the critic's weights"),
+    "grad_norm_g": Column("of the generator's, at its last update; repeated between two"),
+}
+
+
+class WganGpSettings(MethodSettings):
+    """WGAN-GP (arXiv 1704.00028). A step is one critic update; G is updated every `critic` ones."""
+
+    name: Literal["wgan_gp"]
+    n: Width = 64
+    """Channels of the discriminator's first convolution; they double as the maps halve."""
+    z: Width = 128
+    """Dimensions of the generator's input."""
+    critic: Annotated[int, Field(ge=1, le=100)] = 5
+    """Critic updates, and so steps, for one update of the generator."""
+    penalty: Annotated[float, Field(ge=0)] = 10.0
+    """Weight of the gradient penalty."""
+    prior: Prior = "normal"
+    beta_1: Rate = 0.0
+    beta_2: Rate = 0.9
 
 
 class Critic(nn.Sequential):
@@ -45,6 +86,11 @@ class WGANGP(Method):
 
     It is not capturable: the generator is updated in some steps only, by a count on the host.
     """
+
+    Settings = WganGpSettings
+    columns = _COLUMNS
+    heldout = ("wasserstein", "critic_real", "critic_fake")
+    signal = "wasserstein"
 
     loss_g: Tensor
     grad_norm_g: Tensor
@@ -89,12 +135,23 @@ class WGANGP(Method):
         penalty: Tensor = (torch.linalg.vector_norm(gradient, dim=(1, 2, 3)) - 1).square().mean()
         return penalty
 
-    def update(self, x: Tensor, draw: Draw) -> dict[str, Tensor]:
+    @classmethod
+    def cost(cls, settings: WganGpSettings, size: int) -> Work:
+        d, g = (
+            discriminator_layers(size, settings.n),
+            generator_layers(size, settings.n, settings.z),
+        )
+        # Three passes, one of them differentiated twice; G's update in each `critic`-th step.
+        passes = (12 + 2 / settings.critic, 1 + 3 / settings.critic)
+        return work(d, g, passes, STRIDED_RATE)
+
+    def update(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
         """One critic update on x, and one of the generator after every `critic`-th.
 
         Between two of those, `loss_g` and `grad_norm_g` are repeated. Before the first, G has not
         moved: its gradient counts as 0, and its loss is read off the critic's fakes.
         """
+        x = batch.images
         self.optimizers["critic"].zero_grad(set_to_none=True)
         with torch.no_grad():
             fake = self.generate(self.latent(len(x), draw, "z_D"))
@@ -121,9 +178,10 @@ class WGANGP(Method):
             "grad_norm_g": self.grad_norm_g.clone(),
         }
 
-    def watch(self, x: Tensor, z: Tensor) -> dict[str, Tensor]:
+    def watch(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
         """The critic's means over real images and fakes, and their difference."""
-        critic_real, critic_fake = self.critic(x).mean(), self.critic(self.generate(z)).mean()
+        fake = self.generate(self.latent(len(batch.images), draw, "z_heldout"))
+        critic_real, critic_fake = self.critic(batch.images).mean(), self.critic(fake).mean()
         return {
             "wasserstein": critic_real - critic_fake,
             "critic_real": critic_real,

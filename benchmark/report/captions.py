@@ -1,17 +1,21 @@
-"""What made a number, in words: faces, view, crop, size, judge, counts, seeds, profile."""
+"""What made a number, in words: data, view, crop, size, judge, counts, seeds, profile."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from benchmark.report.records import AblationRecord, SetupRecord
+from benchmark.evaluation.settings import distance_title
+from benchmark.results.schema import AblationRecord, JudgeEntry, SetupRecord
 
 
-def made_of(record: AblationRecord) -> str:
-    """What the numbers of an ablation depend on, as every caption says it; no full stop."""
-    briefly = _by_cell(record, {at: judge_name(s) for at, s in enumerate(record.setups)})
-    parts = (faces(record), f"profile {record.profile}", briefly, training(record))
+def made_of(record: AblationRecord, judges: Sequence[JudgeEntry] = ()) -> str:
+    """What the numbers of an ablation depend on, as every caption says it; no full stop.
+
+    `judges` beside the headline have given some of the numbers.
+    """
+    briefly = ", and ".join(map(judge_name, (record.headline, *judges)))
+    parts = (data_words(record), f"profile {record.profile}", briefly, training(record))
     text = "; ".join(parts)
-    if record.demonstration:
+    if not record.finding:
         text += ". A demonstration that the harness works: no finding"
     return text
 
@@ -20,16 +24,16 @@ def made_of_all(records: Sequence[AblationRecord]) -> str:
     """What numbers of several ablations depend on, their views, steps and seeds apart."""
     setups = [setup for record in records for setup in record.setups]
     parts = (
-        [", ".join((face_words(setup)[0], face_words(setup)[-1])) for setup in setups],
-        [judge_name(setup) for setup in setups],
+        [", ".join((setup_words(setup)[0], setup_words(setup)[-1])) for setup in setups],
+        [judge_name(record.headline) for record in records],
         [f"profile {record.profile}" for record in records],
     )
     return "; ".join(" / ".join(dict.fromkeys(part)) for part in parts)
 
 
-def faces(record: AblationRecord) -> str:
+def data_words(record: AblationRecord) -> str:
     """The data sets with their view, crop and resolution; with their cells where they differ."""
-    words = [face_words(setup) for setup in record.setups]
+    words = [setup_words(setup) for setup in record.setups]
     first, last = {each[0] for each in words}, {each[-1] for each in words}
     if len({*map(tuple, words)}) > 1 and len(first) == len(last) == 1:  # these are said once
         views = {at: ", ".join(each[1:-1]) for at, each in enumerate(words)}
@@ -37,9 +41,16 @@ def faces(record: AblationRecord) -> str:
     return _by_cell(record, {at: ", ".join(each) for at, each in enumerate(words)})
 
 
-def judges(record: AblationRecord) -> str:
-    """The extractors, their weights and the sample counts."""
-    return _by_cell(record, {at: judge_words(s) for at, s in enumerate(record.setups)})
+def subject(record: AblationRecord) -> str:
+    """The word for what the images show: faces, digits."""
+    words = dict.fromkeys(setup.data.subject for setup in record.setups if setup.data.subject)
+    return " or ".join(words) or "images"
+
+
+def distance_name(record: AblationRecord, judge: JudgeEntry) -> str:
+    """What the judge's Fréchet distance is called; with its name where features are alike."""
+    alike = sum(each.features == judge.features for each in record.judges) > 1
+    return distance_title(judge.features) + (f", judge {judge.name}" if alike else "")
 
 
 def training(record: AblationRecord) -> str:
@@ -59,7 +70,7 @@ def _precision(record: AblationRecord) -> str:
     return f" in {_one_or_each(record, found)}" if {*found.values()} != {"float32"} else ""
 
 
-def face_words(setup: SetupRecord) -> list[str]:
+def setup_words(setup: SetupRecord) -> list[str]:
     """One data set, its view and crop, and last its resolution."""
     data, settings = setup.data, setup.data.settings
     parts = [data.title or "data not opened yet"]
@@ -92,36 +103,42 @@ def view_words(view: dict[str, Any]) -> list[str]:
     return [words, *([f"crop {view['crop']} px"] if "crop" in view else [])]
 
 
-def judge_name(setup: SetupRecord) -> str:
-    """The extractor, its weights' hash and the counts, in short."""
-    by = setup.evaluation
-    if by is None:
-        return "not evaluated yet"
+def judge_name(judge: JudgeEntry) -> str:
+    """The feature network, its weights' hash and the counts, in short."""
+    if judge.digest is None:
+        return f"{judge.features}, not evaluated yet"
+    weights, part = str(judge.network.get("weights_sha256"))[:12], judge.settings["reference"]
     return (
-        f"{by.features} (weights {by.weights_sha256[:12]}), {by.samples} samples against"
-        f" {by.samples} {by.reference} images{_seen(setup)}"
+        f"{judge.features} (weights {weights}), {judge.samples} samples against {judge.samples}"
+        f" {part} images{_seen(judge)}"
     )
 
 
-def judge_words(setup: SetupRecord) -> str:
+def judge_words(judge: JudgeEntry) -> str:
     """All that decides what a judge says of samples."""
-    by = setup.evaluation
-    if by is None:
-        return "not evaluated yet"
-    below = f", collapsed below a spread of {by.collapse_below:g}" if by.collapse_below else ""
-    return (
-        f"features of {by.features} version {by.features_version} at {by.input_size} px (weights"
-        f" {by.weights_sha256[:12]}), {by.samples} samples against {by.samples} images of the"
-        f" {by.reference} part{_seen(setup)}, KID over {by.kid_subsets} subsets of"
-        f" {by.kid_subset_size}, {by.precision_recall_neighbours} neighbours for precision and"
-        f" recall, {by.density_coverage_neighbours} for density and coverage, metrics version"
-        f" {by.fidelity_version}{below}"
+    if judge.digest is None:
+        return judge_name(judge)
+    network = ", ".join(
+        f"{key.replace('_', ' ')} {value}"
+        for key, value in judge.network.items()
+        if key not in ("name", "weights_sha256")
     )
+    parameters = ", ".join(
+        f"{key.replace('_', ' ')} {value:.4g}" for key, value in judge.parameters.items()
+    )
+    return f"{judge_name(judge)} ({network}; {parameters}; {_versions(judge)})"
 
 
-def _seen(setup: SetupRecord) -> str:
+def _versions(judge: JudgeEntry) -> str:
+    found = set(judge.versions.values())
+    if len(found) == 1:
+        return f"metrics version {found.pop()}"
+    return "metrics " + ", ".join(f"{name} {each}" for name, each in judge.versions.items())
+
+
+def _seen(judge: JudgeEntry) -> str:
     """The view of the images compared with, where it is not the one trained on."""
-    view = setup.reference_view
+    view = judge.settings["reference_view"]
     return f" in another view ({', '.join(view_words(view))})" if view else ""
 
 
@@ -135,8 +152,10 @@ def set_up(record: AblationRecord) -> str:
     data += f", {broken} broken files left out" if broken else ""
     data += ")" if found else ""
     return (
-        f"{methods} on {faces(record)}{data}; {training(record)};"
-        f" swept: {', '.join(f'`{key}`' for key in record.swept)}; {judges(record)};"
+        f"{methods} on {data_words(record)}{data}; {training(record)};"
+        f" swept: {', '.join(f'`{key}`' for key in record.swept)};"
+        f" {' / '.join(map(judge_words, record.judges))};"
+        f" collapsed below a spread of {record.evaluation.collapse_below:g};"
         f" code {', '.join(record.commits) or 'not run yet'};"
         f" device {', '.join(record.devices) or 'none yet'};{_lanes(record)}"
         f" overrides: {', '.join(f'`{o}`' for o in record.overrides) or 'none'}."

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.report.numbers import NONE, number
-from benchmark.report.results import read_table
+from benchmark.results.tables import read_evidence
 
 NOT_JUDGED = "not judged"
 
@@ -42,12 +42,7 @@ class Evidence:
         return {row["id"]: _verdict(row) for _, row in table.iterrows()}
 
     def table(self, name: str) -> pd.DataFrame | None:
-        path = self.folder / f"{name}.csv"
-        if not path.is_file():
-            return None
-        needs = list(_NEEDS.get(name, ()))
-        columns = pd.read_csv(path, nrows=0).columns
-        return read_table(path, list(columns), needs)
+        return read_evidence(self.folder, name, _NEEDS.get(name, ()))
 
 
 _NEEDS = {

@@ -9,11 +9,11 @@ import pandas as pd
 from benchmark.report.document import Document, tables
 from benchmark.report.files import write
 from benchmark.report.numbers import INCOMPLETE, NONE
-from benchmark.report.results import Results
 from benchmark.report.summary import summary
+from benchmark.results.tables import Tables
 
 
-def export(found: Sequence[Results], document: Document, folder: Path) -> list[Path]:
+def export(found: Sequence[Tables], document: Document, folder: Path) -> list[Path]:
     """claims.* in `folder`, and every table of <ablation>/<profile>/ there; returns the files.
 
     The tables are the report's, to the letter; `summary` has the same means and noises as numbers

@@ -1,29 +1,20 @@
 """Writing the report's files."""
 
-import tempfile
 from pathlib import Path
 
 from benchmark.errors import BenchError
+from benchmark.files import write_atomic
 
 
 def write(path: Path, content: bytes) -> None:
-    """Whole or not at all; untouched where the content stands already.
+    """Whole or not at all; untouched where the content is there already.
 
     Raises BenchError where the file cannot be written.
     """
-    temporary = None
     try:
-        if path.is_file() and path.read_bytes() == content:
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            temporary = Path(file.name)
-            file.write(content)
-        temporary.chmod(0o644)
-        temporary.replace(path)
+        if not path.is_file() or path.read_bytes() != content:
+            write_atomic(path, content)
     except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
         raise BenchError(
             f"{path}: cannot be written ({error.strerror}); make {path.parent} writable and run"
             " `bench report` again"

@@ -1,7 +1,18 @@
 """What the words of the tables mean: said once, at the head of the report."""
 
-from benchmark.report.numbers import INCOMPLETE
+from benchmark.evaluation.metrics import METRICS
+from benchmark.report.numbers import INCOMPLETE, title
 from benchmark.report.tables import DRAWS, SEEDS
+
+
+def _metrics() -> str:
+    """Those of the registry, with the better direction."""
+    said = [
+        f"**{title(name)}**{f' ({each.better} is better)' * bool(each.better)}: {each.meaning}"
+        for name, each in METRICS.items()
+    ]
+    return "; ".join(said)
+
 
 GLOSSARY = f"""\
 - **{SEEDS}**: sample standard deviation over training seeds, which are the unit; "±" is this one.
@@ -16,9 +27,10 @@ GLOSSARY = f"""\
   which may flatter the cell.
 - **own signal**: what the method's paper watches (M_global for BEGAN), a mean over training
   batches. Its scale depends on the method and its settings: compare it within a cell alone.
-- **real against real**: as many training images judged in the generator's place, what a perfect
-  generator would get. **sharpness**, **spread**: shares of the real images' own (Laplacian energy,
-  mean pairwise feature distance).
+- **real against real**: as many training images in the generator's place, what a perfect generator
+  would get. **blurred against real**: the same images without their finest details.
+- **images from outside**: somebody's own, judged as samples are (`bench evaluate --images`).
 - **core-minutes**: processor time of all runs of the cell together, failed ones too.
 - A Fréchet distance is called FID only on the 2015 Inception features; any other is named after its
-  features (`fd_...`), and is no FID."""
+  features, and is no FID.
+- Metrics: {_metrics()}."""

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from benchmark.errors import BenchError
 from benchmark.report.document import Document
 from benchmark.report.files import write
-from benchmark.report.records import MEND
+from benchmark.results.tables import REWRITE
 
 
 def write_page(document: Document, path: Path) -> None:
@@ -48,4 +48,4 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise BenchError(f"{path}: cannot be read ({error.strerror}); {MEND}") from None
+        raise BenchError(f"{path}: cannot be read ({error.strerror}); {REWRITE}") from None

@@ -25,8 +25,8 @@ from benchmark.report.document import (
 from benchmark.report.figures.forest import FOREST
 from benchmark.report.files import write
 from benchmark.report.overview import compose
-from benchmark.report.results import read_all
 from benchmark.report.sections import FIGURES
+from benchmark.results.tables import read_all
 
 DETAILS = "details.md"
 
@@ -35,7 +35,7 @@ def build(results: Path, report: Path) -> list[Path]:
     """Write REPORT.md at `report`, and its figures and details beside every ablation.json.
 
     Returns the files of the report. The same results give the same bytes; a file whose content
-    stands already is left alone. Raises BenchError where results are missing, torn or foreign,
+    stands already is left alone. Raises BenchError where results are missing, damaged or foreign,
     or a file cannot be written.
     """
     return write_markdown(compose(read_all(results)), report)

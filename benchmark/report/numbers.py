@@ -11,9 +11,13 @@ ROUNDING = 1e-12
 # The names that papers give to columns.
 TITLES = {
     "m_global": "M_global",
-    "fid": "FID",
+    "distance_validation": "distance to validation images",
+    "distance_infinite": "distance, infinitely many samples",
     "ratio": "L(G)/L(x)",
     "kid": "KID x1000",
+    "kid_sd": "KID x1000, sd over subsets",
+    "sliced_wasserstein": "sliced Wasserstein distance",
+    "vendi": "Vendi score",
     "loss_d": "L_D",
     "loss_g": "L_G",
     "wasserstein": "Wasserstein estimate",

@@ -11,8 +11,8 @@ from benchmark.report.evidence import NOT_JUDGED, Evidence, Verdict
 from benchmark.report.figures.forest import FOREST, forest, judged
 from benchmark.report.glossary import GLOSSARY
 from benchmark.report.numbers import NONE, number, title
-from benchmark.report.results import Results
 from benchmark.report.sections import heading, notes, section
+from benchmark.results.tables import Tables
 
 INTRODUCTION = (
     "What readers of the BEGAN paper (arXiv 1703.10717) asked, and what trained networks answer:"
@@ -31,7 +31,7 @@ ORDER = ("supported", "refuted", "undecided", "underpowered", "not run", NOT_JUD
 SIZED = (TrendTest, ContrastTest, CorrelationTest)
 
 
-def compose(found: list[Results]) -> Document:
+def compose(found: list[Tables]) -> Document:
     """The document over all ablations."""
     blocks: list[Plain] = [Heading(1, "Report"), Words(INTRODUCTION)]
     blocks += notes(found[0].folder.parents[1], Heading(2, "In plain words"))
@@ -42,7 +42,7 @@ def compose(found: list[Results]) -> Document:
     return Document(blocks, [Section(each.folder, heading(each), section(each)) for each in found])
 
 
-def _forest(found: list[Results]) -> Iterator[Picture]:
+def _forest(found: list[Tables]) -> Iterator[Picture]:
     """The claims on a distance at a glance, if any was judged."""
     image = forest(found)
     if image is not None:
@@ -59,7 +59,7 @@ def _forest(found: list[Results]) -> Iterator[Picture]:
         )
 
 
-def claims_table(found: list[Results]) -> Table:
+def claims_table(found: list[Tables]) -> Table:
     """One row a claim over all ablations and profiles."""
     rows = []
     for results in found:
@@ -68,7 +68,7 @@ def claims_table(found: list[Results]) -> Table:
         for claim in results.record.claims:
             verdict = verdicts.get(claim.id)
             late = " (claims changed after the first run)" * results.record.claims_changed
-            demo = " (demonstration: no finding)" * results.record.demonstration
+            demo = " (demonstration: no finding)" * (not results.record.finding)
             rows.append(
                 {
                     "claim": claim.says,
@@ -89,11 +89,11 @@ def claims_table(found: list[Results]) -> Table:
         "p is corrected by Holm over the claims of one ablation; least reachable p: what so many"
         " runs could show at best, corrected likewise. Of a refuted claim, p is that against it. An"
         " effect is a shift from end to end, a rho or a share, as the claim's test says. Which"
-        " faces, judge, scale, test and runs: see the section.",
+        " data, judge, scale, test and runs: see the section.",
     )
 
 
-def _cost(found: list[Results]) -> str:
+def _cost(found: list[Tables]) -> str:
     """Runs, their fates and their time, over all ablations."""
     # A run that two ablations share was trained once.
     runs = pd.concat([results.runs for results in found]).drop_duplicates("run_id")
@@ -109,22 +109,24 @@ def _cost(found: list[Results]) -> str:
     )
 
 
-def _sentences(found: list[Results]) -> str:
+def _sentences(found: list[Tables]) -> str:
     return "\n".join(f"- {_sentence(results)}" for results in found)
 
 
-def _sentence(results: Results) -> str:
+def _sentence(results: Tables) -> str:
     """The question, and what became of its claims, in one sentence."""
     record, verdicts = results.record, Evidence(results.folder).verdicts
-    said: dict[str, list[str]] = {}
+    by_verdict: dict[str, list[str]] = {}
     for claim in record.claims:
         verdict = verdicts.get(claim.id)
         name = verdict.verdict if verdict else NOT_JUDGED
-        said.setdefault(name, []).append(claim.says + (_size(claim, verdict) if verdict else ""))
-    names = [name for name in ORDER if name in said] + [name for name in said if name not in ORDER]
-    answer = ". ".join(f"{name.capitalize()}: {'; '.join(said[name])}" for name in names)
+        by_verdict.setdefault(name, []).append(
+            claim.says + (_size(claim, verdict) if verdict else "")
+        )
+    names = [*(n for n in ORDER if n in by_verdict), *(n for n in by_verdict if n not in ORDER)]
+    answer = ". ".join(f"{name.capitalize()}: {'; '.join(by_verdict[name])}" for name in names)
     done, planned = (results.runs["state"] == "done").sum(), len(results.runs)
-    demo = ", a demonstration, no finding" if record.demonstration else ""
+    demo = "" if record.finding else ", a demonstration, no finding"
     return (
         f"**{record.question}** ([{results.title}](#{heading(results).anchor}), {done} of"
         f" {planned} runs done{demo}) {answer or 'No claim was written before the runs'}."

@@ -7,7 +7,7 @@ import pandas as pd
 from benchmark.report.captions import made_of
 from benchmark.report.document import Block, Heading, Table
 from benchmark.report.numbers import mean_spread
-from benchmark.report.results import Cell, Results
+from benchmark.results.tables import Cell, Tables
 
 SHOWN = {
     "embedding.heldout": "error, held-out",
@@ -33,7 +33,7 @@ CAPTION = (
 )
 
 
-def probes(results: Results) -> Iterator[Block]:
+def probes(results: Tables) -> Iterator[Block]:
     """One row a cell, mean ± sd over its probed runs; nothing where no run was probed."""
     found = results.probes
     if found.empty:
@@ -50,7 +50,7 @@ def probes(results: Results) -> Iterator[Block]:
 
 
 def _row(cell: Cell, found: pd.DataFrame, columns: dict[str, str]) -> dict[str, str]:
-    mine = found[found["run_id"].isin(cell.runs["run_id"])]
+    mine = found[found["run_id"].isin(cell.run_ids)]
     shown = {name: mean_spread(mine[key], len(mine)) for key, name in columns.items()}
     return {"cell": cell.title, "probed": str(len(mine)), **shown}
 

@@ -5,38 +5,39 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmark.errors import BenchError
-from benchmark.report.captions import faces, made_of, set_up
+from benchmark.evaluation.settings import FID_FEATURES, distance_title
+from benchmark.report.captions import data_words, made_of, set_up, subject
 from benchmark.report.document import Block, Details, Gallery, Heading, Picture, Plain, Words
 from benchmark.report.figures.curves import curves
 from benchmark.report.figures.heatmap import heatmap
 from benchmark.report.figures.samples import grids, samples, shown_seeds, without_samples
 from benchmark.report.figures.scatter import scatter
-from benchmark.report.figures.shown import told
+from benchmark.report.figures.shown import shown_words
 from benchmark.report.numbers import least_p, number, title
 from benchmark.report.probes import probes
-from benchmark.report.records import AblationRecord, CellRecord
-from benchmark.report.results import Results
 from benchmark.report.tables import cell_table, measure_table, noise_table, run_table
 from benchmark.report.verdicts import claims
+from benchmark.results.schema import AblationRecord, CellRecord, JudgeEntry
+from benchmark.results.tables import Tables
 
 NOTES = Heading(3, "Notes")
 # File names of the figures, beside ablation.json.
 FIGURES = ("curves.png", "samples.png", "heatmap.png", "scatter.png")
 
 
-def heading(results: Results) -> Heading:
+def heading(results: Tables) -> Heading:
     return Heading(2, results.title)
 
 
-def section(results: Results) -> list[Block]:
+def section(results: Tables) -> list[Block]:
     """Question, set-up, tables, figures, failures, claims, limits."""
     record = results.record
     blocks: list[Block] = [heading(results)]
-    if record.demonstration:
+    if not record.finding:
         blocks.append(
             Words(
-                f"**This is a demonstration on {faces(record)} at small scale. It shows that the"
-                " harness works; it is not a finding.**"
+                f"**This is a demonstration on {data_words(record)} at small scale. It shows that"
+                " the harness works; it is not a finding.**"
             )
         )
     source = f" ({record.source})" if record.source else ""
@@ -106,19 +107,47 @@ def _pairs(settings: dict[str, object]) -> str:
     return ", ".join(f"`{key}={value}`" for key, value in settings.items())
 
 
-def _warnings(results: Results) -> Iterator[Block]:
-    """Runs whose numbers may not stand beside their cell's, and cells that are another's twins."""
+def _warnings(results: Tables) -> Iterator[Block]:
+    """What forbids to read some numbers as they stand."""
+    yield from (Words(_bias(judge)) for judge in results.record.judges if _is_biased(judge))
+    yield from map(Words, _unjudged(results))
     for cell in results.record.cells:
         if cell.differing:
             runs = ", ".join(f"`{run}`" for run in cell.differing)
             yield Words(
-                f"**Not comparable within {cell.cell}:** {runs} saw other faces or another judge"
-                " than the caption says. Train them anew before you trust this cell's mean."
+                f"**Not comparable within {cell.cell}:** {runs} saw other data than"
+                " the caption says. Train them anew before you trust this cell's mean."
             )
     yield from map(Words, _twins(results))
 
 
-def _twins(results: Results) -> Iterator[str]:
+def _is_biased(judge: JudgeEntry) -> bool:
+    return judge.samples <= int(judge.network.get("width", 0))
+
+
+def _bias(judge: JudgeEntry) -> str:
+    return (
+        f"**Mostly bias:** {distance_title(judge.features)} is of {judge.samples:,} samples in"
+        f" {judge.network['width']:,} dimensions. Of no more samples than features a covariance is"
+        " singular, and most of the distance is bias: compare settings with one another and with"
+        " the floors, never with other counts."
+    )
+
+
+def _unjudged(results: Tables) -> Iterator[str]:
+    """Judges that have not seen every finished run, or of which only outdated rows are there."""
+    done = set(results.done["run_id"])
+    for judge in results.record.judges:
+        rows = results.evaluations
+        lacking = len(done - set(rows.loc[rows["judge"] == judge.name, "run_id"]))
+        if lacking:
+            yield (
+                f"**Not evaluated:** {lacking} of {len(done)} finished runs lack the rows of judge"
+                f" {judge.name} in its newest version; `bench evaluate FILE` adds them."
+            )
+
+
+def _twins(results: Tables) -> Iterator[str]:
     """Cells whose runs end with the very weights of an earlier cell's: no test can part them."""
     first: dict[tuple[float, str], str] = {}  # (seed, weights) to the earliest cell with them
     for cell in results.cells:
@@ -134,7 +163,7 @@ def _twins(results: Results) -> Iterator[str]:
             first.setdefault(each, cell.title)
 
 
-def _pictures(results: Results) -> Iterator[Block]:
+def _pictures(results: Tables) -> Iterator[Block]:
     made = made_of(results.record)
     for name, image, alt, caption in (
         ("curves", curves(results), "Curves", _curves_caption(results)),
@@ -149,51 +178,52 @@ def _pictures(results: Results) -> Iterator[Block]:
     if found:
         yield Gallery(
             found,
-            "Every run's last grid: generated faces, the first codes of a fixed draw, not"
-            f" selected. Click a grid to enlarge it. {made}.",
+            f"Every run's last grid: generated {subject(results.record)}, the first codes of a"
+            f" fixed draw, not selected. Click a grid to enlarge it. {made}.",
         )
 
 
-def _curves_caption(results: Results) -> str:
+def _curves_caption(results: Tables) -> str:
     signals = ", ".join(title(signal) for signal in results.record.signals)
-    distances = ", ".join(title(distance) for distance in results.record.distances)
+    distance = distance_title(results.entry.features)
     own = "each method's own signal" if len(results.record.signals) > 1 else "the method's signal"
-    which = told(results.cells)
+    which = shown_words(results.cells)
     return (
-        f"{signals} ({own}) and {distances} against training step; one colour, line style and"
+        f"{signals} ({own}) and {distance} against training step; one colour, line style and"
         f" marker per cell, one line per seed.{which}"
     )
 
 
-def _map_caption(results: Results) -> str:
+def _map_caption(results: Tables) -> str:
     return (
-        f"{title(results.record.distances[0])} of the last checkpoints, mean over finished runs,"
-        " and how many runs failed or were collapsed at their end. Grey: not planned, or no"
+        f"{distance_title(results.entry.features)} of the last checkpoints, mean over finished"
+        " runs, and how many runs failed or were collapsed at their end. Grey: not planned, or no"
         " finished run."
     )
 
 
-def _scatter_caption(results: Results) -> str:
+def _scatter_caption(results: Tables) -> str:
     return (
         "Between runs: one point a run, at the same training steps; within one panel and one step"
         " nothing differs but the seed. Failed and collapsed runs are shown as far as they came."
-        f"{told(results.cells)}"
+        f"{shown_words(results.cells)}"
     )
 
 
-def _samples_caption(results: Results) -> str:
+def _samples_caption(results: Tables) -> str:
     seeds = shown_seeds(results)
     which = "every seed" if len(seeds) == len(results.record.seeds) else "the first seed alone"
     absent = without_samples(results)
     there = [cell for cell in results.cells if cell.title not in set(absent)]
     left_out = f" Nothing to show yet: {', '.join(absent)}." if absent else ""
     return (
-        f"Generated faces, the first rows of the last grid of each run, {which}; not selected."
-        f"{told(there)}{left_out} Small images are doubled without smoothing. Trained on:"
+        f"Generated {subject(results.record)}, the first rows of the last grid of each run,"
+        f" {which}; not selected."
+        f"{shown_words(there)}{left_out} Small images are doubled without smoothing. Trained on:"
     )
 
 
-def _failures(results: Results) -> str:
+def _failures(results: Tables) -> str:
     """Every run that is not done or is collapsed, with its reason: a failed run is a result."""
     lines = []
     for cell in results.cells:
@@ -203,7 +233,7 @@ def _failures(results: Results) -> str:
             notes = []
             if run["state"] != "done":
                 notes.append(f"{run['state']} at step {run['step']:.0f}{why}")
-            if run["collapsed"] == 1:
+            if run.get("collapsed") == 1:
                 notes.append(f"collapsed from step {run['collapsed_at']:.0f} to its last row")
             if notes:
                 who = f"`{run['run_id']}` ({cell.title}, seed {run['seed']:.0f})"
@@ -211,7 +241,7 @@ def _failures(results: Results) -> str:
     return "\n".join(lines) or "None: every planned run is done, and none is collapsed."
 
 
-def _limits(results: Results) -> str:
+def _limits(results: Tables) -> str:
     record = results.record
     planned = len(record.seeds)
     lines = [f"- {_reach(planned, 'as planned')}"]
@@ -220,14 +250,14 @@ def _limits(results: Results) -> str:
         lines.append(f"- {_reach(done, 'as finished in the least complete cell')}")
     elif done == 0:
         lines.append("- At least one cell has no finished run: nothing can be said of it.")
-    if any(distance != "fid" for distance in record.distances):
+    if any(judge.features != FID_FEATURES for judge in record.judges):
         lines.append(
-            "- These Fréchet distances are not FID, which is said of the 2015 Inception features"
+            "- Fréchet distances are not FID, which is said of the 2015 Inception features"
             " alone: compare them within this report, never with published figures."
         )
     methods = ", ".join(dict.fromkeys(cell.method for cell in record.cells))
     steps = ", ".join(f"{n}" for n in dict.fromkeys(cell.steps for cell in record.cells))
-    lines.append(f"- Anything beyond {faces(record)}, {methods} and {steps} steps.")
+    lines.append(f"- Anything beyond {data_words(record)}, {methods} and {steps} steps.")
     return "\n".join(lines)
 
 

@@ -1,32 +1,32 @@
 """Every measure of every cell in numbers: what tables show and exports hold."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from benchmark.report.numbers import finite
-from benchmark.report.results import Cell, Results
+from benchmark.results.schema import BEST, BLURRED, DISTANCE, REAL
+from benchmark.results.tables import Cell, Tables
 
 
-def summary(results: Results) -> pd.DataFrame:
+def summary(results: Tables) -> pd.DataFrame:
     """One row a measure and cell, over the finished runs that have it, at their last checkpoint.
 
-    measure, cell, runs, mean, sd_seeds (ddof 1), sd_evaluations (pooled over runs), real (real
-    against real). Cells stand together measure by measure; NaN where there is nothing to say.
+    measure, cell, runs, mean, sd_seeds (ddof 1), sd_evaluations (pooled over runs), and the floors
+    real and blurred. Cells stand together measure by measure; NaN where there is nothing to say.
     """
-    rows = [row for cell in results.cells for row in _rows(cell)]
+    rows = [row for cell in results.cells for row in _rows(cell, results.metrics)]
     measures = list(dict.fromkeys(row["measure"] for row in rows))
     rows.sort(key=lambda row: measures.index(row["measure"]))
     return pd.DataFrame(rows)
 
 
-def _rows(cell: Cell) -> Iterator[dict[str, Any]]:
-    floor = cell.setup.floor or {}
-    for column in _measures(cell):
-        values, draws = finite(cell.values(column)), f"noise_{column}"
-        noise = finite([run[draws] for run in cell.done if draws in run])
+def _rows(cell: Cell, metrics: Sequence[str]) -> Iterator[dict[str, Any]]:
+    signal = cell.record.signal
+    for column in (*_measures(metrics), signal, f"heldout_{signal}"):
+        values, noise = finite(cell.values(column)), finite(cell.values(f"noise_{column}"))
         yield {
             "measure": column,
             "cell": cell.title,
@@ -35,12 +35,12 @@ def _rows(cell: Cell) -> Iterator[dict[str, Any]]:
             # Equal values have no spread; rounding of their mean would show one.
             "sd_seeds": np.std(values, ddof=1) * (np.ptp(values) > 0) if values[1:] else np.nan,
             "sd_evaluations": np.sqrt(np.mean(np.square(noise))) if noise else np.nan,
-            "real": floor.get(column, np.nan),
+            **{name: cell.floors.get(name, {}).get(column, np.nan) for name in (REAL, BLURRED)},
         }
 
 
-def _measures(cell: Cell) -> Iterator[str]:
-    distance, signal = cell.setup.distance, cell.record.signal
-    yield from (distance, f"best_{distance}", f"{distance}_validation", f"{distance}_infinite")
-    yield from ("kid", "precision", "recall", "density", "coverage", "sharpness", "spread")
-    yield from (signal, f"heldout_{signal}")
+def _measures(metrics: Sequence[str]) -> Iterator[str]:
+    for name in metrics:
+        yield name
+        if name == DISTANCE:
+            yield BEST

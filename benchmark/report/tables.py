@@ -1,9 +1,12 @@
 """The tables of one ablation, as text: cells, measures with both noises, and runs."""
 
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
 import numpy as np
 import pandas as pd
 
-from benchmark.report.captions import made_of
+from benchmark.report.captions import distance_name, made_of
 from benchmark.report.document import Table
 from benchmark.report.numbers import (
     FACTORS,
@@ -18,52 +21,58 @@ from benchmark.report.numbers import (
     spread,
     title,
 )
-from benchmark.report.records import SetupRecord
-from benchmark.report.results import Results
 from benchmark.report.summary import summary
+from benchmark.results.schema import BEST, BLURRED, DISTANCE, REAL
+from benchmark.results.tables import Tables, read_images
 
 SEEDS, DRAWS = "sd over seeds", "sd over evaluations"
+FLOORS = {REAL: "real against real", BLURRED: "blurred against real"}
+# The distances have a table of their own, and KID's spread over subsets is no measure of quality.
+APART = {DISTANCE, "distance_validation", "distance_infinite", "kid_sd"}
 
 
-def cell_table(results: Results) -> Table:
-    """One row a cell: how many runs, the distance with both noises, last and best, and cost."""
-    planned, record = len(results.record.seeds), results.record
-    name = title(record.distances[0]) if len(record.distances) == 1 else "distance"
+def cell_table(results: Tables) -> Table:
+    """One row a cell: how many runs, the distance with both noises, last and best, and cost.
+
+    Then the distance by every further judge that has evaluated any run.
+    """
+    record, planned = results.record, len(results.record.seeds)
+    name = distance_name(record, record.headline)
+    others = [judge for judge in record.judges[1:] if judge.digest]
+    by_judge = {judge.name: results.for_judge(judge.name).cells for judge in others}
     rows = []
-    for cell in results.cells:
-        distance = cell.setup.distance
-        which = "" if len(record.distances) == 1 else f"{title(distance)} "
-        rows.append(
-            {
-                "cell": cell.title,
-                "runs": f"{len(cell.done)}/{planned}",
-                "failed": str(cell.failed),
-                "collapsed": str(cell.collapsed),
-                f"{name}, last": which + mean(cell.values(distance), planned),
-                SEEDS: spread(cell.values(distance)),
-                DRAWS: pooled(cell.values(f"noise_{distance}")),
-                f"{name}, best by validation": mean_spread(
-                    cell.values(f"best_{distance}"), planned
-                ),
-                "at step": _range(finite(cell.values("best_step"))),
-                "core-minutes": number(float(np.nansum([run["cpu_s"] for run in cell.rows])) / 60),
-            }
-        )
-    for label, setup in _floors(results):
-        floor = setup.floor or {}
+    for at, cell in enumerate(results.cells):
+        row = {
+            "cell": cell.title,
+            "runs": f"{len(cell.done)}/{planned}",
+            "failed": str(cell.failed),
+            "collapsed": str(cell.collapsed),
+            f"{name}, last": mean(cell.values(DISTANCE), planned),
+            SEEDS: spread(cell.values(DISTANCE)),
+            DRAWS: pooled(cell.values(f"noise_{DISTANCE}")),
+            f"{name}, best by validation": mean_spread(cell.values(BEST), planned),
+            "at step": _range(finite(cell.values("best_step"))),
+        }
+        for judge in others:
+            values = by_judge[judge.name][at].values(DISTANCE)
+            row[f"{distance_name(record, judge)}, last"] = mean_spread(values, planned)
+        minutes = float(np.nansum([run["cpu_s"] for run in cell.rows])) / 60
+        rows.append({**row, "core-minutes": number(minutes)})
+    for label, found in _beside(results):
         row = dict.fromkeys(rows[0], NONE) | {"cell": label}
-        row[f"{name}, last"] = number(floor.get(setup.distance, np.nan))
+        for judge in (record.headline, *others):
+            value = found.get(judge.name, {}).get(DISTANCE, np.nan)
+            row[f"{distance_name(record, judge)}, last"] = number(value)
         rows.append(row)
-    caption = f"{made_of(record)}.{_incomplete(results)}"
-    caption = f"The distance, and what it cost. {caption}"
+    caption = f"The distance, and what it cost. {made_of(record, others)}.{_incomplete(results)}"
     return Table("cells", pd.DataFrame(rows), caption, results.folder / "runs.csv")
 
 
-def measure_table(results: Results) -> Table:
+def measure_table(results: Tables) -> Table:
     """One row a cell, one column a measure at the last checkpoint: mean ± sd over seeds."""
     record, planned = results.record, len(results.record.seeds)
     own = title(record.signals[0]) if len(record.signals) == 1 else "own signal"
-    measures = ("kid", "precision", "recall", "density", "coverage", "sharpness", "spread")
+    measures = [name for name in results.metrics if name not in APART]
     rows = []
     for cell in results.cells:
         signal = cell.record.signal
@@ -73,19 +82,17 @@ def measure_table(results: Results) -> Table:
             scaled = [value * FACTORS.get(column, 1.0) for value in cell.values(column)]
             row[title(column)] = mean_spread(scaled, planned)
         rows.append(row)
-    for label, setup in _floors(results):
-        row = {"cell": label, own: NONE}
+    for label, found in _beside(results):
+        row, values = {"cell": label, own: NONE}, found.get(results.judge, {})
         for column in measures:
-            value = (setup.floor or {}).get(column, np.nan)
-            row[title(column)] = number(value * FACTORS.get(column, 1))
+            row[title(column)] = number(values.get(column, np.nan) * FACTORS.get(column, 1))
         rows.append(row)
-    caption = f"{made_of(record)}.{_incomplete(results)}"
-    caption = f"At the last checkpoint, ± sd over seeds. {caption}"
+    caption = f"At the last checkpoint, ± sd over seeds. {made_of(record)}.{_incomplete(results)}"
     return Table("measures", pd.DataFrame(rows), caption, results.folder / "runs.csv")
 
 
-def noise_table(results: Results) -> Table:
-    """One row a measure and cell, with both noises and the floor: everything, for who needs it."""
+def noise_table(results: Tables) -> Table:
+    """One row a measure and cell, with both noises and the floors, for who needs everything."""
     planned = len(results.record.seeds)
     found = summary(results)
     factor = found["measure"].map(FACTORS).fillna(1.0)
@@ -98,19 +105,19 @@ def noise_table(results: Results) -> Table:
             + np.where(found["runs"] < planned, INCOMPLETE, ""),
             SEEDS: (found["sd_seeds"] * factor).map(noise),
             DRAWS: (found["sd_evaluations"] * factor).map(noise),
-            "real against real": (found["real"] * factor).map(number),
+            **{label: (found[name] * factor).map(number) for name, label in FLOORS.items()},
         }
     )
     caption = f"At the last checkpoint. {made_of(results.record)}.{_incomplete(results)}"
     return Table("noise", frame, caption, results.folder / "runs.csv")
 
 
-def run_table(results: Results) -> Table:
+def run_table(results: Tables) -> Table:
     """One row a run: from any number to what made it."""
     rows = []
-    lanes = results.record.lanes
+    lanes, name = results.record.lanes, distance_name(results.record, results.entry)
     for cell in results.cells:
-        signal, distance = cell.record.signal, cell.setup.distance
+        signal = cell.record.signal
         for run in cell.rows:
             beside = {"lanes": f"{lanes.get(run['run_id'], 1)}"} if lanes else {}
             rows.append(
@@ -120,11 +127,11 @@ def run_table(results: Results) -> Table:
                     "seed": number(run["seed"]),
                     "state": run["state"],
                     "step": _whole(run["step"]),
-                    "own signal": f"{title(signal)} {number(run[signal])}",
-                    "distance, last": f"{title(distance)} {number(run[distance])}",
-                    "best by validation": number(run[f"best_{distance}"]),
-                    "at step": _whole(run["best_step"]),
-                    "collapsed since": _whole(run["collapsed_at"]),
+                    "own signal": f"{title(signal)} {number(run.get(signal, np.nan))}",
+                    f"{name}, last": number(run.get(DISTANCE, np.nan)),
+                    "best by validation": number(run.get(BEST, np.nan)),
+                    "at step": _whole(run.get("best_step", np.nan)),
+                    "collapsed since": _whole(run.get("collapsed_at", np.nan)),
                     "parameters": _whole(run["parameters"]),
                     "core-minutes": number(run["cpu_s"] / 60),
                     "minutes": number(run["wall_s"] / 60),
@@ -138,19 +145,31 @@ def run_table(results: Results) -> Table:
     return Table("runs", pd.DataFrame(rows), caption, results.folder / "runs.csv")
 
 
-def _floors(results: Results) -> list[tuple[str, SetupRecord]]:
-    """Real against real of every set-up in use that has it, with its cells where there are many."""
+ByJudge: TypeAlias = Mapping[str, Mapping[str, float]]
+
+
+def _beside(results: Tables) -> list[tuple[str, ByJudge]]:
+    """Rows that are no runs', by judge: images from outside, then the floors of each set-up."""
+    rows: list[tuple[str, ByJudge]] = []
+    for name, images in read_images(results.folder).groupby("name", sort=False):
+        by: dict[str, Any] = {row["judge_digest"]: row for row in images.to_dict("records")}
+        known = {j.name: by[j.digest] for j in results.record.judges if j.digest in by}
+        if known:  # else only outdated judges have seen them
+            rows.append((f"{name} (images from outside, training unknown)", known))
     used: dict[int, list[str]] = {}
     for cell in results.record.cells:
         used.setdefault(cell.setup, []).append(cell.cell)
-    setups = results.record.setups
-    rows = [(names, setups[at]) for at, names in used.items() if setups[at].floor is not None]
-    if len(used) == 1:
-        return [("real against real", setup) for _, setup in rows]
-    return [(f"real against real ({', '.join(names)})", setup) for names, setup in rows]
+    for at, cells in used.items():
+        floors = results.record.setups[at].floors
+        which = f" ({', '.join(cells)})" if len(used) > 1 else ""
+        for name, label in FLOORS.items():
+            found = {judge: by_name[name] for judge, by_name in floors.items() if name in by_name}
+            if found:
+                rows.append((f"{label}{which}", found))
+    return rows
 
 
-def _incomplete(results: Results) -> str:
+def _incomplete(results: Tables) -> str:
     if all(len(cell.done) == len(results.record.seeds) for cell in results.cells):
         return ""
     return f" {INCOMPLETE} fewer finished runs than planned, which may flatter the cell."

@@ -10,7 +10,8 @@ from benchmark.report.captions import made_of
 from benchmark.report.document import Block, Details, Heading, Table, Words
 from benchmark.report.evidence import NOT_JUDGED, Evidence, figure, interval
 from benchmark.report.numbers import NONE, number, title
-from benchmark.report.results import Results
+from benchmark.results.schema import DISTANCE
+from benchmark.results.tables import Tables
 
 AT_STEP = "at_step"  # a level of correlations.csv: between runs, at one step
 CHANGED = (
@@ -46,7 +47,7 @@ LEVELS = {
 }
 
 
-def claims(results: Results) -> Iterator[Block]:
+def claims(results: Tables) -> Iterator[Block]:
     """Each claim, its test and its verdict; then the tables that the analysis wrote."""
     record, evidence = results.record, Evidence(results.folder)
     yield Heading(3, "Claims")
@@ -117,7 +118,7 @@ def _line(claim: Claim, evidence: Evidence) -> str:
     )
 
 
-def _correlations(results: Results, evidence: Evidence) -> Iterator[Block]:
+def _correlations(results: Tables, evidence: Evidence) -> Iterator[Block]:
     """The signal against the distance, pooled over cells; baselines folded away.
 
     Other outcomes and single cells are in correlations.csv: hundreds of rows.
@@ -126,8 +127,7 @@ def _correlations(results: Results, evidence: Evidence) -> Iterator[Block]:
     if table is None or table.empty:
         return
     made = made_of(results.record)
-    outcome = table["outcome"].isin([*results.record.distances, "distance"])
-    pooled = table[(table["cell"] == "") & outcome]
+    pooled = table[(table["cell"] == "") & (table["outcome"] == DISTANCE)]
     steps = pooled[pooled["level"] == AT_STEP]
     pooled = pooled[pooled["level"] != AT_STEP]
     main, baselines = (pooled[(pooled["role"] == "baseline") == which] for which in (False, True))

@@ -1,6 +1,5 @@
 """Two directories of one run, compared step by step: metrics, sample grids, weights."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +10,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import load_file
 
+from benchmark.files import sha256
 from benchmark.runs.directory import Row, RunDirectory
+from benchmark.runs.evaluations import Evaluations
 from benchmark.training import digests
 
-Key = tuple[int, str, float]  # of a row: its step, kind and draw
+Key = tuple[int, str, int]  # of a row: its step, its kind or judge, and its draw
 Rows = Mapping[Key, Mapping[str, float]]
 
 
@@ -26,7 +27,7 @@ class Comparison:
     tolerance: float  # 0: the same bits
     rows: int = 0
     grids: int = 0
-    weights: int = 0  # checkpoints
+    weights: int = 0  # checkpoints and snapshots
     bits: bool = True  # whether all that was compared has the same bits
     worst: float = 0.0  # the largest difference in units of max(1, |value|)
     # Differences beyond the tolerance, by step.
@@ -45,7 +46,7 @@ class Comparison:
             self.worst = max(self.worst, deviation)
 
     def __str__(self) -> str:
-        compared = f"{self.rows} rows, {self.grids} grids, weights at {self.weights} checkpoints"
+        compared = f"{self.rows} rows, {self.grids} grids, weights at {self.weights} steps"
         if self.bits:
             return f"identical to step {self.last}: {compared}"
         if self.same:
@@ -64,15 +65,17 @@ def compare(run: RunDirectory, again: RunDirectory, last: int, tolerance: float)
     """
     found = Comparison(last, tolerance)
     compare_rows(by_key(run.rows(), last), by_key(again.rows(), last), found)
+    compare_evaluations(evaluated(run, last), evaluated(again, last), found)
     _compare_grids(run, again, found)
     _compare_digests(run, again, found)
+    _compare_snapshots(run, again, found)
     _compare_last_weights(run, again, found)
     return found
 
 
 def compare_rows(then: Rows, now: Rows, found: Comparison) -> None:
     """Every value of every row, and what only one has."""
-    found.rows = len(then)
+    found.rows += len(then)
     for key in sorted({*then, *now}):
         step, kind, _ = key
         a, b = then.get(key), now.get(key)
@@ -90,8 +93,27 @@ def compare_rows(then: Rows, now: Rows, found: Comparison) -> None:
 
 def by_key(rows: list[Row], last: int) -> dict[Key, dict[str, float]]:
     """The values of the rows up to step `last`."""
-    kept = (row for row in rows if row.step <= last)
-    return {(row.step, row.kind, row.values.get("draw", 0.0)): row.values for row in kept}
+    return {(row.step, row.kind, 0): row.values for row in rows if row.step <= last}
+
+
+def evaluated(run: RunDirectory, last: int) -> dict[Key, dict[str, float]]:
+    """What every judge said of the snapshots up to step `last`."""
+    return {
+        (row.step, each.path.stem, row.draw): row.values
+        for each in Evaluations.all(run.path)
+        for row in each.rows()
+        if row.step <= last
+    }
+
+
+def compare_evaluations(then: Rows, now: Rows, found: Comparison) -> None:
+    """What both have been judged by; a run may have been judged further after its training."""
+    both = then.keys() & now.keys()
+    compare_rows(
+        {key: then[key] for key in both},
+        {key: {name: now[key][name] for name in then[key] if name in now[key]} for key in both},
+        found,
+    )
 
 
 def _compare_grids(run: RunDirectory, again: RunDirectory, found: Comparison) -> None:
@@ -103,7 +125,7 @@ def _compare_grids(run: RunDirectory, again: RunDirectory, found: Comparison) ->
         found.grids += 1
         if name not in then or name not in now:
             found.saw(step, f"samples only {'then' if name in then else 'now'}", np.inf)
-        elif _sha256(then[name]) != _sha256(now[name]):
+        elif sha256(then[name]) != sha256(now[name]):
             compare_pixels(step, then[name], now[name], found)
 
 
@@ -140,6 +162,21 @@ def _compare_digests(run: RunDirectory, again: RunDirectory, found: Comparison) 
                 break
 
 
+def _compare_snapshots(run: RunDirectory, again: RunDirectory, found: Comparison) -> None:
+    """The generator's weights at every step where both have kept them."""
+    then, now = (
+        {path.name[:8]: path for path in each.snapshots.glob("[0-9]*.safetensors")}
+        for each in (run, again)
+    )
+    for step in sorted(then.keys() & now.keys()):
+        if int(step) <= found.last:
+            found.weights += 1
+            if then[step].name != now[step].name:
+                found.bits = False
+                if found.tolerance == 0:  # a digest cannot tell how far apart
+                    found.saw(int(step), "the generator's weights", np.inf)
+
+
 def _compare_last_weights(run: RunDirectory, again: RunDirectory, found: Comparison) -> None:
     """The tensors themselves, where both have kept the checkpoint of the same last step."""
     paths = [path for each in (run, again) for path in _last_checkpoint(each)]
@@ -171,7 +208,3 @@ def _rank(name: str, order: list[str]) -> tuple[int, str]:
     """Weights in the order of the method, then the optimisers' tensors."""
     plain = name.removeprefix("method/")
     return (order.index(plain) if plain in order else len(order), name)
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -16,13 +16,13 @@ from typing import Any
 
 from benchmark.data.source import open_source
 from benchmark.errors import BenchError, InputError
-from benchmark.executors.instructions import can_hold_to
+from benchmark.executors import instructions as cpu
 from benchmark.executors.local import how_it_ended, last_lines, start_worker
-from benchmark.reproduction import published
+from benchmark.reproduction import recorded
 from benchmark.reproduction.comparison import Comparison, compare
-from benchmark.results.published import Published
+from benchmark.results.schema import DIGITS
 from benchmark.results.source import commit
-from benchmark.results.writer import DIGITS
+from benchmark.results.tables import RecordedRun, find_recorded, read_tables
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.show import find_run
 
@@ -44,7 +44,6 @@ _MAKES_BITS = (
     "threads",
     "determinism",
     "method_code",
-    "evaluation",
 )
 _SAME_SOURCE = ("code.commit", "code.dirty", "code.diff", "code.untracked")
 
@@ -77,7 +76,11 @@ class Difference:
 
 
 def reproduce(
-    run: RunDirectory | Published, steps: int | None, here: Here, tolerance: float | None, say: Say
+    run: RunDirectory | RecordedRun,
+    steps: int | None,
+    here: Here,
+    tolerance: float | None,
+    say: Say,
 ) -> Comparison:
     """Train `run` again, to `steps` or its end, and compare.
 
@@ -87,11 +90,16 @@ def reproduce(
     where it cannot be trained here.
     """
     provenance, last = _check(run, steps, here)
+    wanted = provenance.get("instructions")
+    if here.instructions is None and wanted in cpu.NAMES and not cpu.has(wanted):
+        say(f"made with {wanted}, which this processor lacks ({cpu.here()}): other bits")
     with tempfile.TemporaryDirectory(prefix="bench-reproduce-") as folder:
         again = RunDirectory.create(Path(folder), run.spec())
+        if (evaluation := run.evaluation()) is not None:
+            again.write_evaluation(evaluation)
         worker = _Worker(again, _arguments(here, provenance))
         now = worker.provenance()
-        if isinstance(run, Published):
+        if isinstance(run, RecordedRun):
             say(f"compared with {run.folder}, which holds {DIGITS} digits of a number")
             now = {**now, "code": {"commit": commit(now)}}  # in the words of the tables
             if "instructions" not in provenance:
@@ -107,8 +115,8 @@ def reproduce(
         if tolerance > 0:
             say(f"compared within {tolerance:g} x max(1, |value|)")
         worker.train(None if steps is None else last)
-        if isinstance(run, Published):
-            return published.compare(run, again, last, tolerance)
+        if isinstance(run, RecordedRun):
+            return recorded.compare(run, again, last, tolerance)
         return compare(run, again, last, tolerance)
 
 
@@ -129,17 +137,17 @@ def differing(then: dict[str, Any], now: dict[str, Any]) -> list[Difference]:
 
 def pick(
     ablation: str, profile: str, results: Path, runs: Path, count: int, seed: int
-) -> list[RunDirectory | Published]:
+) -> list[RunDirectory | RecordedRun]:
     """`count` random finished runs of an ablation's table: their folders, where those are here."""
     folder = results / ablation / profile
-    table = sorted(Published.all(folder), key=lambda run: run.run_id)
+    table = sorted(read_tables(folder).ended.values(), key=lambda run: run.run_id)
     if not table:
         raise InputError(f"{folder / 'runs.csv'}: has no finished run")
     chosen = random.Random(seed).sample(table, min(count, len(table)))
     return [_folder_or_row(run, runs) for run in chosen]
 
 
-def find(name: str, results: Path, runs: Path) -> RunDirectory | Published:
+def find(name: str, results: Path, runs: Path) -> RunDirectory | RecordedRun:
     """The run at a path or of an id, in the runs folder or, if it is not there, in results/.
 
     Raises InputError where there is none, or more than one.
@@ -147,13 +155,13 @@ def find(name: str, results: Path, runs: Path) -> RunDirectory | Published:
     try:
         return find_run(name, runs)
     except InputError as error:
-        found = Published.find(name, results)
+        found = find_recorded(name, results)
         if found is None:
             raise InputError(f"{error}; nor is it in the tables of {results}") from None
         return found
 
 
-def _folder_or_row(run: Published, runs: Path) -> RunDirectory | Published:
+def _folder_or_row(run: RecordedRun, runs: Path) -> RunDirectory | RecordedRun:
     folder = RunDirectory(runs / run.run_id)
     return folder if folder.result() else run
 
@@ -202,14 +210,14 @@ class _Worker:
 
 
 def _check(
-    run: RunDirectory | Published, steps: int | None, here: Here
+    run: RunDirectory | RecordedRun, steps: int | None, here: Here
 ) -> tuple[dict[str, Any], int]:
     """What is known of what made the run, and the last step to compare."""
     spec = run.spec()
     last, provenance = _last_and_made(run)
     if last is None or provenance is None:
-        raise InputError(f"{run.run_id}: not finished; `bench run` goes on with it")
-    first = min(spec.training.log_every, spec.evaluation.every, last)
+        raise InputError(f"{run.run_id}: not finished; `bench run` continues it")
+    first = min(spec.training.log_every, last)
     if steps is not None and not first <= steps <= last:
         raise InputError(
             f"--steps {steps}: {run.run_id} has its first row at step {first}, its last at "
@@ -224,10 +232,10 @@ def _check(
     return provenance, last if steps is None else steps
 
 
-def _last_and_made(run: RunDirectory | Published) -> tuple[int | None, dict[str, Any] | None]:
+def _last_and_made(run: RunDirectory | RecordedRun) -> tuple[int | None, dict[str, Any] | None]:
     """The last step, None of an unfinished run, and the provenance."""
-    if isinstance(run, Published):
-        return run.last, published.provenance(run)
+    if isinstance(run, RecordedRun):
+        return run.last, recorded.provenance(run)
     result = run.result()
     return result.step if result else None, run.provenance()
 
@@ -239,10 +247,10 @@ def _arguments(here: Here, provenance: dict[str, Any]) -> list[str]:
     arguments = ["--cache", str(here.cache), "--device", device]
     if here.data_root is not None:
         arguments += ["--data-root", str(here.data_root)]
-    instructions = here.instructions
-    if instructions is None and can_hold_to(provenance.get("instructions")):
-        instructions = provenance["instructions"]
-    return [*arguments, "--instructions", instructions] if instructions else arguments
+    arguments.append("--allow-slow")  # whoever reproduces a run wants that run
+    wanted = here.instructions or provenance.get("instructions")
+    hold = wanted is not None and (here.instructions is not None or cpu.has(wanted))
+    return [*arguments, "--instructions", str(wanted)] if hold else arguments
 
 
 def _flat(record: Any, at: str = "") -> list[tuple[str, Any]]:

@@ -1,13 +1,12 @@
 """What each column of the tables in results/ means: the reference is made from this.
 
-Columns that a method or the evaluation gives are explained in their own rooms. No pandas here.
+Columns that a method, a metric or the probe gives are explained where they are made.
 """
 
-from collections.abc import Iterable
-
 from benchmark.column import Column
-from benchmark.evaluation.columns import EVALUATION_COLUMNS, PROBE_COLUMNS
-from benchmark.methods.columns import LEARNING_RATE, METHOD_COLUMNS
+from benchmark.evaluation.columns import PROBE_COLUMNS, metric_columns
+from benchmark.methods import LEARNING_RATE
+from benchmark.methods.registry import built_in, method_class
 
 _RUN_ID = Column("the method's name and 12 digits of the hash of the run's description")
 _STEP = Column("training step", "steps")
@@ -16,14 +15,14 @@ _P_HOLM = Column("p, corrected by Holm over its family")
 _LEAST_P = Column("the least p that so few runs could reach at all")
 _LEAST_P_HOLM = Column("the same, corrected by Holm")
 _RUNS = Column("how many runs the row rests on", "runs")
-_RUN_IDS = Column("these runs, parted by blanks")
-_OUTCOME = Column("the measure of quality: a column of evaluations.csv")
+_RUN_IDS = Column("these runs, separated by blanks")
+_OUTCOME = Column("the measure of quality: a metric of the headline judge")
 _METHOD = Column("the method's name")
 _SENTENCE = Column("the verdict in words, with what decided or stands in the way")
 _ROLE = Column("signal (in training), heldout (on fixed images) or baseline (step, L(x), ...)")
 _SIGNAL = Column("the column that is said to track quality")
 
-# What stands in runs.csv before the columns of training and evaluation, and after them.
+# Of runs.csv, beside the last values of the columns below.
 RUN: dict[str, Column] = {
     "run_id": _RUN_ID,
     "label": Column("what people call the run"),
@@ -31,13 +30,17 @@ RUN: dict[str, Column] = {
     "seed": Column("training seed"),
     "method": _METHOD,
     "signal": Column("the column that its paper watches for convergence"),
-    "distance": Column("the column of its Fréchet distance"),
     "state": Column("done, failed, stopped, running or queued"),
     "reason": Column("why it failed"),
     "step": Column("the last step that has a row", "steps"),
-    "collapsed": Column("1 where it is collapsed at its last evaluation, else 0", "", "lower"),
+    "collapsed": Column(
+        "1 where its spread is below evaluation.collapse_below at its last evaluation, else 0",
+        "",
+        "lower",
+    ),
     "collapsed_at": Column("since which step without a break", "steps"),
     "best_step": Column("the step with the least distance to validation images", "steps"),
+    "best_distance": Column("distance at best_step", "squared features", "lower"),
     "parameters": Column("weights of both players", "numbers"),
     "wall_s": Column("time that it trained and judged, all its starts together", "s", "lower"),
     "cpu_s": Column("processor time of the same", "s", "lower"),
@@ -47,10 +50,16 @@ RUN: dict[str, Column] = {
         " installed package the version, `+` and a hash of the source"
     ),
     "instructions": Column(
-        "the processor's vector instructions that made it, as torch names them; `+` parts those of"
-        " a run that went on with others"
+        "the processor's vector instructions that made it, as torch names them; `+` separates"
+        " those of a run that continued with others"
     ),
     "data": Column("the data's fingerprint"),
+}
+
+# Of evaluations.csv, before the metrics.
+EVALUATION: dict[str, Column] = {
+    "judge": Column("the judge's name in the ablation's file"),
+    "draw": Column("0, or from 1 the number of a further draw of samples from the last weights"),
 }
 
 EVIDENCE: dict[str, dict[str, Column]] = {
@@ -127,7 +136,7 @@ EVIDENCE: dict[str, dict[str, Column]] = {
         ),
         "low": _LOW,
         "high": _HIGH,
-        "p": Column("of an AUROC of 0.5, the runs' series dealt anew within their cells"),
+        "p": Column("of an AUROC of 0.5, the runs' series permuted within their cells"),
         "p_holm": _P_HOLM,
         "least_p": _LEAST_P,
         "alarmed": Column("runs where the event stayed, whose alarm came by its onset", "runs"),
@@ -157,29 +166,24 @@ EVIDENCE: dict[str, dict[str, Column]] = {
 }
 
 
-def _of_methods() -> Iterable[tuple[str, Column]]:
-    for columns in METHOD_COLUMNS.values():
-        yield from columns.items()
-    yield "lr", LEARNING_RATE
-
-
 def known_columns(table: str) -> dict[str, Column]:
     """Every column that results' `table`.csv may have but for swept keys, with its entry.
 
     A column that several methods share (loss_d) has one of their entries. Raises KeyError where
     there is no such table.
     """
-    trained = dict(_of_methods())
-    heldout = {f"heldout_{name}": each for name, each in trained.items() if name != "lr"}
-    judged = EVALUATION_COLUMNS
+    methods = [method_class(name) for name in built_in()]
+    trained = {name: each for method in methods for name, each in method.columns.items()}
+    heldout = {f"heldout_{n}": method.columns[n] for method in methods for n in method.heldout}
+    metrics, at = metric_columns(), {"run_id": _RUN_ID, "step": _STEP}
+    trained["lr"] = LEARNING_RATE
     if table == "runs":
-        best = {f"best_{name}": judged[name] for name in judged if name.startswith("f")}
-        noise = {f"noise_{name}": each for name, each in judged.items()}
-        return {**trained, **heldout, **judged, **best, **noise, **RUN}
-    curves = {
-        "train": {"step": _STEP, **trained},
-        "evaluations": {"step": _STEP, **judged, **heldout},
-        "probes": PROBE_COLUMNS,
-        "repeats": {"draw": Column("number of the draw, from 1"), **judged},
+        noise = {f"noise_{name}": each for name, each in metrics.items()}
+        return {**trained, **heldout, **metrics, **noise, **RUN}
+    tables = {
+        "train": {**at, **trained},
+        "heldout": {**at, **heldout},
+        "evaluations": {**at, **EVALUATION, **metrics},
+        "probes": {"run_id": _RUN_ID, **PROBE_COLUMNS},
     }
-    return {"run_id": _RUN_ID, **curves[table]} if table in curves else EVIDENCE[table]
+    return tables[table] if table in tables else EVIDENCE[table]

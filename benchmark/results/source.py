@@ -1,109 +1,200 @@
 """A planned run and what is known of it: from its folder or, without one, from earlier tables."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.errors import BenchError
-from benchmark.results.published import Published
+from benchmark.evaluation.settings import EvaluationSettings, JudgeSettings
+from benchmark.results.schema import JudgeEntry
+from benchmark.results.tables import RecordedRun, read_tables
 from benchmark.runs.directory import Result, Row, RunDirectory
+from benchmark.runs.evaluations import EvaluationRow, Evaluations, JudgeRecord
 
 
 @dataclass(frozen=True)
-class Made:
-    """What made a run's numbers."""
+class Judgement:
+    """What one judge says of a run."""
 
-    commit: str
-    devices: Sequence[str]  # one, unless the tables that it is known from name several
-    lanes: int  # the most runs, this one among them, that one process trained at any of its starts
-    title: str
-    fingerprint: str
-    broken: int  # images left out
-    evaluation: Mapping[str, Any]  # the judge
-    floor: Mapping[str, float] | None  # what real images get from it
-
-    @classmethod
-    def of(cls, provenance: Mapping[str, Any]) -> Self:
-        starts = [provenance, *provenance.get("earlier", [])]
-        data = provenance["data"]
-        return cls(
-            commit=commit(provenance),
-            devices=(provenance["device"],),
-            lanes=max(int(start.get("lanes", 1)) for start in starts),
-            title=data["title"],
-            fingerprint=data["fingerprint"],
-            broken=len(data["broken"]),
-            evaluation=provenance["evaluation"],
-            floor=provenance["floor"],
-        )
-
-    @classmethod
-    def of_published(cls, run: Published) -> Self:
-        """Raises BenchError where the tables do not say which faces or judge it had."""
-        setup = run.setup
-        if setup is None:
-            raise BenchError(
-                f"{run.folder}: do not say what judged {run.run_id}, and its folder is not there;"
-                " give the --runs that has it, or train it anew beside other --results"
-            )
-        return cls(
-            commit=run.row["commit"],
-            devices=run.record["devices"],
-            lanes=run.record.get("lanes", {}).get(run.run_id, 1),
-            title=setup["data"]["title"],
-            fingerprint=setup["data"]["fingerprint"],
-            broken=setup["data"]["broken"],
-            evaluation=setup["evaluation"],
-            floor=setup["floor"],
-        )
-
-    @property
-    def setup(self) -> str:
-        """Equal where the faces and the judge are; their floors may differ in the last bits."""
-        judge = json.dumps(self.evaluation, sort_keys=True)
-        return f"{self.title}{self.fingerprint}{self.broken}{judge}"
+    record: JudgeRecord
+    rows: Sequence[EvaluationRow]
 
 
 @dataclass(frozen=True)
-class Found:
-    """A planned run and what its folder holds, or the row that was published of it."""
+class Source:
+    """A planned run, with what its folder holds or the row that earlier tables have of it."""
 
     planned: PlannedRun
     run: RunDirectory
-    rows: list[Row]
-    made: Made | None
-    provenance: dict[str, Any] | None
+    rows: Sequence[Row]
+    provenance: Mapping[str, Any] | None
     result: Result | None
-    kept: Published | None = None
+    judgements: Mapping[str, Judgement] = field(default_factory=dict)  # by the judge's name
+    recorded: RecordedRun | None = None
 
-    @classmethod
-    def read(cls, planned: PlannedRun, runs_root: Path, kept: Published | None = None) -> Self:
-        """From the run's folder or, where it is given, from what was published."""
+    @property
+    def commit(self) -> str | None:
+        if self.recorded:
+            return str(self.recorded.row["commit"])
+        return commit(self.provenance) if self.provenance else None
+
+    @property
+    def devices(self) -> Sequence[str]:
+        """One, unless the tables that it is known from name several."""
+        if self.recorded:
+            return self.recorded.record.devices
+        return (self.provenance["device"],) if self.provenance else ()
+
+    @property
+    def lanes(self) -> int:
+        """The most runs, this one among them, that one process trained at any of its starts."""
+        if self.recorded:
+            return self.recorded.record.lanes.get(self.recorded.run_id, 1)
+        return max((int(each.get("lanes", 1)) for each in self.starts), default=1)
+
+    @property
+    def starts(self) -> list[Mapping[str, Any]]:
+        """Records of what made it, of each start that differs from the others."""
+        made = self.provenance
+        return [*made.get("earlier", []), made] if made else []
+
+
+def sources(plan: Plan, runs_root: Path, results: Path) -> list[Source]:
+    """All runs of a plan, in order; raises as `only_recorded` does."""
+    recorded = only_recorded(plan, runs_root, results)
+    found = []
+    for planned in plan.runs:
         run = RunDirectory(runs_root / planned.run_id)
-        if kept is not None:
-            return cls(planned, run, kept.rows(), Made.of_published(kept), None, None, kept)
-        provenance = run.provenance()
-        made = Made.of(provenance) if provenance else None
-        return cls(planned, run, run.rows(), made, provenance, run.result())
+        if planned.run_id in recorded:
+            found.append(Source(planned, run, (), None, None, {}, recorded[planned.run_id]))
+        else:
+            found.append(source(planned, run, plan.evaluation))
+    return found
 
 
-def only_published(plan: Plan, runs_root: Path, results: Path) -> dict[str, Published]:
+def source(planned: PlannedRun, run: RunDirectory, evaluation: EvaluationSettings) -> Source:
+    """What the folder of a run holds."""
+    said = {}
+    for name, settings in evaluation.judges.items():
+        rows = Evaluations.of(run.path, settings)
+        if rows is not None and (comparable := _of_one_reference(rows.rows())):
+            said[name] = Judgement(rows.record(), comparable)
+    return Source(planned, run, run.rows(), run.provenance(), run.result(), said)
+
+
+def _of_one_reference(rows: Sequence[EvaluationRow]) -> list[EvaluationRow]:
+    """Those that were compared with the same data as the newest, in order of step and draw."""
+    newest = max(rows, key=lambda row: row.time, default=None)
+    return [row for row in rows if newest and row.reference == newest.reference]
+
+
+@dataclass(frozen=True)
+class Panelist:
+    """A judge of the tables, and what earlier tables call the one whose rows are its own."""
+
+    entry: JudgeEntry
+    recorded_as: str | None = None
+
+
+def panel(plan: Plan, found: Sequence[Source]) -> list[Panelist]:
+    """The plan's judges, each in its newest version over all runs.
+
+    Runs that the tables alone have may have been judged by others, or by other versions: these
+    follow as judges of their own, so that no row is lost and none is mixed.
+    """
+    kept = next((each.recorded for each in found if each.recorded), None)
+    old = {each.name: each for each in kept.record.judges if each.digest} if kept else {}
+    judges = []
+    for name, settings in plan.evaluation.judges.items():
+        entry, recorded_as = _entry(name, settings, found), None
+        for each in old.values():
+            if (joined := _joined(entry, each)) is not None:
+                entry, recorded_as = joined, each.name
+                break
+        if recorded_as:
+            del old[recorded_as]
+        judges.append(Panelist(entry, recorded_as))
+    names = set(plan.evaluation.judges)
+    for each in old.values():
+        name = f"{each.name}_{str(each.digest)[:6]}" if each.name in names else each.name
+        judges.append(Panelist(each.model_copy(update={"name": name}), each.name))
+    return judges
+
+
+def _entry(name: str, settings: JudgeSettings, found: Sequence[Source]) -> JudgeEntry:
+    """The newest version of a judge among the runs whose folders are here."""
+    said = [each.judgements[name] for each in found if name in each.judgements]
+    newest = max((each.record for each in said), key=lambda record: record.made, default=None)
+    rows = [r for each in said if newest and each.record.digest == newest.digest for r in each.rows]
+    rows.sort(key=lambda row: row.time)
+    return JudgeEntry(
+        name=name,
+        settings=settings.model_dump(mode="json"),
+        digest=newest.digest if newest else None,
+        network=newest.network if newest else {},
+        parameters=newest.parameters if newest else {},
+        versions={metric: version for row in rows for metric, version in row.versions.items()},
+    )
+
+
+def _joined(entry: JudgeEntry, old: JudgeEntry) -> JudgeEntry | None:
+    """The judge of runs that are here and of some in the tables; None where they are not one."""
+    if entry.asked.identity() != old.asked.identity():
+        return None
+    if entry.digest is None:
+        return old.model_copy(update={"name": entry.name, "settings": entry.settings})
+    changed = any(entry.versions.get(metric, of) != of for metric, of in old.versions.items())
+    if changed or entry.digest != old.digest:
+        return None
+    return entry.model_copy(update={"versions": {**old.versions, **entry.versions}})
+
+
+def judgement(source: Source, judge: Panelist) -> Judgement | None:
+    """What this version of the judge says of a run whose folder is here."""
+    said = source.judgements.get(judge.entry.name)
+    return said if said and said.record.digest == judge.entry.digest else None
+
+
+def counted(source: Source, judge: Panelist) -> list[dict[str, Any]]:
+    """Rows of evaluations.csv: those by this version of the judge and of each metric."""
+    entry = judge.entry
+    if source.recorded:
+        rows = source.recorded.rows("evaluations")
+        return [{**r, "judge": entry.name} for r in rows if r["judge"] == judge.recorded_as]
+    said = judgement(source, judge)
+    if said is None:
+        return []
+    head = {"run_id": source.planned.run_id, "judge": entry.name}
+    return [
+        {**head, "step": row.step, "draw": row.draw, **values}
+        for row in said.rows
+        if (values := {k: v for k, v in row.values.items() if row.versions[k] == entry.versions[k]})
+    ]
+
+
+def only_recorded(plan: Plan, runs_root: Path, results: Path) -> dict[str, RecordedRun]:
     """Runs of a plan that its tables have finished and `runs_root` has not, by their ids.
 
     Raises BenchError where the tables do not say enough of one to keep it.
     """
-    published = Published.by_id(results / plan.name / plan.profile)
-    ids = [planned.run_id for planned in plan.runs]
-    found = {
-        run_id: published[run_id]
-        for run_id in ids
-        if run_id in published and RunDirectory(runs_root / run_id).result() is None
-    }
-    for run in found.values():
-        Made.of_published(run)
+    lacking = [
+        planned.run_id
+        for planned in plan.runs
+        if RunDirectory(runs_root / planned.run_id).result() is None
+    ]
+    folder = results / plan.name / plan.profile
+    if not lacking or not (folder / "runs.csv").exists():
+        return {}
+    ended = read_tables(folder).ended
+    found = {run_id: ended[run_id] for run_id in lacking if run_id in ended}
+    for run_id, run in found.items():
+        if run.setup is None:
+            raise BenchError(
+                f"{folder}: do not say what data {run_id} had, and its folder is not there; give"
+                " the --runs that has it, or train it again beside other --results"
+            )
     return found
 
 

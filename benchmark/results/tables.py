@@ -1,11 +1,12 @@
-"""The tables of results/<ablation>/<profile>/ as the analysis reads them.
+"""The tables of results/<ablation>/<profile>/, read: the one reader for claims, report and tools.
 
-It copes with tables of unfinished ablations and of earlier versions: what a table lacks is missing
-(NaN), never an error, as long as there are runs with an id, a seed and a state.
+Swept keys are text and measured columns numbers. What a table lacks, as those of an unfinished
+ablation do, is missing (NaN).
 """
 
 import json
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,49 +14,106 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
-from benchmark.ablation.claims import DISTANCES, SIGNALS, column_name, swept_text
-from benchmark.errors import InputError
-
-TEXT = (
-    *("run_id", "label", "cell", "method", "signal", "distance", "state", "reason", "commit"),
-    *("data", "weights_sha256", "instructions"),
+from benchmark.ablation.claims import swept_text
+from benchmark.errors import BenchError, InputError
+from benchmark.evaluation.settings import EvaluationSettings
+from benchmark.results.ends import collapsed, ends, judged_columns, metric_names
+from benchmark.results.schema import (
+    FORMAT,
+    IMAGES,
+    REQUIRED,
+    TEXT,
+    WHOLE,
+    AblationRecord,
+    CellRecord,
+    JudgeEntry,
+    SetupRecord,
 )
-ALIASES = (*DISTANCES[:-1], *SIGNALS)
-MEND = "`bench run FILE` or `bench sync FILE` writes these tables from the runs"
+from benchmark.spec import RunSpec
+
+REWRITE = "`bench run FILE` or `bench sync FILE` writes these tables from the runs"
+ENDED = ("done", "failed")
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The runs that differ in their seed alone."""
+
+    record: CellRecord
+    setup: SetupRecord
+    floors: Mapping[str, Mapping[str, float]]  # of the judge whose metrics are the columns
+    rows: Sequence[Row]  # its runs, by seed: a frame of a few is slow to work with
+
+    @property
+    def title(self) -> str:
+        return self.record.cell
+
+    @property
+    def run_ids(self) -> list[str]:
+        return [run["run_id"] for run in self.rows]
+
+    @cached_property
+    def done(self) -> list[Row]:
+        return [run for run in self.rows if run["state"] == "done"]
+
+    def values(self, column: str) -> list[float]:
+        """Of the finished runs; NaN where one lacks it."""
+        return [run.get(column, np.nan) for run in self.done]
+
+    @property
+    def failed(self) -> int:
+        return sum(run["state"] == "failed" for run in self.rows)
+
+    @property
+    def collapsed(self) -> int:
+        """Runs that are collapsed at their last evaluation, whether they failed of it or not."""
+        return sum(run.get("collapsed") == 1 for run in self.rows)
 
 
 @dataclass(frozen=True)
 class Tables:
-    """One ablation under one profile. Swept keys are text, measured columns are numbers."""
+    """One ablation under one profile, its metrics being those of one `judge`."""
 
-    record: Mapping[str, Any]
+    folder: Path
+    record: AblationRecord
+    judge: str
     runs: pd.DataFrame
     train: pd.DataFrame
-    evaluations: pd.DataFrame
+    heldout: pd.DataFrame
+    evaluations: pd.DataFrame  # of all judges and draws
+    probes: pd.DataFrame
+
+    @property
+    def title(self) -> str:
+        return f"{self.record.name}, profile {self.record.profile}"
+
+    @property
+    def entry(self) -> JudgeEntry:
+        """The judge whose metrics are the columns."""
+        return next(each for each in self.record.judges if each.name == self.judge)
 
     @property
     def swept(self) -> list[str]:
-        return [key for key in self.record.get("swept", []) if key in self.runs]
+        return [key for key in self.record.swept if key in self.runs]
 
-    def shown(self, column: str) -> str:
-        """The column that an alias means in every run here, or the alias where runs differ."""
-        names = {column_name(column, *names) for names in self._names()}
-        return names.pop() if len(names) == 1 else column
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics that any judge has given, in the tables' order."""
+        return metric_names(self.evaluations)
 
-    def _names(self) -> "dict[tuple[str, str], pd.Index[int]]":
-        """The runs by the names of their distance and their signal."""
-        groups = self.runs.groupby(["distance", "signal"]).groups
-        return {(str(pair[0]), str(pair[1])): rows for pair, rows in groups.items()}  # type: ignore[index]
-
-    def _resolved(self, table: pd.DataFrame, alias: str) -> "pd.Series[float]":
-        """What an alias means in each row of a table of these runs; NaN where it is not there."""
-        found = pd.Series(np.nan, table.index)
-        for (distance, signal), runs in self._names().items():
-            column = column_name(alias, distance, signal)
-            if column in table:
-                rows = table["run_id"].isin(self.runs.loc[runs, "run_id"])
-                found[rows] = table.loc[rows, column].astype(float)
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """In the plan's order, the runs of each by seed."""
+        rows: defaultdict[str, list[Row]] = defaultdict(list)
+        for row in self.runs.sort_values("seed", kind="stable").to_dict("records"):
+            rows[row["cell"]].append(row)  # type: ignore[arg-type]
+        found = []
+        for each in self.record.cells:
+            setup = self.record.setups[each.setup]
+            found.append(Cell(each, setup, setup.floors.get(self.judge, {}), rows[each.cell]))
         return found
 
     @property
@@ -63,21 +121,35 @@ class Tables:
         return self.runs[self.runs["state"] == "done"]
 
     @property
+    def ended(self) -> "dict[str, RecordedRun]":
+        """The finished runs by their ids."""
+        rows = self.runs[self.runs["state"].isin(ENDED)].to_dict("records")
+        return {row["run_id"]: RecordedRun(self, row) for row in rows}  # type: ignore[arg-type]
+
+    @property
     def networks(self) -> "Tables":
         """Without the runs that ended with the very weights of an earlier one.
 
         A departure that never acts leaves the same networks, which are no further evidence.
         """
-        if "weights_sha256" not in self.runs:
-            return self
         weights = self.runs["weights_sha256"]
-        again = weights.duplicated() & weights.notna() & (weights != "")
+        again = weights.duplicated() & (weights != "")
         return replace(self, runs=self.runs[~again]) if again.any() else self
 
     @property
     def seeds(self) -> "pd.Series[int]":
         """The seed of each run, by its id."""
-        return self.runs.set_index("run_id")["seed"].astype(int)
+        return self.runs.set_index("run_id")["seed"]
+
+    def for_judge(self, name: str) -> "Tables":
+        """The same runs with another judge's metrics for columns, so that claims may be judged."""
+        if name == self.judge:
+            return self
+        theirs = ends(self.evaluations, name, self.record.evaluation.collapse_below)
+        own = [column for column in self.runs if column not in judged_columns(self.metrics)]
+        return replace(
+            self, judge=name, runs=self.runs[own].join(theirs, "run_id", validate="many_to_one")
+        )
 
     def only(self, where: Mapping[str, Any]) -> "Tables":
         """The runs whose swept keys have these values."""
@@ -86,18 +158,32 @@ class Tables:
             kept = kept[kept[key] == swept_text(value)] if key in kept else kept.iloc[:0]
         return replace(self, runs=kept)
 
+    def shown(self, column: str) -> str:
+        """The column that an alias means in every run here, or the alias where runs differ."""
+        names = {f"{_prefix(column)}{name}" for name in self.runs["signal"]}
+        return names.pop() if _is_signal(column) and len(names) == 1 else column
+
+    @cached_property
+    def judged(self) -> pd.DataFrame:
+        """One row an evaluation of these runs by the judge, in order of step."""
+        rows = self.evaluations
+        mine = (rows["judge"] == self.judge) & (rows["draw"] == 0)
+        mine &= rows["run_id"].isin(self.runs["run_id"])
+        rows = rows[mine].drop(columns=["judge", "draw"]).sort_values("step", kind="stable")
+        return rows.assign(collapsed=collapsed(rows, self.record.evaluation.collapse_below))
+
     @cached_property
     def points(self) -> pd.DataFrame:
-        """One row an evaluation of these runs, in order of step, with what was measured by then.
+        """`judged` with what else was measured by then, and the aliases of ablation/claims.py.
 
-        Training columns are means over the training rows since the evaluation before. The aliases
-        of claims.py (`distance`, `signal`, ...) are columns too, each the run's own.
+        Training columns are means over the training rows since the evaluation before.
         """
-        judged = self.evaluations[self.evaluations["run_id"].isin(self.runs["run_id"])]
-        judged = judged.sort_values("step", kind="stable")
-        points = judged.merge(self._windows(judged), "left", ["run_id", "step"], suffixes=("", "_"))
+        points = self.judged.merge(self.heldout, "left", ["run_id", "step"])
+        points = points.merge(self._windows(points), "left", ["run_id", "step"], suffixes=("", "_"))
         points = points.merge(self.runs[["run_id", "cell", "state"]], "left", "run_id")
-        return points.assign(**{alias: self._resolved(points, alias) for alias in ALIASES})
+        return points.assign(
+            signal=self._own(points, "signal"), heldout_signal=self._own(points, "heldout_signal")
+        )
 
     def _windows(self, judged: pd.DataFrame) -> pd.DataFrame:
         """Means of the training rows up to each evaluation since the one before."""
@@ -112,56 +198,269 @@ class Tables:
         means = rows.drop(columns="step").groupby(["run_id", "until"], as_index=False).mean()
         return means.rename(columns={"until": "step"})
 
-    def values(self, column: str) -> pd.Series:
-        """One number a run, at its end: `column` may be an alias (see claims.py).
+    def _own(self, table: pd.DataFrame, alias: str) -> "pd.Series[float]":
+        """In each row of a table of these runs, the signal of the run's method."""
+        found = pd.Series(np.nan, table.index)
+        signals = table["run_id"].map(self.runs.set_index("run_id")["signal"])
+        for name in signals.dropna().unique():
+            column, rows = f"{_prefix(alias)}{name}", signals == name
+            if column in table:
+                found[rows] = table.loc[rows, column].astype(float)
+        return found
+
+    def values(self, column: str) -> "pd.Series[float]":
+        """One number a run, at its end: `column` may be an alias of ablation/claims.py.
 
         NaN where a run has none, as `broken` of a run that has not ended.
         """
-        ended = self.runs["state"].isin(["done", "failed"])
-        failed = (self.runs["state"] == "failed").astype(float)
+        runs = self.runs
+        failed = (runs["state"] == "failed").astype(float).where(runs["state"].isin(ENDED))
         if column == "failed":
-            return failed.where(ended)
+            return failed
         if column == "broken":
-            collapsed = self.runs.get("collapsed", pd.Series(0.0, self.runs.index)).fillna(0)
-            return failed.where(failed == 1, (collapsed > 0).astype(float)).where(ended)
-        return self._resolved(self.runs, column).where(self.runs["state"] == "done")
+            collapsing = runs.get("collapsed", pd.Series(np.nan, runs.index)) == 1
+            return failed.mask(collapsing & failed.notna(), 1.0)
+        found = self._own(runs, column) if _is_signal(column) else runs.get(column)
+        if found is None:
+            found = pd.Series(np.nan, runs.index)
+        return found.astype(float).where(runs["state"] == "done")
 
-    def curve(self, run_id: str, column: str) -> pd.DataFrame:
-        """(step, value) of a training or evaluation column of one run, missing values left out."""
-        run = self.runs[self.runs["run_id"] == run_id].iloc[0]
-        name = column_name(column, str(run["distance"]), str(run["signal"]))
-        table = self.train if name in self.train else self.evaluations
-        if name not in table:
-            return pd.DataFrame({"step": [], "value": []})
-        rows = table.loc[table["run_id"] == run_id, ["step", name]].dropna()
-        return rows.rename(columns={name: "value"})
+    def curves(self, column: str) -> pd.DataFrame:
+        """(run_id, step, value) of a training, held-out or evaluation column, or an alias."""
+        tables = [self.train, self.heldout, self.judged]
+        if _is_signal(column):
+            rows = self.heldout if _prefix(column) else self.train
+            tables = [rows[["run_id", "step"]].assign(**{column: self._own(rows, column)})]
+        empty = pd.DataFrame({"run_id": [], "step": [], column: []})
+        table = next((each for each in tables if column in each), empty)
+        mine = table["run_id"].isin(self.runs["run_id"])
+        return (
+            table.loc[mine, ["run_id", "step", column]].dropna().rename(columns={column: "value"})
+        )
+
+    @cached_property
+    def by_run(self) -> dict[str, dict[str, list[Row]]]:
+        """Of every curve's table by its name, the rows of each run."""
+        found: dict[str, dict[str, list[Row]]] = {}
+        for name in ("train", "heldout", "evaluations", "probes"):
+            rows: defaultdict[str, list[Row]] = defaultdict(list)
+            for row in getattr(self, name).to_dict("records"):
+                rows[row["run_id"]].append(row)
+            found[name] = rows
+        return found
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A finished run as the tables have it, for whoever has not its folder."""
+
+    tables: Tables
+    row: Mapping[str, Any]  # of runs.csv
+
+    @property
+    def run_id(self) -> str:
+        return str(self.row["run_id"])
+
+    @property
+    def folder(self) -> Path:
+        return self.tables.folder
+
+    @property
+    def record(self) -> AblationRecord:
+        return self.tables.record
+
+    @property
+    def last(self) -> int:
+        """The last step that has a row."""
+        return int(self.row["step"])
+
+    @property
+    def cell(self) -> CellRecord:
+        return next(each for each in self.record.cells if each.cell == self.row["cell"])
+
+    @property
+    def setup(self) -> SetupRecord | None:
+        """Its data; None where they are not those of its cell, hence not known."""
+        known = self.run_id not in self.cell.differing
+        return self.record.setups[self.cell.setup] if known else None
+
+    def spec(self) -> RunSpec:
+        """The description, rebuilt from ablation.json; its id is that of the row.
+
+        Raises BenchError where this version cannot rebuild it.
+        """
+        settings: dict[str, Any] = {"seed": int(self.row["seed"])}
+        for key, value in {**self.record.settings, **self.cell.settings}.items():
+            *blocks, name = key.split(".")
+            block = settings
+            for each in blocks:
+                block = block.setdefault(each, {})
+            block[name] = value
+        path, way_out = self.folder / "ablation.json", f"take the code of {self.row['commit']}"
+        try:
+            spec = RunSpec.from_json(json.dumps(settings))
+        except ValidationError as error:
+            raise BenchError(
+                f"{path}: {self.run_id} is not a run of this version ({error.error_count()}"
+                f" faults); {way_out}"
+            ) from None
+        if spec.run_id != self.run_id:
+            raise BenchError(f"{path}: describes {spec.run_id} and not {self.run_id}; {way_out}")
+        return spec
+
+    def evaluation(self) -> EvaluationSettings:
+        """Which snapshots it kept, and who judged them."""
+        asked: dict[str, JudgeEntry] = {}
+        for each in self.record.judges:  # of two versions of one judge the first
+            asked.setdefault(json.dumps(each.asked.identity()), each)
+        judges = {each.name: each.settings for each in asked.values()}
+        return EvaluationSettings.model_validate(
+            {**self.record.evaluation.model_dump(), "judges": judges}
+        )
+
+    def rows(self, table: str) -> list[Row]:
+        """Of train, heldout, evaluations or probes, in the file's order; NaN: not there."""
+        return self.tables.by_run[table].get(self.run_id, [])
 
 
 def read_tables(folder: Path) -> Tables:
-    """The tables in `folder`; raises InputError where there are none that can be read."""
-    try:
-        record = json.loads((folder / "ablation.json").read_text(encoding="utf-8"))
-        swept = list(record["swept"])
-        runs = _read(folder / "runs.csv", (*TEXT, *swept))
-        train = _read(folder / "train.csv", ("run_id",))
-        evaluations = _read(folder / "evaluations.csv", ("run_id",))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder}: no readable tables ({error}); {MEND}") from None
-    for column in ("run_id", "seed", "state"):
-        if column not in runs:
-            raise InputError(f"{folder / 'runs.csv'}: lacks the column {column}; {MEND}")
-    for name in ("method", "signal", "distance"):
-        if name not in runs:
-            runs[name] = str(record.get(name))  # tables of format 1 have one for all runs
-    for key in swept:
+    """The tables in `folder`.
+
+    Raises InputError where there are none, BenchError where they are damaged, contradict one
+    another or are of another format.
+    """
+    record = read_record(folder)
+    frames = {
+        name: _read(folder / f"{name}.csv", needs, record.swept if name == "runs" else ())
+        for name, needs in REQUIRED.items()
+    }
+    runs = frames["runs"]
+    for key in record.swept:
         runs[key] = [swept_text(_number(value)) for value in runs[key]]
-    if "cell" not in runs:
-        short = [key.rpartition(".")[2] for key in swept]
-        runs["cell"] = [
-            " ".join(f"{name}={value}" for name, value in zip(short, values, strict=True))
-            for values in runs[swept].itertuples(index=False)
-        ]
-    return Tables(record, runs, train, evaluations)
+    _check(folder, record, runs)
+    for name, table in frames.items():
+        unknown = set(table["run_id"]) - set(runs["run_id"])
+        if unknown:
+            raise BenchError(f"{folder / name}.csv: {min(unknown)} is not in runs.csv; {REWRITE}")
+    return Tables(folder, record, record.headline.name, **frames)
+
+
+def read_record(folder: Path) -> AblationRecord:
+    """The ablation.json in `folder`; raises as `read_tables` does."""
+    path = folder / "ablation.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{folder}: no tables here; {REWRITE}") from None
+    except (OSError, ValueError) as error:
+        raise BenchError(f"{path}: cannot be read ({error}); {REWRITE}") from None
+    version = found.get("format") if isinstance(found, dict) else None
+    if version != FORMAT:
+        raise BenchError(
+            f"{path}: format {version!r}, and this version of bench reads format {FORMAT};"
+            f" {REWRITE}"
+        )
+    try:
+        record = AblationRecord.model_validate(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BenchError(f"{path}: {where}: {first['msg']}; {REWRITE}") from None
+    if not record.judges or any(not 0 <= c.setup < len(record.setups) for c in record.cells):
+        raise BenchError(f"{path}: a judge or a cell's setup is missing; {REWRITE}")
+    return record
+
+
+def read_all(results: Path) -> list[Tables]:
+    """Every results/<ablation>/<profile>/, by name, demonstrations after findings.
+
+    Raises BenchError where there is nothing to read or a table cannot be read.
+    """
+    folders = [path.parent for path in results.glob("*/*/ablation.json")]
+    if not folders:
+        what = "holds no results" if results.is_dir() else "does not exist"
+        raise BenchError(f"the results folder {results} {what}; `bench run FILE` writes it")
+    found = [read_tables(folder) for folder in folders]
+    return sorted(found, key=lambda t: (t.record.name, not t.record.finding, t.record.profile))
+
+
+def find_recorded(name: str, results: Path) -> RecordedRun | None:
+    """The finished run of an id, or of its unmistakable beginning; of the first that has it."""
+    places: dict[str, Path] = {}
+    for path in sorted(results.glob("*/*/runs.csv")):
+        runs = _parsed(path, str)
+        for run_id in runs.loc[runs["state"].isin(ENDED), "run_id"]:
+            places.setdefault(run_id, path.parent)
+    found = [name] if name in places else [each for each in places if each.startswith(name)]
+    return read_tables(places[found[0]]).ended[found[0]] if len(found) == 1 else None
+
+
+def read_evidence(folder: Path, name: str, needs: Sequence[str] = ()) -> pd.DataFrame | None:
+    """A table of the evidence as text, with at least these columns; None where it is not there."""
+    path = folder / f"{name}.csv"
+    if not path.is_file():
+        return None
+    table = _parsed(path, str)
+    _refuse_gaps(path, table, needs)
+    return table
+
+
+def read_images(folder: Path) -> pd.DataFrame:
+    """images.csv, one row a set of images from outside and a judge; empty where it is not there."""
+    path = folder / "images.csv"
+    return _read(path, IMAGES) if path.is_file() else pd.DataFrame(columns=IMAGES)
+
+
+def _is_signal(column: str) -> bool:
+    return column in ("signal", "heldout_signal")
+
+
+def _prefix(alias: str) -> str:
+    return "heldout_" if alias.startswith("heldout_") else ""
+
+
+def _read(path: Path, needs: Sequence[str], swept: Sequence[str] = ()) -> pd.DataFrame:
+    text, whole = TEXT & {*needs} | {*swept}, WHOLE & {*needs}
+    table = _parsed(path, lambda c: str if c in text else int if c in whole else float)
+    _refuse_gaps(path, table, [*needs, *swept])
+    return table
+
+
+def _parsed(path: Path, kind: Any) -> pd.DataFrame:
+    """A CSV file; `kind` is that of all columns, or tells that of each. Empty numbers are NaN."""
+    try:
+        columns = pd.read_csv(path, nrows=0).columns
+        kinds = {each: kind if isinstance(kind, type) else kind(each) for each in columns}
+        return pd.read_csv(
+            path,
+            dtype=kinds,
+            keep_default_na=False,
+            na_values={each: ["", "nan"] for each, of in kinds.items() if of is float},
+        )
+    except (OSError, ValueError) as error:
+        raise BenchError(f"{path}: cannot be read ({error}); {REWRITE}") from None
+
+
+def _refuse_gaps(path: Path, table: pd.DataFrame, needs: Sequence[str]) -> None:
+    missing = [column for column in needs if column not in table]
+    if missing:
+        raise BenchError(f"{path}: lacks the column {', '.join(missing)}; {REWRITE}")
+
+
+def _check(folder: Path, record: AblationRecord, runs: pd.DataFrame) -> None:
+    """Each run and each (cell, seed) once, and the cells those of ablation.json."""
+    for columns in (["run_id"], ["cell", "seed"]):
+        twice = runs[runs.duplicated(columns)]
+        if len(twice):
+            raise BenchError(
+                f"{folder / 'runs.csv'}: {twice['run_id'].iloc[0]} is there twice; {REWRITE}"
+            )
+    odd = {each.cell for each in record.cells} ^ set(runs["cell"])
+    if odd:
+        raise BenchError(
+            f"{folder / 'runs.csv'}: the cell {min(odd)!r} is not in ablation.json and here both;"
+            f" {REWRITE}"
+        )
 
 
 def _number(text: str) -> object:
@@ -169,16 +468,3 @@ def _number(text: str) -> object:
         return float(text)
     except ValueError:
         return text
-
-
-def _read(path: Path, text: tuple[str, ...]) -> pd.DataFrame:
-    """A CSV file; all but the `text` columns and others that hold words are numbers."""
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    for column in table:
-        if column not in text:
-            numbers = pd.to_numeric(table[column], errors="coerce")
-            if not (numbers.isna() & (table[column] != "") & (table[column] != "nan")).any():
-                table[column] = numbers.astype(float)
-    if "step" in table:
-        table["step"] = table["step"].astype(int)
-    return table

@@ -1,198 +1,190 @@
-"""From run directories to results/<ablation>/<profile>/: tidy tables, one row a run or a step.
-
-runs.csv          one row a run: what it is, how it went, and its last and best values
-train.csv         run_id, step, the training columns of all methods (empty where one lacks it)
-evaluations.csv   run_id, step, the evaluation columns and the held-out columns of all methods
-repeats.csv       run_id, draw, the evaluation columns: more samples from the last weights
-probes.csv        run_id and what `bench probe` found (see probe.py), of the runs that it has seen
-ablation.json     what every number depends on (see results/description.py)
-samples/          the first rows of each run's last grid
-"""
+"""From run directories to the tables of results/<ablation>/<profile>/ (see schema.py)."""
 
 import io
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
+import numpy as np
 import pandas as pd
 from PIL import Image
 
-from benchmark.ablation.plan import Plan
+from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.ablation.registration import registered
-from benchmark.errors import BenchError
-from benchmark.evaluation.settings import distance_column, evaluation_columns
+from benchmark.errors import BenchError, InputError
+from benchmark.evaluation.metrics import METRICS
 from benchmark.files import write_atomic
 from benchmark.methods import heldout_columns, signal, train_columns
 from benchmark.results.description import describe
-from benchmark.results.published import Published
-from benchmark.results.source import Found, only_published
-from benchmark.results.tables import TEXT
-from benchmark.runs.directory import Kind, Row
-from benchmark.spec import RunSpec
+from benchmark.results.ends import ends, judged_columns, metric_names
+from benchmark.results.schema import DIGITS, REQUIRED, TEXT
+from benchmark.results.source import Panelist, Source, counted, panel, source, sources
+from benchmark.results.tables import Row, Tables
+from benchmark.runs.directory import Kind, RunDirectory
 
-NO_PROBES = pd.DataFrame(columns=["run_id"])
-# A run's folder keeps its whole grids; the first samples of the last one are enough for results/.
 GRID_ROWS = 2
-# Of a number in a CSV: they tell any two float32 apart; more would be noise in the history.
-DIGITS = 9
-# Of runs.csv, what a run is.
-NAMES = ("run_id", "label", "cell", "seed", "method", "signal", "distance")
-# Between the images of a grid and around them (see evaluation/samples.py).
-_GUTTER = 2
+"""Of a run's last grid: enough for results/; the run's folder keeps its whole grids."""
+_GUTTER = 2  # between the images of a grid and around them (see evaluation/samples.py)
 
 
 def write_results(plan: Plan, runs_root: Path, results: Path) -> Path:
     """Write the tables of a plan from its runs, whatever state they are in; returns their folder.
 
     A finished run that the tables have and `runs_root` has not stays as they have it. Raises
-    BenchError where the results folder cannot be written.
+    BenchError where the results folder cannot be written, or such a run cannot be kept.
     """
-    folder = results / plan.name / plan.profile
-    kept = only_published(plan, runs_root, results)
-    found = [Found.read(each, runs_root, kept.get(each.run_id)) for each in plan.runs]
-    described = describe(plan, found, _claims_at_start(plan, runs_root, found))
+    found = sources(plan, runs_root, results)
+    tables = collect(plan, found, results, _claims_at_start(plan, runs_root, found))
     try:
-        write_atomic(folder / "ablation.json", _json(described))
-        for name, table in _tables(found).items():
-            _write_csv(folder / f"{name}.csv", table)
-        for each in found:
-            grids = sorted(each.run.samples.glob("*.png"))
-            if grids and not each.kept:
-                path = folder / "samples" / f"{each.planned.run_id}.png"
-                write_atomic(path, first_rows(grids[-1], each.planned.spec.data.size))
-        _remove_strangers(folder / "samples", {planned.run_id for planned in plan.runs})
+        record = json.dumps(tables.record.model_dump(mode="json"), indent=2, ensure_ascii=False)
+        write_atomic(tables.folder / "ablation.json", f"{record}\n".encode())
+        for name in REQUIRED:
+            write_table(tables.folder / f"{name}.csv", getattr(tables, name))
+        _write_samples(tables.folder / "samples", found)
     except OSError as error:
         raise BenchError(
-            f"{folder}: cannot write the tables ({error.strerror}); the runs are safe in "
-            f"{runs_root}; mend the folder or give --results another one, and run this again"
+            f"{tables.folder}: cannot write the tables ({error.strerror}); the runs are safe in"
+            f" {runs_root}; make the folder writable or give --results another one, and run this"
+            " again"
         ) from None
-    return folder
+    return tables.folder
 
 
-def _claims_at_start(plan: Plan, runs_root: Path, found: list[Found]) -> str | None:
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """As CSV, numbers to DIGITS digits."""
+    text = table.to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
+    write_atomic(path, text.encode())
+
+
+def collect(plan: Plan, found: Sequence[Source], results: Path, at_start: str | None) -> Tables:
+    """The tables of a plan's runs, in memory."""
+    judges = panel(plan, found)
+    trained, heldout = _columns(plan, train_columns), _columns(plan, heldout_columns)
+    rows = [row for judge in judges for each in found for row in counted(each, judge)]
+    evaluations = _evaluations(rows)
+    return Tables(
+        folder=results / plan.name / plan.profile,
+        record=describe(plan, found, judges, at_start),
+        judge=plan.evaluation.headline,
+        runs=_runs(plan, found, judges[0], evaluations, trained, heldout),
+        train=_curves(found, "train", trained),
+        heldout=_curves(found, "heldout", heldout),
+        evaluations=evaluations,
+        probes=_probes(found),
+    )
+
+
+def _columns(plan: Plan, of: Callable[[Any], Sequence[str]]) -> list[str]:
+    """Of all methods, in the order of their first appearance."""
+    return list(dict.fromkeys(name for planned in plan.runs for name in of(planned.spec.method)))
+
+
+def _claims_at_start(plan: Plan, runs_root: Path, found: Sequence[Source]) -> str | None:
     """The digest that the tables have of it, if their runs began elsewhere: that was earlier."""
-    kept = next((each.kept for each in found if each.kept), None)
+    kept = next((each.recorded for each in found if each.recorded), None)
     if kept is not None:
-        digest: str | None = kept.record["claims_at_start"]
-        return digest
+        return kept.record.claims_at_start
     at_start = registered(runs_root, plan)
     return at_start.claims_sha256 if at_start else None
 
 
-@dataclass(frozen=True)
-class _Columns:
-    """The columns of all runs, each in the order of its first appearance."""
-
-    trained: list[str]
-    judged: list[str]
-    heldout: list[str]
-    distances: list[str]
-
-    @classmethod
-    def of(cls, specs: list[RunSpec]) -> Self:
-        def union(columns: Callable[[RunSpec], list[str]]) -> list[str]:
-            return list(dict.fromkeys(column for spec in specs for column in columns(spec)))
-
-        return cls(
-            trained=union(lambda spec: train_columns(spec.method)),
-            judged=union(lambda spec: evaluation_columns(spec.evaluation.features)),
-            heldout=union(lambda spec: heldout_columns(spec.method)),
-            distances=union(lambda spec: [distance_column(spec.evaluation.features)]),
-        )
+def _evaluations(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    head = REQUIRED["evaluations"]
+    given = {name for row in rows for name, value in row.items() if value == value}  # no NaN
+    given -= set(head)
+    metrics = [*(name for name in METRICS if name in given), *sorted(given - set(METRICS))]
+    return pd.DataFrame(rows, columns=[*head, *metrics])
 
 
-def _tables(found: list[Found]) -> dict[str, pd.DataFrame]:
-    columns = _Columns.of([each.planned.spec for each in found])
-    evaluated = [*columns.judged, *columns.heldout]
+def _curves(found: Sequence[Source], kind: Kind, columns: Sequence[str]) -> pd.DataFrame:
+    rows: list[Mapping[str, Any]] = []
+    for each in found:
+        if each.recorded:
+            rows += each.recorded.rows(kind)
+            continue
+        head = {"run_id": each.planned.run_id}
+        rows += [{**head, "step": r.step, **r.values} for r in each.rows if r.kind == kind]
+    return pd.DataFrame(rows, columns=["run_id", "step", *columns])
+
+
+def _runs(
+    plan: Plan,
+    found: Sequence[Source],
+    headline: Panelist,
+    evaluations: pd.DataFrame,
+    trained: Sequence[str],
+    heldout: Sequence[str],
+) -> pd.DataFrame:
+    below = plan.evaluation.collapse_below
+    ended = ends(evaluations, headline.entry.name, below)
+    said: dict[Any, Row] = ended.to_dict("index")  # type: ignore[assignment]
+    judged = judged_columns(metric_names(evaluations))
+    at = judged.index("best_step")
+    columns = ["run_id", "label", "cell", "seed", *plan.swept, "method", "signal"]
+    columns += ["state", "reason", "step", *judged[:2], *trained, *judged[2:at], *heldout]
+    columns += [*judged[at:], *REQUIRED["runs"][9:]]
+    rows = []
+    for each in found:
+        spec = each.planned.spec
+        row: Row = {**(each.recorded.row if each.recorded else _outcome(each))}
+        old = each.recorded.record if each.recorded else None
+        as_now = old and (old.headline.name, old.evaluation.collapse_below)
+        if as_now != (headline.recorded_as, below):  # else it stays to the last digit
+            row |= dict.fromkeys(judged, np.nan) | said.get(each.planned.run_id, {})
+        row |= {key: _plain(value) for key, value in each.planned.point.items()}
+        row |= {"run_id": each.planned.run_id, "label": each.planned.label}
+        row |= {"cell": each.planned.cell, "seed": spec.seed}
+        rows.append({**row, "method": spec.method.name, "signal": signal(spec.method)})
+    table = pd.DataFrame(rows, columns=columns)
+    return table.astype({c: float for c in columns if not _is_word(c, plan) and c != "seed"})
+
+
+def _is_word(column: str, plan: Plan) -> bool:
+    return column in TEXT or column in plan.swept
+
+
+def _outcome(source: Source) -> dict[str, Any]:
+    """How a run went, the judges apart; an empty text where there is nothing to say."""
+    result, provenance = source.result, source.provenance or {}
+    data = provenance.get("data", {})
     return {
-        "runs": pd.DataFrame([_run_record(each, columns) for each in found]),
-        "train": _curves(found, "train", ["run_id", "step", *columns.trained]),
-        "evaluations": _curves(found, "eval", ["run_id", "step", *evaluated]),
-        "repeats": _curves(found, "repeat", ["run_id", "draw", *columns.judged]),
-        "probes": _probes(found),
-    }
-
-
-def _run_record(found: Found, columns: _Columns) -> dict[str, Any]:
-    planned, spec = found.planned, found.planned.spec
-    return {
-        "run_id": planned.run_id,
-        "label": planned.label,
-        "cell": planned.cell,
-        "seed": spec.seed,
-        **{key: _plain(value) for key, value in planned.point.items()},
-        "method": spec.method.name,
-        "signal": signal(spec.method),
-        "distance": distance_column(spec.evaluation.features),
-        **(_published(found.kept) if found.kept else _outcome(found, columns)),
-    }
-
-
-def _published(run: Published) -> dict[str, Any]:
-    """How a run went, as the tables had it; the names of what it is are those of the plan."""
-    names = {*NAMES, *run.record["swept"]}
-    went = {name: text or None for name, text in run.row.items() if name not in names}
-    return {
-        name: text if text is None or name in TEXT else float(text) for name, text in went.items()
-    }
-
-
-def _outcome(found: Found, columns: _Columns) -> dict[str, Any]:
-    result, provenance = found.result, found.provenance
-    distance = distance_column(found.planned.spec.evaluation.features)
-    return {
-        "state": found.run.state(),
-        "reason": result.reason if result else None,
-        "step": found.rows[-1].step if found.rows else 0,
-        **_measured(found.rows, distance, columns),
-        "parameters": provenance.get("parameters") if provenance else None,
+        "state": source.run.state(),
+        "reason": (result.reason or "") if result else "",
+        "step": source.rows[-1].step if source.rows else 0,
+        **_last(source, "train"),
+        **_last(source, "heldout"),
+        "parameters": provenance.get("parameters"),
         "wall_s": result.wall_s if result else None,
         "cpu_s": result.cpu_s if result else None,
-        "weights_sha256": result.weights_sha256 if result else None,
-        "commit": found.made.commit if found.made else None,
-        "instructions": _instructions(provenance) if provenance else None,
-        "data": found.made.fingerprint if found.made else None,
+        "weights_sha256": result.weights_sha256 if result else "",
+        "commit": source.commit or "",
+        # Of each of its starts, if they were not the same.
+        "instructions": "+".join(
+            dict.fromkeys(each["instructions"] for each in source.starts if "instructions" in each)
+        ),
+        "data": data.get("fingerprint", ""),
     }
 
 
-def _instructions(provenance: dict[str, Any]) -> str:
-    """Of each of its starts, if they were not the same."""
-    starts = [*provenance.get("earlier", []), provenance]
-    return "+".join(dict.fromkeys(s["instructions"] for s in starts if "instructions" in s))
+def _last(source: Source, kind: Kind) -> dict[str, float]:
+    return next((row.values for row in reversed(source.rows) if row.kind == kind), {})
 
 
-def _measured(rows: list[Row], distance: str, columns: _Columns) -> dict[str, float | None]:
-    """The last row of each kind, the evaluation chosen by validation, and evaluation noise."""
-    evaluations = [row for row in rows if row.kind == "eval"]
-    collapsed, collapsed_at = _collapse(evaluations)
-    best_step, best = _best(evaluations, distance)
-    trained, evaluated, noise = _last(rows, "train"), _last(rows, "eval"), _noise(rows, columns)
-    return {
-        "collapsed": collapsed,
-        "collapsed_at": collapsed_at,
-        **{column: trained.get(column) for column in columns.trained},
-        **{column: evaluated.get(column) for column in [*columns.judged, *columns.heldout]},
-        "best_step": best_step,
-        **{f"best_{each}": best if each == distance else None for each in columns.distances},
-        **{f"noise_{column}": noise.get(column) for column in columns.judged},
-    }
-
-
-def _probes(found: list[Found]) -> pd.DataFrame:
+def _probes(found: Sequence[Source]) -> pd.DataFrame:
     """One row a run whose last weights were probed, each number by its dotted name."""
-    records = []
+    rows: list[dict[str, Any]] = []
     for each in found:
-        if each.kept:
-            known = each.kept.probe()
-            records += [{"run_id": each.planned.run_id, **known}] if known else []
+        if each.recorded:
+            rows += [{k: v for k, v in r.items() if v == v} for r in each.recorded.rows("probes")]
             continue
         probed = each.run.probe()
         if probed and each.result and probed["weights_sha256"] == each.result.weights_sha256:
-            records.append({"run_id": each.planned.run_id, **probed})
-    flat = pd.json_normalize(records)
-    return flat[["run_id", *flat.select_dtypes("number").columns]] if records else NO_PROBES
+            rows.append({"run_id": each.planned.run_id, **probed})
+    if not rows:
+        return pd.DataFrame(columns=["run_id"])
+    flat = pd.json_normalize(rows)
+    return flat[["run_id", *flat.select_dtypes("number").columns]]
 
 
 def _plain(value: Any) -> Any:
@@ -200,75 +192,47 @@ def _plain(value: Any) -> Any:
     return json.dumps(value, sort_keys=True) if isinstance(value, Mapping | list) else value
 
 
-def _last(rows: list[Row], kind: Kind) -> dict[str, float]:
-    return next((row.values for row in reversed(rows) if row.kind == kind), {})
-
-
-def _collapse(evaluations: list[Row]) -> tuple[int | None, int | None]:
-    """Whether the run is collapsed at its last evaluation, and since which step without a break."""
-    if not evaluations or "collapsed" not in evaluations[-1].values:
-        return None, None
-    since = None
-    for row in evaluations:
-        if not row.values["collapsed"]:
-            since = None
-        elif since is None:
-            since = row.step
-    return int(since is not None), since
-
-
-def _best(evaluations: list[Row], distance: str) -> tuple[int | None, float | None]:
-    """The step with the least distance to the validation images, and the test distance there."""
-    chosen_by = f"{distance}_validation"
-    rows = [row for row in evaluations if chosen_by in row.values]
-    if not rows:
-        return None, None
-    best = min(rows, key=lambda row: row.values[chosen_by])
-    return best.step, best.values.get(distance)
-
-
-def _noise(rows: list[Row], columns: _Columns) -> dict[str, float]:
-    """Standard deviation (ddof 1) of each column over all evaluations of the last weights."""
-    repeats = [row for row in rows if row.kind == "repeat"]
-    if not repeats:
-        return {}
-    last = repeats[-1].step
-    same = [row.values for row in rows if row.kind in ("eval", "repeat") and row.step == last]
-    noise = pd.DataFrame(same, columns=columns.judged).std(ddof=1).dropna()
-    return {str(column): float(value) for column, value in noise.items()}
-
-
-def _curves(found: list[Found], kind: Kind, columns: list[str]) -> pd.DataFrame:
-    records = [
-        {"run_id": each.planned.run_id, "step": row.step, **row.values}
-        for each in found
-        for row in each.rows
-        if row.kind == kind
-    ]
-    return pd.DataFrame(records, columns=columns)
+def _write_samples(folder: Path, found: Sequence[Source]) -> None:
+    """The first rows of each run's last grid; grids of runs that the plan no longer has go."""
+    for each in found:
+        grids = sorted(each.run.samples.glob("*.png"))
+        if grids and not each.recorded:
+            rows = first_rows(grids[-1], each.planned.spec.data.size)
+            write_atomic(folder / f"{each.planned.run_id}.png", rows)
+    planned = {each.planned.run_id for each in found}
+    for path in folder.glob("*.png"):
+        if path.stem not in planned:
+            path.unlink()
 
 
 def first_rows(grid: Path, size: int, rows: int = GRID_ROWS) -> bytes:
     """PNG of the grid's first rows, pixel for pixel."""
     with Image.open(grid) as image:
         height = min(image.height, rows * (size + _GUTTER) + _GUTTER)
-        kept = image.convert("RGB").crop((0, 0, image.width, height))
+        cropped = image.convert("RGB").crop((0, 0, image.width, height))
     file = io.BytesIO()
-    kept.save(file, format="PNG", optimize=True)
+    cropped.save(file, format="PNG", optimize=True)
     return file.getvalue()
 
 
-def _remove_strangers(samples: Path, run_ids: set[str]) -> None:
-    """Grids of runs that the ablation no longer has."""
-    for path in samples.glob("*.png"):
-        if path.stem not in run_ids:
-            path.unlink()
+def tables_of_run(path: Path) -> Tables:
+    """What the tables would say of the run in one folder alone.
 
-
-def _json(record: dict[str, Any]) -> bytes:
-    return (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    text = table.to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
-    write_atomic(path, text.encode())
+    Raises BenchError where it is no run, InputError where nobody has asked a judge about it.
+    """
+    run = RunDirectory(path)
+    evaluation = run.evaluation()
+    if evaluation is None:
+        raise InputError(f"{path}: no evaluation.json here, so no judge is named")
+    planned = PlannedRun(run.spec(), {"run": run.run_id})
+    plan = Plan(
+        name="run",
+        question=run.run_id,
+        source=None,
+        profile="",
+        overrides=(),
+        claims=(),
+        evaluation=evaluation,
+        runs=(planned,),
+    )
+    return collect(plan, [source(planned, run, evaluation)], path, None)

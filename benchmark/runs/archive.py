@@ -2,7 +2,9 @@
 
     <run_id>.zip
         spec.json, provenance.json, metrics.jsonl, result.json
+        evaluation.json, evaluations/<features>-<digest>.json and .jsonl
         samples/<step>.png
+        snapshots/<step>-<sum>.safetensors
         checkpoints/<step>-<sum>.safetensors (the last), checkpoints/digests.jsonl
 
 An archive is data: nothing in it is executed, no pickle is ever read, and a name that is not one
@@ -19,12 +21,14 @@ from pathlib import Path
 
 from benchmark.errors import BenchError, InputError
 from benchmark.runs.directory import RunDirectory
+from benchmark.runs.evaluations import FOLDER
 
 LIMIT = 4 * 2**30  # bytes, unpacked
 _NEEDED = {"spec.json", "provenance.json", "metrics.jsonl", "result.json"}
 _ALLOWED = re.compile(
-    r"(spec|provenance|result)\.json|metrics\.jsonl|samples/\d{8}\.png"
-    r"|checkpoints/(digests\.jsonl|\d{8}-[0-9a-f]{16}\.safetensors)"
+    r"(spec|provenance|result|evaluation)\.json|metrics\.jsonl|samples/\d{8}\.png"
+    r"|checkpoints/digests\.jsonl|(checkpoints|snapshots)/\d{8}-[0-9a-f]{16}\.safetensors"
+    r"|evaluations/[\w.]+-[0-9a-f]{12}\.jsonl?"
 )
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the same run gives the same archive
 _CHUNK = 2**20
@@ -33,7 +37,7 @@ _CHUNK = 2**20
 def export_run(run: RunDirectory, to: Path) -> Path:
     """Pack a finished run; raises InputError where it is not, or where `to` exists."""
     if run.result() is None or run.provenance() is None:
-        raise InputError(f"{run.path}: not finished; `bench run` goes on with it")
+        raise InputError(f"{run.path}: not finished; `bench run` continues it")
     if to.exists():
         raise InputError(f"{to}: is there already; choose another name")
     temporary = to.with_name(f".{to.name}.tmp")
@@ -54,7 +58,10 @@ def export_run(run: RunDirectory, to: Path) -> Path:
 
 def _packed(run: RunDirectory) -> Iterator[Path]:
     yield from (run.path / name for name in sorted(_NEEDED))
+    yield from (path for path in [run.path / "evaluation.json"] if path.exists())
+    yield from sorted((run.path / FOLDER).glob("*.json*"))
     yield from sorted(run.samples.glob("[0-9]*.png"))
+    yield from sorted(run.snapshots.glob("[0-9]*.safetensors"))
     yield from sorted(run.checkpoints.glob("digests.jsonl"))
     yield from sorted(run.checkpoints.glob("[0-9]*.safetensors"))[-1:]
 

@@ -2,10 +2,13 @@
 
 <runs>/<run_id>/
     spec.json           the RunSpec
-    provenance.json     what made the run: code, packages, machine, data, extractor
+    evaluation.json     which snapshots its worker keeps, and who judges them; no part of the run
+    provenance.json     what made the run: code, packages, machine, data
     metrics.jsonl       one Row a line, in order of step
     checkpoints/        see training/checkpoint.py
-    samples/            one PNG grid per evaluation
+    snapshots/          the generator's weights; see training/snapshots.py
+    samples/            one PNG grid per snapshot
+    evaluations/        what judges said of the snapshots; see runs/evaluations.py
     log.txt             what the run's process printed
     result.json         written last: done or failed, and why
     probe.json, probe/  what `bench probe` found, if it was asked; see probe.py
@@ -23,11 +26,12 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from benchmark.errors import BenchError, BusyError
+from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.files import TEMPORARY, write_atomic
 from benchmark.spec import RunSpec
 from benchmark.strict import Strict
 
-Kind = Literal["train", "eval", "repeat"]
+Kind = Literal["train", "heldout"]
 State = Literal["queued", "running", "stopped", "done", "failed"]
 LOCK_WAIT_S = 1.0
 
@@ -35,8 +39,8 @@ LOCK_WAIT_S = 1.0
 class Row(Strict):
     """Metrics at one step.
 
-    "train": means over the steps since the last row. "eval": one evaluation. "repeat": another
-    draw of samples from the last weights, numbered by `draw`; its spread is evaluation noise.
+    "train": means over the steps since the last row. "heldout": the method's own measures over the
+    same held-out images and codes, at a snapshot.
     """
 
     step: int
@@ -70,6 +74,7 @@ class RunDirectory:
         self.path = path
         self.samples = path / "samples"
         self.checkpoints = path / "checkpoints"
+        self.snapshots = path / "snapshots"
         self.log = path / "log.txt"
         self._metrics = path / "metrics.jsonl"
 
@@ -86,7 +91,7 @@ class RunDirectory:
         return self.path.name
 
     def spec(self) -> RunSpec:
-        """The run's description; raises BenchError where it is missing or torn."""
+        """The run's description; raises BenchError where it is missing or damaged."""
         try:
             return RunSpec.from_json((self.path / "spec.json").read_text())
         except FileNotFoundError:
@@ -94,8 +99,26 @@ class RunDirectory:
         except ValidationError as error:
             raise BenchError(
                 f"{self.path / 'spec.json'}: not a run description of this version "
-                f"({error.error_count()} faults); train it anew in another --runs folder"
+                f"({error.error_count()} faults); train it again in another --runs folder"
             ) from None
+
+    def evaluation(self) -> EvaluationSettings | None:
+        """Which snapshots to keep and who judges them, if any sweep has asked.
+
+        Raises BenchError where the file is damaged.
+        """
+        path = self.path / "evaluation.json"
+        try:
+            text = path.read_bytes() if path.exists() else None
+            return EvaluationSettings.model_validate_json(text) if text else None
+        except ValidationError:
+            raise BenchError(f"{path}: damaged; `bench run FILE` writes it again") from None
+
+    def write_evaluation(self, settings: EvaluationSettings) -> None:
+        data = settings.model_dump_json(indent=2).encode() + b"\n"
+        path = self.path / "evaluation.json"
+        if not path.exists() or path.read_bytes() != data:
+            write_atomic(path, data)
 
     def provenance(self) -> dict[str, Any] | None:
         """What made it, if it has begun; raises BenchError where the file is damaged."""
@@ -128,7 +151,7 @@ class RunDirectory:
         write_atomic(self.path / "result.json", result.model_dump_json(indent=2).encode() + b"\n")
 
     def rows(self) -> list[Row]:
-        """All whole rows; a line torn by a kill is left out (the next start removes it).
+        """All whole rows; a line cut short by a kill is left out (the next start removes it).
 
         Raises BenchError where another line is not a row.
         """

@@ -1,4 +1,4 @@
-"""Find what a crash, a bad disk or a stray hand has left behind, and mend what is safe to mend.
+"""Find what a crash, a bad disk or an accident left behind, and repair what is safe to repair.
 
 Only what can be made again is ever removed: leftovers of killed writers, half a line, a checkpoint
 or a store whose sum is wrong. A run that a living process writes is left alone.
@@ -19,18 +19,19 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from benchmark.errors import BenchError
-from benchmark.files import TEMPORARY
+from benchmark.files import TEMPORARY, sha256
 from benchmark.runs.directory import Result, Row, RunDirectory
+from benchmark.runs.evaluations import FOLDER, Evaluations
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong at a place, and what would mend it."""
+    """What is wrong at a place, and what would repair it."""
 
     where: Path | str
     what: str
-    mend: Callable[[], None] | None = None
-    how: str = ""  # what mending does, or what a person can do
+    fix: Callable[[], None] | None = None
+    how: str = ""  # what the repair does, or what a person can do
     serious: bool = True  # whether a number of the run could be wrong or missing
 
     def __str__(self) -> str:
@@ -61,6 +62,8 @@ def faults_of(run: RunDirectory, name: str) -> list[Fault]:
     found += broken
     found += _faults_of_rows(run, spec.training.log_every, result)
     found += _faults_of_checkpoints(run, result)
+    found += _faults_of_snapshots(run, result)
+    found += _faults_of_evaluations(run)
     try:
         if result is not None and run.provenance() is None:
             found.append(Fault(run.path, "finished without a provenance.json"))
@@ -84,14 +87,14 @@ def _faults_of_rows(run: RunDirectory, every: int, result: Result | None) -> Ite
     *lines, torn = text.split(b"\n")
     if torn:
         how = "cutting it off; the run writes it again"
-        mend = partial(_truncate, path, len(text) - len(torn))
-        yield Fault(path, "its last line is torn", mend, how, serious=result is not None)
+        fix = partial(_truncate, path, len(text) - len(torn))
+        yield Fault(path, "its last line is incomplete", fix, how, serious=result is not None)
     rows = []
     for number, line in enumerate(lines, 1):
         try:
             rows.append(Row.model_validate_json(line))
         except ValidationError:
-            yield Fault(path, f"line {number} is not a row", how="train the run anew elsewhere")
+            yield Fault(path, f"line {number} is not a row", how="train the run again elsewhere")
             return
     steps = [row.step for row in rows if row.kind == "train"]
     last = result.step if result is not None else max(steps, default=0)
@@ -103,9 +106,6 @@ def _faults_of_rows(run: RunDirectory, every: int, result: Result | None) -> Ite
         twice = len(steps) - len(set(steps))
         missing = len(set(wanted) - set(steps))
         yield Fault(path, f"{missing} steps missing, {twice} twice, of {len(wanted)} train rows")
-    for row in rows:
-        if row.kind == "eval" and not (run.samples / f"{row.step:08d}.png").exists():
-            yield Fault(run.samples, f"no grid of step {row.step}", serious=False)
 
 
 def _faults_of_checkpoints(run: RunDirectory, result: Result | None) -> Iterator[Fault]:
@@ -113,7 +113,7 @@ def _faults_of_checkpoints(run: RunDirectory, result: Result | None) -> Iterator
     whole = [path for path in paths if is_whole(path)]
     for path in paths:
         if path not in whole:
-            how = "removing it; the run goes on from the one before" if result is None else ""
+            how = "removing it; the run continues from the one before" if result is None else ""
             safe = path.unlink if result is None or whole[-1:] > [path] else None
             yield Fault(path, "its bytes do not match its name", safe, how)
     if result is None:
@@ -123,6 +123,37 @@ def _faults_of_checkpoints(run: RunDirectory, result: Result | None) -> Iterator
         yield Fault(run.checkpoints, f"no whole checkpoint of the last step, {result.step}")
     elif _weights_sha256(last[-1]) != result.weights_sha256:
         yield Fault(last[-1], "not the weights that result.json names")
+
+
+def _faults_of_snapshots(run: RunDirectory, result: Result | None) -> Iterator[Fault]:
+    steps = set()
+    for path in sorted(run.snapshots.glob("[0-9]*.safetensors")):
+        if is_whole(path):
+            steps.add(int(path.name[:8]))
+        else:
+            how = "removing it; the other snapshots can still be judged"
+            yield Fault(path, "its checksum does not match its name", path.unlink, how)
+    if result is not None and result.state == "done" and result.step not in steps:
+        yield Fault(run.snapshots, f"no whole snapshot of the last step, {result.step}")
+
+
+def _faults_of_evaluations(run: RunDirectory) -> Iterator[Fault]:
+    for path in sorted((run.path / FOLDER).glob("*.jsonl")):
+        if not path.with_suffix(".json").exists():
+            how = "removing it; `bench evaluate` writes it again"
+            yield Fault(path, "rows of a judge without its record", path.unlink, how)
+    for each in Evaluations.all(run.path):
+        try:
+            each.record()
+            rows = each.rows()
+        except BenchError as error:
+            how = "removing it; `bench evaluate` writes it again"
+            what = str(error).removeprefix(f"{each.path}: ").partition(";")[0]
+            yield Fault(each.path, what, each.remove, how)
+            continue
+        for row in rows:
+            if row.draw == 0 and not (run.samples / f"{row.step:08d}.png").exists():
+                yield Fault(run.samples, f"no grid of step {row.step}", serious=False)
 
 
 def faults_of_stores(cache: Path) -> Iterator[Fault]:
@@ -146,7 +177,7 @@ def _fault_of_store(folder: Path) -> Fault | None:
         if images.dtype != np.uint8 or images.ndim != 4:
             raise ValueError(f"images.npy holds {images.shape} {images.dtype}")
         wanted = record.get("images_sha256")
-        if wanted is not None and wanted != _sha256_of(folder / "images.npy"):
+        if wanted is not None and wanted != sha256(folder / "images.npy"):
             raise ValueError("images.npy does not match its sum")
     except (OSError, EOFError, ValueError, AttributeError) as error:
         how = "removing it; the next run decodes the data again"
@@ -160,7 +191,7 @@ def _leftover(path: Path) -> Fault:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a checkpoint's bytes are those that it is named after, and readable."""
+    """Whether the bytes of a checkpoint or snapshot are those it is named after, and readable."""
     data = path.read_bytes()
     if path.stem.partition("-")[2] != hashlib.sha256(data).hexdigest()[:16]:
         return False
@@ -180,11 +211,6 @@ def _weights_sha256(path: Path) -> str:
             digest.update(name.removeprefix(prefix).encode())
             digest.update(value.tobytes())
     return digest.hexdigest()
-
-
-def _sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _truncate(path: Path, size: int) -> None:

@@ -26,19 +26,25 @@ class Garbage:
             self.path.unlink()
 
 
-def find_garbage(runs: Path, cache: Path) -> Iterator[Garbage]:
-    """Checkpoints of finished runs but the last, and stores that no run here was trained on."""
+def find_garbage(runs: Path, cache: Path, keep: int | None = None) -> Iterator[Garbage]:
+    """Checkpoints of finished runs but the last, and stores that no run here was trained on.
+
+    `keep`: also the snapshots of finished runs but the last so many.
+    """
     found = [RunDirectory(path.parent) for path in sorted(runs.glob("*/spec.json"))]
     for run in found:
         if run.result() is not None:
             for path in sorted(run.checkpoints.glob("[0-9]*.safetensors"))[:-1]:
                 yield Garbage(path, _size(path), "not the last checkpoint of a finished run")
+            snapshots = sorted(run.snapshots.glob("[0-9]*.safetensors"))
+            for path in snapshots[:-keep] if keep else []:
+                yield Garbage(path, _size(path), f"not among the last {keep} snapshots")
     used: set[str] = set()
     for run in found:
         record = run.provenance()
-        if record is None or "stores" not in record:
+        if record is None or "store" not in record:
             return  # it does not say which store it needs
-        used |= set(record["stores"])
+        used.add(record["store"])
     for folder in sorted((cache / "stores").glob("*")):
         if folder.is_dir() and _FINGERPRINT.fullmatch(folder.name) and folder.name not in used:
             yield Garbage(folder, _size(folder), "a decoded data set that no run here uses")

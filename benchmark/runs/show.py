@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmark.errors import InputError
 from benchmark.runs.directory import RunDirectory
+from benchmark.runs.evaluations import Evaluations
 
 
 def find_run(name: str, runs: Path) -> RunDirectory:
@@ -39,10 +40,15 @@ def describe(run: RunDirectory) -> Iterator[str]:
         yield f"{block}: {inline(settings)}"
     if provenance is not None:
         yield from _made_by(provenance)
-    for kind in ("train", "eval"):
+    for kind in ("train", "heldout"):
         last = next((row for row in reversed(rows) if row.kind == kind), None)
         if last is not None:
             yield last_row(kind, last.step, last.values)
+    for each in Evaluations.all(run.path):
+        if judged := each.rows():
+            record = each.record()
+            by = f"{record.settings['features']}, {record.settings['samples']} samples"
+            yield last_row(f"evaluation by {by}", judged[-1].step, judged[-1].values)
 
 
 def last_row(kind: str, step: int, values: Mapping[str, float]) -> str:

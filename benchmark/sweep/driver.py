@@ -1,6 +1,6 @@
 """Who drives a sweep: a record below the runs folder, through which `bench stop` reaches it.
 
-<runs>/sweeps/<ablation>-<profile>-<host>-<process>.json    while it goes on
+<runs>/sweeps/<ablation>-<profile>-<host>-<process>.json    while it runs
                                                    .lock    held by the driver; free: it is dead
                                                    .stop    somebody asks it to stop
 """

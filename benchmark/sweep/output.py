@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmark.ablation.plan import PlannedRun
+from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.errors import InputError
 from benchmark.redact import redact
 from benchmark.runs.directory import RunDirectory
@@ -31,7 +31,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Ending:
+class Summary:
     """How a sweep went, and where what came of it lies."""
 
     runs: int
@@ -43,7 +43,7 @@ class Ending:
     mlflow: str
 
 
-class Narrator:
+class Output:
     """Tells people everything, on a terminal or line by line where it is none."""
 
     def __init__(self, console: Console) -> None:
@@ -57,21 +57,21 @@ class Narrator:
         """Something that went wrong and costs no run."""
         self._print(text)
 
-    def progress(self, runs: Sequence[tuple[PlannedRun, RunDirectory]]) -> Progress:
+    def progress(self, plan: Plan, runs: Sequence[tuple[PlannedRun, RunDirectory]]) -> Progress:
         if self._console.is_terminal:
-            return LiveProgress(runs, self._console)
-        return LineProgress(runs, self._print)
+            return LiveProgress(plan, runs, self._console)
+        return LineProgress(plan, runs, self._print)
 
-    def end(self, ending: Ending) -> None:
-        self._failures(ending)
-        self._print(_summary(ending))
-        if ending.stopped:
-            self._print("stopped; the same command goes on from here")
-        self._print(f"report: {ending.report}")
-        self._print(f"MLflow: bench ui --mlflow {redact(ending.mlflow)}")
+    def end(self, summary: Summary) -> None:
+        self._failures(summary)
+        self._print(_counts(summary))
+        if summary.stopped:
+            self._print("stopped; the same command continues from here")
+        self._print(f"report: {summary.report}")
+        self._print(f"MLflow: bench ui --mlflow {redact(summary.mlflow)}")
 
-    def _failures(self, ending: Ending) -> None:
-        for each in ending.failures:
+    def _failures(self, summary: Summary) -> None:
+        for each in summary.failures:
             name = f"{each.planned.label} ({each.planned.run_id})"
             self._print(f"{name} failed: {each.reason}")
             for line in each.log:
@@ -81,49 +81,49 @@ class Narrator:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-class QuietNarrator(Narrator):
+class QuietOutput(Output):
     """Tells only what went wrong, and at the end one line."""
 
     def note(self, text: str) -> None:
         pass
 
-    def progress(self, runs: Sequence[tuple[PlannedRun, RunDirectory]]) -> Progress:
-        return SilentProgress(runs)
+    def progress(self, plan: Plan, runs: Sequence[tuple[PlannedRun, RunDirectory]]) -> Progress:
+        return SilentProgress(plan, runs)
 
-    def end(self, ending: Ending) -> None:
-        self._failures(ending)
-        self._print(_summary(ending) + (", stopped" if ending.stopped else ""))
+    def end(self, summary: Summary) -> None:
+        self._failures(summary)
+        self._print(_counts(summary) + (", stopped" if summary.stopped else ""))
 
 
-class JsonNarrator(Narrator):
+class JsonOutput(Output):
     """One JSON object a line, the last one a summary; what is said by the way goes to `aside`."""
 
     def __init__(self, console: Console, aside: Console) -> None:
         super().__init__(aside)
         self._out = console
 
-    def progress(self, runs: Sequence[tuple[PlannedRun, RunDirectory]]) -> Progress:
-        return JsonProgress(runs, self._write)
+    def progress(self, plan: Plan, runs: Sequence[tuple[PlannedRun, RunDirectory]]) -> Progress:
+        return JsonProgress(plan, runs, self._write)
 
-    def end(self, ending: Ending) -> None:
+    def end(self, summary: Summary) -> None:
         self._write(
             {
                 "event": "end",
-                "runs": ending.runs,
-                "done": ending.done,
-                "failed": len(ending.failures),
-                "stopped": ending.stopped,
+                "runs": summary.runs,
+                "done": summary.done,
+                "failed": len(summary.failures),
+                "stopped": summary.stopped,
                 "failures": [
                     {
                         "run_id": each.planned.run_id,
                         "label": each.planned.label,
                         "reason": each.reason,
                     }
-                    for each in ending.failures
+                    for each in summary.failures
                 ],
-                "results": str(ending.results),
-                "report": str(ending.report),
-                "mlflow": redact(ending.mlflow),
+                "results": str(summary.results),
+                "report": str(summary.report),
+                "mlflow": redact(summary.mlflow),
             }
         )
 
@@ -132,14 +132,14 @@ class JsonNarrator(Narrator):
         self._out.file.flush()
 
 
-def narrator(*, quiet: bool, as_json: bool) -> Narrator:
+def choose_output(*, quiet: bool, as_json: bool) -> Output:
     """Who tells what on stdout. Raises InputError where both are asked for."""
     if quiet and as_json:
         raise InputError("give --quiet or --json, one of the two")
     if as_json:
-        return JsonNarrator(Console(), aside=Console(stderr=True))
-    return QuietNarrator(Console()) if quiet else Narrator(Console())
+        return JsonOutput(Console(), aside=Console(stderr=True))
+    return QuietOutput(Console()) if quiet else Output(Console())
 
 
-def _summary(ending: Ending) -> str:
-    return f"{ending.done} of {ending.runs} runs done, {len(ending.failures)} failed"
+def _counts(summary: Summary) -> str:
+    return f"{summary.done} of {summary.runs} runs done, {len(summary.failures)} failed"

@@ -1,4 +1,4 @@
-"""Where the runs of a sweep stand: live on a terminal, else as lines, as records, or not at all."""
+"""The status of a sweep's runs: live on a terminal, else as lines, as records, or not at all."""
 
 import time
 from abc import ABC, abstractmethod
@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from benchmark.ablation.plan import PlannedRun
+from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.runs.directory import RunDirectory
-from benchmark.runs.status import Follow, Standing, duration
+from benchmark.runs.status import Follow, RunStatus, duration
 
 ORDER = ("running", "failed", "stopped", "queued", "done")
 PLAIN_EVERY_S = 15.0
@@ -26,8 +26,8 @@ class Progress(ABC):
     A context manager: it looks a last time when it is left.
     """
 
-    def __init__(self, runs: Sequence[tuple[PlannedRun, RunDirectory]]) -> None:
-        self._runs = [Follow(each.label, each.spec, run) for each, run in runs]
+    def __init__(self, plan: Plan, runs: Sequence[tuple[PlannedRun, RunDirectory]]) -> None:
+        self._runs = [Follow(each.label, each.spec, run, plan.evaluation) for each, run in runs]
         self._due = 0.0
 
     def __enter__(self) -> Self:
@@ -40,20 +40,22 @@ class Progress(ABC):
         now = time.monotonic()
         if now < self._due and not last:
             return
-        standings = [run.look() for run in self._runs]
+        statuses = [run.look() for run in self._runs]
         took = time.monotonic() - now
         self._due = now + max(REFRESH_EVERY_S, took / SHARE)
-        self._show(standings)
+        self._show(statuses)
 
     @abstractmethod
-    def _show(self, standings: list[Standing]) -> None: ...
+    def _show(self, statuses: list[RunStatus]) -> None: ...
 
 
 class LiveProgress(Progress):
     """A table on a terminal, drawn again and again in its place."""
 
-    def __init__(self, runs: Sequence[tuple[PlannedRun, RunDirectory]], console: Console) -> None:
-        super().__init__(runs)
+    def __init__(
+        self, plan: Plan, runs: Sequence[tuple[PlannedRun, RunDirectory]], console: Console
+    ) -> None:
+        super().__init__(plan, runs)
         self._console = console
         self._live = Live(console=console, auto_refresh=False)
 
@@ -65,32 +67,35 @@ class LiveProgress(Progress):
         super().__exit__()
         self._live.__exit__(None, None, None)
 
-    def _show(self, standings: list[Standing]) -> None:
-        self._live.update(table(standings, self._console.height - 2), refresh=True)
+    def _show(self, statuses: list[RunStatus]) -> None:
+        self._live.update(table(statuses, self._console.height - 2), refresh=True)
 
 
 class LineProgress(Progress):
     """A line for each run whose state changes, and now and then for each that is running."""
 
     def __init__(
-        self, runs: Sequence[tuple[PlannedRun, RunDirectory]], say: Callable[[str], None]
+        self,
+        plan: Plan,
+        runs: Sequence[tuple[PlannedRun, RunDirectory]],
+        say: Callable[[str], None],
     ) -> None:
-        super().__init__(runs)
+        super().__init__(plan, runs)
         self._say = say
         self._said = 0.0
         self._states: dict[str, str] = {}
 
-    def _show(self, standings: list[Standing]) -> None:
+    def _show(self, statuses: list[RunStatus]) -> None:
         now = time.monotonic()
         due = now - self._said >= PLAIN_EVERY_S
-        for each in standings:
+        for each in statuses:
             changed = self._states.get(each.run_id) != each.state
             if each.state != "queued" and (changed or (due and each.state == "running")):
                 self._say_one(each)
             self._states[each.run_id] = each.state
         self._said = now if due else self._said
 
-    def _say_one(self, each: Standing) -> None:
+    def _say_one(self, each: RunStatus) -> None:
         self._say(line(each))
 
 
@@ -99,13 +104,14 @@ class JsonProgress(LineProgress):
 
     def __init__(
         self,
+        plan: Plan,
         runs: Sequence[tuple[PlannedRun, RunDirectory]],
         write: Callable[[dict[str, Any]], None],
     ) -> None:
-        super().__init__(runs, say=lambda line: None)
+        super().__init__(plan, runs, say=lambda line: None)
         self._write = write
 
-    def _say_one(self, each: Standing) -> None:
+    def _say_one(self, each: RunStatus) -> None:
         self._write({"event": "run", **record(each)})
 
 
@@ -115,7 +121,7 @@ class SilentProgress(Progress):
     def update(self, *, last: bool = False) -> None:
         pass
 
-    def _show(self, standings: list[Standing]) -> None:
+    def _show(self, statuses: list[RunStatus]) -> None:
         pass
 
 
@@ -123,16 +129,16 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
 
 
-def speed_and_left(each: Standing) -> list[str]:
+def speed_and_left(each: RunStatus) -> list[str]:
     """ "8.1 steps/s, 3 min left", as far as known."""
     if each.state == "running" and each.step == each.steps:
-        return ["judging its last weights"]
+        return ["evaluating"]
     if each.steps_a_second is None or each.seconds_left is None:
         return []
     return [f"{each.steps_a_second:.2g} steps/s", f"{duration(each.seconds_left)} left"]
 
 
-def line(each: Standing) -> str:
+def line(each: RunStatus) -> str:
     parts = [f"{each.label}: {each.state}, step {each.step} of {each.steps}"]
     if each.state == "running" and not each.step:
         parts.append("getting ready")  # real images are judged before the first step
@@ -146,20 +152,20 @@ def line(each: Standing) -> str:
     return ", ".join(parts)
 
 
-def record(each: Standing) -> dict[str, Any]:
+def record(each: RunStatus) -> dict[str, Any]:
     """For programs; what is not known is None."""
     return {**asdict(each), "seconds_left": each.seconds_left}
 
 
-def table(standings: Sequence[Standing], most: int) -> Table:
+def table(statuses: Sequence[RunStatus], most: int) -> Table:
     """One line a run; where they are more than `most`, those that go on or failed come first."""
     heads = ("run", "state", "step", "", "speed and time left", "signal", "distance")
     drawn = Table(*heads, box=None, pad_edge=False)
-    shown = standings
-    if len(standings) > most:
-        first = sorted(range(len(standings)), key=lambda i: ORDER.index(standings[i].state))
-        shown = [standings[i] for i in sorted(first[:most])]
-        drawn.caption = f"{len(shown)} of {len(standings)} runs; {counted(standings)}"
+    shown = statuses
+    if len(statuses) > most:
+        first = sorted(range(len(statuses)), key=lambda i: ORDER.index(statuses[i].state))
+        shown = [statuses[i] for i in sorted(first[:most])]
+        drawn.caption = f"{len(shown)} of {len(statuses)} runs; {counted(statuses)}"
     for each in shown:
         filled = round(20 * each.step / each.steps)
         drawn.add_row(
@@ -174,11 +180,11 @@ def table(standings: Sequence[Standing], most: int) -> Table:
     return drawn
 
 
-def counts(standings: Sequence[Standing]) -> dict[str, int]:
+def counts(statuses: Sequence[RunStatus]) -> dict[str, int]:
     """Runs by state; the collapsed ones are counted among the others too."""
-    found = {state: sum(each.state == state for each in standings) for state in ORDER}
-    return {**found, "collapsed": sum(each.collapsed for each in standings)}
+    found = {state: sum(each.state == state for each in statuses) for state in ORDER}
+    return {**found, "collapsed": sum(each.collapsed for each in statuses)}
 
 
-def counted(standings: Sequence[Standing]) -> str:
-    return ", ".join(f"{count} {state}" for state, count in counts(standings).items() if count)
+def counted(statuses: Sequence[RunStatus]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in counts(statuses).items() if count)

@@ -1,27 +1,33 @@
-"""`bench run`: a plan from its first run to its tables."""
+"""`bench run` and `bench evaluate`: a plan from its first run to its tables."""
 
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from benchmark.ablation.plan import Plan
+from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.ablation.registration import register
 from benchmark.claims.evidence import write_evidence
+from benchmark.data.settings import DataSettings
 from benchmark.data.store import open_store
-from benchmark.errors import BenchError
-from benchmark.executors.executor import Executor, Start
+from benchmark.errors import EXIT_INTERRUPTED, BenchError, InputError
+from benchmark.evaluation.catalogue import network_class
+from benchmark.evaluation.metrics import METRICS
+from benchmark.evaluation.settings import EvaluationSettings
+from benchmark.executors.executor import Executor, Pending, Start
 from benchmark.executors.local import how_it_ended, last_lines
+from benchmark.methods import attributes
 from benchmark.report.markdown import build
-from benchmark.results.published import Published
-from benchmark.results.source import only_published
+from benchmark.results.source import only_recorded
+from benchmark.results.tables import RecordedRun
 from benchmark.results.writer import write_results
 from benchmark.runs.directory import RunDirectory
-from benchmark.spec import RunSpec
+from benchmark.runs.evaluations import pending
 from benchmark.sweep.driver import Driver
-from benchmark.sweep.output import Ending, Failure, Narrator
+from benchmark.sweep.output import Failure, Output, Summary
 
 SYNC_EVERY_S = 4.0
 
@@ -48,6 +54,7 @@ class Work:
     device: str
     graphs: bool = False  # on a GPU, each step as one CUDA graph
     instructions: str | None = None  # what the processor's vector instructions are held to
+    allow_slow: bool = False  # bfloat16 on a processor without AMX
 
 
 class Follower(Protocol):
@@ -65,61 +72,121 @@ def run_plan(
     places: Places,
     start: Start,
     work: Work,
-    narrator: Narrator,
+    output: Output,
     *,
     trust_tables: bool = False,
 ) -> int:
-    """Train what is missing, then write tables and report. 0 done, 1 some failed, 130 stopped.
+    """Train and evaluate what is missing, then write tables and report.
 
-    `trust_tables`: a run that the tables have finished, and whose folder is not here, stays as it
-    is there and is not trained.
+    Returns the exit code: 0 done, 1 some failed, 130 stopped. `trust_tables`: a run that the tables
+    have finished, and whose folder is not here, stays as it is there and is not trained.
     """
     _writable(places.results / plan.name / plan.profile)
-    published = only_published(plan, places.runs, places.results)  # before hours of training
-    trusted = published if trust_tables else {}
+    recorded = only_recorded(plan, places.runs, places.results)  # before hours of training
+    trusted = recorded if trust_tables else {}
     if trusted:
-        narrator.note(f"{len(trusted)} finished runs are not here and stay as the tables have them")
-    ours = replace(plan, runs=tuple(each for each in plan.runs if each.run_id not in trusted))
-    directories = [places.run(planned.run_id) for planned in ours.runs]
-    missing = [p for p, run in zip(ours.runs, directories, strict=True) if run.result() is None]
-    _open_stores([planned.spec for planned in missing], places, narrator)
+        output.note(f"{len(trusted)} finished runs are not here and stay as the tables have them")
+    ours = [each for each in plan.runs if each.run_id not in trusted]
+    missing = [each for each in ours if places.run(each.run_id).result() is None]
+    _open_stores(plan.evaluation, missing, places, output)
     try:
-        for planned in missing:
-            RunDirectory.create(places.runs, planned.spec)
+        for planned in ours:
+            run = RunDirectory.create(places.runs, planned.spec)
+            run.write_evaluation(plan.evaluation)
         register(places.runs, plan)
     except OSError as error:
         raise BenchError(f"{places.runs}: cannot make run folders ({error.strerror})") from None
+    left = _pending(plan.evaluation)
 
-    view = _View(plan, places, narrator)
-    arguments = _worker_arguments(plan, places, work)
-    executor, codes = _train(ours, places, start, arguments, directories, view, narrator)
+    def unfinished(run: RunDirectory) -> bool:
+        return run.result() is None or bool(left(run))
+
+    return _finish(plan, ours, trusted, places, start, work, unfinished, output)
+
+
+def evaluate_plan(
+    plan: Plan, judges: Sequence[str], places: Places, start: Start, work: Work, output: Output
+) -> int:
+    """Let judges see every snapshot that they have not, of finished and unfinished runs.
+
+    `judges` are names of the plan's; none: all. Nothing is trained. Returns the exit code as
+    `run_plan` does; raises InputError where there is no such judge or no run to evaluate.
+    """
+    for name in judges:
+        if name not in plan.evaluation.judges:
+            known = ", ".join(plan.evaluation.judges)
+            raise InputError(f"--judge {name}: no such judge; {plan.name} has: {known}")
+    there = [each for each in plan.runs if any(places.run(each.run_id).snapshots.glob("[0-9]*"))]
+    if not there:
+        raise InputError(f"{places.runs}: no run of {plan.name} has a snapshot; see --runs")
+    if len(there) < len(plan.runs):
+        output.note(f"{len(plan.runs) - len(there)} of {len(plan.runs)} runs have no snapshot yet")
+    for planned in there:
+        places.run(planned.run_id).write_evaluation(plan.evaluation)
+    left = _pending(plan.evaluation)
+
+    def unseen(run: RunDirectory) -> bool:
+        return any(not judges or name in judges for name in left(run))
+
+    arguments = ["--evaluate-only", *(f"--judge={name}" for name in judges)]
+    return _finish(plan, there, {}, places, start, work, unseen, output, arguments)
+
+
+def _pending(settings: EvaluationSettings) -> Callable[[RunDirectory], list[str]]:
+    """Which judges have not seen all snapshots of a run."""
+    return partial(
+        pending,
+        settings=settings,
+        versions={name: metric.version for name, metric in METRICS.items()},
+        networks={
+            name: getattr(network_class(each.features), "VERSION", None)
+            for name, each in settings.judges.items()
+        },
+    )
+
+
+def _finish(
+    plan: Plan,
+    ours: Sequence[PlannedRun],
+    trusted: Mapping[str, RecordedRun],
+    places: Places,
+    start: Start,
+    work: Work,
+    unfinished: Pending,
+    output: Output,
+    arguments: Sequence[str] = (),
+) -> int:
+    """Every run to its end, then tables, report and MLflow; the exit code."""
+    view = _View(plan, places, output)
+    arguments = [*_worker_arguments(plan, places, work), *arguments]
+    executor, codes = _execute(
+        plan, ours, places, lambda tick: start(arguments, tick, unfinished), view, output
+    )
     view.close()
     folder = write_results(plan, places.runs, places.results)
     write_evidence(folder)
     build(places.results, places.report)
     view.publish(folder)
-    ending = _ending(plan, trusted, places, None if executor.stopped else codes)
-    narrator.end(ending)
-    if ending.stopped:
-        return 130
-    return 1 if ending.failures else 0
+    summary = _summary(plan, trusted, places, None if executor.stopped else codes, unfinished)
+    output.end(summary)
+    if summary.stopped:
+        return EXIT_INTERRUPTED
+    return BenchError.exit_code if summary.failures else 0
 
 
-def _train(
+def _execute(
     plan: Plan,
+    ours: Sequence[PlannedRun],
     places: Places,
-    start: Start,
-    arguments: Sequence[str],
-    runs: Sequence[RunDirectory],
+    start: Callable[[Callable[[], None]], Executor],
     view: "_View",
-    narrator: Narrator,
+    output: Output,
 ) -> tuple[Executor, dict[str, int]]:
     """Every run, shown and tracked meanwhile; the executor and the workers' exit codes."""
     driver = Driver.here(plan)
-    with (
-        driver.driving(places.runs),
-        narrator.progress(list(zip(plan.runs, runs, strict=True))) as progress,
-    ):
+    runs = {planned.run_id: places.run(planned.run_id) for planned in ours}
+    shown = [(planned, runs[planned.run_id]) for planned in ours]
+    with driver.driving(places.runs), output.progress(plan, shown) as progress:
 
         def tick() -> None:
             progress.update()
@@ -127,37 +194,40 @@ def _train(
             if not executor.stopped and driver.is_asked_to_stop(places.runs):
                 executor.stop()
 
-        executor = start(arguments, tick)
+        executor = start(tick)
         # Seed by seed, so that a sweep that is cut short has every cell.
-        order = sorted(
-            range(len(plan.runs)), key=lambda i: plan.seeds.index(plan.runs[i].spec.seed)
-        )
-        return executor, executor.run([runs[i] for i in order])
+        order = sorted(ours, key=lambda planned: plan.seeds.index(planned.spec.seed))
+        return executor, executor.run([runs[planned.run_id] for planned in order])
 
 
-def _open_stores(specs: Sequence[RunSpec], places: Places, narrator: Narrator) -> None:
+def _open_stores(
+    evaluation: EvaluationSettings, missing: Sequence[PlannedRun], places: Places, output: Output
+) -> None:
     """Prepare each data set once, before the runs ask for it side by side."""
-    wanted = {}
-    for spec in specs:
-        wanted[spec.data.model_dump_json()] = spec.data
-        seen = spec.reference_data
-        wanted[seen.model_dump_json()] = seen
-    for settings in wanted.values():
-        store = open_store(settings, places.data_root, places.cache)
+    wanted: dict[str, tuple[DataSettings, tuple[str, ...]]] = {}
+    views = [judge.reference_view for judge in evaluation.judges.values()]
+    for planned in missing:
+        data = planned.spec.data
+        for view in [None, *views]:
+            seen = data if view is None else data.model_copy(update={"view": view})
+            labels = attributes(planned.spec.method)
+            wanted[f"{seen.model_dump_json()}{labels}"] = seen, labels
+    for settings, labels in wanted.values():
+        store = open_store(settings, places.data_root, places.cache, labels)
         view = getattr(settings, "view", None)
         seen_as = f", {view.name} view" if view else ""
-        narrator.note(
+        output.note(
             f"data: {store.title}{seen_as}, {len(store.images)} images of {settings.size} px"
         )
         for name in store.broken:
-            narrator.note(f"data: {name} is broken and left out")
+            output.note(f"data: {name} is broken and left out")
 
 
 class _View:
-    """MLflow while the runs go on. Its absence costs a line, never a run."""
+    """MLflow while the runs continue. Its absence costs a line, never a run."""
 
-    def __init__(self, plan: Plan, places: Places, narrator: Narrator) -> None:
-        self._plan, self._places, self._narrator = plan, places, narrator
+    def __init__(self, plan: Plan, places: Places, output: Output) -> None:
+        self._plan, self._places, self._output = plan, places, output
         self._follower: Follower | None = None
         self._next = 0.0
         self._warned = False
@@ -186,8 +256,8 @@ class _View:
             self._warned = False
         except BenchError as error:
             if not self._warned:
-                self._narrator.warn(
-                    f"MLflow: {error}; the runs go on, and `bench sync` brings MLflow up to date"
+                self._output.warn(
+                    f"MLflow: {error}; the runs continue, and `bench sync` brings MLflow up to date"
                 )
             self._warned = True
             # A store that comes back may be another one: what it holds is read again.
@@ -206,7 +276,7 @@ def _writable(folder: Path) -> None:
     except OSError as error:
         raise BenchError(
             f"{folder}: cannot write results there ({error.strerror}); "
-            "mend its permissions or give --results another folder"
+            "change its permissions or give --results another folder"
         ) from None
 
 
@@ -214,6 +284,8 @@ def _worker_arguments(plan: Plan, places: Places, work: Work) -> list[str]:
     arguments = ["--cache", str(places.cache), "--device", work.device]
     if work.graphs:
         arguments.append("--graphs")
+    if work.allow_slow:
+        arguments.append("--allow-slow")
     if work.instructions:
         arguments += ["--instructions", work.instructions]
     if places.data_root is not None:
@@ -223,9 +295,13 @@ def _worker_arguments(plan: Plan, places: Places, work: Work) -> list[str]:
     return arguments
 
 
-def _ending(
-    plan: Plan, trusted: Mapping[str, Published], places: Places, codes: dict[str, int] | None
-) -> Ending:
+def _summary(
+    plan: Plan,
+    trusted: Mapping[str, RecordedRun],
+    places: Places,
+    codes: dict[str, int] | None,
+    unfinished: Pending,
+) -> Summary:
     """`codes` are the workers' exit codes by run id; None where the user stopped the sweep."""
     done, failures = 0, []
     for planned in plan.runs:
@@ -236,12 +312,15 @@ def _ending(
             failures += [Failure(planned, row["reason"], ())] * (row["state"] == "failed")
             continue
         result = run.result()
-        if result is not None and result.state == "done":
+        evaluated = result is None or not unfinished(run)
+        if result is not None and result.state == "done" and evaluated:
             done += 1
         elif result is not None or codes is not None:
             reason = result.reason if result else how_it_ended((codes or {}).get(run.run_id))
+            if not evaluated:
+                reason = "trained, but not evaluated; the same command continues from here"
             failures.append(Failure(planned, reason, last_lines(run.log)))
-    return Ending(
+    return Summary(
         runs=len(plan.runs),
         done=done,
         failures=failures,

@@ -1,4 +1,4 @@
-"""How the runs of an ablation, or all runs of a folder, stand: for people and for scripts."""
+"""The status of an ablation's runs, or of all runs in a folder: for people and for scripts."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from benchmark.ablation.plan import Plan
 from benchmark.errors import BenchError, InputError
 from benchmark.executors import slurm_queue
 from benchmark.runs.directory import RunDirectory
-from benchmark.runs.status import Follow, Standing
+from benchmark.runs.status import Follow, RunStatus
 from benchmark.sweep.driver import Driver, drivers
 from benchmark.sweep.progress import counts, record
 
@@ -17,16 +17,16 @@ from benchmark.sweep.progress import counts, record
 class Status:
     """A look at runs, whoever trains them."""
 
-    standings: list[Standing]
+    statuses: list[RunStatus]
     jobs: dict[str, str]  # by run id: a Slurm job's id and state
     drivers: list[Driver]
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "counts": counts(self.standings),
+            "counts": counts(self.statuses),
             "drivers": [driver.model_dump(mode="json") for driver in self.drivers],
             "runs": [
-                {**record(each), "slurm": self.jobs.get(each.run_id)} for each in self.standings
+                {**record(each), "slurm": self.jobs.get(each.run_id)} for each in self.statuses
             ],
         }
 
@@ -48,18 +48,19 @@ class Watch:
             specs = [run.spec() for _, run in planned]
         self.runs = [run for _, run in planned]
         self._follow = [
-            Follow(label, spec, run) for (label, run), spec in zip(planned, specs, strict=True)
+            Follow(label, spec, run, plan.evaluation if plan else None)
+            for (label, run), spec in zip(planned, specs, strict=True)
         ]
 
     def look(self) -> Status:
-        """How they stand now."""
-        standings = [each.look() for each in self._follow]
+        """Their status now."""
+        statuses = [each.look() for each in self._follow]
         going = [
             run
-            for run, each in zip(self.runs, standings, strict=True)
+            for run, each in zip(self.runs, statuses, strict=True)
             if each.state not in ("done", "failed")
         ]
-        return Status(standings, jobs_of(going), drivers_of(self._root, self._plan))
+        return Status(statuses, jobs_of(going), drivers_of(self._root, self._plan))
 
 
 def drivers_of(runs_root: Path, plan: Plan | None) -> list[Driver]:

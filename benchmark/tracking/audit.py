@@ -4,18 +4,21 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from mlflow.entities import Run
+from mlflow.entities import Metric, Run
 from mlflow.tracking import MlflowClient
 
+from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.redact import redact
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.doctor import Fault
+from benchmark.runs.evaluations import Evaluations
+from benchmark.tracking.labels import JUDGES, judge_group
 from benchmark.tracking.page import sqlite_file
-from benchmark.tracking.tracked_run import STATUS, metrics_of
+from benchmark.tracking.tracked_run import STATUS, judged_metrics, metrics_of
 from benchmark.tracking.tracker import reached
 
 _SYNC = "`bench sync FILE` brings it up to date"
-_ANEW = "deleting it there; `bench sync FILE` makes it anew from the run directory"
+_ANEW = "deleting it there; `bench sync FILE` makes it again from the run directory"
 
 
 def faults_of_view(uri: str, runs: Path) -> list[Fault]:
@@ -50,9 +53,9 @@ def _faults(client: MlflowClient, uri: str, runs: Path) -> Iterator[Fault]:
         now = states.get(run_id, set())
         if parent.info.status == "RUNNING" and "running" not in now:
             status = "FINISHED" if now == {"done"} else "KILLED"
-            mend = partial(client.set_terminated, run_id, status)
+            fix = partial(client.set_terminated, run_id, status)
             where = f"{redact(uri)}: {parent.info.run_name}"
-            yield Fault(where, "RUNNING, but none of its runs is", mend, f"making it {status}")
+            yield Fault(where, "RUNNING, but none of its runs is", fix, f"making it {status}")
 
 
 def _faults_of_run(
@@ -62,16 +65,13 @@ def _faults_of_run(
     # A run that waits is SCHEDULED while somebody may start it.
     wanted = {"SCHEDULED", "KILLED"} if state == "queued" else {STATUS[state]}
     if shown.info.status not in wanted:
-        mend = partial(_set_status, client, shown.info.run_id, STATUS[state], state)
-        yield Fault(where, f"{shown.info.status}, but it is {state}", mend, f"making it {state}")
+        fix = partial(_set_status, client, shown.info.run_id, STATUS[state], state)
+        yield Fault(where, f"{shown.info.status}, but it is {state}", fix, f"making it {state}")
     if state == "running":
         return  # it may be a few seconds behind
     truth: dict[str, dict[int, float]] = {}
-    for row in run.rows():
-        for metric in (
-            metrics_of(row) if row.kind != "repeat" else ()
-        ):  # MLflow has one value a step
-            truth.setdefault(metric.key, {})[metric.step] = metric.value
+    for metric in _truth(shown, run):
+        truth.setdefault(metric.key, {})[metric.step] = metric.value
     missing = 0
     for name in sorted({*truth, *shown.data.metrics}):
         there = client.get_metric_history(shown.info.run_id, name)
@@ -84,6 +84,18 @@ def _faults_of_run(
         missing += len(values) - len(points)
     if missing:
         yield Fault(where, f"{missing} points of the run directory are not there", how=_SYNC)
+
+
+def _truth(shown: Run, run: RunDirectory) -> Iterator[Metric]:
+    """Everything that MLflow should hold of a run; of several draws the first."""
+    for row in run.rows():
+        yield from metrics_of(row)
+    evaluation = EvaluationSettings.model_validate_json(shown.data.tags[JUDGES])
+    for name, settings in evaluation.judges.items():
+        found = Evaluations.of(run.path, settings)
+        for each in found.rows() if found is not None else ():
+            if each.draw == 0:
+                yield from judged_metrics(judge_group(evaluation, name), each, each.values)
 
 
 def _all_runs(client: MlflowClient) -> Iterator[Run]:

@@ -1,10 +1,11 @@
 """What of the evidence fits on one line each: for MLflow's parent run, where people compare."""
 
-import csv
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from benchmark.results.tables import read_evidence
 
 
 @dataclass(frozen=True)
@@ -16,13 +17,12 @@ class Headlines:
 
 
 def headlines(folder: Path) -> Headlines:
-    """Of the claims.csv and correlations.csv in a results folder; see columns.py."""
-    claims = _rows(folder / "claims.csv")
-    numbers = []
+    """Of the claims.csv and correlations.csv in a results folder (see results/columns.py)."""
+    claims, numbers = _rows(folder, "claims"), []
     for row in claims:
         for column in ("effect", "low", "high", "p_holm", "least_p_holm"):
             numbers.append((f"claims/{row['id']}/{column}", row[column], 0))
-    for row in _rows(folder / "correlations.csv"):
+    for row in _rows(folder, "correlations"):
         # Over all cells, in ranks, and never the raw ones: two falling series always correlate.
         if row["cell"] or row["level"] == "raw" or row["measure"] != "spearman":
             continue
@@ -39,9 +39,6 @@ def headlines(folder: Path) -> Headlines:
     )
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    def read() -> Iterator[dict[str, str]]:
-        with path.open(newline="", encoding="utf-8") as file:
-            yield from csv.DictReader(file)
-
-    return list(read()) if path.exists() else []
+def _rows(folder: Path, name: str) -> list[dict[Any, str]]:
+    table = read_evidence(folder, name)
+    return [] if table is None else table.to_dict("records")

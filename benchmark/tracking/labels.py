@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmark.ablation.plan import Plan, PlannedRun
+from benchmark.evaluation.settings import EvaluationSettings
 
+JUDGES = "bench.evaluation"  # the tag that says who judged a run
 _EQUILIBRIUM = {"m_global", "k", "balance", "ratio"}
 
 
@@ -18,8 +20,9 @@ def parent_tags(plan: Plan) -> dict[str, str]:
 
 
 def child_tags(plan: Plan, planned: PlannedRun) -> dict[str, str]:
-    """Of one run, to filter and to group by."""
+    """Of one run, to filter and to group by; and whose evaluations its metrics are."""
     return {
+        JUDGES: plan.evaluation.model_dump_json(),
         "bench.run_id": planned.run_id,
         "profile": plan.profile,
         "method": planned.spec.method.name,
@@ -40,7 +43,8 @@ def note(plan: Plan) -> str:
             f"Profile {plan.profile}; one child run for each setting and seed, named by what "
             "differs. Group them by the tag `cell` to see means over seeds.",
             "",
-            "- `eval/`: samples against real images; of distances and `kid` lower is better",
+            f"- `eval/`: samples against real images, by {plan.evaluation.headline}; of distances"
+            " and `kid` lower is better; `eval_NAME/`: the same by another judge",
             "- `equilibrium/`: BEGAN's balance; `m_global` is its measure of convergence",
             "- `train/`: the method's other columns, means since the row before",
             *(["", "Claims, written before the runs:", "", *claims] if claims else []),
@@ -73,6 +77,11 @@ def parameters(planned: PlannedRun) -> dict[str, Any]:
 def metric_name(kind: str, column: str) -> str:
     """Grouped, so that MLflow puts what belongs together side by side."""
     return f"{'equilibrium' if column in _EQUILIBRIUM else kind}/{column}"
+
+
+def judge_group(evaluation: EvaluationSettings, judge: str) -> str:
+    """The group of one judge's metrics."""
+    return "eval" if judge == evaluation.headline else f"eval_{judge}"
 
 
 def _flat(above: str, block: dict[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -1,13 +1,15 @@
 """One run in MLflow: what of its directory is there, and what is logged next."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 
 from benchmark.ablation.plan import PlannedRun
+from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.runs.directory import Kind, Row, RunDirectory, State, Tail
-from benchmark.tracking.labels import metric_name, parameters
+from benchmark.runs.evaluations import EvaluationRow, Evaluations
+from benchmark.tracking.labels import judge_group, metric_name, parameters
 
 BATCH = 1000  # metrics in one call, the most that MLflow takes
 STATUS: dict[State, str] = {
@@ -28,10 +30,12 @@ class TrackedRun:
         found: Run,
         planned: PlannedRun,
         run: RunDirectory,
+        evaluation: EvaluationSettings,
         fresh: bool,
     ) -> None:
         """`found` is the run in MLflow; a `fresh` one holds nothing yet."""
         self._client, self._run, self._tail = client, run, Tail(run)
+        self._evaluation, self.mlflow_id = evaluation, str(found.info.run_id)
         if not found.data.params:  # also when the writer died right after making the run
             shown = [Param(key, str(value)) for key, value in parameters(planned).items()]
             client.log_batch(found.info.run_id, params=shown)
@@ -39,12 +43,12 @@ class TrackedRun:
         if not fresh:
             listed = client.list_artifacts(found.info.run_id, "samples")
             self._artifacts = {item.path for item in listed}
-        self.mlflow_id = str(found.info.run_id)
         self._status, self._state = found.info.status, found.data.tags.get("state")
         self._described = "data" in found.data.tags
-        self._logged: dict[Kind, int] = {
-            kind: self._last_step(found, kind) for kind in ("train", "eval")
-        }
+        kinds: tuple[Kind, ...] = ("train", "heldout")
+        self._logged = {kind: self._last_step(found, kind) for kind in kinds}
+        # Of each judge, the (step, metric) pairs that are there.
+        self._judged = {name: self._pairs_of(found, name) for name in evaluation.judges}
         self._ended: State | None = None  # with all of it logged
 
     def sync(self) -> State:
@@ -53,6 +57,7 @@ class TrackedRun:
         state = self._run.state()  # before the rows: a done run's rows are all there
         self._describe()
         self._log_rows()
+        self._log_evaluations()
         self._log_grids()
         if (self._status, self._state) != (STATUS[state], state):
             if state == "done":
@@ -60,7 +65,7 @@ class TrackedRun:
             self._set_status(STATUS[state])
             self._client.set_tag(self.mlflow_id, "state", state)
             self._state = state
-        if state in ("done", "failed"):
+        if state in ("done", "failed") and not self._run.is_locked():  # else it is evaluated
             self._ended = state
         return state
 
@@ -70,12 +75,37 @@ class TrackedRun:
             self._set_status("KILLED")
 
     def _last_step(self, found: Run, kind: Kind) -> int:
-        group = {"train": ("train/", "equilibrium/"), "eval": ("eval/",)}[kind]
+        group = {"train": ("train/", "equilibrium/"), "heldout": ("heldout/",)}[kind]
         names = [name for name in found.data.metrics if name.startswith(group)]
         if not names:
             return -1
         history = self._client.get_metric_history(found.info.run_id, names[0])
         return max(int(metric.step) for metric in history)
+
+    def _pairs_of(self, found: Run, judge: str) -> set[tuple[int, str]]:
+        group = judge_group(self._evaluation, judge)
+        names = [name for name in found.data.metrics if name.startswith(f"{group}/")]
+        histories = {name: self._client.get_metric_history(self.mlflow_id, name) for name in names}
+        return {
+            (int(point.step), name.removeprefix(f"{group}/"))
+            for name, history in histories.items()
+            for point in history
+        }
+
+    def _log_evaluations(self) -> None:
+        for name, settings in self._evaluation.judges.items():
+            found, there = Evaluations.of(self._run.path, settings), self._judged[name]
+            metrics = []
+            for row in found.rows() if found is not None else ():
+                if row.draw == 0:
+                    new = {
+                        key: row.values[key] for key in row.values if (row.step, key) not in there
+                    }
+                    group = judge_group(self._evaluation, name)
+                    metrics += list(judged_metrics(group, row, new))
+                    there |= {(row.step, key) for key in new}
+            for first in range(0, len(metrics), BATCH):
+                self._client.log_batch(self.mlflow_id, metrics=metrics[first : first + BATCH])
 
     def _describe(self) -> None:
         """Data and code, known once the run has begun."""
@@ -132,6 +162,11 @@ class TrackedRun:
 def metrics_of(row: Row) -> Iterator[Metric]:
     for column, value in row.values.items():
         yield Metric(metric_name(row.kind, column), value, int(row.time * 1000), row.step)
+
+
+def judged_metrics(group: str, row: EvaluationRow, values: Mapping[str, float]) -> Iterator[Metric]:
+    for name, value in values.items():
+        yield Metric(f"{group}/{name}", value, int(row.time * 1000), row.step)
 
 
 def batches(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -1,15 +1,11 @@
 """MLflow: a view of the run directories, with one writer."""
 
-import gc
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-# A server that is away is noticed in seconds; the caller tries again later.
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 from filelock import FileLock
 from mlflow.entities import (
@@ -33,8 +29,8 @@ from benchmark.tracking.tracked_run import BATCH, TrackedRun
 MOST_RUNS = 50_000  # in one answer of a search, the most that MLflow gives
 LOCK_WAIT_S = 60.0  # for another process that writes the view
 
-for _noisy in ("mlflow", "alembic"):
-    logging.getLogger(_noisy).setLevel(logging.ERROR)
+# A server that is away is noticed in seconds; the caller tries again later.
+IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 
 
 class Tracker:
@@ -60,14 +56,11 @@ class Tracker:
                 found, run = there.get(planned.run_id), RunDirectory(runs_root / planned.run_id)
                 opened = found or self._open_child(planned)
                 children[planned.run_id] = TrackedRun(
-                    self._client, opened, planned, run, fresh=found is None
+                    self._client, opened, planned, run, plan.evaluation, fresh=found is None
                 )
             self._children = [children[planned.run_id] for planned in plan.runs]
 
         self._in_turn(connect)
-        # What MLflow is made of stays: the collector need not look through it at every batch.
-        gc.collect()
-        gc.freeze()
 
     def sync(self) -> None:
         """Log what is new in every run directory."""
@@ -139,7 +132,8 @@ class Tracker:
 def reached(uri: str, act: Callable[[], Any]) -> None:
     """Do what needs the store; raises BenchError where it is away or cannot be written."""
     try:
-        act()
+        with _quiet_and_impatient():
+            act()
     except ModuleNotFoundError as error:
         raise BenchError(
             redact(f"{uri} needs the package {error.name}: pip install .[postgres]")
@@ -147,6 +141,24 @@ def reached(uri: str, act: Callable[[], Any]) -> None:
     except (MlflowException, SQLAlchemyError, OSError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
         raise BenchError(redact(f"{uri} cannot be written ({first})")) from None
+
+
+@contextmanager
+def _quiet_and_impatient() -> Iterator[None]:
+    """MLflow gives up on a server in seconds and logs errors alone; what the user has set stays."""
+    added = {name: value for name, value in IMPATIENT.items() if name not in os.environ}
+    loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
+    levels = [logger.level for logger in loggers]
+    os.environ.update(added)
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _lock_of(uri: str, runs_root: Path) -> Path:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from benchmark.errors import BenchError
-from benchmark.methods.method import Method
+from benchmark.methods.method import Batch, Method
 from benchmark.training.determinism import ALONE, StepDraw, alone_on
 
 WARM = 4  # updates before a capture: the libraries and Adam set themselves up in the first
@@ -77,33 +77,35 @@ class FixedStep:
         self._method, self._device, self._graphs = method, device, graphs
         self._draw = StaticDraw(seed, device)
         self._launched = 0
-        self._x: Tensor | None = None
+        self._batch: Batch | None = None
         self._lr: Tensor | None = None
         self._captured: tuple[Graph, Metrics] | None = None
 
-    def __call__(self, step: int, x: Tensor, lr: float) -> Metrics:
-        """Update number `step` on x (N, 3, S, S); its training columns, in memory of their own."""
-        if self._x is None:
-            self._x = torch.empty_like(x)
-        self._x.copy_(x, non_blocking=True)
+    def __call__(self, step: int, batch: Batch, lr: float) -> Metrics:
+        """Update number `step` on a batch; its training columns, in memory of their own."""
+        if self._batch is None:
+            self._batch = Batch(*(None if t is None else torch.empty_like(t) for t in batch))  # type: ignore[arg-type]
+        for fixed, given in zip(self._batch, batch, strict=True):
+            if fixed is not None and given is not None:
+                fixed.copy_(given, non_blocking=True)
         self._draw.advance(step)
         self._set_rate(lr)
         if self._graphs and self._captured is None and self._launched == WARM:
-            self._captured = self._capture(self._x)
+            self._captured = self._capture(self._batch)
         if self._captured is None:
             self._launched += 1
             with alone_on(self._device):
-                metrics = self._method.update(self._x, self._draw)
+                metrics = self._method.update(self._batch, self._draw)
         else:
             graph, metrics = self._captured
             graph.replay()
         return {name: value.to(torch.float64, copy=True) for name, value in metrics.items()}
 
-    def _capture(self, x: Tensor) -> tuple[Graph, Metrics]:
+    def _capture(self, batch: Batch) -> tuple[Graph, Metrics]:
         """Raises BenchError where the update is none that a graph can hold."""
         self._draw.complete = True
         try:
-            return record(lambda: self._method.update(x, self._draw))
+            return record(lambda: self._method.update(batch, self._draw))
         except RuntimeError as error:
             first: BaseException = error
             while first.__context__ is not None:  # the end of a capture that broke off fails too

@@ -2,45 +2,36 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmark.data.batches import batch_positions
+from benchmark.data.batches import batch_positions, first_positions
 from benchmark.data.store import FaceStore
+from benchmark.errors import BenchError
 from benchmark.methods import signal
-from benchmark.methods.method import Method
+from benchmark.methods.method import Batch, Method
 from benchmark.methods.registry import build
 from benchmark.precision import full_precision
 from benchmark.runs.directory import Result, Row, RunDirectory
 from benchmark.seeds import derive
 from benchmark.spec import RunSpec
-from benchmark.training import checkpoint
+from benchmark.training import checkpoint, snapshots
 from benchmark.training.captured import FixedStep, can_be_captured
 from benchmark.training.checkpoint import End, Progress
 from benchmark.training.determinism import ALONE, StepDraw, alone_on, fix
 from benchmark.training.learning_rate import LearningRate, RateState
 from benchmark.training.precision import choose
 from benchmark.training.resident import Batches
+from benchmark.training.snapshots import Snapshot
 
 Sampler = Callable[[int, int], Tensor]
-
-
-class Judge(Protocol):
-    """Scores a generator without disturbing its training."""
-
-    heldout: NDArray[np.uint8]  # images (N, 3, S, S) over which the method's energies are watched
-
-    def evaluate(self, sample: Sampler) -> dict[str, float]:
-        """The columns of one evaluation."""
-
-    def draw(self, step: int, sample: Sampler) -> None:
-        """Keep a grid of samples for people."""
+# Validation images over which a method's own measures are taken at every snapshot.
+HELDOUT = 64
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: the run was asked to stop
@@ -56,22 +47,18 @@ def new_method(spec: RunSpec, device: torch.device) -> Method:
 
 
 def sampler(method: Method, seed: int, stream: str, device: torch.device) -> Sampler:
-    """sample(start, count) -> uint8 images (count, 3, S, S) from codes fixed by (seed, stream)."""
+    """sample(start, count) -> uint8 images (count, 3, S, S) fixed by (seed, stream, start)."""
 
     def sample(start: int, count: int) -> Tensor:
-        codes = method.latent(count, StepDraw(seed, start, device), stream)
-        with judged(method):
-            return to_uint8(method.generate(codes))
+        with evaluating(method):
+            return to_uint8(method.sample(count, StepDraw(seed, start, device), stream))
 
     return sample
 
 
 @contextmanager
-def judged(method: Method) -> Iterator[None]:
-    """Evaluation mode without gradients, so that looking at a method changes nothing in it.
-
-    And float32, whatever the method trains in, so that all are judged alike.
-    """
+def evaluating(method: Method) -> Iterator[None]:
+    """Evaluation mode in float32 without gradients: sampling changes nothing in a method."""
     method.eval()
     try:
         with torch.no_grad(), full_precision():
@@ -112,15 +99,25 @@ class Step:
         seed, batch = self._spec.seed, self._spec.training.batch
         positions = batch_positions(self._store.splits["train"], seed, step - 1, batch)
         x = to_floats(self._batches.batch(positions, seed, step), self._device)
-        return self._update(step, x, lr)
+        return self._update(step, Batch(x, labels_of(self._store, positions, self.method, x)), lr)
 
-    def _launched(self, step: int, x: Tensor, lr: float) -> dict[str, Tensor]:
+    def _launched(self, step: int, batch: Batch, lr: float) -> dict[str, Tensor]:
         for optimizer in self.method.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = lr
         with alone_on(self._device):
-            metrics = self.method.update(x, StepDraw(self._spec.seed, step, self._device))
+            metrics = self.method.update(batch, StepDraw(self._spec.seed, step, self._device))
         return {name: value.double() for name, value in metrics.items()}
+
+
+def labels_of(
+    store: FaceStore, positions: NDArray[np.int64], method: Method, like: Tensor
+) -> Tensor | None:
+    """(N, A) 0 or 1, for a method that wants labels."""
+    if not method.labelled:
+        return None
+    assert store.labels is not None  # open_store refuses data without them
+    return torch.from_numpy(store.labels[positions]).to(like)
 
 
 class Trainer:
@@ -132,11 +129,15 @@ class Trainer:
         store: FaceStore,
         device: torch.device,
         *,
+        every: int | None = None,
         clock: Callable[[], float] = time.process_time,
         graphs: bool = False,
     ) -> None:
-        """`clock` gives the processor seconds that the run has used."""
-        self.run, self.device = run, device
+        """`every`: steps between snapshots; the last step always has one.
+
+        `clock` gives the processor seconds that the run has used.
+        """
+        self.run, self.device, self._store, self._every = run, device, store, every
         self.spec = run.spec()
         step = Step(self.spec, store, device, graphs=graphs)
         self.method = step.method
@@ -152,8 +153,13 @@ class Trainer:
         self._began = time.monotonic() - self.progress.wall_s
         self._cpu_began = self._cpu_clock() - self.progress.cpu_s
 
-    def train(self, judge: Judge, should_stop: Callable[[], bool]) -> Result:
-        """Run to the last step; raises Stopped when asked to stop, after a checkpoint."""
+    def train(
+        self, should_stop: Callable[[], bool], on_snapshot: Callable[[Snapshot], None]
+    ) -> Result:
+        """Run to the last step; raises Stopped when asked to stop, after a checkpoint.
+
+        `on_snapshot` is called after every snapshot but the last.
+        """
         training = self.spec.training
         if self.progress.ended is not None:
             return self._finish(self.progress.step, self.progress.ended, self.progress.reason)
@@ -164,61 +170,56 @@ class Trainer:
             if step % training.log_every == 0:
                 means = {name: float(value) / training.log_every for name, value in sums.items()}
                 sums = {}
+                _check_columns(self.method, "update", means, self.method.columns)
                 if not all(map(math.isfinite, means.values())):
                     return self._finish(step, "failed", _not_finite(means))
                 self._log(step, means)
-            if step % self.spec.evaluation.every == 0 or step == training.steps:
-                collapse = self._evaluate(step, judge)
-                if collapse is not None and training.on_collapse == "stop":
-                    return self._finish(step, "failed", collapse)
+            if step == training.steps:
+                self._snapshot(step)
+            elif self._every is not None and step % self._every == 0:
+                snapshot = self._snapshot(step)
+                with self._off_the_clock():
+                    on_snapshot(snapshot)
             stopping = step % training.log_every == 0 and should_stop()
             due = stopping or step % training.checkpoint_every == 0
             if due and step < training.steps:
                 self._checkpoint(step)
                 if stopping:
                     raise Stopped
-        self._repeat(judge)
         return self._finish(training.steps, "done", None)
 
-    def _evaluate(self, step: int, judge: Judge) -> str | None:
-        """Write an evaluation row; in words why the run counts as collapsed, if it just has."""
-        sample = self._sampler("z_eval")
+    def _snapshot(self, step: int) -> Snapshot:
+        """Keep the generator's weights, and what the method measures on held-out images."""
         with alone_on(self.device):
-            judge.draw(step, sample)
-            scores = {**judge.evaluate(sample), **self._watch(judge.heldout)}
-        # An untrained generator is not collapsed yet: only one that was better before can be.
-        alive = any(row.kind == "eval" and not row.values["collapsed"] for row in self.run.rows())
-        self.run.append(Row(step=step, kind="eval", time=time.time(), values=scores))
-        if not (alive and scores["collapsed"]):
-            return None
-        below = self.spec.evaluation.collapse_below
-        return f"collapsed: the samples' spread is {scores['spread']:.3g}, below {below:g}"
+            snapshot = snapshots.write(self.run.snapshots, step, self.method)
+            values = self._watch()
+        self.run.append(Row(step=step, kind="heldout", time=time.time(), values=values))
+        return snapshot
 
-    def _watch(self, heldout: NDArray[np.uint8]) -> dict[str, float]:
-        """The method's energies over the same images and codes at every step."""
-        draw = StepDraw(self.spec.seed, 0, self.device)
-        z = self.method.latent(len(heldout), draw, "z_heldout")
-        with judged(self.method):
-            values = self.method.watch(to_floats(heldout, self.device), z)
+    def _watch(self) -> dict[str, float]:
+        """The method's own measures over the same images and codes at every snapshot."""
+        part = self._store.splits["validation"]
+        positions = np.array(first_positions(part, min(HELDOUT, len(part))))
+        x = to_floats(self._store.fixed(positions), self.device)
+        batch = Batch(x, labels_of(self._store, positions, self.method, x))
+        with evaluating(self.method):
+            values = self.method.watch(batch, StepDraw(self.spec.seed, 0, self.device))
+        _check_columns(self.method, "watch", values, self.method.heldout)
         return {f"heldout_{name}": float(value) for name, value in values.items()}
-
-    def _repeat(self, judge: Judge) -> None:
-        """Judge the last weights by other samples: evaluation noise, apart from training's."""
-        for draw in range(1, self.spec.evaluation.repeats + 1):
-            with alone_on(self.device):
-                judged_by = judge.evaluate(self._sampler(f"z_eval_{draw}"))
-            scores = {"draw": float(draw), **judged_by}
-            step = self.spec.training.steps
-            self.run.append(Row(step=step, kind="repeat", time=time.time(), values=scores))
-
-    def _sampler(self, stream: str) -> Sampler:
-        return sampler(self.method, self.spec.seed, stream, self.device)
 
     def _log(self, step: int, means: dict[str, float]) -> None:
         values = {**means, "lr": self.rate.state.lr}
         self.run.append(Row(step=step, kind="train", time=time.time(), values=values))
         if self.rate.observe(step, means[self._signal]):
             print(f"step {step}: learning rate lowered to {self.rate.state.lr:g}", flush=True)
+
+    @contextmanager
+    def _off_the_clock(self) -> Iterator[None]:
+        """What is done meanwhile is no part of the run, nor of its time."""
+        began, cpu_began = time.monotonic(), self._cpu_clock()
+        yield
+        self._began += time.monotonic() - began
+        self._cpu_began += self._cpu_clock() - cpu_began
 
     def _clocks(self) -> tuple[float, float]:
         return time.monotonic() - self._began, self._cpu_clock() - self._cpu_began
@@ -249,6 +250,17 @@ class Trainer:
         )
         self.run.write_result(result)
         return result
+
+
+def _check_columns(
+    method: Method, function: str, found: Collection[str], wanted: Collection[str]
+) -> None:
+    """Raise BenchError where a method does not return the columns that it declares."""
+    if set(found) != set(wanted):
+        raise BenchError(
+            f"{type(method).__name__}.{function} returns {', '.join(sorted(found))}, but the class "
+            f"declares {', '.join(sorted(wanted))}"
+        )
 
 
 def _not_finite(means: dict[str, float]) -> str:

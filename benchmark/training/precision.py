@@ -4,11 +4,11 @@ Weights, Adam's state, losses, k and all that judges are float32 whatever is cho
 the networks' passes alone, and TF32 of the products and convolutions of an update.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmark.errors import BenchError
 from benchmark.methods.method import Method
@@ -29,41 +29,48 @@ def choose(precision: Precision, method: Method, device: torch.device) -> None:
     if device.type == "cuda":
         round_to_tf32(precision == "tf32")
     if precision == "bfloat16":
-        _Bfloat16(method)
+        _Bfloat16(method, device)
 
 
 class _Bfloat16:
-    """A method's networks with torch's autocast around each of their passes, while it trains.
+    """torch's autocast around each call of a method's networks, while it trains.
 
-    In evaluation mode they compute in float32. What a network makes is float32 again before a loss
-    sees it, and its gradients are wherever a weight is.
+    In evaluation mode they compute in float32. What a network returns is float32 again before a
+    loss sees it, and its gradients are wherever a weight is.
     """
 
-    def __init__(self, method: Method) -> None:
-        self._method = method
-        self._within = False  # a network: its parts are called by it
-        for module in method.modules():
-            if module is not method:
-                module.forward = self._rounded(module.forward)
+    def __init__(self, method: Method, device: torch.device) -> None:
+        self._method, self._device = method, device.type
+        self._open: list[torch.autocast] = []  # a network may call another
+        for network in _networks(method):
+            network.register_forward_pre_hook(self._enter)
+            network.register_forward_hook(self._leave, always_call=True)
 
-    def _rounded(self, forward: Callable[..., Any]) -> Callable[..., Any]:
-        def passed(*inputs: Any) -> Any:
-            if self._within or not self._method.training:
-                return forward(*inputs)
-            device = next(self._method.parameters()).device.type
-            self._within = True
-            try:
-                # Every weight is used once a pass, and a graph must not hold one that was rounded
-                # before its capture.
-                with torch.autocast(device, torch.bfloat16, cache_enabled=False):
-                    return _each_float(forward(*inputs))
-            finally:
-                self._within = False
+    def _enter(self, network: nn.Module, inputs: Any) -> None:
+        if self._method.training:
+            # Every weight is used once a pass, and a graph must not hold one that was rounded
+            # before its capture.
+            context = torch.autocast(self._device, torch.bfloat16, cache_enabled=False)
+            context.__enter__()  # type: ignore[no-untyped-call]
+            self._open.append(context)
 
-        return passed
+    def _leave(self, network: nn.Module, inputs: Any, made: Any) -> Any:
+        if not self._open:
+            return made
+        self._open.pop().__exit__(None, None, None)
+        return made if self._open else _as_float(made)
 
 
-def _each_float(made: Any) -> Any:
+def _networks(module: nn.Module) -> Iterator[nn.Module]:
+    """The parts of a method that it can call: of one that has no `forward`, its own parts."""
+    for part in module.children():
+        if type(part).forward is nn.Module.forward:
+            yield from _networks(part)
+        else:
+            yield part
+
+
+def _as_float(made: Any) -> Any:
     if isinstance(made, tuple):
-        return tuple(map(_each_float, made))
+        return tuple(map(_as_float, made))
     return made.float() if isinstance(made, Tensor) else made

@@ -21,7 +21,7 @@ class Batches:
     def __init__(
         self, store: FaceStore, device: torch.device, resident: bool | None = None
     ) -> None:
-        """`resident` None: on a GPU, where they fit and no visit turns an image anew."""
+        """`resident` None: on a GPU, where they fit and no visit turns an image again."""
         self._store, self._device = store, device
         if resident is None:
             resident = device.type == "cuda" and store.visits is None and _fits(store, device)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from benchmark.strict import Strict, later
+from benchmark.strict import Strict
 
 Steps = Annotated[int, Field(ge=1, le=100_000_000)]
 Precision = Literal["float32", "tf32", "bfloat16"]
@@ -19,16 +19,16 @@ class StallDecay(Strict):
     """
 
     on: Literal["stall"]
-    # What the rate is multiplied by.
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    # Steps of one mean of the signal.
+    """What the rate is multiplied by."""
     window: Steps = 500
-    # Steps without a new best mean that make a stall; a multiple of window.
+    """Steps of one mean of the signal."""
     patience: Steps = 5000
-    # The share of its size by which a new best mean must lie below the old one.
+    """Steps without a new best mean that make a stall; a multiple of window."""
     least: Annotated[float, Field(ge=0, lt=1)] = 0.01
-    # The paper's range ends at 5e-5; below this floor the rate stays.
+    """The share of its size by which a new best mean must lie below the old one."""
     floor: Annotated[float, Field(ge=0)] = 1.0e-5
+    """The rate is never lowered below this; the paper's range ends at 5e-5."""
 
     @model_validator(mode="after")
     def _patience_spans_windows(self) -> Self:
@@ -41,10 +41,10 @@ class ScheduleDecay(Strict):
     """Multiply the learning rate by `factor` every `every` steps, whatever the losses do."""
 
     on: Literal["schedule"]
-    # What the rate is multiplied by.
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    # Steps between two decays.
+    """What the rate is multiplied by."""
     every: Steps
+    """Steps between two decays."""
 
 
 class NoDecay(Strict):
@@ -59,25 +59,23 @@ LearningRateDecay = Annotated[StallDecay | ScheduleDecay | NoDecay, Field(discri
 class TrainingSettings(Strict):
     """The budget and the optimiser; the defaults are BEGAN's (section 4.1)."""
 
-    # Updates from the first to the last.
     steps: Steps
-    # Images a step.
+    """Updates from the first to the last."""
     batch: Annotated[int, Field(ge=2, le=65_536)] = 16
-    # Adam's learning rate at the start, of both players.
+    """Images a step."""
     lr: Annotated[float, Field(gt=0, le=1)] = 1.0e-4
-    # When the learning rate falls.
+    """Adam's learning rate at the start, of both players."""
     lr_decay: LearningRateDecay = StallDecay(on="stall")
-    # A row of training metrics (means over the steps since the last row) every so many steps.
+    """When the learning rate falls."""
     log_every: Steps = 50
-    # Steps between two checkpoints; a multiple of log_every.
+    """A row of training metrics (means over the steps since the last row) every so many steps."""
     checkpoint_every: Steps = 500
-    # CPU threads of one run. Their number changes the bits, so it belongs to the run's description.
+    """Steps between two checkpoints; a multiple of log_every."""
     threads: Annotated[int, Field(ge=1, le=256)] = 1
-    # What the networks compute in while they train: tf32 needs an NVIDIA GPU, bfloat16 is slow on a
-    # CPU. Weights, losses, k and evaluation are float32 in all three.
-    precision: Annotated[Precision, Field(exclude_if=later("float32"))] = "float32"
-    # A collapsed run (see evaluation.collapse_below) trains on, or ends there as failed.
-    on_collapse: Literal["continue", "stop"] = "continue"
+    """CPU threads of one run. Their number changes the bits, so it is part of the description."""
+    precision: Precision = "float32"
+    """What the networks compute in while they train: tf32 needs an NVIDIA GPU; bfloat16 is slow on
+    a CPU without AMX. Weights, losses, k and evaluation are float32 in all three."""
 
     @model_validator(mode="after")
     def _rows_end_together(self) -> Self:

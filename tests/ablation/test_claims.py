@@ -16,7 +16,7 @@ base:
   method: {name: began, n: 4}
   data: {name: faces, size: 32}
   training: {steps: 100}
-  evaluation: {every: 50, samples: 100, features: efficientnet_lite0}
+  evaluation: {every: 50, judges: {efficientnet_lite0: {samples: 100}}}
 sweep:
   method.batch_norm: [false, true]
   variants: {slow: {training: {lr: 5.0e-5}}, fast: {training: {lr: 2.0e-4}}}

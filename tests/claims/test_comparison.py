@@ -1,6 +1,8 @@
 """bench compare and bench correlate: what they say, write and exit with."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,18 @@ def _ends(seed: int, shift: float = 0.0, runs: int = 10) -> Floats:
     return 100 + shift + np.random.default_rng(seed).standard_normal((runs, 1))
 
 
-def _folder(path: Path, ends: Floats, seeds: int = 5, **judge: Any) -> Path:
+def _folder(
+    path: Path, ends: Floats, seeds: int = 5, data: str = "a" * 64, **changes: Mapping[str, Any]
+) -> Path:
+    """Its judge has these changes: of settings, network, parameters or versions."""
     found = tables({"signal": ends, DISTANCE: ends, "recall": -ends}, GAMMAS, seeds=seeds)
-    record = {**found.record, "evaluation": {"samples": 1000, "fidelity_version": "1", **judge}}
     found.runs["weights_sha256"] = [f"{value[0]:.6f}" for value in ends]
-    object.__setattr__(found, "record", record)
-    return write(path, found)
+    judge = found.record.headline
+    for part, values in changes.items():
+        judge = judge.model_copy(update={part: {**getattr(judge, part), **values}})
+    setup = found.record.setups[0].model_copy(update={"references": {judge.name: data}})
+    record = found.record.model_copy(update={"judges": [judge], "setups": [setup]})
+    return write(path, replace(found, record=record))
 
 
 def _verdicts(a: Path | str, b: Path | str) -> tuple[str, bool]:
@@ -54,7 +62,7 @@ def test_what_follows_the_folder_may_hold_colons(tmp_path: Path) -> None:
     folder = _folder(tmp_path / "a:b", _ends(1))
     runs = pd.read_csv(folder / "runs.csv", dtype=str)
     ids = {runs["run_id"].iloc[0]: "lsgan:LSGAN-0123456789ab"}
-    for name in ("runs", "train", "evaluations"):
+    for name in ("runs", "train", "heldout", "evaluations"):
         table = pd.read_csv(folder / f"{name}.csv", dtype=str)
         table.assign(run_id=table["run_id"].replace(ids)).to_csv(
             folder / f"{name}.csv", index=False
@@ -82,21 +90,29 @@ def test_three_seeds_cannot_tell_one_cell_from_another(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "judge", [{"fidelity_version": "2"}, {"samples": 500}, {"weights_sha256": "f" * 64}]
+    ("part", "changes"),
+    [
+        ("versions", {"kid": "2"}),
+        ("settings", {"samples": 500}),
+        ("network", {"weights_sha256": "f" * 64}),
+        ("parameters", {"kid_subsets": 50}),
+    ],
 )
-def test_another_judge_is_not_comparable(judge: dict[str, Any], tmp_path: Path) -> None:
-    a, b = _folder(tmp_path / "a", _ends(1)), _folder(tmp_path / "b", _ends(2), **judge)
-    with pytest.raises(InputError, match=next(iter(judge))):
+def test_another_judge_is_not_comparable(
+    part: str, changes: dict[str, Any], tmp_path: Path
+) -> None:
+    a, b = _folder(tmp_path / "a", _ends(1)), _folder(tmp_path / "b", _ends(2), **{part: changes})
+    with pytest.raises(InputError, match=f"judged by other .*{next(iter(changes))}"):
         _verdicts(a, b)
 
 
 def test_other_faces_are_compared_on_demand_alone(tmp_path: Path) -> None:
     a, b = _folder(tmp_path / "a", _ends(1)), _folder(tmp_path / "b", _ends(2, 500), data="f" * 64)
-    with pytest.raises(InputError, match="judged by other data"):
+    with pytest.raises(InputError, match="judged by other reference data"):
         _verdicts(a, b)
     sides = read_side(str(a)), read_side(str(b))
     assert different(compare_sides(*sides, other_faces=True))
-    other = _folder(tmp_path / "c", _ends(2), data="f" * 64, samples=500)
+    other = _folder(tmp_path / "c", _ends(2), data="f" * 64, settings={"samples": 500})
     with pytest.raises(InputError, match="judged by other samples"):
         compare_sides(sides[0], read_side(str(other)), other_faces=True)
     cli = CliRunner()
@@ -107,7 +123,7 @@ def test_other_cells_and_no_tables_are_bad_input(tmp_path: Path) -> None:
     a = _folder(tmp_path / "a", _ends(1))
     with pytest.raises(InputError, match=r"the cells are: gamma=0\.3, gamma=0\.7"):
         read_side(f"{a}:gamma=0.4")
-    with pytest.raises(InputError, match="no readable tables"):
+    with pytest.raises(InputError, match="no tables here"):
         read_side(str(tmp_path / "nowhere"))
 
 

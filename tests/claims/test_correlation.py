@@ -1,6 +1,7 @@
 """Correlations against SciPy on each pair of series, and on series whose answer is known."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from benchmark.claims.correlation import associate, cells_of
+from benchmark.claims.correlation import Association, associate, cells_of
 from benchmark.claims.correlation_table import correlation_table
+from benchmark.claims.measures import _fisher
 from benchmark.results.tables import Tables, read_tables
 from benchmark.statistics.coefficients import Level, Measure
 from tests.statistics.simulate import DISTANCE, OUTCOMES, Floats, falling_walks, tables, write
@@ -105,9 +107,7 @@ def test_differences_are_taken_at_one_interval() -> None:
 def test_training_signal_is_the_mean_of_the_log_since_the_evaluation_before() -> None:
     found = tables({"signal": np.zeros((1, 2)), DISTANCE: np.zeros((1, 2))}, GAMMAS[:1], seeds=1)
     log = pd.DataFrame({"step": [50, 100, 150, 200, 250], "m_global": [1.0, 3, 5, 9, 99]})
-    found = Tables(
-        found.record, found.runs, log.assign(run_id="began-000000000000"), found.evaluations
-    )
+    found = replace(found, train=log.assign(run_id="began-000000000000"))
     assert found.points["signal"].tolist() == [2.0, 7.0]
 
 
@@ -225,7 +225,7 @@ def test_methods_are_never_pooled() -> None:
     found = tables(_walks(13), GAMMAS, seeds=5)
     runs = found.runs.assign(method=["ebgan"] * 5 + ["began"] * 10)
     runs.loc[:4, "signal"] = "k"  # a signal of its own, which the training log has not
-    table = correlation_table(Tables(found.record, runs, found.train, found.evaluations))
+    table = correlation_table(replace(found, runs=runs))
     own = table[table["role"] == "signal"]
     assert set(own["method"]) == {"began"}
     assert own[own["cell"] == ""]["runs"].eq(10).all()
@@ -267,3 +267,19 @@ def test_files_give_what_frames_give(tmp_path: Path) -> None:
     found = tables(_walks(16, steps=6), GAMMAS, seeds=5, state={3: "failed"})
     read = read_tables(write(tmp_path / "short", found))
     pd.testing.assert_frame_equal(correlation_table(read), correlation_table(found))
+
+
+@pytest.mark.parametrize(("n", "p"), [(4, 0.633837), (6, 0.409353), (12, 0.153005)])
+def test_fishers_z_has_the_variance_of_n_less_3(n: int, p: float) -> None:
+    """Exactly: z of rho 0.6 lies 0.490415 from that of 0.2, with variance 1.06 / (n - 3)."""
+    seeds = tuple(range(n))
+    numbers = dict.fromkeys(("low", "high", "null_mean", "p", "least_p"), np.nan)
+    found = Association(
+        value=0.6,
+        **numbers,
+        **{"cells": 1, "runs": n, "points": 5, "run_ids": ()},
+        each=(np.array([0.6]),),
+        seeds=(seeds,),
+    )
+    assert _fisher(found, 0.2) == pytest.approx(p, abs=1e-6)
+    assert _fisher(replace(found, seeds=((0, 1, 2),)), 0.2) == 1.0  # three runs tell nothing

@@ -2,14 +2,16 @@
 
 import gc
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.ablation.claims import CLAIMS, claims_digest
+from benchmark.ablation.claims import Claim, claims_digest
 from benchmark.claims.verdicts import claims_table
+from benchmark.results.schema import AblationRecord
 from benchmark.results.tables import Tables
 from benchmark.statistics import resampling
 from tests.statistics.simulate import DISTANCE, Floats, tables
@@ -36,8 +38,14 @@ def arms(gap: float, seeds: int = 6, **more: Any) -> Tables:
 
 def judged(found: Tables, *tests: Mapping[str, Any]) -> pd.DataFrame:
     claims = [_claim(i, **test) for i, test in enumerate(tests)]
-    record = {**found.record, "claims": claims}
-    return claims_table(Tables(record, found.runs, found.train, found.evaluations))
+    return claims_table(replace(found, record=with_claims(found, claims)))
+
+
+def with_claims(
+    found: Tables, claims: Sequence[Mapping[str, Any]], at_start: str | None = None
+) -> AblationRecord:
+    written = [Claim.model_validate(claim) for claim in claims]
+    return found.record.model_copy(update={"claims": written, "claims_at_start": at_start})
 
 
 @pytest.mark.parametrize(
@@ -291,10 +299,9 @@ def test_share() -> None:
 def test_claims_changed_after_the_first_start_are_marked() -> None:
     found = arms(5)
     claims = [_claim(**contrast("higher"))]
-    digest = claims_digest(CLAIMS.validate_python(claims))
+    digest = claims_digest(with_claims(found, claims).claims)
     for at_start, changed in ((digest, 0), ("0" * 64, 1)):
-        record = {**found.record, "claims": claims, "claims_at_start": at_start}
-        row = claims_table(Tables(record, found.runs, found.train, found.evaluations)).iloc[0]
+        row = claims_table(replace(found, record=with_claims(found, claims, at_start))).iloc[0]
         assert row["changed"] == changed
     assert np.isnan(judged(found, contrast("higher")).iloc[0]["changed"])
 

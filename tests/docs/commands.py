@@ -26,7 +26,7 @@ OBSTACLES = {
     "--mlflow": "needs a server, or serves",
     "--set": "would train other runs; the tutorial's are trained",
     "--executor": "needs a cluster",
-    "--instructions": "needs a processor that has them; test_published.py holds runs to them",
+    "--instructions": "needs a processor that has them; tests/reliability holds runs to them",
     "stop": "needs a sweep that goes on",
     "run-one": "is what every run of the sweep was trained by",
     "ui": "serves until it is stopped",
@@ -88,7 +88,7 @@ def check(command: Command) -> None:
         name = arguments.pop(0)
         assert name in found.commands, f"there is no bench {name}: {command.line}"
         found = found.commands[name]
-    arguments = ["1" if word == "N" else word for word in arguments]
+    arguments = [{"N": "1", "FOLDER": "."}.get(word, word) for word in arguments]
     if arguments or not command.in_text:
         found.make_context(found.name, arguments)
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from benchmark.cli import bench
 from tests.docs.commands import FENCE, PAGES, ROOT, Command, check, commands, obstacle
@@ -18,12 +20,16 @@ TUTORIAL, README = ROOT / "docs" / "tutorial.md", ROOT / "README.md"
 # The tutorial's files, made small enough for every test run.
 SMALL = (
     ("steps: 400", "steps: 20"),
-    ("every: 200, samples: 200", "every: 10, samples: 50, repeats: 0"),
+    ("every: 200, judges", "every: 10, repeats: 0, judges"),
+    ("{samples: 200}", "{samples: 50}"),
     ("size: 32", "size: 16, count: 1000"),
     ("name: began, n: 8", "name: began, n: 2"),
-    ("seeds: [0, 1]", "seeds: [0]"),
+    ("seeds: [0, 1]\n", "seeds: [0]\n"),
+    ("seeds: [0, 1, 2, 3]\n", "seeds: [0]\n"),
     ("[0.001, 0.01, 0.1]", "[0.001, 0.1]"),
 )
+STRANGERS = 60  # images that bench did not make
+PHOTOGRAPHS = 600  # of a plain folder, a tenth of them for testing
 PROBE = ["--images", "2", "--steps", "2", "--paths", "2", "--samples", "50", "--training", "50"]
 
 
@@ -39,7 +45,9 @@ class Workshop:
         """Of `bench`, with what its page leaves open filled in."""
         words = {
             "N": "1",
-            "FILE": "ablations/lambda.yaml",
+            "FOLDER": "strangers",
+            "NAME": "efficientnet_lite0",
+            "faces": "photographs",  # as quick as they are few
             "ablations/gamma.yaml": "ablations/lambda.yaml",
             "RUN": self.run_id,
             "RUN.zip": f"{self.run_id}.zip",
@@ -53,15 +61,16 @@ class Workshop:
             "100": "20",
         }
         _, *given = command.words
-        found = (
-            given if given[0] in ("validate", "plan") else [words.get(word, word) for word in given]
-        )
+        words = {} if given[0] in ("validate", "plan") else words
+        found = [{**words, "FILE": "ablations/lambda.yaml"}.get(word, word) for word in given]
         if given[0] == "import":
             found += ["--runs", f"imported/{len(self.seen)}"]
         if given[0] == "reproduce" and "--steps" not in given:
             found += ["--steps", "20"]
         if given[0] == "probe":
             found += PROBE
+        if "--against" in given:
+            found += ["--size", "16"]
         return found
 
     def run(self, arguments: list[str]) -> None:
@@ -91,12 +100,22 @@ def write_files(page: Path, folder: Path, changes: tuple[tuple[str, str], ...]) 
     assert all(changed.values()), "the tutorial's files are no longer those that are made small"
 
 
+def write_images(folder: Path, count: int) -> None:
+    """So many small images, no two alike."""
+    folder.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 16, 16, 3), np.uint8)
+    for number, image in enumerate(pixels):
+        Image.fromarray(image).save(folder / f"{number}.png")
+
+
 def walk(folder: Path, changes: tuple[tuple[str, str], ...] = ()) -> Workshop:
     """The tutorial, both its walks, from an empty folder."""
     made = Workshop(folder, "", set())
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("PYTHONPATH", str(ROOT))  # of the workers
+        write_images(folder / "strangers", STRANGERS)
+        write_images(folder / "photographs", PHOTOGRAPHS)
         write_files(TUTORIAL, folder, changes)
         for command in commands(TUTORIAL.read_text(encoding="utf-8")):
             if not command.in_text and obstacle(command) is None:
@@ -115,7 +134,7 @@ def test_the_tutorial_runs_as_it_stands(tmp_path: Path) -> None:
     walk(tmp_path)
     verdicts = (tmp_path / "results/own/demo/claims.csv").read_text()
     assert "lsgan-better" in verdicts
-    assert len(list(tmp_path.glob("runs/*/result.json"))) == 8
+    assert len(list(tmp_path.glob("runs/*/result.json"))) == 12
 
 
 def test_the_tutorial_leads_to_a_verdict_and_to_a_row_of_its_own(workshop: Workshop) -> None:
@@ -147,6 +166,7 @@ def test_every_command_runs(
     page: Path, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(workshop.folder)
+    monkeypatch.setenv("BENCH_DATA", str(workshop.folder))  # what --against a folder lies in
     for command in commands(page.read_text(encoding="utf-8")):
         if obstacle(command) is None:
             workshop.run(workshop.arguments(command))

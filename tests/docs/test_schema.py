@@ -10,10 +10,10 @@ import pytest
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
-from benchmark.ablation.comments import meaning, meanings
 from benchmark.ablation.schema import ablation_schema
 from benchmark.data.settings import AlignedView
-from benchmark.methods.settings import BeganSettings, EbganSettings
+from benchmark.methods.began import BeganSettings
+from benchmark.methods.registry import built_in
 
 ABLATIONS = Path(__file__).parents[2] / "ablations"
 SCHEMA = ablation_schema()
@@ -61,7 +61,10 @@ FAULTS = [
     ("steps: 200000", "steps: many", "$.base.training.steps"),
     ("on: stall", "on: stal", "$.base.training.lr_decay"),
     ("window: 500", "windo: 500", "$.base.training.lr_decay"),
-    ("features: inception_2015", "features: vgg", "$.base.evaluation.features"),
+    ("samples: 10000", "samples: 10", "$.base.evaluation.judges.inception_2015.samples"),
+    ("samples: 10000", "sample: 10000", "$.base.evaluation.judges.inception_2015"),
+    ("evaluation: {every: 10000", "evaluation: {evry: 10000", "$.base.evaluation"),
+    ("    finding: false", "    finding: maybe", "$.profiles.demo.finding"),
     ("method.gamma: [0.3, 0.5, 0.7]", "method.gama: [0.3, 0.5]", "$.sweep"),
     ("[0.3, 0.5, 0.7]", "[]", "$.sweep['method.gamma']"),
     ("[0.3, 0.5, 0.7]", "[0.3, high]", "$.sweep['method.gamma'][1]"),
@@ -85,8 +88,11 @@ def test_faulty_files_are_refused_where_the_fault_is(old: str, new: str, path: s
 
 ACCEPTED = [
     ("{name: aligned, crop: 128}", "wild"),
-    ("{n: 8}", "{name: 'mine.methods:Mine', options: {depth: 3}}"),
-    ("method.gamma: [0.3, 0.5, 0.7]", "method.options.depth: [1, 2]"),
+    ("{n: 8}", "{name: 'mine.methods:Mine', depth: 3}"),
+    ("method.gamma: [0.3, 0.5, 0.7]", "data.options.depth: [1, 2]"),
+    ("{samples: 10000}", "{features: 'mine:Judge', samples: 10000, snapshots: last}"),
+    ("{samples: 10000}", "{samples: 10000, reference_view: wild}"),
+    ("{every: 10000", "{metrics: ['mine:METRIC'], every: 10000"),
     ("method.gamma: [0.3, 0.5, 0.7]", "data.view: [aligned, wild, {name: rotated, degrees: 9.0}]"),
     ("method.gamma: [0.3, 0.5, 0.7]", "paired: [{method.h: 128, method.z: 16}]"),
     ("method.gamma: [0.3, 0.5, 0.7]", "training.lr_decay.window: [100, 200]"),
@@ -102,19 +108,28 @@ def test_short_forms_are_accepted(old: str, new: str) -> None:
     assert faults(text.replace(old, new, 1)) == []
 
 
-def test_meanings_are_the_comments() -> None:
-    said = meanings(BeganSettings)
-    assert said["gamma"] == (
-        "Diversity ratio, equation 4: E[L(G(z))] = gamma E[L(x)] at equilibrium."
-    )
-    # Two lines of comment are one meaning.
-    assert said["carry_steps"].endswith("(16,000 in the paper); 0 is none.")
-    assert "train_columns" not in said
-    # Its type is explained where it is defined.
-    assert meanings(AlignedView)["crop"].startswith("Side of the centre crop in pixels")
-    assert meaning(EbganSettings) == (
+def test_meanings_are_the_docstrings_under_the_keys() -> None:
+    def said(model: Any, key: str) -> str:
+        return " ".join(model.model_fields[key].description.split())
+
+    properties = SCHEMA["$defs"]["BeganSettings"]["properties"]
+    gamma = "Diversity ratio, equation 4: E[L(G(z))] = gamma E[L(x)] at equilibrium."
+    assert properties["gamma"]["description"] == said(BeganSettings, "gamma") == gamma
+    # Two lines of docstring are one meaning.
+    assert said(BeganSettings, "carry_steps").endswith("(16,000 in the paper); 0 is none.")
+    # A type that many keys share is explained where it is defined.
+    assert said(AlignedView, "crop").startswith("Side of the centre crop in pixels")
+    assert SCHEMA["$defs"]["EbganSettings"]["description"] == (
         "EBGAN (arXiv 1609.03126); with a pulling-away weight it is EBGAN-PT."
     )
+
+
+def test_every_method_of_the_package_is_there() -> None:
+    tags = {
+        schema["properties"].get("name", {}).get("const") for schema in SCHEMA["$defs"].values()
+    }
+    assert len(built_in()) == 5
+    assert set(built_in()) <= tags
 
 
 def _keys(schema: Any, path: str = "") -> list[tuple[str, Any]]:

@@ -36,7 +36,7 @@ base:
   data: {{name: faces, size: 16, count: 1000}}
   training:
     {{steps: {STEPS}, batch: 4, log_every: 2, checkpoint_every: 10, lr_decay: {{on: never}}}}
-  evaluation: {{every: {STEPS}, samples: 60, repeats: 0, features: efficientnet_lite0}}
+  evaluation: {{every: {STEPS}, repeats: 0, judges: {{efficientnet_lite0: {{samples: 60}}}}}}
 sweep:
   method.gamma: [0.3, 0.7]
 seeds: [0]
@@ -91,7 +91,6 @@ class Sweep:
     folder: Path
     stub: bool
     executor: tuple[str, ...] = ("local",)  # with the address of a Ray cluster
-    store: Path | None = None  # where the runs lie, given as a URL; else in the folder
     environment: dict[str, str] = field(default_factory=dict)
     drivers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -115,7 +114,6 @@ class Sweep:
             command += ["benchmark", "run", "tiny.yaml", *NO_MLFLOW, "--executor", self.executor[0]]
             command += OPTIONS[self.executor[0]]
             command += ["--address", *self.executor[1:]] if self.executor[1:] else []
-            command += ["--runs", self.store.as_uri()] if self.store else []
         with (self.folder / "said.txt").open("a") as said:
             driver = subprocess.Popen(
                 command,
@@ -134,8 +132,7 @@ class Sweep:
         return (self.folder / "said.txt").read_text()
 
     def runs(self) -> list[RunDirectory]:
-        root = self.store or self.folder / "runs"
-        found = sorted(path.parent for path in root.glob("*/spec.json"))
+        found = sorted(path.parent for path in self.folder.glob("runs/*/spec.json"))
         return [RunDirectory(path) for path in found]
 
     def step(self) -> int:

@@ -16,6 +16,7 @@ from benchmark.ablation.plan import load
 from benchmark.errors import EXIT_STOPPED
 from benchmark.executors import local
 from benchmark.executors.choice import Asked, choose
+from benchmark.executors.executor import unfinished
 from benchmark.files import write_atomic
 from benchmark.runs.directory import Result, Row, RunDirectory
 from benchmark.sweep.driver import Driver
@@ -66,7 +67,7 @@ def drive(folder: Path, asked: Asked) -> int:
             executor.stop()
 
     with driver.driving(runs_root):
-        executor = choose(asked, plan, runs_root)([], tick)
+        executor = choose(asked, plan, runs_root)([], tick, unfinished)
         executor.run(runs)
     return 130 if executor.stopped else int(any(run.result() is None for run in runs))
 

@@ -9,11 +9,12 @@ import pytest
 
 from benchmark.lanes import run_lanes
 from benchmark.runs.directory import RunDirectory
+from benchmark.runs.evaluations import Evaluations
 from benchmark.spec import RunSpec
 from benchmark.worker import Where, train
-from tests.conftest import tiny_spec
+from tests.conftest import tiny_run, tiny_spec
 
-Seen = tuple[str, list[tuple[int, str, dict[str, float]]]]
+Seen = tuple[str, list[tuple[int, str, dict[str, float]]], list[dict[str, float]]]
 
 NEVER = {"on": "never"}
 
@@ -21,15 +22,18 @@ NEVER = {"on": "never"}
 def specs(steps: int = 12) -> list[RunSpec]:
     """Gamma, lambda, learning rate and its decay, seed, and a method that draws otherwise."""
     training = {"steps": steps}
-    evaluation: dict[str, Any] = {"every": max(6, steps // 2), "repeats": 1}
-    began = {"training": training, "evaluation": evaluation}
+    began: dict[str, Any] = {"training": training}
     seeded = tiny_spec(**began).model_copy(update={"seed": 5})
     return [
         tiny_spec(**began, method={"gamma": 0.3}),
-        tiny_spec(training={**training, "lr": 1e-3, "lr_decay": NEVER}, evaluation=evaluation),
+        tiny_spec(training={**training, "lr": 1e-3, "lr_decay": NEVER}),
         tiny_spec(**began, method={"gamma": 0.9, "lambda_k": 0.1, "noise_sd": 0.1}),
         seeded,
     ]
+
+
+def judged_at(spec: RunSpec) -> dict[str, int]:
+    return {"every": max(6, spec.training.steps // 2), "repeats": 1}
 
 
 def diverging() -> RunSpec:
@@ -38,10 +42,12 @@ def diverging() -> RunSpec:
 
 
 def seen(run: RunDirectory) -> Seen:
-    """The weights and all rows, but for the time."""
+    """The weights, all rows and what the judge said, but for the time."""
     result = run.result()
     assert result is not None, run.log.read_text() if run.log.exists() else "not begun"
-    return result.weights_sha256, [(row.step, row.kind, row.values) for row in run.rows()]
+    judged = [row.values for each in Evaluations.all(run.path) for row in each.rows()]
+    rows = [(row.step, row.kind, row.values) for row in run.rows()]
+    return result.weights_sha256, rows, judged
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +58,7 @@ def lone(
     root = tmp_path_factory.mktemp("alone")
 
     def run(spec: RunSpec) -> RunDirectory:
-        found = RunDirectory.create(root, spec)
+        found = tiny_run(root, spec, **judged_at(spec))
         train(found, Where(None, cache, "cpu"), [])
         return found
 
@@ -61,7 +67,7 @@ def lone(
 
 def beside(root: Path, found: list[RunSpec], cache: Path) -> tuple[int, list[RunDirectory]]:
     """The exit code of their process, were it one of its own, and the runs."""
-    runs = [RunDirectory.create(root, spec) for spec in found]
+    runs = [tiny_run(root, spec, **judged_at(spec)) for spec in found]
     return run_lanes(runs, Where(None, cache, "cpu")), runs
 
 

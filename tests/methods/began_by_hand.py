@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
 
-from benchmark.methods.began import BEGAN
-from benchmark.methods.settings import BeganSettings
+from benchmark.methods.began import BEGAN, BeganSettings
 
 
 class FixedDraw:

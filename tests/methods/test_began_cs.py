@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark.methods.began_cs import ConstrainedBEGAN
+from benchmark.methods.began_cs import BeganCsSettings, ConstrainedBEGAN
+from benchmark.methods.method import Batch
 from benchmark.methods.registry import build
-from benchmark.methods.settings import BeganCsSettings
 from tests.methods.began_by_hand import (
     FixedDraw,
     encode,
@@ -18,6 +18,7 @@ from tests.methods.began_by_hand import (
     players,
     still,
 )
+from tests.methods.fixed import GivenDraw
 
 pytestmark = pytest.mark.usefixtures("double")
 
@@ -42,8 +43,8 @@ def test_gradients_are_those_of_the_papers_losses() -> None:
     discriminator, generator = players(method)
     wanted = [*torch.autograd.grad(loss_d, discriminator), *torch.autograd.grad(loss_g, generator)]
 
-    metrics = method.update(x, FixedDraw())
-    assert tuple(metrics) == BeganCsSettings.train_columns
+    metrics = method.update(Batch(x), FixedDraw())
+    assert list(metrics) == list(ConstrainedBEGAN.columns)
     assert metrics["constraint"].item() == pytest.approx(constraint.item(), abs=1e-10)
     for parameter, gradient in zip([*discriminator, *generator], wanted, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=0, atol=1e-10)
@@ -53,15 +54,15 @@ def test_the_constraint_is_the_mean_distance_of_codes() -> None:
     method = constrained()
     z = torch.tensor([[1.0, -1.0, 0.0], [0.5, 0.0, 0.0]])
     method.discriminator.encoder.forward = lambda v, carry: torch.zeros(2, 3)  # type: ignore[method-assign]
-    found = method.watch(images(), z)
-    assert tuple(found) == BeganCsSettings.watch_columns
+    found = method.watch(Batch(images()), GivenDraw(z_heldout=z))
+    assert tuple(found) == ConstrainedBEGAN.heldout
     assert found["constraint"].item() == pytest.approx(2.5 / 6, abs=1e-12)
 
 
 def test_without_weight_it_is_began() -> None:
     def gradients(alpha: float) -> list[Tensor]:
         method = constrained(alpha=alpha)
-        method.update(images(), FixedDraw())
+        method.update(Batch(images()), FixedDraw())
         return [p.grad for p in players(method)[0] if p.grad is not None]
 
     pairs = zip(gradients(0.0), gradients(0.5), strict=True)

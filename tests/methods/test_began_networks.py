@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark.methods.began import BEGAN
+from benchmark.methods.began import BEGAN, BeganSettings
 from benchmark.methods.began_networks import Convolution, Decoder, Encoder
-from benchmark.methods.settings import BeganSettings
+from benchmark.methods.method import Batch
 from tests.methods.began_by_hand import FixedDraw, began, decode, encode, generate, images
 
 pytestmark = pytest.mark.usefixtures("double")
@@ -71,7 +71,7 @@ def test_tanh_ends_decoder_and_generator() -> None:
     assert 0.9 < method.generate(z).max() < 1
     # D's output is about tanh(3), so the energy is about the mean distance to it.
     expected = (0.9951 - x).abs().mean().item()
-    assert method.judge(x).energy.item() == pytest.approx(expected, abs=0.01)
+    assert method.reconstruct(x).energy.item() == pytest.approx(expected, abs=0.01)
 
 
 @pytest.mark.parametrize("design", ["figure_1", "author"])
@@ -181,13 +181,13 @@ def test_the_carry_falls_from_1_to_0_and_blends_maps_of_one_size(
     code = encode(method, x, carry)
     rebuilt = decode(method.discriminator.decoder, method.settings, code, 32, carry)
     expected = (x - rebuilt).abs().mean().item()
-    assert method.judge(x).energy.item() == pytest.approx(expected, abs=1e-10)
+    assert method.reconstruct(x).energy.item() == pytest.approx(expected, abs=1e-10)
 
 
 def test_every_update_moves_the_carry_on() -> None:
     method, carries = began(carry_steps=3), []
     for _ in range(5):
         carries.append(float(method.carry()))  # type: ignore[arg-type]
-        method.update(images(), FixedDraw())
+        method.update(Batch(images()), FixedDraw())
     assert carries == pytest.approx([1, 2 / 3, 1 / 3, 0, 0])
     assert began().carry() is None

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from benchmark.methods.began import BEGAN
-from benchmark.methods.settings import BeganSettings
+from benchmark.methods.method import Batch
 from benchmark.training import checkpoint
 from benchmark.training.checkpoint import Progress
 from benchmark.training.learning_rate import RateState
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("double")
 
 def test_watch_is_m_global_over_fixed_images_and_codes() -> None:
     method = began(gamma=0.3, eta=2, shared_z=True)
-    x, z = images(), FixedDraw().uniform("watch", 2, 4)
+    x, z = images(), FixedDraw().uniform("z_heldout", 2, 4)
 
     def energy(v: torch.Tensor) -> float:
         decoder, settings = method.discriminator.decoder, method.settings
@@ -34,8 +34,8 @@ def test_watch_is_m_global_over_fixed_images_and_codes() -> None:
         "ratio": l_fake / l_real,
     }
     with torch.no_grad():
-        found = method.watch(x, z)
-    assert tuple(found) == BeganSettings.watch_columns
+        found = method.watch(Batch(x), FixedDraw())
+    assert tuple(found) == BEGAN.heldout
     assert {name: value.item() for name, value in found.items()} == pytest.approx(wanted, abs=1e-10)
 
 
@@ -43,9 +43,7 @@ def test_watch_changes_nothing() -> None:
     method = began(batch_norm=True, carry_steps=9, kl_weight=0.1, noise_sd=0.1).eval()
     before = {name: value.clone() for name, value in method.state_dict().items()}
     with torch.no_grad():
-        first, second = (
-            method.watch(images(), FixedDraw().uniform("watch", 2, 4)) for _ in range(2)
-        )
+        first, second = (method.watch(Batch(images()), FixedDraw()) for _ in range(2))
     assert first == second
     for name, value in method.state_dict().items():
         assert torch.equal(value, before[name]), name
@@ -57,9 +55,9 @@ def test_denoising_rebuilds_clean_images_from_noisy_ones() -> None:
     method.discriminator.encoder.forward = lambda v, carry: v.flatten(1)  # type: ignore[method-assign]
     method.discriminator.decoder.forward = lambda code, carry: code.reshape(x.shape)  # type: ignore[method-assign]
     noise = FixedDraw().normal("noise_real", *x.shape)
-    seen = method.judge(x, FixedDraw(), "real").energy.item()
+    seen = method.reconstruct(x, FixedDraw(), "real").energy.item()
     assert seen == pytest.approx(0.4 * noise.abs().mean().item(), abs=1e-12)
-    assert method.judge(x).energy.item() == 0.0  # watched without noise
+    assert method.reconstruct(x).energy.item() == 0.0  # watched without noise
 
 
 def test_variational_kl_by_hand() -> None:
@@ -69,18 +67,18 @@ def test_variational_kl_by_hand() -> None:
     codes = []
     method.discriminator.encoder.forward = lambda v, carry: torch.cat([mean, log_variance])[None]  # type: ignore[method-assign]
     method.discriminator.decoder.forward = lambda code, carry: codes.append(code) or x  # type: ignore
-    judged = method.judge(x, FixedDraw(), "real")
+    judged = method.reconstruct(x, FixedDraw(), "real")
     weight, kl = method.terms(judged, judged, torch.zeros(1, 4))["kl"]
     assert (weight, kl.item()) == (0.2, pytest.approx(1.306853 / 4, abs=1e-6))
     eps = FixedDraw().normal("code_real", 1, 4)
     torch.testing.assert_close(codes[0], mean + torch.tensor([2.0, 1, 1, 1]) * eps)
-    method.judge(x)
+    method.reconstruct(x)
     torch.testing.assert_close(codes[1], mean[None])  # watched at the mean
 
 
 def test_a_plain_encoder_has_no_variance() -> None:
     assert began(kl_weight=0.1, h=3).discriminator.encoder.code.out_features == 6
-    assert began(h=3).judge(images()).log_variance is None
+    assert began(h=3).reconstruct(images()).log_variance is None
 
 
 @pytest.mark.parametrize(
@@ -110,5 +108,5 @@ def _trained(method: BEGAN, steps: range) -> BEGAN:
     for optimizer in method.optimizers.values():
         optimizer.param_groups[0]["lr"] = 0.01
     for step in steps:
-        method.update(images(seed=step), FixedDraw())
+        method.update(Batch(images(seed=step)), FixedDraw())
     return method

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.methods.dcgan import DCGAN
-from benchmark.methods.settings import DcganSettings
+from benchmark.methods.dcgan import DCGAN, DcganSettings
+from benchmark.methods.method import Batch
 from tests.methods.fixed import FixedDraw, GivenDraw, OneWeight, images
 
 pytestmark = pytest.mark.usefixtures("double")
@@ -41,7 +41,9 @@ def test_losses_gradients_and_order_by_hand() -> None:
         "generator": torch.optim.SGD(method.generator.parameters(), lr),
     }
     x, z_d, z_g = (0.9, 0.2), (0.5, -0.4), (-0.6, 0.3)
-    metrics = method.update(flat(*x), GivenDraw(z_D=torch.tensor(z_d), z_G=torch.tensor(z_g)))
+    metrics = method.update(
+        Batch(flat(*x)), GivenDraw(z_D=torch.tensor(z_d), z_G=torch.tensor(z_g))
+    )
 
     real, fake = [a * v for v in x], [a * b * z for z in z_d]
     loss_d = -sum(log(sigmoid(y)) for y in real) / 2 - sum(log(1 - sigmoid(y)) for y in fake) / 2
@@ -66,7 +68,7 @@ def test_losses_gradients_and_order_by_hand() -> None:
 def test_each_player_draws_its_own_codes() -> None:
     for prior in ("uniform", "normal"):
         draw = FixedDraw()
-        dcgan(prior=prior).update(images(), draw)
+        dcgan(prior=prior).update(Batch(images()), draw)
         assert draw.streams == [(prior, "z_D"), (prior, "z_G")]
     assert DcganSettings(name="dcgan").prior == "uniform"
 
@@ -74,7 +76,7 @@ def test_each_player_draws_its_own_codes() -> None:
 def test_confident_logits_stay_finite() -> None:
     method = dcgan()
     nn.init.constant_(method.discriminator[-2].bias, 1e4)
-    metrics = method.update(images(), FixedDraw())
+    metrics = method.update(Batch(images()), FixedDraw())
     assert metrics["loss_d"].item() == pytest.approx(1e4, rel=1e-3)
     assert all(value.isfinite() for value in metrics.values())
 
@@ -115,7 +117,7 @@ def test_initial_weights_and_where_the_norms_are() -> None:
 def test_in_evaluation_d_judges_as_in_training_and_g_image_by_image() -> None:
     method = dcgan()
     for step in range(3):
-        method.update(images(), FixedDraw(step))
+        method.update(Batch(images()), FixedDraw(step))
     x, z = images(6), torch.randn(6, 3)
     trained = method.discriminator(x)
     method.eval()

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from benchmark.methods.ebgan import EBGAN, pulling_away
-from benchmark.methods.settings import EbganSettings
+from benchmark.methods.ebgan import EBGAN, EbganSettings, pulling_away
+from benchmark.methods.method import Batch
 from tests.methods.fixed import FixedDraw, GivenDraw, OneWeight, images, with_norms
 
 pytestmark = pytest.mark.usefixtures("double")
@@ -81,7 +81,7 @@ def test_margin_gradient_of_each_fake_by_its_own_hinge() -> None:
     # m = 20 * 16 / 64 = 5. Energies (1 - a) b ||z||: 4 leaves the hinge open, 9 closes it.
     method = toy(a=0.5, b=2.0)
     x, z = with_norms(6.0, 8.0), with_norms(4.0, 9.0, seed=4)
-    metrics = method.update(x, GivenDraw(z_D=z, z_G=with_norms(1.0, 3.0, seed=5)))
+    metrics = method.update(Batch(x), GivenDraw(z_D=z, z_G=with_norms(1.0, 3.0, seed=5)))
     assert metrics["energy_real"].item() == pytest.approx(3.5, abs=1e-12)
     assert metrics["hinge"].item() == pytest.approx((1.0 + 0.0) / 2, abs=1e-12)
     assert metrics["loss_d"].item() == pytest.approx(4.0, abs=1e-12)
@@ -100,7 +100,7 @@ def test_margin_gradient_of_each_fake_by_its_own_hinge() -> None:
 def test_without_the_hinge_the_discriminator_gains_beyond_the_margin() -> None:
     method = toy(a=0.5, b=2.0, hinge=False)
     z = with_norms(4.0, 9.0, seed=4)
-    metrics = method.update(with_norms(6.0, 8.0), GivenDraw(z_D=z, z_G=z))
+    metrics = method.update(Batch(with_norms(6.0, 8.0)), GivenDraw(z_D=z, z_G=z))
     assert metrics["hinge"].item() == pytest.approx((1.0 - 4.0) / 2, abs=1e-12)
     assert gradients(method.discriminator.encoder)[0].item() == pytest.approx(
         -7.0 + (8 + 18) / 2, abs=1e-12
@@ -109,7 +109,9 @@ def test_without_the_hinge_the_discriminator_gains_beyond_the_margin() -> None:
 
 def test_a_shared_z_serves_both_players() -> None:
     method = toy(a=0.5, b=2.0, shared_z=True)
-    metrics = method.update(with_norms(6.0, 8.0), GivenDraw(z_G=with_norms(4.0, 9.0, seed=4)))
+    metrics = method.update(
+        Batch(with_norms(6.0, 8.0)), GivenDraw(z_G=with_norms(4.0, 9.0, seed=4))
+    )
     assert metrics["energy_fake"].item() == pytest.approx(6.5, abs=1e-12)
     assert metrics["hinge"].item() == pytest.approx(0.5, abs=1e-12)
     assert gradients(method.discriminator.encoder)[0].item() == pytest.approx(-3.0, abs=1e-12)
@@ -138,7 +140,7 @@ def test_the_step_equals_the_textbook_s(
     wanted_g = torch.autograd.grad(loss_g, list(method.generator.parameters()))
 
     used = FixedDraw()
-    metrics = method.update(x, used)
+    metrics = method.update(Batch(x), used)
     assert {stream for _, stream in used.streams} == ({"z_G"} if shared_z else {"z_G", "z_D"})
     for player, wanted in ((method.discriminator, wanted_d), (method.generator, wanted_g)):
         for gradient, other in zip(gradients(player), wanted, strict=True):

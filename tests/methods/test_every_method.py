@@ -8,27 +8,26 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from benchmark.data.store import open_store
 from benchmark.evaluation.frechet import Gaussian
-from benchmark.methods.method import Method
-from benchmark.methods.registry import _METHODS, build
+from benchmark.methods.method import Batch, Method
+from benchmark.methods.registry import build, built_in, method_class
 from benchmark.methods.settings import MethodSettings
 from benchmark.runs.directory import RunDirectory
+from benchmark.training import snapshots
 from benchmark.training.loop import Stopped, Trainer, sampler
 from tests.conftest import tiny_spec
 from tests.methods.fixed import FixedDraw, images
-from tests.training.test_loop import QuietJudge, train, values
+from tests.training.test_loop import train, values
 
 CPU = torch.device("cpu")
-EVERY = pytest.mark.parametrize("name", list(_METHODS))
+EVERY = pytest.mark.parametrize("name", built_in())
 
 
 def settings_of(name: str, **block: Any) -> MethodSettings:
-    adapter: TypeAdapter[Any] = TypeAdapter(MethodSettings)
-    return adapter.validate_python({"name": name, "n": 2, **block})  # type: ignore[no-any-return]
+    return method_class(name).Settings.model_validate({"name": name, "n": 2, **block})
 
 
 def made(name: str, size: int = 16) -> Method:
@@ -40,32 +39,44 @@ def made(name: str, size: int = 16) -> Method:
 def test_update_gives_its_columns_as_detached_scalars(name: str) -> None:
     method = made(name)
     for step in range(6):
-        metrics = method.update(images(), FixedDraw(step))
-        assert list(metrics) == list(settings_of(name).train_columns)
+        metrics = method.update(Batch(images()), FixedDraw(step))
+        assert list(metrics) == list(method.columns)
         for value in metrics.values():
             assert value.shape == ()
             assert not value.requires_grad
             assert value.isfinite()
     first = {key: value.clone() for key, value in metrics.items()}
-    method.update(images(), FixedDraw(7))
+    method.update(Batch(images()), FixedDraw(7))
     assert metrics == first  # a row that was given stays as it was
 
 
 @EVERY
 def test_watching_changes_nothing(name: str) -> None:
     method = made(name)
-    method.update(images(), FixedDraw())
-    z = method.latent(8, FixedDraw(), "z_watch")
+    method.update(Batch(images()), FixedDraw())
     before = {key: value.clone() for key, value in method.state_dict().items()}
     method.eval()
     with torch.no_grad():
-        watched = method.watch(images(8), z)
-        again = method.watch(images(8), z)
-    assert list(watched) == list(settings_of(name).watch_columns)
+        watched = method.watch(Batch(images(8)), FixedDraw())
+        again = method.watch(Batch(images(8)), FixedDraw())
+    assert tuple(watched) == method.heldout
     assert all(value.shape == () and value.isfinite() for value in watched.values())
     assert watched == again
     after = method.state_dict()
     assert all(after[key].equal(value) for key, value in before.items())
+
+
+@EVERY
+def test_a_snapshot_is_all_that_samples_need(name: str, tmp_path: Path) -> None:
+    more = {"carry_steps": 50} if name == "began" else {}
+    torch.manual_seed(0)
+    method, fresh = (build(settings_of(name, **more), 16) for _ in range(2))
+    for step in range(6):
+        method.update(Batch(images()), FixedDraw(step))
+    samples = [sampler(each, 0, "z_eval", CPU)(0, 5) for each in (method, fresh)]
+    assert not samples[0].equal(samples[1])
+    snapshots.write(tmp_path, 6, method).load_into(fresh)
+    assert samples[0].equal(sampler(fresh, 0, "z_eval", CPU)(0, 5))
 
 
 @EVERY
@@ -122,7 +133,6 @@ def test_200_steps_bring_the_samples_nearer_to_the_faces(
             **{"steps": 200, "batch": haste["batch"], "lr": haste["lr"]},
             "lr_decay": {"on": "never"},
         },
-        evaluation={"every": 200, "repeats": 0},
     ).model_copy(update={"method": settings_of(name, **haste["method"])})
     store = open_store(spec.data, None, cache)
     faces = torch.from_numpy(store.images[store.splits["test"]])
@@ -134,7 +144,7 @@ def test_200_steps_bring_the_samples_nearer_to_the_faces(
 
     trainer = Trainer(RunDirectory.create(tmp_path, spec), store, CPU)
     before = distance(trainer.method)
-    trainer.train(QuietJudge(), lambda: False)
+    trainer.train(lambda: False, lambda snapshot: None)
     after = distance(trainer.method)
     print(f"{name}: {before:.3f} -> {after:.3f}")
     assert after < 0.6 * before

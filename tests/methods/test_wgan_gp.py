@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from benchmark.methods.settings import WganGpSettings
-from benchmark.methods.wgan_gp import WGANGP, Critic
+from benchmark.methods.method import Batch
+from benchmark.methods.wgan_gp import WGANGP, Critic, WganGpSettings
 from tests.methods.fixed import FixedDraw, GivenDraw, OneWeight, images, with_norms
 
 pytestmark = pytest.mark.usefixtures("double")
@@ -37,7 +37,7 @@ def test_linear_critic_by_hand() -> None:
     x = images()
     with torch.no_grad():
         fake = method.generate(FixedDraw().normal("z_D", 4, 3))
-    metrics = method.update(x, FixedDraw())
+    metrics = method.update(Batch(x), FixedDraw())
     real_mean, fake_mean = (w * x).sum().item() / 4, (w * fake).sum().item() / 4
     assert metrics["critic_real"].item() == pytest.approx(real_mean, abs=1e-9)
     assert metrics["critic_fake"].item() == pytest.approx(fake_mean, abs=1e-9)
@@ -97,7 +97,7 @@ def test_the_generator_moves_after_every_critic_th_update() -> None:
         before = [p.clone() for p in method.generator.parameters()]
         critic = [p.clone() for p in method.critic.parameters()]
         draw = FixedDraw(step)
-        metrics = method.update(images(seed=step), draw)
+        metrics = method.update(Batch(images(seed=step)), draw)
         after = list(method.generator.parameters())
         moved.append(any(not a.equal(b) for a, b in zip(after, before, strict=True)))
         assert any(not a.equal(b) for a, b in zip(method.critic.parameters(), critic, strict=True))
@@ -119,7 +119,7 @@ def test_the_generator_s_loss_and_gradient_by_hand() -> None:
     method.critic = Linear(w.clone())  # type: ignore[assignment]
     method.optimizers["critic"] = torch.optim.SGD(method.critic.parameters(), lr=0.01)
     start = {k: v.clone() for k, v in method.state_dict().items()}
-    metrics = method.update(images(), FixedDraw())
+    metrics = method.update(Batch(images()), FixedDraw())
     got = [p.grad.clone() for p in method.generator.parameters()]
     updated, reached = method.critic.w.detach().clone(), method.critic.w.grad.clone()
 
@@ -138,13 +138,13 @@ def test_the_generator_s_loss_and_gradient_by_hand() -> None:
 def test_the_count_of_updates_is_saved() -> None:
     whole, cut = wgan(critic=3), wgan(critic=3)
     for step in range(1, 8):
-        rows = [whole.update(images(seed=step), FixedDraw(step))]
+        rows = [whole.update(Batch(images(seed=step)), FixedDraw(step))]
         resumed = wgan(critic=3)
         resumed.load_state_dict(cut.state_dict())
         for name, optimizer in resumed.optimizers.items():
             optimizer.load_state_dict(cut.optimizers[name].state_dict())
         cut = resumed
-        rows.append(cut.update(images(seed=step), FixedDraw(step)))
+        rows.append(cut.update(Batch(images(seed=step)), FixedDraw(step)))
         assert rows[0] == rows[1]
 
 

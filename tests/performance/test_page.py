@@ -75,15 +75,15 @@ def test_ratios_are_of_rounds_not_of_medians() -> None:
 
 
 def test_the_share_is_what_pure_training_leaves(tmp_path: Path) -> None:
-    """12 steps of 1 s each, a row every 2; an evaluation of 3 s at 6 and at 12."""
+    """12 steps of 1 s each, a row every 2; an evaluation of 3 s after the snapshot of step 6."""
     run = RunDirectory.create(tmp_path, tiny_spec(training={"checkpoint_every": 8}))
     now = 100.0
     for step in range(2, 13, 2):
         now += 2.0 if step != 10 else 4.0  # a checkpoint of 2 s lies between 8 and 10
         run.append(Row(step=step, kind="train", time=now, values={}))
-        if step in (6, 12):
+        if step == 6:
+            run.append(Row(step=step, kind="heldout", time=now, values={}))
             now += 3.0
-            run.append(Row(step=step, kind="eval", time=now, values={}))
     result = Result(
         state="done",
         step=12,
@@ -94,6 +94,6 @@ def test_the_share_is_what_pure_training_leaves(tmp_path: Path) -> None:
         decays=[],
     )
     run.write_result(result)
-    assert share(run) == pytest.approx(1 - 12 / 20)
+    assert share(run) == pytest.approx(1 - 10 / 15)  # of the steps after the first row
     run.write_result(result.model_copy(update={"cpu_s": 10.0}))
     assert share(run) is None  # others held it up

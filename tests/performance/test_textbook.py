@@ -2,8 +2,8 @@
 
 import torch
 
-from benchmark.methods.began import BEGAN
-from benchmark.methods.settings import BeganSettings
+from benchmark.methods.began import BEGAN, BeganSettings
+from benchmark.methods.method import Batch
 from performance.stepper import made
 from performance.steps import WAYS
 from performance.textbook import Textbook
@@ -24,7 +24,7 @@ def test_the_textbook_step_is_our_alternating_one() -> None:
     for step in range(4):
         codes = torch.rand(2, 4, 6, generator=torch.Generator().manual_seed(step)) * 2 - 1
         x = images(4, 32, seed=step)
-        found = ours.update(x, GivenDraw(z_D=codes[0], z_G=codes[1]))
+        found = ours.update(Batch(x), GivenDraw(z_D=codes[0], z_G=codes[1]))
         wanted = theirs.update(x, codes[0], codes[1])
         torch.testing.assert_close(float(found["l_fake"]), wanted["l_fake"], rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(float(ours.k), theirs.k)

@@ -21,7 +21,7 @@ base:
   method: {name: began, n: 2, h: 4, z: 4}
   data: {name: faces, size: 16, count: 1000}
   training: {steps: 12, batch: 4, log_every: 2, checkpoint_every: 4, lr_decay: {on: never}}
-  evaluation: {every: 6, samples: 60, repeats: 1, features: efficientnet_lite0}
+  evaluation: {every: 6, repeats: 1, judges: {efficientnet_lite0: {samples: 60}}}
 sweep:
   method.gamma: [0.3, 0.7]
 seeds: [0]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.runs.directory import RunDirectory
-from tests.conftest import tiny_spec
+from tests.conftest import tiny_evaluation, tiny_spec
 
 Server = ForkServerContext
 
@@ -22,9 +22,10 @@ def wait(until: Callable[[], bool], seconds: float = 600) -> None:
 
 def plan(steps: int) -> Plan:
     training = {"steps": steps, "checkpoint_every": 10, "lr_decay": {"on": "never"}}
-    spec = tiny_spec(training=training, evaluation={"every": 20, "repeats": 1})
+    spec = tiny_spec(training=training)
     run = PlannedRun(spec, {"method.gamma": spec.method.gamma})
-    return Plan("killed", "Does it live?", None, "demo", (), (), (run,))
+    evaluation = tiny_evaluation(every=20, repeats=1)
+    return Plan("killed", "Does it live?", None, "demo", (), (), evaluation, (run,))
 
 
 def train(run: Path, cache: Path) -> None:
@@ -46,16 +47,16 @@ def sweep(folder: Path, cache: Path, steps: int, mlflow: str) -> None:
 
     from benchmark.executors.local import Pool
     from benchmark.sweep import run as sweep
-    from benchmark.sweep.output import Narrator
+    from benchmark.sweep.output import Output
 
     sweep.SYNC_EVERY_S = 0.0
     places = sweep.Places(
         folder / "runs", cache, folder / "results", folder / "REPORT.md", None, mlflow
     )
     with (folder / "said.txt").open("a") as said:
-        told = Narrator(Console(file=said))
+        output = Output(Console(file=said))
         raise SystemExit(
-            sweep.run_plan(plan(steps), places, partial(Pool, 1), sweep.Work("cpu"), told)
+            sweep.run_plan(plan(steps), places, partial(Pool, 1), sweep.Work("cpu"), output)
         )
 
 

@@ -11,7 +11,7 @@ from benchmark.training import checkpoint, digests
 from benchmark.training.checkpoint import KEPT
 from benchmark.training.loop import Trainer, new_method
 from tests.conftest import tiny_spec
-from tests.training.test_loop import CPU, QuietJudge, Stopped, train, values
+from tests.training.test_loop import CPU, Stopped, train, values
 
 
 def spoil(path: Path) -> None:
@@ -73,7 +73,6 @@ def test_a_run_killed_between_its_last_checkpoint_and_its_result_has_nothing_lef
     spec = tiny_spec(
         method={"eta": 2 if fails else 1},
         training={**bad, "lr_decay": {"on": "never"}},
-        evaluation={"repeats": 2},
     )
     whole = train(spec, tmp_path, cache)
     assert whole.state == ("failed" if fails else "done")
@@ -93,7 +92,7 @@ def test_checkpoints_of_the_first_format_are_read(tmp_path: Path, cache: Path) -
     run = RunDirectory.create(tmp_path, spec)
     trainer = Trainer(run, open_store(spec.data, None, cache), CPU)
     with pytest.raises(Stopped):
-        trainer.train(QuietJudge(), lambda: True)
+        trainer.train(lambda: True, lambda snapshot: None)
     (path,) = checkpoint.files(run.checkpoints)
     from safetensors.torch import load, save
 

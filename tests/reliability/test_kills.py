@@ -19,6 +19,7 @@ import pytest
 from benchmark.files import TEMPORARY
 from benchmark.reproduction.comparison import compare
 from benchmark.runs.directory import RunDirectory
+from benchmark.runs.evaluations import Evaluations
 from benchmark.training import checkpoint
 from tests.reliability.processes import Server, plan, store, sweep, train
 
@@ -34,7 +35,9 @@ class Killer:
     def __init__(self, start: Start, folder: Path, cache: Path, steps: int, seed: int) -> None:
         self.start, self.folder, self.cache, self.steps = start, folder, cache, steps
         self.rng = random.Random(seed)
-        self.run = RunDirectory.create(folder / "runs", plan(steps).runs[0].spec)
+        made = plan(steps)
+        self.run = RunDirectory.create(folder / "runs", made.runs[0].spec)
+        self.run.write_evaluation(made.evaluation)
         self.proven: Counter[str] = Counter()
         self._began = 0.0
 
@@ -105,7 +108,7 @@ class Killer:
                 for path in self.run.samples.glob("[0-9]*.png")
                 if path.stat().st_mtime > self._began
             }
-            judged = {row.step for row in self.run.rows() if row.kind == "eval"}
+            judged = {row.step for each in Evaluations.all(self.run.path) for row in each.rows()}
             return bool(grids - judged)
         if kind == "flush":
             return (self.folder / "mlflow" / "mlflow.db-journal").exists()

@@ -13,6 +13,7 @@ from benchmark import __version__, provenance
 from benchmark.provenance import EnergyMeter, with_earlier
 from benchmark.redact import redact, redacted
 from benchmark.results.source import commit
+from benchmark.runs.evaluations import Evaluations
 from tests.conftest import bench
 from tests.reliability.conftest import IN_URL, PLANTED, Swept
 
@@ -46,8 +47,8 @@ def test_everything_that_made_the_run_is_there(swept: Swept) -> None:
     assert record["determinism"]["deterministic_algorithms"] is True
     assert len(record["code"]["source_sha256"]) == 64
     assert len(record["data"]["fingerprint"]) == 64
-    assert len(record["evaluation"]["weights_sha256"]) == 64
-    assert record["evaluation"]["fidelity_version"]
+    (judge,) = (each.record() for each in Evaluations.all(swept.runs()[0].path))
+    assert len(judge.network["weights_sha256"]) == 64
     assert record["command"][1:2] == ["run-one"]
     assert record["cores"] == os.cpu_count()
     assert {"cpu", "instructions", "system", "driver", "energy_j"} <= set(record)

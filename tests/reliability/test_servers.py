@@ -80,7 +80,7 @@ def test_a_server_that_goes_away_and_comes_back(
         process = server.Process(target=sweep, args=(tmp_path, cache, STEPS, uri))
         process.start()
         wait(lambda: len(points(uri)) > 0)
-    wait(lambda: "the runs go on" in said.read_text())
+    wait(lambda: "the runs continue" in said.read_text())
     there = len(run.rows())
     wait(lambda: len(run.rows()) > there)  # and they do
     with mlflow_server(tmp_path, port) as uri:
@@ -88,7 +88,7 @@ def test_a_server_that_goes_away_and_comes_back(
         assert not process.is_alive()
         assert run.state() == "done"
         assert points(uri) == list(range(2, STEPS + 1, 2))
-    assert said.read_text().count("the runs go on") == 1
+    assert said.read_text().count("the runs continue") == 1
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import pytest
 
 from benchmark.report.document import Document
 from benchmark.report.overview import compose
-from benchmark.report.results import read_all
+from benchmark.results.tables import read_all
 from benchmark.results.writer import write_results
 from tests.report.material import fill_all, latent
 

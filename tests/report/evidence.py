@@ -31,7 +31,7 @@ VERDICT = {
 }
 CORRELATION = {
     **{"method": "began", "cell": "", "role": "signal", "signal": "m_global"},
-    **{"outcome": "fd_efficientnet_lite0", "level": "differences", "measure": "spearman"},
+    **{"outcome": "distance", "level": "differences", "measure": "spearman"},
     **{"step": float("nan")},
     **{"value": 0.51234, "low": -0.1, "high": 0.9, "null_mean": 0.02, "p": 0.2, "p_holm": 0.6},
     **{"least_p": 0.17, "least_p_holm": 0.5, "cells": 1, "runs": 3, "points": 3},

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from benchmark.cli import bench
 from benchmark.report.document import Document, Table
 from benchmark.report.export import export
-from benchmark.report.results import read_all
+from benchmark.results.tables import read_all
+from tests.report.material import TITLE
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +41,13 @@ def test_the_formats_agree(folder: Path) -> None:
     assert [row["mean"] for row in rows] == pytest.approx(table["mean"].tolist())
     first = table.iloc[0]
     assert (first["measure"], first["cell"], first["mean"]) == (
-        "fd_efficientnet_lite0",
+        "distance",
         "BEGAN",
         110,
     )
     cells = pd.read_csv(below / "cells.csv", dtype=str, keep_default_na=False)
-    assert list(cells["fd_efficientnet_lite0, last"]) == ["110", "205*", "40.12"]
-    assert cells["failed"].tolist() == ["0", "1", ""]
+    assert list(cells[f"{TITLE}, last"]) == ["110", "205*", "40.12", "80.5"]
+    assert cells["failed"].tolist() == ["0", "1", "", ""]
     runs = pd.read_csv(below / "runs.csv", dtype=str)
     assert runs["run"].str.fullmatch(r"e?began-\w{12}|ebgan-\w{12}").all()  # without backticks
     assert pd.read_csv(folder / "claims.csv")["section"].iloc[0] == "baselines, profile short"
@@ -54,7 +55,7 @@ def test_the_formats_agree(folder: Path) -> None:
 
 def test_latex_is_escaped(folder: Path) -> None:
     text = (folder / "baselines" / "short" / "cells.tex").read_text()
-    assert r"fd\_efficientnet\_lite0, last" in text
+    assert r"Fréchet distance (efficientnet\_lite0), last" in text
     assert r"210 $\pm$ 10" in text
     assert "\\begin{tabular}" in text
     assert not {"±", "—"} & set(text)

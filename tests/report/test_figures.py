@@ -18,9 +18,9 @@ from benchmark.report.figures.curves import curves
 from benchmark.report.figures.heatmap import heatmap
 from benchmark.report.figures.samples import grids, samples, shown_seeds
 from benchmark.report.figures.scatter import matched, scatter
-from benchmark.report.figures.shown import shown, told
-from benchmark.report.results import Cell, read
+from benchmark.report.figures.shown import shown, shown_words
 from benchmark.report.sections import section
+from benchmark.results.tables import Cell, read_tables
 
 
 def pixels(png: bytes | None) -> NDArray[np.uint8]:
@@ -42,41 +42,43 @@ def test_a_logarithmic_axis_needs_positive_values_of_many_sizes() -> None:
 
 def test_each_signal_has_its_own_panel(folder: Path, made: Path) -> None:
     # Two signals and a distance make two rows of panels; one of each make one.
-    two, one = pixels(curves(read(folder))), pixels(curves(read(made / "latent" / "demo")))
+    two, one = (
+        pixels(curves(read_tables(folder))),
+        pixels(curves(read_tables(made / "latent" / "demo"))),
+    )
     assert two.shape[1] == one.shape[1] == 1800
     assert two.shape[0] > 1.5 * one.shape[0]
 
 
 def test_a_signal_that_no_run_has_logged_yet_has_no_panel(folder: Path) -> None:
     train = pd.read_csv(folder / "train.csv")
-    whole = pixels(curves(read(folder)))
+    whole = pixels(curves(read_tables(folder)))
     train[train["loss_d"].isna()].to_csv(folder / "train.csv", index=False)
-    assert pixels(curves(read(folder))).shape[0] < 0.7 * whole.shape[0]
+    assert pixels(curves(read_tables(folder))).shape[0] < 0.7 * whole.shape[0]
 
 
 def test_a_curve_belongs_to_its_methods_signal(folder: Path) -> None:
-    found, drawn = read(folder), []
+    found, drawn = read_tables(folder), []
 
     class Axes:
         def __getattr__(self, name: str) -> object:
             return lambda *given, **styled: drawn.append((name, given))
 
     cells = list(zip(found.cells, styles(2), strict=True))
-    curves_module._panel(Axes(), cells[1:], found.train, "loss_d", 6)  # type: ignore[arg-type]
+    curves_module._panel(Axes(), cells[1:], found.train, "loss_d", "L_D", 6)  # type: ignore[arg-type]
     lines = [given for name, given in drawn if name == "plot" and isinstance(given[0], pd.Series)]
     assert [list(steps) for steps, _ in lines] == [[100, 200, 300], [100, 200, 300], [100, 200]]
     assert list(lines[2][1]) == [2.2, 1.1]
     crosses = [given for name, given in drawn if name == "plot" and given[0] is not None][3:]
     assert crosses == [(200, 1.1)]  # the failed run's last row
     drawn.clear()
-    column = "fd_efficientnet_lite0"
-    curves_module._collapses(Axes(), cells, found.evaluations, column)  # type: ignore[arg-type]
+    curves_module._collapses(Axes(), cells, found.judged)  # type: ignore[arg-type]
     assert [given for name, given in drawn if name == "plot"] == [(200, 310.0)]
 
 
 def test_the_map_is_of_two_swept_numbers_alone(folder: Path, made: Path) -> None:
-    assert heatmap(read(folder)) is None
-    image = pixels(heatmap(read(made / "latent" / "demo")))
+    assert heatmap(read_tables(folder)) is None
+    image = pixels(heatmap(read_tables(made / "latent" / "demo")))
     grey = (np.abs(image.astype(int) - 217) < 3).all(axis=2).mean()
     assert 0.1 < grey < 0.3  # a quarter of each map: h = z = 8 is not planned
 
@@ -84,11 +86,11 @@ def test_the_map_is_of_two_swept_numbers_alone(folder: Path, made: Path) -> None
 def test_the_map_counts_failures(made: Path, tmp_path: Path) -> None:
     copy = tmp_path / "results" / "latent" / "demo"
     shutil.copytree(made / "latent" / "demo", copy)
-    before = pixels(heatmap(read(copy)))
+    before = pixels(heatmap(read_tables(copy)))
     runs = pd.read_csv(copy / "runs.csv")
     runs.loc[0, "collapsed"] = 1
     runs.to_csv(copy / "runs.csv", index=False)
-    after = pixels(heatmap(read(copy)))
+    after = pixels(heatmap(read_tables(copy)))
     half = before.shape[1] // 2
     changed = np.abs(before.astype(int) - after).mean(axis=(0, 2))
     # The distances stay, but for shades of the 256 colours; a quarter of the other map is darker.
@@ -103,7 +105,7 @@ def test_one_swept_number_or_a_line_is_no_map(made: Path, tmp_path: Path) -> Non
     for cell in record["cells"]:
         cell["point"]["method.z"] = 4
     (copy / "ablation.json").write_text(json.dumps(record))
-    assert heatmap(read(copy)) is None
+    assert heatmap(read_tables(copy)) is None
 
 
 def test_points_are_matched_at_the_evaluations_step(folder: Path) -> None:
@@ -111,10 +113,10 @@ def test_points_are_matched_at_the_evaluations_step(folder: Path) -> None:
     train["step"] = train["step"] - 10  # the last training row stands before the evaluation
     late = train[train["step"] == 290].assign(step=310, m_global=-1.0)
     pd.concat([train, late]).to_csv(folder / "train.csv", index=False)
-    found = read(folder)
+    found = read_tables(folder)
     points = matched(found, found.cells[0])
     assert len(points) == 9
-    run = found.cells[0].runs["run_id"].iloc[1]
+    run = found.cells[0].run_ids[1]
     mine = points[points["run_id"] == run]
     assert list(mine["step"]) == [100, 200, 300]
     assert list(mine["distance"]) == [310, 210, 110]
@@ -122,16 +124,16 @@ def test_points_are_matched_at_the_evaluations_step(folder: Path) -> None:
 
 
 def test_two_runs_show_nothing_between_runs(made: Path) -> None:
-    assert scatter(read(made / "latent" / "demo")) is None  # two seeds a cell
+    assert scatter(read_tables(made / "latent" / "demo")) is None  # two seeds a cell
 
 
 def test_few_seeds_are_all_shown_and_many_by_the_first(folder: Path) -> None:
-    assert shown_seeds(read(folder)) == [0, 1, 2]
+    assert shown_seeds(read_tables(folder)) == [0, 1, 2]
     path = folder / "ablation.json"
     record = json.loads(path.read_text())
     path.write_text(json.dumps({**record, "seeds": [3, 2, 1, 0]}))
-    assert shown_seeds(read(folder)) == [0]
-    sheet = pixels(samples(read(folder)))
+    assert shown_seeds(read_tables(folder)) == [0]
+    sheet = pixels(samples(read_tables(folder)))
     # Two cells side by side, one row of them: two rows of 16 px images, doubled, and the title.
     assert sheet.shape[0] == (2 * 18 + 2) * 2 + 2 * 12 + 36
     assert sheet.shape[1] > 2 * (8 * 18 + 2) * 2
@@ -140,7 +142,7 @@ def test_few_seeds_are_all_shown_and_many_by_the_first(folder: Path) -> None:
 def test_many_cells_are_shown_by_the_first_seed(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = read(folder)
+    found = read_tables(folder)
     whole = len(found.cells) * 3
     monkeypatch.setattr("benchmark.report.figures.samples.MAX_GRIDS_SHOWN", whole)
     assert shown_seeds(found) == [0, 1, 2]
@@ -149,7 +151,7 @@ def test_many_cells_are_shown_by_the_first_seed(
 
 
 def test_every_grid_is_titled_with_its_fate(folder: Path) -> None:
-    titles = [title for title, _ in grids(read(folder))]
+    titles = [title for title, _ in grids(read_tables(folder))]
     assert len(titles) == 6
     assert titles[0].startswith("BEGAN, seed 0 (began-")
     assert titles[4].startswith("EBGAN-PT, seed 1 (collapsed) (ebgan-")
@@ -157,26 +159,26 @@ def test_every_grid_is_titled_with_its_fate(folder: Path) -> None:
 
 
 def test_of_many_cells_some_are_shown_by_rule(folder: Path) -> None:
-    one = read(folder).cells[0]
-    cells = [Cell(one.record, one.setup, [{"at": at}]) for at in range(1000)]
+    one = read_tables(folder).cells[0]
+    cells = [Cell(one.record, one.setup, {}, [{"at": at}]) for at in range(1000)]
     found = [cell.rows[0]["at"] for cell in shown(cells)]
     assert len(found) == 24
     assert found[0] == 0
     assert set(np.diff(found)) == {41, 42}
-    assert "24 of 1,000 cells" in told(cells)
+    assert "24 of 1,000 cells" in shown_words(cells)
     assert shown(cells[:24]) == cells[:24]
-    assert told(cells[:24]) == ""
+    assert shown_words(cells[:24]) == ""
 
 
 def test_figures_of_too_many_cells_say_what_they_leave_out(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = pixels(curves(read(folder)))
-    grids_shown = pixels(samples(read(folder)))
-    assert "Shown:" not in str(section(read(folder)))
+    whole = pixels(curves(read_tables(folder)))
+    grids_shown = pixels(samples(read_tables(folder)))
+    assert "Shown:" not in str(section(read_tables(folder)))
     monkeypatch.setattr(shown_module, "MOST_CELLS", 1)
     # The other cell's signal has no panel, and its samples no row.
-    assert pixels(curves(read(folder))).shape[0] < 0.7 * whole.shape[0]
-    assert pixels(samples(read(folder))).shape[0] < 0.7 * grids_shown.shape[0]
+    assert pixels(curves(read_tables(folder))).shape[0] < 0.7 * whole.shape[0]
+    assert pixels(samples(read_tables(folder))).shape[0] < 0.7 * grids_shown.shape[0]
     # Curves, scatter and samples.
-    assert str(section(read(folder))).count("Shown: 1 of 2 cells") == 3
+    assert str(section(read_tables(folder))).count("Shown: 1 of 2 cells") == 3

@@ -9,7 +9,7 @@ import pytest
 
 from benchmark.report.document import Table
 from benchmark.report.probes import probes
-from benchmark.report.results import read
+from benchmark.results.tables import read_tables
 from benchmark.results.writer import write_results
 from tests.report.material import fill_all, plan, weights
 
@@ -51,7 +51,7 @@ def test_only_probes_of_the_last_weights_are_kept(folder: Path) -> None:
 
 
 def test_a_cell_shows_its_probed_runs(folder: Path) -> None:
-    (table,) = (block for block in probes(read(folder)) if isinstance(block, Table))
+    (table,) = (block for block in probes(read_tables(folder)) if isinstance(block, Table))
     (row,) = table.frame.to_dict("records")
     assert (row["cell"], row["probed"]) == ("BEGAN", "2")
     assert row["nearest, ratio"] == "0.6 ± 0.141"
@@ -61,6 +61,4 @@ def test_a_cell_shows_its_probed_runs(folder: Path) -> None:
 
 def test_without_a_probe_there_is_nothing_to_show(tmp_path: Path) -> None:
     folder = write_results(fill_all(tmp_path / "runs"), tmp_path / "runs", tmp_path / "results")
-    assert list(probes(read(folder))) == []
-    (folder / "probes.csv").unlink()  # as before there were any
-    assert list(probes(read(folder))) == []
+    assert list(probes(read_tables(folder))) == []

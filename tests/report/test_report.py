@@ -16,10 +16,9 @@ from benchmark.report.document import Document, Table, Words, pictures, tables
 from benchmark.report.evidence import Evidence
 from benchmark.report.markdown import build, write_markdown
 from benchmark.report.overview import claims_table, compose
-from benchmark.report.records import read_record
-from benchmark.report.results import read, read_all
 from benchmark.report.sections import notes, settings_in_words
 from benchmark.report.verdicts import claims, in_words
+from benchmark.results.tables import read_all, read_record, read_tables
 from benchmark.results.writer import write_results
 from tests.report import evidence
 from tests.report.material import CLAIM, plan
@@ -97,7 +96,7 @@ def test_every_run_can_be_found(details: dict[str, str], made: Path) -> None:
 
 def test_every_caption_carries_what_made_the_numbers(document: Document) -> None:
     for section in document.sections:
-        record = read_record(section.folder / "ablation.json")
+        record = read_record(section.folder)
         found = [*tables(section.blocks), *pictures(section.blocks)]
         assert len(found) >= 6
         seeds = ", ".join(map(str, record.seeds))
@@ -110,7 +109,7 @@ def test_every_caption_carries_what_made_the_numbers(document: Document) -> None
                 f"{len(record.seeds)} training seeds ({seeds})",
             ):
                 assert part in block.caption, block
-            assert ("no finding" in block.caption) == (record.profile == "demo")
+            assert ("no finding" in block.caption) == (not record.finding)
 
 
 def test_the_set_up_says_the_rest(markdown: str) -> None:
@@ -118,11 +117,12 @@ def test_the_set_up_says_the_rest(markdown: str) -> None:
     for part in (
         "began, ebgan on Procedural faces",
         "(fingerprint abcdef012345, 1 broken files left out)",
-        "KID over 100 subsets of 500, 3 neighbours for precision and recall, 5 for density and",
+        "kid subsets 100, kid subset size 500, precision recall neighbours 3; metrics version 1)",
+        "; collapsed below a spread of 0.3;",
         "code bada52f00000; device cpu; overrides: none",
         "2/C(6,3) = 0.1,",
         "2/C(4,2) = 0.3333,",
-        "These Fréchet distances are not FID",
+        "Fréchet distances are not FID",
     ):
         assert part in section
 
@@ -181,7 +181,7 @@ def test_settings_say_where_a_cell_departs_from_its_methods_others(folder: Path)
         )
     ]
     path.write_text(json.dumps({**record, "cells": [began, ebgan, *others]}))
-    said = settings_in_words(read_record(path))
+    said = settings_in_words(read_record(folder))
     usual = "`method.k_clip=True`, `lr_decay.on=stall`, `lr_decay.factor=0.5`"
     assert f"- of began, where not said otherwise: {usual}" in said
     assert "- k unclipped: `method.k_clip=False`\n" in said
@@ -198,7 +198,7 @@ def test_unjudged_claims_say_so(document: Document) -> None:
 
 def test_verdicts_stand_in_the_claims_table_and_the_section(folder: Path) -> None:
     evidence.write(folder)
-    found = read(folder)
+    found = read_tables(folder)
     (row,) = claims_table([found]).frame.to_dict("records")
     assert row["claim"] == "BEGAN is better"
     assert row["section"] == "[baselines, profile short](#baselines-profile-short)"
@@ -236,7 +236,7 @@ def test_verdicts_stand_in_the_claims_table_and_the_section(folder: Path) -> Non
 
 def test_a_supported_claim_shows_the_p_for_it(folder: Path) -> None:
     evidence.write(folder, verdict="supported", p_holm=0.03)
-    (row,) = claims_table([read(folder)]).frame.to_dict("records")
+    (row,) = claims_table([read_tables(folder)]).frame.to_dict("records")
     assert (row["verdict"], row["corrected p"]) == ("supported", "0.03")
 
 
@@ -245,7 +245,7 @@ def test_torn_evidence_is_refused(folder: Path) -> None:
     table = pd.read_csv(folder / "claims.csv").drop(columns="verdict")
     table.to_csv(folder / "claims.csv", index=False)
     with pytest.raises(BenchError, match=r"claims\.csv: lacks the column verdict"):
-        claims_table([read(folder)])
+        claims_table([read_tables(folder)])
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_claims_changed_after_the_first_run_are_marked(
     record = json.loads(path.read_text())
     digest = record["claims_sha256"] if at_start == "same" else at_start
     path.write_text(json.dumps({**record, "claims_at_start": digest}))
-    found = read(folder)
+    found = read_tables(folder)
     text = "\n".join(block.markdown for block in claims(found) if isinstance(block, Words))
     assert ("The claims were changed after the first run had begun" in text) == marked
     verdict = claims_table([found]).frame["verdict"].iloc[0]
@@ -297,17 +297,17 @@ def test_a_claims_test_in_words(test: object, says: str) -> None:
     assert in_words(claim) == says
 
 
-def test_a_run_with_another_judge_is_a_warning(folder: Path) -> None:
+def test_a_run_with_other_data_is_a_warning(folder: Path) -> None:
     path = folder / "ablation.json"
     record = json.loads(path.read_text())
     record["cells"][0]["differing"] = ["began-odd"]
     path.write_text(json.dumps(record))
-    text = words(compose([read(folder)]))
-    assert "**Not comparable within BEGAN:** `began-odd` saw other faces or another judge" in text
+    text = words(compose([read_tables(folder)]))
+    assert "**Not comparable within BEGAN:** `began-odd` saw other data than the caption" in text
 
 
 def test_a_cell_with_anothers_weights_is_named(folder: Path) -> None:
-    before = words(compose([read(folder)]))
+    before = words(compose([read_tables(folder)]))
     assert "The same weights" not in before
     path = folder / "runs.csv"
     runs = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -315,7 +315,7 @@ def test_a_cell_with_anothers_weights_is_named(folder: Path) -> None:
     other = (runs["cell"] == "EBGAN-PT") & (runs["seed"] == "0")
     runs.loc[other, "weights_sha256"] = began
     runs.to_csv(path, index=False)
-    text = words(compose([read(folder)]))
+    text = words(compose([read_tables(folder)]))
     assert (
         "**The same weights:** 1 of 2 finished runs of EBGAN-PT ended with those of BEGAN" in text
     )
@@ -393,17 +393,19 @@ def test_a_broken_grid_is_named(folder: Path) -> None:
     grid = next((folder / "samples").iterdir())
     grid.write_bytes(b"no picture")
     with pytest.raises(BenchError, match=rf"{grid.name}: cannot be read"):
-        compose([read(folder)])
+        compose([read_tables(folder)])
 
 
 def test_a_cell_without_grids_is_named(folder: Path) -> None:
     for grid in (folder / "samples").glob("ebgan-*"):
         grid.unlink()
-    found = [p for p in pictures(compose([read(folder)]).blocks) if p.path.name == "samples.png"]
+    found = [
+        p for p in pictures(compose([read_tables(folder)]).blocks) if p.path.name == "samples.png"
+    ]
     assert "Nothing to show yet: EBGAN-PT." in found[0].caption
 
 
 def test_results_without_grids_have_no_sheet(folder: Path) -> None:
     shutil.rmtree(folder / "samples")
-    names = {p.path.name for p in pictures(compose([read(folder)]).blocks)}
+    names = {p.path.name for p in pictures(compose([read_tables(folder)]).blocks)}
     assert names == {"curves.png", "scatter.png"}

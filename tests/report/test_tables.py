@@ -10,11 +10,21 @@ import pytest
 
 from benchmark.report.document import Table
 from benchmark.report.numbers import least_p, mean, mean_spread, number, pooled, spread, title
-from benchmark.report.results import read
 from benchmark.report.summary import summary
 from benchmark.report.tables import cell_table, measure_table, noise_table, run_table
-
-FD = "fd_efficientnet_lite0"
+from benchmark.results.tables import read_tables
+from benchmark.results.writer import write_results
+from benchmark.runs.directory import RunDirectory
+from tests.report.material import (
+    JUDGE,
+    TITLE,
+    TWO_JUDGES,
+    evaluate,
+    fill_all,
+    judge_record,
+    metrics,
+    plan,
+)
 
 
 def rows(table: Table, key: str = "cell") -> dict[str, Any]:
@@ -22,60 +32,63 @@ def rows(table: Table, key: str = "cell") -> dict[str, Any]:
 
 
 def test_the_distance_with_both_noises_last_and_best(folder: Path) -> None:
-    table = rows(cell_table(read(folder)))
+    table = rows(cell_table(read_tables(folder)))
     began = table["BEGAN"]
     assert (began["runs"], began["failed"], began["collapsed"]) == ("3/3", "0", "0")
-    assert began[f"{FD}, last"] == "110"  # 100, 110, 120
+    assert began[f"{TITLE}, last"] == "110"  # 100, 110, 120
     assert began["sd over seeds"] == "10"
     assert began["sd over evaluations"] == "1"  # each run: x, x + 1, x - 1
-    assert began[f"{FD}, best by validation"] == "210 ± 10"  # at step 200, not the least test value
+    assert (
+        began[f"{TITLE}, best by validation"] == "210 ± 10"
+    )  # at step 200, not the least test value
     assert began["at step"] == "200"
     assert began["core-minutes"] == "6"  # 60 + 120 + 180 s
 
 
 def test_failed_and_collapsed_runs_are_counted(folder: Path) -> None:
-    ebgan = rows(cell_table(read(folder)))["EBGAN-PT"]
+    ebgan = rows(cell_table(read_tables(folder)))["EBGAN-PT"]
     assert (ebgan["runs"], ebgan["failed"], ebgan["collapsed"]) == ("2/3", "1", "1")
     # The failed run is left out, the collapsed one is not: (200 + 210) / 2, marked.
-    assert ebgan[f"{FD}, last"] == "205 (n=2)\\*" or ebgan[f"{FD}, last"] == "205\\*"
+    assert ebgan[f"{TITLE}, last"] == "205 (n=2)\\*" or ebgan[f"{TITLE}, last"] == "205\\*"
     assert ebgan["sd over seeds"] == "7.07"
     assert ebgan["core-minutes"] == "6"  # the failed run's time too
 
 
-def test_the_floor_is_the_last_row(folder: Path) -> None:
-    found = read(folder)
-    assert cell_table(found).frame.iloc[-1]["cell"] == "real against real"
-    assert cell_table(found).frame.iloc[-1][f"{FD}, last"] == "40.12"
+def test_the_floors_are_the_last_rows(folder: Path) -> None:
+    found = read_tables(folder)
+    last = cell_table(found).frame.tail(2)
+    assert list(last["cell"]) == ["real against real", "blurred against real"]
+    assert list(last[f"{TITLE}, last"]) == ["40.12", "80.5"]
     floor = rows(measure_table(found))["real against real"]
     assert (floor["KID x1000"], floor["precision"], floor["recall"]) == ("0.5", "0.71", "—")
 
 
 def test_each_methods_own_signal_is_named(folder: Path) -> None:
-    table = rows(measure_table(read(folder)))
+    table = rows(measure_table(read_tables(folder)))
     assert table["BEGAN"]["own signal"] == "M_global 0.3667 ± 0.0333"
     assert table["EBGAN-PT"]["own signal"] == "L_D 0.6833 ± 0.0236\\*"
     assert table["BEGAN"]["KID x1000"] == "110 ± 10"
 
 
 def test_every_measure_has_both_noises(folder: Path) -> None:
-    table = noise_table(read(folder)).frame
+    table = noise_table(read_tables(folder)).frame
     kid = table[(table["measure"] == "KID x1000") & (table["cell"] == "BEGAN")].iloc[0]
-    assert list(kid) == ["KID x1000", "BEGAN", "3", "110", "10", "1", "0.5"]
-    assert list(table["measure"].unique())[:2] == [FD, f"best {FD}"]
+    assert list(kid) == ["KID x1000", "BEGAN", "3", "110", "10", "1", "0.5", "0.5"]
+    assert list(table["measure"].unique())[:2] == ["distance", "best distance"]
     assert {"M_global", "held-out M_global", "L_D", "held-out L_D"} <= set(table["measure"])
 
 
 def test_the_summary_is_in_numbers(folder: Path) -> None:
-    found = summary(read(folder)).set_index(["measure", "cell"])
-    row = found.loc[(FD, "EBGAN-PT")]
+    found = summary(read_tables(folder)).set_index(["measure", "cell"])
+    row = found.loc[("distance", "EBGAN-PT")]
     assert row["mean"] == 205
     assert row["sd_seeds"] == pytest.approx(np.std([200, 210], ddof=1))
     assert row["sd_evaluations"] == pytest.approx(1)
-    assert (row["runs"], row["real"]) == (2, 40.125)
+    assert (row["runs"], row["real"], row["blurred"]) == (2, 40.125, 80.5)
 
 
 def test_a_number_leads_to_its_runs(folder: Path) -> None:
-    found = read(folder)
+    found = read_tables(folder)
     table = rows(run_table(found), "run")
     assert set(table) == {f"`{run}`" for run in found.runs["run_id"]}
     collapsed = next(row for row in table.values() if row["collapsed since"] != "—")
@@ -95,33 +108,32 @@ def test_two_data_sets_have_two_floors(folder: Path) -> None:
     path = folder / "ablation.json"
     record = json.loads(path.read_text())
     other = json.loads(json.dumps(record["setups"][0]))
-    other["floor"][FD] = 55.0
+    other["floors"][JUDGE]["real"]["distance"] = 55.0
     other["data"]["settings"]["view"] = {"name": "rotated", "crop": 128, "degrees": 20.0}
     record["setups"].append(other)
     record["cells"][1]["setup"] = 1
     path.write_text(json.dumps(record))
-    table = cell_table(read(folder))
+    table = cell_table(read_tables(folder))
     floors = rows(table)
-    assert floors["real against real (BEGAN)"][f"{FD}, last"] == "40.12"
-    assert floors["real against real (EBGAN-PT)"][f"{FD}, last"] == "55"
+    assert floors["real against real (BEGAN)"][f"{TITLE}, last"] == "40.12"
+    assert floors["real against real (EBGAN-PT)"][f"{TITLE}, last"] == "55"
     assert "Procedural faces, 16x16 px: aligned view, crop 128 px (BEGAN) / rot" in table.caption
     assert "rotated view (normal roll of sd 20 degrees, one roll an image)" in table.caption
 
 
-def test_two_distances_are_never_in_one_column_without_a_name(folder: Path) -> None:
-    path = folder / "ablation.json"
-    record = json.loads(path.read_text())
-    record["setups"].append({**record["setups"][0], "distance": "fid", "floor": None})
-    record["cells"][1]["setup"] = 1
-    path.write_text(json.dumps(record))
-    for name in ("runs", "evaluations", "repeats"):
-        table = pd.read_csv(folder / f"{name}.csv")
-        for column in [c for c in table if FD in c]:
-            table[column.replace(FD, "fid")] = table[column] / 10
-        table.to_csv(folder / f"{name}.csv", index=False)
-    table = rows(cell_table(read(folder)))
-    assert table["BEGAN"]["distance, last"] == f"{FD} 110"
-    assert table["EBGAN-PT"]["distance, last"].startswith("FID 20.5")
+def test_another_judges_distance_has_a_column_of_its_own(tmp_path: Path) -> None:
+    made = plan(evaluation=TWO_JUDGES)
+    fill_all(tmp_path / "runs", made)
+    faces = judge_record("dlib_face", 500)
+    for planned in made.runs[:5]:
+        run, at = RunDirectory(tmp_path / "runs" / planned.run_id), planned.spec.seed
+        evaluate(run, faces, 300, 0, metrics(1.5 + at, 2.0))
+    table = cell_table(read_tables(write_results(made, tmp_path / "runs", tmp_path / "results")))
+    assert table.frame["Fréchet distance (dlib_face), last"].tolist() == [
+        *("2.5 ± 1", "2 ± 0.707\\*", "40.12", "80.5"),
+    ]
+    assert table.frame[f"{TITLE}, last"].tolist() == ["110", "205\\*", "40.12", "80.5"]
+    assert "1000 test images, and dlib_face (weights 579344248a93), 500 samples" in table.caption
 
 
 def test_a_number_that_a_done_run_lacks_is_marked() -> None:
@@ -142,6 +154,5 @@ def test_noises_of_several_runs_are_pooled_as_variances() -> None:
 def test_names_and_digits() -> None:
     assert number(1234.56) == "1235"
     assert [least_p(n) for n in (1, 2, 3, 5)] == [1.0, 2 / 6, 2 / 20, 2 / 252]
-    assert title("fid") == "FID"
     assert title("heldout_m_global") == "held-out M_global"
-    assert title("fd_efficientnet_lite0") == "fd_efficientnet_lite0"
+    assert title("best_distance") == "best distance"

@@ -12,15 +12,17 @@ from benchmark.errors import InputError
 from benchmark.runs.directory import Row, RunDirectory
 from benchmark.runs.status import Follow
 from benchmark.sweep.output import (
-    Ending,
     Failure,
-    JsonNarrator,
-    Narrator,
-    QuietNarrator,
-    narrator,
+    JsonOutput,
+    Output,
+    QuietOutput,
+    Summary,
+    choose_output,
 )
 from benchmark.sweep.progress import LiveProgress, line
-from tests.conftest import tiny_spec
+from tests.conftest import judged, tiny_evaluation, tiny_plan, tiny_spec
+
+PLAN = tiny_plan(tiny_spec())
 
 
 def _run(root: Path) -> tuple[PlannedRun, RunDirectory]:
@@ -29,16 +31,16 @@ def _run(root: Path) -> tuple[PlannedRun, RunDirectory]:
     for step in (2, 4, 6):
         values = {"m_global": 0.3 - step / 100}
         run.append(Row(step=step, kind="train", time=1000.0 + step / 4, values=values))
-    run.append(Row(step=6, kind="eval", time=1002.0, values={"fd_efficientnet_lite0": 431.26}))
+    judged(run, 6, distance=431.26)
     return planned, run
 
 
 def test_a_running_run_says_its_speed_and_time_left(tmp_path: Path) -> None:
     planned, run = _run(tmp_path)
     with run.locked():
-        found = Follow(planned.label, planned.spec, run).look()
+        found = Follow(planned.label, planned.spec, run, tiny_evaluation()).look()
         console = Console(file=io.StringIO(), width=40)
-        with Narrator(console).progress([(planned, run)]) as progress:
+        with Output(console).progress(PLAN, [(planned, run)]) as progress:
             progress.update()
     assert found.steps_a_second == 4.0  # 4 steps in a second of its rows
     assert found.seconds_left == 1.5
@@ -49,30 +51,30 @@ def test_a_running_run_says_its_speed_and_time_left(tmp_path: Path) -> None:
     )
 
 
-def test_the_last_judgement_is_no_time_left(tmp_path: Path) -> None:
+def test_the_last_evaluation_is_no_time_left(tmp_path: Path) -> None:
     planned, run = _run(tmp_path)
     run.append(Row(step=12, kind="train", time=1003.0, values={"m_global": 0.2}))
     with run.locked():
-        said = line(Follow(planned.label, planned.spec, run).look())
-    assert "step 12 of 12, judging its last weights, signal" in said
+        said = line(Follow(planned.label, planned.spec, run, tiny_evaluation()).look())
+    assert "step 12 of 12, evaluating, signal" in said
     assert "left" not in said
 
 
 def test_a_run_that_waits_or_stopped_claims_no_speed(tmp_path: Path) -> None:
     planned, run = _run(tmp_path)
-    assert Follow(planned.label, planned.spec, run).look().steps_a_second is None
+    assert Follow(planned.label, planned.spec, run, tiny_evaluation()).look().steps_a_second is None
 
 
-def _tell(narrator: Narrator, planned: PlannedRun, run: RunDirectory) -> None:
-    """A sweep of one run that is killed; the narrator's console does not matter."""
-    narrator.note("data: faces")
-    with run.locked(), narrator.progress([(planned, run)]) as progress:
+def _tell(output: Output, planned: PlannedRun, run: RunDirectory) -> None:
+    """A sweep of one run that is killed; its console does not matter."""
+    output.note("data: faces")
+    with run.locked(), output.progress(PLAN, [(planned, run)]) as progress:
         progress.update()
-    narrator.warn("MLflow: away")
+    output.warn("MLflow: away")
     failure = Failure(planned, "its process was killed", ["Killed"])
     place = run.path.parent
     uri = "http://me:secret@host:5000"
-    narrator.end(Ending(3, 2, [failure], False, place / "results", Path("REPORT.md"), uri))
+    output.end(Summary(3, 2, [failure], False, place / "results", Path("REPORT.md"), uri))
 
 
 def _lines(console: Console) -> list[str]:
@@ -83,7 +85,7 @@ def _lines(console: Console) -> list[str]:
 def test_people_are_told_everything(tmp_path: Path) -> None:
     console = Console(file=io.StringIO(), width=40)
     planned, run = _run(tmp_path)
-    _tell(Narrator(console), planned, run)
+    _tell(Output(console), planned, run)
     assert [line for line in _lines(console) if "running" not in line] == [
         "data: faces",
         "MLflow: away",
@@ -98,7 +100,7 @@ def test_people_are_told_everything(tmp_path: Path) -> None:
 def test_quiet_is_what_fails_and_one_line(tmp_path: Path) -> None:
     console = Console(file=io.StringIO(), width=40)
     planned, run = _run(tmp_path)
-    _tell(QuietNarrator(console), planned, run)
+    _tell(QuietOutput(console), planned, run)
     assert _lines(console) == [
         "MLflow: away",
         f"gamma=0.5 seed=0 ({run.run_id}) failed: its process was killed",
@@ -110,7 +112,7 @@ def test_quiet_is_what_fails_and_one_line(tmp_path: Path) -> None:
 def test_json_is_one_object_a_line_and_nothing_else(tmp_path: Path) -> None:
     console, aside = (Console(file=io.StringIO(), width=40) for _ in range(2))
     planned, run = _run(tmp_path)
-    _tell(JsonNarrator(console, aside), planned, run)
+    _tell(JsonOutput(console, aside), planned, run)
     first, *_, last = [json.loads(line) for line in _lines(console)]
     assert first == {
         **{"event": "run", "run_id": run.run_id, "label": "gamma=0.5 seed=0", "state": "running"},
@@ -126,9 +128,9 @@ def test_json_is_one_object_a_line_and_nothing_else(tmp_path: Path) -> None:
 
 def test_a_terminal_has_a_table_that_is_drawn_again(tmp_path: Path) -> None:
     terminal = Console(file=io.StringIO(), width=120, force_terminal=True)
-    assert isinstance(Narrator(terminal).progress([_run(tmp_path)]), LiveProgress)
+    assert isinstance(Output(terminal).progress(PLAN, [_run(tmp_path)]), LiveProgress)
 
 
 def test_quiet_and_json_are_not_both(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="one of the two"):
-        narrator(quiet=True, as_json=True)
+        choose_output(quiet=True, as_json=True)

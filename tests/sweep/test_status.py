@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from benchmark.ablation.plan import Plan, PlannedRun
+from benchmark.ablation.plan import Plan
 from benchmark.cli import bench
 from benchmark.errors import InputError
 from benchmark.executors.choice import Asked, choose
@@ -20,13 +20,12 @@ from benchmark.executors.local import Pool
 from benchmark.runs.directory import Result, Row, RunDirectory, Tail
 from benchmark.runs.status import Follow
 from benchmark.sweep.driver import Driver, drivers
-from tests.conftest import tiny_spec
+from tests.conftest import judged, tiny_plan, tiny_run, tiny_spec
 
 
 def plan(count: int) -> Plan:
     specs = [tiny_spec().model_copy(update={"seed": seed}) for seed in range(count)]
-    runs = tuple(PlannedRun(spec, {"method.gamma": 0.5}) for spec in specs)
-    return Plan("stubs", "How do they stand?", None, "demo", (), (), runs)
+    return tiny_plan(*specs, name="stubs")
 
 
 def row(step: int, kind: str = "train", **values: float) -> Row:
@@ -48,14 +47,16 @@ def result(state: str, reason: str | None = None) -> Result:
 @pytest.fixture
 def runs(tmp_path: Path) -> list[RunDirectory]:
     """Queued, running, stopped, failed for a collapse, done."""
-    made = [RunDirectory.create(tmp_path, each.spec) for each in plan(5).runs]
+    made = [tiny_run(tmp_path, each.spec) for each in plan(5).runs]
     _, running, stopped, failed, done = made
     for step in (2, 4, 6):
         running.append(row(step, m_global=0.5))
     stopped.checkpoints.mkdir()
-    failed.append(row(6, "eval", collapsed=1, fd_efficientnet_lite0=900))
+    failed.append(row(6, m_global=0.5))
+    judged(failed, 6, spread=0.0, distance=900)
     failed.write_result(result("failed", "collapsed: the samples' spread is 0"))
-    done.append(row(12, "eval", collapsed=0, fd_efficientnet_lite0=90))
+    done.append(row(12, m_global=0.5))
+    judged(done, 12, spread=1.0, distance=90)
     done.write_result(result("done"))
     return made
 
@@ -83,7 +84,7 @@ def test_status_says_how_every_run_stands(runs: list[RunDirectory], tmp_path: Pa
 
 def test_a_resumed_run_is_read_again_from_where_it_stands(tmp_path: Path) -> None:
     run = RunDirectory.create(tmp_path, plan(1).runs[0].spec)
-    follow, tail = Follow("", plan(1).runs[0].spec, run), Tail(run)
+    follow, tail = Follow("", plan(1).runs[0].spec, run, None), Tail(run)
     assert tail.new() == []
     for step in (2, 4, 6):
         run.append(row(step, m_global=step / 10))
@@ -141,7 +142,7 @@ def test_stop_reaches_the_driver_through_the_runs_folder(
     assert drivers(tmp_path) == []
     assert list((tmp_path / "sweeps").iterdir()) == []
     again = CliRunner().invoke(bench, ["stop", "--runs", str(tmp_path)])
-    assert (again.exit_code, again.output) == (1, f"no sweep goes on in {tmp_path}\n")
+    assert (again.exit_code, again.output) == (1, f"no sweep is running in {tmp_path}\n")
 
 
 def test_a_driver_that_was_killed_is_not_believed(tmp_path: Path) -> None:
@@ -189,7 +190,7 @@ def test_logs_follows_until_the_run_has_ended(tmp_path: Path) -> None:
 
 def test_an_option_of_another_executor_is_refused(tmp_path: Path) -> None:
     for asked, word in (
-        (Asked("local", partition="faces"), "--partition is nothing to --executor local"),
+        (Asked("local", partition="faces"), "--partition does not apply to --executor local"),
         (Asked("ray", sbatch=("qos=low",)), "needs --executor slurm"),
         (Asked("slurm", address="auto"), "needs --executor ray"),
         (Asked("local", gpus_per_run=0.5), "needs --executor ray or slurm"),

@@ -3,13 +3,14 @@
 from benchmark.ablation.plan import PlannedRun
 from benchmark.tracking.labels import (
     child_tags,
+    judge_group,
     metric_name,
     newest_last,
     note,
     parameters,
     parent_tags,
 )
-from tests.conftest import tiny_spec
+from tests.conftest import tiny_evaluation, tiny_spec
 from tests.report.material import plan
 
 
@@ -55,4 +56,8 @@ def test_the_description_asks_and_says_where_the_answer_is() -> None:
 def test_metrics_stand_in_groups() -> None:
     assert metric_name("train", "m_global") == "equilibrium/m_global"
     assert metric_name("train", "l_real") == "train/l_real"
-    assert metric_name("eval", "kid") == "eval/kid"
+    assert metric_name("heldout", "heldout_l_real") == "heldout/heldout_l_real"
+    judges = {"usual": {"features": "efficientnet_lite0", "samples": 60}, "faces": {"samples": 60}}
+    evaluation = tiny_evaluation(judges=judges)
+    assert judge_group(evaluation, "usual") == "eval"  # the headline
+    assert judge_group(evaluation, "faces") == "eval_faces"

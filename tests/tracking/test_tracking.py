@@ -12,7 +12,7 @@ from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.errors import BenchError
 from benchmark.evaluation.samples import save_grid
 from benchmark.runs.directory import Result, Row, RunDirectory
-from tests.conftest import tiny_spec
+from tests.conftest import judged, tiny_evaluation, tiny_spec
 
 STEPS = list(range(2, 402, 2))
 
@@ -22,7 +22,7 @@ def plan() -> Plan:
         PlannedRun(tiny_spec(method={"gamma": gamma}), {"method.gamma": gamma})
         for gamma in (0.3, 0.5, 0.7)
     )
-    return Plan("tiny", "Does it work?", None, "demo", (), (), runs)
+    return Plan("tiny", "Does it work?", None, "demo", (), (), tiny_evaluation(), runs)
 
 
 def fill(root: Path) -> list[RunDirectory]:
@@ -32,7 +32,9 @@ def fill(root: Path) -> list[RunDirectory]:
         for step in STEPS:
             values = {"l_real": 1 / step, "m_global": 2 / step, "k": 0.0}
             run.append(Row(step=step, kind="train", time=1.0e9 + step, values=values))
-        run.append(Row(step=400, kind="eval", time=1.0e9, values={"kid": 0.5}))
+        run.append(Row(step=400, kind="heldout", time=1.0e9, values={"heldout_l_real": 0.1}))
+        judged(run, 400, kid=0.5)
+        judged(run, 400, draw=1, kid=0.7)
         save_grid(
             torch.full((4, 3, 16, 16), 90, dtype=torch.uint8), 2, run.samples / "00000400.png"
         )

@@ -16,8 +16,8 @@ from torch import Tensor
 from benchmark.data.store import FaceStore
 from benchmark.errors import BenchError
 from benchmark.methods.began import BEGAN
-from benchmark.methods.method import Draw, Method
-from benchmark.methods.registry import _METHODS
+from benchmark.methods.method import Batch, Draw, Method
+from benchmark.methods.registry import built_in
 from benchmark.training import captured
 from benchmark.training.captured import WARM, FixedStep, Metrics, StaticDraw, can_be_captured
 from benchmark.training.checkpoint import Progress, read_latest, weights_digest, write
@@ -31,12 +31,12 @@ from tests.methods.test_every_method import made
 
 CPU = torch.device("cpu")
 SEED, STEPS = 7, WARM + 4
-CAPTURABLE = [name for name in _METHODS if name != "wgan_gp"]
+CAPTURABLE = [name for name in built_in() if name != "wgan_gp"]
 
 
-def faces(step: int) -> Tensor:
+def faces(step: int) -> Batch:
     pixels = np.random.default_rng(step).integers(0, 256, (4, 3, 16, 16), dtype=np.uint8)
-    return to_floats(pixels, CPU)
+    return Batch(to_floats(pixels, CPU))
 
 
 def rate(step: int) -> float:
@@ -148,11 +148,11 @@ class Late(BEGAN):
 
     capturable = True
 
-    def update(self, x: Tensor, draw: Draw) -> Metrics:
+    def update(self, batch: Batch, draw: Draw) -> Metrics:
         self.calls = getattr(self, "calls", 0) + 1
         if self.calls > WARM:
             draw.normal("late", 2)
-        return super().update(x, draw)
+        return super().update(batch, draw)
 
 
 def test_a_draw_that_a_graph_would_repeat_is_refused(captures: list[Method]) -> None:

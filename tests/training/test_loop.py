@@ -7,7 +7,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -16,31 +15,11 @@ from benchmark.errors import BenchError
 from benchmark.methods import heldout_columns
 from benchmark.runs.directory import Result, RunDirectory
 from benchmark.spec import RunSpec
-from benchmark.training import checkpoint
-from benchmark.training.loop import Sampler, Stopped, Trainer, new_method
+from benchmark.training import checkpoint, snapshots
+from benchmark.training.loop import Stopped, Trainer, new_method
 from tests.conftest import tiny_spec
 
 CPU = torch.device("cpu")
-
-
-class QuietJudge:
-    """Judges by brightness; collapsed at the steps it is told."""
-
-    heldout = np.zeros((2, 3, 16, 16), dtype=np.uint8)
-
-    def __init__(self, collapsed: tuple[bool, ...] = ()) -> None:
-        self._collapsed = iter(collapsed)
-
-    def evaluate(self, sample: Sampler) -> dict[str, float]:
-        brightness = sample(0, 4).double().mean().item()
-        return {
-            "brightness": brightness,
-            "collapsed": float(next(self._collapsed, False)),
-            "spread": 0.1,
-        }
-
-    def draw(self, step: int, sample: Sampler) -> None:
-        sample(0, 2)
 
 
 def train(
@@ -48,17 +27,18 @@ def train(
     root: Path,
     cache: Path,
     stop_at: int | None = None,
-    judge: QuietJudge | None = None,
+    every: int | None = 6,
 ) -> Result:
+    """Without a judge; `every`: steps between snapshots."""
     run = RunDirectory.create(root, spec)
-    trainer = Trainer(run, open_store(spec.data, None, cache), CPU)
+    trainer = Trainer(run, open_store(spec.data, None, cache), CPU, every=every)
     seen = []
 
     def should_stop() -> bool:
         seen.append(1)
         return stop_at is not None and len(seen) >= stop_at
 
-    return trainer.train(judge or QuietJudge(), should_stop)
+    return trainer.train(should_stop, lambda snapshot: None)
 
 
 def values(root: Path, spec: RunSpec) -> list[tuple[int, str, dict[str, float]]]:
@@ -90,10 +70,19 @@ def test_stopped_and_resumed_equals_uninterrupted(
     assert resumed.decays == whole.decays
 
 
-def test_evaluation_does_not_disturb_training(tmp_path: Path, cache: Path) -> None:
-    often = train(tiny_spec(evaluation={"every": 1}), tmp_path, cache)
-    once = train(tiny_spec(evaluation={"every": 12}), tmp_path, cache)
-    assert often.weights_sha256 == once.weights_sha256
+def test_snapshots_change_no_bit_of_the_weights(tmp_path: Path, cache: Path) -> None:
+    found = {
+        train(tiny_spec(), tmp_path / str(every), cache, every=every).weights_sha256
+        for every in (1, 5, None)
+    }
+    assert len(found) == 1
+    steps = [each.step for each in snapshots.listed(_run(tmp_path / "5").snapshots)]
+    assert steps == [5, 10, 12]  # the last step always has one
+    assert [each.step for each in snapshots.listed(_run(tmp_path / "None").snapshots)] == [12]
+
+
+def _run(root: Path) -> RunDirectory:
+    return RunDirectory(root / tiny_spec().run_id)
 
 
 def test_killed_run_resumes_to_the_same_bits(tmp_path: Path, cache: Path) -> None:
@@ -149,36 +138,14 @@ def test_two_writers_are_refused(tmp_path: Path) -> None:
     assert run.state() == "queued"
 
 
-def test_the_last_weights_are_judged_by_other_samples_too(tmp_path: Path, cache: Path) -> None:
-    spec = tiny_spec(evaluation={"repeats": 3})
-    train(spec, tmp_path, cache)
-    rows = RunDirectory(tmp_path / spec.run_id).rows()
-    repeats = [row for row in rows if row.kind == "repeat"]
-    assert [(row.step, row.values["draw"]) for row in repeats] == [(12, 1), (12, 2), (12, 3)]
-    last = [row for row in rows if row.kind == "eval"][-1]
-    seen = {row.values["brightness"] for row in [*repeats, last]}
-    assert len(seen) == 4  # other codes, other samples
-
-
 def test_energies_are_watched_over_the_same_images_and_codes(tmp_path: Path, cache: Path) -> None:
     never = {"on": "never"}
-    spec = tiny_spec(training={"lr": 1e-12, "lr_decay": never}, evaluation={"every": 3})
-    train(spec, tmp_path, cache)
-    rows = [row for row in RunDirectory(tmp_path / spec.run_id).rows() if row.kind == "eval"]
-    watched = {name for name in rows[0].values if name.startswith("heldout_")}
+    spec = tiny_spec(training={"lr": 1e-12, "lr_decay": never})
+    train(spec, tmp_path, cache, every=3)
+    rows = [row for row in RunDirectory(tmp_path / spec.run_id).rows() if row.kind == "heldout"]
+    assert [row.step for row in rows] == [3, 6, 9, 12]
+    watched = set(rows[0].values)
     assert watched == set(heldout_columns(spec.method))
     for name in watched:  # weights that hardly move give the same values at every step
         values = [row.values[name] for row in rows]
         assert max(values) - min(values) < 1e-5
-
-
-def test_a_collapsed_run_ends_where_it_was_asked_to(tmp_path: Path, cache: Path) -> None:
-    stop = {"on_collapse": "stop"}
-    spec = tiny_spec(training=stop, evaluation={"every": 3})
-    early = QuietJudge((True, False, True, True))  # at step 3 it is untrained, not collapsed
-    result = train(spec, tmp_path / "stop", cache, judge=early)
-    assert (result.state, result.step) == ("failed", 9)
-    assert "collapsed" in str(result.reason)
-    spec = tiny_spec(evaluation={"every": 3})
-    result = train(spec, tmp_path / "go", cache, judge=QuietJudge((True, False, True, True)))
-    assert (result.state, result.step) == ("done", 12)

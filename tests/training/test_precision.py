@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.errors import BenchError
-from benchmark.methods.method import Method
-from benchmark.methods.registry import _METHODS
+from benchmark.methods.method import Batch, Draw, Method
+from benchmark.methods.registry import built_in
 from benchmark.spec import RunSpec
 from benchmark.training.determinism import StepDraw
-from benchmark.training.loop import Stopped, judged, new_method, sampler
+from benchmark.training.loop import Stopped, evaluating, new_method, sampler
 from benchmark.training.precision import choose
 from tests.conftest import tiny_spec
 from tests.methods.fixed import images
@@ -20,7 +20,22 @@ from tests.methods.test_every_method import settings_of
 from tests.training.test_loop import train, values
 
 CPU = torch.device("cpu")
-EVERY = pytest.mark.parametrize("name", list(_METHODS))
+
+
+class Plain(Method):
+    """A method that knows nothing of precision."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.discriminator = nn.Linear(3, 3)
+
+    def update(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
+        raise NotImplementedError
+
+    watch = update
+
+
+EVERY = pytest.mark.parametrize("name", built_in())
 # bfloat16 has 8 bits: a number is off by 1/256 of itself at most, and sums by less.
 NEAR = 0.05
 
@@ -38,7 +53,7 @@ def started(name: str, precision: str) -> Method:
 
 
 def stepped(method: Method, step: int) -> dict[str, Tensor]:
-    return method.update(images(seed=step), StepDraw(3, step, CPU))
+    return method.update(Batch(images(seed=step)), StepDraw(3, step, CPU))
 
 
 @EVERY
@@ -86,8 +101,8 @@ def test_the_networks_alone_compute_in_bfloat16() -> None:
     assert method.generate(codes).dtype == torch.float32
     assert set(inside) == {torch.bfloat16}
     inside.clear()
-    with judged(method):
-        method.watch(images(), codes)
+    with evaluating(method):
+        method.watch(Batch(images()), StepDraw(3, 0, CPU))
     assert set(inside) == {torch.float32}
 
 
@@ -109,8 +124,31 @@ def test_tf32_is_refused_where_there_is_none(tmp_path: Path, cache: Path) -> Non
     )
 
 
-def test_float32_is_not_described() -> None:
-    assert spec_of("began", "float32").to_json() == spec_of("began").to_json().replace(
-        '    "precision": "bfloat16",\n', ""
-    )
+def test_the_precision_is_part_of_the_description() -> None:
     assert spec_of("began", "float32").run_id != spec_of("began").run_id
+
+
+class Nested(Plain):
+    """Its discriminator is a part of another network, and a container has no forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = nn.ModuleDict({"whole": nn.Sequential(self.discriminator, nn.Linear(3, 3))})
+
+
+@pytest.mark.parametrize("kind", [Plain, Nested])
+def test_networks_that_a_plug_in_calls_plainly_compute_in_bfloat16(kind: type[Plain]) -> None:
+    method = kind()
+    choose("bfloat16", method, CPU)
+    x = torch.rand(2, 3)
+    networks = [method.discriminator, *getattr(method, "parts", {}).values()]
+    for network in networks:
+        assert network(x).dtype == torch.float32
+        with pytest.raises(RuntimeError):
+            network(torch.rand(2, 4))  # and what fails leaves nothing open
+        assert not torch.is_autocast_enabled("cpu")
+        assert (x @ x.T).dtype == torch.float32
+    method.eval()
+    exact = method.discriminator(x)
+    method.train()
+    assert not exact.equal(method.discriminator(x))

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from benchmark.executors import allocator
-from benchmark.methods.registry import _METHODS
+from benchmark.methods.method import Batch
+from benchmark.methods.registry import built_in
 from benchmark.training.checkpoint import weights_digest
 from benchmark.training.determinism import fix
 from tests.methods.fixed import FixedDraw, images
 from tests.methods.test_every_method import made
 
-EVERY = pytest.mark.parametrize("name", list(_METHODS))
+EVERY = pytest.mark.parametrize("name", built_in())
 
 
 def digest_after(
@@ -30,7 +31,8 @@ def digest_after(
         for group in optimizer.param_groups:
             group["foreach"] = group["foreach"] if foreach is None else foreach
     for step in range(steps):
-        method.update(images().contiguous(memory_format=torch.channels_last), FixedDraw(step))
+        x = images().contiguous(memory_format=torch.channels_last)
+        method.update(Batch(x), FixedDraw(step))
     return weights_digest(method)
 
 

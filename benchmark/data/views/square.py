@@ -51,7 +51,7 @@ def sample(
 
     An upright square inside the image is one call of Pillow's `resize(box=)`. Any other is cut out
     with repeated edges; a turned one is interpolated at a whole multiple of `size` not coarser
-    than the image, and that is resized. Raises OSError where the file behind `image` is torn.
+    than the image, and that is resized. Raises OSError where the file behind `image` is damaged.
     """
     turned = square.roll % 360.0 != 0.0
     if not turned and _inside(image, square):

@@ -7,10 +7,11 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from benchmark.ablation.claims import ContrastTest, TrendTest
+from benchmark.evaluation.settings import distance_title
 from benchmark.report.evidence import Evidence
 from benchmark.report.figures.canvas import Style, grid, png
-from benchmark.report.numbers import title
-from benchmark.report.results import Results
+from benchmark.results.schema import DISTANCE
+from benchmark.results.tables import Tables
 
 # By verdict; the marker says it too.
 LOOKS: Mapping[str, Style] = {
@@ -38,16 +39,12 @@ class Effect:
     least: float
 
 
-def judged(found: Sequence[Results]) -> list[Results]:
-    """Those whose claims are drawn: no demonstrations, and one distance each."""
-    return [
-        results
-        for results in found
-        if not results.record.demonstration and len(results.record.distances) == 1
-    ]
+def judged(found: Sequence[Tables]) -> list[Tables]:
+    """Those whose claims are drawn: no demonstrations."""
+    return [results for results in found if results.record.finding]
 
 
-def effects(found: Sequence[Results]) -> list[Effect]:
+def effects(found: Sequence[Tables]) -> list[Effect]:
     """Of every claim on a distance that has an interval."""
     drawn = []
     for results in judged(found):
@@ -57,16 +54,16 @@ def effects(found: Sequence[Results]) -> list[Effect]:
             continue
         for _, row in table.iterrows():
             test = tests.get(row["id"])
-            on_distance = isinstance(test, TrendTest | ContrastTest) and test.column == "distance"
+            on_distance = isinstance(test, TrendTest | ContrastTest) and test.column == DISTANCE
             if on_distance and "" not in (row["low"], row["high"]) and row["verdict"] in LOOKS:
                 value, low, high = (float(row[name]) for name in ("effect", "low", "high"))
-                least, distance = float(row["least_effect"]), results.record.distances[0]
-                said = (row["says"], results.record.name, distance, row["verdict"])
-                drawn.append(Effect(*said, value, low, high, least))
+                least, distance = float(row["least_effect"]), distance_title(results.entry.features)
+                words = (row["says"], results.record.name, distance, row["verdict"])
+                drawn.append(Effect(*words, value, low, high, least))
     return drawn
 
 
-def forest(found: Sequence[Results]) -> bytes | None:
+def forest(found: Sequence[Tables]) -> bytes | None:
     """One panel a distance, one row a claim in the order of the report; None without any."""
     drawn = effects(found)
     if not drawn:
@@ -86,7 +83,7 @@ def forest(found: Sequence[Results]) -> bytes | None:
         labels = [f"{each.says} ({each.where})" for each in rows]
         panel.set_yticks(np.arange(len(rows)), labels, fontsize=7)
         panel.set_ylim(len(rows) - 0.5, -0.5)
-        panel.set_xlabel(f"change of {title(distance)} (to the right: worse)", fontsize=9)
+        panel.set_xlabel(f"change of {distance} (to the right: worse)", fontsize=9)
         panel.tick_params(axis="x", labelsize=7)
         panel.grid(visible=True, axis="x", linewidth=0.3, alpha=0.6)
     shown = [name for name in LOOKS if any(each.verdict == name for each in drawn)]

@@ -5,23 +5,25 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
+from benchmark.evaluation.settings import distance_title
 from benchmark.report.figures.canvas import grid, png
-from benchmark.report.numbers import finite, number, title
-from benchmark.report.results import Cell, Results
+from benchmark.report.numbers import finite, number
+from benchmark.results.schema import DISTANCE
+from benchmark.results.tables import Cell, Tables
 
 MISSING = "0.85"
 MOST_LEVELS = 40
 
 
-def heatmap(results: Results) -> bytes | None:
-    """None unless exactly two keys are swept, both numbers, over one kind of distance.
+def heatmap(results: Tables) -> bytes | None:
+    """None unless exactly two keys are swept, both numbers.
 
     None, too, where a key has so many values that no page holds the map.
     """
     keys, record = results.record.swept, results.record
     points = [cell.record.point for cell in results.cells]
     numeric = all(_is_number(value) for point in points for value in point.values())
-    if len(keys) != 2 or not numeric or len(record.distances) != 1 or results.runs.empty:
+    if len(keys) != 2 or not numeric or results.runs.empty:
         return None
     rows, columns = (sorted({point[key] for point in points}) for key in keys)
     if not all(2 <= len(levels) <= MOST_LEVELS for levels in (rows, columns)):
@@ -31,12 +33,12 @@ def heatmap(results: Results) -> bytes | None:
     words = {}
     for cell in results.cells:
         at = rows.index(cell.record.point[keys[0]]), columns.index(cell.record.point[keys[1]])
-        found = finite(cell.values(record.distances[0]))
+        found = finite(cell.values(DISTANCE))
         means[at] = np.mean(found) if found else np.nan
         bad[at] = _bad(cell)
         words[at] = f"{int(bad[at])} of {len(cell.rows)}"
     figure, (left, right) = grid(2, 0.9 + 0.75 * len(rows))
-    name = title(record.distances[0])
+    name = distance_title(results.entry.features)
     _map(left, means, {at: number(means[at]) for at in words}, f"{name} (lower is better)")
     _map(right, bad, words, "runs that failed or collapsed", "Oranges", most=len(record.seeds))
     left.set_ylabel(keys[0])
@@ -70,7 +72,7 @@ def _map(
 
 
 def _bad(cell: Cell) -> int:
-    return sum(run["state"] == "failed" or run["collapsed"] == 1 for run in cell.rows)
+    return sum(run["state"] == "failed" or run.get("collapsed") == 1 for run in cell.rows)
 
 
 def _is_number(value: object) -> bool:

@@ -8,8 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from benchmark.errors import BenchError
 from benchmark.report.figures.shown import shown
-from benchmark.report.records import MEND
-from benchmark.report.results import Cell, Results
+from benchmark.results.tables import REWRITE, Cell, Tables
 
 # More seeds, or more grids in all, and a sheet shows the first seed alone.
 MAX_SEEDS_SHOWN, MAX_GRIDS_SHOWN = 3, 9
@@ -20,14 +19,14 @@ SMALL = 400
 MARGIN, LINE, FONT = 12, 36, 26
 
 
-def shown_seeds(results: Results) -> list[int]:
+def shown_seeds(results: Tables) -> list[int]:
     """All seeds where their grids are few, else the first: chosen by rule, never by look."""
     seeds = sorted(results.record.seeds)
     few = len(seeds) <= MAX_SEEDS_SHOWN and len(seeds) * len(results.cells) <= MAX_GRIDS_SHOWN
     return seeds if few else seeds[:1]
 
 
-def grids(results: Results) -> list[tuple[str, Path]]:
+def grids(results: Tables) -> list[tuple[str, Path]]:
     """(title, file) of every run's grid, in the order of the cells."""
     return [
         (f"{_title(cell, run['seed'])} ({run['run_id']})", path)
@@ -37,7 +36,7 @@ def grids(results: Results) -> list[tuple[str, Path]]:
     ]
 
 
-def samples(results: Results) -> bytes | None:
+def samples(results: Tables) -> bytes | None:
     """The final grid of every cell and shown seed: a row a cell, or cell by cell for one seed.
 
     A run without samples keeps its place, with its state in words; cells without any are left out
@@ -71,7 +70,7 @@ def samples(results: Results) -> bytes | None:
     return file.getvalue()
 
 
-def without_samples(results: Results) -> list[str]:
+def without_samples(results: Tables) -> list[str]:
     """Cells of which no shown seed has a grid yet."""
     seeds, folder = shown_seeds(results), results.folder / "samples"
     return [
@@ -88,12 +87,12 @@ def _title(cell: Cell, seed: int) -> str:
     text = f"{cell.title}, seed {seed:.0f}"
     for run in (run for run in cell.rows if run["seed"] == seed):
         notes = [] if run["state"] == "done" else [f"{run['state']}, step {run['step']:.0f}"]
-        notes += ["collapsed"] if run["collapsed"] == 1 else []
+        notes += ["collapsed"] if run.get("collapsed") == 1 else []
         text += f" ({', '.join(notes)})" if notes else ""
     return text
 
 
-def _grid(results: Results, cell: Cell, seed: int) -> Image.Image | str:
+def _grid(results: Tables, cell: Cell, seed: int) -> Image.Image | str:
     """The enlarged grid of a run, or why there is none."""
     run_id = next((run["run_id"] for run in cell.rows if run["seed"] == seed), None)
     if run_id is None:
@@ -105,6 +104,6 @@ def _grid(results: Results, cell: Cell, seed: int) -> Image.Image | str:
         with Image.open(path) as file:
             grid = file.convert("RGB")
     except OSError as error:
-        raise BenchError(f"{path}: cannot be read ({error}); {MEND}") from None
+        raise BenchError(f"{path}: cannot be read ({error}); {REWRITE}") from None
     scale = 2 if grid.width < SMALL else 1
     return grid.resize((grid.width * scale, grid.height * scale), Image.Resampling.NEAREST)

@@ -4,32 +4,34 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
+from benchmark.evaluation.settings import distance_title
 from benchmark.report.figures.canvas import grid, is_log, png, styles
 from benchmark.report.figures.shown import shown
 from benchmark.report.numbers import title
-from benchmark.report.results import Cell, Results
+from benchmark.results.schema import DISTANCE
+from benchmark.results.tables import Cell, Tables
 
 # Fewer runs of a cell show nothing between runs.
 LEAST_RUNS = 3
 STEPS_SHOWN = 4
 
 
-def matched(results: Results, cell: Cell) -> pd.DataFrame:
+def matched(results: Tables, cell: Cell) -> pd.DataFrame:
     """(run_id, step, signal, distance) of a cell's runs at every step that they were judged at.
 
     The signal is the training row's at the evaluation's step, or the last one before it.
     """
-    signal, distance = cell.record.signal, cell.setup.distance
-    mine = results.evaluations["run_id"].isin(cell.runs["run_id"])
-    judged = results.evaluations.loc[mine, ["run_id", "step", distance]].sort_values("step")
-    mine = results.train["run_id"].isin(cell.runs["run_id"])
+    signal, judged = cell.record.signal, results.judged
+    if DISTANCE not in judged:
+        return pd.DataFrame(columns=["run_id", "step", "signal", DISTANCE])
+    judged = judged.loc[judged["run_id"].isin(cell.run_ids), ["run_id", "step", DISTANCE]]
+    mine = results.train["run_id"].isin(cell.run_ids)
     trained = results.train.loc[mine, ["run_id", "step", signal]].dropna().sort_values("step")
     both = pd.merge_asof(judged, trained, on="step", by="run_id")
-    both = both.rename(columns={signal: "signal", distance: "distance"})
-    return both.dropna().reset_index(drop=True)
+    return both.rename(columns={signal: "signal"}).dropna().reset_index(drop=True)
 
 
-def scatter(results: Results) -> bytes | None:
+def scatter(results: Tables) -> bytes | None:
     """One panel a cell of three or more runs, one style a step, one point a run."""
     found = [(cell, matched(results, cell)) for cell in shown(results.cells)]
     found = [(cell, points) for cell, points in found if points["run_id"].nunique() >= LEAST_RUNS]
@@ -42,16 +44,16 @@ def scatter(results: Results) -> bytes | None:
     for at, (panel, (cell, points)) in enumerate(zip(axes, found, strict=True)):
         for step, look in zip(steps, looks, strict=True):
             rows = points[points["step"] == step]
-            panel.plot(rows["signal"], rows["distance"], markersize=6, alpha=0.85, **look)
+            panel.plot(rows["signal"], rows[DISTANCE], markersize=6, alpha=0.85, **look)
         drawn = points[points["step"].isin(steps)]
         if is_log(drawn["signal"]):
             panel.set_xscale("log")
-        if is_log(drawn["distance"]):
+        if is_log(drawn[DISTANCE]):
             panel.set_yscale("log")
         panel.set_title(f"{cell.title}, {points['run_id'].nunique()} runs", fontsize=9)
         panel.set_xlabel(title(cell.record.signal), fontsize=9)
-        if at % columns == 0 or len(results.record.distances) > 1:
-            panel.set_ylabel(title(cell.setup.distance), fontsize=9)
+        if at % columns == 0:
+            panel.set_ylabel(distance_title(results.entry.features), fontsize=9)
         panel.tick_params(labelsize=7, which="both")
         panel.grid(visible=True, which="both", linewidth=0.3, alpha=0.6)
     handles = [

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from benchmark.report.results import Cell
+from benchmark.results.tables import Cell
 
 # More lines, panels or grids than this nobody can tell apart on a page.
 MOST_CELLS = 24
@@ -15,7 +15,7 @@ def shown(cells: Sequence[Cell]) -> Sequence[Cell]:
     return [cells[at * len(cells) // MOST_CELLS] for at in range(MOST_CELLS)]
 
 
-def told(cells: Sequence[Cell]) -> str:
+def shown_words(cells: Sequence[Cell]) -> str:
     """A sentence for a caption that says which of these cells are shown; empty where all are."""
     if len(cells) <= MOST_CELLS:
         return ""

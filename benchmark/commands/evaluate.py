@@ -1,0 +1,163 @@
+"""`bench evaluate`: judge runs that are trained, or anybody's images."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmark.commands.options import (
+    FILE,
+    cache_option,
+    data_option,
+    device_option,
+    executor_options,
+    instructions_option,
+    mlflow_option,
+    output_options,
+    profile_options,
+    report_option,
+    results_option,
+    runs_option,
+)
+from benchmark.errors import InputError
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """What the command line says of images from outside."""
+
+    images: Path
+    against: str | None
+    size: int | None
+    name: str | None
+    judges: tuple[str, ...]
+    as_json: bool
+
+
+@click.command()
+@click.argument("file", type=FILE, required=False)
+@profile_options
+@click.option("--judge", "judges", multiple=True, metavar="NAME", help="These judges alone.")
+@click.option(
+    "--images",
+    type=click.Path(path_type=Path, exists=True),
+    help="Judge these instead: a folder, a .zip or an .npz of images.",
+)
+@click.option(
+    "--against",
+    metavar="DATA|CELL",
+    help="With --images: faces, celeba or a folder of --data-root; with FILE, one of its cells.",
+)
+@click.option("--size", type=click.IntRange(16, 512), help="With --against DATA: side in pixels.")
+@click.option("--as", "name", metavar="NAME", help="With --images: add a row to FILE's tables.")
+@data_option
+@runs_option
+@cache_option
+@results_option
+@report_option
+@mlflow_option
+@device_option
+@instructions_option
+@executor_options
+@output_options
+def evaluate(
+    file: Path | None,
+    profile: str,
+    overrides: tuple[str, ...],
+    judges: tuple[str, ...],
+    images: Path | None,
+    against: str | None,
+    size: int | None,
+    name: str | None,
+    data_root: Path | None,
+    runs: Path,
+    cache: Path,
+    results: Path,
+    report: Path,
+    mlflow: str,
+    device: str,
+    instructions: str | None,
+    quiet: bool,
+    as_json: bool,
+    **asked: Any,
+) -> None:
+    """Judge every snapshot of FILE's runs that its judges have not seen; nothing is trained.
+
+    The same command again continues what was cut short. With --images, judge these images by the
+    same judges and metrics: those of FILE, or against DATA by feature networks that --judge names.
+    """
+    from benchmark.ablation.plan import load
+
+    plan = load(file, profile, overrides) if file is not None else None
+    if images is not None:
+        from benchmark.sweep.run import Places
+
+        places = Places(runs, cache, results, report, data_root, mlflow)
+        _evaluate_images(
+            ImageOptions(images, against, size, name, judges, as_json), plan, places, device
+        )
+        return
+    if plan is None:
+        raise InputError("give a FILE, or --images with a FILE or with --against")
+    from benchmark.executors.choice import Asked, choose
+
+    start = choose(Asked(device=device, **asked), plan, runs)
+    from benchmark.sweep.output import choose_output
+    from benchmark.sweep.run import Places, Work, evaluate_plan
+
+    places = Places(runs, cache, results, report, data_root, mlflow)
+    output = choose_output(quiet=quiet, as_json=as_json)
+    work = Work(device, instructions=instructions)
+    sys.exit(evaluate_plan(plan, judges, places, start, work, output))
+
+
+def _evaluate_images(options: ImageOptions, plan: Any, places: Any, device: str) -> None:
+    from benchmark.executors.local import pin_threads
+
+    pin_threads(1)  # before NumPy starts its own, so that figures are those of a run's judge
+    from benchmark.sweep.images import against_data, against_plan, evaluate_images
+    from benchmark.worker import pick_device
+
+    if plan is not None:
+        against = against_plan(plan, options.against, options.judges)
+    elif options.against is not None and options.name is None:
+        against = against_data(options.against, options.size, options.judges)
+    else:
+        raise InputError("--images needs a FILE or --against DATA; --as needs a FILE")
+    rows = evaluate_images(
+        options.images,
+        options.name or options.images.name,
+        against,
+        places.data_root,
+        places.cache,
+        pick_device(device),
+    )
+    if options.as_json:
+        click.echo(json.dumps([row.model_dump() for row in rows], indent=2))
+    else:
+        _print(rows)
+    if options.name is not None:
+        from benchmark.report.markdown import build
+        from benchmark.results.images import add_images
+
+        folder = places.results / plan.name / plan.profile
+        if not (folder / "ablation.json").exists():
+            raise InputError(f"{folder}: no tables there yet; `bench run` writes them")
+        click.echo(f"row: {add_images(folder, rows)}", err=options.as_json)
+        build(places.results, places.report)
+
+
+def _print(rows: Any) -> None:
+    import pandas as pd
+
+    from benchmark.commands.tables import show
+
+    for row in rows:
+        frame = pd.DataFrame(
+            {"metric": row.values.keys(), row.name: row.values.values()}
+            | {name: [floor[key] for key in row.values] for name, floor in row.floor.items()}
+        )
+        show(f"{row.judge}: {row.samples} images against as many real ones", frame)

@@ -1,0 +1,56 @@
+"""Which feature networks there are, by name. No torch until one is asked for.
+
+A network is a class of its own file, one that the installed torch-fidelity registers, or one from
+outside, named by its import path. It says of itself, without its weights: `domain`, what it was
+trained on, and `seconds_per_sample`, roughly, on one CPU core.
+"""
+
+from importlib import import_module
+from typing import Any
+
+from benchmark.errors import InputError
+from benchmark.imports import load_class
+
+_BUILT_IN = {
+    "efficientnet_lite0": "benchmark.evaluation.efficientnet_lite0:EfficientNetLite0",
+    "inception_2015": "benchmark.evaluation.inception_2015:Inception2015",
+    "dlib_face": "benchmark.evaluation.dlib_face:DlibFace",
+}
+
+
+def network_names() -> list[str]:
+    """Every name that stands for a network here; import paths come beside them."""
+    return [*_BUILT_IN, *_of_torch_fidelity().registered()]
+
+
+def network_class(name: str) -> Any:
+    """The class of a feature network; needs no weights.
+
+    Raises InputError where there is none of this name or import path.
+    """
+    if ":" in name:
+        return load_class(name)
+    if name in _BUILT_IN:
+        return load_class(_BUILT_IN[name])
+    registered = _of_torch_fidelity().registered()
+    if name not in registered:
+        raise InputError(
+            f"features: there is no feature network {name!r}; choose one of "
+            f"{', '.join(network_names())}, or give an import path as in package.module:Class"
+        )
+    return registered[name]
+
+
+def domain(name: str) -> str:
+    """What the network was trained on ("ImageNet", "faces"); empty where it does not say."""
+    declared = getattr(network_class(name), "domain", None)
+    return str(declared or _of_torch_fidelity().domain(name))
+
+
+def seconds_per_sample(name: str) -> float | None:
+    """Of one CPU core for one image, roughly; None where it is not known."""
+    return getattr(network_class(name), "seconds_per_sample", None)
+
+
+def _of_torch_fidelity() -> Any:
+    return import_module("benchmark.evaluation.torch_fidelity_networks")

@@ -1,0 +1,283 @@
+"""Every metric of generated images, in one registry. No torch here.
+
+All compare two sets of features, in float64: in float32 the Fréchet distance is off by up to 0.4,
+and distances between equal rows are far from zero. A new metric is one `Metric` that is registered,
+in a file of its own; tables, captions, glossary and judges take it from here.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from benchmark.errors import InputError
+from benchmark.evaluation import pairs, sliced_wasserstein, vendi
+from benchmark.evaluation.frechet import Floats, Gaussian
+from benchmark.imports import load_class
+
+KID_SUBSETS = 100
+KID_SUBSET_SIZE = 1000
+KID_SEED = 2020
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Real images, with what every comparison needs of them, computed when first asked for."""
+
+    features: Floats  # (N, F), N at least 2
+    validation: Floats  # (N, F), of as many validation images
+    sharpness: float  # mean variance of their Laplacian
+
+    @cached_property
+    def gaussian(self) -> Gaussian:
+        return Gaussian(self.features)
+
+    @cached_property
+    def validation_gaussian(self) -> Gaussian:
+        return Gaussian(self.validation)
+
+    @cached_property
+    def subsets(self) -> tuple[Floats, Floats]:
+        """Rows of KID's subsets, generated and real (N, KID_SUBSETS): 1 if in it, else 0."""
+        count = len(self.features)
+        draws, size = np.random.RandomState(KID_SEED), kid_subset_size(count)
+        marks = np.zeros((2, count, KID_SUBSETS))
+        for subset in range(KID_SUBSETS):
+            for side in marks:
+                side[draws.choice(count, size, replace=False), subset] = 1
+        return marks[0], marks[1]
+
+    @cached_property
+    def within(self) -> pairs.Within:
+        return pairs.within(self.features, self.subsets[1])
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Generated images against as many real ones; what several metrics share is computed once.
+
+    Raises ValueError where the counts or widths differ: the distance's bias would differ too.
+    """
+
+    features: Floats  # (N, F)
+    sharpness: float  # mean variance of their Laplacian
+    real: Reference
+
+    def __post_init__(self) -> None:
+        if self.features.shape != self.real.features.shape:
+            raise ValueError(
+                f"{self.features.shape} against {self.real.features.shape}: not comparable"
+            )
+
+    @cached_property
+    def distance(self) -> float:
+        return self.real.gaussian.distance(self.features)
+
+    @cached_property
+    def within(self) -> pairs.Within:
+        return pairs.within(self.features, self.real.subsets[0])
+
+    @cached_property
+    def across(self) -> pairs.Between:
+        return pairs.between(
+            self.features, self.real.features, self.real.subsets, self.within, self.real.within
+        )
+
+    @cached_property
+    def kid(self) -> Floats:
+        """The kernel distance of each subset (KID_SUBSETS,)."""
+        size = kid_subset_size(len(self.features))
+        own = self.within.kernel + self.real.within.kernel
+        return np.asarray(own / (size * (size - 1)) - 2 * self.across.kernel / size**2)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number about generated images, and all that is said of it anywhere."""
+
+    name: str  # its column
+    compute: Callable[[Comparison], float]
+    better: Literal["higher", "lower", ""]  # empty where neither is
+    unit: str
+    version: str  # another one for other values of the same images
+    meaning: str
+    source: str  # the paper that defines it
+
+
+_HEUSEL = "Heusel et al. 2017, equation 6 (arXiv 1706.08500)"
+_KID = "Bińkowski et al. 2018, section 3 (arXiv 1801.01401)"
+_MANIFOLD = "Kynkäänniemi et al. 2019, equations 1 and 2 (arXiv 1904.06991)"
+_SQUARED, _SHARE = "squared features", "share, 0 to 1"
+
+METRICS: dict[str, Metric] = {
+    each.name: each
+    for each in (
+        Metric(
+            "distance",
+            lambda c: c.distance,
+            better="lower",
+            unit=_SQUARED,
+            version="1",
+            meaning="Fréchet distance of the judge's features to as many real images; FID on those "
+            "of inception_2015",
+            source=_HEUSEL,
+        ),
+        Metric(
+            "distance_validation",
+            lambda c: c.real.validation_gaussian.distance(c.features),
+            better="lower",
+            unit=_SQUARED,
+            version="1",
+            meaning="the same to validation images; it alone chooses a checkpoint",
+            source=_HEUSEL,
+        ),
+        Metric(
+            "distance_infinite",
+            lambda c: c.real.gaussian.extrapolated(c.features, c.distance),
+            better="lower",
+            unit=_SQUARED,
+            version="1",
+            meaning="distance, extrapolated to infinitely many samples",
+            source="Chong and Forsyth 2020, section 4 (arXiv 1911.07023)",
+        ),
+        Metric(
+            "kid",
+            lambda c: float(c.kid.mean()),
+            better="lower",
+            unit="",
+            version="1",
+            meaning="kernel distance, unbiased: mean over subsets",
+            source=_KID,
+        ),
+        Metric(
+            "kid_sd",
+            lambda c: float(c.kid.std()),
+            better="",
+            unit="",
+            version="1",
+            meaning="standard deviation of kid over its subsets",
+            source=_KID,
+        ),
+        Metric(
+            "precision",
+            lambda c: c.across.precision,
+            better="higher",
+            unit=_SHARE,
+            version="1",
+            meaning="samples within the real images' manifold",
+            source=_MANIFOLD,
+        ),
+        Metric(
+            "recall",
+            lambda c: c.across.recall,
+            better="higher",
+            unit=_SHARE,
+            version="1",
+            meaning="real images within the samples' manifold",
+            source=_MANIFOLD,
+        ),
+        Metric(
+            "density",
+            lambda c: c.across.density,
+            better="higher",
+            unit="",
+            version="1",
+            meaning="real neighbourhoods that a sample lies in, over their number; may exceed 1",
+            source="Naeem et al. 2020, equation 4 (arXiv 2002.09797)",
+        ),
+        Metric(
+            "coverage",
+            lambda c: c.across.coverage,
+            better="higher",
+            unit=_SHARE,
+            version="1",
+            meaning="real images with a sample in their neighbourhood",
+            source="Naeem et al. 2020, equation 5 (arXiv 2002.09797)",
+        ),
+        Metric(
+            "sharpness",
+            lambda c: c.sharpness / c.real.sharpness,
+            better="",
+            unit="ratio",
+            version="1",
+            meaning="the samples' Laplacian variance over the real images'; 1 is as sharp",
+            source="Pech-Pacheco et al. 2000",
+        ),
+        Metric(
+            "spread",
+            lambda c: c.within.distance / c.real.within.distance,
+            better="",
+            unit="ratio",
+            version="1",
+            meaning="the samples' mean distance from one another over the real images'",
+            source="evaluation/metrics.py",
+        ),
+        Metric(
+            "sliced_wasserstein",
+            lambda c: sliced_wasserstein.sliced_wasserstein(c.features, c.real.features),
+            better="lower",
+            unit="features",
+            version="1",
+            meaning="sliced Wasserstein-2 distance of the judge's features, not rescaled",
+            source="Bonneel et al. 2015; MIND, Berthet et al. 2026 (arXiv 2605.06797)",
+        ),
+        Metric(
+            "vendi",
+            lambda c: vendi.vendi_score(c.features),
+            better="",
+            unit="effective number of images",
+            version="1",
+            meaning="entirely different images that would be as diverse as the samples, by the "
+            "cosine of their features; read it beside the real images' own",
+            source="Friedman and Dieng 2023, definition 3.1 (arXiv 2210.02410)",
+        ),
+    )
+}
+
+
+def register(metric: Metric) -> None:
+    """Add a metric; every judge that is made later computes it.
+
+    Raises InputError where its name is taken or unfit for a column, or it has no version.
+    """
+    if METRICS.get(metric.name) is metric:
+        return
+    if metric.name in METRICS:
+        raise InputError(f"metric {metric.name}: the name is taken; choose another")
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", metric.name) or not metric.version:
+        raise InputError(
+            f"metric {metric.name!r}: needs a version, and a name of lower-case letters, digits "
+            "and underscores"
+        )
+    METRICS[metric.name] = metric
+
+
+def load_metric(path: str) -> Metric:
+    """Import and register the metric at `package.module:NAME`.
+
+    Raises InputError where there is none or its name is taken.
+    """
+    metric: Any = load_class(path)
+    if not isinstance(metric, Metric):
+        raise InputError(f"{path}: a {type(metric).__name__}, not a benchmark Metric")
+    register(metric)
+    return metric
+
+
+def parameters(samples: int) -> dict[str, int]:
+    """What the metrics' values depend on beside features and versions, for so many samples."""
+    return {
+        "kid_subsets": KID_SUBSETS,
+        "kid_subset_size": kid_subset_size(samples),
+        "precision_recall_neighbours": pairs.PRECISION_RECALL_NEIGHBOURS,
+        "density_coverage_neighbours": pairs.DENSITY_COVERAGE_NEIGHBOURS,
+        "sliced_wasserstein_directions": sliced_wasserstein.DIRECTIONS,
+    }
+
+
+def kid_subset_size(samples: int) -> int:
+    """Images in a KID subset: 1,000, or half of fewer than 2,000, so that subsets differ."""
+    return min(KID_SUBSET_SIZE, samples // 2)

@@ -1,0 +1,50 @@
+"""The feature networks that the installed torch-fidelity registers: CLIP, DINOv2 and VGG16.
+
+Their weights are downloaded into torch hub's folder on first use, DINOv2's code with them.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+from torch_fidelity.feature_extractor_clip import MODEL_URLS as CLIP_URLS
+from torch_fidelity.feature_extractor_dinov2 import MODEL_METADATA as DINOV2_MODELS
+from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
+
+_HERE_BY_ANOTHER_NAME = "inception-v3-compat"  # it is inception_2015
+_DOMAINS = {"vgg16": "ImageNet", "clip": "web photographs", "dinov2": "web photographs"}
+
+
+def registered() -> dict[str, Any]:
+    """Their classes by name."""
+    return {
+        name: each
+        for name, each in FEATURE_EXTRACTORS_REGISTRY.items()
+        if name != _HERE_BY_ANOTHER_NAME
+    }
+
+
+def domain(name: str) -> str:
+    """What a registered network was trained on; empty where that is not known."""
+    return _DOMAINS.get(name.partition("-")[0], "")
+
+
+def where_weights_belong(name: str) -> str:
+    """Which file to put where, for a machine that cannot download it."""
+    folder = Path(torch.hub.get_dir())
+    if name in CLIP_URLS:
+        *_, digest, _ = CLIP_URLS[name].split("/")
+        return f"put {CLIP_URLS[name]} at {folder / 'checkpoints' / f'{name}-{digest}.pt'}"
+    if name in DINOV2_MODELS:
+        model = DINOV2_MODELS[name]
+        file = f"{model}_pretrain.pth"
+        return (
+            f"put https://dl.fbaipublicfiles.com/dinov2/{model}/{file} at "
+            f"{folder / 'checkpoints' / file} and the repository facebookresearch/dinov2 at "
+            f"{folder / 'facebookresearch_dinov2_main'}"
+        )
+    if name == "vgg16":
+        url = torchvision.models.VGG16_Weights.IMAGENET1K_V1.url
+        return f"put {url} at {folder / 'checkpoints' / Path(url).name}"
+    return f"put its weights into {folder / 'checkpoints'}"

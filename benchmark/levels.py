@@ -1,0 +1,7 @@
+"""The levels of every test and interval."""
+
+ALPHA = 0.05
+"""Rejected: a corrected p of at most this."""
+
+LEVEL = 0.95
+"""Of every confidence interval."""

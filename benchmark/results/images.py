@@ -1,0 +1,38 @@
+"""images.csv: images from outside, whose training is unknown, beside an ablation's runs."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from benchmark.results.tables import read_images
+from benchmark.results.writer import write_table
+from benchmark.strict import Strict
+
+
+class ImagesRow(Strict):
+    """What one judge says of one set of images."""
+
+    name: str
+    judge: str
+    features: str
+    samples: int
+    unusable: int
+    """Broken or tiny images that were left out."""
+    images_sha256: str
+    """Of the images as they were judged: their squares, at the data's size."""
+    judge_digest: str
+    reference: str
+    """Fingerprint of the data compared with."""
+    values: dict[str, float]
+    floor: dict[str, dict[str, float]]
+    """What real images score in their place; kept with the ablation's set-ups, not in the table."""
+
+
+def add_images(folder: Path, rows: list[ImagesRow]) -> Path:
+    """Write the rows into images.csv; those of the same name and judge are replaced."""
+    new = [{**row.model_dump(exclude={"values", "floor"}), **row.values} for row in rows]
+    again = {(row.name, row.judge) for row in rows}
+    old = read_images(folder).to_dict("records")
+    kept = [row for row in old if (row["name"], row["judge"]) not in again]
+    write_table(folder / "images.csv", pd.DataFrame([*kept, *new]))
+    return folder / "images.csv"

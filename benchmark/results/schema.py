@@ -1,0 +1,172 @@
+"""The tables of results/<ablation>/<profile>/: their names, their columns and ablation.json.
+
+ablation.json     what every number depends on: an AblationRecord
+runs.csv          one row a run: what it is, how it ended, its last values by the headline judge
+train.csv         one row a logging step: means since the last
+heldout.csv       one row a snapshot: the method's own measures over fixed held-out images
+evaluations.csv   one row a judge, snapshot and draw of samples: the metrics
+probes.csv        one row a run that `bench probe` has seen
+images.csv        one row a set of images from outside and a judge, if there are any
+claims.csv, correlations.csv, collapse.csv, variance.csv    the evidence, by claims/evidence.py
+samples/          the first rows of each run's last grid
+notes.md          what a person wrote after looking
+
+Whoever changes what is written raises FORMAT and adds a golden folder to tests/report/.
+"""
+
+from typing import Any, Final, Literal
+
+from benchmark.ablation.claims import Claim
+from benchmark.evaluation.settings import JudgeSettings
+from benchmark.strict import Strict
+
+FORMAT: Final = 3
+DIGITS = 9
+"""Of a number in a CSV: they tell any two float32 apart; more would be noise in the history."""
+DISTANCE, VALIDATION, BEST = "distance", "distance_validation", "best_distance"
+REAL, BLURRED = "real", "blurred"
+"""Floors: real training images, and the same blurred, in the generator's place."""
+
+# Columns that every table has; what methods, metrics and probes add is all numbers.
+REQUIRED = {
+    "runs": (
+        *("run_id", "label", "cell", "seed", "method", "signal", "state", "reason", "step"),
+        *("parameters", "wall_s", "cpu_s", "weights_sha256", "commit", "instructions", "data"),
+    ),
+    "train": ("run_id", "step"),
+    "heldout": ("run_id", "step"),
+    "evaluations": ("run_id", "judge", "step", "draw"),
+    "probes": ("run_id",),
+}
+# Of images.csv, before the metrics.
+IMAGES = (
+    *("name", "judge", "features", "samples", "unusable", "images_sha256", "judge_digest"),
+    "reference",
+)
+# Never read as numbers, which a hash may look like. Swept keys are text too.
+TEXT = {
+    *("run_id", "label", "cell", "method", "signal", "state", "reason", "judge"),
+    *("weights_sha256", "commit", "instructions", "data"),
+    *("name", "features", "images_sha256", "judge_digest", "reference"),
+}
+WHOLE = {"seed", "draw", "step", "samples", "unusable"}
+
+
+class DataRecord(Strict):
+    """What was trained on; title, fingerprint and subject are null until a run has started."""
+
+    title: str | None
+    fingerprint: str | None
+    broken: int
+    """Images that could not be read and were left out."""
+    settings: dict[str, Any]
+    subject: str | None
+    """What the images show, in a word: faces, digits."""
+
+
+class SetupRecord(Strict):
+    """Data that several cells may share, and what the judges compare samples with."""
+
+    data: DataRecord
+    references: dict[str, str]
+    """By judge, the fingerprint of the data compared with; of the judges that have rows."""
+    floors: dict[str, dict[str, dict[str, float]]]
+    """By judge and floor, the metrics of real images in the generator's place."""
+
+
+class JudgeEntry(Strict):
+    """A judge, and the version of it whose rows are in the tables."""
+
+    name: str
+    settings: dict[str, Any]
+    """JudgeSettings, resolved."""
+    digest: str | None
+    """The judge's own hash; null until it has judged a run, as network and parameters are empty."""
+    network: dict[str, Any]
+    parameters: dict[str, Any]
+    versions: dict[str, str]
+    """Of each metric."""
+
+    @property
+    def asked(self) -> JudgeSettings:
+        """The settings as the ablation's file has them."""
+        return JudgeSettings.model_validate(self.settings)
+
+    @property
+    def features(self) -> str:
+        return str(self.settings["features"])
+
+    @property
+    def samples(self) -> int:
+        return int(self.settings["samples"])
+
+
+class EvaluationRecord(Strict):
+    """Of EvaluationSettings, what does not concern one judge alone."""
+
+    every: int
+    metrics: list[str]
+    """From outside the package, by import path."""
+    repeats: int
+    collapse_below: float
+
+
+class CellRecord(Strict):
+    """What the runs of a cell, which differ in their seed alone, have in common."""
+
+    cell: str
+    point: dict[str, Any]
+    method: str
+    signal: str
+    steps: int
+    batch: int
+    settings: dict[str, Any]
+    """What not all runs of the ablation share, by dotted key."""
+    setup: int
+    """Index into `setups`."""
+    differing: list[str]
+    """Runs that saw other data, or were compared with other data, than the set-up says."""
+
+
+class AblationRecord(Strict):
+    """What every number of the tables depends on."""
+
+    format: Literal[3]
+    name: str
+    question: str
+    source: str | None
+    profile: str
+    finding: bool
+    """False for a demonstration, which shows that the harness works and no more."""
+    swept: list[str]
+    seeds: list[int]
+    overrides: list[str]
+    judges: list[JudgeEntry]
+    """In the file's order; the first is the headline, which decides the claims."""
+    evaluation: EvaluationRecord
+    settings: dict[str, Any]
+    """What all runs share, the seed apart, by dotted key."""
+    setups: list[SetupRecord]
+    cells: list[CellRecord]
+    commits: list[str]
+    devices: list[str]
+    lanes: dict[str, int]
+    """Of runs that shared their process: how many it trained beside one another."""
+    claims: list[Claim]
+    claims_sha256: str
+    claims_at_start: str | None
+    """Their digest when the first run began; null where that is not known."""
+
+    @property
+    def headline(self) -> JudgeEntry:
+        return self.judges[0]
+
+    @property
+    def signals(self) -> list[str]:
+        """The methods' own measures of convergence, each once."""
+        return list(dict.fromkeys(cell.signal for cell in self.cells))
+
+    @property
+    def claims_changed(self) -> bool:
+        """Whether the claims are other ones than when the first run began."""
+        return self.claims_at_start not in (None, self.claims_sha256)

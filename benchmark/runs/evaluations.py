@@ -1,0 +1,237 @@
+"""What judges said of a run's snapshots: one file a judge, beside the run and never part of it.
+
+<run>/evaluations/<features>-<digest>.json     the judge: a JudgeRecord
+<run>/evaluations/<features>-<digest>.jsonl    one EvaluationRow a line
+
+A row says which snapshot it is of (its digest) and by which version of each metric; a later row of
+the same snapshot and draw adds columns, or replaces those of an older version. Rows are appended
+under a lock, so that a worker that trains and `bench evaluate` may write at the same time.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from pydantic import ValidationError
+
+from benchmark.errors import BenchError
+from benchmark.evaluation.settings import EvaluationSettings, JudgeSettings
+from benchmark.files import write_atomic
+from benchmark.runs.directory import RunDirectory
+from benchmark.strict import Strict
+
+FOLDER = "evaluations"
+
+
+class JudgeRecord(Strict):
+    """A judge as it was, with all that its figures depend on."""
+
+    digest: str
+    """SHA-256 over everything below but `made`, `floor` and `reference`."""
+    settings: dict[str, Any]
+    """`JudgeSettings.identity()`."""
+    network: dict[str, Any]
+    """The feature network: name, version, weights_sha256, input_size, width, domain."""
+    parameters: dict[str, Any]
+    """Of the metrics: subsets, neighbours and the like."""
+    reference: str
+    """Fingerprint of the data that samples are compared with."""
+    floor: dict[str, dict[str, float]]
+    """By name ("real", "blurred"): the metrics of real images in the generator's place."""
+    made: float
+    """Seconds since the epoch; of two records of the same settings the newer one counts."""
+
+
+class EvaluationRow(Strict):
+    """The metrics of one draw of samples from one snapshot."""
+
+    step: int
+    draw: int
+    """0; further draws from the last snapshot are numbered from 1."""
+    snapshot: str
+    """Digest of the generator's weights (see training/snapshots.py)."""
+    reference: str
+    """Fingerprint of the data compared with."""
+    versions: dict[str, str]
+    """Version of each metric in `values`."""
+    values: dict[str, float]
+    time: float
+
+
+class Evaluations:
+    """What one judge said of one run."""
+
+    def __init__(self, run: Path, features: str, digest: str) -> None:
+        name = f"{features.replace(':', '.')}-{digest[:12]}"
+        self.path = run / FOLDER / f"{name}.jsonl"
+        self._record = self.path.with_suffix(".json")
+
+    @classmethod
+    def of(cls, run: Path, settings: JudgeSettings) -> "Evaluations | None":
+        """Those of the judge with these settings, the newest if its version changed; or None."""
+        found = [each for each in cls.all(run) if each.record().settings == settings.identity()]
+        return max(found, key=lambda each: each.record().made, default=None)
+
+    @classmethod
+    def all(cls, run: Path) -> "list[Evaluations]":
+        """Of every judge that has said anything."""
+        made = []
+        for path in sorted((run / FOLDER).glob("*.json")):
+            each = cls.__new__(cls)
+            each.path, each._record = path.with_suffix(".jsonl"), path
+            made.append(each)
+        return made
+
+    def record(self) -> JudgeRecord:
+        """Raises BenchError where it is missing or damaged."""
+        try:
+            return JudgeRecord.model_validate_json(self._record.read_bytes())
+        except FileNotFoundError:
+            raise BenchError(f"{self._record}: missing; see `bench doctor`") from None
+        except ValidationError:
+            raise BenchError(f"{self._record}: damaged; see `bench doctor`") from None
+
+    def write_record(self, record: JudgeRecord) -> None:
+        """Unless it is there already."""
+        if not self._record.exists():
+            write_atomic(self._record, record.model_dump_json(indent=2).encode() + b"\n")
+
+    def rows(self) -> list[EvaluationRow]:
+        """One row for each (step, draw), by step; columns of several lines are merged.
+
+        A line cut short by a kill is left out. Raises BenchError where another line is no row.
+        """
+        merged: dict[tuple[int, int], EvaluationRow] = {}
+        for row in self._lines():
+            before = merged.get((row.step, row.draw))
+            if before is not None and (before.snapshot, before.reference) == (
+                row.snapshot,
+                row.reference,
+            ):
+                row = row.model_copy(
+                    update={
+                        "values": {**before.values, **row.values},
+                        "versions": {**before.versions, **row.versions},
+                    }
+                )
+            merged[row.step, row.draw] = row
+        return [merged[key] for key in sorted(merged)]
+
+    def missing(
+        self, snapshot: str, reference: str, step: int, draw: int, versions: Mapping[str, str]
+    ) -> list[str]:
+        """The metrics of `versions` that this snapshot and draw still lack."""
+        for row in self.rows():
+            if (row.step, row.draw, row.snapshot, row.reference) == (
+                step,
+                draw,
+                snapshot,
+                reference,
+            ):
+                return [name for name, each in versions.items() if row.versions.get(name) != each]
+        return list(versions)
+
+    def remove(self) -> None:
+        """Forget everything this judge said of the run."""
+        self.path.unlink(missing_ok=True)
+        self._record.unlink(missing_ok=True)
+
+    def append(self, row: EvaluationRow) -> None:
+        """Add a line; what a kill has left of another is cut off first."""
+        with self.locked():
+            data = self.path.read_bytes() if self.path.exists() else b""
+            whole = data.rpartition(b"\n")[0] + b"\n" if b"\n" in data else b""
+            with self.path.open("r+b" if self.path.exists() else "wb") as file:
+                file.truncate(len(whole))
+                file.seek(len(whole))
+                file.write(row.model_dump_json().encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """One writer at a time."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.path.with_suffix(".lock")):
+            yield
+
+    def _lines(self) -> Iterator[EvaluationRow]:
+        if not self.path.exists():
+            return
+        *lines, _ = self.path.read_bytes().split(b"\n")
+        for number, line in enumerate(lines, 1):
+            try:
+                yield EvaluationRow.model_validate_json(line)
+            except ValidationError:
+                raise BenchError(
+                    f"{self.path}: line {number} is not a row; see `bench doctor`"
+                ) from None
+
+
+def pending(
+    run: RunDirectory,
+    settings: EvaluationSettings,
+    versions: Mapping[str, str],
+    networks: Mapping[str, str | None],
+) -> list[str]:
+    """The names of the judges that have not seen all snapshots of a run.
+
+    `versions` are those of the metrics in force, `networks` those of each judge's feature network,
+    None where it declares none.
+    """
+    snapshots = [
+        path.stem.partition("-") for path in sorted(run.snapshots.glob("[0-9]*.safetensors"))
+    ]
+    result = run.result()
+    found = []
+    for name, judge in settings.judges.items():
+        rows = Evaluations.of(run.path, judge)
+        seen: dict[tuple[str, int], dict[str, str]] = {}
+        version = networks[name]
+        if rows is not None and version in (None, rows.record().network.get("version")):
+            seen = {(row.snapshot, row.draw): row.versions for row in rows.rows()}
+        for step, _, digest in snapshots:
+            last = result is not None and int(step) == result.step
+            if judge.snapshots == "last" and not last:
+                continue
+            draws = range(1 + (settings.repeats if last else 0))
+            if any(
+                seen.get((digest, draw), {}).get(metric) != wanted
+                for draw in draws
+                for metric, wanted in versions.items()
+            ):
+                found.append(name)
+                break
+    return found
+
+
+def new_row(
+    step: int,
+    draw: int,
+    snapshot: str,
+    reference: str,
+    versions: Mapping[str, str],
+    values: Mapping[str, float],
+) -> EvaluationRow:
+    """A row that is made now."""
+    return EvaluationRow(
+        step=step,
+        draw=draw,
+        snapshot=snapshot,
+        reference=reference,
+        versions=dict(versions),
+        values=dict(values),
+        time=time.time(),
+    )
+
+
+def digest_of(parts: Iterable[Mapping[str, Any]]) -> str:
+    """SHA-256 of JSON-like records, in hexadecimal."""
+    import hashlib
+
+    return hashlib.sha256(json.dumps(list(parts), sort_keys=True).encode()).hexdigest()

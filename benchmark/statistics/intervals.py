@@ -1,0 +1,164 @@
+"""Intervals over seeds whose stated level is the one they have: docs/explanation/intervals.md.
+
+An estimate is a value with a standard error and degrees of freedom. A contrast gives each cell (the
+seeds of one level in one stratum) a variance of its own: a method that collapses now and then has
+a wider spread than one that never does.
+
+Arrays are (..., n): n seeds last; leading axes broadcast (the simulations put studies there). A
+function returns None where no interval of the stated level can be had.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special, stats
+
+from benchmark.levels import LEVEL
+
+Floats = NDArray[np.float64]
+Interval = tuple[Floats, Floats]
+Stratum = Mapping[float, ArrayLike]
+"""Where each level lies, from 0 to 1, and the values (..., n) of its seeds."""
+
+LEAST_SEEDS = 3
+LEAST_SEEDS_OF_RHO = 10
+"""Below it a rank correlation takes too few values: at 5 seeds an interval holds all or nothing."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value (...), its standard error (...) and its degrees of freedom, infinite for a z."""
+
+    value: Floats
+    error: Floats
+    df: Floats
+    fisher: bool = False
+    """Value and error are of arctanh of a correlation; intervals and margins of the correlation."""
+
+    def interval(self, level: float = LEVEL) -> Interval | None:
+        """None where the seeds do not differ at all, which says nothing of their spread."""
+        if not np.all(self.error > 0):
+            return None
+        reach = special.stdtrit(self.df, (1 + level) / 2) * self.error
+        low, high = self.value - reach, self.value + reach
+        return (np.tanh(low), np.tanh(high)) if self.fisher else (low, high)
+
+    def p_above(self, margin: float = 0.0) -> Floats:
+        """One-sided p (...) of "the truth is at most `margin`"; 1 where the seeds do not differ."""
+        known = self.error > 0
+        moved = self.value - (math.atanh(margin) if self.fisher else margin)
+        t = np.divide(moved, self.error, out=np.zeros_like(moved), where=known)
+        return np.where(known, special.stdtr(self.df, -t), 1.0)
+
+    def p_below(self, margin: float = 0.0) -> Floats:
+        """One-sided p (...) of "the truth is at least `margin`"."""
+        return Estimate(-self.value, self.error, self.df, self.fisher).p_above(-margin)
+
+
+def mean(values: ArrayLike) -> Estimate | None:
+    """The mean of one value a seed (..., n), by Student's t; None below three seeds.
+
+    Also of correlations within runs: one rho a seed, the mean over its runs.
+    """
+    found = np.asarray(values, dtype=np.float64)
+    n = found.shape[-1]
+    if n < LEAST_SEEDS:
+        return None
+    return of_moments(np.ones(1), [found.mean(axis=-1)], [found.var(axis=-1, ddof=1)], [n])
+
+
+def contrast(strata: Sequence[Stratum]) -> Estimate | None:
+    """The change of the mean from place 0 to place 1; None where a cell has less than three seeds.
+
+    Of two levels it is the difference of their means, averaged over strata; of more, the
+    least-squares slope. Welch (1947), Satterthwaite (1946); for two groups scipy's ttest_ind.
+    """
+    cells = [np.asarray(each, np.float64) for stratum in strata for each in stratum.values()]
+    counts = [cell.shape[-1] for cell in cells]
+    if not cells or min(counts) < LEAST_SEEDS:
+        return None
+    means, variances = [c.mean(axis=-1) for c in cells], [c.var(axis=-1, ddof=1) for c in cells]
+    return of_moments(weights([list(each) for each in strata], counts), means, variances, counts)
+
+
+def weights(places: Sequence[Sequence[float]], counts: Sequence[int]) -> Floats:
+    """(C,): what each cell's mean weighs in the least-squares slope with an intercept a stratum.
+
+    `places` are those of each stratum's levels; `counts` the seeds of all cells, in that order.
+    """
+    stratum = np.repeat(np.arange(len(places)), [len(each) for each in places])
+    place, count = np.array([p for each in places for p in each]), np.asarray(counts, np.float64)
+    centre = np.bincount(stratum, count * place) / np.bincount(stratum, count)
+    moved = place - centre[stratum]
+    return np.asarray(count * moved / (count * moved**2).sum())
+
+
+def of_moments(
+    weights: Floats, means: ArrayLike, variances: ArrayLike, counts: ArrayLike
+) -> Estimate:
+    """The weighted sum of C cells' means, of means and variances (C, ...), seeds (C,)."""
+    mean, variance = np.asarray(means, np.float64), np.asarray(variances, np.float64)
+    shape = (-1, *[1] * (mean.ndim - 1))
+    weight, count = weights.reshape(shape), np.asarray(counts, np.float64).reshape(shape)
+    parts = weight**2 * variance / count
+    total, below = parts.sum(axis=0), (parts**2 / (count - 1)).sum(axis=0)
+    df = np.divide(total**2, below, out=np.ones_like(total), where=below > 0)
+    return Estimate(np.asarray((weight * mean).sum(axis=0)), np.sqrt(total), df)
+
+
+def jackknife(whole: ArrayLike, *without: ArrayLike) -> Estimate | None:
+    """A statistic (...) that is no mean, from what it is without each seed (..., n).
+
+    A seed is left out of every cell that has it; cells with other seeds are a block of their own,
+    one array each. None where a block has less than three seeds. Tukey (1958), Miller (1974).
+    """
+    blocks = [np.asarray(each, dtype=np.float64) for each in without]
+    counts = [block.shape[-1] for block in blocks]
+    if not blocks or min(counts) < LEAST_SEEDS:
+        return None
+    parts = [(n - 1) * block.var(axis=-1) for n, block in zip(counts, blocks, strict=True)]
+    df = np.float64(sum(counts) - len(counts))
+    return Estimate(np.asarray(whole, np.float64), np.sqrt(np.sum(parts, axis=0)), np.asarray(df))
+
+
+def rank_correlation(rho: ArrayLike, seeds: int) -> Estimate | None:
+    """Spearman's rho (...) between seeds at one step; None below ten.
+
+    Fisher's z with the variance of Bonett and Wright (2000), (1 + rho^2 / 2) / (n - 3).
+    """
+    if seeds < LEAST_SEEDS_OF_RHO:
+        return None
+    found = _within_one_swap(rho, seeds)
+    error = np.sqrt((1 + found**2 / 2) / (seeds - 3))
+    return Estimate(np.arctanh(found), error, np.asarray(np.inf), fisher=True)
+
+
+def mean_rank_correlation(rho: ArrayLike, *without: ArrayLike) -> Estimate | None:
+    """The mean over steps and cells of rhos between seeds, and without each; None below ten seeds.
+
+    The jackknife's error, taken to Fisher's z by the delta method: `rank_correlation` would take
+    the steps for copies of one another, and cover 100 % where they are not.
+    """
+    counts = [np.shape(block)[-1] for block in without]
+    plain = jackknife(rho, *without)
+    if plain is None or min(counts) < LEAST_SEEDS_OF_RHO:
+        return None
+    found = _within_one_swap(rho, min(counts))
+    return Estimate(np.arctanh(found), plain.error / (1 - found**2), plain.df, fisher=True)
+
+
+def _within_one_swap(rho: ArrayLike, seeds: int) -> Floats:
+    """A perfect order, whose z is infinite, counts as one swap of neighbours short of it."""
+    most = 1 - 12 / (seeds * (seeds**2 - 1))
+    return np.clip(np.asarray(rho, dtype=np.float64), -most, most)
+
+
+def share(broken: int, seeds: int, level: float = LEVEL) -> tuple[float, float] | None:
+    """The share of seeds that break, by Clopper and Pearson (1934); None without seeds."""
+    if seeds < 1:
+        return None
+    found = stats.binomtest(broken, seeds).proportion_ci(level, method="exact")
+    return float(found.low), float(found.high)

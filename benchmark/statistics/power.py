@@ -1,0 +1,109 @@
+"""Power before the runs: the chance that so many seeds support a true claim.
+
+Spreads are those of a pilot or of earlier tables, over seeds. A test in a family is held to
+`alpha / family`, Holm's first and hardest step, so the chance is a cautious one. Spreads from few
+seeds are rough: five seeds know a standard deviation to a factor of 0.6 to 2.9.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from scipy import special
+from statsmodels.stats.power import TTestPower
+
+from benchmark.levels import ALPHA
+from benchmark.statistics.hypotheses import MOST, least_p
+from benchmark.statistics.intervals import LEAST_SEEDS, of_moments, weights
+
+Aim = Literal["greater", "less", "within"]
+DRAWS = 20_000
+ENOUGH = 0.8
+
+
+def change_power(
+    spreads: Sequence[Mapping[float, float]],
+    seeds: int,
+    effect: float,
+    margin: float = 0.0,
+    aim: Aim = "greater",
+    family: int = 1,
+    alpha: float = ALPHA,
+) -> float:
+    """The chance of a p of at most alpha / family, where the change is `effect`.
+
+    `spreads` has a level's standard deviation where `contrast` has its values. "greater" and
+    "less" are those of `change_p`, "within" is `equivalence_p`. Simulated from normal values, with
+    a fixed seed; 0 where the least p is above the level.
+    """
+    level = alpha / family
+    if least_p([[seeds] * len(each) for each in spreads]) > level:
+        return 0.0
+    place, spread = np.array([item for each in spreads for item in each.items()], float).T[
+        ..., None
+    ]
+    rng = np.random.default_rng(0)
+    means = place * effect + spread / math.sqrt(seeds) * rng.standard_normal((len(place), DRAWS))
+    variances = spread**2 * rng.chisquare(seeds - 1, (len(place), DRAWS)) / (seeds - 1)
+    counts = [seeds] * len(place)
+    found = of_moments(weights([list(each) for each in spreads], counts), means, variances, counts)
+    if aim == "within":
+        p = np.maximum(found.p_below(margin), found.p_above(-margin))
+    else:
+        p = found.p_above(margin) if aim == "greater" else found.p_below(margin)
+    return float((p <= level).mean())
+
+
+def mean_power(
+    spread: float, seeds: int, effect: float, family: int = 1, alpha: float = ALPHA
+) -> float:
+    """The same for the mean of one value a seed above its margin by `effect`: rhos within runs."""
+    if seeds < LEAST_SEEDS:
+        return 0.0
+    found = TTestPower().power(effect / spread, seeds, alpha / family, alternative="larger")
+    return float(found)
+
+
+def correlation_power(
+    rho: float,
+    seeds: int,
+    margin: float = 0.0,
+    aim: Aim = "greater",
+    family: int = 1,
+    alpha: float = ALPHA,
+) -> float:
+    """The same for a rank correlation between seeds, by `rank_correlation`'s z.
+
+    For "within" `rho` is the true one, 0 as a rule, and the claim is |rho| < `margin`.
+    """
+    level = alpha / family
+    if seeds < 4 or 1 / min(math.factorial(seeds), MOST) > level:
+        return 0.0
+    error = math.sqrt((1 + rho**2 / 2) / (seeds - 3))
+    z, least = math.atanh(rho) / error, math.atanh(margin) / error
+    needed = float(special.ndtri(1 - level))
+    if aim == "within":
+        chance = special.ndtr(least - needed - z) - special.ndtr(needed - least - z)
+    else:
+        sign = 1 if aim == "greater" else -1
+        chance = special.ndtr(sign * (z - least) - needed)
+    return max(0.0, float(chance))
+
+
+def clean_seeds(share: float, family: int = 1, alpha: float = ALPHA) -> int:
+    """The seeds that have to run without a failure to show that less than this share fails."""
+    return math.ceil(round(math.log(alpha / family) / math.log1p(-share), 9))
+
+
+def seeds_for(chance: Callable[[int], float], most: int = 2_000) -> int | None:
+    """The least number of seeds with a chance of 80 %; None where `most` do not have it."""
+    low, high = 1, LEAST_SEEDS
+    while chance(high) < ENOUGH:
+        if high >= most:
+            return None
+        low, high = high, min(2 * high, most)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if chance(middle) >= ENOUGH else (middle, high)
+    return high

@@ -1,0 +1,119 @@
+"""`bench evaluate --images`: anybody's images by the judges and metrics of the runs."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+
+from benchmark.ablation.plan import Plan
+from benchmark.data.settings import DATA, DataSettings
+from benchmark.data.store import open_store
+from benchmark.errors import InputError
+from benchmark.evaluation.images import ReadImages, read_images
+from benchmark.evaluation.judge import Judge
+from benchmark.evaluation.settings import JudgeSettings
+from benchmark.results.images import ImagesRow
+
+DEFAULT_FEATURES = "efficientnet_lite0"
+DEFAULT_SIZE = 64
+
+
+@dataclass(frozen=True)
+class Against:
+    """What images are compared with, and by whom; `samples` None: as many as there are images."""
+
+    data: DataSettings
+    judges: Mapping[str, JudgeSettings]
+    samples: int | None = None
+
+
+def against_plan(plan: Plan, cell: str | None, names: Sequence[str]) -> Against:
+    """The data and judges of an ablation; `cell` names whose data where its cells differ in them.
+
+    Raises InputError where it is not clear which data are meant, or there is no such judge.
+    """
+    cells = {planned.cell: planned.spec.data for planned in plan.runs}
+    if cell is not None and cell not in cells:
+        raise InputError(f"--against {cell}: {plan.name} has the cells {', '.join(cells)}")
+    data = [cells[cell]] if cell is not None else list(cells.values())
+    if any(each != data[0] for each in data):
+        raise InputError(
+            f"{plan.name} has several data sets; choose one by --against CELL: {', '.join(cells)}"
+        )
+    for name in names:
+        if name not in plan.evaluation.judges:
+            known = ", ".join(plan.evaluation.judges)
+            raise InputError(f"--judge {name}: no such judge; {plan.name} has: {known}")
+    chosen = {
+        name: each for name, each in plan.evaluation.judges.items() if not names or name in names
+    }
+    return Against(data[0], chosen)
+
+
+def against_data(text: str, size: int | None, features: Sequence[str]) -> Against:
+    """The data set called `text`: faces, celeba, or a folder of --data-root.
+
+    Raises InputError where it cannot be one.
+    """
+    block = {"name": text} if text in ("faces", "celeba") else {"name": "folder", "folder": text}
+    try:
+        data = DATA.validate_python({**block, "size": size or DEFAULT_SIZE})
+    except ValidationError as error:
+        raise InputError(f"--against {text}: {error.errors()[0]['msg']}") from None
+    judges = {
+        name.replace(":", "."): JudgeSettings(features=name, samples=50)
+        for name in features or [DEFAULT_FEATURES]
+    }
+    return Against(data, judges, samples=0)
+
+
+def evaluate_images(
+    path: Path,
+    name: str,
+    against: Against,
+    data_root: Path | None,
+    cache: Path,
+    device: torch.device,
+) -> list[ImagesRow]:
+    """One row a judge.
+
+    Raises InputError where there are fewer usable images than a judge's samples.
+    """
+    store = open_store(against.data, data_root, cache)
+    rows = []
+    for judge_name, settings in against.judges.items():
+        if against.samples is not None:
+            found = read_images(path, against.data.size)
+            most = min(len(found.images), *(len(at) for at in store.splits.values()))
+            if most < 50:
+                raise InputError(
+                    f"{path}: {most} images can be compared; a judge needs at least 50"
+                )
+            settings = settings.model_copy(update={"samples": most})
+        found = read_images(path, against.data.size, settings.samples)
+        view = settings.reference_view
+        data = against.data if view is None else against.data.model_copy(update={"view": view})
+        reference = store if data == against.data else open_store(data, data_root, cache)
+        judge = Judge(judge_name, settings, store, reference, cache, device)
+        rows.append(_row(name, judge, found))
+    return rows
+
+
+def _row(name: str, judge: Judge, found: ReadImages) -> ImagesRow:
+    images = torch.from_numpy(found.images)
+    record = judge.record()
+    return ImagesRow(
+        name=name,
+        judge=judge.name,
+        features=judge.features,
+        samples=len(found.images),
+        unusable=len(found.unusable),
+        images_sha256=hashlib.sha256(found.images.tobytes()).hexdigest(),
+        judge_digest=judge.digest,
+        reference=record.reference,
+        values=judge.evaluate(lambda start, count: images[start : start + count]),
+        floor=record.floor,
+    )

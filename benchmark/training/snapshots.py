@@ -1,0 +1,85 @@
+"""Snapshots: the generator's weights at some steps, so that a run can be judged at any time.
+
+<run>/snapshots/<step>-<first 16 digits of its SHA-256>.safetensors
+
+What a method samples with it says itself (`Method.sampled_by`). Writing a snapshot changes nothing
+in the method and draws no random number.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.torch import load, save
+from torch import Tensor
+
+from benchmark.errors import BenchError
+from benchmark.files import write_atomic
+from benchmark.methods.method import Method
+
+FOLDER = "snapshots"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One file of generator's weights."""
+
+    path: Path
+
+    @property
+    def step(self) -> int:
+        return int(self.path.name[:8])
+
+    @property
+    def digest(self) -> str:
+        """The first 16 digits of the SHA-256 of the file."""
+        return self.path.stem.partition("-")[2]
+
+    def load_into(self, method: Method) -> None:
+        """Give `method` these weights.
+
+        Raises BenchError where the file is missing, its sum is wrong or it is another method's.
+        """
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            raise BenchError(f"{self.path}: missing") from None
+        if hashlib.sha256(data).hexdigest()[:16] != self.digest:
+            raise BenchError(
+                f"{self.path}: its checksum does not match its name; `bench doctor --fix` removes "
+                "it, and the other snapshots can still be judged"
+            )
+        own = tensors(method)
+        found = load(data)
+        if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in found.items()}:
+            raise BenchError(f"{self.path}: not the weights of this run's generator")
+        method.load_state_dict(found, strict=False)
+
+
+def write(folder: Path, step: int, method: Method) -> Snapshot:
+    """Keep the generator's weights at `step`; one of the same step with another sum goes."""
+    data = save(
+        {name: value.detach().cpu().contiguous() for name, value in tensors(method).items()}
+    )
+    path = folder / f"{step:08d}-{hashlib.sha256(data).hexdigest()[:16]}.safetensors"
+    if not path.exists():
+        write_atomic(path, data)
+    for old in folder.glob(f"{step:08d}-*.safetensors"):
+        if old != path:
+            old.unlink()
+    return Snapshot(path)
+
+
+def listed(folder: Path) -> list[Snapshot]:
+    """All snapshots in `folder`, by step."""
+    return [Snapshot(path) for path in sorted(folder.glob("[0-9]*.safetensors"))]
+
+
+def tensors(method: Method) -> dict[str, Tensor]:
+    """The parameters and buffers that `method` samples with, by name."""
+    return {
+        name: value
+        for name, value in method.state_dict().items()
+        if name in method.sampled_by
+        or name.startswith(tuple(f"{each}." for each in method.sampled_by))
+    }

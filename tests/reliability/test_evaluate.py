@@ -1,0 +1,177 @@
+"""Train once, judge at any time: the same rows while training and after, and no run trained again."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmark.ablation.plan import load
+from benchmark.data.store import open_store
+from benchmark.runs.directory import RunDirectory
+from benchmark.runs.evaluations import EvaluationRow, Evaluations
+from tests.conftest import bench
+from tests.reliability.conftest import MLFLOW, TINY, Swept
+
+USUAL = "efficientnet_lite0: {samples: 60}"
+METRIC = """
+from benchmark.evaluation.metrics import Metric
+
+GAP = Metric("mean_gap", lambda c: float(abs(c.features.mean() - c.real.features.mean())),
+             better="lower", unit="features", version="{version}", meaning="gap of the means",
+             source="this test")
+"""
+
+
+@pytest.fixture
+def trained(swept: Swept, tmp_path: Path) -> Path:
+    """A folder with two finished runs and the file that they are of."""
+    for name in ("runs", "results"):
+        shutil.copytree(swept.folder / name, tmp_path / name)
+    (tmp_path / "cache").symlink_to(swept.folder / "cache")
+    write(tmp_path)
+    return tmp_path
+
+
+def write(folder: Path, old: str = "", new: str = "") -> None:
+    """The file of the sweep, its learning rate as it was trained, with a part replaced."""
+    text = TINY.replace("batch: 4", "batch: 4, lr: 1.0e-4")
+    assert old in text
+    (folder / "tiny.yaml").write_text(text.replace(old, new) if old else text)
+
+
+def evaluate(folder: Path, *arguments: str) -> str:
+    done = bench("evaluate", "tiny.yaml", "--mlflow", MLFLOW, *arguments, cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def rows(folder: Path) -> dict[tuple[str, str, int, int], EvaluationRow]:
+    """By run, judge, step and draw."""
+    return {
+        (path.name, each.path.stem, row.step, row.draw): row
+        for path in sorted((folder / "runs").glob("began-*"))
+        for each in Evaluations.all(path)
+        for row in each.rows()
+    }
+
+
+def weights(folder: Path) -> dict[str, bytes]:
+    """Everything that training left, to the byte."""
+    names = ("spec.json", "result.json", "metrics.jsonl", "provenance.json")
+    files = [*folder.glob("runs/began-*/*/*.safetensors")]
+    files += [path for name in names for path in folder.glob(f"runs/began-*/{name}")]
+    assert len(files) > 8
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_ids_are_the_same_whatever_the_evaluation_block_says(tmp_path: Path) -> None:
+    write(tmp_path)
+    usual = [run.run_id for run in load(tmp_path / "tiny.yaml", "demo").runs]
+    for changed in (
+        "evaluation.collapse_below=0.31",
+        "evaluation.judges.efficientnet_lite0.samples=100",
+        "evaluation.judges={inception_2015: {samples: 50}}",
+        "evaluation.every=1",
+        "evaluation.repeats=0",
+    ):
+        plan = load(tmp_path / "tiny.yaml", "demo", (changed,))
+        assert [run.run_id for run in plan.runs] == usual, changed
+        assert plan.evaluation != load(tmp_path / "tiny.yaml", "demo").evaluation
+
+
+def test_evaluating_after_training_gives_the_rows_of_evaluating_while_training(
+    trained: Path,
+) -> None:
+    before, trained_files = rows(trained), weights(trained)
+    assert sorted({(key[2], key[3]) for key in before}) == [(6, 0), (12, 0), (12, 1)]
+    for path in trained.glob("runs/*/evaluations"):
+        shutil.rmtree(path)
+    evaluate(trained)
+    after = rows(trained)
+    assert after.keys() == before.keys()
+    for key, row in after.items():
+        assert row.values == before[key].values, key  # the same bits
+        assert (row.snapshot, row.versions) == (before[key].snapshot, before[key].versions)
+    assert weights(trained) == trained_files
+
+
+def test_a_second_judge_and_a_metric_in_one_new_file_train_nothing(trained: Path) -> None:
+    before, trained_files = rows(trained), weights(trained)
+    (trained / "gap.py").write_text(METRIC.format(version="1"))
+    second = "few: {features: efficientnet_lite0, samples: 50, snapshots: last}"
+    write(trained, USUAL + "}", f"{USUAL}, {second}}}, metrics: ['gap:GAP']")
+    evaluate(trained)
+    after = rows(trained)
+    assert len(after) == len(before) + 2 * 2  # of the last snapshot alone: one draw and a repeat
+    for key, row in before.items():
+        assert after[key].values.items() >= row.values.items()
+        assert set(after[key].values) - set(row.values) == {"mean_gap"}
+    assert weights(trained) == trained_files
+    header, *lines = (trained / "results/tiny/demo/evaluations.csv").read_text().splitlines()
+    assert "mean_gap" in header.split(",")
+    assert {line.split(",")[1] for line in lines} == {"efficientnet_lite0", "few"}
+    assert "few" in (trained / "REPORT.md").read_text()
+
+    # Another version of the metric: its column alone, in every row.
+    (trained / "gap.py").write_text(METRIC.format(version="2"))
+    evaluate(trained)
+    for key, row in rows(trained).items():
+        assert row.values == after[key].values
+        changed = {name for name in row.versions if row.versions[name] != after[key].versions[name]}
+        assert changed == {"mean_gap"}
+
+
+def test_what_is_there_is_not_computed_again(trained: Path) -> None:
+    files = {path: path.read_bytes() for path in trained.glob("runs/*/evaluations/*.jsonl")}
+    evaluate(trained, "--judge", "efficientnet_lite0")
+    assert {path: path.read_bytes() for path in files} == files
+    done = bench("evaluate", "tiny.yaml", "--judge", "nobody", cwd=trained)
+    assert done.returncode == 2
+    assert "--judge nobody: no such judge; tiny has: efficientnet_lite0" in done.stderr
+
+
+def test_a_spoilt_snapshot_costs_one_line_and_the_other_is_judged(trained: Path) -> None:
+    runs = [RunDirectory(path) for path in sorted(trained.glob("runs/began-*"))]
+    (snapshot,) = runs[0].snapshots.glob("00000006-*")
+    snapshot.write_bytes(snapshot.read_bytes()[:-1])
+    for path in trained.glob("runs/*/evaluations"):
+        shutil.rmtree(path)
+    done = bench("evaluate", "tiny.yaml", "--mlflow", MLFLOW, cwd=trained)
+    assert done.returncode == 1
+    assert "its checksum does not match its name" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    judged = rows(trained)
+    assert (runs[1].run_id, 12) in {(key[0], key[2]) for key in judged}
+    found = bench("doctor", "--fix", "--mlflow", MLFLOW, cwd=trained)
+    assert str(snapshot.relative_to(trained)) in found.stdout
+    evaluate(trained)
+    assert (runs[0].run_id, 12) in {(key[0], key[2]) for key in rows(trained)}
+
+
+def test_strangers_images_get_a_row(trained: Path) -> None:
+    data = load(trained / "tiny.yaml", "demo").runs[0].spec.data
+    store = open_store(data, None, trained / "cache")
+    folder = trained / "theirs"
+    folder.mkdir()
+    for at in store.splits["train"][:61]:
+        image = np.ascontiguousarray(store.images[at].transpose(1, 2, 0))
+        Image.fromarray(image).save(folder / f"{at}.png")
+    (folder / "broken.png").write_bytes(b"not an image")
+    command = ["evaluate", "tiny.yaml", "--images", "theirs", "--as", "theirs", "--json"]
+    done = bench(*command, cwd=trained)
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)
+    assert (row["judge"], row["samples"]) == ("efficientnet_lite0", 60)
+    assert row["values"]["distance"] < row["floor"]["blurred"]["distance"]
+    report = (trained / "REPORT.md").read_text()
+    assert "theirs (images from outside" in report
+    few = bench("evaluate", "--images", "theirs", "--against", "faces", "--size", "16", cwd=trained)
+    assert few.returncode == 0, few.stderr
+    for path in list(folder.iterdir())[:20]:
+        path.unlink()
+    done = bench(*command, cwd=trained)
+    assert done.returncode == 2
+    assert "60 are needed" in done.stderr

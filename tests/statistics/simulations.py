@@ -1,0 +1,400 @@
+"""Simulated studies whose truth is known: how often intervals hold it, and tests reject it.
+
+`python -m tests.statistics.simulations` prints the tables of docs/explanation/intervals.md.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from benchmark.levels import ALPHA, LEVEL
+from benchmark.statistics.comparison import (
+    Measure,
+    interquartile_difference,
+    interquartile_mean,
+    probability_of_improvement,
+)
+from benchmark.statistics.hypotheses import (
+    against_control,
+    change_p,
+    equivalence_p,
+    holm,
+    permutation_p,
+)
+from benchmark.statistics.intervals import (
+    Interval,
+    Stratum,
+    contrast,
+    jackknife,
+    mean,
+    mean_rank_correlation,
+    rank_correlation,
+    share,
+)
+from benchmark.statistics.looks import look_levels
+
+Floats = NDArray[np.float64]
+Rng = np.random.Generator
+SEEDS = (3, 5, 10, 24)
+RHOS = (0.0, 0.3, 0.6, 0.9)
+RATIO = 26 / 86  # of the spreads of two methods in the committed tables
+RESAMPLES = 400
+AT_ONCE = 200  # studies whose arrangements or resamples fit into memory
+STEPS = 6  # evaluations of a run
+
+
+class Scenario(NamedTuple):
+    """How seeds differ: normally or skewed, with spreads of the group in question and of others."""
+
+    normal: bool
+    sds: tuple[float, float]
+
+    def draw(self, rng: Rng, which: int, *shape: int) -> Floats:
+        """Values of mean 0."""
+        values = rng.standard_normal(shape) if self.normal else rng.standard_exponential(shape) - 1
+        return self.sds[which] * values
+
+
+SCENARIOS = {
+    "normal": Scenario(True, (1, 1)),
+    "normal, 86 against 26": Scenario(True, (1, RATIO)),
+    "exponential": Scenario(False, (1, 1)),
+    "exponential, 86 against 26": Scenario(False, (1, RATIO)),
+}
+
+
+class Coverage(NamedTuple):
+    """The share of intervals that hold the truth, and their mean width; NaN where none is given."""
+
+    held: float
+    width: float
+
+
+def coverage(interval: Interval | None, truth: float = 0.0) -> Coverage:
+    if interval is None:
+        return Coverage(np.nan, np.nan)
+    low, high = interval
+    return Coverage(float(np.mean((low <= truth) & (truth <= high))), float(np.mean(high - low)))
+
+
+def _of_measures(measures: Iterable[Measure], truth: float) -> Coverage:
+    ends = [each.interval for each in measures]
+    if None in ends:
+        return Coverage(np.nan, np.nan)
+    return coverage(tuple(np.array(ends).T), truth)  # type: ignore[arg-type]
+
+
+def pair(rng: Rng, scenario: Scenario, n: int, studies: int) -> Stratum:
+    """Two groups of one mean."""
+    return {place: scenario.draw(rng, 1 - place, studies, n) for place in (0, 1)}
+
+
+def strata(rng: Rng, scenario: Scenario, n: int, studies: int) -> list[Stratum]:
+    """Three of them, of other levels."""
+    pairs = [pair(rng, scenario, n, studies) for _ in range(3)]
+    return [{place: v + 9 * i for place, v in each.items()} for i, each in enumerate(pairs)]
+
+
+def levels(rng: Rng, scenario: Scenario, n: int, studies: int) -> list[Stratum]:
+    """Four ordered levels of one mean, the first of which has the other spread."""
+    return [{i / 3: scenario.draw(rng, int(i > 0), studies, n) for i in range(4)}]
+
+
+# Intervals: (rng, scenario, seeds, studies) -> coverage.
+
+
+def welch(rng: Rng, scenario: Scenario, n: int, studies: int) -> Coverage:
+    found = contrast([pair(rng, scenario, n, studies)])
+    return coverage(found and found.interval())
+
+
+def over_strata(rng: Rng, scenario: Scenario, n: int, studies: int) -> Coverage:
+    found = contrast(strata(rng, scenario, n, studies))
+    return coverage(found and found.interval())
+
+
+def slope(rng: Rng, scenario: Scenario, n: int, studies: int) -> Coverage:
+    found = contrast(levels(rng, scenario, n, studies))
+    return coverage(found and found.interval())
+
+
+def one_mean(rng: Rng, scenario: Scenario, n: int, studies: int) -> Coverage:
+    found = mean(scenario.draw(rng, 0, studies, n))
+    return coverage(found and found.interval())
+
+
+def percentile_bootstrap(rng: Rng, scenario: Scenario, n: int, studies: int) -> Coverage:
+    """Not used."""
+    means = [each[0] for each in _resampled(rng, scenario, n, studies)]
+    return coverage(_percentiles(means[1] - means[0]))
+
+
+def bootstrap_t(rng: Rng, scenario: Scenario, n: int, studies: int) -> Coverage:
+    """Not used. Infinite where resamples are of one seed alone."""
+    (m0, v0, own0, var0), (m1, v1, own1, var1) = _resampled(rng, scenario, n, studies)
+    change, error = own1 - own0, np.sqrt(var0 + var1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.nan_to_num((m1 - m0 - change) / np.sqrt(v0 + v1))
+    low, high = _percentiles(t)
+    return coverage(((change - high * error)[:, 0], (change - low * error)[:, 0]))
+
+
+def _resampled(rng: Rng, scenario: Scenario, n: int, studies: int) -> list[tuple[Floats, ...]]:
+    """For each group its resamples' means and squared errors (studies, RESAMPLES), and its own."""
+    found = []
+    for values in pair(rng, scenario, n, studies).values():
+        drawn = np.asarray(values)[:, rng.integers(0, n, (RESAMPLES, n))]
+        own = np.asarray(values)[:, None]
+        parts = (drawn.mean(-1), drawn.var(-1, ddof=1) / n, own.mean(-1), own.var(-1, ddof=1) / n)
+        found.append(parts)
+    return found
+
+
+def _percentiles(values: Floats) -> tuple[Floats, Floats]:
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=1, keepdims=True)
+    return low, high
+
+
+def improvement(
+    rng: Rng, scenario: Scenario, n: int, studies: int, chance: float = 0.5
+) -> Coverage:
+    """Exponentials start from 0, so that the wider is the larger."""
+    a, b = (scenario.draw(rng, which, studies, n) for which in (0, 1))
+    if scenario.normal:
+        a = a + stats.norm.ppf(chance) * np.hypot(*scenario.sds)
+    else:
+        a, b = a + scenario.sds[0], b + scenario.sds[1]
+        chance = scenario.sds[0] / sum(scenario.sds)
+    found = (probability_of_improvement([{0.0: y, 1.0: x}]) for x, y in zip(a, b, strict=True))
+    return _of_measures(found, chance)
+
+
+def middle(rng: Rng, scenario: Scenario, n: int, studies: int) -> Coverage:
+    values = scenario.draw(rng, 0, studies, n)
+    return _of_measures(map(interquartile_mean, values), _middle(scenario, 0))
+
+
+def middle_difference(rng: Rng, scenario: Scenario, n: int, studies: int) -> Coverage:
+    groups = (scenario.draw(rng, which, studies, n) for which in (0, 1))
+    truth = _middle(scenario, 0) - _middle(scenario, 1)
+    return _of_measures(map(interquartile_difference, *groups), truth)
+
+
+def _middle(scenario: Scenario, which: int) -> float:
+    """The interquartile mean: of an exponential, of -log v over v from 1/4 to 3/4."""
+    skewed = 1 + (np.log(0.25) - 3 * np.log(0.75)) / 2 - 1
+    return 0.0 if scenario.normal else float(scenario.sds[which] * skewed)
+
+
+def lead(rng: Rng, scenario: Scenario, n: int, studies: int) -> Coverage:
+    """By how much the share of variance of one key of three levels leads that of another."""
+    of, other = np.array([-1.0, 0, 1])[:, None, None], np.array([-0.5, 0, 0.5])[:, None]
+    values = [scenario.draw(rng, int(level > 0), studies, 3, n) for level in range(3)]
+    drawn = of + other + np.stack(values, axis=1)
+    without = [_lead(np.delete(drawn, i, -1)) for i in range(n)]
+    found = jackknife(_lead(drawn), np.stack(without, axis=-1))
+    within = (scenario.sds[0] ** 2 + 2 * scenario.sds[1] ** 2) / 3
+    return coverage(found and found.interval(), (2 / 3 - 1 / 6) / (2 / 3 + 1 / 6 + within))
+
+
+def _lead(values: Floats) -> Floats:
+    of, other = (values.mean(axis).var(-1) for axis in ((2, 3), (1, 3)))
+    return np.asarray((of - other) / values.var((1, 2, 3)))
+
+
+# Correlations: (rng, rho, seeds, studies) -> coverage.
+
+
+def last(rng: Rng, rho: float, n: int, studies: int) -> Coverage:
+    """At one step."""
+    found = rank_correlation(spearman(*correlated(rng, rho, studies, n, 1)), n)
+    return coverage(found and found.interval(), population(rho))
+
+
+def between(rng: Rng, rho: float, n: int, studies: int, lasting: float = 0.5) -> Coverage:
+    """The mean over steps, of whose variance so much lasts from step to step."""
+    x, y = (
+        np.sqrt(lasting) * once + np.sqrt(1 - lasting) * each
+        for once, each in zip(
+            correlated(rng, rho, studies, n, 1),
+            correlated(rng, rho, studies, n, STEPS),
+            strict=True,
+        )
+    )
+    without = [spearman(np.delete(x, i, 1), np.delete(y, i, 1)) for i in range(n)]
+    found = mean_rank_correlation(spearman(x, y), np.stack(without, axis=-1))
+    return coverage(found and found.interval(), population(rho))
+
+
+def correlated(rng: Rng, rho: float, *shape: int) -> tuple[Floats, Floats]:
+    x, noise = rng.standard_normal(shape), rng.standard_normal(shape)
+    return x, rho * x + np.sqrt(1 - rho**2) * noise
+
+
+def spearman(x: Floats, y: Floats) -> Floats:
+    """(studies, seeds, steps) -> (studies,): the mean over steps of rho between seeds."""
+    a, b = (stats.zscore(stats.rankdata(v, axis=1), axis=1) for v in (x, y))
+    return np.asarray((a * b).mean(axis=(1, 2)))
+
+
+def population(rho: float) -> float:
+    """Spearman's rho of normal pairs of this correlation (Pearson 1907)."""
+    return float(6 / np.pi * np.arcsin(rho / 2))
+
+
+def failures(rng: Rng, chance: float, n: int, studies: int) -> Coverage:
+    ends = np.array([share(k, n) for k in range(n + 1)])
+    low, high = ends[rng.binomial(n, chance, studies)].T
+    return coverage((low, high), chance)
+
+
+# Tests at the boundary of what they exclude: (rng, scenario, seeds, studies) -> p (studies,).
+MARGIN = 0.7
+
+
+def at_least(rng: Rng, scenario: Scenario, n: int, studies: int) -> Floats:
+    return change_p(_moved([pair(rng, scenario, n, studies)]), MARGIN, "greater")
+
+
+def no_worse(rng: Rng, scenario: Scenario, n: int, studies: int) -> Floats:
+    return change_p(_moved([pair(rng, scenario, n, studies)]), MARGIN, "less")
+
+
+def differs(rng: Rng, scenario: Scenario, n: int, studies: int) -> Floats:
+    return change_p([pair(rng, scenario, n, studies)], 0.0, "two-sided")
+
+
+def same(rng: Rng, scenario: Scenario, n: int, studies: int) -> Floats:
+    return equivalence_p(_moved([pair(rng, scenario, n, studies)]), MARGIN)
+
+
+def at_least_over_strata(rng: Rng, scenario: Scenario, n: int, studies: int) -> Floats:
+    return change_p(_moved(strata(rng, scenario, n, studies)), MARGIN, "greater")
+
+
+def rises(rng: Rng, scenario: Scenario, n: int, studies: int) -> Floats:
+    return change_p(_moved(levels(rng, scenario, n, studies)), MARGIN, "greater")
+
+
+def permuted_alone(rng: Rng, scenario: Scenario, n: int, studies: int) -> Floats:
+    """Not used."""
+    return permutation_p(_moved([pair(rng, scenario, n, studies)]), MARGIN)[0]
+
+
+def any_arm(rng: Rng, scenario: Scenario, n: int, studies: int) -> Floats:
+    """The least corrected p of three arms that are like the control, one with its own spread."""
+    groups = [scenario.draw(rng, int(i != 1), studies, n) for i in range(4)]
+    return np.array(
+        [against_control(each[1:], each[0]).min() for each in zip(*groups, strict=True)]
+    )
+
+
+def _moved(strata: list[Stratum]) -> list[Stratum]:
+    """The change is MARGIN."""
+    return [{place: v + MARGIN * place for place, v in each.items()} for each in strata]
+
+
+def found_in_looks(rng: Rng, scenario: Scenario, claims: int, studies: int) -> float:
+    """How often a family of untrue claims has one supported at 5 or at 10 seeds."""
+    strata = [pair(rng, scenario, 10, studies) for _ in range(claims)]
+    ended = np.zeros(studies, bool)
+    for seeds, level in zip((5, 10), look_levels((5, 10)), strict=True):
+        seen = ({place: np.asarray(v)[:, :seeds] for place, v in each.items()} for each in strata)
+        p = np.stack([change_p([each]) for each in seen], axis=-1)
+        ended |= np.array([holm(family).min() <= level for family in p])
+    return float(ended.mean())
+
+
+def in_parts(simulate: Callable[[int], Floats], studies: int) -> Floats:
+    """All studies, so many at a time."""
+    parts = [min(AT_ONCE, studies - at) for at in range(0, studies, AT_ONCE)]
+    return np.concatenate([np.atleast_1d(simulate(part)) for part in parts])
+
+
+INTERVALS = {
+    "difference of means, Welch": welch,
+    "the same by percentile bootstrap (not used)": percentile_bootstrap,
+    "the same by bootstrap-t (not used)": bootstrap_t,
+    "difference over three strata": over_strata,
+    "slope over four levels": slope,
+    "mean": one_mean,
+    "lead of a share of variance, jackknife": lead,
+    "probability of improvement, Newcombe": improvement,
+    "interquartile mean": middle,
+    "difference of interquartile means, Yuen": middle_difference,
+}
+CORRELATIONS = {"rank correlation, Fisher": last, "mean of six steps' rhos, jackknife": between}
+TESTS = {
+    '"by at least m"': at_least,
+    "the same by permutation alone (not used)": permuted_alone,
+    '"no worse by m"': no_worse,
+    "two-sided": differs,
+    "equivalence": same,
+    '"by at least m" over three strata': at_least_over_strata,
+    '"rises by at least m" over four levels': rises,
+    "any of three arms against a control": any_arm,
+}
+SLOW = (percentile_bootstrap, bootstrap_t, improvement, middle, middle_difference)
+LONG = 20_000
+
+
+def interval_rows(studies: int = LONG) -> Iterator[tuple[str, str, list[Coverage]]]:
+    """(method, data, coverage at each of SEEDS)."""
+    for method, simulate in INTERVALS.items():
+        for data, scenario in SCENARIOS.items():
+            count = studies // 10 if simulate in SLOW else studies
+            yield method, data, [simulate(_rng(n), scenario, n, count) for n in SEEDS]
+    for method, of_rho in CORRELATIONS.items():
+        for rho in RHOS:
+            yield method, f"rho {rho}", [of_rho(_rng(n), rho, n, studies // 4) for n in SEEDS]
+    for chance in (0.05, 0.2, 0.5):
+        found = [failures(_rng(n), chance, n, studies) for n in SEEDS]
+        yield "share of seeds that fail, Clopper-Pearson", f"share {chance}", found
+
+
+def test_rows(studies: int = LONG) -> Iterator[tuple[str, str, list[float]]]:
+    """(test, data, share of rejections at each of SEEDS)."""
+    for test, simulate in TESTS.items():
+        for data, scenario in SCENARIOS.items():
+            count = studies // 40 if simulate is any_arm else studies // 5
+            yield test, data, [rejections(simulate, scenario, n, count) for n in SEEDS]
+
+
+def rejections(
+    simulate: Callable[[Rng, Scenario, int, int], Floats],
+    scenario: Scenario,
+    n: int,
+    studies: int,
+    level: float = ALPHA,
+) -> float:
+    rng = _rng(n)
+    return float((in_parts(lambda part: simulate(rng, scenario, n, part), studies) <= level).mean())
+
+
+def _rng(n: int) -> Rng:
+    return np.random.default_rng(n)
+
+
+def tables(studies: int = LONG) -> str:
+    """Both tables in Markdown."""
+    head = " | ".join(f"n = {n}" for n in SEEDS)
+    rule = "|---" * (2 + len(SEEDS)) + "|"
+    lines = [f"| interval | data | {head} |", rule]
+    for *names, found in interval_rows(studies):
+        cells = ["none" if np.isnan(held) else f"{held:.1%} ({w:.2f})" for held, w in found]
+        lines.append(_line(*names, *(cell.replace("%", "") for cell in cells)))
+    lines += ["", f"| test | data | {head} |", rule]
+    for *names, shares in test_rows(studies):
+        lines.append(_line(*names, *(f"{100 * each:.1f}" for each in shares)))
+    return "\n".join(lines)
+
+
+def _line(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    print(tables())
