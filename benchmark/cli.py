@@ -136,15 +136,19 @@ def run_one(
     It is what every executor calls.
     """
     from benchmark.executors.instructions import hold_to
-    from benchmark.executors.local import obey_leash, pin_threads
+    from benchmark.executors.threads import pin_threads
     from benchmark.runs.directory import RunDirectory
 
-    if leash:
-        obey_leash()
     if instructions:
         hold_to(instructions)
     runs = [RunDirectory(Path(path)) for path in run_dirs]
-    pin_threads(_threads([run.spec() for run in runs]))  # before NumPy starts its own
+    # Before anything imports NumPy, which starts its threads: a run's method does.
+    pin_threads(max(run.threads() for run in runs))
+    if leash:
+        from benchmark.executors.local import obey_leash
+
+        obey_leash()
+    _check_lanes([run.spec() for run in runs])
     from benchmark.training.loop import Stopped
     from benchmark.worker import Where, evaluate_one
     from benchmark.worker import run_one as work
@@ -167,14 +171,13 @@ def run_one(
         raise BenchError(result.failure())
 
 
-def _threads(specs: "Sequence[RunSpec]") -> int:
-    """Of the runs of one process; raises InputError where they cannot be its lanes."""
+def _check_lanes(specs: "Sequence[RunSpec]") -> None:
+    """Raise InputError where the runs of one process cannot be its lanes."""
     from benchmark.executors.packing import can_be_a_lane
 
     found = {spec.training.threads for spec in specs}
     if len(specs) > 1 and (len(found) > 1 or not all(map(can_be_a_lane, specs))):
         raise InputError("lanes need the same training.threads and no training.precision: tf32")
-    return found.pop()
 
 
 @bench.command()

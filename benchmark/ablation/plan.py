@@ -18,7 +18,6 @@ from ruamel.yaml.error import YAMLError
 from benchmark.ablation.claims import Claim, check_claims
 from benchmark.ablation.messages import one_line, refuse_unknown
 from benchmark.errors import InputError
-from benchmark.evaluation.metrics import load_metric
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.redact import redact
 from benchmark.spec import RunSpec
@@ -190,6 +189,8 @@ def _evaluation(path: Path, profile: str, block: Any) -> EvaluationSettings:
     except ValidationError as error:
         raise InputError(one_line(path, where, error, block, EvaluationSettings)) from None
     for metric in found.metrics:
+        from benchmark.evaluation.metrics import load_metric  # it imports NumPy
+
         try:
             load_metric(metric)
         except InputError as error:

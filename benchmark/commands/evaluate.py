@@ -91,6 +91,10 @@ def evaluate(
     """
     from benchmark.ablation.plan import load
 
+    if images is not None:
+        from benchmark.executors.threads import pin_threads
+
+        pin_threads(1)  # before NumPy starts its own, so that figures are those of a run's judge
     plan = load(file, profile, overrides) if file is not None else None
     if images is not None:
         from benchmark.sweep.run import Places
@@ -115,9 +119,6 @@ def evaluate(
 
 
 def _evaluate_images(options: ImageOptions, plan: Any, places: Any, device: str) -> None:
-    from benchmark.executors.local import pin_threads
-
-    pin_threads(1)  # before NumPy starts its own, so that figures are those of a run's judge
     from benchmark.sweep.images import against_data, against_plan, evaluate_images
     from benchmark.worker import pick_device
 

@@ -57,11 +57,11 @@ def probe(
     RUN is an id or a folder. Writes probe.json into the run's folder and figures into its probe/.
     The figures show training images: mind whose they are.
     """
-    from benchmark.executors.local import pin_threads
+    from benchmark.executors.threads import pin_threads
     from benchmark.runs.show import find_run
 
     directory = find_run(run, runs)
-    pin_threads(directory.spec().training.threads)  # before NumPy starts its own
+    pin_threads(directory.threads())  # before NumPy starts its own
     from benchmark.probe import Sizes
     from benchmark.probe import probe as look
     from benchmark.worker import pick_device

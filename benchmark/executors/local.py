@@ -17,16 +17,6 @@ from benchmark.executors.executor import Pack, Polling
 from benchmark.executors.packing import Lanes
 from benchmark.runs.directory import RunDirectory
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-
-
-def pin_threads(threads: int) -> None:
-    """Give NumPy's libraries as many threads as torch will have; call it before importing them.
-
-    Their number can change the last digits of a figure.
-    """
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
-
 
 @dataclass
 class Pool(Polling[subprocess.Popen[bytes]]):

@@ -102,6 +102,16 @@ class RunDirectory:
                 f"({error.error_count()} faults); train it again in another --runs folder"
             ) from None
 
+    def threads(self) -> int:
+        """CPU threads of its training, without importing its method, and NumPy and torch with it.
+
+        Raises BenchError where the description is missing or damaged.
+        """
+        try:
+            return int(json.loads((self.path / "spec.json").read_bytes())["training"]["threads"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return self.spec().training.threads  # it says what is wrong
+
     def evaluation(self) -> EvaluationSettings | None:
         """Which snapshots to keep and who judges them, if any sweep has asked.
 

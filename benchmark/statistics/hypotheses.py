@@ -26,7 +26,8 @@ from benchmark.statistics.intervals import LEAST_SEEDS, Floats, Stratum, contras
 Alternative = Literal["greater", "less", "two-sided"]
 Sizes = tuple[int, ...]
 MOST = 20_000
-ROUNDING = 1e-9  # of the values: smaller differences are of the order of a sum
+TIE = 1e-9  # statistics that differ by less are equal
+ROUNDING = 1e-7  # of the values: a smaller spread is that of their sums
 
 
 def arrangements(strata: Sequence[Sequence[int]]) -> int:
@@ -76,7 +77,7 @@ def permutation_p(strata: Sequence[Stratum], margin: float = 0.0) -> tuple[Float
     """p (...) of "at most `margin`" and of "at least", from permutations alone."""
     sizes = [tuple(np.shape(values)[-1] for values in each.values()) for each in strata]
     t = _studentised([_without(each, margin) for each in strata], [list(e) for e in strata], sizes)
-    slack = ROUNDING + ROUNDING * np.abs(t[..., :1])
+    slack = TIE * (1 + np.abs(t[..., :1]))
     above, below = ((sign * (t - t[..., :1]) >= -slack).mean(axis=-1) for sign in (1, -1))
     return above, below
 
@@ -144,29 +145,28 @@ def _studentised(
     """(..., A): the statistic in every arrangement, the first of which is the seeds' own."""
     exact = arrangements(sizes) <= MOST
     weight = weights(places, [n for each in sizes for n in each])
-    change, variance, start = np.zeros(1), np.zeros(1), 0
+    of_strata = np.split(weight, np.cumsum([len(each) for each in sizes])[:-1])
+    change, variance = np.zeros(1), np.zeros(1)
     for at, (of_stratum, each) in enumerate(zip(values, sizes, strict=True)):
         labels = _all(each) if exact else _random(each, at)
-        parts = _parts(of_stratum, labels, weight[start : start + len(each)])
+        parts = _parts(of_stratum, labels, of_strata[at], np.array(each))
         change, variance = (
             _pairs(a, b) if exact else a + b for a, b in zip((change, variance), parts, strict=True)
         )
-        start += len(each)
     scale = np.max([np.abs(each).max(axis=-1) for each in values], axis=0)[..., None]
-    error = np.sqrt(variance + (ROUNDING * scale) ** 2)
+    error = np.sqrt(np.maximum(variance, (ROUNDING * scale) ** 2))
     return np.asarray(np.divide(change, error, out=np.zeros_like(change), where=error > 0))
 
 
-def _parts(values: Floats, labels: NDArray[np.int8], weight: Floats) -> tuple[Floats, Floats]:
-    """What a stratum adds to the change and to its variance (..., A)."""
-    change, variance = np.zeros(1), np.zeros(1)
-    for level, of_level in enumerate(weight):
-        chosen = (labels == level).astype(np.float64).T
-        n = chosen[:, 0].sum()
-        mean = values @ chosen / n
-        spread = np.maximum(values**2 @ chosen / n - mean**2, 0.0) / (n - 1)
-        change, variance = change + of_level * mean, variance + of_level**2 * spread
-    return change, variance
+def _parts(
+    values: Floats, labels: NDArray[np.int8], weight: Floats, n: NDArray[np.int64]
+) -> tuple[Floats, Floats]:
+    """What a stratum's levels, of n seeds each, add to the change and to its variance (..., A)."""
+    part = weight**2 / (n * (n - 1))
+    variance = values**2 @ part[labels].T
+    for level, of_level in enumerate(part / n):
+        variance -= of_level * (values @ (labels == level).T.astype(np.float64)) ** 2
+    return values @ (weight / n)[labels].T, variance
 
 
 def _pairs(a: Floats, b: Floats) -> Floats:

@@ -110,18 +110,20 @@ def of_moments(
 
 
 def jackknife(whole: ArrayLike, *without: ArrayLike) -> Estimate | None:
-    """A statistic (...) that is no mean, from what it is without each seed (..., n).
+    """A statistic (...) from -1 to 1 that is no mean, by what it is without each seed (..., n).
 
-    A seed is left out of every cell that has it; cells with other seeds are a block of their own,
-    one array each. None where a block has less than three seeds. Tukey (1958), Miller (1974).
+    A seed is left out of every cell that has it; cells of other seeds are another block, with an
+    array of its own. Tukey (1958), Miller (1974), taken to Fisher's z by the delta method, where it
+    is less skewed. None where a block has less than three seeds.
     """
     blocks = [np.asarray(each, dtype=np.float64) for each in without]
     counts = [block.shape[-1] for block in blocks]
     if not blocks or min(counts) < LEAST_SEEDS:
         return None
-    parts = [(n - 1) * block.var(axis=-1) for n, block in zip(counts, blocks, strict=True)]
-    df = np.float64(sum(counts) - len(counts))
-    return Estimate(np.asarray(whole, np.float64), np.sqrt(np.sum(parts, axis=0)), np.asarray(df))
+    value = np.asarray(whole, dtype=np.float64)
+    variance = sum((n - 1) * block.var(axis=-1) for n, block in zip(counts, blocks, strict=True))
+    error = np.sqrt(variance) / (1 - value**2)
+    return Estimate(np.arctanh(value), error, np.asarray(sum(counts) - len(counts)), fisher=True)
 
 
 def rank_correlation(rho: ArrayLike, seeds: int) -> Estimate | None:
@@ -137,17 +139,15 @@ def rank_correlation(rho: ArrayLike, seeds: int) -> Estimate | None:
 
 
 def mean_rank_correlation(rho: ArrayLike, *without: ArrayLike) -> Estimate | None:
-    """The mean over steps and cells of rhos between seeds, and without each; None below ten seeds.
+    """The mean over steps and cells of rhos between seeds, by `jackknife`; None below ten seeds.
 
-    The jackknife's error, taken to Fisher's z by the delta method: `rank_correlation` would take
-    the steps for copies of one another, and cover 100 % where they are not.
+    `rank_correlation` would take the steps for copies of one another, and cover 100 % where they
+    are not.
     """
-    counts = [np.shape(block)[-1] for block in without]
-    plain = jackknife(rho, *without)
-    if plain is None or min(counts) < LEAST_SEEDS_OF_RHO:
+    fewest = min((np.shape(block)[-1] for block in without), default=0)
+    if fewest < LEAST_SEEDS_OF_RHO:
         return None
-    found = _within_one_swap(rho, min(counts))
-    return Estimate(np.arctanh(found), plain.error / (1 - found**2), plain.df, fisher=True)
+    return jackknife(_within_one_swap(rho, fewest), *without)
 
 
 def _within_one_swap(rho: ArrayLike, seeds: int) -> Floats:

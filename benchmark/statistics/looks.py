@@ -22,20 +22,23 @@ def look_levels(seeds: Sequence[int], alpha: float = ALPHA) -> tuple[float, ...]
     have to be registered before the first.
     """
     information = np.asarray(seeds, np.float64) / seeds[-1]
-    stays = 1 - alpha * np.log1p((math.e - 1) * information)
+    spent = alpha * np.log1p((math.e - 1) * information)
     ratio = information[:, None] / information
     correlation = np.sqrt(np.minimum(ratio, 1 / ratio))
-    ends: list[float] = []
+    levels = [float(spent[0])]
 
-    def too_many_stay(z: float) -> float:
-        """By how much too many true null hypotheses outlast the looks up to one that ends at z."""
-        looks = len(ends) + 1
-        cov = correlation[:looks, :looks]
-        within = stats.multivariate_normal.cdf(
-            [*ends, z], cov=cov, abseps=1e-8, releps=1e-8, rng=np.random.default_rng(0)
+    def overspent(level: float) -> float:
+        """By how much, if the next look is held to this level."""
+        ends = -special.ndtri([*levels, level])
+        stay = stats.multivariate_normal.cdf(
+            ends,
+            cov=correlation[: len(ends), : len(ends)],
+            abseps=1e-6,
+            releps=0,
+            rng=np.random.default_rng(0),
         )
-        return float(within - stays[len(ends)])
+        return float(1 - stay - spent[len(levels)])
 
-    for _ in seeds:
-        ends.append(brentq(too_many_stay, 0.0, 8.0))
-    return tuple(float(p) for p in special.ndtr(-np.array(ends)))
+    while len(levels) < len(seeds):
+        levels.append(brentq(overspent, alpha * 1e-9, alpha, xtol=alpha * 1e-5))
+    return tuple(levels)

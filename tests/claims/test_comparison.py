@@ -15,6 +15,7 @@ from benchmark.claims.comparison import compare_sides, different, read_side
 from benchmark.claims.evidence import TABLES, write_evidence
 from benchmark.cli import bench
 from benchmark.errors import InputError
+from tests.report.material import fill, plan
 from tests.statistics.simulate import DISTANCE, Floats, tables, write
 
 GAMMAS = [{"method.gamma": 0.3}, {"method.gamma": 0.7}]
@@ -73,6 +74,16 @@ def test_what_follows_the_folder_may_hold_colons(tmp_path: Path) -> None:
     assert len(read_side(str(folder)).tables.runs) == 10
     with pytest.raises(InputError, match="no cell or run 'lsgan:other'"):
         read_side(f"{folder}:lsgan:other")
+
+
+def test_a_runs_own_folder_is_a_side(tmp_path: Path) -> None:
+    first, second, third = plan().runs[:3]
+    a, b = (fill(tmp_path / "runs", each).path for each in (first, second))
+    assert _verdicts(a, b) == ("cannot tell at n = 1", False)
+    assert read_side(str(b)).tables.values("distance").tolist() == [110]
+    (fill(tmp_path / "runs", third).path / "evaluation.json").unlink()
+    with pytest.raises(InputError, match=r"no evaluation\.json"):
+        read_side(str(tmp_path / "runs" / third.run_id))
 
 
 def test_same_weights_differ_in_nothing(tmp_path: Path) -> None:

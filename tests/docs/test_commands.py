@@ -4,6 +4,7 @@ The tutorial is walked first, both its walks; what the other pages call FILE, RU
 it left.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,7 @@ SMALL = (
     ("[0.001, 0.01, 0.1]", "[0.001, 0.1]"),
 )
 STRANGERS = 60  # images that bench did not make
-PHOTOGRAPHS = 600  # of a plain folder, a tenth of them for testing
+PHOTOGRAPHS = 1000  # of a plain folder, a tenth of them for testing
 PROBE = ["--images", "2", "--steps", "2", "--paths", "2", "--samples", "50", "--training", "50"]
 
 
@@ -65,8 +66,6 @@ class Workshop:
         found = [{**words, "FILE": "ablations/lambda.yaml"}.get(word, word) for word in given]
         if given[0] == "import":
             found += ["--runs", f"imported/{len(self.seen)}"]
-        if given[0] == "reproduce" and "--steps" not in given:
-            found += ["--steps", "20"]
         if given[0] == "probe":
             found += PROBE
         if "--against" in given:
@@ -153,6 +152,16 @@ def test_readme_and_tutorial_have_the_same_method() -> None:
         for page, kind in ((README, "python"), (TUTORIAL, "python"))
     ]
     assert both[0] == both[1]
+
+
+def test_runs_and_tests_that_pages_name_exist() -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    tables = "".join(path.read_text() for path in ROOT.glob("results/*/*/runs.csv"))
+    named = re.findall(r"bench reproduce (\w+-[0-9a-f]{12})", text)
+    assert named
+    assert [run_id for run_id in named if run_id not in tables] == []
+    tests = {path.name for path in ROOT.glob("tests/**/test_*.py")}
+    assert sorted(set(re.findall(r"test_\w+\.py", text)) - tests) == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

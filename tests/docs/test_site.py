@@ -20,8 +20,10 @@ def test_site_builds_without_a_warning(tmp_path: Path) -> None:
     keys = (tmp_path / "reference" / "keys" / "index.html").read_text()
     assert "Diversity ratio, equation 4" in keys
     assert "lambda_k" in keys
+    assert "Feature network: a built-in name" in keys
     cli = (tmp_path / "reference" / "cli" / "index.html").read_text()
     assert "bench reproduce" in cli
     columns = (tmp_path / "reference" / "columns" / "index.html").read_text()
     assert "the convergence measure" in columns
     assert "share of the pairs" in columns
+    assert "sliced_wasserstein" in columns

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.executors.local import pin_threads
+from benchmark.executors.threads import pin_threads
 from benchmark.runs.directory import RunDirectory
 from tests.conftest import bench
 from tests.reliability.processes import Server

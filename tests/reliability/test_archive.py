@@ -23,12 +23,14 @@ def test_a_run_comes_out_as_it_went_in(finished: RunDirectory, tmp_path: Path) -
     with zipfile.ZipFile(packed) as file:
         names = file.namelist()
     assert not any("log" in name or name.endswith((".pt", "lock")) for name in names)
-    assert len([name for name in names if name.endswith(".safetensors")]) == 1
+    kept = [name.split("/")[0] for name in names if name.endswith(".safetensors")]
+    assert sorted(kept) == ["checkpoints", "snapshots", "snapshots"]
+    assert len([name for name in names if name.startswith("evaluations/")]) == 2
     run = import_run(packed, tmp_path / "elsewhere")
     assert run.path == tmp_path / "elsewhere" / finished.run_id
     found = compare(finished, run, 12, 0.0)
     assert found.bits
-    assert (found.rows, found.grids, found.weights) == (9, 2, 3)
+    assert (found.rows, found.grids, found.weights) == (11, 2, 5)
     assert run.provenance() == finished.provenance()
     assert run.result() == finished.result()
     assert sorted(p.name for p in (tmp_path / "elsewhere").iterdir()) == [run.run_id]

@@ -1,4 +1,4 @@
-"""`bench doctor` finds what is torn and mends what can be made again; `bench gc` frees the rest."""
+"""`bench doctor` finds and repairs damage; `bench gc` frees what nobody needs."""
 
 import json
 import shutil
@@ -11,6 +11,7 @@ from benchmark.data.store import open_store
 from benchmark.errors import BenchError
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.doctor import Fault, faults_of, faults_of_runs, faults_of_stores
+from benchmark.runs.evaluations import Evaluations
 from benchmark.runs.garbage import find_garbage
 from benchmark.tracking.audit import faults_of_view
 from benchmark.training import checkpoint
@@ -21,17 +22,17 @@ from tests.tracking.test_tracking import children, fill, plan
 from tests.training.test_loop import Stopped, train
 
 
-def mend(faults: list[Fault]) -> None:
+def repair(faults: list[Fault]) -> None:
     for fault in faults:
-        assert fault.mend is not None, fault
-        fault.mend()
+        assert fault.fix is not None, fault
+        fault.fix()
 
 
 def words(run: RunDirectory) -> list[str]:
     return [fault.what for fault in faults_of(run, run.run_id)]
 
 
-def test_a_sound_sweep_has_no_faults_and_a_torn_one_is_found(swept: Swept, tmp_path: Path) -> None:
+def test_a_sound_sweep_has_no_faults_and_a_damaged_one_has(swept: Swept, tmp_path: Path) -> None:
     assert list(faults_of_runs(swept.folder / "runs")) == []
     shutil.copytree(swept.folder / "runs", tmp_path / "runs")
     torn = tmp_path / "runs" / swept.runs()[0].run_id
@@ -41,9 +42,9 @@ def test_a_sound_sweep_has_no_faults_and_a_torn_one_is_found(swept: Swept, tmp_p
     assert f"found: {Path('runs', torn.name, 'samples', '.abc.tmp')}: left by" in done.stdout
     assert (torn / "samples" / ".abc.tmp").exists()
     assert not (tmp_path / "mlflow").exists()  # looking makes no store
-    done = bench("doctor", "--mend", "--cache", str(swept.folder / "cache"), cwd=tmp_path)
+    done = bench("doctor", "--fix", "--cache", str(swept.folder / "cache"), cwd=tmp_path)
     assert done.returncode == 0, done.stdout
-    assert "1 faults found, 1 mended" in done.stdout
+    assert "1 faults found, 1 repaired" in done.stdout
     assert not (torn / "samples" / ".abc.tmp").exists()
 
 
@@ -63,26 +64,40 @@ def test_each_kind_of_damage_to_a_finished_run_is_named(finished: RunDirectory) 
     with pytest.raises(BenchError, match="bench doctor"):
         finished.rows()
     metrics.write_text("".join(lines) + '{"step": 14, "ki')
-    assert words(finished) == ["its last line is torn"]
-    mend(faults_of(finished, finished.run_id))
+    assert words(finished) == ["its last line is incomplete"]
+    repair(faults_of(finished, finished.run_id))
     assert metrics.read_text() == "".join(lines)
 
     (finished.samples / "00000006.png").unlink()
     assert words(finished) == ["no grid of step 6"]
+    (judged,) = Evaluations.all(finished.path)
+    text = judged.path.read_text()
+    judged.path.write_text(text.replace('"step"', '"stop"', 1))
+    assert words(finished) == ["line 1 is not a row"]
+    judged.path.write_text(text)
+    last = max(finished.snapshots.iterdir())
+    data = last.read_bytes()
+    last.write_bytes(data[:-1])
+    assert words(finished)[:2] == [
+        "its checksum does not match its name",
+        "no whole snapshot of the last step, 12",
+    ]
+    last.write_bytes(data)
     result = finished.path / "result.json"
     whole = result.read_text()
     result.write_text(json.dumps({**json.loads(whole), "weights_sha256": "0" * 64}))
     assert "not the weights that result.json names" in words(finished)
     result.write_text(whole)
     spoil(checkpoint.files(finished.checkpoints)[-1])
-    assert words(finished)[-2:] == [
+    assert words(finished) == [
         "its bytes do not match its name",
         "no whole checkpoint of the last step, 12",
+        "no grid of step 6",
     ]
-    assert faults_of(finished, finished.run_id)[-2].mend is None  # the last weights are evidence
+    assert faults_of(finished, finished.run_id)[0].fix is None  # the last weights are evidence
 
 
-def test_a_mended_run_goes_on_to_the_same_end(tmp_path: Path, cache: Path) -> None:
+def test_a_repaired_run_continues_to_the_same_end(tmp_path: Path, cache: Path) -> None:
     spec = tiny_spec()
     whole = train(spec, tmp_path / "whole", cache)
     with pytest.raises(Stopped):
@@ -93,8 +108,8 @@ def test_a_mended_run_goes_on_to_the_same_end(tmp_path: Path, cache: Path) -> No
     with (run.path / "metrics.jsonl").open("a") as file:
         file.write('{"step"')
     found = faults_of(run, spec.run_id)
-    assert len([fault for fault in found if fault.mend]) == 3
-    mend([fault for fault in found if fault.mend])
+    assert len([fault for fault in found if fault.fix]) == 3
+    repair([fault for fault in found if fault.fix])
     assert train(spec, tmp_path / "cut", cache).weights_sha256 == whole.weights_sha256
 
 
@@ -115,13 +130,13 @@ def test_a_store_with_a_wrong_sum_is_found_and_made_again(tmp_path: Path) -> Non
     spoil(path)
     (fault,) = faults_of_stores(tmp_path)
     assert "does not match its sum" in fault.what
-    mend([fault])
+    repair([fault])
     assert np.array_equal(open_store(settings, None, tmp_path).images, sound)
     (path.parent / "store.json").write_text("[]")
     assert "damaged" in next(faults_of_stores(tmp_path)).what
 
 
-def test_mlflow_that_shows_otherwise_is_found_and_mended(tmp_path: Path) -> None:
+def test_mlflow_that_shows_otherwise_is_found_and_repaired(tmp_path: Path) -> None:
     from mlflow.entities import Metric
     from mlflow.tracking import MlflowClient
 
@@ -144,7 +159,7 @@ def test_mlflow_that_shows_otherwise_is_found_and_mended(tmp_path: Path) -> None
     ]
     assert [fault for fault in found if "gamma=0.3" in str(fault.where) and "l_real" in fault.what]
     assert len(found) == 3
-    mend(found)
+    repair(found)
     again = faults_of_view(uri, runs)
     assert again == []
     Tracker(uri, plan(), runs).close()  # what `bench sync` does
@@ -157,7 +172,7 @@ def test_gc_keeps_the_last_checkpoint_and_every_store_in_use(swept: Swept, tmp_p
     shutil.copytree((swept.folder / "cache").resolve(), tmp_path / "cache")
     other = open_store(tiny_spec(data={"count": 500}).data, None, tmp_path / "cache")
     del other
-    used = set(swept.runs()[0].provenance()["stores"])  # type: ignore[index]
+    used = {swept.runs()[0].provenance()["store"]}  # type: ignore[index]
     before = sorted(tmp_path.rglob("*"))
     done = bench("gc", "--dry-run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -171,6 +186,11 @@ def test_gc_keeps_the_last_checkpoint_and_every_store_in_use(swept: Swept, tmp_p
         assert kept.name.startswith("00000012-")
         assert faults_of(RunDirectory(run), run.name) == []
     assert list(find_garbage(tmp_path / "runs", tmp_path / "cache")) == []
+    done = bench("gc", "--keep", "1", cwd=tmp_path)
+    assert done.stdout.count("not among the last 1 snapshots") == 2
+    for run in tmp_path.glob("runs/began-*"):
+        assert [path.name[:8] for path in (run / "snapshots").iterdir()] == ["00000012"]
+        assert faults_of(RunDirectory(run), run.name) == []
 
 
 def test_gc_keeps_stores_where_a_run_does_not_say_which_it_needs(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Train once, judge at any time: the same rows while training and after, and no run trained again."""
+"""Train once, judge at any time: the same rows while training and after, and no new training."""
 
 import json
 import shutil

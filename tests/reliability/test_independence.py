@@ -24,7 +24,9 @@ def test_alone_beside_others_under_load_and_with_other_thread_variables(
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         monkeypatch.setenv(variable, "2")
     first = swept.runs()[0]
-    alone = RunDirectory.create(tmp_path / "alone", first.spec())
+    alone, evaluation = RunDirectory.create(tmp_path / "alone", first.spec()), first.evaluation()
+    assert evaluation is not None
+    alone.write_evaluation(evaluation)
     spin = [sys.executable, "-c", "while True: pass"]
     with subprocess.Popen(spin) as hog:
         try:

@@ -154,6 +154,7 @@ def survive(
 ) -> Counter[str]:
     """Kill a run by `kinds`, finish it, and compare it with one that was left alone."""
     whole = RunDirectory.create(folder / "whole", plan(steps).runs[0].spec)
+    whole.write_evaluation(plan(steps).evaluation)
     process = server.Process(target=train, args=(whole.path, cache))
     process.start()
     process.join()
@@ -179,7 +180,11 @@ def _same(whole: RunDirectory, killed: RunDirectory, steps: int) -> None:
     seen = [(row.step, row.kind) for row in killed.rows()]
     assert seen == [(row.step, row.kind) for row in whole.rows()]
     assert [step for step, kind in seen if kind == "train"] == list(range(2, steps + 1, 2))
-    assert [step for step, kind in seen if kind == "eval"] == list(range(20, steps + 1, 20))
+    assert [step for step, kind in seen if kind == "heldout"] == list(range(20, steps + 1, 20))
+    judged = [_judged(run) for run in (whole, killed)]
+    assert judged[0] == judged[1]
+    wanted = [(step, 0) for step in range(20, steps + 1, 20)] + [(steps, 1)]
+    assert [(step, draw) for step, draw, _ in judged[1]] == wanted
     assert not list(killed.path.rglob(TEMPORARY))
     assert len(checkpoint.files(killed.checkpoints)) <= checkpoint.KEPT
 
@@ -197,11 +202,18 @@ def _same_in_mlflow(whole: RunDirectory, folder: Path) -> None:
     assert set(runs) == {None, whole.run_id}  # the ablation and its one run
     run = runs[whole.run_id]
     assert run.info.status == "FINISHED"
-    for kind, column in (("train", "l_real"), ("eval", "kid")):
-        there = client.get_metric_history(run.info.run_id, f"{kind}/{column}")
-        rows = [row for row in whole.rows() if row.kind == kind]
-        assert [point.step for point in there] == [row.step for row in rows]
-        assert [point.value for point in there] == [row.values[column] for row in rows]
+    trained = [(row.step, row.values["l_real"]) for row in whole.rows() if row.kind == "train"]
+    judged = [(step, values["kid"]) for step, draw, values in _judged(whole) if draw == 0]
+    for name, wanted in (("train/l_real", trained), ("eval/kid", judged)):
+        there = client.get_metric_history(run.info.run_id, name)
+        assert [(point.step, point.value) for point in there] == wanted
+
+
+def _judged(run: RunDirectory) -> list[tuple[int, int, dict[str, float]]]:
+    """What the judge says, each row once."""
+    (found,) = Evaluations.all(run.path)
+    assert len(found.path.read_text().splitlines()) == len(found.rows())
+    return [(row.step, row.draw, row.values) for row in found.rows()]
 
 
 def test_five_kills(server: Server, tmp_path: Path, cache: Path) -> None:

@@ -96,7 +96,7 @@ def test_show_prints_it_for_people(swept: Swept) -> None:
         record["data"]["fingerprint"],
         record["cpu"],
         f"torch {record['packages']['torch']}",
-        "last eval (step 12): ",
+        "last evaluation by efficientnet_lite0, 60 samples (step 12): ",
         "gamma 0.",
     ):
         assert said in done.stdout

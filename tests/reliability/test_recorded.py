@@ -112,7 +112,7 @@ def test_a_description_that_is_not_the_runs_is_refused(tables: Path) -> None:
     path = tables / "tiny" / "demo" / "ablation.json"
     good = path.read_text()
     path.write_text(good.replace('"training.batch": 4', '"training.batch": 8'))
-    with pytest.raises(BenchError, match="describes began-.*; take the code of"):
+    with pytest.raises(BenchError, match=r"describes began-.*; take the code of"):
         first(tables).spec()
     path.write_text(good.replace('"training.batch"', '"training.bitch"'))
     with pytest.raises(BenchError, match="not a run of this version"):

@@ -20,8 +20,9 @@ from tests.reliability.conftest import Swept
 def test_a_random_run_of_a_sweep_is_identical(swept: Swept) -> None:
     done = bench("reproduce", "--ablation", "tiny", "--sample", "1", cwd=swept.folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    # 6 training means, 2 evaluations and a repeat; weights at steps 4, 8 and 12.
-    assert "identical to step 12: 9 rows, 2 grids, weights at 3 checkpoints" in done.stdout
+    # 6 training means, 2 of held-out images, 2 evaluations and a repeat; checkpoints at steps 4, 8
+    # and 12, snapshots at 6 and 12.
+    assert "identical to step 12: 11 rows, 2 grids, weights at 5 steps" in done.stdout
     assert "differs" not in done.stdout
 
 
@@ -34,7 +35,7 @@ def test_a_prefix_names_the_first_step_that_differs(finished: RunDirectory, cach
     assert "train l_real" in str(found)
     assert "differs first at step 6" in str(found)
     assert not said  # nothing differs around the run
-    assert (found.rows, found.grids, found.weights) == (5, 1, 2)
+    assert (found.rows, found.grids, found.weights) == (6, 1, 3)
 
 
 def test_only_what_is_not_the_same_here_is_said(finished: RunDirectory) -> None:

@@ -306,6 +306,34 @@ def test_a_run_with_other_data_is_a_warning(folder: Path) -> None:
     assert "**Not comparable within BEGAN:** `began-odd` saw other data than the caption" in text
 
 
+def test_few_samples_of_many_features_are_said_to_be_mostly_bias(folder: Path) -> None:
+    text = words(compose([read_tables(folder)]))
+    assert "**Mostly bias:** Fréchet distance (efficientnet_lite0) is of 1,000 samples in" in text
+    path = folder / "ablation.json"
+    record = json.loads(path.read_text())
+    record["judges"][0]["settings"]["samples"] = 1281
+    path.write_text(json.dumps(record))
+    assert "Mostly bias" not in words(compose([read_tables(folder)]))
+
+
+def test_runs_that_a_judge_has_not_seen_are_counted(folder: Path) -> None:
+    assert "Not evaluated" not in words(compose([read_tables(folder)]))
+    path = folder / "evaluations.csv"
+    rows = pd.read_csv(path)
+    rows[rows["run_id"] != rows["run_id"].iloc[0]].to_csv(path, index=False)
+    text = words(compose([read_tables(folder)]))
+    assert (
+        "**Not evaluated:** 1 of 5 finished runs lack the rows of judge efficientnet_lite0" in text
+    )
+
+
+def test_what_the_images_show_is_said_in_the_datas_word(folder: Path) -> None:
+    path = folder / "ablation.json"
+    path.write_text(path.read_text().replace('"subject": "faces"', '"subject": "digits"'))
+    captions = [p.caption for p in pictures(compose([read_tables(folder)]).blocks)]
+    assert any("Generated digits, the first rows" in caption for caption in captions)
+
+
 def test_a_cell_with_anothers_weights_is_named(folder: Path) -> None:
     before = words(compose([read_tables(folder)]))
     assert "The same weights" not in before

@@ -12,6 +12,7 @@ from benchmark.report.document import Table
 from benchmark.report.numbers import least_p, mean, mean_spread, number, pooled, spread, title
 from benchmark.report.summary import summary
 from benchmark.report.tables import cell_table, measure_table, noise_table, run_table
+from benchmark.results.images import ImagesRow, add_images
 from benchmark.results.tables import read_tables
 from benchmark.results.writer import write_results
 from benchmark.runs.directory import RunDirectory
@@ -134,6 +135,25 @@ def test_another_judges_distance_has_a_column_of_its_own(tmp_path: Path) -> None
     ]
     assert table.frame[f"{TITLE}, last"].tolist() == ["110", "205\\*", "40.12", "80.5"]
     assert "1000 test images, and dlib_face (weights 579344248a93), 500 samples" in table.caption
+
+
+def test_images_from_outside_have_a_row_that_says_so(folder: Path) -> None:
+    def row(name: str, digest: str, distance: float) -> ImagesRow:
+        return ImagesRow(
+            **{"name": name, "judge": JUDGE, "features": JUDGE, "samples": 60, "unusable": 1},
+            **{"images_sha256": "0" * 64, "judge_digest": digest, "reference": "a"},
+            **{"values": {"distance": distance, "kid": 0.5}, "floor": {}},
+        )
+
+    digest = judge_record().digest
+    add_images(folder, [row("mine", digest, 33.0), row("old", "f" * 64, 1.0)])
+    add_images(folder, [row("mine", digest, 44.0)])
+    found = rows(cell_table(read_tables(folder)))
+    label = "mine (images from outside, training unknown)"
+    assert found[label][f"{TITLE}, last"] == "44"
+    assert (found[label]["runs"], found[label]["failed"]) == ("—", "—")
+    assert not any(cell.startswith("old") for cell in found)  # by another version of the judge
+    assert rows(measure_table(read_tables(folder)))[label]["KID x1000"] == "500"
 
 
 def test_a_number_that_a_done_run_lacks_is_marked() -> None:

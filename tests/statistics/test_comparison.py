@@ -1,0 +1,68 @@
+"""Measures of two groups by hand counts and by SciPy."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmark.statistics.comparison import (
+    interquartile_difference,
+    interquartile_mean,
+    probability_of_improvement,
+)
+
+
+def test_improvement_is_counted_with_ties_by_half() -> None:
+    found = probability_of_improvement([{0: [1, 2, 3], 1: [2, 3, 4]}])
+    assert found.value == pytest.approx((1.5 + 2.5 + 3) / 9)
+    assert found.interval is None
+
+
+def test_improvement_is_averaged_over_strata() -> None:
+    up, down = {0: np.arange(5), 1: np.arange(5) + 9}, {0: np.arange(5) + 9, 1: np.arange(5)}
+    both = probability_of_improvement([up, down])
+    assert both.value == 0.5
+    assert both.interval is not None
+    assert both.interval[0] == pytest.approx(1 - both.interval[1])
+    twice, once = (probability_of_improvement([up] * k).interval for k in (2, 1))
+    assert twice is not None
+    assert once is not None
+    assert once[0] < twice[0] < 1
+    assert once[1] == twice[1] == 1
+
+
+def test_improvement_is_the_same_seen_from_the_other_side() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=6), rng.normal(1, 2, size=8)
+    one, other = (probability_of_improvement([{0: x, 1: y}]).interval for x, y in ((a, b), (b, a)))
+    assert one is not None
+    assert other is not None
+    assert one == pytest.approx((1 - other[1], 1 - other[0]))
+
+
+def test_improvement_solves_newcombe_s_equation() -> None:
+    against, of = np.arange(5.0), np.arange(5) + 1.5
+    value, interval = probability_of_improvement([{0: against, 1: of}])
+    assert interval is not None
+    for t in interval:
+        spread = 1 + 4 * ((1 - t) / (2 - t) + t / (1 + t))
+        assert (value - t) ** 2 == pytest.approx(1.959964**2 * t * (1 - t) * spread / 25, rel=1e-5)
+
+
+def test_the_interquartile_mean_trims_a_quarter_on_each_side() -> None:
+    found = interquartile_mean([-99, 1, 2, 3, 4, 5, 6, 99])
+    assert found.value == 3.5
+    assert found.interval is not None
+    assert found.interval[0] < 3.5 < found.interval[1]
+    assert interquartile_mean([1, 2, 3, 4]).interval is None
+    assert interquartile_mean(np.ones(9)).interval is None
+
+
+def test_the_difference_of_interquartile_means_is_yuen_s() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=8), rng.normal(size=9)
+    value, interval = interquartile_difference(a, b)
+    ends = stats.ttest_ind(a, b, equal_var=False, trim=0.25).confidence_interval()
+    assert value == pytest.approx(interquartile_mean(a).value - interquartile_mean(b).value)
+    assert interval == pytest.approx((ends.low, ends.high))
+    assert interquartile_difference(a, np.ones(9)).interval is None
+    assert interquartile_difference(a, b[:4]).interval is None
