@@ -299,8 +299,7 @@ def _same_data(run: RunDirectory, store: FaceStore) -> None:
     then = provenance["data"]
     if then["labels_sha256"] != store.labels_sha256:
         raise BenchError(
-            f"{run.path}: begun with other labels; give the same data or another "
-            "--runs folder"
+            f"{run.path}: begun with other labels; give the same data or another --runs folder"
         )
     if then["fingerprint"] != store.fingerprint:
         raise BenchError(

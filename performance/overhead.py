@@ -5,7 +5,8 @@
 A row of metrics says when it was written. Two training rows with neither a snapshot nor a
 checkpoint between them bound a stretch of pure training; what passed between the first row and the
 last beyond so many of those is snapshots, evaluation, sample grids and checkpoints. Runs that were
-interrupted, or that others kept from the processor, are left out. Reads only. Writes performance/measured/overhead.json.
+interrupted, or that others kept from the processor, are left out. Reads only. Writes
+performance/measured/overhead.json.
 """
 
 import argparse

@@ -38,7 +38,8 @@ def choose(asked: Asked, plan: Plan, runs_root: Path) -> Start:
             option = name.replace("_", "-")
             fits = " or ".join(each for each, takes in TAKES.items() if name in takes)
             raise InputError(
-                f"--{option} does not apply to --executor {asked.executor}; it needs --executor {fits}"
+                f"--{option} does not apply to --executor {asked.executor}; it needs --executor "
+                f"{fits}"
             )
     from benchmark.ablation.cost import default_jobs, most_threads
     from benchmark.executors.local import Pool
