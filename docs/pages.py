@@ -1,26 +1,19 @@
 """MkDocs hook: the reference pages that are made from the code when the site is built."""
 
 import json
-from collections.abc import Iterator
-from typing import Any, get_args
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from benchmark.ablation.schema import ablation_schema
 from benchmark.column import Column
-from benchmark.evaluation.columns import EVALUATION_COLUMNS, PROBE_COLUMNS
-from benchmark.methods.columns import METHOD_COLUMNS
-from benchmark.methods.settings import (
-    BeganCsSettings,
-    BeganSettings,
-    DcganSettings,
-    EbganSettings,
-    WganGpSettings,
-)
-from benchmark.results.columns import EVIDENCE, RUN
+from benchmark.evaluation.columns import PROBE_COLUMNS, metric_columns
+from benchmark.methods import LEARNING_RATE
+from benchmark.methods.registry import built_in, method_class
+from benchmark.results.columns import EVALUATION, EVIDENCE, RUN
 
-METHODS = (BeganSettings, BeganCsSettings, EbganSettings, DcganSettings, WganGpSettings)
 BLOCKS = ("method", "data", "training", "evaluation")
 
 
@@ -35,6 +28,7 @@ def keys_page() -> str:
     schema = ablation_schema()
     defs = schema["$defs"]
     lines = ["# Keys of an ablation", "", "Made from the code. `bench schema` prints the same.", ""]
+    schema["properties"]["sweep"]["description"] = defs["sweep"]["description"]
     lines += ["## The file", "", *_table(schema, schema["required"])]
     for block in BLOCKS:
         lines += [f"## {block}", ""]
@@ -52,25 +46,22 @@ def columns_page() -> str:
     lines += ["An empty cell is a number that is not there: not measured yet, or undefined.", ""]
     lines += ["## runs.csv", "", "One row a run, its last values. Swept keys have columns too.", ""]
     lines += _columns(RUN)
-    lines += [
-        "Then the columns below, of its last rows. `heldout_` is a method's column over fixed"
-    ]
-    lines += ["held-out images; `best_` a distance at `best_step`; `noise_` the standard deviation"]
-    lines += ["(in the column's unit) over draws from the same last weights.", ""]
-    lines += ["## evaluations.csv and repeats.csv", ""]
-    lines += ["One row an evaluation (`run_id`, `step`), or another draw of samples from the last"]
-    lines += ["weights (`run_id`, `draw`).", "", *_columns(EVALUATION_COLUMNS)]
-    lines += [
-        "## train.csv",
-        "",
-        "One row (`run_id`, `step`) a logging step: means since the last.",
-    ]
-    lines += ["Every method has `lr` too, Adam's learning rate in force.", ""]
-    for model in METHODS:
-        name = get_args(model.model_fields["name"].annotation)[0]
-        watched = ", ".join(f"`{column}`" for column in model.watch_columns)
-        lines += [f"### {name}", "", f"Its signal is `{model.signal}`; held out: {watched}.", ""]
-        lines += _columns(METHOD_COLUMNS[name])
+    lines += ["Then the last values of the columns below, the metrics by the headline judge."]
+    lines += ["`heldout_` is a method's column over fixed held-out images; `noise_` the standard"]
+    lines += ["deviation (in the column's unit) over draws from the same last weights.", ""]
+    lines += ["## evaluations.csv", ""]
+    lines += ["One row a judge, snapshot (`run_id`, `step`) and draw of samples from it.", ""]
+    lines += [*_columns({**EVALUATION, **metric_columns()})]
+    lines += ["`images.csv` has the same metrics of images from outside, one row a set and judge."]
+    lines += ["", "## train.csv and heldout.csv", ""]
+    lines += ["One row (`run_id`, `step`) a logging step, means since the last, or a snapshot,"]
+    lines += ["the method's own measures over the same held-out images, named `heldout_`.", ""]
+    lines += ["Every method has this column in train.csv:", "", *_columns({"lr": LEARNING_RATE})]
+    for name in built_in():
+        method = method_class(name)
+        watched = ", ".join(f"`{column}`" for column in method.heldout)
+        lines += [f"### {name}", "", f"Its signal is `{method.signal}`; held out: {watched}.", ""]
+        lines += _columns(method.columns)
     lines += ["## probes.csv", "", "One row a run that `bench probe` has seen.", ""]
     lines += _columns(PROBE_COLUMNS)
     for name, columns in EVIDENCE.items():
@@ -78,7 +69,7 @@ def columns_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _columns(columns: dict[str, Column]) -> list[str]:
+def _columns(columns: Mapping[str, Column]) -> list[str]:
     lines = ["| column | meaning | unit | better | source |", "| --- | --- | --- | --- | --- |"]
     for name, each in columns.items():
         cells = [f"`{name}`", each.meaning, each.unit, each.better, each.source]
@@ -100,9 +91,11 @@ def _below(defs: Any, schema: Any) -> Iterator[str]:
         yield name
         for value in defs[name]["properties"].values():
             yield from _below(defs, value)
-    for key in ("anyOf", "oneOf"):
-        for part in schema.get(key, []):
-            yield from _below(defs, part)
+    parts = [*schema.get("anyOf", []), *schema.get("oneOf", [])]
+    for part in [*parts, *schema.get("patternProperties", {}).values()]:
+        yield from _below(defs, part)
+    if isinstance(schema.get("additionalProperties"), dict):
+        yield from _below(defs, schema["additionalProperties"])
 
 
 def _table(schema: Any, required: list[str]) -> list[str]:
@@ -110,7 +103,8 @@ def _table(schema: Any, required: list[str]) -> list[str]:
     for key, value in schema["properties"].items():
         default = f"`{json.dumps(value['default'])}`" if "default" in value else ""
         default = "required" if key in required else default
-        cells = [f"`{key}`", _type(value), default, value.get("description", "")]
+        meaning = " ".join(value.get("description", "").split())
+        cells = [f"`{key}`", _type(value), default, meaning]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return [*lines, ""]
 
