@@ -56,6 +56,7 @@ def ablation_schema() -> Json:
             _make_partial(schema)
     of_methods = [{"$ref": made[model, "validation"]["$ref"]} for model in methods]
     run["method"] = {"anyOf": [*of_methods, _PLUGIN]}
+    _untag(run["data"])
     run[EVALUATION] = {"$ref": made[EvaluationSettings, "validation"]["$ref"]}
     defs.pop("MethodSettings", None)
     # A view may be given by its name alone; `data/settings.py` expands it.
@@ -94,10 +95,16 @@ def _reachable(defs: Json, schema: Any) -> Iterator[str]:
 def _make_partial(schema: Json) -> None:
     schema.pop("required", None)
     for value in schema["properties"].values():
-        # Without its tag a part fits several kinds.
-        value.pop("discriminator", None)
-        if "oneOf" in value:
-            value["anyOf"] = value.pop("oneOf")
+        _untag(value)
+
+
+def _untag(union: Json) -> None:
+    """Without its tag a part fits several kinds."""
+    union.pop("discriminator", None)
+    if "oneOf" in union:
+        union["anyOf"] = union.pop("oneOf")
+    for part in union.get("anyOf", []):
+        _untag(part)
 
 
 def _name_suffices(defs: Json, schema: Json) -> None:
