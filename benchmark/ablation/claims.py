@@ -182,17 +182,14 @@ def claims_digest(claims: Sequence[Claim]) -> str:
 
 
 def swept_text(value: object) -> str:
-    """A swept value as the tables write it, so that YAML's 1.0 and the table's 1 are the same."""
+    """A swept value as text: 1 and 1.0 are the same number, and "1" or "01" are other words."""
     if value is None:
         return ""
     if isinstance(value, Mapping | list):
         return json.dumps(value, sort_keys=True)
-    if isinstance(value, bool):
-        return str(value)
-    try:
-        return f"{float(value):.9g}"  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return str(value)
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else repr(value)
+    return str(value)
 
 
 def check_claims(

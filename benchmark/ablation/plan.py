@@ -141,9 +141,24 @@ def _read(path: Path) -> Block:
         raise InputError(f"{path}: not YAML: {first[:200]}") from None
     except RecursionError:
         raise InputError(f"{path}: nested too deeply for an ablation file") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise InputError(f"{path}: Invalid number: {str(error)[:80]}") from None
     if not isinstance(written, dict):
         raise InputError(f"{path}: expected keys (name, question, base, ...), found {written!r}")
-    return written
+    plain: Block = _plain(path, "file", written)
+    return plain
+
+
+def _plain(path: Path, at: str, written: Any) -> Any:
+    """The same with 0 for -0.0, the same number; raises InputError for a key that is no text."""
+    if isinstance(written, dict):
+        for key in written:
+            if not isinstance(key, str):
+                raise InputError(f"{path}: {at}: Invalid key {key!r}: not text; put it in quotes")
+        return {key: _plain(path, key, value) for key, value in written.items()}
+    if isinstance(written, list):
+        return [_plain(path, at, each) for each in written]
+    return 0.0 if isinstance(written, float) and written == 0 else written
 
 
 def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str, ...]) -> Plan:
@@ -243,8 +258,9 @@ def _override(path: Path, settings: Block, override: str) -> Block:
         raise InputError(f"--set {override}: expected KEY=VALUE, as in training.steps=500")
     try:
         value = YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, RecursionError):
-        raise InputError(f"--set {override}: {text!r} is not a YAML value") from None
+    except (YAMLError, RecursionError, ValueError):
+        raise InputError(f"--set {override[:80]}: {text[:80]!r} is not a YAML value") from None
+    value = _plain(path, f"--set {key}", value)
     if key == "seeds":
         return {**settings, "seeds": value}
     if key in settings["sweep"]:

@@ -335,9 +335,11 @@ def read_tables(folder: Path) -> Tables:
         for name, needs in REQUIRED.items()
     }
     runs = frames["runs"]
-    for key in record.swept:
-        runs[key] = [swept_text(_number(value)) for value in runs[key]]
     _check(folder, record, runs)
+    # Of ablation.json, not of the CSV, which cannot tell the word "1" from the number.
+    points = {each.cell: each.point for each in record.cells}
+    for key in record.swept:
+        runs[key] = [swept_text(points[cell][key]) for cell in runs["cell"]]
     for name, table in frames.items():
         unknown = set(table["run_id"]) - set(runs["run_id"])
         if unknown:
@@ -461,10 +463,3 @@ def _check(folder: Path, record: AblationRecord, runs: pd.DataFrame) -> None:
             f"{folder / 'runs.csv'}: the cell {min(odd)!r} is not in ablation.json and here both;"
             f" {REWRITE}"
         )
-
-
-def _number(text: str) -> object:
-    try:
-        return float(text)
-    except ValueError:
-        return text

@@ -170,3 +170,34 @@ def test_every_shipped_file_is_sound() -> None:
         assert not plans["demo"].finding
         assert plans["paper"].name == file.stem
         assert plans["paper"].evaluation.headline == "inception_2015"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "word"),
+    [
+        (
+            "  training:\n    steps: 200000",
+            "  1: {}\n  training:\n    steps: 200000",
+            "Invalid key 1",
+        ),
+        ("gamma: 0.5", "gamma: 0.5, true: 1", "Invalid key True: not text; put it in quotes"),
+        ("seeds: [0, 1, 2, 3, 4]", f"seeds: [{'9' * 5000}]", "Invalid number"),
+    ],
+)
+def test_what_python_cannot_hold_is_one_line(old: str, new: str, word: str, tmp_path: Path) -> None:
+    text = GAMMA.read_text()
+    assert old in text
+    (tmp_path / "odd.yaml").write_text(text.replace(old, new, 1))
+    with pytest.raises(InputError, match=word) as caught:
+        check(tmp_path / "odd.yaml")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def test_zero_has_one_sign(tmp_path: Path) -> None:
+    file = tmp_path / "zero.yaml"
+    file.write_text(GAMMA.read_text().replace("[0.3, 0.5, 0.7]", "[0.0, -0.0]"))
+    with pytest.raises(InputError, match="is the same run as"):
+        load(file, "short")
+    plain, minus = (load(GAMMA, "short", (f"method.lambda_k={zero}",)) for zero in ("0.0", "-0.0"))
+    assert [run.run_id for run in plain.runs] == [run.run_id for run in minus.runs]
