@@ -114,7 +114,8 @@ def reproduce(
             tolerance = TOLERANCE if matters else 0.0
         if tolerance > 0:
             say(f"compared within {tolerance:g} x max(1, |value|)")
-        worker.train(None if steps is None else last)
+        # At its last step a run ends by itself, once that step's snapshot is judged.
+        worker.train(last if last < run.spec().training.steps else None)
         if isinstance(run, RecordedRun):
             return recorded.compare(run, again, last, tolerance)
         return compare(run, again, last, tolerance)

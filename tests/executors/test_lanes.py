@@ -21,7 +21,7 @@ from benchmark.executors.packing import PROCESS_BYTES, SHARE, Lanes, architectur
 from benchmark.files import write_atomic
 from benchmark.runs.directory import Result, RunDirectory
 from benchmark.spec import RunSpec
-from tests.conftest import tiny_spec
+from tests.conftest import tiny_evaluation, tiny_spec
 
 GB = 10**9
 
@@ -121,7 +121,7 @@ def test_the_device_is_asked_in_another_process(
 def test_what_the_command_line_makes_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 8)
     monkeypatch.setattr(packing, "free_bytes", lambda device: None)
-    plan = Plan("x", "?", None, "demo", (), (), (PlannedRun(tiny_spec(), {}),))
+    plan = Plan("x", "?", None, "demo", (), (), tiny_evaluation(), (PlannedRun(tiny_spec(), {}),))
 
     def start(lanes: int | None = 1, jobs: int | None = None) -> tuple[int, Lanes]:
         found = choose(Asked(lanes=lanes, jobs=jobs), plan, tmp_path)

@@ -196,10 +196,13 @@ def test_a_sweep_and_its_reproduction_are_held_to_it(tmp_path: Path, cache: Path
 def test_a_committed_run_begins_with_the_same_digits(
     real_faces: Path, tmp_path: Path, cache: Path
 ) -> None:
-    """On any processor with AVX2, by whatever code stands here now."""
+    """On any processor with AVX2, by whatever code stands here now.
+
+    Not to the same bits: another model of processor has differed by 4e-7 at step 50.
+    """
     (tmp_path / "cache").symlink_to(cache)
     command = ["reproduce", "began-c9d14d1143f3", "--results", str(ROOT / "results")]
     command += ["--instructions", "AVX2", "--data-root", str(real_faces)]
-    done = bench(*command, "--steps", "50", "--tolerance", "0", cwd=tmp_path)
+    done = bench(*command, "--steps", "50", "--tolerance", "1e-5", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "identical to step 50: 1 rows" in done.stdout
+    assert "to step 50" in done.stdout and "1 rows" in done.stdout
