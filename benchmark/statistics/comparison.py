@@ -30,23 +30,30 @@ def probability_of_improvement(strata: Sequence[Stratum]) -> Measure:
     """The chance that a seed at place 1 has more than one at place 0, averaged over strata.
 
     Mann and Whitney's U over its pairs, ties by half. The score interval of Newcombe (2006,
-    method 5) holds where groups hardly overlap, as Brunner and Munzel's does not. None below five
-    seeds a cell.
+    method 5), which holds where groups hardly overlap, with Brunner and Munzel's (2000) variance
+    where that is greater, as it is where spreads differ. None below five seeds a cell.
     """
     pairs = [(np.asarray(each[0.0], float), np.asarray(each[1.0], float)) for each in strata]
-    wins = [(np.sign(of[:, None] - against).mean() + 1) / 2 for against, of in pairs]
-    value = float(np.mean(wins))
-    sizes = np.array([[against.size, of.size] for against, of in pairs], float)
+    wins = [(np.sign(of[:, None] - against) + 1) / 2 for against, of in pairs]
+    value = float(np.mean([each.mean() for each in wins]))
+    sizes = np.array([each.shape for each in wins])
     if sizes.min() < LEAST_SEEDS:
         return Measure(value, None)
-    z = special.ndtri((1 + LEVEL) / 2)
+
+    def newcombe(truth: float) -> float:
+        """The variance of `value`, as a sum over strata."""
+        apart = (1 - truth) / (2 - truth) + truth / (1 + truth)
+        pairs = 1 + (sizes.mean(axis=1) - 1) * apart
+        return float((truth * (1 - truth) * pairs / sizes.prod(axis=1)).sum())
+
+    munzel = sum(w.mean(i).var(ddof=1) / w.shape[1 - i] for w in wins for i in (0, 1))
+    z2 = special.ndtri((1 + LEVEL) / 2) ** 2 / len(wins) ** 2
+    if 0 < value < 1:
+        z2 *= max(1.0, munzel / newcombe(value))
 
     def beyond(truth: float) -> float:
         """How far `value` lies beyond what a chance of `truth` would show."""
-        pairs_apart = (1 - truth) / (2 - truth) + truth / (1 + truth)
-        variance = truth * (1 - truth) * (1 + (sizes.mean(axis=1) - 1) * pairs_apart)
-        variance = variance / sizes.prod(axis=1)
-        return float((value - truth) ** 2 - z**2 * variance.sum() / len(sizes) ** 2)
+        return float((value - truth) ** 2 - z2 * newcombe(truth))
 
     edge = 1e-9  # where the variance is not yet 0
     low = brentq(beyond, 0.0, min(value, 1 - edge)) if value > 0 else 0.0

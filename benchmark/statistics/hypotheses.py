@@ -19,7 +19,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from benchmark.statistics.intervals import LEAST_SEEDS, Floats, Stratum, contrast, weights
 
@@ -118,12 +117,16 @@ def against_control(
 
 
 def holm(p: ArrayLike) -> Floats:
-    """Holm's (1979) correction of a family; a missing p (NaN) counts as 1 and stays missing."""
+    """Holm's (1979) correction of families (..., k); a missing p (NaN) counts as 1 and stays NaN.
+
+    By hand: statsmodels' multipletests collects all garbage at every call, 0.1 s.
+    """
     given = np.asarray(p, dtype=np.float64)
-    if not given.size:
-        return given
-    corrected = multipletests(np.nan_to_num(given, nan=1.0), method="holm")[1]
-    return np.where(np.isnan(given), np.nan, corrected)
+    filled = np.nan_to_num(given, nan=1.0)
+    order = filled.argsort(axis=-1, kind="stable")
+    steps = np.take_along_axis(filled, order, -1) * np.arange(given.shape[-1], 0, -1)
+    corrected = np.minimum(np.maximum.accumulate(steps, axis=-1), 1.0)
+    return np.where(np.isnan(given), np.nan, np.take_along_axis(corrected, order.argsort(-1), -1))
 
 
 def least_holm(p: Sequence[float], least: Sequence[float]) -> Floats:

@@ -25,7 +25,7 @@ Stratum = Mapping[float, ArrayLike]
 
 LEAST_SEEDS = 3
 LEAST_SEEDS_OF_RHO = 10
-"""Below it a rank correlation takes too few values: at 5 seeds an interval holds all or nothing."""
+"""At five a rank correlation takes 21 values, and its interval covers 98 to 100 %."""
 
 
 @dataclass(frozen=True)
@@ -109,19 +109,24 @@ def of_moments(
     return Estimate(np.asarray((weight * mean).sum(axis=0)), np.sqrt(total), df)
 
 
-def jackknife(whole: ArrayLike, *without: ArrayLike) -> Estimate | None:
+def jackknife(whole: ArrayLike, *without: ArrayLike, most: float = 1 - 1e-9) -> Estimate | None:
     """A statistic (...) from -1 to 1 that is no mean, by what it is without each seed (..., n).
 
     A seed is left out of every cell that has it; cells of other seeds are another block, with an
-    array of its own. Tukey (1958), Miller (1974), taken to Fisher's z by the delta method, where it
-    is less skewed. None where a block has less than three seeds.
+    array of its own. Less its bias (Quenouille 1956; Tukey 1958), at most `most`, and taken to
+    Fisher's z by the delta method, where it is less skewed. None where a block has less than three
+    seeds.
     """
     blocks = [np.asarray(each, dtype=np.float64) for each in without]
     counts = [block.shape[-1] for block in blocks]
     if not blocks or min(counts) < LEAST_SEEDS:
         return None
     value = np.asarray(whole, dtype=np.float64)
-    variance = sum((n - 1) * block.var(axis=-1) for n, block in zip(counts, blocks, strict=True))
+    bias, variance = np.zeros(()), np.zeros(())
+    for n, block in zip(counts, blocks, strict=True):
+        bias = bias + (n - 1) * (block.mean(axis=-1) - value)
+        variance = variance + (n - 1) * block.var(axis=-1)
+    value = np.clip(value - bias, -most, most)
     error = np.sqrt(variance) / (1 - value**2)
     return Estimate(np.arctanh(value), error, np.asarray(sum(counts) - len(counts)), fisher=True)
 
@@ -133,7 +138,8 @@ def rank_correlation(rho: ArrayLike, seeds: int) -> Estimate | None:
     """
     if seeds < LEAST_SEEDS_OF_RHO:
         return None
-    found = _within_one_swap(rho, seeds)
+    most = _one_swap_short(seeds)
+    found = np.clip(np.asarray(rho, dtype=np.float64), -most, most)
     error = np.sqrt((1 + found**2 / 2) / (seeds - 3))
     return Estimate(np.arctanh(found), error, np.asarray(np.inf), fisher=True)
 
@@ -147,13 +153,12 @@ def mean_rank_correlation(rho: ArrayLike, *without: ArrayLike) -> Estimate | Non
     fewest = min((np.shape(block)[-1] for block in without), default=0)
     if fewest < LEAST_SEEDS_OF_RHO:
         return None
-    return jackknife(_within_one_swap(rho, fewest), *without)
+    return jackknife(rho, *without, most=_one_swap_short(fewest))
 
 
-def _within_one_swap(rho: ArrayLike, seeds: int) -> Floats:
-    """A perfect order, whose z is infinite, counts as one swap of neighbours short of it."""
-    most = 1 - 12 / (seeds * (seeds**2 - 1))
-    return np.clip(np.asarray(rho, dtype=np.float64), -most, most)
+def _one_swap_short(seeds: int) -> float:
+    """The rho of an order with one swap of neighbours: a perfect one, of infinite z, counts so."""
+    return 1 - 12 / (seeds * (seeds**2 - 1))
 
 
 def share(broken: int, seeds: int, level: float = LEVEL) -> tuple[float, float] | None:

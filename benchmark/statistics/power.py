@@ -11,7 +11,6 @@ from typing import Literal
 
 import numpy as np
 from scipy import special
-from statsmodels.stats.power import TTestPower
 
 from benchmark.levels import ALPHA
 from benchmark.statistics.hypotheses import MOST, least_p
@@ -35,17 +34,17 @@ def change_power(
 
     `spreads` has a level's standard deviation where `contrast` has its values. "greater" and
     "less" are those of `change_p`, "within" is `equivalence_p`. Simulated from normal values, with
-    a fixed seed; 0 where the least p is above the level.
+    a fixed seed; 0 where the least p is above the level, NaN where the pilot shows no spread.
     """
     level = alpha / family
     if least_p([[seeds] * len(each) for each in spreads]) > level:
         return 0.0
-    place, spread = np.array([item for each in spreads for item in each.items()], float).T[
-        ..., None
-    ]
-    rng = np.random.default_rng(0)
-    means = place * effect + spread / math.sqrt(seeds) * rng.standard_normal((len(place), DRAWS))
-    variances = spread**2 * rng.chisquare(seeds - 1, (len(place), DRAWS)) / (seeds - 1)
+    place, spread = np.array([item for each in spreads for item in each.items()], np.float64).T
+    if not spread.any():
+        return math.nan
+    rng, shape = np.random.default_rng(0), (DRAWS, len(place))
+    means = (place * effect + spread / math.sqrt(seeds) * rng.standard_normal(shape)).T
+    variances = (spread**2 * rng.chisquare(seeds - 1, shape)).T / (seeds - 1)
     counts = [seeds] * len(place)
     found = of_moments(weights([list(each) for each in spreads], counts), means, variances, counts)
     if aim == "within":
@@ -59,10 +58,10 @@ def mean_power(
     spread: float, seeds: int, effect: float, family: int = 1, alpha: float = ALPHA
 ) -> float:
     """The same for the mean of one value a seed above its margin by `effect`: rhos within runs."""
-    if seeds < LEAST_SEEDS:
-        return 0.0
-    found = TTestPower().power(effect / spread, seeds, alpha / family, alternative="larger")
-    return float(found)
+    if seeds < LEAST_SEEDS or not spread:
+        return 0.0 if seeds < LEAST_SEEDS else math.nan
+    df, away = seeds - 1, effect / spread * math.sqrt(seeds)
+    return float(1 - special.nctdtr(df, away, special.stdtrit(df, 1 - alpha / family)))
 
 
 def correlation_power(
@@ -99,7 +98,7 @@ def clean_seeds(share: float, family: int = 1, alpha: float = ALPHA) -> int:
 def seeds_for(chance: Callable[[int], float], most: int = 2_000) -> int | None:
     """The least number of seeds with a chance of 80 %; None where `most` do not have it."""
     low, high = 1, LEAST_SEEDS
-    while chance(high) < ENOUGH:
+    while not chance(high) >= ENOUGH:  # a NaN too
         if high >= most:
             return None
         low, high = high, min(2 * high, most)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.nonparametric import rank_compare_2indep
 
 from benchmark.statistics.comparison import (
     interquartile_difference,
@@ -40,12 +41,25 @@ def test_improvement_is_the_same_seen_from_the_other_side() -> None:
 
 
 def test_improvement_solves_newcombe_s_equation() -> None:
-    against, of = np.arange(5.0), np.arange(5) + 1.5
+    against, of = np.arange(5.0), np.arange(5) + 3.5
     value, interval = probability_of_improvement([{0: against, 1: of}])
     assert interval is not None
-    for t in interval:
-        spread = 1 + 4 * ((1 - t) / (2 - t) + t / (1 + t))
-        assert (value - t) ** 2 == pytest.approx(1.959964**2 * t * (1 - t) * spread / 25, rel=1e-5)
+    for p in interval:
+        variance = p * (1 - p) * (1 + 4 * ((1 - p) / (2 - p) + p / (1 + p))) / 25
+        assert (value - p) ** 2 == pytest.approx(1.959964**2 * variance, rel=1e-5)
+
+
+def test_improvement_allows_for_unequal_spreads() -> None:
+    against, of = np.array([-9.0, -8, 8.5, 9, 10]), np.arange(5.0)
+    value, interval = probability_of_improvement([{0: against, 1: of}])
+    assert interval is not None
+    munzel = rank_compare_2indep(of, against).var_prob
+    assert value == rank_compare_2indep(of, against).prob1
+    p, v = interval[0], value
+    newcombe = [q * (1 - q) * (1 + 4 * ((1 - q) / (2 - q) + q / (1 + q))) / 25 for q in (p, v)]
+    assert munzel > newcombe[1]
+    expected = 1.959964**2 * newcombe[0] * munzel / newcombe[1]
+    assert (value - p) ** 2 == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_interquartile_mean_trims_a_quarter_on_each_side() -> None:

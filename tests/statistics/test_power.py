@@ -1,5 +1,7 @@
 """Power against published tables, and against studies simulated test by test."""
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -55,6 +57,12 @@ def test_what_no_p_can_show_has_no_power() -> None:
     assert change_power(PAIR, 5, 99, family=12) > 0.99
     assert mean_power(1, 2, 99) == 0
     assert correlation_power(0.99, 3) == 0
+
+
+def test_a_pilot_without_spread_says_nothing() -> None:
+    assert math.isnan(change_power([{0.0: 0.0, 1.0: 0.0}], 5, 1))
+    assert math.isnan(mean_power(0, 5, 1))
+    assert seeds_for(lambda n: math.nan) is None
 
 
 def test_the_same_distance_beyond_a_margin_is_the_same_power() -> None:
