@@ -116,7 +116,8 @@ def labels_of(
     """(N, A) 0 or 1, for a method that wants labels."""
     if not method.labelled:
         return None
-    assert store.labels is not None  # open_store refuses data without them
+    if store.labels is None:
+        raise BenchError(f"{store.title}: opened without labels, and this method needs labels")
     return torch.from_numpy(store.labels[positions]).to(like)
 
 

@@ -147,7 +147,7 @@ def test_the_sample_is_random_seeded_and_of_finished_runs(swept: Swept, tmp_path
     assert picked == {run.run_id for run in swept.runs()}
     twice = [pick("tiny", "demo", folder / "results", folder / "runs", 1, 3) for _ in range(2)]
     assert twice[0][0].run_id == twice[1][0].run_id
-    with pytest.raises(InputError, match="no such table"):
+    with pytest.raises(InputError, match="no tables here"):
         pick("tiny", "demo", tmp_path, folder / "runs", 1, 0)
 
 
