@@ -145,7 +145,10 @@ def _read(path: Path) -> Block:
         raise InputError(f"{path}: Invalid number: {str(error)[:80]}") from None
     if not isinstance(written, dict):
         raise InputError(f"{path}: expected keys (name, question, base, ...), found {written!r}")
-    plain: Block = _plain(path, "file", written)
+    try:
+        plain: Block = _plain(path, "file", written)
+    except RecursionError:  # an alias inside its own anchor
+        raise InputError(f"{path}: nested too deeply for an ablation file") from None
     return plain
 
 
