@@ -28,8 +28,9 @@ from benchmark.claims.correlation_table import BASELINES, SIGNALS
 from benchmark.levels import ALPHA
 from benchmark.results.columns import EVIDENCE
 from benchmark.results.tables import Tables
+from benchmark.statistics.hypotheses import holm
 from benchmark.statistics.permutations import Floats, Ways, blocks_of, summed
-from benchmark.statistics.resampling import bootstrap_interval_of_sums, holm, least_p, pairing_p
+from benchmark.statistics.resampling import bootstrap_interval_of_sums, least_p, pairing_p
 
 EVENTS = ("collapsed", "low_coverage")
 LOW, LEAST_COVERAGE = 0.5, 0.05

@@ -20,8 +20,9 @@ from benchmark.evaluation.metrics import METRICS
 from benchmark.levels import ALPHA
 from benchmark.results.tables import Tables, read_tables
 from benchmark.results.writer import tables_of_run
+from benchmark.statistics.hypotheses import holm
 from benchmark.statistics.permutations import Floats, Indices
-from benchmark.statistics.resampling import bootstrap_interval, holm, least_p, permutation_p
+from benchmark.statistics.resampling import bootstrap_interval, least_p, permutation_p
 
 ALL = "all cells"
 DATA = "reference data"  # of what judged a run: the fingerprint of the images compared with

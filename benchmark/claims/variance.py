@@ -19,13 +19,12 @@ from scipy import linalg
 from benchmark.claims.correlation_table import OUTCOMES
 from benchmark.results.columns import EVIDENCE
 from benchmark.results.tables import Tables
+from benchmark.statistics.hypotheses import arrangements, holm
 from benchmark.statistics.permutations import Floats, Indices
 from benchmark.statistics.resampling import (
     NONE,
     RESAMPLES,
-    arrangements,
     bootstrapped,
-    holm,
     percentiles,
     permutation_p,
 )

@@ -37,8 +37,8 @@ from benchmark.claims.measures import measure
 from benchmark.levels import ALPHA
 from benchmark.results.columns import EVIDENCE
 from benchmark.results.tables import Tables
+from benchmark.statistics.hypotheses import holm, least_holm
 from benchmark.statistics.permutations import Floats
-from benchmark.statistics.resampling import holm, least_holm
 
 Verdict = Literal["supported", "refuted", "undecided", "underpowered", "not run"]
 GAPS_NAMED = 3

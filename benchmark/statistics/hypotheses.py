@@ -116,23 +116,30 @@ def against_control(
     return np.clip(p, 0.0, 1.0)
 
 
-def holm(p: ArrayLike) -> Floats:
-    """Holm's (1979) correction of families (..., k); a missing p (NaN) counts as 1 and stays NaN.
+def holm(p: Sequence[float]) -> Floats:
+    """Holm's correction of a family; a missing p (NaN) counts as 1 and stays missing."""
+    from statsmodels.stats.multitest import multipletests
 
-    By hand: statsmodels' multipletests collects all garbage at every call, 0.1 s.
-    """
-    given = np.asarray(p, dtype=np.float64)
-    filled = np.nan_to_num(given, nan=1.0)
-    order = filled.argsort(axis=-1, kind="stable")
-    steps = np.take_along_axis(filled, order, -1) * np.arange(given.shape[-1], 0, -1)
-    corrected = np.minimum(np.maximum.accumulate(steps, axis=-1), 1.0)
-    return np.where(np.isnan(given), np.nan, np.take_along_axis(corrected, order.argsort(-1), -1))
+    given = np.asarray(p, dtype=float)
+    if not len(given):
+        return given
+    corrected = multipletests(np.nan_to_num(given, nan=1.0), method="holm")[1]
+    return np.where(np.isnan(given), np.nan, corrected)
 
 
 def least_holm(p: Sequence[float], least: Sequence[float]) -> Floats:
-    """What each corrected p would be had that test alone come out at its least p."""
-    alone = [[*p[:i], low, *p[i + 1 :]] for i, low in enumerate(least)]
-    return np.array([holm(family)[i] for i, family in enumerate(alone)])
+    """For each test its corrected p had it alone come out at its least p, the others as found."""
+    given = np.nan_to_num(np.asarray(p, dtype=float), nan=1.0)
+    reachable = []
+    for i, low in enumerate(least):
+        others = np.delete(given, i)
+        if math.isnan(low):
+            reachable.append(low)
+        elif (low <= others).all():
+            reachable.append(min(1.0, low * len(given)))
+        else:
+            reachable.append(float(holm([low, *others])[0]))
+    return np.array(reachable)
 
 
 def _without(stratum: Stratum, margin: float) -> Floats:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy import stats
 
+from benchmark.statistics.hypotheses import arrangements
 from benchmark.statistics.permutations import (
     Floats,
     Indices,
@@ -34,13 +35,6 @@ BATCH = 2**17  # indices that are worked out at once: a MiB, which a processor's
 DECIMALS = 12
 LEVEL = 0.95
 NONE = (math.nan, math.nan)
-
-
-def arrangements(strata: Sequence[Stratum]) -> int:
-    """In how many distinct ways runs can be dealt to the groups within their strata."""
-    return math.prod(
-        math.factorial(sum(sizes)) // math.prod(map(math.factorial, sizes)) for sizes in strata
-    )
 
 
 def least_p(strata: Sequence[Stratum]) -> float:
@@ -212,29 +206,3 @@ def percentiles(distribution: Floats) -> tuple[float, float]:
     """The 95 % interval of a bootstrap's distribution, as SciPy takes it."""
     low, high = stats.quantile(distribution, np.array([(1 - LEVEL) / 2, 1 - (1 - LEVEL) / 2]))
     return float(low), float(high)
-
-
-def holm(p: Sequence[float]) -> Floats:
-    """Holm's correction of a family; a missing p (NaN) counts as 1 and stays missing."""
-    from statsmodels.stats.multitest import multipletests
-
-    given = np.asarray(p, dtype=float)
-    if not len(given):
-        return given
-    corrected = multipletests(np.nan_to_num(given, nan=1.0), method="holm")[1]
-    return np.where(np.isnan(given), np.nan, corrected)
-
-
-def least_holm(p: Sequence[float], least: Sequence[float]) -> Floats:
-    """For each test its corrected p had it alone come out at its least p, the others as found."""
-    given = np.nan_to_num(np.asarray(p, dtype=float), nan=1.0)
-    reachable = []
-    for i, low in enumerate(least):
-        others = np.delete(given, i)
-        if math.isnan(low):
-            reachable.append(low)
-        elif (low <= others).all():
-            reachable.append(min(1.0, low * len(given)))
-        else:
-            reachable.append(float(holm([low, *others])[0]))
-    return np.array(reachable)

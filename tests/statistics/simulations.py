@@ -23,7 +23,6 @@ from benchmark.statistics.hypotheses import (
     arrangements,
     change_p,
     equivalence_p,
-    holm,
     permutation_p,
 )
 from benchmark.statistics.intervals import (
@@ -306,7 +305,7 @@ def found_in_looks(rng: Rng, scenario: Scenario, claims: int, studies: int) -> f
     for seeds, level in zip((5, 10), look_levels((5, 10)), strict=True):
         seen = ({place: np.asarray(v)[:, :seeds] for place, v in each.items()} for each in strata)
         p = np.stack([change_p([each]) for each in seen], axis=-1)
-        ended |= holm(p).min(axis=-1) <= level
+        ended |= p.min(axis=-1) * claims <= level  # Holm's least corrected p
     return float(ended.mean())
 
 

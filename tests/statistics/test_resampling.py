@@ -1,4 +1,4 @@
-"""Permutation tests, intervals and Holm's correction against hand counts and full enumeration."""
+"""Permutation tests and intervals against hand counts and full enumeration."""
 
 import itertools
 import math
@@ -7,12 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from benchmark.statistics.hypotheses import arrangements
 from benchmark.statistics.resampling import (
     RESAMPLES,
-    arrangements,
     bootstrap_interval,
-    holm,
-    least_holm,
     least_p,
     permutation_p,
 )
@@ -103,20 +101,3 @@ def test_interval_redraws_within_cells() -> None:
 def test_one_seed_has_no_interval() -> None:
     assert all(map(math.isnan, bootstrap_interval(lambda i: i.mean(axis=-1), [1, 3])))
     assert all(map(math.isnan, bootstrap_interval(lambda i: i.mean(axis=-1), [])))
-
-
-def test_holm_by_hand() -> None:
-    # Sorted 0.01, 0.03, 0.04 times 3, 2, 1, then made non-decreasing.
-    np.testing.assert_allclose(holm([0.04, 0.01, 0.03]), [0.06, 0.03, 0.06])
-    found = holm([0.01, math.nan])
-    assert found[0] == pytest.approx(0.02)
-    assert math.isnan(found[1])
-    assert len(holm([])) == 0
-
-
-def test_least_corrected_p_takes_the_others_as_they_are() -> None:
-    # Alone among hopeless tests, the first must bear the whole family.
-    np.testing.assert_allclose(least_holm([0.9, 0.8], [0.01, 0.01]), [0.02, 0.02])
-    # Beside a smaller p it comes second, and is multiplied by 1.
-    np.testing.assert_allclose(least_holm([0.001, 0.9], [0.001, 0.03]), [0.002, 0.03])
-    assert math.isnan(least_holm([math.nan], [math.nan])[0])
