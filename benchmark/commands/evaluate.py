@@ -91,6 +91,10 @@ def evaluate(
     """
     from benchmark.ablation.plan import load
 
+    if images is None and (against is not None or size is not None or name is not None):
+        raise InputError("--against, --size and --as are of --images")
+    if file is not None and size is not None:
+        raise InputError("--size is of --against DATA; with a FILE its data have their size")
     if images is not None:
         from benchmark.executors.threads import pin_threads
 

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from benchmark.ablation.plan import load
+from benchmark.commands.evaluate import evaluate as evaluate_command
 from benchmark.data.store import open_store
+from benchmark.errors import InputError
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.evaluations import EvaluationRow, Evaluations
 from tests.conftest import bench
@@ -175,3 +178,22 @@ def test_strangers_images_get_a_row(trained: Path) -> None:
     done = bench(*command, cwd=trained)
     assert done.returncode == 2
     assert "60 are needed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--as", "theirs"], "are of --images"),
+        (["--against", "faces"], "are of --images"),
+        (["--size", "16"], "are of --images"),
+        (["--images", ".", "--size", "16"], "have their size"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(
+    tmp_path: Path, options: list[str], said: str
+) -> None:
+    write(tmp_path)
+    file = str(tmp_path / "tiny.yaml")
+    done = CliRunner().invoke(evaluate_command, [file, *options])
+    assert isinstance(done.exception, InputError)
+    assert said in str(done.exception)
