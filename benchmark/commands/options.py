@@ -25,7 +25,9 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
 
 
 profile_options = _options(
-    click.option("--profile", default="demo", show_default=True, help="Scale: demo, short, paper."),
+    click.option(
+        "--profile", default="demo", show_default=True, help="Scale: demo, short, small, paper."
+    ),
     click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key."),
 )
 

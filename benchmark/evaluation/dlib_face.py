@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from benchmark.errors import BenchError
 
@@ -33,7 +32,7 @@ _BLOCKS = (
 )
 
 
-class DlibFace(FeatureExtractorBase):  # type: ignore[misc]
+class DlibFace(nn.Module):
     """The 128 features of dlib's face recognition; Euclidean distances are what they are for.
 
     Images are resized to the 150 x 150 of its training. In dlib's own crops the eyes lie 0.35 of
@@ -47,8 +46,9 @@ class DlibFace(FeatureExtractorBase):  # type: ignore[misc]
     WIDTH = 128
     WEIGHTS_SHA256 = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
 
-    def __init__(self, name: str = "dlib_face", features_list: tuple[str, ...] = ("128",)) -> None:
-        super().__init__(name, list(features_list))
+    def __init__(self) -> None:
+        """Raises BenchError where the weights are missing or other ones."""
+        super().__init__()
         path = _weights_path()
         content = path.read_bytes()
         self.weights_sha256 = hashlib.sha256(content).hexdigest()
@@ -62,27 +62,12 @@ class DlibFace(FeatureExtractorBase):  # type: ignore[misc]
         self.network = network.to(memory_format=torch.channels_last)
         self.eval()
 
-    def forward(self, input: Tensor) -> tuple[Tensor]:
-        """uint8 (N, 3, H, W) -> a tuple of one float32 (N, 128)."""
+    def forward(self, images: Tensor) -> Tensor:
+        """uint8 (N, 3, H, W) -> float32 (N, 128)."""
         side = self.INPUT_IMAGE_SIZE
-        x = nn.functional.interpolate(input.float(), (side, side), mode="bilinear", antialias=True)
-        return (self.network(x.contiguous(memory_format=torch.channels_last)),)
-
-    @staticmethod
-    def get_provided_features_list() -> tuple[str, ...]:
-        return ("128",)
-
-    @staticmethod
-    def get_default_feature_layer_for_metric(metric: str) -> str:
-        return {"fid": "128", "kid": "128", "prc": "128"}[metric]
-
-    @staticmethod
-    def can_be_compiled() -> bool:
-        return True
-
-    @staticmethod
-    def get_dummy_input_for_compile() -> Tensor:
-        return torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
+        x = nn.functional.interpolate(images.float(), (side, side), mode="bilinear", antialias=True)
+        features: Tensor = self.network(x.contiguous(memory_format=torch.channels_last))
+        return features
 
 
 class FaceNetwork(nn.Module):

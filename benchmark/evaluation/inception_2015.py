@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
+from torch import Tensor, nn
 from torch_fidelity.feature_extractor_inceptionv3 import (
     URL_INCEPTION_V3,
     FeatureExtractorInceptionV3,
@@ -13,19 +14,29 @@ from benchmark.errors import BenchError
 from benchmark.files import sha256
 
 
-class Inception2015(FeatureExtractorInceptionV3):  # type: ignore[misc]
+class Inception2015(nn.Module):
     """torch-fidelity's port of the TensorFlow network, unchanged: 2,048 pooled features."""
 
     VERSION = "1"
+    INPUT_IMAGE_SIZE = 299
     WIDTH = 2048
     domain: ClassVar[str] = "ImageNet"
     seconds_per_sample: ClassVar[float] = 0.15
 
     def __init__(self) -> None:
         """Raises BenchError where the weights cannot be downloaded or are other ones."""
+        super().__init__()
         weights = _weights()
-        super().__init__("inception_2015", ["2048"], feature_extractor_weights_path=str(weights))
+        self.network = FeatureExtractorInceptionV3(
+            "inception_2015", ["2048"], feature_extractor_weights_path=str(weights)
+        )
         self.weights_sha256 = sha256(weights)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """uint8 (N, 3, H, W) -> float32 (N, 2048)."""
+        features: Tensor
+        (features,) = self.network(images)
+        return features
 
 
 def _weights() -> Path:

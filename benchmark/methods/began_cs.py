@@ -11,7 +11,7 @@ alpha is 0.1. Written from memory of the paper, checked against a public port; t
 z for both players, while here they are separate, as in BEGAN.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from torch import Tensor
@@ -40,19 +40,22 @@ class BeganCsSettings(MethodSettings):
     beta_2: Rate = 0.999
 
 
+_COLUMNS = {
+    **BEGAN.columns,
+    "constraint": Column(
+        "|z - Enc(G(z))| a code dimension, without its weight alpha",
+        unit="of the prior's [-1, 1]",
+        better="lower",
+        source="Chang et al. 2018",
+    ),
+}
+
+
 class ConstrainedBEGAN(BEGAN):
     """BEGAN with h = z and the constraint in L_D; what its settings lack is BEGAN's default."""
 
     Settings = BeganCsSettings
-    columns = {  # noqa: RUF012 - never changed
-        **BEGAN.columns,
-        "constraint": Column(
-            "|z - Enc(G(z))| a code dimension, without its weight alpha",
-            unit="of the prior's [-1, 1]",
-            better="lower",
-            source="Chang et al. 2018",
-        ),
-    }
+    columns = _COLUMNS
     heldout = (*BEGAN.heldout, "constraint")
     capturable = True
 
@@ -61,7 +64,7 @@ class ConstrainedBEGAN(BEGAN):
         self.alpha = settings.alpha
 
     @classmethod
-    def cost(cls, settings: BeganCsSettings, size: int) -> Work:  # type: ignore[override]
+    def cost(cls, settings: Any, size: int) -> Work:
         return super().cost(_of_began(settings), size)
 
     def terms(self, real: Reconstruction, fake: Reconstruction, z: Tensor) -> Terms:

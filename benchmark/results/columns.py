@@ -42,7 +42,11 @@ RUN: dict[str, Column] = {
     "best_step": Column("the step with the least distance to validation images", "steps"),
     "best_distance": Column("distance at best_step", "squared features", "lower"),
     "parameters": Column("weights of both players", "numbers"),
-    "wall_s": Column("time that it trained and judged, all its starts together", "s", "lower"),
+    "wall_s": Column(
+        "time that it trained, all its starts together; in tables that were converted, judged too",
+        "s",
+        "lower",
+    ),
     "cpu_s": Column("processor time of the same", "s", "lower"),
     "weights_sha256": Column("hash of the last weights"),
     "commit": Column(

@@ -108,8 +108,9 @@ class Tables:
     def cells(self) -> list[Cell]:
         """In the plan's order, the runs of each by seed."""
         rows: defaultdict[str, list[Row]] = defaultdict(list)
-        for row in self.runs.sort_values("seed", kind="stable").to_dict("records"):
-            rows[row["cell"]].append(row)  # type: ignore[arg-type]
+        records: list[Any] = self.runs.sort_values("seed", kind="stable").to_dict("records")
+        for row in records:
+            rows[row["cell"]].append(row)
         found = []
         for each in self.record.cells:
             setup = self.record.setups[each.setup]
@@ -123,8 +124,8 @@ class Tables:
     @property
     def ended(self) -> "dict[str, RecordedRun]":
         """The finished runs by their ids."""
-        rows = self.runs[self.runs["state"].isin(ENDED)].to_dict("records")
-        return {row["run_id"]: RecordedRun(self, row) for row in rows}  # type: ignore[arg-type]
+        records: list[Any] = self.runs[self.runs["state"].isin(ENDED)].to_dict("records")
+        return {row["run_id"]: RecordedRun(self, row) for row in records}
 
     @property
     def networks(self) -> "Tables":

@@ -118,7 +118,7 @@ def _runs(
 ) -> pd.DataFrame:
     below = plan.evaluation.collapse_below
     ended = ends(evaluations, headline.entry.name, below)
-    said: dict[Any, Row] = ended.to_dict("index")  # type: ignore[assignment]
+    said: dict[Any, Any] = ended.to_dict("index")
     judged = judged_columns(metric_names(evaluations))
     at = judged.index("best_step")
     columns = ["run_id", "label", "cell", "seed", *plan.swept, "method", "signal"]

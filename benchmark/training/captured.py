@@ -84,7 +84,8 @@ class FixedStep:
     def __call__(self, step: int, batch: Batch, lr: float) -> Metrics:
         """Update number `step` on a batch; its training columns, in memory of their own."""
         if self._batch is None:
-            self._batch = Batch(*(None if t is None else torch.empty_like(t) for t in batch))  # type: ignore[arg-type]
+            labels = None if batch.labels is None else torch.empty_like(batch.labels)
+            self._batch = Batch(torch.empty_like(batch.images), labels)
         for fixed, given in zip(self._batch, batch, strict=True):
             if fixed is not None and given is not None:
                 fixed.copy_(given, non_blocking=True)

@@ -5,6 +5,7 @@ the networks' passes alone, and TF32 of the products and convolutions of an upda
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -41,7 +42,7 @@ class _Bfloat16:
 
     def __init__(self, method: Method, device: torch.device) -> None:
         self._method, self._device = method, device.type
-        self._open: list[torch.autocast] = []  # a network may call another
+        self._open: list[ExitStack] = []  # a network may call another
         for network in _networks(method):
             network.register_forward_pre_hook(self._enter)
             network.register_forward_hook(self._leave, always_call=True)
@@ -50,14 +51,14 @@ class _Bfloat16:
         if self._method.training:
             # Every weight is used once a pass, and a graph must not hold one that was rounded
             # before its capture.
+            self._open.append(ExitStack())
             context = torch.autocast(self._device, torch.bfloat16, cache_enabled=False)
-            context.__enter__()  # type: ignore[no-untyped-call]
-            self._open.append(context)
+            self._open[-1].enter_context(context)
 
     def _leave(self, network: nn.Module, inputs: Any, made: Any) -> Any:
         if not self._open:
             return made
-        self._open.pop().__exit__(None, None, None)
+        self._open.pop().close()
         return made if self._open else _as_float(made)
 
 

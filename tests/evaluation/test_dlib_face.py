@@ -50,7 +50,7 @@ def photograph(path: Path) -> Tensor:
 
 def features(extractor: DlibFace, images: Tensor) -> Tensor:
     with torch.inference_mode():
-        (found,) = extractor(images)
+        found: Tensor = extractor(images)
     return found
 
 

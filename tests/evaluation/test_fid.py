@@ -29,7 +29,7 @@ CPU = torch.device("cpu")
 COUNT = 6
 
 
-class Untrained(FeatureExtractorInceptionV3):  # type: ignore[misc]
+class Untrained(FeatureExtractorInceptionV3):
     """Weights that keep a signal's size from layer to layer, so that features differ."""
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
@@ -133,7 +133,7 @@ def test_fid_is_pytorch_fids(
     inception: FeatureNetwork, weights: Path, width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The pooled features of FID, and quickly those of an early layer."""
-    inception.module.features_list = [str(width)]
+    inception.module.network.features_list = [str(width)]
     sides, network = some_faces(299), replace(inception, width=width)
     ours = [features(network, images) for images in sides]
     theirs = [of_pytorch_fid(images, width, weights, monkeypatch) for images in sides]

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -74,15 +74,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def judge(cache: Path) -> Judge:
     return judge_of(store_of(90, 80), cache)
-
-
-@pytest.fixture
-def registry() -> Iterator[dict[str, Metric]]:
-    """The registry, as it was before afterwards."""
-    before = dict(METRICS)
-    yield METRICS
-    METRICS.clear()
-    METRICS.update(before)
 
 
 def test_asks_for_each_image_once_and_fills_the_columns(judge: Judge) -> None:

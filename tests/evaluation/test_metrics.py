@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -40,15 +39,6 @@ def compared(fake: Tensor, real: Tensor, validation: Tensor | None = None) -> di
 def pair() -> tuple[Tensor, Tensor]:
     """Generated features narrower than the real ones: precision and recall differ widely."""
     return features(80, 6, seed=1, spread=0.5, shift=0.2), features(80, 6, seed=2)
-
-
-@pytest.fixture
-def registry() -> Iterator[dict[str, Metric]]:
-    """The registry, as it was before afterwards."""
-    before = dict(METRICS)
-    yield METRICS
-    METRICS.clear()
-    METRICS.update(before)
 
 
 # By the code that made the first committed results, on the same features.

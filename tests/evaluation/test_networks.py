@@ -22,7 +22,6 @@ from benchmark.evaluation.networks import FeatureNetwork, as_network, describe, 
 CPU = torch.device("cpu")
 HERE = __name__
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"
-PHOTOGRAPHS = Path(__file__).parents[2] / ".." / "shared" / "celeba" / "img_align_celeba"
 
 
 @pytest.fixture(scope="module")
@@ -64,15 +63,13 @@ def test_lite0_takes_other_sizes() -> None:
 
 
 def test_photographs_fit_the_batch_norms_under_the_lite_normalisation(
-    plain_network: EfficientNet,
+    plain_network: EfficientNet, real_faces: Path
 ) -> None:
     """The stem's running variances are those of photographs scaled by (x - 127) / 128.
 
     Under ImageNet's mean and deviation they would be 5 times too large.
     """
-    if not PHOTOGRAPHS.is_dir():
-        pytest.skip("needs photographs in ../shared/celeba")
-    files = sorted(PHOTOGRAPHS.iterdir())[:16]
+    files = sorted((real_faces / "celeba" / "img_align_celeba").iterdir())[:16]
     x = torch.stack([photograph(f) for f in files])
     with torch.inference_mode():
         variance = plain_network._conv_stem((x - 127) / 128).var((0, 2, 3))
@@ -216,7 +213,7 @@ class Declared(Blocks):
     seconds_per_sample = 0.5
 
 
-class Registered(FeatureExtractorBase):  # type: ignore[misc]
+class Registered(FeatureExtractorBase):
     """By torch-fidelity's interface."""
 
     def __init__(self, name: str, features_list: list[str]) -> None:
