@@ -1,6 +1,7 @@
 """The errors that people see, one line each, and the exit codes of `bench`."""
 
 EXIT_DIFFERENT = 3  # a difference was found where there should be none, or was asked for
+EXIT_BETTER = 4  # `bench compare`: B is better, where 3 is worse
 EXIT_STOPPED = 75  # EX_TEMPFAIL: a run that wrote a checkpoint; started again, it continues
 EXIT_INTERRUPTED = 130  # the user stopped a sweep
 

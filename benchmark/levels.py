@@ -5,3 +5,6 @@ ALPHA = 0.05
 
 LEVEL = 0.95
 """Of every confidence interval."""
+
+BROKEN_SHARE = 0.2
+"""A claim about every run is supported where it is rejected that so many seeds break it."""

@@ -219,6 +219,8 @@ def _check_columns(
 ) -> None:
     rows = (*trained, *evaluated, *SIGNALS)
     allowed = (*rows, BEST_DISTANCE, *COSTS, *ENDS)
+    if isinstance(test, TrendTest | ContrastTest | ShareTest):  # of means: of no yes or no
+        allowed = tuple(name for name in allowed if name not in (COLLAPSED, *ENDS))
     if isinstance(test, CorrelationTest):
         allowed = tuple(evaluated)
     if isinstance(test, BoundTest) and test.at == "throughout":

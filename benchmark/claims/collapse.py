@@ -5,10 +5,11 @@ below half of the most that the run had reached before (and that was at least 0.
 lower signal for a better one, so a signal that sees an event is higher where it has come.
 
 AUROC is the share of pairs of runs of one cell at one step, one with the event and one without,
-in which the signal is higher in the one with it (ties count half). Its p deals the runs' series
-anew within their cells, alike in cells with the same seeds, so the seed is the unit. A failed run
-is never dropped: it counts with its last row carried forward. Holm's correction is over the
-method's own signals, not the baselines.
+in which the signal is higher in the one with it (ties count half). The seed is the unit: its
+interval and p are the jackknife's over seeds, left out of every cell that has them; and p is at
+least that of whole series that change places within their cells. A failed run is never dropped: it
+counts with its last row carried forward. Holm's correction is over the method's own signals, not
+the baselines.
 
 Lead time is of use while a run trains: the alarm rings at the first evaluation whose signal has
 climbed back by a quarter of the way that it had come down. It leads by the steps from there to the
@@ -24,13 +25,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from benchmark.claims.correlation import blocks_of_seeds
 from benchmark.claims.correlation_table import BASELINES, SIGNALS
 from benchmark.levels import ALPHA
 from benchmark.results.columns import EVIDENCE
 from benchmark.results.tables import Tables
-from benchmark.statistics.hypotheses import holm
-from benchmark.statistics.permutations import Floats, Ways, blocks_of, summed
-from benchmark.statistics.resampling import bootstrap_interval_of_sums, least_p, pairing_p
+from benchmark.statistics.hypotheses import MOST, arrangements, holm, pairing_p
+from benchmark.statistics.intervals import Estimate, Floats, ends, jackknife
 
 EVENTS = ("collapsed", "low_coverage")
 LOW, LEAST_COVERAGE = 0.5, 0.05
@@ -39,7 +40,7 @@ GOOD = 0.7  # an AUROC that would be of use
 
 
 @dataclass(frozen=True)
-class _Cell:
+class Series:
     """Series of one cell's runs on its steps, (runs, S); `event` is 0 or 1."""
 
     run_ids: tuple[str, ...]
@@ -77,7 +78,7 @@ def collapse_table(tables: Tables) -> pd.DataFrame:
     return table.assign(verdict=[v for v, _ in verdicts], sentence=[said for _, said in verdicts])
 
 
-def _cells(tables: Tables, signal: str, event: str) -> list[_Cell]:
+def _cells(tables: Tables, signal: str, event: str) -> list[Series]:
     points = tables.points
     source = "coverage" if event == "low_coverage" else event
     if signal not in points or source not in points:
@@ -102,7 +103,7 @@ def _cells(tables: Tables, signal: str, event: str) -> list[_Cell]:
             event_here = (flag_here[:, known] > 0).astype(float)
             ids, seeds = tuple(run_ids[runs]), tuple(seed_at[runs].tolist())
             cells.append(
-                _Cell(ids, seeds, all_steps[steps][known], signal_here[:, known], event_here)
+                Series(ids, seeds, all_steps[steps][known], signal_here[:, known], event_here)
             )
     return cells
 
@@ -113,81 +114,85 @@ def _low_coverage(coverage: pd.DataFrame) -> pd.DataFrame:
     return low.astype(float).where(coverage.notna())
 
 
-def _row(cells: Sequence[_Cell]) -> dict[str, Any]:
-    pairs, sizes = _pairs(cells), [len(cell.run_ids) for cell in cells]
-    blocks = blocks_of([cell.seeds for cell in cells])
+def _row(cells: Sequence[Series]) -> dict[str, Any]:
+    pairs = _pairs(cells)
+    blocks: dict[tuple[int, ...], list[Series]] = {}
+    for cell in cells:
+        blocks.setdefault(cell.seeds, []).append(cell)
+    ways = arrangements([_alike(block) for block in blocks.values()])
     row: dict[str, Any] = {
-        "runs": sum(sizes),
+        "runs": sum(len(cell.run_ids) for cell in cells),
         "event_runs": sum(int(cell.event.any(axis=1).sum()) for cell in cells),
         "pairs": pairs,
         "auroc": np.nan,
         # Seeds whose runs have the same events are interchangeable.
-        "least_p": least_p([_alike([cells[at] for at in block]) for block in blocks]),
+        "least_p": min(1.0, 2 / min(ways, MOST)),
         **_alarms(cells),
         "run_ids": " ".join(run for cell in cells for run in cell.run_ids),
     }
     row["low"], row["high"], row["p"] = np.nan, np.nan, np.nan
     if pairs:
-        tables = concordance(cells)
-        row["auroc"] = sum(float(table.trace()) for table in tables) / pairs
-        row["p"] = pairing_p(summed(tables, blocks), row["least_p"])
-        row["low"], row["high"] = bootstrap_interval_of_sums(
-            lambda ways: _redrawn(cells, ways), sizes, _auroc, blocks
-        )
+        estimate = somers(cells)
+        row["auroc"] = auroc(cells)
+        row["low"], row["high"] = ((1 + end) / 2 for end in ends(estimate))
+        tables = [sum(map(concordance, block), np.zeros(1)) for block in blocks.values()]
+        row["p"] = max(pairing_p(tables), _two_sided(estimate))
     return row
 
 
-def _alike(cells: Sequence[_Cell]) -> list[int]:
+def somers(cells: Sequence[Series]) -> Estimate | None:
+    """Somers' D, 2 AUROC - 1, by the jackknife; None where no seed can be left out."""
+    without = []
+    for block in blocks_of_seeds([cell.seeds for cell in cells]):
+        each = [[_but(cell, seed) for cell in cells] for seed in block]
+        if not all(map(_pairs, each)):
+            return None
+        without.append(np.array([2 * auroc(left) - 1 for left in each]))
+    return jackknife(2 * auroc(cells) - 1, *without)
+
+
+def _but(cell: Series, seed: int) -> Series:
+    kept = np.array(cell.seeds) != seed
+    return replace(cell, signal=cell.signal[kept], event=cell.event[kept])
+
+
+def _two_sided(estimate: Estimate | None) -> float:
+    if estimate is None:
+        return 1.0
+    if not estimate.error > 0:  # no pair but is concordant: permutations decide alone
+        return 0.0
+    return min(1.0, 2 * float(min(estimate.p_above(), estimate.p_below())))
+
+
+def auroc(cells: Sequence[Series]) -> float:
+    """The concordant ones of all pairs."""
+    return sum(float(concordance(cell).trace()) for cell in cells) / _pairs(cells)
+
+
+def _alike(cells: Sequence[Series]) -> list[int]:
     """How many seeds have the same events in all of these cells, which have the same seeds."""
     events = np.concatenate([cell.event for cell in cells], axis=1)
     return list(Counter(map(tuple, events)).values())
 
 
-def _pairs(cells: Sequence[_Cell]) -> int:
+def _pairs(cells: Sequence[Series]) -> int:
     """Pairs (run with the event, run without) of one cell at one step."""
     return int(sum((c.event.sum(axis=0) * (1 - c.event).sum(axis=0)).sum() for c in cells))
 
 
-def concordance(cells: Sequence[_Cell]) -> list[Floats]:
-    """(runs, runs) a cell: what run i's signal adds to the concordant pairs with run j's events.
+def concordance(cell: Series) -> Floats:
+    """(runs, runs): what run i's signal adds to the concordant pairs with run j's events.
 
     The sum over runs that meet their own events, over all pairs, is the AUROC: Mann and Whitney's
     U, the midranks of the runs with the event less the least that they could be.
     """
-    tables = []
-    for cell in cells:
-        mixed = (cell.event.min(axis=0) < cell.event.max(axis=0)).astype(float)
-        ranks, count = stats.rankdata(cell.signal, axis=0), cell.event.sum(axis=0)
-        # The least is the same whoever has the events: each of their ranks bears its part.
-        tables.append((ranks - (count + 1) / 2) * mixed @ cell.event.T)
-    return tables
+    mixed = (cell.event.min(axis=0) < cell.event.max(axis=0)).astype(float)
+    ranks, count = stats.rankdata(cell.signal, axis=0), cell.event.sum(axis=0)
+    # The least is the same whoever has the events: each of their ranks bears its part.
+    return np.asarray((ranks - (count + 1) / 2) * mixed @ cell.event.T)
 
 
-def _redrawn(cells: Sequence[_Cell], ways: Ways) -> Floats:
-    """(2, C, W): concordant pairs, and all pairs, of the runs that each way draws."""
-    drawn = (ways.runs[..., None] == np.arange(ways.runs.shape[1])).sum(axis=1).astype(float)
-    whole = np.stack([_concordant(cells[at]) for at in ways.cells], axis=1)
-    return np.asarray(((drawn @ whole) * drawn).sum(axis=-1))
-
-
-def _concordant(cell: _Cell) -> Floats:
-    """(2, runs, runs): in how many steps run i has the event, j has not, and i's signal is higher.
-
-    Ties count half. Then the same whatever the signal.
-    """
-    pairs = cell.event[:, None] * (1 - cell.event)
-    mine, theirs = cell.signal[:, None], cell.signal
-    higher = (mine > theirs) + (mine == theirs) / 2
-    return np.stack([(pairs * higher).sum(axis=-1), pairs.sum(axis=-1)])
-
-
-def _auroc(sums: Floats) -> Floats:
-    """Of concordant pairs and pairs (2, draws); 0.5 where a draw has no pair."""
-    concordant, pairs = sums
-    return np.asarray(np.where(pairs > 0, concordant / np.maximum(pairs, 1), 0.5))
-
-
-def _alarms(cells: Sequence[_Cell]) -> dict[str, Any]:
+def _alarms(cells: Sequence[Series]) -> dict[str, Any]:
     """How often, and how early, the alarm rings in runs with the event, and falsely in others."""
     leads, missed, false, quiet = [], 0, 0, 0
     for cell in cells:
@@ -226,9 +231,12 @@ def _verdict(row: Any) -> tuple[str, str]:
     if not row["pairs"]:
         return "cannot tell", f"{had}, and none of their cells went without it; {bells}."
     p = row["p"] if row["role"] == "baseline" else row["p_holm"]
+    level = ""
+    if np.isfinite(row["low"]):
+        level = f"95 % {row['low']:.0%} to {row['high']:.0%}, "
     found = (
         f"{had}; of the pairs, {row['signal']} is higher in the run with the event in"
-        f" {row['auroc']:.0%} (95 % {row['low']:.0%} to {row['high']:.0%}, p {p:.2g}); {bells}"
+        f" {row['auroc']:.0%} ({level}p {p:.2g}); {bells}"
     )
     if row["least_p"] > ALPHA:
         return "cannot tell", f"{found}; the least p of so few runs is {row['least_p']:.2g}."

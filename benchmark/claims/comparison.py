@@ -1,9 +1,12 @@
 """Two sides (runs, cells, whole ablations or the same at two commits): better, worse or neither?
 
 A cell is compared with the cell of the same name on the other side, or one cell with any other.
-The first row of each outcome is over all cells: a stratified permutation test of the difference of
-means, B less A. Rows of single cells are corrected by Holm over the cells of their outcome. Only
-the distance decides whether a difference was found; the other outcomes are there to look at.
+The first row of each outcome is over all cells: the difference of means, B less A, averaged over
+them, by Welch and by permutation (statistics/hypotheses.py). Rows of single cells are corrected by
+Holm over the cells of their outcome. Beside it stand two measures of reinforcement learning's
+evaluations (Agarwal et al. 2021): the chance that a seed of B is better than one of A, and the
+difference of interquartile means. Only the distance decides whether a difference was found; the
+other outcomes are there to look at.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,21 +17,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmark.claims.contrasts import slope
 from benchmark.claims.correlation_table import OUTCOMES
 from benchmark.errors import InputError
 from benchmark.evaluation.metrics import METRICS
 from benchmark.levels import ALPHA
 from benchmark.results.tables import Tables, read_tables
 from benchmark.results.writer import tables_of_run
-from benchmark.statistics.hypotheses import holm
-from benchmark.statistics.permutations import Floats, Indices
-from benchmark.statistics.resampling import bootstrap_interval, least_p, permutation_p
+from benchmark.statistics.comparison import interquartile_difference, probability_of_improvement
+from benchmark.statistics.hypotheses import change_p, holm, least_p
+from benchmark.statistics.intervals import Floats, contrast, ends
 
 ALL = "all cells"
 DATA = "reference data"  # of what judged a run: the fingerprint of the images compared with
+OFF = "sharpness off 1"
+"""Sharpness is best at the data's own: what counts is how far it is from 1."""
 COLUMNS = (
     *("outcome", "cell", "verdict", "a", "b", "difference", "low", "high", "p", "p_holm"),
-    *("least_p", "runs_a", "runs_b", "left_out"),
+    *("least_p", "better", "better_low", "better_high", "iqm", "iqm_low", "iqm_high"),
+    *("runs_a", "runs_b", "left_out"),
 )
 
 
@@ -88,19 +95,42 @@ def compare_sides(a: Side, b: Side, *, other_faces: bool = False) -> pd.DataFram
     pairs = _pairs(a, b)
     _comparable(a, b, pairs, {DATA} if other_faces else set())
     if _same_weights(a, b, pairs):
-        head = {"outcome": "weights", "cell": ALL, "verdict": "no difference seen"}
+        head = {"outcome": "weights", "cell": ALL, "verdict": "no difference shown"}
         same = {"runs_a": len(a.tables.runs), "runs_b": len(b.tables.runs), "left_out": ""}
         return pd.DataFrame([{**head, **same}], columns=list(COLUMNS))
-    rows = [row for outcome in OUTCOMES for row in _outcome_rows(a, b, pairs, outcome)]
+    outcomes = [OFF if outcome == "sharpness" else outcome for outcome in OUTCOMES]
+    rows = [row for outcome in outcomes for row in _outcome_rows(a, b, pairs, outcome)]
     if not rows:
         raise InputError(f"{a.title} and {b.title}: no finished runs to compare")
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def different(table: pd.DataFrame) -> bool:
-    """Whether a difference of the distance was found, over all cells or in one of them."""
-    decides = table["outcome"].eq(table["outcome"].iloc[0])
-    return bool(table.loc[decides, "verdict"].isin(["better", "worse"]).any())
+def verdict(table: pd.DataFrame) -> str:
+    """The first row's, or of a single cell that differs where all together do not."""
+    decides = table.loc[table["outcome"] == table["outcome"].iloc[0], "verdict"]
+    found = {*decides} & {"better", "worse"}
+    # Cells that differ in opposite ways are worse: something got lost.
+    return "worse" if "worse" in found else "better" if found else str(decides.iloc[0])
+
+
+def sentence(table: pd.DataFrame, a: str, b: str) -> str:
+    """What was found of the first outcome, for people: "B is better than A: 228 lower, ..."."""
+    row = table.iloc[0]
+    if row["outcome"] == "weights":
+        return f"{b} and {a} are the same networks."
+    side = "lower" if row["difference"] < 0 else "higher"
+    size = f"{row['outcome']} {abs(row['difference']):.3g} {side}"
+    if np.isfinite(row["low"]):
+        low, high = sorted((abs(row["low"]), abs(row["high"])))
+        if row["low"] < 0 < row["high"]:
+            low, high = row["low"], row["high"]
+        size += f", 95 % {low:.3g} to {high:.3g}"
+    seeds = f"{row['runs_b']} against {row['runs_a']} runs"
+    if row["verdict"] in ("better", "worse"):
+        return f"{b} is {row['verdict']} than {a}: {size}, p {row['p_holm']:.2g}, {seeds}."
+    if row["verdict"].startswith("cannot tell"):
+        return f"Too few runs to tell {b} from {a}: {size}, {seeds}."
+    return f"No difference of {b} and {a} was shown: {size}, p {row['p_holm']:.2g}, {seeds}."
 
 
 def _pairs(a: Side, b: Side) -> list[tuple[str, str]]:
@@ -164,7 +194,7 @@ def _outcome_rows(
             names.append(cell_a if cell_a == cell_b else f"{cell_a} | {cell_b}")
     if not groups:
         return []
-    cells = [_tested([group]) for group in groups]
+    cells = [_tested(outcome, [group]) for group in groups]
     corrected = holm([cell["p"] for cell in cells])
     left_out = " ".join(
         run_id
@@ -173,7 +203,7 @@ def _outcome_rows(
     )
     rows = []
     if len(cells) > 1:
-        whole = _tested(groups)
+        whole = _tested(outcome, groups)
         rows.append({**whole, "cell": ALL, "p_holm": whole["p"], "reach": whole["least_p"]})
     for name, cell, p in zip(names, cells, corrected, strict=True):
         reach = min(1.0, cell["least_p"] * len(cells))
@@ -183,41 +213,47 @@ def _outcome_rows(
 
 
 def _values(side: Side, cell: str, outcome: str) -> Floats:
-    values = side.tables.values(outcome)
+    values = side.tables.values("sharpness" if outcome == OFF else outcome)
     found = np.asarray(values[side.tables.runs["cell"] == cell].dropna(), dtype=np.float64)
-    # Sharpness is best at the data's own: what counts is the distance from 1.
-    return np.abs(found - 1) if outcome == "sharpness" else found
+    return np.abs(found - 1) if outcome == OFF else found
 
 
-def _tested(groups: Sequence[Sequence[Floats]]) -> dict[str, Any]:
-    """The mean over strata of the difference of means, B less A."""
-    values = np.concatenate([np.concatenate(group) for group in groups])
-    sizes = [[len(x), len(y)] for x, y in groups]
-    weights = np.concatenate([np.repeat([-1 / m, 1 / n], [m, n]) for m, n in sizes]) / len(groups)
-
-    def difference(index: Indices) -> Floats:
-        return np.asarray(values[index] @ weights)
-
-    low, high = bootstrap_interval(difference, [n for pair in sizes for n in pair])
-    return {
-        "a": float(np.mean([x.mean() for x, _ in groups])),
-        "b": float(np.mean([y.mean() for _, y in groups])),
-        "difference": float(difference(np.arange(len(values)))),
+def _tested(outcome: str, groups: Sequence[Sequence[Floats]]) -> dict[str, Any]:
+    """The mean over cells of the difference of means, B less A."""
+    strata = [{0.0: x, 1.0: y} for x, y in groups]
+    a, b = (float(np.mean([group[side].mean() for group in groups])) for side in (0, 1))
+    low, high = ends(contrast(strata))
+    sign = -1 if _lower_is_better(outcome) else 1
+    better = probability_of_improvement([{0.0: sign * x, 1.0: sign * y} for x, y in groups])
+    found: dict[str, Any] = {
+        "a": a,
+        "b": b,
+        "difference": slope(strata),
         "low": low,
         "high": high,
-        "p": permutation_p(difference, sizes),
-        "least_p": least_p(sizes),
-        "runs_a": sum(m for m, _ in sizes),
-        "runs_b": sum(n for _, n in sizes),
+        "p": float(change_p(strata, 0.0, "two-sided")),
+        "least_p": least_p([[len(x), len(y)] for x, y in groups], "two-sided"),
+        "better": better.value,
+        "runs_a": sum(len(x) for x, _ in groups),
+        "runs_b": sum(len(y) for _, y in groups),
     }
+    found["better_low"], found["better_high"] = better.interval or (np.nan, np.nan)
+    if len(groups) == 1:
+        middle = interquartile_difference(groups[0][1], groups[0][0])
+        found["iqm"] = middle.value
+        found["iqm_low"], found["iqm_high"] = middle.interval or (np.nan, np.nan)
+    return found
+
+
+def _lower_is_better(outcome: str) -> bool:
+    return outcome == OFF or METRICS[outcome].better_is_lower
 
 
 def _verdict(outcome: str, row: Mapping[str, Any]) -> str:
     if row["p_holm"] <= ALPHA:
         lower = row["difference"] < 0
-        lower_is_better = outcome == "sharpness" or METRICS[outcome].better == "lower"
-        return "better" if lower == lower_is_better else "worse"
+        return "better" if lower == _lower_is_better(outcome) else "worse"
     if row["reach"] > ALPHA:
         n = min(row["runs_a"], row["runs_b"])
         return f"cannot tell at n = {n}"
-    return "no difference seen"
+    return "no difference shown"

@@ -2,20 +2,29 @@
 
 The shift is the least-squares change from the first level to the last, levels counting as equally
 far apart; a contrast has two. Strata are the other swept keys, each with a mean of its own, so that
-only runs that differ in this key alone are compared. A hypothetical shift is tested by taking it
-off and permuting runs within strata, which is exact if runs differ by a shift alone.
+only runs that differ in this key alone are compared.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from benchmark.ablation.claims import ENDS, ContrastTest, TrendTest, swept_text
-from benchmark.claims.effects import DIRECTIONS, Effect, NotRun, missing, nothing_yet
+from benchmark.ablation.claims import ContrastTest, TrendTest, swept_text
+from benchmark.claims.effects import (
+    DIRECTIONS,
+    TRUE,
+    Direction,
+    Effect,
+    NotRun,
+    missing,
+    nothing_yet,
+)
+from benchmark.evaluation.metrics import METRICS, SHARE
 from benchmark.results.tables import Tables
-from benchmark.statistics.permutations import Floats
-from benchmark.statistics.resampling import bootstrap_interval, least_p, permutation_p
+from benchmark.statistics.hypotheses import change_p, least_p
+from benchmark.statistics.intervals import Floats, Stratum, contrast, ends, weights
+from benchmark.statistics.power import change_power
 
 ROUNDING = 1e-12  # of the values: a smaller effect is what sums in another order leave
 
@@ -75,50 +84,88 @@ def _measured(
     levels: Sequence[str],
     gaps: tuple[str, ...],
 ) -> Effect:
-    ranks = [stratum[test.over].map(levels.index) for stratum in strata]
-    order = pd.concat([rank.sort_values(kind="stable") for rank in ranks])
-    places = np.asarray(order / (len(levels) - 1), dtype=np.float64)
-    sizes = [list(rank.groupby(rank).size()) for rank in ranks]
-    found = np.asarray(values[order.index], dtype=np.float64)
-    slope = _slope(places, [sum(size) for size in sizes])
-
-    def p_of(effect: float) -> float:
-        return permutation_p(lambda index: slope((found - effect * places)[index]), sizes)
-
-    low, high = bootstrap_interval(
-        lambda index: slope(found[index]), [n for size in sizes for n in size]
-    )
-    means = [float(found[places == place].mean()) for place in np.unique(places)]
-    at = ", ".join(f"{mean:.4g} at {level}" for level, mean in zip(levels, means, strict=True))
-    value = float(slope(found))
+    groups = [_by_place(stratum, values, test.over, levels) for stratum in strata]
+    sizes = [[len(seeds) for seeds in group.values()] for group in groups]
+    found = np.asarray(values[pd.concat(strata).index], dtype=np.float64)
+    direction, value = DIRECTIONS[test.direction], slope(groups)
     if abs(value) < ROUNDING * np.abs(found).max():
         value = 0.0
-    change = f"change {value:.4g}{_twins(strata, test)}"
+    estimate = contrast(groups)
+    low, high = ends(estimate)
+    means = _means(strata, values, test.over, levels)
+    at = ", ".join(f"{mean:.4g} at {level}" for level, mean in zip(levels, means, strict=True))
+    constant = bool(np.ptp(found) == 0)
+    share = test.column in METRICS and METRICS[test.column].unit == SHARE
     return Effect(
-        direction=DIRECTIONS[test.direction],
-        says=f"Mean {test.column} over {test.over}: {at}; {change}",
+        direction=direction,
+        says=f"Mean {test.column} over {test.over}: {at}; change {value:.4g}{_twins(strata, test)}",
         gaps=gaps,
-        run_ids=tuple(pd.concat(strata).loc[order.index, "run_id"]),
+        run_ids=tuple(pd.concat(strata)["run_id"]),
         value=value,
         low=low,
         high=high,
-        p_zero=p_of(0.0),
-        p_plus=p_of(test.least_effect),
-        p_minus=p_of(-test.least_effect),
+        above=lambda margin: 1.0 if constant else float(change_p(groups, margin, "greater")),
+        below=lambda margin: 1.0 if constant else float(change_p(groups, margin, "less")),
         least_p=least_p(sizes),
-        # That no run failed or collapsed tells something; that recall is 0 everywhere does not.
-        blind=bool(np.ptp(found) == 0) and test.column not in (*ENDS, "collapsed"),
+        power=lambda level: chance(groups, direction, test.least_effect, level),
+        seeds=min(map(min, sizes)),
+        constant=constant,
+        saturated=constant and share and found[0] in (0.0, 1.0),
         objection=_turns(means, test),
     )
 
 
-def _slope(places: Floats, sizes: Sequence[int]) -> Callable[[Floats], Floats]:
-    """The least-squares change from place 0 to place 1, with a mean of its own for each stratum."""
-    strata = np.repeat(np.arange(len(sizes)), sizes)
-    means = np.bincount(strata, places) / np.bincount(strata)
-    weights = places - means[strata]
-    weights = weights / (weights**2).sum()
-    return lambda values: np.asarray(values @ weights)
+def _by_place(
+    stratum: pd.DataFrame, values: "pd.Series[float]", over: str, levels: Sequence[str]
+) -> dict[float, Floats]:
+    """The values of a stratum's seeds by where their level lies, from 0 to 1."""
+    return {
+        levels.index(str(level)) / (len(levels) - 1): np.asarray(values[rows.index], np.float64)
+        for level, rows in sorted(stratum.groupby(over), key=lambda each: levels.index(each[0]))
+    }
+
+
+def _means(
+    strata: Sequence[pd.DataFrame], values: "pd.Series[float]", over: str, levels: Sequence[str]
+) -> list[float]:
+    """Of each level, over all strata."""
+    rows = pd.concat(strata)
+    means = values[rows.index].groupby(rows[over]).mean()
+    return [float(means[level]) for level in levels if level in means]
+
+
+def slope(strata: Sequence[Stratum]) -> float:
+    """The change of `contrast`, which is known however few the seeds."""
+    means = [np.asarray(seeds, float).mean() for each in strata for seeds in each.values()]
+    counts = [np.size(seeds) for each in strata for seeds in each.values()]
+    return float(weights([list(each) for each in strata], counts) @ means)
+
+
+def chance(strata: Sequence[Stratum], direction: Direction, least: float, level: float) -> float:
+    """The power at `level` with these seeds and spreads: see `effects.TRUE`.
+
+    A claim without a least effect is taken to be true by one standard deviation.
+    """
+    cells = [[np.asarray(seeds, float) for seeds in each.values()] for each in strata]
+    seeds = min(cell.size for each in cells for cell in each)
+    if seeds < 2:
+        return 0.0
+    spreads = [
+        {place: float(cell.std(ddof=1)) for place, cell in zip(each, of_stratum, strict=True)}
+        for each, of_stratum in zip(strata, cells, strict=True)
+    ]
+    every = [spread for each in spreads for spread in each.values()]
+    true = TRUE * least or float(np.sqrt(np.mean(np.square(every))))
+    match direction:
+        case "up":
+            return change_power(spreads, seeds, true, least, "greater", alpha=level)
+        case "down":
+            return change_power(spreads, seeds, -true, -least, "less", alpha=level)
+        case "not_up":
+            return change_power(spreads, seeds, 0.0, least, "less", alpha=level)
+        case "not_down":
+            return change_power(spreads, seeds, 0.0, -least, "greater", alpha=level)
+    return change_power(spreads, seeds, 0.0, least, "within", alpha=level)
 
 
 def _twins(strata: Sequence[pd.DataFrame], test: TrendTest | ContrastTest) -> str:

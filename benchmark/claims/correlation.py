@@ -7,11 +7,14 @@ partial      within a run, Spearman's rho given the step (ranks, so the log step
 between      of the runs of one cell at the same step, Spearman's rho over seeds, averaged over
              the steps.
 
-The null hypothesis is that of mismatched pairs: a run's signal says nothing of its own quality
-that it does not say of another run's of the same cell. Runs' whole series are dealt anew within
-their cells (a stratified permutation test), so the seed is the unit, however many evaluations there
-are, and ranks are taken within a cell: raw signals are never pooled over cells. Cells with the same
-seeds are dealt alike: they tell more of those seeds, not of more seeds.
+The seed is the unit, however many evaluations or cells there are. A seed's rho within runs is the
+mean over its runs, so their interval is Student's; that of the mean of rhos between seeds is the
+jackknife's over seeds, left out of every cell that has them (statistics/intervals.py). Ranks are
+taken within a cell: raw signals are never pooled over cells.
+
+p is that of mismatched pairs: a run's signal says nothing of its own quality that it does not say
+of another run's of the same cell. Runs' whole series change places within their cells, alike in
+cells with the same seeds; cells that share some of their seeds alone are taken for strangers.
 
 An undefined rho (one of the series is constant) counts as 0 where others are defined.
 """
@@ -23,18 +26,18 @@ import numpy as np
 from scipy import stats
 
 from benchmark.results.tables import Tables
-from benchmark.statistics.coefficients import Level, Measure, cross, rho_of_drawn
-from benchmark.statistics.permutations import Floats, Indices, Ways, blocks_of, summed
-from benchmark.statistics.resampling import (
-    NONE,
-    bootstrap_interval,
-    bootstrap_interval_of_sums,
-    least_p,
-    pairing_p,
-    pairing_ps,
+from benchmark.statistics.coefficients import Level, Measure, cross
+from benchmark.statistics.hypotheses import Alternative, least_pairing_p, pairing_p
+from benchmark.statistics.intervals import (
+    LEAST_SEEDS_OF_RHO,
+    Estimate,
+    Floats,
+    Indices,
+    mean,
+    mean_rank_correlation,
+    rank_correlation,
 )
 
-CELLS_AT_ONCE = 200
 LEAST_POINTS = 3  # evaluations of a run, or runs of a cell, below which a rho says nothing
 
 
@@ -57,22 +60,25 @@ class Cell:
 
 @dataclass(frozen=True)
 class Association:
-    """A correlation over runs and what it rests on; NaN where it is undefined."""
+    """A correlation over seeds and what it rests on; NaN where it is undefined."""
 
     value: float
-    low: float
-    high: float
+    estimate: Estimate | None  # None: too few seeds for an interval of its level
     null_mean: float  # of mismatched pairs
-    p: float
-    least_p: float
+    blocks: tuple[Floats, ...]  # of seeds, for `pairing_p`
     cells: int
     runs: int
     points: int  # fewest evaluations of a run
-    # One array a block of cells with the same seeds, and these: the rhos of its runs
-    # (cells, seeds), or between runs of its cells (cells,).
-    each: tuple[Floats, ...]
-    seeds: tuple[tuple[int, ...], ...]
+    each: Floats  # within runs: one rho a seed
+    seeds: tuple[tuple[int, ...], ...]  # of each block
     run_ids: tuple[str, ...]
+
+    def p(self, alternative: Alternative = "two-sided") -> float:
+        """p of mismatched pairs."""
+        return pairing_p(self.blocks, alternative) if np.isfinite(self.value) else np.nan
+
+    def least_p(self, alternative: Alternative = "two-sided") -> float:
+        return least_pairing_p([len(block) for block in self.blocks], alternative)
 
 
 def cells_of(tables: Tables) -> list[Cell]:
@@ -111,81 +117,88 @@ def associate(
     outcome: str,
     level: Level,
     measure: Measure = "spearman",
-    interval: bool = True,
 ) -> Association | None:
-    """The correlation of two columns, its interval over seeds and its p.
+    """The correlation of two columns over cells: its mean over seeds, or over steps and cells.
 
     None where the runs lack a column or are too few; NaN where no run's correlation is defined.
     """
-    between = level == "between"
     pairs = _pairs(cells, signal, outcome, level)
     if not pairs:
         return None
+    between = level == "between"
     crosses = [cross(pair.x, pair.y, pair.steps, level, measure) for pair in pairs]
     defined = any(bool(np.isfinite(_own(each)).any()) for each in crosses)
     known = [np.nan_to_num(each) for each in crosses]
-    tables = _in_order(pairs, known)
-    own = _in_order(pairs, [_own(each) for each in known])
-    sizes = [len(table) for table in tables]
-    numbers = _numbers(pairs)
-    blocks = blocks_of([cells[at].seeds for at in numbers])
-    dealt = summed(tables, blocks)
-    each = tuple(np.stack([own[cell] for cell in block]) for block in blocks)
-    counts = list(map(len, dealt))
-    low, high = NONE
-    if interval and defined and between:
-        low, high = bootstrap_interval_of_sums(
-            lambda ways: _rhos_of_ways(pairs, ways), sizes, lambda sums: sums / sum(sizes), blocks
-        )
-    elif interval and defined:
-        every = np.concatenate([of_block.sum(axis=0) for of_block in each])
-        low, high = bootstrap_interval(lambda index: every[index].sum(axis=-1) / sum(sizes), counts)
+    tables, numbers = _in_order(pairs, known), _numbers(pairs)
+    seeds = [cells[at].seeds for at in numbers]
+    blocks: dict[tuple[int, ...], Floats] = {}
+    for of_cell, table in zip(seeds, tables, strict=True):
+        blocks[of_cell] = blocks.get(of_cell, 0.0) + table
+    each = np.zeros(0) if between else _by_seed(seeds, tables)
+    value = np.mean([table.trace() / len(table) for table in tables]) if between else each.mean()
     return Association(
-        value=float(np.concatenate(own).mean()) if defined else np.nan,
-        low=low,
-        high=high,
+        value=float(value) if defined else np.nan,
+        estimate=_estimate(pairs, seeds, float(value), each) if defined else None,
         null_mean=np.nan if between or not defined else _mismatched(pairs, known),
-        p=pairing_p(dealt) if defined else np.nan,
-        least_p=least_p([[1] * n for n in counts]),
+        blocks=tuple(blocks.values()),
         cells=len(tables),
-        runs=sum(sizes),
+        runs=sum(map(len, tables)),
         points=min(len(pair.steps) for pair in pairs),
-        each=tuple(of_block.mean(axis=1) for of_block in each) if between else each,
-        seeds=tuple(cells[numbers[block[0]]].seeds for block in blocks),
+        each=each,
+        seeds=tuple(blocks),
         run_ids=tuple(run for at in numbers for run in cells[at].run_ids),
     )
 
 
-def associate_each(
-    cells: Sequence[Cell], signal: str, outcome: str, level: Level, measure: Measure = "spearman"
-) -> list[Association | None]:
-    """What `associate` says of each cell by itself, without intervals."""
-    found: list[Association | None] = [None] * len(cells)
-    for pair in _pairs(cells, signal, outcome, level):
-        crossed = cross(pair.x, pair.y, pair.steps, level, measure)
-        defined = np.asarray(np.isfinite(_own(crossed)).any(axis=1))
-        known = np.nan_to_num(crossed)
-        own, p, n = _own(known), pairing_ps(known), known.shape[1]
-        means = own.mean(axis=1)
-        for k, at in enumerate(pair.at):
-            alone = replace(pair, at=pair.at[k : k + 1])
-            found[at] = Association(
-                value=float(means[k]) if defined[k] else np.nan,
-                low=np.nan,
-                high=np.nan,
-                null_mean=_mismatched([alone], [known[k : k + 1]])
-                if defined[k] and level != "between"
-                else np.nan,
-                p=float(p[k]) if defined[k] else np.nan,
-                least_p=least_p([[1] * n]),
-                cells=1,
-                runs=n,
-                points=len(pair.steps),
-                each=(means[k : k + 1] if level == "between" else own[k : k + 1],),
-                seeds=(cells[at].seeds,),
-                run_ids=cells[at].run_ids,
-            )
-    return found
+def _by_seed(seeds: Sequence[tuple[int, ...]], tables: Sequence[Floats]) -> Floats:
+    """(seeds,): the mean over its runs of each seed's own rho."""
+    found: dict[int, list[float]] = {}
+    for of_cell, table in zip(seeds, tables, strict=True):
+        for seed, rho in zip(of_cell, np.diagonal(table), strict=True):
+            found.setdefault(seed, []).append(float(rho))
+    return np.array([np.mean(rhos) for rhos in found.values()])
+
+
+def _estimate(
+    pairs: Sequence["_Pair"], seeds: Sequence[tuple[int, ...]], value: float, each: Floats
+) -> Estimate | None:
+    """With its standard error over seeds; None where there are too few for an interval."""
+    if len(each):
+        return mean(each)
+    if min(map(len, seeds)) < LEAST_SEEDS_OF_RHO:
+        return None
+    order = [seeds[at] for at in np.argsort(np.argsort(_at(pairs)))]
+    alone = rank_correlation(value, min(map(len, seeds)))
+    if len(order) == 1 and len(pairs[0].steps) == 1:
+        return alone
+    blocks = blocks_of_seeds(seeds)
+    found = mean_rank_correlation(
+        value, *(np.array([_without(pairs, order, seed) for seed in block]) for block in blocks)
+    )
+    # One order at every step, whoever is left out: the steps are copies of one another.
+    return found if found is None or found.error > 0 else alone
+
+
+def _without(pairs: Sequence["_Pair"], seeds: Sequence[tuple[int, ...]], seed: int) -> float:
+    """The mean over steps and cells of rho between seeds, but for one; `seeds` pair by pair."""
+    rhos, at = [], 0
+    for pair in pairs:
+        for x, y in zip(pair.x, pair.y, strict=True):
+            kept = np.array(seeds[at]) != seed
+            crossed = cross(x[None, kept], y[None, kept], pair.steps, "between", "spearman")
+            rhos.append(float(np.nan_to_num(_own(crossed)).mean()))
+            at += 1
+    return float(np.mean(rhos))
+
+
+def blocks_of_seeds(cells: Sequence[tuple[int, ...]]) -> list[list[int]]:
+    """The seeds of cells, together where one cell has some of each: no seed is in two blocks."""
+    blocks: list[set[int]] = []
+    for of_cell in cells:
+        joined = [block for block in blocks if block & {*of_cell}]
+        blocks = [block for block in blocks if block not in joined]
+        blocks.append(set().union(of_cell, *joined))
+    return [sorted(block) for block in blocks]
 
 
 @dataclass(frozen=True)
@@ -229,14 +242,19 @@ def _changes(pair: _Pair) -> _Pair:
     return _Pair(pair.at, x, y, pair.steps[1:][usual])
 
 
+def _at(pairs: Sequence[_Pair]) -> Indices:
+    """The numbers of the cells that the pairs are of, pair by pair."""
+    return np.concatenate([pair.at for pair in pairs])
+
+
 def _numbers(pairs: Sequence[_Pair]) -> Indices:
-    """The cells that the pairs are of, in order."""
-    return np.sort(np.concatenate([pair.at for pair in pairs]))
+    """The same, in order."""
+    return np.sort(_at(pairs))
 
 
 def _in_order(pairs: Sequence[_Pair], values: Sequence[Floats]) -> list[Floats]:
     """What is there for each cell of each pair (C, ...), cell by cell in order."""
-    order = np.argsort(np.concatenate([pair.at for pair in pairs]))
+    order = np.argsort(_at(pairs))
     every = [of_cell for of_pair in values for of_cell in of_pair]
     return [every[at] for at in order]
 
@@ -260,17 +278,3 @@ def _mismatched(pairs: Sequence[_Pair], crosses: Sequence[Floats]) -> float:
     ]
     runs = sum(cross.shape[0] * cross.shape[1] for _, cross in several)
     return float(sum(_in_order([pair for pair, _ in several], sums)) / runs)
-
-
-def _rhos_of_ways(pairs: Sequence[_Pair], ways: Ways) -> Floats:
-    """(C, W): runs times the mean over steps of the rho of the runs that a way draws."""
-    drawn = (ways.runs[..., None] == np.arange(ways.runs.shape[1])).sum(axis=1).astype(float)
-    found = np.empty((len(ways.cells), len(drawn)))
-    place = {cell: at for at, cell in enumerate(_numbers(pairs)[ways.cells])}
-    for pair in pairs:
-        mine = np.array([k for k, cell in enumerate(pair.at) if cell in place], dtype=np.intp)
-        for first in range(0, len(mine), CELLS_AT_ONCE):
-            some = mine[first : first + CELLS_AT_ONCE]
-            rho = rho_of_drawn(pair.x[some], pair.y[some], drawn).mean(axis=-1).T
-            found[[place[cell] for cell in pair.at[some]]] = pair.x.shape[1] * rho
-    return found

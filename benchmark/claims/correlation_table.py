@@ -14,12 +14,13 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.claims.correlation import Association, Cell, associate, associate_each, cells_of
+from benchmark.claims.correlation import Association, Cell, associate, cells_of
 from benchmark.levels import ALPHA
 from benchmark.results.columns import EVIDENCE
 from benchmark.results.tables import Tables
 from benchmark.statistics.coefficients import Level, Measure
 from benchmark.statistics.hypotheses import holm, least_holm
+from benchmark.statistics.intervals import ends
 
 OUTCOMES = ("distance", "kid", "precision", "recall", "density", "coverage", "sharpness")
 # The step alone, L(x) alone, |gamma L(x) - L(G(z))| alone, and k.
@@ -76,12 +77,8 @@ def _single_rows(
     cells: Sequence[Cell], signal: str, outcome: str, head: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
     """Each cell by itself, at the deciding levels."""
-    levels = [(m, associate_each(cells, signal, outcome, *m)) for m in MEASURES[3:]]
-    for at, cell in enumerate(cells):
-        for (level, measure), found in levels:
-            if (one := found[at]) is not None:
-                row = {**head, "cell": cell.name, "level": level, "measure": measure}
-                yield {**row, **_numbers(one)}
+    for cell in cells:
+        yield from _rows([cell], signal, outcome, {**head, "cell": cell.name}, MEASURES[3:])
 
 
 def _rows(
@@ -108,9 +105,12 @@ def _step_rows(
 
 
 def _numbers(found: Association) -> dict[str, Any]:
-    names = ("value", "low", "high", "null_mean", "p", "least_p", "cells", "runs", "points")
+    low, high = ends(found.estimate)
     seeds = "; ".join(" ".join(map(str, block)) for block in found.seeds)
-    return {**{n: getattr(found, n) for n in names}, "seeds": seeds}
+    tests = {"p": found.p(), "least_p": found.least_p()}
+    names = ("value", "null_mean", "cells", "runs", "points")
+    numbers = {name: getattr(found, name) for name in names}
+    return {**numbers, "low": low, "high": high, **tests, "seeds": seeds}
 
 
 def _reading(row: Any) -> str:
@@ -118,7 +118,9 @@ def _reading(row: Any) -> str:
     if math.isnan(row["value"]):
         return "undefined: one of the two is constant, or follows the step exactly"
     if row["level"] == "raw":
-        return "descriptive: any two series that fall in training correlate"
+        return (
+            "descriptive: two series that both move in one direction correlate, whatever they are"
+        )
     if row["role"] == "baseline":
         return "a baseline, to compare with"
     if row["cell"]:
@@ -128,5 +130,5 @@ def _reading(row: Any) -> str:
     if row["least_p_holm"] > ALPHA:
         return "cannot tell: no p of so few seeds can be low enough"
     if row["p_holm"] > ALPHA:
-        return "no relation seen"
+        return "no relation shown, which does not say that there is none"
     return "rise together" if row["value"] > 0 else "one rises as the other falls"

@@ -1,10 +1,7 @@
-"""What a claim's test measures: an effect over seeds, its interval, and the p of three hypotheses.
-
-The hypotheses are those that a verdict may need: no effect, and an effect of exactly the claim's
-least effect, upwards or downwards.
-"""
+"""What a claim's test measures: an effect over seeds, its interval, and the p of any margin."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +19,18 @@ DIRECTIONS: dict[str, Direction] = {
     "not_higher": "not_up",
     "not_lower": "not_down",
 }
+OPPOSITE: dict[Direction, Direction] = {
+    "up": "down",
+    "down": "up",
+    "not_up": "not_down",
+    "not_down": "not_up",
+}
+TRUE = 2.0
+"""Power is the chance to support a claim where the truth is so many times its least effect."""
+
+
+def _unknown(_: float) -> float:
+    return math.nan
 
 
 @dataclass(frozen=True)
@@ -34,18 +43,55 @@ class Effect:
     gaps: tuple[str, ...]
     run_ids: tuple[str, ...] = ()
     value: float = math.nan
-    low: float = math.nan
+    low: float = math.nan  # of the 95 % interval; NaN where none of that level can be had
     high: float = math.nan
-    p_zero: float = math.nan
-    p_plus: float = math.nan  # of the hypothesis that the effect is the least effect
-    p_minus: float = math.nan  # ... that it is the least effect, downwards
+    above: Callable[[float], float] = _unknown  # one-sided p of "the effect is at most this"
+    below: Callable[[float], float] = _unknown  # ... "at least this"
     least_p: float = math.nan
-    # The column is the same in every run: it cannot tell them apart, and decides nothing.
-    blind: bool = False
+    power: Callable[[float], float] = _unknown  # by level: the chance to support a true claim
+    seeds: int = 0  # of the cell with the fewest
+    # Every run has the least or the greatest value that there is: nothing can be told apart.
+    saturated: bool = False
+    # Every run has the same value.
+    constant: bool = False
     # What stands against support whatever the p: a trend that turns back.
     objection: str = ""
     # A counter-example that refutes a claim about every run, whatever is missing.
     counter: str = ""
+
+    def p_for(self, least: float) -> float:
+        """p of the claim's opposite, `least` being its least effect: small speaks for it."""
+        match self.direction:
+            case "up":
+                return self.above(least)
+            case "down":
+                return self.below(-least)
+            case "none":
+                return max(self.below(least), self.above(-least))
+            case "not_up":
+                return self.below(least)
+            case "not_down":
+                return self.above(-least)
+        return self.above(math.nan)
+
+    def p_against(self, least: float) -> float:
+        """p of the claim itself: small speaks against it. NaN where only a run can refute it."""
+        match self.direction:
+            case "up":
+                return self.below(least)
+            case "down":
+                return self.above(-least)
+            case "none":
+                return min(1.0, 2 * min(self.above(least), self.below(-least)))
+            case "not_up":
+                return self.above(least)
+            case "not_down":
+                return self.below(-least)
+        return math.nan
+
+    @property
+    def points_as_claimed(self) -> bool:
+        return self.value > 0 if self.direction == "up" else self.value < 0
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,10 @@
 """The evidence of an ablation, written beside its tables in results/<ablation>/<profile>/.
 
-Numbers are empty where they are undefined or do not apply. Intervals (low, high) are 95 %
-percentile bootstraps over training seeds within cells (of bound and failures claims: Clopper and
-Pearson's); from fewer than about eight runs they are too narrow, and no verdict rests on one
-alone. p is two-sided; p_holm is corrected over its table's family; least_p is the least p that the
-design could reach at all, and least_p_holm the same when corrected. run_ids lists the runs, parted
-by blanks.
+Numbers are empty where they are undefined or do not apply. So are the ends (low, high) of a 95 %
+interval where the seeds are too few for one that holds: docs/explanation/intervals.md has each
+method and its simulations. p_holm is corrected over its table's family; least_p is the least p that
+the design could reach at all, and least_p_holm the same when corrected. run_ids lists the runs,
+parted by blanks.
 
 What each column means stands in columns.py, from which the reference page is made.
 """

@@ -1,6 +1,7 @@
 """The effect behind each kind of claim; trends and contrasts are in contrasts.py."""
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -17,10 +18,16 @@ from benchmark.ablation.claims import (
 )
 from benchmark.claims.contrasts import shift
 from benchmark.claims.correlation import Association, associate, cells_of
-from benchmark.claims.effects import DIRECTIONS, Effect, NotRun, missing, nothing_yet
+from benchmark.claims.effects import DIRECTIONS, TRUE, Effect, NotRun, missing, nothing_yet
 from benchmark.claims.variance import JOINT, decompose
+from benchmark.levels import BROKEN_SHARE
 from benchmark.results.tables import Tables
-from benchmark.statistics.permutations import Floats
+from benchmark.statistics.hypotheses import share_below_p
+from benchmark.statistics.intervals import Estimate, Floats, ends, share
+from benchmark.statistics.power import correlation_power, mean_power
+
+TYPICAL_RHO, GREATEST_RHO = 0.3, 0.9
+"""A true rho, or lead, for the power of a claim without a least effect; and the most of any."""
 
 
 def measure(tables: Tables, test: ClaimTest) -> Effect | NotRun:
@@ -40,18 +47,15 @@ def measure(tables: Tables, test: ClaimTest) -> Effect | NotRun:
 
 
 def _correlation(tables: Tables, test: CorrelationTest) -> Effect | NotRun:
-    """Spearman's rho, as correlation.py has it; p of no effect from mismatched pairs.
+    """Spearman's rho, as correlation.py has it.
 
-    p of the least effect: within runs by flipping the signs of the rhos about it, seed by seed
-    (exact); between runs by Fisher's z of the cells' rhos, whose variance is 1.06 / (runs - 3)
-    (Fieller, Hartley and Pearson 1957), so that a cell of three runs tells nothing, and cells with
-    the same seeds tell no more than one.
+    A relation has to be seen by both: rho beyond the margin, and matched pairs more alike than
+    mismatched ones.
     """
     level: Literal["differences", "between"] = "between"
     where = "runs of a cell at the same step"
-    against = _fisher
     if test.level == "within":
-        level, where, against = "differences", "changes within a run", _flipped
+        level, where = "differences", "changes within a run"
     signal, outcome = tables.shown(test.signal), tables.shown(test.column)
     ended = pd.Series(np.where(tables.runs["state"] == "done", 0.0, np.nan), tables.runs.index)
     if nothing_yet(tables.runs, ended):
@@ -65,44 +69,47 @@ def _correlation(tables: Tables, test: CorrelationTest) -> Effect | NotRun:
     if found is None or math.isnan(found.value):
         why = f"There are too few {where} with {signal} and {outcome}, or they never change"
         return Effect(direction, why, gaps) if gaps else NotRun(why)
+    estimate = found.estimate
+
+    def above(margin: float) -> float:
+        p = float(estimate.p_above(margin)) if estimate else 1.0
+        return max(p, found.p("greater")) if margin >= 0 else p
+
+    def below(margin: float) -> float:
+        p = float(estimate.p_below(margin)) if estimate else 1.0
+        return max(p, found.p("less")) if margin <= 0 else p
+
+    low, high = ends(estimate)
     return Effect(
         direction=direction,
         says=f"Rho of {signal} and {outcome} over {where}: {found.value:.2f}",
         gaps=gaps,
         run_ids=found.run_ids,
         value=found.value,
-        low=found.low,
-        high=found.high,
-        p_zero=found.p,
-        p_plus=max(against(found, test.least_effect), found.least_p),
-        p_minus=max(against(found, -test.least_effect), found.least_p),
-        least_p=found.least_p,
+        low=low,
+        high=high,
+        above=above,
+        below=below,
+        least_p=found.least_p("greater") if estimate else 1.0,
+        power=lambda alpha: _chance_of_rho(found, test, alpha),
+        seeds=min(map(len, found.seeds)),
     )
 
 
-def _flipped(found: Association, rho: float) -> float:
-    """Two-sided p that the runs' mean rho is `rho`: signs flipped about it, seed by seed."""
-    apart = np.concatenate([(of_block - rho).sum(axis=0) for of_block in found.each])
-    if len(apart) < 2:
-        return 1.0
-    result = stats.permutation_test(
-        (apart,),
-        lambda each, axis=-1: each.mean(axis=axis),
-        permutation_type="samples",
-        vectorized=True,
-        rng=np.random.default_rng(0),
-    )
-    return float(result.pvalue)
-
-
-def _fisher(found: Association, rho: float) -> float:
-    """Two-sided p that the cells' common rho is `rho`."""
-    weights = np.maximum(np.array([len(seeds) for seeds in found.seeds]) - 3, 0) / 1.06
-    if not weights.sum():
-        return 1.0
-    z = [np.arctanh(np.clip(of_block, -0.999, 0.999)).mean() for of_block in found.each]
-    off = np.array(z) - np.arctanh(rho)
-    return float(2 * stats.norm.sf(abs((weights * off).sum()) / math.sqrt(weights.sum())))
+def _chance_of_rho(found: Association, test: CorrelationTest, alpha: float) -> float:
+    """The power of a correlation's claim where rho is TRUE times the least, 0.9 at the most."""
+    least, seeds = test.least_effect, min(map(len, found.seeds))
+    if found.estimate is None or found.least_p("greater") > alpha:
+        return 0.0
+    true = min(TRUE * least or TYPICAL_RHO, GREATEST_RHO)
+    if test.level == "within":
+        spread = float(found.each.std(ddof=1))
+        if test.direction == "none":
+            return max(0.0, 2 * mean_power(spread, len(found.each), least, alpha=alpha) - 1)
+        return mean_power(spread, len(found.each), true - least, alpha=alpha)
+    if test.direction == "none":
+        return correlation_power(0.0, seeds, least, "within", alpha=alpha)
+    return correlation_power(true, seeds, least, alpha=alpha)
 
 
 def _bound(tables: Tables, test: BoundTest) -> Effect | NotRun:
@@ -129,40 +136,42 @@ def _worst(curves: pd.DataFrame, test: BoundTest) -> "pd.Series[float]":
 def _every(tables: Tables, kept: "pd.Series[float]", said: str) -> Effect | NotRun:
     """A claim about every run: `kept` is 1 where a run agrees, 0 where it does not.
 
-    The effect is the share of runs that agree, with Clopper and Pearson's interval; p is the exact
-    binomial one, one-sided, that no more than half of all seeds would agree.
+    The seed is the unit: one agrees where all its runs do. The effect is the share of seeds that
+    agree, with Clopper and Pearson's interval; p is the exact binomial one that BROKEN_SHARE of all
+    seeds, or more, would not.
     """
     if kept.isna().all():
         return NotRun("No run has what the claim is about yet")
     # A run that agrees but has not ended as planned may yet break the claim.
     kept = kept.where((kept == 0) | (tables.runs["state"] == "done"))
     known = kept.dropna()
-    n, good = len(known), int(known.sum())
+    gaps, good = missing(tables.runs, kept), int(known.sum())
+    by_seed = known.groupby(tables.runs.loc[known.index, "seed"]).min()
+    seeds, clean = len(by_seed), int(by_seed.sum())
     broken_by = ", ".join(tables.runs.loc[known.index[known == 0], "run_id"])
-    says, gaps = f"In {good} of {n} runs {said}", missing(tables.runs, kept)
-    if not n:
+    says = f"In {good} of {len(known)} runs, and {clean} of {seeds} seeds, {said}"
+    interval = share(clean, seeds)
+    if interval is None:
         return Effect("every", says, gaps)
-    interval = stats.binomtest(good, n).proportion_ci(method="exact")
+    least = share_below_p(0, seeds, BROKEN_SHARE)
     return Effect(
         direction="every",
         says=says,
         gaps=gaps,
         run_ids=tuple(tables.runs.loc[known.index, "run_id"]),
-        value=good / n,
-        low=float(interval.low),
-        high=float(interval.high),
-        p_zero=float(stats.binomtest(good, n, 0.5, alternative="greater").pvalue),
-        least_p=0.5**n,
+        value=clean / seeds,
+        low=interval[0],
+        high=interval[1],
+        above=lambda _: share_below_p(seeds - clean, seeds, BROKEN_SHARE),
+        least_p=least,
+        power=lambda level: float(least <= level),
+        seeds=seeds,
         counter=f"not in {broken_by}" if broken_by else "",
     )
 
 
 def _share(tables: Tables, test: ShareTest) -> Effect | NotRun:
-    """By how much a key's share of the variance leads the next key's.
-
-    p of no effect is that of the key's own share. p of the least effect is that of the next key's
-    share, which must be real before it can refute.
-    """
+    """By how much a key's share of the variance leads every other key's, by the jackknife."""
     values = tables.values(test.column)
     if nothing_yet(tables.runs, values):
         return NotRun(f"No run has {test.column} yet")
@@ -172,25 +181,46 @@ def _share(tables: Tables, test: ShareTest) -> Effect | NotRun:
     if found is None or key is None or len(factors) < 2:
         why = "The finished runs do not vary in two keys of the sweep"
         return Effect("up", why, gaps) if gaps else NotRun(why)
+    rivals = sorted((i for i in range(len(factors)) if i != key), key=lambda i: -found.shares[i])
 
-    def lead(shares: Floats) -> Floats:
-        return np.asarray(shares[..., key] - np.delete(shares, key, axis=-1).max(axis=-1))
+    def lead(rival: int) -> Callable[[Floats], float]:
+        return lambda shares: float(shares[key] - shares[rival])
 
-    low, high = found.interval(lead)
-    others = [i for i in range(len(factors)) if i != key]
-    rival = max(others, key=lambda i: float(found.shares[i]))
-    (p, least), (p_rival, least_rival) = found.p(key), found.p(rival)
+    each = [found.estimate(lead(rival)) for rival in rivals]
+    known = [estimate for estimate in each if estimate is not None]
+
+    def above(margin: float) -> float:
+        """It has to lead every rival."""
+        return max((float(estimate.p_above(margin)) for estimate in known), default=1.0)
+
+    def below(margin: float) -> float:
+        """One that it does not lead is enough, whichever it is."""
+        least = min((float(estimate.p_below(margin)) for estimate in known), default=1.0)
+        return min(1.0, len(known) * least)
+
+    nearest = each[0]
+    low, high = ends(nearest)
     shares = ", ".join(f"{n} {s:.0%}" for n, s in zip(factors, found.shares, strict=True))
     return Effect(
         direction="up",
         says=f"Shares of the variance of {test.column}: {shares}, the rest {found.residual:.0%}",
         gaps=gaps,
         run_ids=tuple(found.runs["run_id"]),
-        value=float(lead(found.shares)),
+        value=lead(rivals[0])(found.shares),
         low=low,
         high=high,
-        p_zero=p,
-        p_plus=p_rival,
-        least_p=max(least, least_rival),
-        objection="" if low > 0 else "the interval of its lead does not exclude none",
+        above=above,
+        below=below,
+        least_p=0.0 if known else 1.0,
+        power=lambda level: _chance_of_lead(nearest, test.least_effect, level),
+        seeds=found.seeds,
     )
+
+
+def _chance_of_lead(estimate: Estimate | None, least: float, level: float) -> float:
+    """The power of a share's claim, from its standard error: Student's t of Fisher's z."""
+    if estimate is None or not estimate.error > 0:
+        return 0.0
+    true = min(TRUE * least or TYPICAL_RHO, GREATEST_RHO)
+    away = (math.atanh(true) - math.atanh(least)) / float(estimate.error)
+    return float(stats.nct.sf(stats.t.isf(level, estimate.df), estimate.df, away))

@@ -3,31 +3,23 @@
 Main effects by least squares, every key as a factor. A key's share is the sum of squares that it
 adds to all other keys (type II, as in statsmodels' anova_lm), over the total: eta squared. What is
 left is the seed's share, with the interactions in it. Keys that always change together are one
-factor. p is that of a permutation within the strata of the other keys.
+factor. Intervals are the jackknife's over seeds, left out of every cell that has them; a share has
+no p, since it is never below 0.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import linalg
 
+from benchmark.claims.correlation import blocks_of_seeds
 from benchmark.claims.correlation_table import OUTCOMES
 from benchmark.results.columns import EVIDENCE
 from benchmark.results.tables import Tables
-from benchmark.statistics.hypotheses import arrangements, holm
-from benchmark.statistics.permutations import Floats, Indices
-from benchmark.statistics.resampling import (
-    NONE,
-    RESAMPLES,
-    bootstrapped,
-    percentiles,
-    permutation_p,
-)
+from benchmark.statistics.intervals import Estimate, Floats, Indices, ends, jackknife
 
 ROUNDING = 1e-9  # below which what is left of a dummy, or a singular value, is nothing
 RESIDUAL = "seed and interactions"
@@ -36,69 +28,28 @@ JOINT = " & "
 
 @dataclass(frozen=True)
 class Decomposition:
-    """Shares of the variance over the finished runs, with what tests and intervals need."""
+    """Shares of the variance over the finished runs."""
 
     factors: tuple[str, ...]
-    values: Floats  # (n,) of the outcome, their mean taken off
-    whole: "_Explained"
-    without: "tuple[_Explained, ...]"  # by all factors but one
-    runs: pd.DataFrame  # in the order of the runs' numbers, cell by cell
-    cells: tuple[int, ...]  # runs of each cell
-
-    @cached_property
-    def shares(self) -> Floats:
-        """(factors,)"""
-        return self._shares(self.values)
+    shares: Floats  # (factors,)
+    runs: pd.DataFrame  # cell by cell
+    without: tuple[Floats, ...]  # a block of seeds each: (seeds, factors), without each of them
 
     @property
     def residual(self) -> float:
         return float(1 - self.shares.sum())
 
-    def _shares(self, values: Floats) -> Floats:
-        """(..., n) -> (..., factors)"""
-        drawn = values - values.mean(axis=-1, keepdims=True)
-        total = (drawn**2).sum(axis=-1)[..., None]
-        explained = self.whole.of(drawn)
-        parts = np.stack([explained - others.of(drawn) for others in self.without], axis=-1)
-        return np.asarray(np.divide(parts, total, out=np.zeros_like(parts), where=total > 0))
+    @property
+    def seeds(self) -> int:
+        """Of the cell with the fewest."""
+        return int(self.runs.groupby("cell")["seed"].nunique().min())
 
-    @cached_property
-    def _redrawn(self) -> Floats:
-        """(draws, factors)"""
-        return bootstrapped(lambda index: self._shares(self.values[index]), self.cells)
-
-    def interval(self, statistic: Callable[[Floats], Floats]) -> tuple[float, float]:
-        """Of a function of the shares (..., factors), over seeds; NaN where a cell has one run."""
-        return percentiles(statistic(self._redrawn)) if min(self.cells) > 1 else NONE
-
-    def p(self, factor: int) -> tuple[float, float]:
-        """(p, least reachable p) of a factor's share."""
-        strata, order = self._strata(factor)
-        sizes = [list(rows.groupby("_factor", sort=False).size()) for rows in strata]
-        # Names of levels can be swapped without changing a share.
-        same = math.factorial(len(sizes[0])) if sizes else 1
-        least = min(1.0, same / min(arrangements(sizes), same * (RESAMPLES + 1)))
-        inverse, values = _moved(np.argsort(order)), self.values[order]
-        total, others = (self.values**2).sum(), self.without[factor]
-
-        def share(index: Indices) -> Floats:
-            drawn = values[index][..., inverse]
-            return np.asarray((self.whole.of(drawn) - others.of(drawn)) / total)
-
-        return permutation_p(share, sizes, "greater", least), least
-
-    def _strata(self, factor: int) -> tuple[list[pd.DataFrame], Indices]:
-        """Runs that differ in this factor alone, and their numbers in that order."""
-        keys = self.factors[factor].split(JOINT)
-        others = [k for name in self.factors for k in name.split(JOINT) if k not in keys]
-        rows = self.runs.assign(
-            _factor=_text(self.runs, keys),
-            _other=_text(self.runs, others),
-            _at=range(len(self.runs)),
-        )
-        strata = [rows.sort_values("_factor", kind="stable") for _, rows in rows.groupby("_other")]
-        order = np.concatenate([stratum["_at"].to_numpy(int) for stratum in strata])
-        return strata, order
+    def estimate(self, statistic: Callable[[Floats], float]) -> Estimate | None:
+        """Of a function of the shares (factors,), from -1 to 1; None: too few seeds."""
+        if not self.without:
+            return None
+        parts = [np.array([statistic(shares) for shares in block]) for block in self.without]
+        return jackknife(statistic(self.shares), *parts)
 
 
 def decompose(tables: Tables, column: str) -> Decomposition | None:
@@ -106,17 +57,33 @@ def decompose(tables: Tables, column: str) -> Decomposition | None:
     runs = tables.done.assign(_value=tables.values(column)).dropna(subset=["_value"])
     runs = runs.sort_values("cell", kind="stable")
     factors = _factors(runs, tables.swept)
+    shares = _shares(runs, factors)
+    if shares is None:
+        return None
+    cells = [tuple(rows["seed"]) for _, rows in runs.groupby("cell", sort=False)]
+    without = []
+    for block in blocks_of_seeds(cells):
+        each = [_shares(runs[runs["seed"] != seed], factors) for seed in block]
+        known = [found for found in each if found is not None]
+        if len(known) < len(each):  # a level is there by one seed alone
+            return Decomposition(tuple(factors), shares, runs, ())
+        without.append(np.stack(known))
+    return Decomposition(tuple(factors), shares, runs, tuple(without))
+
+
+def _shares(runs: pd.DataFrame, factors: Sequence[str]) -> Floats | None:
+    """(factors,) of the values of these runs; None where there is nothing to take apart."""
     values = runs["_value"].to_numpy(float)
     if not factors or len(runs) < 3 or np.ptp(values) == 0:
         return None
+    values = values - values.mean()
     levels = [pd.factorize(_text(runs, name.split(JOINT)))[0] for name in factors]
     whole = _explained(levels, len(runs))
     if whole.rank >= len(runs):
         return None
     without = (_explained(levels[:i] + levels[i + 1 :], len(runs)) for i in range(len(levels)))
-    cells = tuple(int(n) for n in runs.groupby("cell", sort=False).size())
-    centred = values - values.mean()
-    return Decomposition(tuple(factors), centred, whole, tuple(without), runs, cells)
+    explained, total = whole.of(values), float((values**2).sum())
+    return np.array([float(explained - others.of(values)) / total for others in without])
 
 
 @dataclass(frozen=True)
@@ -165,17 +132,19 @@ def _moved(order: Indices) -> Indices | slice:
     return slice(None) if (order == np.arange(len(order))).all() else order
 
 
+def share_of(factor: int) -> Callable[[Floats], float]:
+    """One of the shares (factors,), for `Decomposition.estimate`."""
+    return lambda shares: float(shares[factor])
+
+
 def variance_table(tables: Tables) -> pd.DataFrame:
-    """The columns of EVIDENCE in results/columns.py; Holm's family is the whole table."""
+    """The columns of EVIDENCE in results/columns.py."""
     rows = []
     for alias in OUTCOMES:
         found = decompose(tables, alias)
         if found is not None:
             rows += _rows(tables.shown(alias), found, tables)
-    table = pd.DataFrame(rows, columns=list(EVIDENCE["variance"]))
-    tested = table["key"] != RESIDUAL
-    table.loc[tested, "p_holm"] = holm(table.loc[tested, "p"].tolist())
-    return table
+    return pd.DataFrame(rows, columns=list(EVIDENCE["variance"]))
 
 
 def _rows(outcome: str, found: Decomposition, tables: Tables) -> list[dict[str, Any]]:
@@ -189,12 +158,11 @@ def _rows(outcome: str, found: Decomposition, tables: Tables) -> list[dict[str, 
     ranks = (-found.shares).argsort().argsort() + 1
     rows = []
     for i, name in enumerate(found.factors):
-        low, high = found.interval(lambda shares, i=i: shares[..., i])  # type: ignore[misc]
-        p, least = found.p(i)
+        low, high = np.clip(ends(found.estimate(share_of(i))), 0, 1)
         levels = _text(found.runs, name.split(JOINT)).nunique()
         head = {"key": name, "levels": levels, "share": found.shares[i], "rank": int(ranks[i])}
-        rows.append({**head, "low": low, "high": high, "p": p, "least_p": least, **common})
-    low, high = found.interval(lambda shares: 1 - shares.sum(axis=-1))
+        rows.append({**head, "low": low, "high": high, **common})
+    low, high = np.clip(ends(found.estimate(lambda shares: float(1 - shares.sum()))), 0, 1)
     return [*rows, {"key": RESIDUAL, "share": found.residual, "low": low, "high": high, **common}]
 
 

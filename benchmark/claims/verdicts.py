@@ -2,26 +2,28 @@
 
 With m the claim's least effect, and a claim that an effect goes up (down is its mirror):
 
-supported     the hypothesis "no effect" is rejected, and the effect found is m or more
-refuted       the hypothesis "the effect is m" is rejected from below, and the 95 % interval of the
-              effect ends below m
-A claim of no effect ("none", "not_higher", "not_lower") turns this round: it is supported where
-the hypotheses "the effect is m" (and, for none, "is -m") are rejected and the interval ends within
-m, and refuted where "no effect" is rejected and the effect found is m or more.
-A claim about every run (bound, failures) is refuted by one counter-example, and supported where
-none is seen and the runs are enough to reject "half of all seeds would break it".
+supported     "the effect is m or less" is rejected
+refuted       "the effect is m or more" is rejected, and what was found is no effect that way
+too small     the same, but what was found points the claimed way
+A claim of no effect is supported where "the effect is m or more" (and, for `none`, "-m or less") is
+rejected, and refuted where "m or less" is. A claim about every run (bound, failures) is refuted by
+one counter-example, and supported where "BROKEN_SHARE of all seeds break it" is rejected.
 
-Rejected means a p of at most 0.05 after Holm's correction over all claims of the ablation, those
+Rejected means a p of at most ALPHA after Holm's correction over all claims of the ablation, those
 that were not run included; support and refutation are corrected apart, so each kind of error is
-held to 5 % an ablation. Claims about every run are no part of the family of refutations, since no p
-refutes them. Where neither holds:
+held to ALPHA an ablation. Claims about every run are no part of the family of refutations, since no
+p refutes them. With looks that were registered, each look has its own level (statistics/looks.py),
+and the first that decides a claim stands. Where nothing is rejected:
 
 not run       there is nothing to measure in this profile yet
-undecided     a run that the verdict needs has failed or is missing (it blocks a verdict whatever
-              the p), the column is the same in every run and so cannot tell them apart, or
-              the runs were enough and did not decide
-underpowered  no outcome of so few runs could have been decided: the least p that the design can
-              reach is above 0.05 when corrected, the other claims' p being what they are
+saturated     the column is at its least or greatest value in every run, so it cannot tell
+underpowered  had the claim been true (by twice its least effect, or with no effect at all), the
+              chance to support it with these seeds and this spread was below one half
+undecided     the chance was one half or more; or a run that the verdict needs has failed or is
+              missing, which blocks a verdict whatever the p
+
+Beside each verdict stands what the other metrics of the same thing, and the other judges, say: see
+`agreement.py`.
 """
 
 import math
@@ -31,41 +33,55 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from benchmark.ablation.claims import BoundTest, Claim, FailuresTest, claims_digest
+from benchmark.ablation.claims import BoundTest, Claim, FailuresTest
+from benchmark.claims.agreement import agreement
 from benchmark.claims.effects import Effect, NotRun
 from benchmark.claims.measures import measure
 from benchmark.levels import ALPHA
 from benchmark.results.columns import EVIDENCE
 from benchmark.results.tables import Tables
 from benchmark.statistics.hypotheses import holm, least_holm
-from benchmark.statistics.permutations import Floats
+from benchmark.statistics.intervals import Floats
 
-Verdict = Literal["supported", "refuted", "undecided", "underpowered", "not run"]
+Verdict = Literal[
+    "supported",
+    "refuted",
+    "too small",
+    "undecided",
+    "underpowered",
+    "saturated",
+    "not run",
+]
 GAPS_NAMED = 3
+FAIR_CHANCE = 0.5
 
 
 def claims_table(tables: Tables) -> pd.DataFrame:
     """The columns of EVIDENCE in results/columns.py; one row a claim, in the file's order."""
     claims = tables.record.claims
     rows = judge(claims, [measure(tables, claim.test) for claim in claims])
-    at_start = tables.record.claims_at_start
-    changed = int(at_start != claims_digest(claims)) if at_start else np.nan
-    return pd.DataFrame(
-        [{**row, "changed": changed} for row in rows], columns=list(EVIDENCE["claims"])
-    )
+    for row, claim in zip(rows, claims, strict=True):
+        row |= agreement(tables, claim.test)
+    return pd.DataFrame(rows, columns=list(EVIDENCE["claims"]))
 
 
-def judge(claims: Sequence[Claim], found: Sequence[Effect | NotRun]) -> list[dict[str, Any]]:
+def judge(
+    claims: Sequence[Claim], found: Sequence[Effect | NotRun], alpha: float = ALPHA
+) -> list[dict[str, Any]]:
     """One row a claim; the claims together are the family that is corrected."""
     least = [getattr(claim.test, "least_effect", 0.0) for claim in claims]
-    tests = [p_values(effect, m) for effect, m in zip(found, least, strict=True)]
-    reach = [effect.least_p if isinstance(effect, Effect) else math.nan for effect in found]
-    for_, against = ([pair[i] for pair in tests] for i in (0, 1))
+    measured = [effect if isinstance(effect, Effect) else None for effect in found]
+    pairs = list(zip(measured, least, strict=True))
+    for_ = [effect.p_for(m) if effect else math.nan for effect, m in pairs]
+    against = [effect.p_against(m) if effect else math.nan for effect, m in pairs]
+    reach = [effect.least_p if effect else math.nan for effect in measured]
     for_holm, against_holm = holm(for_), _refutations(claims, against)
     reach_holm = least_holm(for_, reach)
     rows = []
     for i, (claim, effect) in enumerate(zip(claims, found, strict=True)):
-        verdict, sentence = decide(effect, least[i], for_holm[i], against_holm[i], reach_holm[i])
+        # Holm's first and hardest step: a cautious chance.
+        chance = effect.power(alpha / len(claims)) if isinstance(effect, Effect) else math.nan
+        verdict, sentence = decide(effect, for_holm[i], against_holm[i], chance, alpha)
         rows.append(
             {
                 **_head(claim),
@@ -78,6 +94,7 @@ def judge(claims: Sequence[Claim], found: Sequence[Effect | NotRun]) -> list[dic
                 "against_p_holm": against_holm[i],
                 "least_p": reach[i],
                 "least_p_holm": reach_holm[i],
+                "power": chance,
             }
         )
     return rows
@@ -92,29 +109,8 @@ def _refutations(claims: Sequence[Claim], against: Sequence[float]) -> Floats:
     return corrected
 
 
-def p_values(effect: Effect | NotRun, least: float) -> tuple[float, float]:
-    """(p for the claim, p against it): 1 where the effect found lies on the other side."""
-    if isinstance(effect, NotRun) or math.isnan(effect.value):
-        return math.nan, math.nan
-    value, zero, plus, minus = effect.value, effect.p_zero, effect.p_plus, effect.p_minus
-    up, down = value > 0 and value >= least, value < 0 and -value >= least
-    match effect.direction:
-        case "up":
-            return (zero if up else 1.0), (plus if value < least else 1.0)
-        case "down":
-            return (zero if down else 1.0), (minus if value > -least else 1.0)
-        case "not_up":
-            return (plus if value < least else 1.0), (zero if up else 1.0)
-        case "not_down":
-            return (minus if value > -least else 1.0), (zero if down else 1.0)
-        case "none":
-            inside = abs(value) < least
-            return (max(plus, minus) if inside else 1.0), (zero if up or down else 1.0)
-    return (1.0 if effect.counter else zero), math.nan
-
-
 def decide(
-    effect: Effect | NotRun, least: float, p: float, against: float, reach: float
+    effect: Effect | NotRun, p: float, against: float, power: float, alpha: float = ALPHA
 ) -> tuple[Verdict, str]:
     """The verdict from corrected p, and one plain sentence that says why."""
     if isinstance(effect, NotRun):
@@ -123,18 +119,26 @@ def decide(
         return "refuted", f"{effect.says}: {effect.counter}."
     if effect.gaps:
         return "undecided", f"{effect.says}; missing: {_listed(effect.gaps)}."
-    if effect.blind:
+    if effect.saturated:
+        return "saturated", f"{effect.says}: no better or worse can be measured."
+    if effect.constant:
         return "undecided", f"{effect.says}: the same in every run, so it cannot tell them apart."
-    said = f"{effect.says} (95 % {effect.low:.3g} to {effect.high:.3g})"
-    if p <= ALPHA and _within(effect, least):
+    said = effect.says
+    if math.isfinite(effect.low):
+        said += f" (95 % {effect.low:.3g} to {effect.high:.3g})"
+    if p <= alpha:
         if not effect.objection:
             return "supported", f"{said}, corrected p {p:.2g}."
         return "undecided", f"{said}, corrected p {p:.2g}, but {effect.objection}."
-    if against <= ALPHA and _beyond(effect, least):
-        return "refuted", f"{said}, short of the claim with corrected p {against:.2g}."
-    if not reach <= ALPHA:
-        runs = len(effect.run_ids)
-        return "underpowered", f"{said}; no p of {runs} runs can be below {reach:.2g} corrected."
+    if against <= alpha:
+        if effect.direction in ("up", "down") and effect.points_as_claimed:
+            return "too small", f"{said}, below the least effect with corrected p {against:.2g}."
+        return "refuted", f"{said}, against the claim with corrected p {against:.2g}."
+    if not power >= FAIR_CHANCE:
+        told = f"the chance to support a true claim was {power:.0%}"
+        if math.isnan(power):
+            told = "the chance to support a true claim is not known"
+        return "underpowered", f"{said}; with {effect.seeds} seeds {told}."
     return "undecided", f"{said}, corrected p {p:.2g} for and {against:.2g} against."
 
 
@@ -143,20 +147,6 @@ def _listed(gaps: Sequence[str]) -> str:
     named = sorted(gaps, key=lambda gap: "(failed" not in gap)[:GAPS_NAMED]
     more = len(gaps) - len(named)
     return "; ".join(named) + (f"; and {more} more" if more else "")
-
-
-def _within(effect: Effect, least: float) -> bool:
-    """For a claim of no effect: whether the interval, too, ends within the least effect."""
-    below, above = effect.high < least, effect.low > -least
-    needed = {"not_up": below, "not_down": above, "none": below and above}
-    return needed.get(effect.direction, True)
-
-
-def _beyond(effect: Effect, least: float) -> bool:
-    """For a claim of an effect: whether the interval, too, ends short of the least effect."""
-    short = effect.high < least if least > 0 else effect.high < 0
-    mirrored = effect.low > -least if least > 0 else effect.low > 0
-    return {"up": short, "down": mirrored}.get(effect.direction, True)
 
 
 def _head(claim: Claim) -> dict[str, Any]:

@@ -1,10 +1,14 @@
 """`bench compare`: do two runs, cells or ablations differ?"""
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.errors import EXIT_DIFFERENT
+from benchmark.errors import EXIT_BETTER, EXIT_DIFFERENT
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @click.command()
@@ -15,17 +19,21 @@ from benchmark.errors import EXIT_DIFFERENT
     is_flag=True,
     help="Compare although they were judged against other faces, as two views of one data set are.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Every row, as JSON.")
-def compare(a: str, b: str, other_faces: bool, as_json: bool) -> None:
+@click.option("--fail-if-worse", is_flag=True, help="Exit with 0 unless B is worse.")
+@click.option("--full", is_flag=True, help="Every cell and column.")
+@click.option("--json", "as_json", is_flag=True, help="Every row and column, as JSON.")
+def compare(
+    a: str, b: str, other_faces: bool, fail_if_worse: bool, full: bool, as_json: bool
+) -> None:
     """Say whether B is better or worse than A.
 
     Each is a folder results/ABLATION/PROFILE (of this checkout or of another commit's), one of its
     cells as FOLDER:CELL, one of its runs as FOLDER:RUN_ID, or a run's own folder.
 
-    Exit codes: 0 no difference seen, or too few runs to tell; 3 a difference of the distance found;
-    2 not comparable (other metric version, extractor, counts or data) or bad input.
+    Exit codes: 0 no difference of the distance was shown, or too few runs to tell; 3 B is worse; 4
+    B is better; 2 not comparable (other metric version, extractor, counts or data) or bad input.
     """
-    from benchmark.claims.comparison import compare_sides, different, read_side
+    from benchmark.claims.comparison import compare_sides, read_side, sentence, verdict
 
     table = compare_sides(read_side(a), read_side(b), other_faces=other_faces)
     if as_json:
@@ -33,5 +41,21 @@ def compare(a: str, b: str, other_faces: bool, as_json: bool) -> None:
     else:
         from benchmark.commands.tables import show
 
-        show(f"{b} against {a}", table)
-    sys.exit(EXIT_DIFFERENT if different(table) else 0)
+        click.echo(sentence(table, a, b))
+        show(f"{b} against {a}", table if full else _short(table))
+    codes = {"worse": EXIT_DIFFERENT, "better": 0 if fail_if_worse else EXIT_BETTER}
+    sys.exit(codes.get(verdict(table), 0))
+
+
+def _short(table: "pd.DataFrame") -> "pd.DataFrame":
+    """The first row of each outcome, in five columns."""
+    import pandas as pd
+
+    rows = []
+    for _, row in table.drop_duplicates("outcome").iterrows():
+        known = pd.notna(row["low"])
+        between = f" ({row['low']:.3g} to {row['high']:.3g})" if known else ""
+        difference = "" if pd.isna(row["difference"]) else f"{row['difference']:.3g}{between}"
+        columns = {"outcome": row["outcome"], "A": row["a"], "B": row["b"]}
+        rows.append({**columns, "B - A (95 %)": difference, "verdict": row["verdict"]})
+    return pd.DataFrame(rows)

@@ -14,7 +14,7 @@ SHOWN = {
         *("p_holm", "least_p", "runs", "reading"),
     ),
     "collapse": ("method", "signal", "event", "event_runs", "runs", "verdict", "sentence"),
-    "variance": ("outcome", "key", "share", "low", "high", "p_holm", "least_p", "runs"),
+    "variance": ("outcome", "key", "share", "low", "high", "runs"),
 }
 
 

@@ -105,12 +105,19 @@ class Metric:
     version: str  # another one for other values of the same images
     meaning: str
     source: str  # the paper that defines it
+    # Claims on one are asked of the others that measure the same: quality is both of the others.
+    measures: Literal["quality", "fidelity", "variety", ""] = ""
+
+    @property
+    def better_is_lower(self) -> bool:
+        return self.better == "lower"
 
 
 _HEUSEL = "Heusel et al. 2017, equation 6 (arXiv 1706.08500)"
 _KID = "Bińkowski et al. 2018, section 3 (arXiv 1801.01401)"
 _MANIFOLD = "Kynkäänniemi et al. 2019, equations 1 and 2 (arXiv 1904.06991)"
-_SQUARED, _SHARE = "squared features", "share, 0 to 1"
+_SQUARED = "squared features"
+SHARE = "share, 0 to 1"
 
 METRICS: dict[str, Metric] = {
     each.name: each
@@ -124,6 +131,7 @@ METRICS: dict[str, Metric] = {
             meaning="Fréchet distance of the judge's features to as many real images; FID on those "
             "of inception_2015",
             source=_HEUSEL,
+            measures="quality",
         ),
         Metric(
             "distance_validation",
@@ -151,6 +159,7 @@ METRICS: dict[str, Metric] = {
             version="1",
             meaning="kernel distance, unbiased: mean over subsets",
             source=_KID,
+            measures="quality",
         ),
         Metric(
             "kid_sd",
@@ -165,19 +174,21 @@ METRICS: dict[str, Metric] = {
             "precision",
             lambda c: c.across.precision,
             better="higher",
-            unit=_SHARE,
+            unit=SHARE,
             version="1",
             meaning="samples within the real images' manifold",
             source=_MANIFOLD,
+            measures="fidelity",
         ),
         Metric(
             "recall",
             lambda c: c.across.recall,
             better="higher",
-            unit=_SHARE,
+            unit=SHARE,
             version="1",
             meaning="real images within the samples' manifold",
             source=_MANIFOLD,
+            measures="variety",
         ),
         Metric(
             "density",
@@ -187,15 +198,17 @@ METRICS: dict[str, Metric] = {
             version="1",
             meaning="real neighbourhoods that a sample lies in, over their number; may exceed 1",
             source="Naeem et al. 2020, equation 4 (arXiv 2002.09797)",
+            measures="fidelity",
         ),
         Metric(
             "coverage",
             lambda c: c.across.coverage,
             better="higher",
-            unit=_SHARE,
+            unit=SHARE,
             version="1",
             meaning="real images with a sample in their neighbourhood",
             source="Naeem et al. 2020, equation 5 (arXiv 2002.09797)",
+            measures="variety",
         ),
         Metric(
             "sharpness",
@@ -214,6 +227,7 @@ METRICS: dict[str, Metric] = {
             version="1",
             meaning="the samples' mean distance from one another over the real images'",
             source="evaluation/metrics.py",
+            measures="variety",
         ),
         Metric(
             "sliced_wasserstein",
@@ -223,6 +237,7 @@ METRICS: dict[str, Metric] = {
             version="1",
             meaning="sliced Wasserstein-2 distance of the judge's features, not rescaled",
             source="Bonneel et al. 2015; MIND, Berthet et al. 2026 (arXiv 2605.06797)",
+            measures="quality",
         ),
         Metric(
             "vendi",
@@ -233,6 +248,7 @@ METRICS: dict[str, Metric] = {
             meaning="entirely different images that would be as diverse as the samples, by the "
             "cosine of their features; read it beside the real images' own",
             source="Friedman and Dieng 2023, definition 3.1 (arXiv 2210.02410)",
+            measures="variety",
         ),
     )
 }

@@ -11,6 +11,7 @@ from benchmark.report.numbers import NONE, number
 from benchmark.results.tables import read_evidence
 
 NOT_JUDGED = "not judged"
+AGAINST = ("refuted", "too small")
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,27 @@ class Verdict:
     interval: str
     p: str
     least_p: str
+    power: str
     runs: str
     run_ids: Sequence[str]
+    agree: str  # names of other metrics and judges, parted by commas
+    oppose: str
+    silent: str
+    p_values: tuple[float, float]  # uncorrected, for and against; NaN where there is none
+
+    @property
+    def others(self) -> str:
+        """What other metrics of the same thing, and other judges, say of it."""
+        same, opposite = self.agree, self.oppose
+        if self.verdict == "refuted":
+            same, opposite = opposite, same
+        if self.verdict not in ("supported", "refuted"):
+            parts = {"as claimed": same, "the other way": opposite, "no change shown": self.silent}
+        elif opposite:
+            parts = {"hangs on the measure; the opposite": opposite, "the same": same}
+        else:
+            parts = {"the same" if self.silent else "holds under all": same, "silent": self.silent}
+        return "; ".join(f"{name}: {found}" for name, found in parts.items() if found) or NONE
 
 
 @dataclass(frozen=True)
@@ -48,7 +68,8 @@ class Evidence:
 _NEEDS = {
     "claims": (
         *("id", "verdict", "sentence", "effect", "low", "high", "p_holm", "against_p_holm"),
-        *("least_p_holm", "runs", "run_ids"),
+        *("p", "against_p", "least_p_holm", "power", "runs", "run_ids"),
+        *("agree", "oppose", "silent"),
     ),
     "correlations": (
         *("method", "cell", "role", "signal", "outcome", "level", "measure", "step", "value"),
@@ -78,8 +99,13 @@ def _verdict(row: "pd.Series[str]") -> Verdict:
         effect=figure(row["effect"]),
         interval=interval(row["low"], row["high"]),
         # The p that decided: against the claim where that is what the runs say.
-        p=figure(row["against_p_holm" if row["verdict"] == "refuted" else "p_holm"]),
+        p=figure(row["against_p_holm" if row["verdict"] in AGAINST else "p_holm"]),
         least_p=figure(row["least_p_holm"]),
+        power=figure(row["power"]),
         runs=figure(row["runs"]),
         run_ids=row["run_ids"].split(),
+        agree=row["agree"],
+        oppose=row["oppose"],
+        silent=row["silent"],
+        p_values=(float(row["p"] or "nan"), float(row["against_p"] or "nan")),
     )

@@ -111,10 +111,10 @@ def _line(claim: Claim, evidence: Evidence) -> str:
     verdict = evidence.verdicts.get(claim.id)
     if verdict is None:
         return f"{says} Verdict: **{NOT_JUDGED}**."
-    reach = "" if verdict.least_p == NONE else f", least reachable corrected p {verdict.least_p}"
+    others = "" if verdict.others == NONE else f" By other measures: {verdict.others}."
     return (
         f"{says} Verdict: **{verdict.verdict}**: {' '.join(verdict.sentence.split()).rstrip('.')}"
-        f" ({verdict.runs} runs{reach})."
+        f" ({verdict.runs} runs).{others}"
     )
 
 
@@ -143,7 +143,8 @@ def _correlations(results: Tables, evidence: Evidence) -> Iterator[Block]:
             " series always correlate; differences: of the changes between evaluations; partial:"
             " within a run, given the step; between: between the runs of one cell at the same"
             " steps, pooled over cells. Null: the mean over mismatched pairs, one run's signal"
-            " with another's distance. Intervals by bootstrap, p from permutations of the runs"
+            " with another's distance. Intervals over seeds (docs/explanation/intervals.md), none"
+            " where there are too few for one that holds; p from permutations of the runs"
             " within their cells, alike in cells with the same seeds; Holm-corrected. Other"
             " outcomes, and each cell by itself, are in correlations.csv.",
             source,

@@ -76,24 +76,33 @@ EVIDENCE: dict[str, dict[str, Column]] = {
         "over": Column("the swept key that it is compared over"),
         "direction": Column("the direction that is claimed"),
         "least_effect": Column("the least effect that would matter", "the column's"),
-        "verdict": Column("supported, refuted, undecided, underpowered or not run"),
+        "verdict": Column(
+            "supported, refuted, too small, undecided, underpowered, saturated or not run"
+        ),
         "sentence": _SENTENCE,
         "effect": Column(
-            "shift end to end; difference of means; rho; share of runs that agree; lead of the "
+            "shift end to end; difference of means; rho; share of seeds that agree; lead of the "
             "variance's share",
             "by kind",
         ),
         "low": _LOW,
         "high": _HIGH,
-        "p": Column("of no effect, two-sided; small speaks for the claim"),
+        "p": Column("of the claim's opposite, one-sided; small speaks for the claim"),
         "p_holm": Column("p, corrected by Holm over all claims of the file"),
-        "against_p": Column("of an effect of least_effect; small speaks against the claim"),
+        "against_p": Column("of the claim itself, one-sided; small speaks against it"),
         "against_p_holm": Column("against_p, corrected by Holm over all claims of the file"),
         "least_p": _LEAST_P,
         "least_p_holm": _LEAST_P_HOLM,
         "runs": _RUNS,
         "run_ids": _RUN_IDS,
-        "changed": Column("1 where the claims are no longer those of the first run's start"),
+        "power": Column(
+            "chance to support the claim, were it true by twice its least effect, at the level of "
+            "its family",
+            "share, 0 to 1",
+        ),
+        "agree": Column("other metrics of the same, and judges, that change the claimed way"),
+        "oppose": Column("those that change the other way"),
+        "silent": Column("those that show no change"),
     },
     "correlations": {
         "method": _METHOD,
@@ -140,7 +149,9 @@ EVIDENCE: dict[str, dict[str, Column]] = {
         ),
         "low": _LOW,
         "high": _HIGH,
-        "p": Column("of an AUROC of 0.5, the runs' series permuted within their cells"),
+        "p": Column(
+            "of an AUROC of 0.5, by the jackknife and by permutation, the greater of the two"
+        ),
         "p_holm": _P_HOLM,
         "least_p": _LEAST_P,
         "alarmed": Column("runs where the event stayed, whose alarm came by its onset", "runs"),
@@ -159,9 +170,6 @@ EVIDENCE: dict[str, dict[str, Column]] = {
         "share": Column("of the outcome's variance (eta squared, type II)", "share, 0 to 1"),
         "low": _LOW,
         "high": _HIGH,
-        "p": Column("of no share, permuted within the other keys' strata"),
-        "p_holm": _P_HOLM,
-        "least_p": _LEAST_P,
         "rank": Column("1 for the largest share"),
         "runs": _RUNS,
         "left_out": Column("runs that have not finished", "runs"),

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 from scipy.spatial.distance import cdist
 
-from benchmark.statistics.permutations import Floats
+from benchmark.statistics.intervals import Floats
 
 Level = Literal["raw", "differences", "partial", "between"]
 Measure = Literal["pearson", "spearman", "kendall"]
@@ -61,18 +61,3 @@ def _pair_signs(series: Floats) -> Floats:
     """(C, runs, S (S - 1) / 2): the signs of all differences, whose cosine is Kendall's tau-b."""
     later, earlier = np.tril_indices(series.shape[-1], -1)
     return np.sign(series[..., later] - series[..., earlier])
-
-
-def rho_of_drawn(x: Floats, y: Floats, drawn: Floats) -> Floats:
-    """(W, C, S): Spearman's rho over runs of (C, n, S) that are drawn so many times (W, n).
-
-    Half the sum of the signs of a run's differences from all others is its rank, centred.
-    """
-    a, b = (
-        np.tensordot(drawn, np.sign(v[:, :, None] - v[:, None]) / 2, axes=(1, 2)) for v in (x, y)
-    )
-    both, of_a, of_b = (
-        np.einsum("wi,wcis,wcis->wcs", drawn, u, v) for u, v in ((a, b), (a, a), (b, b))
-    )
-    spread = np.sqrt(of_a * of_b)
-    return np.asarray(np.divide(both, spread, out=np.zeros_like(both), where=spread > 0))

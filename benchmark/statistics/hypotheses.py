@@ -8,6 +8,8 @@ The other is Welch's, right where spreads differ. A change has to be seen by bot
 
 Every arrangement is tried where they are at most MOST, else as many random ones, with a fixed seed,
 the seeds' own among them. Arrays are (..., n), as in intervals.py.
+
+`pairing_p` asks whether two things that were seen of each seed belong together.
 """
 
 import itertools
@@ -79,6 +81,34 @@ def permutation_p(strata: Sequence[Stratum], margin: float = 0.0) -> tuple[Float
     slack = TIE * (1 + np.abs(t[..., :1]))
     above, below = ((sign * (t - t[..., :1]) >= -slack).mean(axis=-1) for sign in (1, -1))
     return above, below
+
+
+def pairing_p(tables: Sequence[Floats], alternative: Alternative = "two-sided") -> float:
+    """p that a seed's own signal goes no better with its outcome than with another seed's.
+
+    A table (n, n) is a block of seeds: how well the signal of seed i goes with the outcome of seed
+    j. The statistic is the sum of all diagonals; the outcomes change places within their block. 1
+    where no block has two seeds.
+    """
+    sizes = [len(table) for table in tables]
+    ways = math.prod(map(math.factorial, sizes))
+    sums = np.zeros(1)
+    for block, table in enumerate(tables):
+        n = len(table)
+        orders = _orders(n) if ways <= MOST else _random_orders(n, block)
+        each = table[np.arange(n), orders].sum(axis=-1)
+        sums = _pairs(sums, each) if ways <= MOST else sums + each
+    slack = TIE * (1 + np.abs(sums[0]))
+    above, below = (float((sign * (sums - sums[0]) >= -slack).mean()) for sign in (1, -1))
+    if alternative == "two-sided":
+        return min(1.0, 2 * min(above, below))
+    return above if alternative == "greater" else below
+
+
+def least_pairing_p(sizes: Sequence[int], alternative: Alternative = "two-sided") -> float:
+    """The least `pairing_p` of blocks of so many seeds: 0.017 for five, two-sided."""
+    sides = 2 if alternative == "two-sided" else 1
+    return min(1.0, sides / min(math.prod(map(math.factorial, sizes)), MOST))
 
 
 def share_below_p(broken: int, seeds: int, share: float) -> float:
@@ -197,6 +227,20 @@ def _all(sizes: Sizes) -> NDArray[np.int8]:
         labels[:, np.setdiff1d(np.arange(n), chosen)] = rest
         found.append(labels)
     return np.concatenate(found)
+
+
+@lru_cache(maxsize=8)
+def _orders(n: int) -> NDArray[np.int64]:
+    """(n!, n): every order of n seeds, their own first."""
+    return np.array(list(itertools.permutations(range(n))), np.int64).reshape(-1, n)
+
+
+@lru_cache(maxsize=8)
+def _random_orders(n: int, block: int) -> NDArray[np.int64]:
+    """(MOST, n): their own, then random ones, apart for each block."""
+    orders = np.tile(np.arange(n), (MOST, 1))
+    np.random.default_rng([1, block]).permuted(orders[1:], axis=1, out=orders[1:])
+    return orders
 
 
 @lru_cache(maxsize=8)

@@ -19,6 +19,7 @@ from scipy import special, stats
 from benchmark.levels import LEVEL
 
 Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
 Interval = tuple[Floats, Floats]
 Stratum = Mapping[float, ArrayLike]
 """Where each level lies, from 0 to 1, and the values (..., n) of its seeds."""
@@ -56,6 +57,12 @@ class Estimate:
     def p_below(self, margin: float = 0.0) -> Floats:
         """One-sided p (...) of "the truth is at least `margin`"."""
         return Estimate(-self.value, self.error, self.df, self.fisher).p_above(-margin)
+
+
+def ends(estimate: Estimate | None) -> tuple[float, float]:
+    """The 95 % interval of one estimate; NaN where none of that level can be had."""
+    found = estimate.interval() if estimate else None
+    return (math.nan, math.nan) if found is None else (float(found[0]), float(found[1]))
 
 
 def mean(values: ArrayLike) -> Estimate | None:

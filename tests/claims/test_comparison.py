@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from benchmark.claims.comparison import compare_sides, different, read_side
+from benchmark.claims.comparison import compare_sides, read_side, sentence, verdict
 from benchmark.claims.evidence import TABLES, write_evidence
 from benchmark.cli import bench
 from benchmark.errors import InputError
@@ -39,18 +39,23 @@ def _folder(
     return write(path, replace(found, record=record))
 
 
-def _verdicts(a: Path | str, b: Path | str) -> tuple[str, bool]:
-    table = compare_sides(read_side(str(a)), read_side(str(b)))
-    return str(table["verdict"].iloc[0]), different(table)
+def _verdict(a: Path | str, b: Path | str) -> str:
+    return verdict(compare_sides(read_side(str(a)), read_side(str(b))))
 
 
 def test_better_worse_and_no_difference(tmp_path: Path) -> None:
     base = _folder(tmp_path / "a", _ends(1))
     lower, higher = (_folder(tmp_path / str(s), _ends(2, s)) for s in (-20, 20))
-    assert _verdicts(base, lower) == ("better", True)
-    assert _verdicts(base, higher) == ("worse", True)
-    assert _verdicts(base, _folder(tmp_path / "b", _ends(3))) == ("no difference seen", False)
+    assert _verdict(base, lower) == "better"
+    assert _verdict(base, higher) == "worse"
+    assert _verdict(base, _folder(tmp_path / "b", _ends(3))) == "no difference shown"
     table = compare_sides(read_side(str(base)), read_side(str(higher)))
+    said = sentence(table, "BEGAN", "EBGAN")
+    assert said.startswith("EBGAN is worse than BEGAN: distance 19.8 higher, 95 % ")
+    assert said.endswith("10 against 10 runs.")
+    # Every seed of B is worse: the chance that one is better is 0, and surely below a half.
+    assert (table["better"].iloc[0], table["better_low"].iloc[0]) == (0, 0)
+    assert table["better_high"].iloc[0] < 0.5
     first = table.iloc[0]
     assert first["cell"] == "all cells"
     means = [pytest.approx(float(_ends(1).mean())), pytest.approx(float(_ends(2, 20).mean()))]
@@ -79,7 +84,7 @@ def test_what_follows_the_folder_may_hold_colons(tmp_path: Path) -> None:
 def test_a_runs_own_folder_is_a_side(tmp_path: Path) -> None:
     first, second, third = plan().runs[:3]
     a, b = (fill(tmp_path / "runs", each).path for each in (first, second))
-    assert _verdicts(a, b) == ("cannot tell at n = 1", False)
+    assert _verdict(a, b) == "cannot tell at n = 1"
     assert read_side(str(b)).tables.values("distance").tolist() == [110]
     (fill(tmp_path / "runs", third).path / "evaluation.json").unlink()
     with pytest.raises(InputError, match=r"no evaluation\.json"):
@@ -88,16 +93,16 @@ def test_a_runs_own_folder_is_a_side(tmp_path: Path) -> None:
 
 def test_same_weights_differ_in_nothing(tmp_path: Path) -> None:
     a, b = (_folder(tmp_path / name, _ends(1)) for name in "ab")
-    assert _verdicts(a, b) == ("no difference seen", False)
+    assert _verdict(a, b) == "no difference shown"
 
 
 def test_three_seeds_cannot_tell_one_cell_from_another(tmp_path: Path) -> None:
     ends = np.concatenate([_ends(1, runs=3), _ends(2, 500, runs=3)])
     folder = _folder(tmp_path / "a", ends, seeds=3)
     cells = f"{folder}:gamma=0.3", f"{folder}:gamma=0.7"
-    assert _verdicts(*cells) == ("cannot tell at n = 3", False)
+    assert _verdict(*cells) == "cannot tell at n = 3"
     run = f"{folder}:began-000000000000", f"{folder}:began-000000000005"
-    assert _verdicts(*run) == ("cannot tell at n = 1", False)
+    assert _verdict(*run) == "cannot tell at n = 1"
 
 
 @pytest.mark.parametrize(
@@ -114,15 +119,15 @@ def test_another_judge_is_not_comparable(
 ) -> None:
     a, b = _folder(tmp_path / "a", _ends(1)), _folder(tmp_path / "b", _ends(2), **{part: changes})
     with pytest.raises(InputError, match=f"judged by other .*{next(iter(changes))}"):
-        _verdicts(a, b)
+        _verdict(a, b)
 
 
 def test_other_faces_are_compared_on_demand_alone(tmp_path: Path) -> None:
     a, b = _folder(tmp_path / "a", _ends(1)), _folder(tmp_path / "b", _ends(2, 500), data="f" * 64)
     with pytest.raises(InputError, match="judged by other reference data"):
-        _verdicts(a, b)
+        _verdict(a, b)
     sides = read_side(str(a)), read_side(str(b))
-    assert different(compare_sides(*sides, other_faces=True))
+    assert verdict(compare_sides(*sides, other_faces=True)) == "worse"
     other = _folder(tmp_path / "c", _ends(2), data="f" * 64, settings={"samples": 500})
     with pytest.raises(InputError, match="judged by other samples"):
         compare_sides(sides[0], read_side(str(other)), other_faces=True)
@@ -148,6 +153,18 @@ def test_exit_codes_and_json(tmp_path: Path) -> None:
     found = runner.invoke(bench, ["compare", a, worse, "--json"])
     assert found.exit_code == 3
     assert json.loads(found.output)[0]["verdict"] == "worse"
+    assert runner.invoke(bench, ["compare", worse, a]).exit_code == 4
+    codes = [
+        runner.invoke(bench, ["compare", *ab, "--fail-if-worse"]).exit_code
+        for ab in ((a, worse), (worse, a), (a, same))
+    ]
+    assert codes == [3, 0, 0]
+    lines = runner.invoke(bench, ["compare", a, worse]).output.splitlines()
+    assert lines[0].startswith(f"{worse} is worse than {a}: distance")
+    assert lines[2].split("\t") == ["outcome", "A", "B", "B - A (95 %)", "verdict"]
+    assert len(lines) == 3 + 2  # distance and recall, all cells together
+    full = runner.invoke(bench, ["compare", a, worse, "--full"]).output
+    assert "gamma=0.3" in full
     failed = runner.invoke(bench, ["compare", a, str(tmp_path / "none")])
     assert isinstance(failed.exception, InputError)
     assert failed.exception.exit_code == 2

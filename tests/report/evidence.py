@@ -27,7 +27,10 @@ VERDICT = {
     "least_p_holm": 0.0081,
     "runs": 5,
     "run_ids": "began-a ebgan-b",
-    "changed": 0,
+    "power": 0.25,
+    "agree": "",
+    "oppose": "kid, coverage",
+    "silent": "recall",
 }
 CORRELATION = {
     **{"method": "began", "cell": "", "role": "signal", "signal": "m_global"},

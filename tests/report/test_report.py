@@ -204,10 +204,15 @@ def test_verdicts_stand_in_the_claims_table_and_the_section(folder: Path) -> Non
     assert row["section"] == "[baselines, profile short](#baselines-profile-short)"
     assert (row["verdict"], row["effect"], row["interval"]) == ("refuted", "95.12", "[80, 110.5]")
     # The p that refuted it, not that for it.
-    assert (row["corrected p"], row["least reachable p"], row["runs"]) == ("0.01235", "0.0081", "5")
+    assert (row["corrected p"], row["power"], row["runs"]) == ("0.01235", "0.25", "5")
+    # The claim is refuted by them too: what opposes it says the same as the verdict.
+    assert row["by other measures"] == "the same: kid, coverage; silent: recall"
+    assert row["over all"] == "stands (0.01)"
     blocks = list(claims(found))
     text = "\n".join(block.markdown for block in blocks if isinstance(block, Words))
-    assert "Verdict: **refuted**: Mean distance: 205 and 110 with a break (5 runs, least" in text
+    assert (
+        "Verdict: **refuted**: Mean distance: 205 and 110 with a break (5 runs). By other" in text
+    )
     assert "Test: distance is lower, by at least 20, where `variant` is BEGAN than" in text
     tabled = {table.name: table for table in tables(blocks)}
     assert list(tabled) == [
@@ -235,9 +240,48 @@ def test_verdicts_stand_in_the_claims_table_and_the_section(folder: Path) -> Non
 
 
 def test_a_supported_claim_shows_the_p_for_it(folder: Path) -> None:
-    evidence.write(folder, verdict="supported", p_holm=0.03)
+    evidence.write(folder, verdict="supported", p=0.02, p_holm=0.03)
     (row,) = claims_table([read_tables(folder)]).frame.to_dict("records")
     assert (row["verdict"], row["corrected p"]) == ("supported", "0.03")
+    assert row["over all"] == "stands (0.02)"
+    assert row["by other measures"] == ("hangs on the measure; the opposite: kid, coverage")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "agree", "oppose", "silent", "words"),
+    [
+        ("supported", "kid", "", "", "holds under all: kid"),
+        ("supported", "kid", "", "recall", "the same: kid; silent: recall"),
+        (
+            "refuted",
+            "kid",
+            "recall",
+            "",
+            "hangs on the measure; the opposite: kid; the same: recall",
+        ),
+        ("underpowered", "kid", "recall", "", "as claimed: kid; the other way: recall"),
+        ("supported", "", "", "", "—"),
+    ],
+)
+def test_a_verdict_that_hangs_on_one_measure_says_so(
+    folder: Path, verdict: str, agree: str, oppose: str, silent: str, words: str
+) -> None:
+    evidence.write(folder, verdict=verdict, agree=agree, oppose=oppose, silent=silent)
+    (row,) = claims_table([read_tables(folder)]).frame.to_dict("records")
+    assert row["by other measures"] == words
+
+
+def test_what_does_not_stand_over_all_claims_says_so(folder: Path, tmp_path: Path) -> None:
+    """A p of 0.02 for one claim of three is 0.06, where nothing speaks for the others."""
+    evidence.write(folder, verdict="supported", p=0.02)
+    found = read_tables(folder)
+    others = []
+    for name in ("a", "b"):
+        shutil.copytree(folder, tmp_path / name / "short")
+        evidence.write(tmp_path / name / "short", verdict="undecided", p=0.9)
+        others.append(read_tables(tmp_path / name / "short"))
+    row = claims_table([found, *others]).frame.to_dict("records")[0]
+    assert row["over all"] == "does not stand (0.06)"
 
 
 def test_torn_evidence_is_refused(folder: Path) -> None:

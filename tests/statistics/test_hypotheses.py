@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from benchmark.statistics import hypotheses
 from benchmark.statistics.hypotheses import (
     MOST,
     against_control,
@@ -17,6 +18,8 @@ from benchmark.statistics.hypotheses import (
     holm,
     least_holm,
     least_p,
+    least_pairing_p,
+    pairing_p,
     permutation_p,
     share_below_p,
 )
@@ -178,6 +181,36 @@ def test_errors_at_the_levels_of_a_family(level: float) -> None:
     for data in BOUNDED:
         found = rejections(simulations.at_least, SCENARIOS[data], 5, 4_000, level)
         assert found <= level + OVER / 2 + chance
+
+
+def test_pairings_of_two_blocks_are_enumerated() -> None:
+    """Every order of the outcomes of both blocks, by hand."""
+    tables = [np.random.default_rng(n).standard_normal((n, n)) for n in (3, 4)]
+    every = [
+        sum(tables[0][i, j] for i, j in enumerate(first))
+        + sum(tables[1][i, j] for i, j in enumerate(second))
+        for first in itertools.permutations(range(3))
+        for second in itertools.permutations(range(4))
+    ]
+    above = np.mean(np.array(every) >= every[0] - 1e-9)
+    below = np.mean(np.array(every) <= every[0] + 1e-9)
+    assert pairing_p(tables, "greater") == pytest.approx(above)
+    assert pairing_p(tables, "less") == pytest.approx(below)
+    assert pairing_p(tables) == pytest.approx(min(1, 2 * min(above, below)))
+    assert least_pairing_p([3, 4]) == pytest.approx(2 / 144)
+
+
+def test_random_pairings_come_near_to_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = np.random.default_rng(5).standard_normal((6, 6)) + 0.5 * np.eye(6)
+    exact = pairing_p([table], "greater")
+    monkeypatch.setattr(hypotheses, "MOST", 700)  # of 720 orders
+    assert pairing_p([table], "greater") == pytest.approx(exact, abs=0.05)
+    assert least_pairing_p([6], "greater") == pytest.approx(1 / 700)
+
+
+def test_one_seed_has_no_stranger() -> None:
+    assert pairing_p([np.ones((1, 1))]) == 1
+    assert least_pairing_p([1, 1]) == 1
 
 
 def test_no_share_is_shown_by_few_seeds() -> None:

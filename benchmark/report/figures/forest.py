@@ -17,6 +17,7 @@ from benchmark.results.tables import Tables
 LOOKS: Mapping[str, Style] = {
     "supported": {"color": "#009E73", "marker": "o"},
     "refuted": {"color": "#D55E00", "marker": "X"},
+    "too small": {"color": "#CC79A7", "marker": "v"},
     "undecided": {"color": "#666666", "marker": "s"},
     "underpowered": {"color": "#999999", "marker": "D"},
 }
