@@ -9,7 +9,6 @@ import inspect
 import os
 import platform
 import re
-import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 
 from benchmark import __version__
 from benchmark.executors import instructions
+from benchmark.git import ask
 from benchmark.imports import load_class
 from benchmark.methods.settings import MethodSettings
 from benchmark.redact import redacted
@@ -77,10 +77,11 @@ def _essence(record: dict[str, Any]) -> dict[str, Any]:
 def code_version() -> dict[str, Any]:
     """The source's hash, the commit and what differs from it; no commit outside a checkout."""
     # A package that was installed somewhere below another project's checkout is none of its.
-    tracked = _git("ls-files", "--error-unmatch", "__init__.py") is not None
-    commit = _git("rev-parse", "HEAD") if tracked else None
-    diff = _git("diff", "HEAD", "--", ".") if tracked else None
-    untracked = _git("ls-files", "--others", "--exclude-standard", "--", ".") if tracked else None
+    tracked = ask(_PACKAGE, "ls-files", "--error-unmatch", "__init__.py") is not None
+    commit = ask(_PACKAGE, "rev-parse", "HEAD") if tracked else None
+    diff = ask(_PACKAGE, "diff", "HEAD", "--", ".") if tracked else None
+    others = ("ls-files", "--others", "--exclude-standard", "--", ".")
+    untracked = ask(_PACKAGE, *others) if tracked else None
     return {
         "bench": __version__,
         "source_sha256": _source(),
@@ -125,14 +126,6 @@ class EnergyMeter:
             return int((zone / name).read_text())
         except (OSError, ValueError):
             return None
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(["git", *arguments], cwd=_PACKAGE, capture_output=True, text=True)
-    except OSError:
-        return None
-    return done.stdout if done.returncode == 0 else None
 
 
 def _sha256(path: Path) -> str:

@@ -1,0 +1,56 @@
+"""What the history of a checkout says, asked of the `git` command."""
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Version:
+    """A file as one commit left it."""
+
+    commit: str
+    time: str
+    """Of the commit, in ISO 8601."""
+    content: bytes
+
+
+def ask(folder: Path, *arguments: str) -> str | None:
+    """What git prints in `folder`; None where it fails, or there is no git."""
+    found = _run(folder, arguments)
+    return None if found is None else found.decode(errors="replace")
+
+
+def top(folder: Path) -> Path | None:
+    """The folder of the checkout that `folder` is in; None outside of one."""
+    found = ask(folder, "rev-parse", "--show-toplevel")
+    return Path(found.removesuffix("\n")) if found else None
+
+
+def versions(path: Path) -> list[Version]:
+    """What a file has said, oldest first, under its earlier names too; a deletion is left out."""
+    # Git follows no name in reverse.
+    log = ["log", "--follow", "-z", "--name-only", "--format=%x01%H %cI", "--", path.name]
+    found = []
+    for entry in (ask(path.parent, *log) or "").split("\x01")[1:]:
+        head, *names = (part.strip("\n") for part in entry.split("\0"))
+        commit, time = head.split()
+        name = next((each for each in names if each), None)
+        content = _run(path.parent, ["cat-file", "blob", f"{commit}:{name}"]) if name else None
+        if content is not None:
+            found.append(Version(commit, time, content))
+    return found[::-1]
+
+
+def is_ancestor(folder: Path, earlier: str, later: str) -> bool:
+    """Whether a commit is `later` or in its history; False where either is not known here."""
+    return ask(folder, "merge-base", "--is-ancestor", earlier, later) is not None
+
+
+def _run(folder: Path, arguments: Sequence[str]) -> bytes | None:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True)
+    except OSError:
+        return None
+    return done.stdout if done.returncode == 0 else None
