@@ -98,6 +98,7 @@ class Plan:
     evaluation: EvaluationSettings
     runs: tuple[PlannedRun, ...]
     finding: bool = True  # false: a demonstration, which shows that the tool works and no more
+    path: Path | None = None  # the file
 
     @property
     def seeds(self) -> list[int]:
@@ -197,6 +198,7 @@ def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str,
         evaluation=evaluation,
         runs=tuple(runs),
         finding=finding,
+        path=path,
     )
 
 

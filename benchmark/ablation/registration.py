@@ -1,50 +1,178 @@
-"""Claims as they stood when the first run of an ablation started: written once, never again.
+"""A registration: what an ablation claims and how that will be tested, committed before its runs.
 
-<runs>/claims/<ablation>-<profile>.json    the claims' digest, the claims themselves, the time
+ablations/registered/<ablation>-<profile>.yaml    beside the ablation's file, by `bench register`
+
+The file proves nothing by itself. The commit that has it does, where it comes before the runs'
+commits in the history: results/registered.py looks that up.
 """
 
-import time
+import hashlib
+import io
+import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Literal, Self
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
-from benchmark.ablation.claims import claims_digest
-from benchmark.ablation.plan import Plan
-from benchmark.errors import BenchError
+from benchmark.ablation.claims import Claim
+from benchmark.ablation.plan import Plan, Seeds
+from benchmark.errors import InputError
+from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.files import write_atomic
-from benchmark.strict import Strict
+from benchmark.levels import ALPHA, RULES
+from benchmark.strict import Slug, Strict
+
+FOLDER = "registered"
 
 
 class Registration(Strict):
-    """What was claimed, and since when (seconds since the epoch)."""
+    """The content of the file."""
 
-    claims_sha256: str
-    ids: tuple[str, ...]
-    time: float
+    format: Literal[1]
+    ablation: Slug
+    profile: Slug
+    rules: int
+    """The version of the test rules: levels.RULES."""
+    alpha: Annotated[float, Field(gt=0, lt=1)]
+    """Of all claims together, over all looks."""
+    seeds: Seeds
+    looks: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
+    """The seeds that a cell has at each look, in order: the first so many of `seeds`."""
+    pool: bool
+    """Whether identical cells of other ablations may lend their seeds."""
+    evaluation: EvaluationSettings
+    """The judges, the first of which decides, and what else the claims' columns depend on."""
+    claims: list[Claim]
+    runs: dict[str, list[str]]
+    """By cell, the ids of its runs in the order of the seeds: other training has other ids."""
+
+    @model_validator(mode="after")
+    def _looks_lead_to_all_seeds(self) -> Self:
+        rising = all(a < b for a, b in zip(self.looks, self.looks[1:], strict=False))
+        if not rising or self.looks[-1] != len(self.seeds):
+            raise ValueError(
+                f"Invalid looks {', '.join(map(str, self.looks))}: they have to rise to the number "
+                f"of seeds, {len(self.seeds)}"
+            )
+        return self
 
 
-def register(runs: Path, plan: Plan) -> None:
-    """Keep the plan's claims below the `runs` folder unless an earlier start has kept its own."""
-    path = _path(runs, plan)
-    if not path.exists():
-        ids = tuple(claim.id for claim in plan.claims)
-        kept = Registration(claims_sha256=claims_digest(plan.claims), ids=ids, time=time.time())
-        write_atomic(path, kept.model_dump_json(indent=2).encode() + b"\n")
+def of_plan(plan: Plan, looks: Sequence[int] = (), pool: bool = False) -> Registration:
+    """The registration of a plan; without looks there is one, at all seeds.
 
-
-def registered(runs: Path, plan: Plan) -> Registration | None:
-    """The claims at the first start; None where no run was started from this folder."""
-    path = _path(runs, plan)
+    Raises InputError where the looks do not lead to all seeds.
+    """
+    runs: dict[str, list[str]] = {}
+    for planned in plan.runs:
+        runs.setdefault(planned.cell, []).append(planned.run_id)
     try:
-        return Registration.model_validate_json(path.read_bytes())
+        return Registration(
+            format=1,
+            ablation=plan.name,
+            profile=plan.profile,
+            rules=RULES,
+            alpha=ALPHA,
+            seeds=plan.seeds,
+            looks=list(looks) or [len(plan.seeds)],
+            pool=pool,
+            evaluation=plan.evaluation,
+            claims=list(plan.claims),
+            runs=runs,
+        )
+    except ValidationError as error:
+        raise InputError(_said(error)) from None
+
+
+def path_of(plan: Plan) -> Path | None:
+    """Where the registration of a plan lies, if there is one; None for a plan of no file."""
+    if plan.path is None:
+        return None
+    return plan.path.parent / FOLDER / f"{plan.name}-{plan.profile}.yaml"
+
+
+def read(plan: Plan) -> Registration | None:
+    """The registration of a plan; None where there is no file.
+
+    Raises InputError where it cannot be read.
+    """
+    path = path_of(plan)
+    if path is None:
+        return None
+    try:
+        return parse(path.read_bytes(), path)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def parse(content: bytes, path: Path) -> Registration:
+    """Raises InputError, which names `path`, where the content is no registration."""
+    try:
+        return Registration.model_validate(YAML(typ="safe", pure=True).load(content.decode()))
     except ValidationError as error:
-        raise BenchError(
-            f"{path}: not a record of claims ({error.error_count()} faults); it says what was "
-            "claimed before the runs, so restore it rather than delete it"
-        ) from None
+        why = _said(error)
+    except (YAMLError, ValueError, RecursionError) as error:
+        why = " ".join(str(error).split())[:200]
+    raise InputError(
+        f"{path}: Invalid registration: {why}; restore it from the history, or write it anew by "
+        "`bench register FILE --profile P --amend`"
+    )
 
 
-def _path(runs: Path, plan: Plan) -> Path:
-    return runs / "claims" / f"{plan.name}-{plan.profile}.json"
+def write(registration: Registration, path: Path, head: str) -> None:
+    """Write the file with `head` as comments above."""
+    yaml, text = YAML(), io.StringIO()
+    yaml.default_flow_style = None  # lists of plain values on one line
+    yaml.width = 4096  # it would leave blanks at the ends of the lines that it breaks
+    yaml.dump(registration.model_dump(mode="json"), text)
+    lines = [f"# {line}".rstrip() for line in head.splitlines()]
+    write_atomic(path, "\n".join([*lines, text.getvalue()]).encode())
+
+
+def claim_digest(claim: Claim) -> str:
+    """SHA-256 of a claim with every default resolved."""
+    found = json.dumps(claim.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(found.encode()).hexdigest()
+
+
+def differences(then: Registration, now: Registration) -> str:
+    """What has changed, in words; empty where both say the same."""
+    old, new = ({claim.id: claim_digest(claim) for claim in each.claims} for each in (then, now))
+    said = {
+        "added": [name for name in new if name not in old],
+        "dropped": [name for name in old if name not in new],
+        "changed": [name for name in new if name in old and old[name] != new[name]],
+    }
+    parts = [f"{what} {', '.join(names)}" for what, names in said.items() if names]
+    if parts:
+        parts = [f"claims: {', '.join(parts)}"]
+    for name in ("rules", "alpha", "seeds", "looks", "pool"):
+        before, after = getattr(then, name), getattr(now, name)
+        if before != after:
+            parts.append(f"{name}: {_words(before)} became {_words(after)}")
+    before, after = (list(each.evaluation.judges.items()) for each in (then, now))
+    if before != after:  # their order too: the first decides
+        parts.append("other judges")
+    rest = {"judges"}
+    if then.evaluation.model_dump(exclude=rest) != now.evaluation.model_dump(exclude=rest):
+        parts.append("other settings of evaluation")
+    if set(then.runs) != set(now.runs):
+        parts.append("other cells")
+    shared = [cell for cell in then.runs if cell in now.runs and then.seeds == now.seeds]
+    if any(then.runs[cell] != now.runs[cell] for cell in shared):
+        parts.append("other settings of training")
+    return "; ".join(parts)
+
+
+def _words(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _said(error: ValidationError) -> str:
+    first = error.errors()[0]
+    at = ".".join(map(str, first["loc"]))
+    return f"{at}: {first['msg']}" if at else first["msg"].removeprefix("Value error, ")

@@ -13,6 +13,7 @@ from benchmark.results.schema import (
     CellRecord,
     DataRecord,
     EvaluationRecord,
+    RegistrationRecord,
     SetupRecord,
 )
 from benchmark.results.source import Panelist, Source, judgement
@@ -20,9 +21,11 @@ from benchmark.spec import RunSpec
 
 
 def describe(
-    plan: Plan, found: Sequence[Source], judges: Sequence[Panelist], at_start: str | None
+    plan: Plan,
+    found: Sequence[Source],
+    judges: Sequence[Panelist],
+    registration: RegistrationRecord | None,
 ) -> AblationRecord:
-    """`at_start`: the claims' digest when the first run began."""
     flat = [_flat(each.planned.spec) for each in found]
     shared = {
         key: value
@@ -62,7 +65,7 @@ def describe(
         lanes={each.planned.run_id: each.lanes for each in found if each.lanes > 1},
         claims=list(plan.claims),
         claims_sha256=claims_digest(plan.claims),
-        claims_at_start=at_start,
+        registration=registration,
     )
 
 

@@ -11,16 +11,16 @@ claims.csv, correlations.csv, collapse.csv, variance.csv    the evidence, by cla
 samples/          the first rows of each run's last grid
 notes.md          what a person wrote after looking
 
-Whoever changes what is written raises FORMAT and adds a golden folder to tests/report/.
+Whoever changes what is written raises FORMAT and adds a golden folder to tests/results/.
 """
 
 from typing import Any, Final, Literal
 
 from benchmark.ablation.claims import Claim
-from benchmark.evaluation.settings import JudgeSettings
+from benchmark.evaluation.settings import EvaluationSettings, JudgeSettings
 from benchmark.strict import Strict
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 DIGITS = 9
 """Of a number in a CSV: they tell any two float32 apart; more would be noise in the history."""
 DISTANCE, VALIDATION, BEST = "distance", "distance_validation", "best_distance"
@@ -128,10 +128,40 @@ class CellRecord(Strict):
     """Runs that saw other data, or were compared with other data, than the set-up says."""
 
 
+class RegistrationRecord(Strict):
+    """The registration of the ablation, and what the history of the checkout says of it."""
+
+    path: str
+    """Of the file, from the top of the checkout."""
+    sha256: str
+    """Of the file as it is."""
+    commit: str | None
+    """The first whose file says what it says now; null where none does."""
+    time: str | None
+    """Of that commit, in ISO 8601."""
+    rules: int
+    """The version of the test rules."""
+    alpha: float
+    looks: list[int]
+    """The seeds that a cell has at each look, in order."""
+    seeds: list[int]
+    pool: bool
+    """Whether identical cells of other ablations may lend their seeds."""
+    evaluation: EvaluationSettings
+    claims: dict[str, str]
+    """By the claim's id, its digest."""
+    runs: dict[str, list[str]]
+    """By cell, the ids of its runs in the order of the seeds."""
+    amended: list[str]
+    """One sentence for each commit of the file that said something else."""
+    unregistered: list[str]
+    """Runs that have begun and are not known to be of code after that commit."""
+
+
 class AblationRecord(Strict):
     """What every number of the tables depends on."""
 
-    format: Literal[3]
+    format: Literal[4]
     name: str
     question: str
     source: str | None
@@ -154,8 +184,8 @@ class AblationRecord(Strict):
     """Of runs that shared their process: how many it trained beside one another."""
     claims: list[Claim]
     claims_sha256: str
-    claims_at_start: str | None
-    """Their digest when the first run began; null where that is not known."""
+    registration: RegistrationRecord | None
+    """Null where there is no such file, or the tables were written outside a checkout."""
 
     @property
     def headline(self) -> JudgeEntry:
@@ -166,7 +196,11 @@ class AblationRecord(Strict):
         """The methods' own measures of convergence, each once."""
         return list(dict.fromkeys(cell.signal for cell in self.cells))
 
+    # The next two go with the column `changed` of claims.csv: claims/status.py says more.
+    @property
+    def claims_at_start(self) -> str | None:
+        return None
+
     @property
     def claims_changed(self) -> bool:
-        """Whether the claims are other ones than when the first run began."""
-        return self.claims_at_start not in (None, self.claims_sha256)
+        return False

@@ -11,14 +11,14 @@ import pandas as pd
 from PIL import Image
 
 from benchmark.ablation.plan import Plan, PlannedRun
-from benchmark.ablation.registration import registered
 from benchmark.errors import BenchError, InputError
 from benchmark.evaluation.metrics import METRICS
 from benchmark.files import write_atomic
 from benchmark.methods import heldout_columns, signal, train_columns
 from benchmark.results.description import describe
 from benchmark.results.ends import ends, judged_columns, metric_names
-from benchmark.results.schema import DIGITS, REQUIRED, TEXT
+from benchmark.results.registered import registration_record
+from benchmark.results.schema import DIGITS, REQUIRED, TEXT, RegistrationRecord
 from benchmark.results.source import Panelist, Source, counted, panel, source, sources
 from benchmark.results.tables import Row, Tables
 from benchmark.runs.directory import Kind, RunDirectory
@@ -35,7 +35,7 @@ def write_results(plan: Plan, runs_root: Path, results: Path) -> Path:
     BenchError where the results folder cannot be written, or such a run cannot be kept.
     """
     found = sources(plan, runs_root, results)
-    tables = collect(plan, found, results, _claims_at_start(plan, runs_root, found))
+    tables = collect(plan, found, results, registration_record(plan, found))
     try:
         record = json.dumps(tables.record.model_dump(mode="json"), indent=2, ensure_ascii=False)
         write_atomic(tables.folder / "ablation.json", f"{record}\n".encode())
@@ -57,7 +57,12 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     write_atomic(path, text.encode())
 
 
-def collect(plan: Plan, found: Sequence[Source], results: Path, at_start: str | None) -> Tables:
+def collect(
+    plan: Plan,
+    found: Sequence[Source],
+    results: Path,
+    registration: RegistrationRecord | None = None,
+) -> Tables:
     """The tables of a plan's runs, in memory."""
     judges = panel(plan, found)
     trained, heldout = _columns(plan, train_columns), _columns(plan, heldout_columns)
@@ -65,7 +70,7 @@ def collect(plan: Plan, found: Sequence[Source], results: Path, at_start: str | 
     evaluations = _evaluations(rows)
     return Tables(
         folder=results / plan.name / plan.profile,
-        record=describe(plan, found, judges, at_start),
+        record=describe(plan, found, judges, registration),
         judge=plan.evaluation.headline,
         runs=_runs(plan, found, judges[0], evaluations, trained, heldout),
         train=_curves(found, "train", trained),
@@ -78,15 +83,6 @@ def collect(plan: Plan, found: Sequence[Source], results: Path, at_start: str | 
 def _columns(plan: Plan, of: Callable[[Any], Sequence[str]]) -> list[str]:
     """Of all methods, in the order of their first appearance."""
     return list(dict.fromkeys(name for planned in plan.runs for name in of(planned.spec.method)))
-
-
-def _claims_at_start(plan: Plan, runs_root: Path, found: Sequence[Source]) -> str | None:
-    """The digest that the tables have of it, if their runs began elsewhere: that was earlier."""
-    kept = next((each.recorded for each in found if each.recorded), None)
-    if kept is not None:
-        return kept.record.claims_at_start
-    at_start = registered(runs_root, plan)
-    return at_start.claims_sha256 if at_start else None
 
 
 def _evaluations(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -235,4 +231,4 @@ def tables_of_run(path: Path) -> Tables:
         evaluation=evaluation,
         runs=(planned,),
     )
-    return collect(plan, [source(planned, run, evaluation)], path, None)
+    return collect(plan, [source(planned, run, evaluation)], path)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmark.ablation.plan import Plan, PlannedRun
-from benchmark.ablation.registration import register
+from benchmark.ablation.registration import read as read_registration
 from benchmark.claims.evidence import write_evidence
 from benchmark.data.settings import DataSettings
 from benchmark.data.store import open_store
@@ -82,7 +82,9 @@ def run_plan(
     have finished, and whose folder is not here, stays as it is there and is not trained.
     """
     _writable(places.results / plan.name / plan.profile)
-    recorded = only_recorded(plan, places.runs, places.results)  # before hours of training
+    # What the tables need, before hours of training.
+    read_registration(plan)
+    recorded = only_recorded(plan, places.runs, places.results)
     trusted = recorded if trust_tables else {}
     if trusted:
         output.note(f"{len(trusted)} finished runs are not here and stay as the tables have them")
@@ -93,7 +95,6 @@ def run_plan(
         for planned in ours:
             run = RunDirectory.create(places.runs, planned.spec)
             run.write_evaluation(plan.evaluation)
-        register(places.runs, plan)
     except OSError as error:
         raise BenchError(f"{places.runs}: cannot make run folders ({error.strerror})") from None
     left = _pending(plan.evaluation)

@@ -293,23 +293,6 @@ def test_torn_evidence_is_refused(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("at_start", "marked"), [(None, False), ("same", False), ("another", True)]
-)
-def test_claims_changed_after_the_first_run_are_marked(
-    folder: Path, at_start: str | None, marked: bool
-) -> None:
-    path = folder / "ablation.json"
-    record = json.loads(path.read_text())
-    digest = record["claims_sha256"] if at_start == "same" else at_start
-    path.write_text(json.dumps({**record, "claims_at_start": digest}))
-    found = read_tables(folder)
-    text = "\n".join(block.markdown for block in claims(found) if isinstance(block, Words))
-    assert ("The claims were changed after the first run had begun" in text) == marked
-    verdict = claims_table([found]).frame["verdict"].iloc[0]
-    assert ("claims changed after the first run" in verdict) == marked
-
-
-@pytest.mark.parametrize(
     ("test", "says"),
     [
         (

@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmark.ablation.registration import register
 from benchmark.errors import BenchError
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.results.source import only_recorded
@@ -39,7 +38,6 @@ def files(folder: Path) -> Files:
 @pytest.fixture
 def synced(tmp_path: Path) -> Path:
     """An ablation's tables, written while all folders were there."""
-    register(tmp_path / "runs", plan())
     return write_results(fill_all(tmp_path / "runs"), tmp_path / "runs", tmp_path / "results")
 
 
@@ -83,15 +81,6 @@ def test_what_is_here_goes_before_what_the_tables_have(synced: Path, tmp_path: P
     assert "0" * 64 not in path.read_text()
 
 
-def test_claims_stand_as_the_first_runs_found_them(synced: Path, tmp_path: Path) -> None:
-    path = synced / "ablation.json"
-    record = json.loads(path.read_text())
-    assert record["claims_at_start"] == record["claims_sha256"]
-    path.write_text(json.dumps({**record, "claims_at_start": "1" * 64}))
-    write_results(plan(), without(tmp_path, lambda at: True), tmp_path / "results")
-    assert json.loads(path.read_text())["claims_at_start"] == "1" * 64
-
-
 def test_a_run_with_unnamed_data_is_not_taken_over(synced: Path, tmp_path: Path) -> None:
     path = synced / "ablation.json"
     record = json.loads(path.read_text())
@@ -109,11 +98,11 @@ def test_tables_of_another_version_are_not_written_over(synced: Path, tmp_path: 
     path = synced / "ablation.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
     before = files(synced)
-    with pytest.raises(BenchError, match="format 1, and this version of bench reads format 3"):
+    with pytest.raises(BenchError, match="format 1, and this version of bench reads format 4"):
         write_results(plan(), tmp_path / "none", tmp_path / "results")
     assert files(synced) == before
     write_results(plan(), tmp_path / "runs", tmp_path / "results")  # nothing is to be kept
-    assert json.loads(path.read_text())["format"] == 3
+    assert json.loads(path.read_text())["format"] == 4
 
 
 def test_two_versions_of_a_judge_are_two_judges(synced: Path, tmp_path: Path) -> None:

@@ -57,9 +57,9 @@ def test_damaged_or_foreign_records_are_refused(folder: Path) -> None:
     record = json.loads(path.read_text())
     cells = record["cells"]
     for content, message in (
-        ('{"format": 3, "na', "cannot be read"),
+        ('{"format": 4, "na', "cannot be read"),
         ("[]", "format None"),
-        (json.dumps({**record, "format": 2}), "format 2, and this version of bench reads format 3"),
+        (json.dumps({**record, "format": 3}), "format 3, and this version of bench reads format 4"),
         (json.dumps({**record, "judges": []}), "judge"),
         (json.dumps({**record, "swept": "x"}), "swept"),
         (json.dumps({**record, "more": 1}), "more"),

@@ -10,9 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmark.ablation.claims import claims_digest
 from benchmark.ablation.plan import PlannedRun
-from benchmark.ablation.registration import register
 from benchmark.errors import BenchError
 from benchmark.evaluation.metrics import METRICS
 from benchmark.methods import heldout_columns, train_columns
@@ -21,7 +19,6 @@ from benchmark.runs.directory import RunDirectory
 from benchmark.runs.evaluations import Evaluations
 from tests.report.material import (
     BEGAN,
-    CLAIM,
     EBGAN,
     FLOOR,
     JUDGE,
@@ -134,13 +131,13 @@ def test_results_before_any_run_has_started(tmp_path: Path) -> None:
     assert (setup["data"]["title"], setup["references"], setup["floors"]) == (None, {}, {})
     (judge,) = found["judges"]  # type: ignore[misc]
     assert (judge["name"], judge["digest"], judge["versions"]) == (JUDGE, None, {})
-    assert found["claims_at_start"] is None
+    assert found["registration"] is None
     assert not (folder / "samples").exists()
 
 
 def test_what_cells_share_is_said_once(folder: Path) -> None:
     found = description(folder)
-    assert (found["format"], found["swept"], found["seeds"]) == (3, ["variant"], [0, 1, 2])
+    assert (found["format"], found["swept"], found["seeds"]) == (4, ["variant"], [0, 1, 2])
     settings, cells = found["settings"], found["cells"]
     assert settings["data.view.name"] == "aligned"  # type: ignore[index]
     assert settings["training.lr_decay.on"] == "stall"  # type: ignore[index]
@@ -261,20 +258,6 @@ def test_a_metric_of_nobodys_registry_has_a_column(tmp_path: Path) -> None:
     evaluate(run, judge_record(), 300, 0, {"colours": 7.0}, time=2e9)
     table = runs(write_results(made, tmp_path / "runs", tmp_path / "results"))
     assert table["colours"].dropna().tolist() == [7.0]
-
-
-def test_claims_changed_after_the_first_run_can_be_told(tmp_path: Path) -> None:
-    made = plan()
-    register(tmp_path / "runs", made)
-    claim = made.claims[0].model_copy(update={"says": "BEGAN is much better"})
-    changed = replace(made, claims=(claim,))
-    register(tmp_path / "runs", changed)  # a later start, which changes nothing
-    found = description(write_results(changed, tmp_path / "runs", tmp_path / "results"))
-    assert found["claims_at_start"] == claims_digest(made.claims)
-    assert found["claims_sha256"] == claims_digest(changed.claims)
-    assert found["claims_at_start"] != found["claims_sha256"]
-    claim = found["claims"][0]  # type: ignore[index]
-    assert {key: claim["test"][key] for key in CLAIM["test"]} == CLAIM["test"]  # type: ignore[attr-defined]
 
 
 def test_a_swept_block_is_one_line_of_json(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def record(
     cell = {"method": "began", "signal": "m_global", "steps": 1000, "batch": 16, "setup": 0}
     return AblationRecord.model_validate(
         {
-            **{"format": 3, "name": "simulated", "question": "Is it so?", "source": None},
+            **{"format": 4, "name": "simulated", "question": "Is it so?", "source": None},
             **{"profile": "short", "finding": True, "swept": swept, "overrides": []},
             "seeds": list(range(seeds)),
             "judges": [
@@ -133,7 +133,7 @@ def record(
                 for point in cells
             ],
             **{"commits": [], "devices": [], "lanes": {}, "claims": list(claims)},
-            **{"claims_sha256": "", "claims_at_start": None},
+            **{"claims_sha256": "", "registration": None},
         }
     )
 

@@ -1,0 +1,99 @@
+"""Confirmatory or exploratory: whether a claim was registered as it is tested, before its runs.
+
+Everything that the registration says has to hold of what is tested: the claim's every word, the
+judge and the evaluation, the rules, the seeds (all, or those of a look) and the cells, so that
+nobody adds seeds until a claim holds or leaves out an arm that contradicts it. And every run that
+the verdict rests on has to be one that was registered, of code that came after the registration.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from benchmark.ablation.claims import Claim
+from benchmark.ablation.registration import claim_digest
+from benchmark.levels import ALPHA, RULES
+from benchmark.results.schema import AblationRecord, RegistrationRecord
+from benchmark.statistics.looks import look_levels
+
+
+@dataclass(frozen=True)
+class Status:
+    """`why` says in a few words what makes a claim exploratory; empty where it is confirmatory."""
+
+    why: str = ""
+
+    @property
+    def confirmatory(self) -> bool:
+        return not self.why
+
+
+class Look(NamedTuple):
+    """One look at the claims: the seeds that a cell then has, and what its tests are held to."""
+
+    seeds: int
+    level: float
+
+
+def status(record: AblationRecord, claim: Claim, run_ids: Sequence[str]) -> Status:
+    """Of a claim whose verdict rests on these runs."""
+    registration = record.registration
+    if registration is None:
+        return Status("no registration")
+    if registration.commit is None:
+        return Status("the registration is not committed")
+    why = (
+        _of_claim(registration, claim)
+        or _of_design(record, registration)
+        or _of_runs(registration, run_ids)
+    )
+    return Status(why)
+
+
+def looks(record: AblationRecord) -> tuple[Look, ...]:
+    """The looks in order; without a registration one, at all seeds."""
+    registration = record.registration
+    if registration is None:
+        return (Look(len(record.seeds), ALPHA),)
+    levels = look_levels(registration.looks, registration.alpha)
+    return tuple(Look(n, level) for n, level in zip(registration.looks, levels, strict=True))
+
+
+def look_of(record: AblationRecord, seeds: int) -> Look | None:
+    """The last look that so many seeds a cell are enough for; None before the first."""
+    return next((look for look in reversed(looks(record)) if look.seeds <= seeds), None)
+
+
+def _of_claim(registration: RegistrationRecord, claim: Claim) -> str:
+    if registration.rules != RULES:
+        return f"rules of version {registration.rules}"
+    if claim.id not in registration.claims:
+        return "claim added since"
+    return "" if registration.claims[claim.id] == claim_digest(claim) else "claim changed since"
+
+
+def _of_design(record: AblationRecord, registration: RegistrationRecord) -> str:
+    asked, now = registration.evaluation, record.evaluation
+    if asked.judges[asked.headline].identity() != record.headline.asked.identity():
+        return "another judge than registered"
+    if (asked.every, asked.collapse_below) != (now.every, now.collapse_below):
+        return "another evaluation than registered"
+    seeds = set(record.seeds)
+    if not seeds <= set(registration.seeds):
+        return "seeds beyond the registered"
+    if seeds not in [set(registration.seeds[:n]) for n in registration.looks]:
+        return "seeds of no registered look"
+    if set(registration.runs) != {cell.cell for cell in record.cells}:
+        return "other cells than registered"
+    return ""
+
+
+def _of_runs(registration: RegistrationRecord, run_ids: Sequence[str]) -> str:
+    registered = {run_id for ids in registration.runs.values() for run_id in ids}
+    others = set(run_ids) - registered
+    if others:
+        return f"{len(others)} of {len(run_ids)} runs are others than registered"
+    early = set(run_ids) & set(registration.unregistered)
+    if early:
+        return f"{len(early)} of {len(run_ids)} runs are not known to be of commits after it"
+    return ""

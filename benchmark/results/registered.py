@@ -1,0 +1,110 @@
+"""Which runs came after the registration of their ablation: what the history says."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+from benchmark.ablation.plan import Plan
+from benchmark.ablation.registration import (
+    Registration,
+    claim_digest,
+    differences,
+    parse,
+    path_of,
+    read,
+)
+from benchmark.errors import InputError
+from benchmark.git import Version, is_ancestor, top, versions
+from benchmark.results.schema import RegistrationRecord
+from benchmark.results.source import Source, commit
+
+CHANGED_CODE = "+"
+"""In a run's commit: the code was not that of the commit, or there was none."""
+
+
+def registration_record(plan: Plan, found: Sequence[Source]) -> RegistrationRecord | None:
+    """What ablation.json says of a plan's registration; None without a file or a checkout.
+
+    Raises InputError where the file is damaged.
+    """
+    path, now = path_of(plan), read(plan)
+    root = top(path.parent) if path is not None and now is not None else None
+    if path is None or now is None or root is None:
+        return None
+    path = path.resolve()
+    history = _statements(path, now)
+    same = (version for version, said in history if said and not differences(said, now))
+    first = next(same, None)
+    return RegistrationRecord(
+        path=path.relative_to(root.resolve()).as_posix(),
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        commit=first.commit if first else None,
+        time=first.time if first else None,
+        rules=now.rules,
+        alpha=now.alpha,
+        looks=now.looks,
+        seeds=now.seeds,
+        pool=now.pool,
+        evaluation=now.evaluation,
+        claims={claim.id: claim_digest(claim) for claim in now.claims},
+        runs=now.runs,
+        amended=list(_amendments(history, now)),
+        unregistered=_unregistered(path.parent, first.commit if first else None, found),
+    )
+
+
+Statement = tuple[Version, Registration | None]
+"""A commit of the file and what it said; None where this version of bench cannot read it."""
+
+
+def _statements(path: Path, now: Registration) -> list[Statement]:
+    """Every commit of the file, oldest first.
+
+    Git takes a file that was made from another ablation's for the same one: that one is left out.
+    """
+    found: list[Statement] = []
+    for version in versions(path):
+        try:
+            said = parse(version.content, path)
+        except InputError:
+            found.append((version, None))
+            continue
+        if (said.ablation, said.profile) == (now.ablation, now.profile):
+            found.append((version, said))
+    return found
+
+
+def _amendments(history: Sequence[Statement], now: Registration) -> Iterator[str]:
+    """From each statement to the next that differs, and to the file as it is."""
+    all_said = [*(said or now for _, said in history), now]
+    for (version, said), later in zip(history, all_said[1:], strict=True):
+        made = f"{version.commit[:12]} of {version.time[:10]}"
+        if said is None:
+            yield f"What {made} said cannot be read by this version of bench."
+        elif changes := differences(said, later):
+            yield f"What {made} said was amended: {changes}."
+
+
+def _unregistered(folder: Path, since: str | None, found: Sequence[Source]) -> list[str]:
+    @cache
+    def is_after(code: str) -> bool:
+        known = since is not None and code != "" and CHANGED_CODE not in code
+        return known and is_ancestor(folder, since or "", code)
+
+    late = []
+    for each in found:
+        if each.recorded is not None:
+            codes = [each.commit or ""]
+            old = each.recorded.record.registration
+            # Where its folder was known, so were all of its starts.
+            doubted = (
+                old is not None and old.commit == since and each.run.run_id in old.unregistered
+            )
+        else:
+            codes, doubted = [commit(start) for start in each.starts], False
+            if not codes and (each.rows or each.result):
+                codes = [""]
+        if doubted or not all(map(is_after, codes)):
+            late.append(each.planned.run_id)
+    return late

@@ -1,0 +1,349 @@
+"""Confirmatory is what the history proves: real repositories, runs made by hand."""
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from benchmark.ablation.plan import Plan, load
+from benchmark.ablation.registration import of_plan, parse, path_of, read, write
+from benchmark.claims.status import Look, look_of, looks, status
+from benchmark.errors import InputError
+from benchmark.results.schema import AblationRecord, RegistrationRecord
+from benchmark.results.tables import read_record
+from benchmark.results.writer import write_results
+from benchmark.runs.directory import Result, Row, RunDirectory
+from tests.report.material import record
+
+ABLATION = """\
+name: gain
+question: Does the gain matter?
+base:
+  method: {name: began, n: 2, h: 4, z: 4}
+  data: {name: faces, size: 16, count: 1000}
+  training: {steps: 300, batch: 4, log_every: 100, lr_decay: {on: never}}
+  evaluation: {every: 100, judges: {efficientnet_lite0: {samples: 1000}}}
+sweep:
+  method.gamma: [0.3, 0.7]
+seeds: [3, 4, 5]
+profiles: {short: {}}
+claims:
+  - id: gain-hurts
+    says: A higher gain hurts
+    source: readers
+    test: {column: distance, over: method.gamma, direction: increasing, least_effect: 5}
+  - id: stable
+    says: No run fails
+    source: readers
+    test: {kind: failures}
+"""
+ENDED = Result(
+    **{"state": "done", "step": 300, "reason": None, "weights_sha256": "", "decays": []},
+    **{"wall_s": 1.0, "cpu_s": 1.0},
+)
+FILE, REGISTERED = "ablations/gain.yaml", "ablations/registered/gain-short.yaml"
+
+
+@dataclass
+class Checkout:
+    """A repository with an ablation."""
+
+    root: Path
+
+    def git(self, *arguments: str) -> str:
+        return subprocess.run(
+            ["git", *arguments], cwd=self.root, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    def commit(self) -> str:
+        """All that is there; the commit."""
+        self.git("add", "ablations")
+        self.git("commit", "--quiet", "--allow-empty", "--message", "Go on")
+        return self.git("rev-parse", "HEAD")
+
+    def edit(self, old: str, new: str) -> None:
+        path = self.root / FILE
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+    def plan(self) -> Plan:
+        return load(self.root / FILE, "short")
+
+    def register(self, looks: tuple[int, ...] = ()) -> None:
+        write(of_plan(self.plan(), looks), self.root / REGISTERED, "Power")
+
+    def train(self, commit: str | None, dirty: str | None = None) -> None:
+        """The plan's runs, as if by code of this commit."""
+        code = {"bench": "0.1.0", "commit": commit, "dirty": dirty, "source_sha256": "0" * 64}
+        for planned in self.plan().runs:
+            run = RunDirectory.create(self.root / "runs", planned.spec)
+            run.write_evaluation(self.plan().evaluation)
+            run.append(Row(step=300, kind="train", time=1e9, values={"m_global": 0.1}))
+            run.write_provenance(record(planned, code=code))
+            run.write_result(ENDED)
+
+    def tables(self, runs: str = "runs") -> AblationRecord:
+        folder = write_results(self.plan(), self.root / runs, self.root / "results")
+        return read_record(folder)
+
+    def why(self, found: AblationRecord | None = None, claim: int = 0) -> str:
+        """Of the status of a claim that rests on all runs; empty where it is confirmatory."""
+        found, plan = found or self.tables(), self.plan()
+        said = status(found, plan.claims[claim], [run.run_id for run in plan.runs])
+        assert said.confirmatory == (not said.why)
+        return said.why
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "somebody")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "somebody@example.org")
+    made = Checkout(tmp_path)
+    made.git("init", "--quiet")
+    (tmp_path / "ablations").mkdir()
+    (tmp_path / FILE).write_text(ABLATION)
+    made.commit()
+    return made
+
+
+def registration(found: AblationRecord) -> RegistrationRecord:
+    assert found.registration is not None
+    return found.registration
+
+
+def test_registered_before_the_runs(checkout: Checkout) -> None:
+    checkout.register()
+    since = checkout.commit()
+    checkout.train(checkout.commit())
+    found = checkout.tables()
+    said = registration(found)
+    assert (said.path, said.commit, said.amended) == (REGISTERED, since, [])
+    assert said.unregistered == []
+    assert said.time is not None
+    assert checkout.why(found) == checkout.why(found, 1) == ""
+    # The same from the tables alone, of which `commit` has twelve digits.
+    assert checkout.tables("elsewhere") == found
+
+
+def test_the_commit_itself_is_no_run_before_it(checkout: Checkout) -> None:
+    checkout.register()
+    checkout.train(checkout.commit())
+    assert checkout.why() == ""
+
+
+def test_registered_after_the_runs(checkout: Checkout) -> None:
+    checkout.train(checkout.commit())
+    assert checkout.why() == "no registration"
+    checkout.register()
+    assert checkout.why() == "the registration is not committed"
+    checkout.commit()
+    assert checkout.why() == "6 of 6 runs are not known to be of commits after it"
+    assert len(registration(checkout.tables("elsewhere")).unregistered) == 6
+
+
+@pytest.mark.parametrize(
+    ("commit", "dirty"),
+    [("HEAD", "0123456789ab"), (None, None), ("f" * 40, None)],
+    ids=["changed code", "installed package", "unknown commit"],
+)
+def test_runs_of_unknown_code(checkout: Checkout, commit: str | None, dirty: str | None) -> None:
+    checkout.register()
+    here = checkout.commit()
+    checkout.train(here if commit == "HEAD" else commit, dirty)
+    assert checkout.why() == "6 of 6 runs are not known to be of commits after it"
+
+
+def test_a_run_that_had_begun_before(checkout: Checkout) -> None:
+    old = checkout.commit()
+    checkout.register()
+    checkout.train(checkout.commit())
+    planned = checkout.plan().runs[0]
+    run = RunDirectory(checkout.root / "runs" / planned.run_id)
+    made = run.provenance()
+    assert made is not None
+    earlier = record(planned, code={**made["code"], "commit": old})
+    run.write_provenance({**made, "earlier": [earlier]})
+    found = checkout.tables()
+    assert registration(found).unregistered == [planned.run_id]
+    assert checkout.why(found) == "1 of 6 runs are not known to be of commits after it"
+    assert checkout.tables("elsewhere") == found
+
+
+def test_runs_that_have_not_begun_are_no_runs_before_it(checkout: Checkout) -> None:
+    checkout.register()
+    checkout.commit()
+    assert registration(checkout.tables()).unregistered == []
+
+
+def test_amendments_are_listed(checkout: Checkout) -> None:
+    checkout.register()
+    first = checkout.commit()
+    checkout.edit("least_effect: 5", "least_effect: 6")
+    checkout.edit("id: stable", "id: steady")
+    checkout.edit("[3, 4, 5]", "[3, 4, 5, 6]")
+    checkout.register()
+    since = checkout.commit()
+    checkout.train(since)
+    found = checkout.tables()
+    said = registration(found)
+    assert said.commit == since
+    (sentence,) = said.amended
+    assert sentence.startswith(f"What {first[:12]} of 20")
+    assert sentence.endswith(
+        "said was amended: claims: added steady, dropped stable, changed gain-hurts;"
+        " seeds: 3 4 5 became 3 4 5 6; looks: 3 became 4."
+    )
+    assert checkout.why(found) == ""  # it was amended before the runs
+
+
+def test_an_amendment_after_the_runs_is_exploratory(checkout: Checkout) -> None:
+    checkout.register()
+    checkout.train(checkout.commit())
+    checkout.edit("least_effect: 5", "least_effect: 1")
+    assert checkout.why() == "claim changed since"
+    checkout.register()
+    checkout.commit()
+    found = checkout.tables()
+    assert checkout.why(found) == "6 of 6 runs are not known to be of commits after it"
+    assert "changed gain-hurts" in registration(found).amended[0]
+
+
+def test_comments_are_no_amendment(checkout: Checkout) -> None:
+    checkout.register()
+    since = checkout.commit()
+    checkout.train(since)
+    path = checkout.root / REGISTERED
+    path.write_text(f"# Seen again.\n{path.read_text()}")
+    checkout.commit()
+    assert registration(checkout.tables()).commit == since
+    assert registration(checkout.tables()).amended == []
+
+
+def test_a_version_that_cannot_be_read_is_listed(checkout: Checkout) -> None:
+    path = checkout.root / REGISTERED
+    path.parent.mkdir()
+    path.write_text("format: 0\n")
+    checkout.commit()
+    checkout.register()
+    checkout.commit()
+    (sentence,) = registration(checkout.tables()).amended
+    assert sentence.endswith("said cannot be read by this version of bench.")
+
+
+def test_a_file_made_from_anothers_is_no_amendment(checkout: Checkout) -> None:
+    checkout.register()
+    checkout.commit()
+    checkout.git("mv", REGISTERED, "ablations/registered/gains-short.yaml")
+    checkout.git("mv", FILE, "ablations/gains.yaml")
+    text = (checkout.root / "ablations/gains.yaml").read_text()
+    other = checkout.root / "ablations/gains.yaml"
+    other.write_text(text.replace("name: gain\n", "name: gains\n"))
+    made = load(other, "short")
+    path = path_of(made)
+    assert path is not None
+    write(of_plan(made), path, "")
+    checkout.commit()
+    folder = write_results(made, checkout.root / "runs", checkout.root / "results")
+    assert registration(read_record(folder)).amended == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("  - id: gain-hurts", "  - id: gain-helps", "claim added since"),
+        ("A higher gain hurts", "A higher gain helps", "claim changed since"),
+        ("samples: 1000", "samples: 900", "another judge than registered"),
+        ("every: 100,", "every: 50,", "another evaluation than registered"),
+        ("1000}}}", "1000}}, collapse_below: 0.1}", "another evaluation than registered"),
+        ("[3, 4, 5]", "[3, 4, 5, 6]", "seeds beyond the registered"),
+        ("[3, 4, 5]", "[3, 4]", "seeds of no registered look"),
+        ("[0.3, 0.7]", "[0.3, 0.5, 0.7]", "other cells than registered"),
+        ("steps: 300", "steps: 600", "6 of 6 runs are others than registered"),
+    ],
+)
+def test_what_is_tested_is_what_was_registered(
+    checkout: Checkout, old: str, new: str, why: str
+) -> None:
+    checkout.register()
+    since = checkout.commit()
+    checkout.edit(old, new)
+    checkout.train(since)
+    assert checkout.why() == why
+
+
+def test_rules_of_another_version(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.ablation.registration.RULES", 1)
+    checkout.register()
+    checkout.train(checkout.commit())
+    assert checkout.why() == "rules of version 1"
+
+
+def test_a_second_judge_may_come_later(checkout: Checkout) -> None:
+    checkout.register()
+    since = checkout.commit()
+    checkout.edit("1000}}}", "1000}, dlib_face: {samples: 500}}}")
+    checkout.train(since)
+    assert checkout.why() == ""
+
+
+def test_looks_spend_alpha(checkout: Checkout) -> None:
+    found = checkout.tables()
+    assert looks(found) == (Look(3, 0.05),)
+    checkout.edit("[3, 4, 5]", "[3, 4, 5, 6, 7, 8]")
+    checkout.register((3, 6))
+    since = checkout.commit()
+    checkout.edit("[3, 4, 5, 6, 7, 8]", "[3, 4, 5]")
+    checkout.train(since)
+    found = checkout.tables()
+    assert checkout.why(found) == ""  # the first look
+    first, last = looks(found)
+    assert (first.seeds, last.seeds) == (3, 6)
+    assert 0.02 < last.level < first.level < 0.04
+    assert [look_of(found, n) for n in (2, 3, 5, 6)] == [None, first, first, last]
+
+
+def test_outside_a_checkout_there_is_none(tmp_path: Path) -> None:
+    (tmp_path / "ablations").mkdir()
+    (tmp_path / FILE).write_text(ABLATION)
+    made = Checkout(tmp_path)
+    made.register()
+    made.train("f" * 40)
+    assert made.tables().registration is None
+    assert made.why() == "no registration"
+
+
+def test_a_registration_says_the_same_when_read(checkout: Checkout) -> None:
+    plan = checkout.plan()
+    assert read(plan) is None
+    checkout.register()
+    assert read(plan) == of_plan(plan)
+    text = (checkout.root / REGISTERED).read_text()
+    assert text.startswith("# Power\n")
+    assert all(line == line.rstrip() for line in text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("format: 1", "ablation: Field required"),
+        ("a: [", "Invalid registration"),
+        ("- 1", "Invalid registration"),
+        ("\xff", "Invalid registration"),
+    ],
+)
+def test_a_damaged_registration_is_refused_in_one_line(content: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        parse(content.encode("latin-1"), Path("x.yaml"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", [(2,), (3, 2), (2, 2, 3), (0, 3), (4,)])
+def test_looks_have_to_lead_to_all_seeds(checkout: Checkout, wrong: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match="looks"):
+        of_plan(checkout.plan(), wrong)
