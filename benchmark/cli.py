@@ -28,6 +28,7 @@ from benchmark.commands.options import (
     results_option,
     runs_option,
 )
+from benchmark.commands.plans import plan, register, validate
 from benchmark.commands.probe import probe
 from benchmark.commands.report import report
 from benchmark.commands.runs import doctor, export, gc, import_, reproduce, show
@@ -181,32 +182,6 @@ def _check_lanes(specs: "Sequence[RunSpec]") -> None:
 
 
 @bench.command()
-@click.argument("files", type=FILE, nargs=-1, required=True)
-def validate(files: tuple[Path, ...]) -> None:
-    """Check ablation files in every profile; nothing is written."""
-    from benchmark.ablation.plan import check
-
-    for file in files:
-        for plan in check(file):
-            click.echo(f"{file}: {plan.name}, profile {plan.profile}: {len(plan.runs)} runs")
-
-
-@bench.command()
-@click.argument("file", type=FILE)
-@profile_options
-@click.option("--jobs", type=click.IntRange(1), help="Runs at once.")
-def plan(file: Path, profile: str, overrides: tuple[str, ...], jobs: int | None) -> None:
-    """Print the runs of FILE, their ids and a rough cost; nothing is started."""
-    from benchmark.ablation.cost import default_jobs, describe
-    from benchmark.ablation.plan import load
-
-    found = load(file, profile, overrides)
-    for planned in found.runs:
-        click.echo(f"{planned.run_id}  {planned.label}")
-    click.echo(describe(found, jobs or default_jobs(found)))
-
-
-@bench.command()
 @click.argument("file", type=FILE)
 @profile_options
 @runs_option
@@ -252,6 +227,8 @@ def ui(mlflow: str, port: int) -> None:
     serve(mlflow, port)
 
 
+for command in (validate, plan, register):
+    bench.add_command(command)
 bench.add_command(data)
 bench.add_command(evaluate)
 bench.add_command(correlate)

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from benchmark.ablation.plan import Plan, load
 from benchmark.ablation.registration import of_plan, parse, path_of, read, write
 from benchmark.claims.status import Look, look_of, looks, status
+from benchmark.cli import bench
 from benchmark.errors import InputError
 from benchmark.results.schema import AblationRecord, RegistrationRecord
 from benchmark.results.tables import read_record
@@ -341,6 +343,108 @@ def test_a_damaged_registration_is_refused_in_one_line(content: str, message: st
     with pytest.raises(InputError, match=message) as caught:
         parse(content.encode("latin-1"), Path("x.yaml"))
     assert "\n" not in str(caught.value)
+
+
+def said_by(*arguments: str) -> str:
+    """What `bench` prints, or its error."""
+    done = CliRunner().invoke(bench, arguments)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.output
+
+
+@pytest.fixture
+def here(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Checkout:
+    monkeypatch.chdir(checkout.root)
+    return checkout
+
+
+REGISTER = ("register", FILE, "--profile", "short")
+
+
+def test_register_says_what_to_do_next(here: Checkout) -> None:
+    said = said_by(*REGISTER)
+    assert f"{REGISTERED}: 2 claims, 3 seeds\nlook at 3 seeds a cell: level 0.0500\n" in said
+    assert f"next: git add {REGISTERED}, git commit, and then bench run {FILE} --p" in said
+    here.train(here.commit())
+    assert here.why() == ""
+    assert read(here.plan()) == of_plan(here.plan())
+    before = (here.root / REGISTERED).read_bytes()
+    assert said_by(*REGISTER).startswith(f"{REGISTERED}: says the same already")
+    assert (here.root / REGISTERED).read_bytes() == before
+
+
+def test_register_writes_the_power_at_the_level_of_the_last_look(here: Checkout) -> None:
+    here.edit("[3, 4, 5]", "[3, 4, 5, 6, 7, 8]")
+    here.train(here.commit())
+    here.tables()
+    (here.root / "runs").rename(here.root / "pilot")
+    (here.root / "results").rename(here.root / "earlier")
+    said = said_by(*REGISTER, "--looks", "3,6", "--pool", "--pilot", "earlier/gain/short")
+    assert "look at 3 seeds a cell: level 0.0310\nlook at 6 seeds a cell: level 0.0297\n" in said
+    text = (here.root / REGISTERED).read_text()
+    assert text.startswith("# Power at level 0.0297, spreads of earlier/gain/short; written by")
+    (stable,) = [line.split() for line in text.splitlines() if line.startswith("#     stable")]
+    assert stable[2:7] == ["6", "0.26", "0.52", "no", "0%"]
+    found = read(here.plan())
+    assert found is not None
+    assert (found.looks, found.pool) == ([3, 6], True)
+
+
+def test_register_refuses_what_has_begun(here: Checkout) -> None:
+    here.train(here.commit())
+    with pytest.raises(InputError, match=r"6 of 6 runs have begun \(began-.*give --amend"):
+        said_by(*REGISTER)
+    here.tables()
+    with pytest.raises(InputError, match="6 of 6 runs have begun"):  # as the tables have them
+        said_by(*REGISTER, "--runs", "elsewhere")
+    assert not (here.root / REGISTERED).exists()
+    said_by(*REGISTER, "--amend")
+    here.commit()
+    assert here.why() == "6 of 6 runs are not known to be of commits after it"
+
+
+def test_register_refuses_other_input_that_is_wrong(here: Checkout) -> None:
+    with pytest.raises(InputError, match=r"Invalid looks 2: they have to rise to .* seeds, 3"):
+        said_by(*REGISTER, "--looks", "2")
+    assert "allowed: numbers of seeds, as in 5,10" in said_by(*REGISTER, "--looks", "a,b")
+    path = here.root / FILE
+    path.write_text(path.read_text().partition("claims:")[0])
+    with pytest.raises(InputError, match="no claims to register"):
+        said_by(*REGISTER)
+    assert not (here.root / REGISTERED).exists()
+
+
+def test_a_damaged_registration_can_be_written_anew(here: Checkout) -> None:
+    said_by(*REGISTER)
+    (here.root / REGISTERED).write_text("format: 7\n")
+    with pytest.raises(InputError, match="Invalid registration"):
+        said_by(*REGISTER)
+    said_by(*REGISTER, "--amend")
+    assert read(here.plan()) == of_plan(here.plan())
+
+
+def test_plan_prints_what_claims_can_hope_for(here: Checkout) -> None:
+    lines = said_by("plan", FILE, "--profile", "short").splitlines()
+    at = lines.index("# claims")
+    assert lines[at - 1].startswith("6 runs, ")
+    assert lines[at + 1].split("\t")[:5] == [
+        *("claim", "seeds", "least p", "corrected", "can be supported")
+    ]
+    assert lines[at + 2].split("\t")[:5] == ["gain-hurts", "3", "0.05", "0.1", "no"]
+
+
+def test_validate_warns_of_claims_that_cannot_be_supported(here: Checkout) -> None:
+    here.edit("{short: {}}", "{demo: {finding: false}, short: {}, more: {seeds: [0, 1, 2, 3, 4]}}")
+    said = said_by("validate", FILE).splitlines()
+    assert [line for line in said if line.startswith("warning: ")] == [
+        f"warning: {FILE}: profile short: claims.gain-hurts cannot be supported:"
+        " least p 0.05 with 3 seeds",
+        f"warning: {FILE}: profile short: claims.stable cannot be supported:"
+        " least p 0.51 with 3 seeds (if no seed breaks it)",
+        f"warning: {FILE}: profile more: claims.stable cannot be supported:"
+        " least p 0.33 with 5 seeds (if no seed breaks it)",
+    ]
 
 
 @pytest.mark.parametrize("wrong", [(2,), (3, 2), (2, 2, 3), (0, 3), (4,)])

@@ -1,0 +1,286 @@
+"""What a plan's claims can hope for before it runs: the least p, and the chance to be supported.
+
+A claim is taken to be true by TRUE times its least effect (without one, by one standard deviation
+of the pilot, or a rho of TYPICAL_RHO); one of no effect by none at all; one about every run by no
+seed that breaks it. Spreads over seeds are those of a pilot: tables of the same cells, of any
+profile. Chances are at Holm's first and hardest step, and so cautious.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from benchmark.ablation.claims import (
+    BoundTest,
+    Claim,
+    ClaimTest,
+    ContrastTest,
+    CorrelationTest,
+    FailuresTest,
+    ShareTest,
+    TrendTest,
+    swept_text,
+)
+from benchmark.ablation.plan import Plan, PlannedRun
+from benchmark.claims.effects import DIRECTIONS, Direction
+from benchmark.errors import InputError
+from benchmark.levels import ALPHA, BROKEN_SHARE
+from benchmark.results.tables import Tables
+from benchmark.statistics.hypotheses import MOST, holm, least_p, share_below_p
+from benchmark.statistics.intervals import LEAST_SEEDS, LEAST_SEEDS_OF_RHO
+from benchmark.statistics.power import (
+    Aim,
+    change_power,
+    clean_seeds,
+    correlation_power,
+    mean_power,
+    seeds_for,
+)
+
+TRUE, TYPICAL_RHO, GREATEST_RHO = 2.0, 0.3, 0.9
+_AIMS: tuple[Aim, Aim] = ("greater", "within")  # of an effect; of none
+LEAST_CHANGES = 3  # between evaluations of a run, below which a rho of them says nothing
+Chance = Callable[[int, float], float]
+"""The power with so many seeds a cell at a level."""
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """Of one claim; the p is for it, one-sided."""
+
+    claim: str
+    seeds: int
+    """Planned, of a cell."""
+    least_p: float
+    least_p_holm: float
+    """At worst: times the number of claims."""
+    decidable: bool
+    """Whether any outcome can support it, were all other claims supported as clearly as can be."""
+    chance: float
+    """Of support with the planned seeds; NaN where it is not known."""
+    enough: int | None
+    """The seeds a cell for a chance of 80 %; None where that is not known."""
+    note: str
+
+
+@dataclass(frozen=True)
+class _Design:
+    seeds: int
+    least_p: float
+    chance: Chance | None = None
+    note: str = ""
+
+
+def prospects(plan: Plan, pilot: Tables | None = None, alpha: float = ALPHA) -> list[Prospect]:
+    """One a claim, in order. With looks `alpha` is the level of the last.
+
+    Raises InputError where the pilot has other judges.
+    """
+    seen = _by_same_judge(plan, pilot) if pilot is not None else None
+    designs = [_design(plan, claim.test, seen) for claim in plan.claims]
+    at_best = holm([each.least_p for each in designs])
+    each = zip(plan.claims, designs, at_best, strict=True)
+    return [_prospect(claim, d, best <= alpha, len(designs), alpha) for claim, d, best in each]
+
+
+def table(found: Sequence[Prospect]) -> pd.DataFrame:
+    """The same for people."""
+    rows = [
+        {
+            "claim": each.claim,
+            "seeds": each.seeds,
+            "least p": f"{each.least_p:.2g}",
+            "corrected": f"{each.least_p_holm:.2g}",
+            "can be supported": "yes" if each.decidable else "no",
+            "chance": "" if math.isnan(each.chance) else f"{each.chance:.0%}",
+            "seeds for 80 %": str(each.enough or ""),
+            "note": each.note,
+        }
+        for each in found
+    ]
+    return pd.DataFrame(rows)
+
+
+def _by_same_judge(plan: Plan, pilot: Tables) -> Tables:
+    wanted = plan.evaluation.judges[plan.evaluation.headline].features
+    for judge in pilot.record.judges:
+        if judge.features == wanted:
+            return pilot.for_judge(judge.name)
+    others = ", ".join(judge.features for judge in pilot.record.judges)
+    raise InputError(
+        f"{pilot.folder}: Invalid pilot: judged by {others}, and profile {plan.profile} by {wanted}"
+    )
+
+
+def _prospect(
+    claim: Claim, design: _Design, decidable: bool, family: int, alpha: float
+) -> Prospect:
+    chance, enough, note = math.nan, None, design.note
+    known = design.chance
+    if known is not None:
+        level = alpha / family
+        chance = known(design.seeds, level)
+        enough = seeds_for(lambda seeds: known(seeds, level))
+        if math.isnan(chance):
+            note = "the pilot shows no spread"
+    corrected = min(1.0, design.least_p * family)
+    return Prospect(
+        claim.id, design.seeds, design.least_p, corrected, decidable, chance, enough, note
+    )
+
+
+def _design(plan: Plan, test: ClaimTest, pilot: Tables | None) -> _Design:
+    runs = [
+        run
+        for run in plan.runs
+        if all(swept_text(run.point.get(k)) == swept_text(v) for k, v in test.where.items())
+    ]
+    seeds = len({run.spec.seed for run in runs})
+    if not runs:
+        return _Design(0, 1.0, note="this profile has no such runs")
+    if isinstance(test, TrendTest | ContrastTest):
+        return _change(runs, seeds, test, pilot)
+    if isinstance(test, CorrelationTest):
+        return _correlation(runs, seeds, test, pilot)
+    if isinstance(test, ShareTest):
+        varied = [k for k in plan.swept if len({swept_text(run.point[k]) for run in runs}) > 1]
+        least = 0.0 if seeds >= LEAST_SEEDS and len(varied) > 1 else 1.0
+        return _Design(seeds, least, note="its chance is not computed")
+    return _every(seeds, test)
+
+
+def _every(seeds: int, test: BoundTest | FailuresTest) -> _Design:
+    return _Design(
+        seeds,
+        share_below_p(0, seeds, BROKEN_SHARE),
+        lambda n, level: float(n >= clean_seeds(BROKEN_SHARE, alpha=level)),
+        "if no seed breaks it",
+    )
+
+
+def _change(
+    runs: Sequence[PlannedRun], seeds: int, test: TrendTest | ContrastTest, pilot: Tables | None
+) -> _Design:
+    strata = _strata(runs, test)
+    if not strata:
+        return _Design(seeds, 1.0, note="this profile has nothing to compare")
+    least = least_p([[seeds] * len(each) for each in strata])
+    if pilot is None:
+        return _Design(seeds, least)
+    found = _spreads(pilot, test.column)
+    lacking = {cell for each in strata for cell in each.values()} - set(found)
+    if lacking:
+        return _Design(seeds, least, note=f"the pilot lacks seeds of {', '.join(sorted(lacking))}")
+    spreads = [{place: found[cell] for place, cell in each.items()} for each in strata]
+    direction = DIRECTIONS[test.direction]
+    return _Design(
+        seeds,
+        least,
+        lambda n, level: change_chance(spreads, n, direction, test.least_effect, level),
+    )
+
+
+def change_chance(
+    spreads: Sequence[Mapping[float, float]],
+    seeds: int,
+    direction: Direction,
+    least: float,
+    level: float,
+) -> float:
+    """The chance of a p of at most `level` where the claim is true as the module says."""
+    every = [spread for each in spreads for spread in each.values()]
+    true = TRUE * least or float(np.sqrt(np.mean(np.square(every))))
+    match direction:
+        case "up":
+            return change_power(spreads, seeds, true, least, "greater", alpha=level)
+        case "down":
+            return change_power(spreads, seeds, -true, -least, "less", alpha=level)
+        case "not_up":
+            return change_power(spreads, seeds, 0.0, least, "less", alpha=level)
+        case "not_down":
+            return change_power(spreads, seeds, 0.0, -least, "greater", alpha=level)
+    return change_power(spreads, seeds, 0.0, least, "within", alpha=level)
+
+
+def _strata(runs: Sequence[PlannedRun], test: TrendTest | ContrastTest) -> list[dict[float, str]]:
+    """By stratum, the cell at each place, as claims/contrasts.py compares them.
+
+    Runs that share the other swept keys, but for those that always change with `over`.
+    """
+    points = {run.cell: {k: swept_text(v) for k, v in run.point.items()} for run in runs}
+    if isinstance(test, ContrastTest):
+        levels = [swept_text(test.against), swept_text(test.of)]
+    else:
+        levels = sorted({point[test.over] for point in points.values()}, key=float)
+    points = {cell: point for cell, point in points.items() if point[test.over] in levels}
+    if len(levels) < 2 or {point[test.over] for point in points.values()} != set(levels):
+        return []
+    values: dict[tuple[str, str], set[str]] = {}
+    for point in points.values():
+        for key, value in point.items():
+            values.setdefault((key, point[test.over]), set()).add(value)
+    others = {key for (key, _), seen in values.items() if len(seen) > 1}
+    strata: dict[tuple[str, ...], dict[float, str]] = {}
+    for cell, point in points.items():
+        place = levels.index(point[test.over]) / (len(levels) - 1)
+        strata.setdefault(tuple(point[key] for key in sorted(others)), {})[place] = cell
+    return [each for each in strata.values() if len(each) > 1]
+
+
+def _spreads(pilot: Tables, column: str) -> dict[str, float]:
+    """By cell, the standard deviation of a column over seeds; without cells of fewer than two."""
+    values = pilot.values(column).groupby(pilot.runs["cell"]).std(ddof=1).dropna()
+    return {str(cell): float(spread) for cell, spread in values.items()}
+
+
+def _correlation(
+    runs: Sequence[PlannedRun], seeds: int, test: CorrelationTest, pilot: Tables | None
+) -> _Design:
+    within, absent = test.level == "within", test.direction == "none"
+    fewest = LEAST_SEEDS if within else LEAST_SEEDS_OF_RHO
+    # A seed's own pair has to be told from mismatched ones; for "no rho" it has not.
+    least = 0.0 if absent else 1 / min(math.factorial(seeds), MOST)
+    if seeds < fewest:
+        return _Design(seeds, 1.0, note=f"rank correlations need {fewest} seeds")
+    margin = test.least_effect
+    true = min(TRUE * margin or TYPICAL_RHO, GREATEST_RHO)
+    if not within:
+        rho, aim = 0.0 if absent else true, _AIMS[absent]
+        return _Design(
+            seeds,
+            least,
+            lambda n, level: (
+                0.0 if n < fewest else correlation_power(rho, n, margin, aim, alpha=level)
+            ),
+        )
+    if pilot is None:
+        return _Design(seeds, least)
+    spread = _spread_of_rhos(pilot, {run.cell for run in runs}, test)
+    if spread is None:
+        return _Design(seeds, least, note="the pilot lacks seeds with enough evaluations")
+
+    def chance(n: int, level: float) -> float:
+        if absent:
+            return max(0.0, 2 * mean_power(spread, n, margin, alpha=level) - 1)
+        return mean_power(spread, n, true - margin, alpha=level)
+
+    return _Design(seeds, least, chance)
+
+
+def _spread_of_rhos(pilot: Tables, cells: set[str], test: CorrelationTest) -> float | None:
+    """Over seeds, of the rhos of the changes within their runs; None below two seeds."""
+    points = pilot.points
+    points = points[(points["state"] == "done") & points["cell"].isin(cells)]
+    rhos: dict[int, list[float]] = {}
+    for run_id, rows in points.groupby("run_id"):
+        changes = rows.sort_values("step")[[test.signal, test.column]].diff().dropna()
+        if len(changes) >= LEAST_CHANGES:
+            ranks = changes.rank()
+            varies = bool((ranks.nunique() > 1).all())  # or rho is undefined, and counts as 0
+            rho = float(ranks[test.signal].corr(ranks[test.column])) if varies else 0.0
+            rhos.setdefault(int(pilot.seeds[run_id]), []).append(rho)
+    means = [float(np.mean(each)) for each in rhos.values()]
+    return float(np.std(means, ddof=1)) if len(means) > 1 else None

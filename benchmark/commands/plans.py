@@ -1,0 +1,168 @@
+"""Commands on an ablation before it runs: validate, plan, register."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmark.commands.options import FILE, FOLDER, profile_options, results_option, runs_option
+from benchmark.errors import InputError
+
+if TYPE_CHECKING:
+    from benchmark.ablation.plan import Plan
+    from benchmark.claims.power import Prospect
+
+pilot_option = click.option(
+    "--pilot",
+    type=FOLDER,
+    help="Tables of the same cells, as in results/gamma/short: their spread gives the power.",
+)
+
+
+@click.command()
+@click.argument("files", type=FILE, nargs=-1, required=True)
+def validate(files: tuple[Path, ...]) -> None:
+    """Check ablation files in every profile; nothing is written.
+
+    A warning names the claims that no outcome of so few seeds can support.
+    """
+    from benchmark.ablation.plan import check
+
+    for file in files:
+        plans = check(file)
+        for plan in plans:
+            click.echo(f"{file}: {plan.name}, profile {plan.profile}: {len(plan.runs)} runs")
+        for warning in _hopeless([plan for plan in plans if plan.finding]):
+            click.echo(f"warning: {file}: {warning}", err=True)
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@profile_options
+@click.option("--jobs", type=click.IntRange(1), help="Runs at once.")
+@pilot_option
+def plan(
+    file: Path, profile: str, overrides: tuple[str, ...], jobs: int | None, pilot: Path | None
+) -> None:
+    """Print the runs of FILE, their ids, a rough cost and what its claims can hope for.
+
+    Nothing is started.
+    """
+    from benchmark.ablation.cost import default_jobs, describe
+    from benchmark.ablation.plan import load
+    from benchmark.claims.power import table
+    from benchmark.commands.tables import show
+
+    found = load(file, profile, overrides)
+    expected = _prospects(found, pilot)
+    for planned in found.runs:
+        click.echo(f"{planned.run_id}  {planned.label}")
+    click.echo(describe(found, jobs or default_jobs(found)))
+    if expected:
+        show("claims", table(expected))
+
+
+def _numbers(context: click.Context, parameter: click.Parameter, text: str | None) -> list[int]:
+    parts = (text or "").split(",") if text else []
+    if not all(part.strip().isdecimal() for part in parts):
+        raise click.BadParameter(f"{text!r}; allowed: numbers of seeds, as in 5,10")
+    return [int(part) for part in parts]
+
+
+@click.command()
+@click.argument("file", type=FILE)
+@click.option("--profile", required=True, help="Scale: short, small, paper.")
+@click.option(
+    "--looks", callback=_numbers, metavar="N,N", help="Seeds a cell at each look.  [default: all]"
+)
+@click.option("--pool", is_flag=True, help="Identical cells of other ablations lend their seeds.")
+@pilot_option
+@click.option("--amend", is_flag=True, help="Write it though runs have begun.")
+@runs_option
+@results_option
+def register(
+    file: Path,
+    profile: str,
+    looks: list[int],
+    pool: bool,
+    pilot: Path | None,
+    amend: bool,
+    runs: Path,
+    results: Path,
+) -> None:
+    """Write the claims of FILE, and how they will be tested, into a file to commit.
+
+    Claims are confirmatory where that commit comes before the runs, and exploratory elsewhere.
+    """
+    from benchmark.ablation.plan import load
+    from benchmark.ablation.registration import differences, of_plan, path_of, read, write
+    from benchmark.claims.power import table
+    from benchmark.statistics.looks import look_levels
+
+    found = load(file, profile)
+    path = path_of(found)
+    assert path is not None  # it was loaded from a file
+    if not found.claims:
+        raise InputError(f"{file}: no claims to register")
+    made = of_plan(found, looks, pool)
+    old = read(found) if path.exists() and not amend else None
+    if old is not None and not differences(old, made):
+        click.echo(f"{path}: says the same already; commit it, if it is not yet")
+        return
+    begun = _begun(found, runs, results)
+    if begun and not amend:
+        raise InputError(
+            f"{file}: {len(begun)} of {len(found.runs)} runs have begun ({begun[0]}), so it is too "
+            "late to register them; give --amend to write it all the same, and what rests on them "
+            "is exploratory"
+        )
+    levels = look_levels(made.looks, made.alpha)
+    power = table(_prospects(found, pilot, levels[-1])).to_string(index=False)
+    spread = f"spreads of {pilot}" if pilot else "no pilot"
+    heading = f"Power at level {levels[-1]:.4f}, {spread}; written by `bench register`"
+    write(made, path, f"{heading}\n\n{power}")
+    click.echo(f"{path}: {len(made.claims)} claims, {len(made.seeds)} seeds")
+    for seeds, level in zip(made.looks, levels, strict=True):
+        click.echo(f"look at {seeds} seeds a cell: level {level:.4f}")
+    click.echo(
+        f"next: git add {path}, git commit, and then bench run {file} --profile {profile}; runs of"
+        " an earlier commit, or of changed code, are exploratory"
+    )
+
+
+def _prospects(plan: "Plan", pilot: Path | None, alpha: float | None = None) -> "list[Prospect]":
+    from benchmark.claims.power import prospects
+    from benchmark.levels import ALPHA
+    from benchmark.results.tables import read_tables
+
+    return prospects(plan, read_tables(pilot) if pilot else None, alpha or ALPHA)
+
+
+def _hopeless(plans: "Sequence[Plan]") -> Iterator[str]:
+    """Each claim that cannot be supported, once for all profiles of which the same is to say."""
+    profiles: dict[str, list[str]] = {}
+    for plan in plans:
+        for each in _prospects(plan, None):
+            if not each.decidable:
+                why = f"least p {each.least_p:.2g} with {each.seeds} seeds"
+                why += f" ({each.note})" if each.note else ""
+                profiles.setdefault(f"claims.{each.claim} cannot be supported: {why}", []).append(
+                    plan.profile
+                )
+    for said, names in profiles.items():
+        yield f"profile {', '.join(names)}: {said}"
+
+
+def _begun(plan: "Plan", runs: Path, results: Path) -> list[str]:
+    """The runs that have a record of what made them, or that the tables have finished."""
+    from benchmark.results.source import only_recorded
+    from benchmark.runs.directory import RunDirectory
+
+    recorded = only_recorded(plan, runs, results)
+    return [
+        planned.run_id
+        for planned in plan.runs
+        if planned.run_id in recorded
+        or RunDirectory(runs / planned.run_id).provenance() is not None
+    ]
