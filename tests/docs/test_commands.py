@@ -66,6 +66,8 @@ class Workshop:
         found = [{**words, "FILE": "ablations/lambda.yaml"}.get(word, word) for word in given]
         if given[0] == "import":
             found += ["--runs", f"imported/{len(self.seen)}"]
+        if given[0] == "register":  # as before any run
+            found += ["--runs", "unbegun", "--results", "unbegun"]
         if given[0] == "probe":
             found += PROBE
         if "--against" in given:
