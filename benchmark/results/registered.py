@@ -15,10 +15,11 @@ from benchmark.ablation.registration import (
     read,
 )
 from benchmark.errors import InputError
-from benchmark.git import Version, is_ancestor, top, versions
+from benchmark.git import Version, ask, is_ancestor, top, versions
 from benchmark.results.schema import RegistrationRecord
 from benchmark.results.source import Source, commit
 
+PACKAGE = Path(__file__).parents[1]
 CHANGED_CODE = "+"
 """In a run's commit: the code was not that of the commit, or there was none."""
 
@@ -52,6 +53,22 @@ def registration_record(plan: Plan, found: Sequence[Source]) -> RegistrationReco
         amended=list(_amendments(history, now)),
         unregistered=_unregistered(path.parent, first.commit if first else None, found),
     )
+
+
+def obstacle(plan: Plan, code: Path = PACKAGE) -> str:
+    """Why registered claims would be exploratory if their runs began now; empty where nothing is.
+
+    Raises InputError where the registration is damaged.
+    """
+    found = registration_record(plan, ())
+    if found is None:
+        return ""
+    if found.commit is None:
+        return "the registration is not committed"
+    if not is_ancestor(code, found.commit, "HEAD"):
+        return "the code's history does not have the registration"
+    unchanged = ask(code, "diff", "--quiet", "HEAD", "--", ".") is not None
+    return "" if unchanged else "the code has changes that are not committed"
 
 
 Statement = tuple[Version, Registration | None]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmark.ablation.plan import Plan, PlannedRun
-from benchmark.ablation.registration import read as read_registration
 from benchmark.claims.evidence import write_evidence
 from benchmark.data.settings import DataSettings
 from benchmark.data.store import open_store
@@ -21,6 +20,7 @@ from benchmark.executors.executor import Executor, Pending, Start
 from benchmark.executors.local import how_it_ended, last_lines
 from benchmark.methods import attributes
 from benchmark.report.markdown import build
+from benchmark.results.registered import obstacle
 from benchmark.results.source import only_recorded
 from benchmark.results.tables import RecordedRun
 from benchmark.results.writer import write_results
@@ -82,9 +82,10 @@ def run_plan(
     have finished, and whose folder is not here, stays as it is there and is not trained.
     """
     _writable(places.results / plan.name / plan.profile)
-    # What the tables need, before hours of training.
-    read_registration(plan)
+    # What the tables will say, before hours of training.
     recorded = only_recorded(plan, places.runs, places.results)
+    if why := obstacle(plan):
+        output.warn(f"the claims of these runs will be exploratory: {why}")
     trusted = recorded if trust_tables else {}
     if trusted:
         output.note(f"{len(trusted)} finished runs are not here and stay as the tables have them")

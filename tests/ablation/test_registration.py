@@ -13,6 +13,7 @@ from benchmark.ablation.registration import of_plan, parse, path_of, read, write
 from benchmark.claims.status import Look, look_of, looks, status
 from benchmark.cli import bench
 from benchmark.errors import InputError
+from benchmark.results.registered import obstacle
 from benchmark.results.schema import AblationRecord, RegistrationRecord
 from benchmark.results.tables import read_record
 from benchmark.results.writer import write_results
@@ -308,6 +309,26 @@ def test_looks_spend_alpha(checkout: Checkout) -> None:
     assert (first.seeds, last.seeds) == (3, 6)
     assert 0.02 < last.level < first.level < 0.04
     assert [look_of(found, n) for n in (2, 3, 5, 6)] == [None, first, first, last]
+
+
+def test_what_would_make_runs_exploratory_is_said_before_they_begin(checkout: Checkout) -> None:
+    code = checkout.root / "code"
+    code.mkdir()
+    (code / "module.py").write_text("1\n")
+    checkout.git("add", "code")
+    old = checkout.commit()
+    assert obstacle(checkout.plan(), code) == ""  # nothing is registered
+    checkout.register()
+    assert obstacle(checkout.plan(), code) == "the registration is not committed"
+    checkout.commit()
+    assert obstacle(checkout.plan(), code) == ""
+    (code / "module.py").write_text("2\n")
+    assert obstacle(checkout.plan(), code) == "the code has changes that are not committed"
+    checkout.git("stash")
+    checkout.git("worktree", "add", "--quiet", "--detach", "elsewhere", old)
+    elsewhere = checkout.root / "elsewhere" / "code"
+    said = "the code's history does not have the registration"
+    assert obstacle(checkout.plan(), elsewhere) == said
 
 
 def test_outside_a_checkout_there_is_none(tmp_path: Path) -> None:
