@@ -12,7 +12,6 @@ the headline judge. Beside the columns of methods and metrics there are:
     broken                  1 where the run failed or was collapsed at its end, else 0
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -173,12 +172,6 @@ class Claim(Strict):
     """Who says so: a paper's section, readers."""
     test: ClaimTest
     """What decides it."""
-
-
-def claims_digest(claims: Sequence[Claim]) -> str:
-    """SHA-256 of the claims with every default resolved; the order of their ids is no matter."""
-    found = sorted((claim.model_dump(mode="json") for claim in claims), key=lambda c: str(c["id"]))
-    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
 
 
 def swept_text(value: object) -> str:

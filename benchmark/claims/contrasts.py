@@ -11,20 +11,12 @@ import numpy as np
 import pandas as pd
 
 from benchmark.ablation.claims import ContrastTest, TrendTest, swept_text
-from benchmark.claims.effects import (
-    DIRECTIONS,
-    TRUE,
-    Direction,
-    Effect,
-    NotRun,
-    missing,
-    nothing_yet,
-)
+from benchmark.claims.effects import DIRECTIONS, Direction, Effect, NotRun, missing, nothing_yet
+from benchmark.claims.power import change_chance
 from benchmark.evaluation.metrics import METRICS, SHARE
 from benchmark.results.tables import Tables
 from benchmark.statistics.hypotheses import change_p, least_p
 from benchmark.statistics.intervals import Floats, Stratum, contrast, ends, weights
-from benchmark.statistics.power import change_power
 
 ROUNDING = 1e-12  # of the values: a smaller effect is what sums in another order leave
 
@@ -142,10 +134,7 @@ def slope(strata: Sequence[Stratum]) -> float:
 
 
 def chance(strata: Sequence[Stratum], direction: Direction, least: float, level: float) -> float:
-    """The power at `level` with these seeds and spreads: see `effects.TRUE`.
-
-    A claim without a least effect is taken to be true by one standard deviation.
-    """
+    """The power at `level` with these seeds and spreads, as power.py has it."""
     cells = [[np.asarray(seeds, float) for seeds in each.values()] for each in strata]
     seeds = min(cell.size for each in cells for cell in each)
     if seeds < 2:
@@ -154,18 +143,7 @@ def chance(strata: Sequence[Stratum], direction: Direction, least: float, level:
         {place: float(cell.std(ddof=1)) for place, cell in zip(each, of_stratum, strict=True)}
         for each, of_stratum in zip(strata, cells, strict=True)
     ]
-    every = [spread for each in spreads for spread in each.values()]
-    true = TRUE * least or float(np.sqrt(np.mean(np.square(every))))
-    match direction:
-        case "up":
-            return change_power(spreads, seeds, true, least, "greater", alpha=level)
-        case "down":
-            return change_power(spreads, seeds, -true, -least, "less", alpha=level)
-        case "not_up":
-            return change_power(spreads, seeds, 0.0, least, "less", alpha=level)
-        case "not_down":
-            return change_power(spreads, seeds, 0.0, -least, "greater", alpha=level)
-    return change_power(spreads, seeds, 0.0, least, "within", alpha=level)
+    return change_chance(spreads, seeds, direction, least, level)
 
 
 def _twins(strata: Sequence[pd.DataFrame], test: TrendTest | ContrastTest) -> str:

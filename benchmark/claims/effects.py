@@ -25,8 +25,6 @@ OPPOSITE: dict[Direction, Direction] = {
     "not_up": "not_down",
     "not_down": "not_up",
 }
-TRUE = 2.0
-"""Power is the chance to support a claim where the truth is so many times its least effect."""
 
 
 def _unknown(_: float) -> float:

@@ -18,16 +18,13 @@ from benchmark.ablation.claims import (
 )
 from benchmark.claims.contrasts import shift
 from benchmark.claims.correlation import Association, associate, cells_of
-from benchmark.claims.effects import DIRECTIONS, TRUE, Effect, NotRun, missing, nothing_yet
+from benchmark.claims.effects import DIRECTIONS, Effect, NotRun, missing, nothing_yet
+from benchmark.claims.power import GREATEST_RHO, TRUE, TYPICAL_RHO, rho_chance
 from benchmark.claims.variance import JOINT, decompose
 from benchmark.levels import BROKEN_SHARE
 from benchmark.results.tables import Tables
 from benchmark.statistics.hypotheses import share_below_p
 from benchmark.statistics.intervals import Estimate, Floats, ends, share
-from benchmark.statistics.power import correlation_power, mean_power
-
-TYPICAL_RHO, GREATEST_RHO = 0.3, 0.9
-"""A true rho, or lead, for the power of a claim without a least effect; and the most of any."""
 
 
 def measure(tables: Tables, test: ClaimTest) -> Effect | NotRun:
@@ -96,20 +93,12 @@ def _correlation(tables: Tables, test: CorrelationTest) -> Effect | NotRun:
     )
 
 
-def _chance_of_rho(found: Association, test: CorrelationTest, alpha: float) -> float:
-    """The power of a correlation's claim where rho is TRUE times the least, 0.9 at the most."""
-    least, seeds = test.least_effect, min(map(len, found.seeds))
-    if found.estimate is None or found.least_p("greater") > alpha:
+def _chance_of_rho(found: Association, test: CorrelationTest, level: float) -> float:
+    if found.estimate is None or found.least_p("greater") > level:
         return 0.0
-    true = min(TRUE * least or TYPICAL_RHO, GREATEST_RHO)
-    if test.level == "within":
-        spread = float(found.each.std(ddof=1))
-        if test.direction == "none":
-            return max(0.0, 2 * mean_power(spread, len(found.each), least, alpha=alpha) - 1)
-        return mean_power(spread, len(found.each), true - least, alpha=alpha)
-    if test.direction == "none":
-        return correlation_power(0.0, seeds, least, "within", alpha=alpha)
-    return correlation_power(true, seeds, least, alpha=alpha)
+    within = test.level == "within"
+    seeds = len(found.each) if within else min(map(len, found.seeds))
+    return rho_chance(test, seeds, float(found.each.std(ddof=1)) if within else math.nan, level)
 
 
 def _bound(tables: Tables, test: BoundTest) -> Effect | NotRun:

@@ -40,8 +40,8 @@ from benchmark.statistics.power import (
     seeds_for,
 )
 
-TRUE, TYPICAL_RHO, GREATEST_RHO = 2.0, 0.3, 0.9
-_AIMS: tuple[Aim, Aim] = ("greater", "within")  # of an effect; of none
+TRUE = 2.0
+TYPICAL_RHO, GREATEST_RHO = 0.3, 0.9
 LEAST_CHANGES = 3  # between evaluations of a run, below which a rho of them says nothing
 Chance = Callable[[int, float], float]
 """The power with so many seeds a cell at a level."""
@@ -245,29 +245,28 @@ def _correlation(
     least = 0.0 if absent else 1 / min(math.factorial(seeds), MOST)
     if seeds < fewest:
         return _Design(seeds, 1.0, note=f"rank correlations need {fewest} seeds")
-    margin = test.least_effect
-    true = min(TRUE * margin or TYPICAL_RHO, GREATEST_RHO)
     if not within:
-        rho, aim = 0.0 if absent else true, _AIMS[absent]
-        return _Design(
-            seeds,
-            least,
-            lambda n, level: (
-                0.0 if n < fewest else correlation_power(rho, n, margin, aim, alpha=level)
-            ),
-        )
+        return _Design(seeds, least, lambda n, level: rho_chance(test, n, math.nan, level))
     if pilot is None:
         return _Design(seeds, least)
     spread = _spread_of_rhos(pilot, {run.cell for run in runs}, test)
     if spread is None:
         return _Design(seeds, least, note="the pilot lacks seeds with enough evaluations")
+    return _Design(seeds, least, lambda n, level: rho_chance(test, n, spread, level))
 
-    def chance(n: int, level: float) -> float:
+
+def rho_chance(test: CorrelationTest, seeds: int, spread: float, level: float) -> float:
+    """The same of a correlation; `spread` over seeds is that of the rhos within runs."""
+    absent, margin = test.direction == "none", test.least_effect
+    true = min(TRUE * margin or TYPICAL_RHO, GREATEST_RHO)
+    if test.level == "within":
         if absent:
-            return max(0.0, 2 * mean_power(spread, n, margin, alpha=level) - 1)
-        return mean_power(spread, n, true - margin, alpha=level)
-
-    return _Design(seeds, least, chance)
+            return max(0.0, 2 * mean_power(spread, seeds, margin, alpha=level) - 1)
+        return mean_power(spread, seeds, true - margin, alpha=level)
+    if seeds < LEAST_SEEDS_OF_RHO:
+        return 0.0
+    aim: Aim = "within" if absent else "greater"
+    return correlation_power(0.0 if absent else true, seeds, margin, aim, alpha=level)
 
 
 def _spread_of_rhos(pilot: Tables, cells: set[str], test: CorrelationTest) -> float | None:

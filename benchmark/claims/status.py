@@ -16,6 +16,8 @@ from benchmark.levels import ALPHA, RULES
 from benchmark.results.schema import AblationRecord, RegistrationRecord
 from benchmark.statistics.looks import look_levels
 
+CONFIRMATORY, EXPLORATORY = "confirmatory", "exploratory"
+
 
 @dataclass(frozen=True)
 class Status:
@@ -26,6 +28,11 @@ class Status:
     @property
     def confirmatory(self) -> bool:
         return not self.why
+
+    @property
+    def text(self) -> str:
+        """As tables have it."""
+        return CONFIRMATORY if self.confirmatory else f"{EXPLORATORY}: {self.why}"
 
 
 class Look(NamedTuple):

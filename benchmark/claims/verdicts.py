@@ -28,6 +28,7 @@ Beside each verdict stands what the other metrics of the same thing, and the oth
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -37,6 +38,7 @@ from benchmark.ablation.claims import BoundTest, Claim, FailuresTest
 from benchmark.claims.agreement import agreement
 from benchmark.claims.effects import Effect, NotRun
 from benchmark.claims.measures import measure
+from benchmark.claims.status import looks, status
 from benchmark.levels import ALPHA
 from benchmark.results.columns import EVIDENCE
 from benchmark.results.tables import Tables
@@ -52,23 +54,40 @@ Verdict = Literal[
     "saturated",
     "not run",
 ]
+DECIDED = ("supported", "refuted", "too small")
 GAPS_NAMED = 3
 FAIR_CHANCE = 0.5
 
 
 def claims_table(tables: Tables) -> pd.DataFrame:
     """The columns of EVIDENCE in results/columns.py; one row a claim, in the file's order."""
-    claims = tables.record.claims
-    rows = judge(claims, [measure(tables, claim.test) for claim in claims])
-    for row, claim in zip(rows, claims, strict=True):
+    rows: list[dict[str, Any]] = []
+    for look in looks(tables.record):
+        seen = first_seeds(tables, look.seeds)
+        now = judge(tables.record.claims, seen, look.level)
+        rows = [
+            before if before["verdict"] in DECIDED else after
+            for before, after in zip(rows or now, now, strict=True)
+        ]
+        if len(tables.record.seeds) <= look.seeds:
+            break
+    for row, claim in zip(rows, tables.record.claims, strict=True):
         row |= agreement(tables, claim.test)
+        row["status"] = status(tables.record, claim, row["run_ids"].split()).text
     return pd.DataFrame(rows, columns=list(EVIDENCE["claims"]))
 
 
-def judge(
-    claims: Sequence[Claim], found: Sequence[Effect | NotRun], alpha: float = ALPHA
-) -> list[dict[str, Any]]:
+def first_seeds(tables: Tables, seeds: int) -> Tables:
+    """The runs of the first so many seeds, in the order of the plan."""
+    if seeds >= len(tables.record.seeds):
+        return tables
+    first = tables.record.seeds[:seeds]
+    return replace(tables, runs=tables.runs[tables.runs["seed"].isin(first)])
+
+
+def judge(claims: Sequence[Claim], tables: Tables, alpha: float = ALPHA) -> list[dict[str, Any]]:
     """One row a claim; the claims together are the family that is corrected."""
+    found = [measure(tables, claim.test) for claim in claims]
     least = [getattr(claim.test, "least_effect", 0.0) for claim in claims]
     measured = [effect if isinstance(effect, Effect) else None for effect in found]
     pairs = list(zip(measured, least, strict=True))

@@ -24,6 +24,7 @@ class Verdict:
     interval: str
     p: str
     least_p: str
+    status: str  # confirmatory, or exploratory and why
     power: str
     runs: str
     run_ids: Sequence[str]
@@ -69,7 +70,7 @@ _NEEDS = {
     "claims": (
         *("id", "verdict", "sentence", "effect", "low", "high", "p_holm", "against_p_holm"),
         *("p", "against_p", "least_p_holm", "power", "runs", "run_ids"),
-        *("agree", "oppose", "silent"),
+        *("status", "agree", "oppose", "silent"),
     ),
     "correlations": (
         *("method", "cell", "role", "signal", "outcome", "level", "measure", "step", "value"),
@@ -101,6 +102,7 @@ def _verdict(row: "pd.Series[str]") -> Verdict:
         # The p that decided: against the claim where that is what the runs say.
         p=figure(row["against_p_holm" if row["verdict"] in AGAINST else "p_holm"]),
         least_p=figure(row["least_p_holm"]),
+        status=row["status"],
         power=figure(row["power"]),
         runs=figure(row["runs"]),
         run_ids=row["run_ids"].split(),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmark.ablation.claims import Claim, ContrastTest, CorrelationTest, TrendTest
+from benchmark.claims.status import CONFIRMATORY
 from benchmark.levels import ALPHA
 from benchmark.report.captions import made_of_all
 from benchmark.report.document import Document, Heading, Picture, Plain, Section, Table, Words
@@ -78,13 +79,13 @@ def claims_table(found: list[Tables]) -> Table:
         link = f"[{results.title}](#{heading(results).anchor})"
         for claim in results.record.claims:
             verdict = verdicts.get(claim.id)
-            late = " (claims changed after the first run)" * results.record.claims_changed
             demo = " (demonstration: no finding)" * (not results.record.finding)
             rows.append(
                 {
                     "claim": claim.says,
                     "section": link,
-                    "verdict": (verdict.verdict if verdict else NOT_JUDGED) + demo + late,
+                    "verdict": (verdict.verdict if verdict else NOT_JUDGED) + demo,
+                    "status": verdict.status if verdict else NONE,
                     "effect": verdict.effect if verdict else NONE,
                     "interval": verdict.interval if verdict else NONE,
                     "corrected p": verdict.p if verdict else NONE,
@@ -94,12 +95,22 @@ def claims_table(found: list[Tables]) -> Table:
                     "runs": verdict.runs if verdict else NONE,
                 }
             )
-    columns = ["claim", "section", "verdict", "effect", "interval", "corrected p", "over all"]
+    columns = [
+        "claim",
+        "section",
+        "verdict",
+        "status",
+        "effect",
+        "interval",
+        "corrected p",
+        "over all",
+    ]
     columns += ["power", "by other measures", "runs"]
     return Table(
         "claims",
         pd.DataFrame(rows, columns=columns),
-        "p is one-sided and corrected by Holm over the claims of one ablation; over all: whether a"
+        "A claim is confirmatory where it was registered before its runs, else exploratory. p is"
+        " one-sided and corrected by Holm over the claims of one ablation; over all: whether a"
         " decided claim still is when corrected over every claim of this report. Of a refuted or"
         " too small claim, p is that against it. Power: the chance that these seeds support the"
         " claim, were it true by twice its least effect. By other measures: whether other metrics"
@@ -160,6 +171,8 @@ def _sentence(results: Tables) -> str:
     answer = ". ".join(f"{name.capitalize()}: {'; '.join(by_verdict[name])}" for name in names)
     done, planned = (results.runs["state"] == "done").sum(), len(results.runs)
     demo = "" if record.finding else ", a demonstration, no finding"
+    if all(verdict.status != CONFIRMATORY for verdict in verdicts.values()):
+        demo += ", exploratory"
     return (
         f"**{record.question}** ([{results.title}](#{heading(results).anchor}), {done} of"
         f" {planned} runs done{demo}) {answer or 'No claim was written before the runs'}."

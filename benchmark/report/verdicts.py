@@ -10,14 +10,10 @@ from benchmark.report.captions import made_of
 from benchmark.report.document import Block, Details, Heading, Table, Words
 from benchmark.report.evidence import NOT_JUDGED, Evidence, figure, interval
 from benchmark.report.numbers import NONE, number, title
-from benchmark.results.schema import DISTANCE
+from benchmark.results.schema import DISTANCE, RegistrationRecord
 from benchmark.results.tables import Tables
 
 AT_STEP = "at_step"  # a level of correlations.csv: between runs, at one step
-CHANGED = (
-    "**The claims were changed after the first run had begun** (their digest was {then} then, and"
-    " is {now} now): read the verdicts as if they had been written after the fact."
-)
 DIRECTIONS = {
     "increasing": "{column} grows with `{over}`, by at least {least} from end to end",
     "decreasing": "{column} falls as `{over}` grows, by at least {least} from end to end",
@@ -51,11 +47,10 @@ def claims(results: Tables) -> Iterator[Block]:
     """Each claim, its test and its verdict; then the tables that the analysis wrote."""
     record, evidence = results.record, Evidence(results.folder)
     yield Heading(3, "Claims")
-    if record.claims_changed:
-        digests = {"then": (record.claims_at_start or "")[:12], "now": record.claims_sha256[:12]}
-        yield Words(CHANGED.format(**digests))
     lines = [_line(claim, evidence) for claim in record.claims]
-    yield Words("\n".join(lines) or "None written before the runs.")
+    if lines:
+        yield Words(_registered(record.registration))
+    yield Words("\n".join(lines) or "None.")
     yield from _correlations(results, evidence)
     for name, words in (
         ("collapse", "Does the signal see collapse?"),
@@ -66,6 +61,22 @@ def claims(results: Tables) -> Iterator[Block]:
             source = results.folder / f"{name}.csv"
             yield Details(words, [Table(name, _folded(table), f"{made_of(record)}.", source)])
     yield from _runs(evidence)
+
+
+def _registered(found: RegistrationRecord | None) -> str:
+    """What was registered, and what has been changed since."""
+    if found is None:
+        return "No registration: every verdict is exploratory."
+    if found.commit is None:
+        return f"{found.path} is not committed: every verdict is exploratory."
+    seeds = ", ".join(map(str, found.looks))
+    pooled = "; identical cells of other ablations lend their seeds" * found.pool
+    lines = [
+        f"Registered in {found.path} by commit {found.commit[:12]} ({found.time}): looks at {seeds}"
+        f" seeds a cell, alpha {number(found.alpha)}, rules {found.rules}{pooled}.",
+        *(f"- Amended: {each}" for each in found.amended),
+    ]
+    return "\n".join(lines)
 
 
 def in_words(claim: Claim) -> str:
@@ -112,8 +123,9 @@ def _line(claim: Claim, evidence: Evidence) -> str:
     if verdict is None:
         return f"{says} Verdict: **{NOT_JUDGED}**."
     others = "" if verdict.others == NONE else f" By other measures: {verdict.others}."
+    sentence = " ".join(verdict.sentence.split()).rstrip(".")
     return (
-        f"{says} Verdict: **{verdict.verdict}**: {' '.join(verdict.sentence.split()).rstrip('.')}"
+        f"{says} Verdict: **{verdict.verdict}** ({verdict.status}): {sentence}"
         f" ({verdict.runs} runs).{others}"
     )
 

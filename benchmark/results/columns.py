@@ -100,6 +100,9 @@ EVIDENCE: dict[str, dict[str, Column]] = {
             "its family",
             "share, 0 to 1",
         ),
+        "status": Column(
+            "confirmatory where the claim was registered before its runs, else exploratory and why"
+        ),
         "agree": Column("other metrics of the same, and judges, that change the claimed way"),
         "oppose": Column("those that change the other way"),
         "silent": Column("those that show no change"),

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.ablation.claims import claims_digest
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.methods import signal
 from benchmark.results.schema import (
@@ -64,7 +63,6 @@ def describe(
         devices=sorted({device for each in found for device in each.devices}),
         lanes={each.planned.run_id: each.lanes for each in found if each.lanes > 1},
         claims=list(plan.claims),
-        claims_sha256=claims_digest(plan.claims),
         registration=registration,
     )
 

@@ -183,7 +183,6 @@ class AblationRecord(Strict):
     lanes: dict[str, int]
     """Of runs that shared their process: how many it trained beside one another."""
     claims: list[Claim]
-    claims_sha256: str
     registration: RegistrationRecord | None
     """Null where there is no such file, or the tables were written outside a checkout."""
 
@@ -195,12 +194,3 @@ class AblationRecord(Strict):
     def signals(self) -> list[str]:
         """The methods' own measures of convergence, each once."""
         return list(dict.fromkeys(cell.signal for cell in self.cells))
-
-    # The next two go with the column `changed` of claims.csv: claims/status.py says more.
-    @property
-    def claims_at_start(self) -> str | None:
-        return None
-
-    @property
-    def claims_changed(self) -> bool:
-        return False

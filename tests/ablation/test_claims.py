@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.ablation.claims import claims_digest, swept_text
+from benchmark.ablation.claims import swept_text
 from benchmark.ablation.plan import check, load
+from benchmark.ablation.registration import claim_digest
 from benchmark.errors import InputError
 
 ABLATIONS = Path(__file__).parents[2] / "ablations"
@@ -85,7 +86,7 @@ def test_digest_knows_a_change_and_no_spelling(tmp_path: Path) -> None:
     ):
         path = tmp_path / "arms.yaml"
         path.write_text(text)
-        digests.append(claims_digest(load(path, "demo").claims))
+        digests.append(list(map(claim_digest, load(path, "demo").claims)))
     assert digests[0] == digests[1] == digests[2] != digests[3]
 
 

@@ -27,6 +27,7 @@ VERDICT = {
     "least_p_holm": 0.0081,
     "runs": 5,
     "run_ids": "began-a ebgan-b",
+    "status": "exploratory: no registration",
     "power": 0.25,
     "agree": "",
     "oppose": "kid, coverage",

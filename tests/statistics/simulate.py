@@ -133,7 +133,7 @@ def record(
                 for point in cells
             ],
             **{"commits": [], "devices": [], "lanes": {}, "claims": list(claims)},
-            **{"claims_sha256": "", "registration": None},
+            "registration": None,
         }
     )
 
