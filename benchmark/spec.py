@@ -2,14 +2,12 @@
 
 import hashlib
 import json
-from typing import Annotated, Self
-
-from pydantic import Field
+from typing import Self
 
 from benchmark.data.settings import DataSettings
 from benchmark.methods.registry import ChosenMethod
 from benchmark.strict import Strict
-from benchmark.training.settings import TrainingSettings
+from benchmark.training.settings import STREAMS, Seed, Stream, StreamSeeds, TrainingSettings
 
 
 class RunSpec(Strict):
@@ -23,7 +21,7 @@ class RunSpec(Strict):
     method: ChosenMethod
     data: DataSettings
     training: TrainingSettings
-    seed: Annotated[int, Field(ge=0, le=2**32 - 1)]
+    seed: Seed
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, every value resolved."""
@@ -33,6 +31,17 @@ class RunSpec(Strict):
     def from_json(cls, text: str) -> Self:
         """Inverse of `to_json`; raises pydantic.ValidationError on anything else."""
         return cls.model_validate_json(text)
+
+    def seed_of(self, stream: Stream) -> int:
+        """What a stream of training's randomness starts from: the run's `seed` unless split."""
+        own = self.training.seeds.of(stream)
+        return self.seed if own is None else own
+
+    def trains_as(self) -> Self:
+        """The same with every stream's seed spelt out: equal where the weights are."""
+        seeds = StreamSeeds(**{stream: self.seed_of(stream) for stream in STREAMS})
+        training = self.training.model_copy(update={"seeds": seeds})
+        return self.model_copy(update={"training": training, "seed": 0})
 
     @property
     def run_id(self) -> str:

@@ -22,8 +22,9 @@ from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.redact import redact
 from benchmark.spec import RunSpec
 from benchmark.strict import Slug, Strict
+from benchmark.training.settings import Seed
 
-Seeds = Annotated[list[Annotated[int, Field(ge=0, le=2**32 - 1)]], Field(min_length=1)]
+Seeds = Annotated[list[Seed], Field(min_length=1)]
 Block = dict[str, Any]
 BLOCKS = ("method", "data", "training")  # of a run
 EVALUATION = "evaluation"  # who judges the runs, and no part of one
@@ -356,8 +357,12 @@ def _spec(path: Path, profile: str, point: Block, settings: Block) -> RunSpec:
 
 
 def _refuse_twins(path: Path, runs: list[PlannedRun]) -> None:
-    seen: dict[str, str] = {}
+    seen: dict[str, PlannedRun] = {}
+    # Where all streams have seeds of their own, another `seed` trains the same network again.
+    split = any(not run.spec.training.seeds.whole for run in runs)
     for run in runs:
-        if run.run_id in seen:
-            raise InputError(f"{path}: sweep: {run.label} is the same run as {seen[run.run_id]}")
-        seen[run.run_id] = run.label
+        key = run.spec.trains_as().run_id if split else run.run_id
+        twin = seen.setdefault(key, run)
+        if twin is not run:
+            what = "is the same run" if twin.run_id == run.run_id else "trains the same weights"
+            raise InputError(f"{path}: sweep: {run.label} {what} as {twin.label}")

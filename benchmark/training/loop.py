@@ -39,9 +39,9 @@ class Stopped(Exception):  # noqa: N818 - not an error: the run was asked to sto
 
 
 def new_method(spec: RunSpec, device: torch.device) -> Method:
-    """The method, initialised from (seed, "init") alone."""
+    """The method, initialised from (seed of initialisation, "init") alone."""
     with ALONE, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(spec.seed, "init"))
+        torch.manual_seed(derive(spec.seed_of("initialisation"), "init"))
         method = build(spec.method, spec.data.size)
     return method.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
@@ -90,13 +90,14 @@ class Step:
         self._batches = Batches(store, device)
         self.method = new_method(spec, device)
         choose(spec.training.precision, self.method, device)
+        self._latents = spec.seed_of("latents")
         self._update = self._launched
         if device.type == "cuda" and can_be_captured(self.method):
-            self._update = FixedStep(self.method, spec.seed, device, graphs=graphs)
+            self._update = FixedStep(self.method, self._latents, device, graphs=graphs)
 
     def __call__(self, step: int, lr: float) -> dict[str, Tensor]:
         """Update number `step`, from 1; the method's training columns."""
-        seed, batch = self._spec.seed, self._spec.training.batch
+        seed, batch = self._spec.seed_of("order"), self._spec.training.batch
         positions = batch_positions(self._store.splits["train"], seed, step - 1, batch)
         x = to_floats(self._batches.batch(positions, seed, step), self._device)
         return self._update(step, Batch(x, labels_of(self._store, positions, self.method, x)), lr)
@@ -106,7 +107,7 @@ class Step:
             for group in optimizer.param_groups:
                 group["lr"] = lr
         with alone_on(self._device):
-            metrics = self.method.update(batch, StepDraw(self._spec.seed, step, self._device))
+            metrics = self.method.update(batch, StepDraw(self._latents, step, self._device))
         return {name: value.double() for name, value in metrics.items()}
 
 
@@ -198,7 +199,10 @@ class Trainer:
         return snapshot
 
     def _watch(self) -> dict[str, float]:
-        """The method's own measures over the same images and codes at every snapshot."""
+        """The method's own measures over the same images and codes at every snapshot.
+
+        They are drawn by the run's own seed, as a judge's are: they measure and train nothing.
+        """
         part = self._store.splits["validation"]
         positions = np.array(first_positions(part, min(HELDOUT, len(part))))
         x = to_floats(self._store.fixed(positions), self.device)

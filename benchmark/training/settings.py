@@ -1,6 +1,6 @@
 """What the `training` block of an ablation file may say. No torch here."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -53,6 +53,40 @@ class NoDecay(Strict):
     on: Literal["never"]
 
 
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Stream = Literal["initialisation", "order", "latents"]
+STREAMS: tuple[Stream, ...] = get_args(Stream)
+
+
+def _absent(value: object) -> bool:
+    return value is None
+
+
+class StreamSeeds(Strict):
+    """Seeds of single streams of a run's randomness; each stream that is not named has `seed`.
+
+    Training draws from these three and from nothing else. Judges draw by the run's `seed`.
+    """
+
+    # Left out of the description where it is not given: `seed`, which is in it, says it then.
+    initialisation: Annotated[Seed | None, Field(exclude_if=_absent)] = None
+    """Of the networks' first weights."""
+    order: Annotated[Seed | None, Field(exclude_if=_absent)] = None
+    """Of the images' order, and of their turns where every visit turns them again."""
+    latents: Annotated[Seed | None, Field(exclude_if=_absent)] = None
+    """Of the codes, and of whatever else a method draws: noise, mixtures of images."""
+
+    def of(self, stream: Stream) -> int | None:
+        """What is given for a stream."""
+        found: int | None = getattr(self, stream)
+        return found
+
+    @property
+    def whole(self) -> bool:
+        """No stream has a seed of its own."""
+        return self == StreamSeeds()
+
+
 LearningRateDecay = Annotated[StallDecay | ScheduleDecay | NoDecay, Field(discriminator="on")]
 
 
@@ -76,6 +110,8 @@ class TrainingSettings(Strict):
     precision: Precision = "float32"
     """What the networks compute in while they train: tf32 needs an NVIDIA GPU; bfloat16 is slow on
     a CPU without AMX. Weights, losses, k and evaluation are float32 in all three."""
+    seeds: Annotated[StreamSeeds, Field(exclude_if=lambda seeds: seeds.whole)] = StreamSeeds()
+    """Seeds of single streams, where not all three are to have the run's own."""
 
     @model_validator(mode="after")
     def _rows_end_together(self) -> Self:
