@@ -8,6 +8,7 @@ import pytest
 
 from benchmark.ablation.plan import check, load
 from benchmark.errors import InputError
+from benchmark.training.settings import Stream
 
 GAMMA = Path(__file__).parents[2] / "ablations" / "gamma.yaml"
 
@@ -84,6 +85,48 @@ def test_run_ids_hash_what_is_resolved() -> None:
 def test_bad_override(override: str, word: str) -> None:
     with pytest.raises(InputError, match=word):
         load(GAMMA, "demo", (override,))
+
+
+def swept_seeds(tmp_path: Path, sweep: str, seeds: str = "[0]") -> Path:
+    text = GAMMA.read_text().replace("  method.gamma: [0.3, 0.5, 0.7]\n", sweep)
+    text = text.replace("seeds: [0, 1]\n", f"seeds: {seeds}\n").partition("claims:")[0]
+    file = tmp_path / "streams.yaml"
+    file.write_text(text)
+    return file
+
+
+def test_seeds_of_streams_are_swept_as_any_key(tmp_path: Path) -> None:
+    sweep = "  training.seeds.order: [0, 1]\n  training.seeds.latents: [0, 1]\n"
+    plan = load(swept_seeds(tmp_path, sweep, "[0, 1]"), "demo")
+    assert len(plan.runs) == len({run.run_id for run in plan.runs}) == 8
+    assert plan.runs[2].label == "order=0 latents=1 seed=0"
+    streams: tuple[Stream, ...] = ("initialisation", "order", "latents")
+    assert [plan.runs[3].spec.seed_of(stream) for stream in streams] == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("sweep", "seeds", "said"),
+    [
+        (
+            "  paired: [{training.seeds.initialisation: 3, training.seeds.order: 4, "
+            "training.seeds.latents: 5}]\n",
+            "[0, 1]",
+            "initialisation=3 order=4 latents=5 seed=1 trains the same weights as "
+            "initialisation=3 order=4 latents=5 seed=0",
+        ),
+        (
+            "  training.seeds.order: [null, 0]\n",
+            "[0]",
+            "order=0 seed=0 trains the same weights as order=None seed=0",
+        ),
+        ("  training.seeds.ordr: [0, 1]\n", "[0]", "did you mean 'order'"),
+        ("  training.seeds.order: [0, -1]\n", "[0]", "training.seeds.order: found -1"),
+    ],
+)
+def test_seeds_of_streams_that_cannot_be(sweep: str, seeds: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        load(swept_seeds(tmp_path, sweep, seeds), "demo")
+    assert said in str(caught.value)
 
 
 def test_grid_is_crossed_with_paired_settings(tmp_path: Path) -> None:

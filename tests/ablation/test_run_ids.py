@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,17 @@ def test_every_resolved_setting_is_hashed() -> None:
     assert '"precision": "float32"' in text  # a default, and written out all the same
     assert tiny_spec(training={"precision": "bfloat16"}).run_id != tiny_spec().run_id
     assert RunSpec.from_json(text) == tiny_spec()
+
+
+def test_a_streams_seed_is_hashed_where_it_is_given_and_nowhere_else() -> None:
+    plain = tiny_spec()
+    assert '"seeds"' not in plain.to_json()
+    nothing: list[dict[str, Any]] = [{}, {"order": None}]
+    assert {tiny_spec(training={"seeds": seeds}).run_id for seeds in nothing} == {plain.run_id}
+    given = [{"order": 0}, {"order": 1}, {"latents": 0}, {"order": 0, "latents": 0}]
+    specs = [plain, *(tiny_spec(training={"seeds": seeds}) for seeds in given)]
+    assert len({spec.run_id for spec in specs}) == len(specs)
+    assert all(RunSpec.from_json(spec.to_json()) == spec for spec in specs)
 
 
 def test_the_run_of_a_method_from_outside_names_a_folder_that_every_system_takes() -> None:
