@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from benchmark.ablation.plan import check, load
 from benchmark.errors import InputError
-from benchmark.training.settings import Stream
+from benchmark.training.settings import STREAMS
 
 GAMMA = Path(__file__).parents[2] / "ablations" / "gamma.yaml"
 
@@ -100,8 +101,7 @@ def test_seeds_of_streams_are_swept_as_any_key(tmp_path: Path) -> None:
     plan = load(swept_seeds(tmp_path, sweep, "[0, 1]"), "demo")
     assert len(plan.runs) == len({run.run_id for run in plan.runs}) == 8
     assert plan.runs[2].label == "order=0 latents=1 seed=0"
-    streams: tuple[Stream, ...] = ("initialisation", "order", "latents")
-    assert [plan.runs[3].spec.seed_of(stream) for stream in streams] == [1, 0, 1]
+    assert [plan.runs[3].spec.seed_of(stream) for stream in STREAMS] == [1, 0, 1]
 
 
 @pytest.mark.parametrize(
@@ -127,6 +127,18 @@ def test_seeds_of_streams_that_cannot_be(sweep: str, seeds: str, said: str, tmp_
     with pytest.raises(InputError) as caught:
         load(swept_seeds(tmp_path, sweep, seeds), "demo")
     assert said in str(caught.value)
+
+
+def test_the_lotterys_streams_are_orthogonal_and_each_varies_alone() -> None:
+    for plan in check(GAMMA.with_name("lottery.yaml")):
+        found = [tuple(run.spec.seed_of(stream) for stream in STREAMS) for run in plan.runs]
+        levels = len({seeds[0] for seeds in found})
+        assert len(found) == len(set(found)) == 2 * levels**2
+        for fixed in ((0, 1), (0, 2), (1, 2)):
+            met = Counter(tuple(seeds[at] for at in fixed) for seeds in found)
+            assert set(met.values()) == {2}
+            assert len(met) == levels**2
+        assert plan.seeds == [0]
 
 
 def test_grid_is_crossed_with_paired_settings(tmp_path: Path) -> None:
