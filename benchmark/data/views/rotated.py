@@ -1,9 +1,10 @@
 """The aligned image turned about the camera's axis, as the paper's rotated faces were.
 
 The roll is hashed from the view's seed and the image's index; with `draw: visit` from the seed of
-the run's order, the step and the index, so that an image turns otherwise each time it is seen. `normal` is the
-bounded one of data/faces/factors.py: a sum of four uniforms, all within 3.47 sd. The square is
-sampled from the whole photograph; where it reaches beyond, the photograph's edge is repeated.
+the run's order, the step and the index, so that an image turns otherwise each time it is seen.
+`normal` is the bounded one of data/faces/factors.py: a sum of four uniforms, all within 3.47 sd. The
+square is sampled from the whole photograph; where it reaches beyond, the photograph's edge is
+repeated.
 """
 
 from dataclasses import dataclass, replace
