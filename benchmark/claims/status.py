@@ -66,11 +66,6 @@ def looks(record: AblationRecord) -> tuple[Look, ...]:
     return tuple(Look(n, level) for n, level in zip(registration.looks, levels, strict=True))
 
 
-def look_of(record: AblationRecord, seeds: int) -> Look | None:
-    """The last look that so many seeds a cell are enough for; None before the first."""
-    return next((look for look in reversed(looks(record)) if look.seeds <= seeds), None)
-
-
 def _of_claim(registration: RegistrationRecord, claim: Claim) -> str:
     if registration.rules != RULES:
         return f"rules of version {registration.rules}"
@@ -97,6 +92,7 @@ def _of_design(record: AblationRecord, registration: RegistrationRecord) -> str:
 
 def _of_runs(registration: RegistrationRecord, run_ids: Sequence[str]) -> str:
     registered = {run_id for ids in registration.runs.values() for run_id in ids}
+    registered |= set(registration.lent) if registration.pool else set()
     others = set(run_ids) - registered
     if others:
         return f"{len(others)} of {len(run_ids)} runs are others than registered"

@@ -78,10 +78,11 @@ def claims_table(tables: Tables) -> pd.DataFrame:
 
 
 def first_seeds(tables: Tables, seeds: int) -> Tables:
-    """The runs of the first so many seeds, in the order of the plan."""
-    if seeds >= len(tables.record.seeds):
+    """The runs of the first so many seeds, as registered; at the last look all, lent ones too."""
+    registration = tables.record.registration
+    if registration is None or seeds >= len(tables.record.seeds):
         return tables
-    first = tables.record.seeds[:seeds]
+    first = registration.seeds[:seeds]
     return replace(tables, runs=tables.runs[tables.runs["seed"].isin(first)])
 
 

@@ -50,6 +50,7 @@ def registration_record(plan: Plan, found: Sequence[Source]) -> RegistrationReco
         evaluation=now.evaluation,
         claims={claim.id: claim_digest(claim) for claim in now.claims},
         runs=now.runs,
+        lent=[each.planned.run_id for each in found if each.planned.spec.seed not in plan.seeds],
         amended=list(_amendments(history, now)),
         unregistered=_unregistered(path.parent, first.commit if first else None, found),
     )

@@ -152,6 +152,8 @@ class RegistrationRecord(Strict):
     """By the claim's id, its digest."""
     runs: dict[str, list[str]]
     """By cell, the ids of its runs in the order of the seeds."""
+    lent: list[str]
+    """Runs of the same cells with further seeds, which other ablations trained."""
     amended: list[str]
     """One sentence for each commit of the file that said something else."""
     unregistered: list[str]

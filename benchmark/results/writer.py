@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from benchmark.files import write_atomic
 from benchmark.methods import heldout_columns, signal, train_columns
 from benchmark.results.description import describe
 from benchmark.results.ends import ends, judged_columns, metric_names
+from benchmark.results.lent import lent
 from benchmark.results.registered import registration_record
 from benchmark.results.schema import DIGITS, REQUIRED, TEXT, RegistrationRecord
 from benchmark.results.source import Panelist, Source, counted, panel, source, sources
@@ -34,7 +36,8 @@ def write_results(plan: Plan, runs_root: Path, results: Path) -> Path:
     A finished run that the tables have and `runs_root` has not stays as they have it. Raises
     BenchError where the results folder cannot be written, or such a run cannot be kept.
     """
-    found = sources(plan, runs_root, results)
+    pooled = replace(plan, runs=(*plan.runs, *lent(plan, runs_root, results)))
+    found = sources(pooled, runs_root, results)
     tables = collect(plan, found, results, registration_record(plan, found))
     try:
         record = json.dumps(tables.record.model_dump(mode="json"), indent=2, ensure_ascii=False)

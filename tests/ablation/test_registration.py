@@ -10,12 +10,12 @@ from click.testing import CliRunner
 
 from benchmark.ablation.plan import Plan, load
 from benchmark.ablation.registration import of_plan, parse, path_of, read, write
-from benchmark.claims.status import Look, look_of, looks, status
+from benchmark.claims.status import Look, looks, status
 from benchmark.cli import bench
 from benchmark.errors import InputError
 from benchmark.results.registered import obstacle
 from benchmark.results.schema import AblationRecord, RegistrationRecord
-from benchmark.results.tables import read_record
+from benchmark.results.tables import read_record, read_tables
 from benchmark.results.writer import write_results
 from benchmark.runs.directory import Result, Row, RunDirectory
 from tests.report.material import record
@@ -75,15 +75,16 @@ class Checkout:
     def plan(self) -> Plan:
         return load(self.root / FILE, "short")
 
-    def register(self, looks: tuple[int, ...] = ()) -> None:
-        write(of_plan(self.plan(), looks), self.root / REGISTERED, "Power")
+    def register(self, looks: tuple[int, ...] = (), pool: bool = False) -> None:
+        write(of_plan(self.plan(), looks, pool), self.root / REGISTERED, "Power")
 
-    def train(self, commit: str | None, dirty: str | None = None) -> None:
+    def train(self, commit: str | None, dirty: str | None = None, plan: Plan | None = None) -> None:
         """The plan's runs, as if by code of this commit."""
+        plan = plan or self.plan()
         code = {"bench": "0.1.0", "commit": commit, "dirty": dirty, "source_sha256": "0" * 64}
-        for planned in self.plan().runs:
+        for planned in plan.runs:
             run = RunDirectory.create(self.root / "runs", planned.spec)
-            run.write_evaluation(self.plan().evaluation)
+            run.write_evaluation(plan.evaluation)
             run.append(Row(step=300, kind="train", time=1e9, values={"m_global": 0.1}))
             run.write_provenance(record(planned, code=code))
             run.write_result(ENDED)
@@ -308,7 +309,39 @@ def test_looks_spend_alpha(checkout: Checkout) -> None:
     first, last = looks(found)
     assert (first.seeds, last.seeds) == (3, 6)
     assert 0.02 < last.level < first.level < 0.04
-    assert [look_of(found, n) for n in (2, 3, 5, 6)] == [None, first, first, last]
+
+
+@pytest.mark.parametrize("pool", [False, True])
+def test_identical_cells_of_another_ablation_lend_their_seeds(
+    checkout: Checkout, pool: bool
+) -> None:
+    """gamma 0.3 with seeds 8 and 9, trained for another question after the registration."""
+    checkout.register(pool=pool)
+    since = checkout.commit()
+    checkout.train(since)
+    text = (checkout.root / FILE).read_text()
+    other = checkout.root / "ablations" / "more.yaml"
+    other.write_text(
+        text.replace("name: gain", "name: more")
+        .replace("[0.3, 0.7]", "[0.3, 0.4]")
+        .replace("[3, 4, 5]", "[8, 9]")
+    )
+    lender = load(other, "short")
+    checkout.train(since, plan=lender)
+    runs, results = checkout.root / "runs", checkout.root / "results"
+    write_results(lender, runs, results)
+    found = checkout.tables()
+    lent = [run.run_id for run in lender.runs if run.cell == "gamma=0.3"]
+    assert registration(found).lent == (lent if pool else [])
+    assert found.seeds == [3, 4, 5]  # its own
+    tables = read_tables(results / "gain" / "short")
+    seeds = tables.runs[tables.runs["cell"] == "gamma=0.3"]["seed"].tolist()
+    assert seeds == ([3, 4, 5, 8, 9] if pool else [3, 4, 5])
+    said = status(found, checkout.plan().claims[0], tables.runs["run_id"].tolist())
+    assert said.confirmatory
+    # Without the lender's folders its runs stay, as all that the tables have.
+    kept = checkout.tables("elsewhere")
+    assert registration(kept).lent == registration(found).lent
 
 
 def test_what_would_make_runs_exploratory_is_said_before_they_begin(checkout: Checkout) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from benchmark.ablation.claims import Claim
 from benchmark.claims.verdicts import claims_table
-from benchmark.results.schema import AblationRecord
+from benchmark.results.schema import AblationRecord, RegistrationRecord
 from benchmark.results.tables import Tables
 from tests.statistics.simulate import DISTANCE, Floats, tables
 
@@ -347,6 +347,27 @@ def test_other_metrics_of_the_same_and_other_judges_stand_beside_it() -> None:
     assert (variety["agree"], variety["oppose"], variety["silent"]) == ("", "recall", "")
     absent = judged(found, contrast("not_higher", column="kid")).iloc[0]
     assert (absent["verdict"], absent["oppose"]) == ("supported", "recall")
+
+
+def test_the_first_look_that_decides_stands() -> None:
+    """Five seeds show it at their look's level; that all ten would not does not matter any more."""
+    early = np.concatenate([np.linspace(0, 1, 5) + 8, np.full(5, -20.0)])
+    ends = np.concatenate([early, np.linspace(0, 1, 10)])[:, None]
+    found = tables({"signal": ends, DISTANCE: ends}, ARMS, seeds=10)
+    assert judged(found, contrast("higher")).iloc[0]["verdict"] != "supported"
+    claims = [_claim(**contrast("higher"))]
+    record = with_claims(found, claims)
+    names = dict.fromkeys(("path", "sha256"), "x") | dict.fromkeys(("commit", "time"))
+    looks = {"looks": [5, 10], "seeds": list(range(10)), "alpha": 0.05, "rules": 2, "pool": False}
+    evaluation = {"every": 100, "judges": {"efficientnet_lite0": {"samples": 100}}}
+    lists: dict[str, Any] = {key: [] for key in ("lent", "amended", "unregistered")}
+    registration = RegistrationRecord.model_validate(
+        {**names, **looks, **lists, "evaluation": evaluation, "claims": {}, "runs": {}}
+    )
+    looked = replace(found, record=record.model_copy(update={"registration": registration}))
+    row = claims_table(looked).iloc[0]
+    assert (row["verdict"], row["runs"]) == ("supported", 10)
+    assert row["status"] == "exploratory: the registration is not committed"
 
 
 def _family(rng: np.random.Generator, gap: float) -> Tables:

@@ -2,8 +2,8 @@
 
 The roll is hashed from the view's seed and the image's index; with `draw: visit` from the seed of
 the run's order, the step and the index, so that an image turns otherwise each time it is seen.
-`normal` is the bounded one of data/faces/factors.py: a sum of four uniforms, all within 3.47 sd. The
-square is sampled from the whole photograph; where it reaches beyond, the photograph's edge is
+`normal` is the bounded one of data/faces/factors.py: a sum of four uniforms, all within 3.47 sd.
+The square is sampled from the whole photograph; where it reaches beyond, the photograph's edge is
 repeated.
 """
 
