@@ -2,7 +2,7 @@
 
 from benchmark.evaluation.metrics import METRICS
 from benchmark.report.numbers import INCOMPLETE, title
-from benchmark.report.tables import DRAWS, SEEDS
+from benchmark.report.tables import DRAWS, MIDDLE, SEEDS
 
 
 def _metrics() -> str:
@@ -18,6 +18,8 @@ GLOSSARY = f"""\
 - **{SEEDS}**: sample standard deviation over training seeds, which are the unit; "±" is this one.
 - **{DRAWS}**: over repeated evaluations of the same last weights, pooled over runs: how far one
   number can be trusted, and nothing of another training run.
+- **{MIDDLE}**: the mean of the middle half of the seeds (Agarwal et al. 2021), which one that fell
+  out of line does not move, with its 95 % interval from five seeds on.
 - **last**: the last row of each finished run. **best by validation**: the test value where the
   distance to *validation* images is least; never the best test value.
 - **runs**: done of planned. **failed**: ended early, with the reason below the table.

@@ -9,13 +9,15 @@ import pandas as pd
 from benchmark.report.numbers import finite
 from benchmark.results.schema import BEST, BLURRED, DISTANCE, REAL
 from benchmark.results.tables import Cell, Tables
+from benchmark.statistics.comparison import interquartile_mean
 
 
 def summary(results: Tables) -> pd.DataFrame:
     """One row a measure and cell, over the finished runs that have it, at their last checkpoint.
 
-    measure, cell, runs, mean, sd_seeds (ddof 1), sd_evaluations (pooled over runs), and the floors
-    real and blurred. Cells stand together measure by measure; NaN where there is nothing to say.
+    measure, cell, runs, mean, sd_seeds (ddof 1), sd_evaluations (pooled over runs), iqm (the mean
+    of the middle half of the seeds) with its 95 % interval, and the floors real and blurred. Cells
+    stand together measure by measure; NaN where there is nothing to say.
     """
     rows = [row for cell in results.cells for row in _rows(cell, results.metrics)]
     measures = list(dict.fromkeys(row["measure"] for row in rows))
@@ -35,8 +37,18 @@ def _rows(cell: Cell, metrics: Sequence[str]) -> Iterator[dict[str, Any]]:
             # Equal values have no spread; rounding of their mean would show one.
             "sd_seeds": np.std(values, ddof=1) * (np.ptp(values) > 0) if values[1:] else np.nan,
             "sd_evaluations": np.sqrt(np.mean(np.square(noise))) if noise else np.nan,
+            **_middle(values),
             **{name: cell.floors.get(name, {}).get(column, np.nan) for name in (REAL, BLURRED)},
         }
+
+
+def _middle(values: Sequence[float]) -> dict[str, float]:
+    """The interquartile mean, which a seed that fell out of line does not move."""
+    if not values:
+        return dict.fromkeys(("iqm", "iqm_low", "iqm_high"), np.nan)
+    found = interquartile_mean(values)
+    low, high = found.interval or (np.nan, np.nan)
+    return {"iqm": found.value, "iqm_low": low, "iqm_high": high}
 
 
 def _measures(metrics: Sequence[str]) -> Iterator[str]:

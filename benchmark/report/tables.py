@@ -26,6 +26,7 @@ from benchmark.results.schema import BEST, BLURRED, DISTANCE, REAL
 from benchmark.results.tables import Tables, read_images
 
 SEEDS, DRAWS = "sd over seeds", "sd over evaluations"
+MIDDLE = "interquartile mean"
 FLOORS = {REAL: "real against real", BLURRED: "blurred against real"}
 # The distances have a table of their own, and KID's spread over subsets is no measure of quality.
 APART = {DISTANCE, "distance_validation", "distance_infinite", "kid_sd"}
@@ -105,11 +106,23 @@ def noise_table(results: Tables) -> Table:
             + np.where(found["runs"] < planned, INCOMPLETE, ""),
             SEEDS: (found["sd_seeds"] * factor).map(noise),
             DRAWS: (found["sd_evaluations"] * factor).map(noise),
+            MIDDLE: [
+                between(*ends)
+                for ends in zip(
+                    *(found[name] * factor for name in ("iqm", "iqm_low", "iqm_high")), strict=True
+                )
+            ],
             **{label: (found[name] * factor).map(number) for name, label in FLOORS.items()},
         }
     )
     caption = f"At the last checkpoint. {made_of(results.record)}.{_incomplete(results)}"
     return Table("noise", frame, caption, results.folder / "runs.csv")
+
+
+def between(value: float, low: float, high: float) -> str:
+    """With its interval, if it has one."""
+    ends = "" if np.isnan(low) else f" [{number(low)}, {number(high)}]"
+    return f"{number(value)}{ends}"
 
 
 def run_table(results: Tables) -> Table:

@@ -11,7 +11,7 @@ import pytest
 from benchmark.report.document import Table
 from benchmark.report.numbers import least_p, mean, mean_spread, number, pooled, spread, title
 from benchmark.report.summary import summary
-from benchmark.report.tables import cell_table, measure_table, noise_table, run_table
+from benchmark.report.tables import between, cell_table, measure_table, noise_table, run_table
 from benchmark.results.images import ImagesRow, add_images
 from benchmark.results.tables import read_tables
 from benchmark.results.writer import write_results
@@ -74,7 +74,7 @@ def test_each_methods_own_signal_is_named(folder: Path) -> None:
 def test_every_measure_has_both_noises(folder: Path) -> None:
     table = noise_table(read_tables(folder)).frame
     kid = table[(table["measure"] == "KID x1000") & (table["cell"] == "BEGAN")].iloc[0]
-    assert list(kid) == ["KID x1000", "BEGAN", "3", "110", "10", "1", "0.5", "0.5"]
+    assert list(kid) == ["KID x1000", "BEGAN", "3", "110", "10", "1", "110", "0.5", "0.5"]
     assert list(table["measure"].unique())[:2] == ["distance", "best distance"]
     assert {"M_global", "held-out M_global", "L_D", "held-out L_D"} <= set(table["measure"])
 
@@ -86,6 +86,13 @@ def test_the_summary_is_in_numbers(folder: Path) -> None:
     assert row["sd_seeds"] == pytest.approx(np.std([200, 210], ddof=1))
     assert row["sd_evaluations"] == pytest.approx(1)
     assert (row["runs"], row["real"], row["blurred"]) == (2, 40.125, 80.5)
+    assert row["iqm"] == 205
+    assert np.isnan(row["iqm_low"])  # two seeds have no interval of its level
+
+
+def test_the_interquartile_mean_has_its_interval_from_five_seeds_on() -> None:
+    assert between(110.0, 99.5, 120.25) == "110 [99.5, 120.2]"
+    assert between(110.0, np.nan, np.nan) == "110"
 
 
 def test_a_number_leads_to_its_runs(folder: Path) -> None:
