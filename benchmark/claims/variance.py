@@ -3,8 +3,9 @@
 Main effects by least squares, every key as a factor. A key's share is the sum of squares that it
 adds to all other keys (type II, as in statsmodels' anova_lm), over the total: eta squared. What is
 left is the seed's share, with the interactions in it. Keys that always change together are one
-factor. Intervals are the jackknife's over seeds, left out of every cell that has them; a share has
-no p, since it is never below 0.
+factor. Intervals are the jackknife's over seeds, left out of every cell that has them; where the
+seeds of streams are swept (training.seeds), over those of each stream. A share has no p, since it
+is never below 0.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from benchmark.statistics.intervals import Estimate, Floats, Indices, ends, jack
 
 ROUNDING = 1e-9  # below which what is left of a dummy, or a singular value, is nothing
 RESIDUAL = "seed and interactions"
+STREAMS = "training.seeds."  # of swept keys: their values are seeds
 JOINT = " & "
 
 
@@ -41,8 +43,8 @@ class Decomposition:
 
     @property
     def seeds(self) -> int:
-        """Of the cell with the fewest."""
-        return int(self.runs.groupby("cell")["seed"].nunique().min())
+        """Of the block with the fewest, which limits what the jackknife knows."""
+        return min((len(block) for block in self.without), default=0)
 
     def estimate(self, statistic: Callable[[Floats], float]) -> Estimate | None:
         """Of a function of the shares (factors,), from -1 to 1; None: too few seeds."""
@@ -60,15 +62,23 @@ def decompose(tables: Tables, column: str) -> Decomposition | None:
     shares = _shares(runs, factors)
     if shares is None:
         return None
-    cells = [tuple(rows["seed"]) for _, rows in runs.groupby("cell", sort=False)]
     without = []
-    for block in blocks_of_seeds(cells):
-        each = [_shares(runs[runs["seed"] != seed], factors) for seed in block]
+    for key, block in _units(runs, tables.swept):
+        each = [_shares(runs[runs[key] != unit], factors) for unit in block]
         known = [found for found in each if found is not None]
         if len(known) < len(each):  # a level is there by one seed alone
             return Decomposition(tuple(factors), shares, runs, ())
         without.append(np.stack(known))
     return Decomposition(tuple(factors), shares, runs, tuple(without))
+
+
+def _units(runs: pd.DataFrame, swept: Sequence[str]) -> list[tuple[str, list[Any]]]:
+    """Blocks of what a jackknife leaves out: seeds, or a stream's where those are swept."""
+    streams = [key for key in swept if key.startswith(STREAMS)]
+    if streams:
+        return [(key, sorted(set(runs[key]))) for key in streams]
+    cells = [tuple(rows["seed"]) for _, rows in runs.groupby("cell", sort=False)]
+    return [("seed", list(block)) for block in blocks_of_seeds(cells)]
 
 
 def _shares(runs: pd.DataFrame, factors: Sequence[str]) -> Floats | None:

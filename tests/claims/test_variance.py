@@ -71,3 +71,20 @@ def test_a_seed_is_left_out_of_every_cell() -> None:
     left = np.array(without)[:, 0]
     value = whole.shares[0] - 4 * (left.mean() - whole.shares[0])
     assert np.tanh(estimate.value) == pytest.approx(value)
+
+
+def test_swept_streams_have_seeds_of_their_own() -> None:
+    """A Latin square of four seeds a stream, one run each: a stream's seed is left out at once."""
+    names = [f"training.seeds.{name}" for name in ("initialisation", "order", "latents")]
+    square = [(i, j, (i + j) % 4) for i in range(4) for j in range(4)]
+    cells = [dict(zip(names, each, strict=True)) for each in square]
+    ends = np.array([10.0 * i + j for i, j, _ in square])[:, None]
+    ends = ends + np.random.default_rng(0).standard_normal((16, 1)) / 10
+    found = decompose(tables({"signal": ends, DISTANCE: ends}, cells, seeds=1), "distance")
+    assert found is not None
+    assert [len(block) for block in found.without] == [4, 4, 4]
+    assert found.seeds == 4
+    assert found.shares[0] > found.without[0][0, 0]  # without the first, the others are closer
+    estimate = found.estimate(share_of(0))
+    assert estimate is not None
+    assert estimate.df == 9  # three blocks of four

@@ -210,9 +210,9 @@ def test_verdicts_stand_in_the_claims_table_and_the_section(folder: Path) -> Non
     assert row["over all"] == "stands (0.01)"
     blocks = list(claims(found))
     text = "\n".join(block.markdown for block in blocks if isinstance(block, Words))
-    assert (
-        "Verdict: **refuted**: Mean distance: 205 and 110 with a break (5 runs). By other" in text
-    )
+    assert row["status"] == "exploratory: no registration"
+    assert "Verdict: **refuted** (exploratory: no registration): Mean distance: 205" in text
+    assert "with a break (5 runs). By other measures: the same: kid, coverage; silent" in text
     assert "Test: distance is lower, by at least 20, where `variant` is BEGAN than" in text
     tabled = {table.name: table for table in tables(blocks)}
     assert list(tabled) == [
