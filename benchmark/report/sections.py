@@ -11,7 +11,7 @@ from benchmark.report.document import Block, Details, Gallery, Heading, Picture,
 from benchmark.report.figures.curves import curves
 from benchmark.report.figures.heatmap import heatmap
 from benchmark.report.figures.samples import grids, samples, shown_seeds, without_samples
-from benchmark.report.figures.scatter import scatter
+from benchmark.report.figures.scatter import is_between, scatter
 from benchmark.report.figures.shown import shown_words
 from benchmark.report.numbers import least_p, number, title
 from benchmark.report.probes import probes
@@ -203,6 +203,12 @@ def _map_caption(results: Tables) -> str:
 
 
 def _scatter_caption(results: Tables) -> str:
+    if not is_between(results):
+        return (
+            "Within runs: one point an evaluation, joined as training went on. Two series that both"
+            " fall always go together, so this shows how it went and is no evidence that one tracks"
+            f" the other; that takes several runs of a setting.{shown_words(results.cells)}"
+        )
     return (
         "Between runs: one point a run, at the same training steps; within one panel and one step"
         " nothing differs but the seed. Failed and collapsed runs are shown as far as they came."

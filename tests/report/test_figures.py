@@ -17,7 +17,7 @@ from benchmark.report.figures.canvas import is_log, styles
 from benchmark.report.figures.curves import curves
 from benchmark.report.figures.heatmap import heatmap
 from benchmark.report.figures.samples import grids, samples, shown_seeds
-from benchmark.report.figures.scatter import matched, scatter
+from benchmark.report.figures.scatter import is_between, matched, scatter
 from benchmark.report.figures.shown import shown, shown_words
 from benchmark.report.sections import section
 from benchmark.results.tables import Cell, read_tables
@@ -123,8 +123,17 @@ def test_points_are_matched_at_the_evaluations_step(folder: Path) -> None:
     np.testing.assert_allclose(mine["signal"], [1.1, 0.55, 110 / 300])  # none from after
 
 
-def test_two_runs_show_nothing_between_runs(made: Path) -> None:
-    assert scatter(read_tables(made / "latent" / "demo")) is None  # two seeds a cell
+def test_two_runs_of_a_cell_are_shown_each_by_itself(made: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "demo"
+    shutil.copytree(made / "latent" / "demo", copy)
+    found = read_tables(copy)
+    assert not is_between(found)
+    image = pixels(scatter(found))  # three cells of two seeds, side by side
+    assert 2 * image.shape[0] < image.shape[1] == 1800
+    evaluations = pd.read_csv(copy / "evaluations.csv")
+    few = sorted(evaluations["step"].unique())[-2:]
+    evaluations[evaluations["step"].isin(few)].to_csv(copy / "evaluations.csv", index=False)
+    assert scatter(read_tables(copy)) is None  # two evaluations of a run
 
 
 def test_few_seeds_are_all_shown_and_many_by_the_first(folder: Path) -> None:

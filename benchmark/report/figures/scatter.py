@@ -1,19 +1,27 @@
-"""Between runs: each method's own signal against the distance, at the same steps, cell by cell."""
+"""Each method's own signal against the distance: between runs, or within them where runs are few.
+
+Between runs: at the same steps, cell by cell, one point a run. Within a run: one point an
+evaluation, joined as training went on.
+"""
+
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from benchmark.evaluation.settings import distance_title
-from benchmark.report.figures.canvas import grid, is_log, png, styles
+from benchmark.report.figures.canvas import Style, grid, is_log, png, styles
 from benchmark.report.figures.shown import shown
 from benchmark.report.numbers import title
 from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import Cell, Tables
 
-# Fewer runs of a cell show nothing between runs.
-LEAST_RUNS = 3
+# Fewer runs of a cell show nothing between runs, fewer evaluations of a run nothing within it.
+LEAST_RUNS = LEAST_EVALUATIONS = 3
 STEPS_SHOWN = 4
+_Points = list[tuple[Cell, pd.DataFrame]]
 
 
 def matched(results: Tables, cell: Cell) -> pd.DataFrame:
@@ -31,37 +39,95 @@ def matched(results: Tables, cell: Cell) -> pd.DataFrame:
     return both.rename(columns={signal: "signal"}).dropna().reset_index(drop=True)
 
 
+def is_between(results: Tables) -> bool:
+    """Whether a cell has runs enough for a picture between runs."""
+    return any(points["run_id"].nunique() >= LEAST_RUNS for _, points in _found(results))
+
+
 def scatter(results: Tables) -> bytes | None:
-    """One panel a cell of three or more runs, one style a step, one point a run."""
-    found = [(cell, matched(results, cell)) for cell in shown(results.cells)]
-    found = [(cell, points) for cell, points in found if points["run_id"].nunique() >= LEAST_RUNS]
-    if not found:
-        return None
+    """One panel a cell: between runs one style a step, within them one style a run.
+
+    None where no cell has three runs and no run three evaluations.
+    """
+    found = _found(results)
+    if is_between(results):
+        enough = [each for each in found if each[1]["run_id"].nunique() >= LEAST_RUNS]
+        return _between(results, enough)
+    enough = [each for each in found if _evaluations(each[1]) >= LEAST_EVALUATIONS]
+    return _within(results, enough) if enough else None
+
+
+def _found(results: Tables) -> _Points:
+    return [(cell, matched(results, cell)) for cell in shown(results.cells)]
+
+
+def _evaluations(points: pd.DataFrame) -> int:
+    """The most that a run has."""
+    return int(points["run_id"].value_counts().max()) if len(points) else 0
+
+
+def _between(results: Tables, found: _Points) -> bytes:
     steps = _steps(pd.concat([points["step"] for _, points in found]))
     looks = [{**style, "linestyle": ""} for style in styles(len(steps))]
-    columns = min(3, max(2, len(found)))
-    figure, axes = grid(len(found), 2.5 + 0.6 / -(-len(found) // columns), columns)
-    for at, (panel, (cell, points)) in enumerate(zip(axes, found, strict=True)):
+
+    def draw(panel: Axes, points: pd.DataFrame) -> pd.DataFrame:
         for step, look in zip(steps, looks, strict=True):
             rows = points[points["step"] == step]
             panel.plot(rows["signal"], rows[DISTANCE], markersize=6, alpha=0.85, **look)
-        drawn = points[points["step"].isin(steps)]
+        return points[points["step"].isin(steps)]
+
+    return _figure(results, found, draw, [f"step {step:.0f}" for step in steps], looks)
+
+
+def _within(results: Tables, found: _Points) -> bytes:
+    of_run = results.runs.set_index("run_id")["seed"]
+    seeds = sorted({of_run[run] for _, points in found for run in points["run_id"]})
+    looks = dict(zip(seeds, styles(len(seeds)), strict=True))
+
+    def draw(panel: Axes, points: pd.DataFrame) -> pd.DataFrame:
+        for run_id, rows in points.groupby("run_id", sort=False):
+            panel.plot(
+                rows["signal"], rows[DISTANCE], markersize=4, linewidth=0.7, **looks[of_run[run_id]]
+            )
+            for step, signal, distance in rows[["step", "signal", DISTANCE]].iloc[[0, -1]].values:
+                panel.annotate(
+                    f"step {step:.0f}",
+                    (signal, distance),
+                    xytext=(4, 3),
+                    textcoords="offset points",
+                    fontsize=7,
+                )
+        return points
+
+    return _figure(results, found, draw, [f"seed {s:.0f}" for s in seeds], list(looks.values()))
+
+
+def _figure(
+    results: Tables,
+    found: _Points,
+    draw: Callable[[Axes, pd.DataFrame], pd.DataFrame],
+    names: Sequence[str],
+    looks: Sequence[Style],
+) -> bytes:
+    """A panel a cell, which `draw` fills; it returns what it has drawn. One legend for all."""
+    columns = min(3, max(2, len(found)))
+    figure, axes = grid(len(found), 2.5 + 0.6 / -(-len(found) // columns), columns)
+    for at, (panel, (cell, points)) in enumerate(zip(axes, found, strict=True)):
+        drawn = draw(panel, points)
         if is_log(drawn["signal"]):
             panel.set_xscale("log")
         if is_log(drawn[DISTANCE]):
             panel.set_yscale("log")
-        panel.set_title(f"{cell.title}, {points['run_id'].nunique()} runs", fontsize=9)
+        runs = points["run_id"].nunique()
+        panel.set_title(f"{cell.title}, {runs} run{'s' * (runs != 1)}", fontsize=9)
         panel.set_xlabel(title(cell.record.signal), fontsize=9)
         if at % columns == 0:
             panel.set_ylabel(distance_title(results.entry.features), fontsize=9)
         panel.tick_params(labelsize=7, which="both")
         panel.grid(visible=True, which="both", linewidth=0.3, alpha=0.6)
-    handles = [
-        Line2D([], [], label=f"step {step:.0f}", **look)
-        for step, look in zip(steps, looks, strict=True)
-    ]
+    handles = [Line2D([], [], label=name, **look) for name, look in zip(names, looks, strict=True)]
     figure.legend(
-        handles=handles, loc="outside lower center", ncols=len(steps), fontsize=9, frameon=False
+        handles=handles, loc="outside lower center", ncols=len(handles), fontsize=9, frameon=False
     )
     return png(figure)
 
