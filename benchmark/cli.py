@@ -24,9 +24,10 @@ from benchmark.commands.options import (
     mlflow_option,
     output_options,
     profile_options,
-    report_option,
-    results_option,
+    report_of_plan_option,
+    results_of_plan_option,
     runs_option,
+    written,
 )
 from benchmark.commands.plans import plan, register, validate
 from benchmark.commands.probe import probe
@@ -56,8 +57,8 @@ def bench(debug: bool) -> None:
 @data_option
 @runs_option
 @cache_option
-@results_option
-@report_option
+@results_of_plan_option
+@report_of_plan_option
 @mlflow_option
 @device_option
 @graphs_option
@@ -77,8 +78,8 @@ def run(
     data_root: Path | None,
     runs: Path,
     cache: Path,
-    results: Path,
-    report: Path,
+    results: Path | None,
+    report: Path | None,
     mlflow: str,
     device: str,
     graphs: bool,
@@ -101,7 +102,7 @@ def run(
     from benchmark.sweep.output import choose_output
     from benchmark.sweep.run import Places, Work, run_plan
 
-    places = Places(runs, cache, results, report, data_root, mlflow)
+    places = Places(runs, cache, *written(plan, results, report), data_root, mlflow)
     output = choose_output(quiet=quiet, as_json=as_json)
     work = Work(device, graphs, instructions, allow_slow)
     sys.exit(run_plan(plan, places, start, work, output, trust_tables=trust_tables))
@@ -185,14 +186,14 @@ def _check_lanes(specs: "Sequence[RunSpec]") -> None:
 @click.argument("file", type=FILE)
 @profile_options
 @runs_option
-@results_option
+@results_of_plan_option
 @mlflow_option
 def sync(
     file: Path,
     profile: str,
     overrides: tuple[str, ...],
     runs: Path,
-    results: Path,
+    results: Path | None,
     mlflow: str,
 ) -> None:
     """Bring MLflow and the tables of FILE up to date with the run directories.
@@ -206,10 +207,11 @@ def sync(
     from benchmark.tracking.tracker import Tracker
 
     found = load(file, profile, overrides)
-    kept = only_recorded(found, runs, results)
+    tables, _ = written(found, results)
+    kept = only_recorded(found, runs, tables)
     if kept:
         click.echo(f"kept as the tables have them: {len(kept)} finished runs that {runs} lacks")
-    folder = write_results(found, runs, results)
+    folder = write_results(found, runs, tables)
     write_evidence(folder)
     tracker = Tracker(mlflow, found, runs)
     tracker.close()

@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import bench
 
+ROOT = Path(__file__).parents[1]
 TINY = """\
 name: tiny
 question: Does the harness work?
@@ -53,6 +54,34 @@ def test_run_ends_in_tables_report_and_mlflow(folder: Path) -> None:
     assert again.returncode == 0
     assert trained == {path: path.stat().st_mtime_ns for path in trained}  # nothing trained anew
     assert (folder / "REPORT.md").read_bytes() == report
+
+
+def test_a_demonstration_leaves_the_clone_as_it_was(folder: Path) -> None:
+    shown = TINY.replace("STEPS", "12").replace("[0.3, 0.7]", "[0.5]")
+    (folder / "tiny.yaml").write_text(shown.replace("{demo: {}}", "{demo: {finding: false}}"))
+    report, committed = folder / "REPORT.md", folder / "results" / "other"
+    report.write_text("of findings")
+    committed.mkdir(parents=True)
+    done = bench("run", "tiny.yaml", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "tables: out/results/tiny/demo" in done.stdout
+    assert "report: out/REPORT.md" in done.stdout
+    assert "gamma=0.5" in (folder / "out" / "REPORT.md").read_text()
+    assert report.read_text() == "of findings"
+    assert list((folder / "results").iterdir()) == [committed]
+    ignored = {"runs", "cache", "mlflow", "out"}
+    assert {path.name for path in folder.iterdir()} == {
+        "tiny.yaml",
+        "REPORT.md",
+        "results",
+    } | ignored
+    said = (ROOT / ".gitignore").read_text().splitlines()
+    assert {f"/{name}/" for name in ignored} <= set(said)
+    assert bench("correlate", "tiny.yaml", cwd=folder).returncode == 0
+    asked = ("--results", "elsewhere", "--report", "mine.md")
+    assert bench("run", "tiny.yaml", *asked, cwd=folder).returncode == 0
+    assert (folder / "elsewhere" / "tiny" / "demo" / "runs.csv").exists()
+    assert (folder / "mine.md").exists()
 
 
 def test_interrupt_stops_cleanly_and_the_same_command_goes_on(folder: Path) -> None:

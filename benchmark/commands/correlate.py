@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from benchmark.commands.options import results_option
+from benchmark.commands.options import results_of_plan_option, written
 
 # What fits on a line of a terminal; the files and --json have every column.
 SHOWN = {
@@ -21,9 +21,9 @@ SHOWN = {
 @click.command()
 @click.argument("where", type=click.Path(path_type=Path))
 @click.option("--profile", default="demo", show_default=True, help="Where WHERE is a file.")
-@results_option
+@results_of_plan_option
 @click.option("--json", "as_json", is_flag=True, help="Every row and column, as JSON.")
-def correlate(where: Path, profile: str, results: Path, as_json: bool) -> None:
+def correlate(where: Path, profile: str, results: Path | None, as_json: bool) -> None:
     """Judge the claims of WHERE and say whether its signals track quality.
 
     WHERE is a folder results/ABLATION/PROFILE, or an ablation's file. The four tables are written
@@ -35,7 +35,8 @@ def correlate(where: Path, profile: str, results: Path, as_json: bool) -> None:
     if where.is_file():
         from benchmark.ablation.plan import load
 
-        folder = results / load(where, profile).name / profile
+        plan = load(where, profile)
+        folder = written(plan, results)[0] / plan.name / profile
     tables = write_evidence(folder)
     if as_json:
         parts = (f'"{name}": {table.to_json(orient="records")}' for name, table in tables.items())

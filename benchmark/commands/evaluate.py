@@ -18,9 +18,10 @@ from benchmark.commands.options import (
     mlflow_option,
     output_options,
     profile_options,
-    report_option,
-    results_option,
+    report_of_plan_option,
+    results_of_plan_option,
     runs_option,
+    written,
 )
 from benchmark.errors import InputError
 
@@ -56,8 +57,8 @@ class ImageOptions:
 @data_option
 @runs_option
 @cache_option
-@results_option
-@report_option
+@results_of_plan_option
+@report_of_plan_option
 @mlflow_option
 @device_option
 @instructions_option
@@ -75,8 +76,8 @@ def evaluate(
     data_root: Path | None,
     runs: Path,
     cache: Path,
-    results: Path,
-    report: Path,
+    results: Path | None,
+    report: Path | None,
     mlflow: str,
     device: str,
     instructions: str | None,
@@ -103,7 +104,7 @@ def evaluate(
     if images is not None:
         from benchmark.sweep.run import Places
 
-        places = Places(runs, cache, results, report, data_root, mlflow)
+        places = Places(runs, cache, *written(plan, results, report), data_root, mlflow)
         _evaluate_images(
             ImageOptions(images, against, size, name, judges, as_json), plan, places, device
         )
@@ -116,7 +117,7 @@ def evaluate(
     from benchmark.sweep.output import choose_output
     from benchmark.sweep.run import Places, Work, evaluate_plan
 
-    places = Places(runs, cache, results, report, data_root, mlflow)
+    places = Places(runs, cache, *written(plan, results, report), data_root, mlflow)
     output = choose_output(quiet=quiet, as_json=as_json)
     work = Work(device, instructions=instructions)
     sys.exit(evaluate_plan(plan, judges, places, start, work, output))

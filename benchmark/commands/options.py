@@ -3,16 +3,22 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from benchmark.executors.instructions import NAMES
 
+if TYPE_CHECKING:
+    from benchmark.ablation.plan import Plan
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 MLFLOW = "sqlite:///mlflow/mlflow.db"
+RESULTS, REPORT = Path("results"), Path("REPORT.md")
+# Where a demonstration's results and report go: a clone ignores it.
+DEMONSTRATIONS = Path("out")
 
 
 def _options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
@@ -48,8 +54,19 @@ data_option = click.option(
     "--data-root", type=FOLDER, envvar="BENCH_DATA", help="Folder that holds celeba/."
 )
 cache_option = click.option("--cache", type=FOLDER, default=Path("cache"), show_default=True)
-results_option = click.option("--results", type=FOLDER, default=Path("results"), show_default=True)
-report_option = click.option("--report", type=FILE, default=Path("REPORT.md"), show_default=True)
+results_option = click.option("--results", type=FOLDER, default=RESULTS, show_default=True)
+report_option = click.option("--report", type=FILE, default=REPORT, show_default=True)
+# Of a command that has an ablation, which may be a demonstration: see `written`.
+results_of_plan_option = click.option(
+    "--results",
+    type=FOLDER,
+    help=f"[default: {RESULTS}; of a demonstration {DEMONSTRATIONS / RESULTS}]",
+)
+report_of_plan_option = click.option(
+    "--report",
+    type=FILE,
+    help=f"[default: {REPORT}; of a demonstration {DEMONSTRATIONS / REPORT}]",
+)
 mlflow_option = click.option(
     "--mlflow", envvar="MLFLOW_TRACKING_URI", default=MLFLOW, show_default=True, metavar="URI"
 )
@@ -68,6 +85,25 @@ instructions_option = click.option(
 allow_slow_option = click.option(
     "--allow-slow", is_flag=True, help="Train in bfloat16 on a processor without AMX."
 )
+
+
+def written(
+    plan: "Plan | None", results: Path | None, report: Path | None = None
+) -> tuple[Path, Path]:
+    """Where results and report of a plan go unless the command line says where.
+
+    What a demonstration writes (`finding: false`) stays apart: it changes no file of a clone, and
+    its report is of demonstrations alone.
+    """
+    root = DEMONSTRATIONS if plan is not None and not plan.finding else Path()
+    return results or root / RESULTS, report or root / REPORT
+
+
+def written_before(ablation: str, profile: str) -> Path:
+    """The folder of results that has these tables: a demonstration's, if no other has."""
+    demonstrations = DEMONSTRATIONS / RESULTS
+    here = (RESULTS / ablation / profile).is_dir()
+    return demonstrations if not here and (demonstrations / ablation).is_dir() else RESULTS
 
 
 def _minutes(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:

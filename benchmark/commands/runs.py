@@ -7,12 +7,15 @@ import click
 
 from benchmark.commands.options import (
     FILE,
+    RESULTS,
     cache_option,
     data_option,
     device_option,
     mlflow_option,
+    results_of_plan_option,
     results_option,
     runs_option,
+    written_before,
 )
 from benchmark.errors import EXIT_DIFFERENT
 from benchmark.executors.instructions import NAMES
@@ -56,7 +59,7 @@ def show(run: str, runs: Path, results: Path) -> None:
     help="Allowed difference; by default 0, or 0.001 where code, versions or hardware differ.",
 )
 @runs_option
-@results_option
+@results_of_plan_option
 @data_option
 @cache_option
 @device_option
@@ -70,7 +73,7 @@ def reproduce(
     seed: int,
     tolerance: float | None,
     runs: Path,
-    results: Path,
+    results: Path | None,
     data_root: Path | None,
     cache: Path,
     device: str,
@@ -88,9 +91,10 @@ def reproduce(
     if (run is None) == (ablation is None):
         raise InputError("give a RUN or --ablation NAME, one of the two")
     if run is not None:
-        chosen = [find(run, results, runs)]
+        chosen = [find(run, results or RESULTS, runs)]
     else:
-        chosen = pick(str(ablation), profile, results, runs, sample, seed)
+        tables = results or written_before(str(ablation), profile)
+        chosen = pick(str(ablation), profile, tables, runs, sample, seed)
     same = True
     for each in chosen:
         click.echo(f"{each.run_id}: training it again")

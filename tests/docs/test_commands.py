@@ -29,6 +29,7 @@ SMALL = (
     ("seeds: [0, 1, 2, 3]\n", "seeds: [0]\n"),
     ("[0.001, 0.01, 0.1]", "[0.001, 0.1]"),
 )
+LAMBDA = "out/results/lambda/demo"  # tables of the first walk, a demonstration
 STRANGERS = 60  # images that bench did not make
 PHOTOGRAPHS = 1000  # of a plain folder, a tenth of them for testing
 PROBE = ["--images", "2", "--steps", "2", "--paths", "2", "--samples", "50", "--training", "50"]
@@ -52,12 +53,12 @@ class Workshop:
             "ablations/gamma.yaml": "ablations/lambda.yaml",
             "RUN": self.run_id,
             "RUN.zip": f"{self.run_id}.zip",
-            "A": "results/lambda/demo:lambda_k=0.001",
-            "B": "results/lambda/demo:lambda_k=0.1",
-            "results/alignment/short:EBGAN-PT aligned": "results/lambda/demo:lambda_k=0.001",
-            "results/alignment/short:EBGAN-PT rotated 20": "results/lambda/demo:lambda_k=0.1",
-            "results/gamma/short": "results/lambda/demo",
-            "OLD/results/gamma/short": "results/lambda/demo",
+            "A": f"{LAMBDA}:lambda_k=0.001",
+            "B": f"{LAMBDA}:lambda_k=0.1",
+            "results/alignment/short:EBGAN-PT aligned": f"{LAMBDA}:lambda_k=0.001",
+            "results/alignment/short:EBGAN-PT rotated 20": f"{LAMBDA}:lambda_k=0.1",
+            "results/gamma/short": LAMBDA,
+            "OLD/results/gamma/short": LAMBDA,
             "short": "demo",
             "100": "20",
         }
@@ -70,6 +71,8 @@ class Workshop:
             found += ["--runs", "unbegun", "--results", "unbegun"]
         if given[0] == "probe":
             found += PROBE
+        if given[0] == "report":  # of what the tutorial left: demonstrations
+            found += ["--results", "out/results", "--report", "out/REPORT.md"]
         if "--against" in given:
             found += ["--size", "16"]
         return found
@@ -133,17 +136,17 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 @pytest.mark.slow
 def test_the_tutorial_runs_as_it_stands(tmp_path: Path) -> None:
     walk(tmp_path)
-    verdicts = (tmp_path / "results/own/demo/claims.csv").read_text()
+    verdicts = (tmp_path / "out/results/own/demo/claims.csv").read_text()
     assert "lsgan-better" in verdicts
     assert len(list(tmp_path.glob("runs/*/result.json"))) == 12
 
 
 def test_the_tutorial_leads_to_a_verdict_and_to_a_row_of_its_own(workshop: Workshop) -> None:
-    claims = (workshop.folder / "results/lambda/demo/claims.csv").read_text()
+    claims = (workshop.folder / LAMBDA / "claims.csv").read_text()
     assert "gain-hurts" in claims
-    report = (workshop.folder / "REPORT.md").read_text()
+    report = (workshop.folder / "out/REPORT.md").read_text()
     rows = [line for line in report.splitlines() if line.startswith("| LSGAN ")]
-    assert rows, "no row of LSGAN in REPORT.md"
+    assert rows, "no row of LSGAN in out/REPORT.md"
     # Its BEGAN is the first walk's: two gains and one LSGAN are all that was trained.
     assert len(list(workshop.folder.glob("runs/*/result.json"))) == 3
 

@@ -37,10 +37,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
 
 
 def test_each_has_its_row_its_samples_and_its_columns(folder: Path) -> None:
-    report = (folder / "REPORT.md").read_text()
+    report = (folder / "out/REPORT.md").read_text()
     for cell in ("encoder", "no code", "labels"):
         assert f"| {cell} |" in report
-    header = (folder / "results/plugins/demo/train.csv").read_text().splitlines()[0]
+    header = (folder / "out/results/plugins/demo/train.csv").read_text().splitlines()[0]
     runs = [RunDirectory(path.parent) for path in sorted(folder.glob("runs/*/spec.json"))]
     assert len(runs) == 3
     for run in runs:
