@@ -60,6 +60,8 @@ class Follow:
             return self._ended
         result = self._run.result()  # before the rows: an ended run's rows are all there
         state = result.state if result else self._run.state()
+        if result is not None and self._run.is_locked():
+            state = "running"  # its last snapshot is being judged
         for row in self._tail.new():
             self._take(row)
         distance, collapsed = self._evaluations()
@@ -75,7 +77,7 @@ class Follow:
             steps_a_second=self._speed() if state == "running" else None,
             reason=result.reason if result else None,
         )
-        if result is not None and not self._run.is_locked():  # else it is being evaluated
+        if result is not None and state != "running":
             self._ended = found
         return found
 

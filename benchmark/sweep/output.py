@@ -67,6 +67,7 @@ class Output:
         self._print(_counts(summary))
         if summary.stopped:
             self._print("stopped; the same command continues from here")
+        self._print(f"tables: {summary.results}")
         self._print(f"report: {summary.report}")
         self._print(f"MLflow: bench ui --mlflow {redact(summary.mlflow)}")
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from benchmark.ablation.plan import PlannedRun
 from benchmark.errors import InputError
-from benchmark.runs.directory import Row, RunDirectory
+from benchmark.runs.directory import Result, Row, RunDirectory
 from benchmark.runs.status import Follow
 from benchmark.sweep.output import (
     Failure,
@@ -60,6 +60,18 @@ def test_the_last_evaluation_is_no_time_left(tmp_path: Path) -> None:
     assert "left" not in said
 
 
+def test_a_run_is_done_when_its_last_step_is_judged(tmp_path: Path) -> None:
+    planned, run = _run(tmp_path)
+    follow = Follow(planned.label, planned.spec, run, tiny_evaluation())
+    run.append(Row(step=12, kind="train", time=1003.0, values={"m_global": 0.2}))
+    ended = {"weights_sha256": "0" * 64, "wall_s": 1.0, "cpu_s": 1.0, "decays": []}
+    with run.locked():
+        run.write_result(Result(state="done", step=12, reason=None, **ended))  # type: ignore[arg-type]
+        assert "step 12 of 12, evaluating, signal 0.2, distance 431.3" in line(follow.look())
+        judged(run, 12, distance=300.5)
+    assert line(follow.look()).endswith("done, step 12 of 12, signal 0.2, distance 300.5")
+
+
 def test_a_run_that_waits_or_stopped_claims_no_speed(tmp_path: Path) -> None:
     planned, run = _run(tmp_path)
     assert Follow(planned.label, planned.spec, run, tiny_evaluation()).look().steps_a_second is None
@@ -92,6 +104,7 @@ def test_people_are_told_everything(tmp_path: Path) -> None:
         f"gamma=0.5 seed=0 ({run.run_id}) failed: its process was killed",
         "    Killed",
         "2 of 3 runs done, 1 failed",
+        f"tables: {tmp_path / 'results'}",
         "report: REPORT.md",
         "MLflow: bench ui --mlflow http://***@host:5000",
     ]
