@@ -80,21 +80,23 @@ class Section:
     heading: Heading
     blocks: Sequence[Block]
 
-    @property
-    def details(self) -> list[Details]:
-        return [block for block in self.blocks if isinstance(block, Details)]
-
 
 @dataclass(frozen=True)
 class Document:
     """What concerns all ablations, then a section each."""
 
-    opening: Sequence[Plain]
+    folder: Path
+    """Of the results; the details of the opening lie here."""
+    opening: Sequence[Block]
     sections: Sequence[Section]
 
     @property
     def blocks(self) -> list[Block]:
         return [*self.opening, *(block for section in self.sections for block in section.blocks)]
+
+
+def details(blocks: Sequence[Block]) -> list[Details]:
+    return [block for block in blocks if isinstance(block, Details)]
 
 
 def tables(blocks: Sequence[Block]) -> Iterator[Table]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from benchmark.report.captions import made_of
-from benchmark.report.document import Block, Heading, Table
+from benchmark.report.document import Details, Table
 from benchmark.report.numbers import mean_spread
 from benchmark.results.tables import Cell, Tables
 
@@ -33,20 +33,20 @@ CAPTION = (
 )
 
 
-def probes(results: Tables) -> Iterator[Block]:
+def probes(results: Tables) -> Iterator[Details]:
     """One row a cell, mean ± sd over its probed runs; nothing where no run was probed."""
     found = results.probes
     if found.empty:
         return
     columns = {**{key: name for key, name in SHOWN.items() if key in found}, **_attributes(found)}
     rows = [_row(cell, found, columns) for cell in results.cells]
-    yield Heading(3, "Latent space, copies and attributes")
-    yield Table(
+    table = Table(
         "probes",
         pd.DataFrame([row for row in rows if row["probed"] != "0"]),
         f"{CAPTION} {made_of(results.record)}.",
         results.folder / "probes.csv",
     )
+    yield Details("Latent space, copies and attributes", [table])
 
 
 def _row(cell: Cell, found: pd.DataFrame, columns: dict[str, str]) -> dict[str, str]:

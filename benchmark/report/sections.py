@@ -1,13 +1,15 @@
 """The section of one ablation under one profile."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from benchmark.ablation.claims import CorrelationTest
 from benchmark.errors import BenchError
 from benchmark.evaluation.settings import FID_FEATURES, distance_title
+from benchmark.report.answers import answer, answer_table, status
 from benchmark.report.captions import data_words, made_of, set_up, subject
-from benchmark.report.document import Block, Details, Gallery, Heading, Picture, Plain, Words
+from benchmark.report.document import Block, Details, Gallery, Heading, Picture, Words
 from benchmark.report.figures.curves import curves
 from benchmark.report.figures.heatmap import heatmap
 from benchmark.report.figures.samples import grids, samples, shown_seeds, without_samples
@@ -30,7 +32,7 @@ def heading(results: Tables) -> Heading:
 
 
 def section(results: Tables) -> list[Block]:
-    """Question, set-up, tables, figures, failures, claims, limits."""
+    """Question, answer, one table, one figure, limits; then what most readers skip."""
     record = results.record
     blocks: list[Block] = [heading(results)]
     if not record.finding:
@@ -42,22 +44,41 @@ def section(results: Tables) -> list[Block]:
         )
     source = f" ({record.source})" if record.source else ""
     blocks.append(Words(f"**Question.** {record.question}{source}"))
-    blocks.append(Words(f"**Set-up.** {set_up(record)}"))
-    blocks.append(Details("Settings", [Words(settings_in_words(results.record))]))
+    blocks.append(Words(f"**Answer** ({status(results)}). {answer(results)}"))
+    blocks.append(answer_table(results))
+    pictures = _pictures(results)
+    shown = _first(results, pictures)
+    blocks += [shown] if shown else []
     blocks += _warnings(results)
-    blocks += [cell_table(results), measure_table(results)]
-    blocks.append(Details("Every measure, with both noises", [noise_table(results)]))
-    blocks.append(Details("The runs behind these numbers", [run_table(results)]))
-    blocks += _pictures(results)
-    blocks += probes(results)
-    blocks += [Heading(3, "Failures, collapses and unfinished runs"), Words(_failures(results))]
+    blocks.append(Words(_reach_of_all(results)))
     blocks += claims(results)
-    blocks += notes(results.folder)
-    blocks += [Heading(3, "What this ablation cannot show"), Words(_limits(results))]
+    blocks += [
+        Details("Set-up and settings", [Words(set_up(record)), Words(settings_in_words(record))]),
+        Details("Distances and cost", [cell_table(results)]),
+        Details("Measures at the last snapshot", [measure_table(results)]),
+        Details("Every measure, with both noises", [noise_table(results)]),
+        Details("The runs behind these numbers", [run_table(results)]),
+    ]
+    blocks += [Details(name, [each]) for name, each in pictures.items() if each is not shown]
+    blocks += _gallery(results)
+    blocks += probes(results)
+    blocks.append(Details("Failures, collapses and unfinished runs", [Words(_failures(results))]))
+    twins = list(_twins(results))
+    if twins:
+        blocks.append(Details("Cells of the same weights", list(map(Words, twins))))
+    blocks += [Details(NOTES.text, [words]) for words in notes(results.folder)]
+    blocks.append(Details("What this ablation cannot show", [Words(_limits(results))]))
     return blocks
 
 
-def notes(folder: Path, above: Heading = NOTES) -> Iterator[Plain]:
+def _first(results: Tables, pictures: Mapping[str, Picture]) -> Picture | None:
+    """The figure that the section shows: of a question about a signal, the scatter."""
+    asked = any(isinstance(claim.test, CorrelationTest) for claim in results.record.claims)
+    order = ("Signal against distance", "Samples") if asked else ("Samples", "Curves")
+    return next((pictures[name] for name in (*order, *pictures) if name in pictures), None)
+
+
+def notes(folder: Path) -> Iterator[Words]:
     """What a person wrote in notes.md after looking: observations that no table holds.
 
     Raises BenchError where the file cannot be read.
@@ -68,7 +89,6 @@ def notes(folder: Path, above: Heading = NOTES) -> Iterator[Plain]:
     except (OSError, ValueError) as error:
         raise BenchError(f"{path}: cannot be read ({error})") from None
     if text:
-        yield above
         yield Words(f"Written by hand after looking, in notes.md; not computed.\n\n{text}")
 
 
@@ -118,7 +138,6 @@ def _warnings(results: Tables) -> Iterator[Block]:
                 f"**Not comparable within {cell.cell}:** {runs} saw other data than"
                 " the caption says. Train them anew before you trust this cell's mean."
             )
-    yield from map(Words, _twins(results))
 
 
 def _is_biased(judge: JudgeEntry) -> bool:
@@ -128,9 +147,8 @@ def _is_biased(judge: JudgeEntry) -> bool:
 def _bias(judge: JudgeEntry) -> str:
     return (
         f"**Mostly bias:** {distance_title(judge.features)} is of {judge.samples:,} samples in"
-        f" {judge.network['width']:,} dimensions. Of no more samples than features a covariance is"
-        " singular, and most of the distance is bias: compare settings with one another and with"
-        " the floors, never with other counts."
+        f" {judge.network['width']:,} dimensions: compare settings with one another and with the"
+        " floors, never with other counts."
     )
 
 
@@ -163,8 +181,9 @@ def _twins(results: Tables) -> Iterator[str]:
             first.setdefault(each, cell.title)
 
 
-def _pictures(results: Tables) -> Iterator[Block]:
-    made = made_of(results.record)
+def _pictures(results: Tables) -> dict[str, Picture]:
+    """By what they show, those that there is something to show in."""
+    made, found = made_of(results.record), {}
     for name, image, alt, caption in (
         ("curves", curves(results), "Curves", _curves_caption(results)),
         ("heatmap", heatmap(results), "Map", _map_caption(results)),
@@ -173,13 +192,17 @@ def _pictures(results: Tables) -> Iterator[Block]:
     ):
         if image is not None:
             path = results.folder / f"{name}.png"
-            yield Picture(path, image, f"{alt} of {results.title}", f"{caption} {made}.")
+            found[alt] = Picture(path, image, f"{alt} of {results.title}", f"{caption} {made}.")
+    return found
+
+
+def _gallery(results: Tables) -> Iterator[Gallery]:
     found = grids(results)
     if found:
         yield Gallery(
             found,
             f"Every run's last grid: generated {subject(results.record)}, the first codes of a"
-            f" fixed draw, not selected. Click a grid to enlarge it. {made}.",
+            f" fixed draw, not selected. Click a grid to enlarge it. {made_of(results.record)}.",
         )
 
 
@@ -245,6 +268,13 @@ def _failures(results: Tables) -> str:
                 who = f"`{run['run_id']}` ({cell.title}, seed {run['seed']:.0f})"
                 lines.append(f"- {who}: {'; '.join(notes)}")
     return "\n".join(lines) or "None: every planned run is done, and none is collapsed."
+
+
+def _reach_of_all(results: Tables) -> str:
+    """What nothing here can show, in a sentence."""
+    methods = ", ".join(dict.fromkeys(cell.method for cell in results.record.cells))
+    steps = ", ".join(f"{n}" for n in dict.fromkeys(cell.steps for cell in results.record.cells))
+    return f"It says nothing beyond these images, {methods} and {steps} steps."
 
 
 def _limits(results: Tables) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from benchmark.ablation.claims import Claim
 from benchmark.report.captions import made_of
-from benchmark.report.document import Block, Details, Heading, Table, Words
+from benchmark.report.document import Details, Table, Words
 from benchmark.report.evidence import NOT_JUDGED, Evidence, figure, interval
 from benchmark.report.numbers import NONE, number, title
 from benchmark.results.schema import DISTANCE, RegistrationRecord
@@ -43,14 +43,13 @@ LEVELS = {
 }
 
 
-def claims(results: Tables) -> Iterator[Block]:
+def claims(results: Tables) -> Iterator[Details]:
     """Each claim, its test and its verdict; then the tables that the analysis wrote."""
     record, evidence = results.record, Evidence(results.folder)
-    yield Heading(3, "Claims")
     lines = [_line(claim, evidence) for claim in record.claims]
     if lines:
-        yield Words(_registered(record.registration))
-    yield Words("\n".join(lines) or "None.")
+        registered = Words(_registered(record.registration))
+        yield Details("Claims and their tests", [registered, Words("\n".join(lines))])
     yield from _correlations(results, evidence)
     for name, words in (
         ("collapse", "Does the signal see collapse?"),
@@ -130,24 +129,24 @@ def _line(claim: Claim, evidence: Evidence) -> str:
     )
 
 
-def _correlations(results: Tables, evidence: Evidence) -> Iterator[Block]:
+def _correlations(results: Tables, evidence: Evidence) -> Iterator[Details]:
     """The signal against the distance, pooled over cells; baselines folded away.
 
     Other outcomes and single cells are in correlations.csv: hundreds of rows.
     """
-    table = evidence.table("correlations")
-    if table is None or table.empty:
+    rows = evidence.table("correlations")
+    if rows is None or rows.empty:
         return
     made = made_of(results.record)
-    pooled = table[(table["cell"] == "") & (table["outcome"] == DISTANCE)]
+    pooled = rows[(rows["cell"] == "") & (rows["outcome"] == DISTANCE)]
     steps = pooled[pooled["level"] == AT_STEP]
     pooled = pooled[pooled["level"] != AT_STEP]
     main, baselines = (pooled[(pooled["role"] == "baseline") == which] for which in (False, True))
     baselines = baselines[baselines["measure"] == "spearman"]  # the others say the same
     source = results.folder / "correlations.csv"
+    found = []
     if len(main):
-        yield Heading(4, "Does the signal track the distance?")
-        yield Table(
+        table = Table(
             "correlation",
             _correlation_frame(main),
             f"{made}. Correlation of each method's own signal, in training and over held-out"
@@ -161,8 +160,9 @@ def _correlations(results: Tables, evidence: Evidence) -> Iterator[Block]:
             " outcomes, and each cell by itself, are in correlations.csv.",
             source,
         )
+        found.append(table)
     if len(steps):
-        yield Table(
+        table = Table(
             "correlation_by_step",
             _step_frame(steps),
             f"{made}. Spearman's rho of each signal and the distance, between the runs of one cell"
@@ -171,6 +171,9 @@ def _correlations(results: Tables, evidence: Evidence) -> Iterator[Block]:
             " done as well. Intervals of single steps are in correlations.csv.",
             source,
         )
+        found.append(table)
+    if found:
+        yield Details("Does the signal track the distance?", found)
     if len(baselines):
         yield Details(
             "What the step, L(x), |gamma L(x) - L(G(z))| and k alone would have said",
@@ -218,7 +221,7 @@ def _step_frame(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(list(rows.values())).fillna(NONE)
 
 
-def _runs(evidence: Evidence) -> Iterator[Block]:
+def _runs(evidence: Evidence) -> Iterator[Details]:
     """Which runs each verdict rests on."""
     lines = [
         f"- `{claim}`: {' '.join(f'`{run}`' for run in verdict.run_ids)}"

@@ -27,8 +27,12 @@ def folder(made: Path, document: Document, tmp_path_factory: pytest.TempPathFact
 def test_every_table_in_three_formats(folder: Path) -> None:
     names = {str(path.relative_to(folder)) for path in folder.rglob("*.csv")}
     sections = ("baselines/short", "latent/demo")
-    tables = ("summary", "cells", "measures", "noise", "runs")
-    assert names == {"claims.csv", *(f"{s}/{t}.csv" for s in sections for t in tables)}
+    tables = ("answer", "summary", "cells", "measures", "noise", "runs")
+    assert names == {
+        "questions.csv",
+        "claims.csv",
+        *(f"{s}/{t}.csv" for s in sections for t in tables),
+    }
     for kind in ("json", "tex"):
         assert {str(p.relative_to(folder).with_suffix(".csv")) for p in folder.rglob(f"*.{kind}")}
         assert len(list(folder.rglob(f"*.{kind}"))) == len(names)
@@ -63,7 +67,7 @@ def test_latex_is_escaped(folder: Path) -> None:
 
 def test_awkward_text_survives(tmp_path: Path) -> None:
     frame = pd.DataFrame([{"a&b": "50 % of `x_1` [here](#there)", "c": "—"}])
-    export([], Document([Table("odd", frame, "")], []), tmp_path)
+    export([], Document(tmp_path, [Table("odd", frame, "")], []), tmp_path)
     assert (tmp_path / "odd.csv").read_text() == "a&b,c\n50 % of x_1 here,\n"
     assert r"a\&b & c" in (tmp_path / "odd.tex").read_text()
     assert r"50 \% of x\_1 here &" in (tmp_path / "odd.tex").read_text()
@@ -86,6 +90,6 @@ def test_the_command_writes_report_page_and_tables(results: Path, tmp_path: Path
     assert done.output.splitlines() == [
         f"report: {tmp_path / 'REPORT.md'}",
         f"page: {tmp_path / 'page.html'}",
-        f"tables: 18 files in {tmp_path / 'tables'}",
+        f"tables: 24 files in {tmp_path / 'tables'}",
     ]
     assert (tmp_path / "page.html").stat().st_size > 50_000

@@ -23,7 +23,9 @@ NUMBERS = pd.DataFrame(
 
 def odd(document: Document) -> Document:
     """With a table that sorts badly by words."""
-    return Document([Table("odd", NUMBERS, "*Odd*"), *document.opening], document.sections)
+    return Document(
+        document.folder, [Table("odd", NUMBERS, "*Odd*"), *document.opening], document.sections
+    )
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +60,8 @@ def test_the_file_needs_nothing_else(page: Path) -> None:
 
 def test_it_holds_every_picture_and_every_grid(page: Path) -> None:
     sources = [a["src"] for tag, a in Tags(page.read_text()).found if tag == "img" and a.get("src")]
-    # Of baselines: curves, scatter, sheet and 6 grids; of latent: curves, map, sheet and 6 grids.
-    assert len(sources) == 18
+    # Of baselines: curves, scatter, sheet and 6 grids; of latent: a map as well.
+    assert len(sources) == 19
     assert all(str(source).startswith("data:image/png;base64,") for source in sources)
 
 
@@ -74,7 +76,7 @@ def test_what_a_run_says_is_shown_and_not_obeyed(tmp_path: Path) -> None:
     frame = pd.DataFrame({evil: [evil]})
     heading = Heading(2, evil)
     blocks = [heading, Words(evil), Details(evil, [Table("t", frame, evil)])]
-    write_page(Document([], [Section(tmp_path, heading, blocks)]), tmp_path / "page.html")
+    write_page(Document(tmp_path, [], [Section(tmp_path, heading, blocks)]), tmp_path / "page.html")
     tags = [tag for tag, _ in Tags((tmp_path / "page.html").read_text()).found]
     assert tags.count("script") == 1  # the page's own
     assert tags.count("img") == 1  # the empty one that enlarges others
@@ -82,14 +84,14 @@ def test_what_a_run_says_is_shown_and_not_obeyed(tmp_path: Path) -> None:
 
 def test_a_table_in_notes_is_a_table(tmp_path: Path) -> None:
     words = Words("| claim | here |\n|---|---|\n| it converges | no |")
-    write_page(Document([words], []), tmp_path / "page.html")
+    write_page(Document(tmp_path, [words], []), tmp_path / "page.html")
     assert "<td>it converges</td>" in (tmp_path / "page.html").read_text()
 
 
 def test_a_missing_grid_is_named(tmp_path: Path) -> None:
     gallery = Gallery([("seed 0", tmp_path / "gone.png")], "Grids.")
     with pytest.raises(BenchError, match=r"gone\.png: cannot be read .*`bench run FILE`"):
-        write_page(Document([gallery], []), tmp_path / "page.html")
+        write_page(Document(tmp_path, [gallery], []), tmp_path / "page.html")
 
 
 def test_a_person_sorts_and_zooms(page: Path, browser: Any, tmp_path: Path) -> None:
@@ -120,7 +122,7 @@ def test_a_person_sorts_and_zooms(page: Path, browser: Any, tmp_path: Path) -> N
     assert column(odd, 0) == ["a", "b", "c", "d"]
 
     drawn = "return [...document.querySelectorAll('button img')].filter(i => i.naturalWidth > 9)"
-    assert browser.execute_script(f"{drawn}.length") == 18
+    assert browser.execute_script(f"{drawn}.length") == 19
     gallery = browser.find_element(By.CLASS_NAME, "gallery")
     gallery.find_element(By.XPATH, "..").find_element(By.TAG_NAME, "summary").click()
     gallery.find_element(By.CLASS_NAME, "zoom").click()
@@ -145,7 +147,7 @@ def test_a_person_sorts_and_zooms(page: Path, browser: Any, tmp_path: Path) -> N
     dialog.send_keys(Keys.ESCAPE)
     assert dialog.get_attribute("open") is None
 
-    browser.find_element(By.LINK_TEXT, "baselines, profile short").click()
+    browser.find_element(By.LINK_TEXT, "Which is better on the same data?").click()
     assert browser.current_url.endswith("#baselines-profile-short")
     top = "return document.getElementById('baselines-profile-short').getBoundingClientRect().top"
     assert abs(browser.execute_script(top)) < 200

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from benchmark.report.document import Table
+from benchmark.report.document import tables
 from benchmark.report.probes import probes
 from benchmark.results.tables import read_tables
 from benchmark.results.writer import write_results
@@ -51,7 +51,7 @@ def test_only_probes_of_the_last_weights_are_kept(folder: Path) -> None:
 
 
 def test_a_cell_shows_its_probed_runs(folder: Path) -> None:
-    (table,) = (block for block in probes(read_tables(folder)) if isinstance(block, Table))
+    (table,) = tables(list(probes(read_tables(folder))))
     (row,) = table.frame.to_dict("records")
     assert (row["cell"], row["probed"]) == ("BEGAN", "2")
     assert row["nearest, ratio"] == "0.6 ± 0.141"

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,16 @@ from PIL import Image
 
 from benchmark.ablation.claims import TrendTest
 from benchmark.errors import BenchError
-from benchmark.report.document import Document, Table, Words, pictures, tables
+from benchmark.report.answers import answer, status
+from benchmark.report.document import (
+    Block,
+    Details,
+    Document,
+    Table,
+    Words,
+    pictures,
+    tables,
+)
 from benchmark.report.evidence import Evidence
 from benchmark.report.markdown import build, write_markdown
 from benchmark.report.overview import claims_table, compose
@@ -25,7 +35,16 @@ from tests.report.material import CLAIM, plan
 
 
 def words(document: Document) -> str:
-    return "\n".join(block.markdown for block in document.blocks if isinstance(block, Words))
+    """Of the document, its details too."""
+    return "\n".join(said(document.blocks))
+
+
+def said(blocks: Sequence[Block]) -> Iterator[str]:
+    for block in blocks:
+        if isinstance(block, Words):
+            yield block.markdown
+        elif isinstance(block, Details):
+            yield from said(block.blocks)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +63,7 @@ def markdown(written: list[Path]) -> str:
 def details(written: list[Path]) -> dict[str, str]:
     """The pages of details by their ablations."""
     pages = [path for path in written if path.name == "details.md"]
-    return {page.parents[1].name: page.read_text() for page in pages}
+    return {page.parents[1].name: page.read_text() for page in pages[1:]}  # the first is of all
 
 
 def test_the_same_results_give_the_same_bytes(results: Path, tmp_path: Path) -> None:
@@ -61,7 +80,7 @@ def test_the_same_results_give_the_same_bytes(results: Path, tmp_path: Path) -> 
 
 def test_it_opens_with_what_it_is_and_the_claims(markdown: str) -> None:
     headings = re.findall(r"^## (.*)$", markdown, re.MULTILINE)
-    assert headings[:2] == ["Claims", "In one sentence each"]
+    assert headings[0] == "Questions and answers"
     assert headings[-2:] == ["baselines, profile short", "latent, profile demo"]
     assert "Which is better on the same data?" in markdown.partition("## baselines")[0]
 
@@ -112,8 +131,17 @@ def test_every_caption_carries_what_made_the_numbers(document: Document) -> None
             assert ("no finding" in block.caption) == (not record.finding)
 
 
-def test_the_set_up_says_the_rest(markdown: str) -> None:
-    section = markdown.partition("## baselines, profile short")[2]
+def test_it_is_read_in_minutes(markdown: str) -> None:
+    """A section's words: question, answer, one table, one figure and what made them."""
+    section = markdown.partition("## baselines, profile short")[2].partition("\n## ")[0]
+    assert len(section.split()) < 300
+    assert section.count("![") == 1
+    (link,) = re.findall(r"More: \[[^]]*\]\(([^)]*)\)", section)
+    assert link.endswith("results/baselines/short/details.md")
+
+
+def test_the_set_up_says_the_rest(details: dict[str, str]) -> None:
+    section = details["baselines"]
     for part in (
         "began, ebgan on Procedural faces",
         "(fingerprint abcdef012345, 1 broken files left out)",
@@ -131,18 +159,30 @@ def test_a_demonstration_says_so_first(markdown: str) -> None:
     before, _, section = markdown.partition("## latent, profile demo")
     assert section.lstrip().startswith("**This is a demonstration on Procedural faces")
     assert "not a finding" in section.split("**")[1]
-    assert "a demonstration, no finding" in before
+    assert "demonstration, no finding" in before
     assert "This is a demonstration" not in before
 
 
-def test_failures_and_collapses_are_listed_with_their_reason(markdown: str) -> None:
-    section = markdown.partition("### Failures, collapses")[2].partition("###")[0]
+def test_failures_and_collapses_are_listed_with_their_reason(details: dict[str, str]) -> None:
+    section = details["baselines"].partition("## Failures, collapses")[2].partition("\n## ")[0]
     failed = r"`ebgan-\w+` \(EBGAN-PT, seed 2\): failed at step 200: not finite: energy_real,"
     assert re.search(failed + " energy_fake lower the rate\n", section)
     assert re.search(r"\(EBGAN-PT, seed 1\): collapsed from step 200 to its last row", section)
     assert section.count("\n- ") == 2
-    latent = markdown.partition("## latent")[2].partition("### Failures")[2]
+    latent = details["latent"].partition("## Failures")[2]
     assert "None: every planned run is done, and none is collapsed." in latent
+
+
+def test_failed_and_collapsed_runs_are_counted_in_the_report(document: Document) -> None:
+    first, second = (section.blocks for section in document.sections)
+    (answered,) = [table.frame for table in tables(first) if table.name == "answer"]
+    rows = answered.set_index("cell")
+    assert rows.loc["EBGAN-PT", ["runs", "failed", "collapsed"]].tolist() == ["2/3", "1", "1"]
+    assert rows.loc["BEGAN", "less BEGAN"] == "—"
+    assert rows.loc["EBGAN-PT", "less BEGAN"] == "95"  # of two seeds there is no interval
+    assert rows.loc["real images"].tolist()[-2:] == ["40.12", "—"]
+    (whole,) = [table.frame for table in tables(second) if table.name == "answer"]
+    assert "failed" not in whole
 
 
 def test_what_it_took_counts_every_run(document: Document) -> None:
@@ -155,10 +195,12 @@ def test_what_it_took_counts_every_run(document: Document) -> None:
 def test_what_most_readers_skip_is_on_a_page_of_its_own(
     markdown: str, details: dict[str, str]
 ) -> None:
-    for title in ("Settings", "Every measure, with both noises", "The runs behind these numbers"):
-        assert f"[{title}](" in markdown
+    titles = ("Set-up and settings", "Every measure, with both noises")
+    for title in (*titles, "The runs behind these numbers"):
         assert f"## {title}" not in markdown
-        assert all(f"## {title}\n\n" in page for page in details.values())
+        for page in details.values():
+            assert f"\n## {title}\n\n" in page
+            assert f"- [{title}](#" in page  # its list of contents
     assert "`method.pulling_away=0.1`" in details["baselines"]
     assert "`method.pulling_away=0.1`" not in markdown
 
@@ -191,9 +233,18 @@ def test_settings_say_where_a_cell_departs_from_its_methods_others(folder: Path)
 
 
 def test_unjudged_claims_say_so(document: Document) -> None:
-    frame = next(iter(tables(document.opening))).frame
-    assert list(frame["verdict"]) == ["not judged"]
-    assert "Not judged: BEGAN is better." in words(document)
+    by_name = {table.name: table.frame for table in tables(document.opening)}
+    assert list(by_name["claims"]["verdict"]) == ["not judged"]
+    assert by_name["questions"]["answer"].tolist() == ["of the claims 1 not judged.", "No claim."]
+
+
+def test_a_decided_claim_stands_in_the_answer(folder: Path) -> None:
+    evidence.write(folder)
+    found = read_tables(folder)
+    assert answer(found) == "**refuted**: BEGAN is better (distance 95.12 [80, 110.5])."
+    assert status(found) == "exploratory"
+    evidence.write(folder, verdict="supported", oppose="kid")
+    assert answer(read_tables(folder)).endswith("[80, 110.5], hangs on the measure).")
 
 
 def test_verdicts_stand_in_the_claims_table_and_the_section(folder: Path) -> None:
@@ -201,7 +252,7 @@ def test_verdicts_stand_in_the_claims_table_and_the_section(folder: Path) -> Non
     found = read_tables(folder)
     (row,) = claims_table([found]).frame.to_dict("records")
     assert row["claim"] == "BEGAN is better"
-    assert row["section"] == "[baselines, profile short](#baselines-profile-short)"
+    assert row["section"] == "baselines, profile short"
     assert (row["verdict"], row["effect"], row["interval"]) == ("refuted", "95.12", "[80, 110.5]")
     # The p that refuted it, not that for it.
     assert (row["corrected p"], row["power"], row["runs"]) == ("0.01235", "0.25", "5")
@@ -209,7 +260,7 @@ def test_verdicts_stand_in_the_claims_table_and_the_section(folder: Path) -> Non
     assert row["by other measures"] == "the same: kid, coverage; silent: recall"
     assert row["over all"] == "stands (0.01)"
     blocks = list(claims(found))
-    text = "\n".join(block.markdown for block in blocks if isinstance(block, Words))
+    text = "\n".join(said(blocks))
     assert row["status"] == "exploratory: no registration"
     assert "Verdict: **refuted** (exploratory: no registration): Mean distance: 205" in text
     assert "with a break (5 runs). By other measures: the same: kid, coverage; silent" in text
@@ -388,10 +439,11 @@ def test_results_before_any_run_has_started(tmp_path: Path) -> None:
     write_results(plan(), tmp_path / "runs", tmp_path / "results")
     folder = tmp_path / "results" / "baselines" / "short"
     assert build(tmp_path / "results", tmp_path / "REPORT.md") == [
+        tmp_path / "results" / "details.md",
         folder / "details.md",
         tmp_path / "REPORT.md",
     ]
-    text = (tmp_path / "REPORT.md").read_text()
+    text = (tmp_path / "REPORT.md").read_text() + (folder / "details.md").read_text()
     assert "data not opened yet" in text
     assert "not evaluated yet" in text
     assert "(BEGAN, seed 0): queued" in text
@@ -403,10 +455,8 @@ def test_without_claims_the_table_is_its_head(results: Path, tmp_path: Path) -> 
         written = json.loads(record.read_text())
         record.write_text(json.dumps({**written, "claims": []}))
     build(results, tmp_path / "REPORT.md")
-    text = (tmp_path / "REPORT.md").read_text()
-    head = "| claim | section | verdict |"
-    assert text.partition("## Claims")[2].lstrip().startswith(head)
-    assert "No claim was written before the runs" in text
+    assert "| No claim. |" in (tmp_path / "REPORT.md").read_text()
+    assert "| claim | section | verdict |" in (results / "details.md").read_text()
 
 
 def test_figures_that_are_not_drawn_any_more_are_removed(document: Document, results: Path) -> None:
@@ -421,7 +471,7 @@ def test_a_folder_that_cannot_be_written_is_named(
 ) -> None:
     (tmp_path / "REPORT.md").mkdir()
     with pytest.raises(BenchError, match=r"REPORT\.md: cannot be written .*`bench report` again"):
-        write_markdown(Document(document.opening, []), tmp_path / "REPORT.md")
+        write_markdown(Document(document.folder, document.opening, []), tmp_path / "REPORT.md")
     assert not list(tmp_path.glob("tmp*"))
 
 

@@ -1,0 +1,101 @@
+"""A question's answer in a sentence, and the one table of its section."""
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+
+from benchmark.ablation.claims import Claim, ContrastTest, CorrelationTest, TrendTest
+from benchmark.claims.status import CONFIRMATORY
+from benchmark.report.captions import distance_name, made_of
+from benchmark.report.document import Table
+from benchmark.report.evidence import AGAINST, NOT_JUDGED, Evidence, Verdict
+from benchmark.report.numbers import NONE, finite, mean_spread, number, title
+from benchmark.results.schema import BLURRED, DISTANCE, REAL
+from benchmark.results.tables import Tables
+from benchmark.statistics.intervals import contrast, ends
+
+DECIDED = ("supported", *AGAINST)
+# Tests whose effect is in the column's own unit or a rho.
+SIZED = (TrendTest, ContrastTest, CorrelationTest)
+
+
+def answer(results: Tables) -> str:
+    """What became of the claims: decided ones in full, of the others how many and why."""
+    verdicts = Evidence(results.folder).verdicts
+    decided, open_ = [], Counter[str]()
+    for claim in results.record.claims:
+        verdict = verdicts.get(claim.id)
+        if verdict and verdict.verdict in DECIDED:
+            decided.append(f"**{verdict.verdict}**: {claim.says}{_size(claim, verdict)}")
+        else:
+            open_[verdict.verdict if verdict else NOT_JUDGED] += 1
+    if not results.record.claims:
+        return "No claim."
+    rest = [f"{count} {name}" for name, count in open_.items()]
+    return "; ".join(decided + ([f"of the claims {', '.join(rest)}"] if rest else [])) + "."
+
+
+def status(results: Tables) -> str:
+    """Of the claims together."""
+    found = [verdict.status for verdict in Evidence(results.folder).verdicts.values()]
+    if not results.record.finding:
+        return "demonstration, no finding"
+    if not found:
+        return NOT_JUDGED
+    confirmed = found.count(CONFIRMATORY)
+    return {0: "exploratory", len(found): CONFIRMATORY}.get(
+        confirmed, f"{confirmed} of {len(found)} claims confirmatory"
+    )
+
+
+def _size(claim: Claim, verdict: Verdict) -> str:
+    """The effect in brackets, where it has a size of its own, and whether other measures agree."""
+    said = []
+    if isinstance(claim.test, SIZED):
+        said.append(f"{title(claim.test.column)} {verdict.effect} {verdict.interval}")
+    if "hangs on the measure" in verdict.others:
+        said.append("hangs on the measure")
+    return f" ({', '.join(said)})" if said else ""
+
+
+def answer_table(results: Tables) -> Table:
+    """One row a cell: the distance over seeds, and how far it is from the first cell's."""
+    record, planned = results.record, len(results.record.seeds)
+    name, cells = distance_name(record, record.headline), results.cells
+    first = cells[0]
+    broken = any(cell.failed or cell.collapsed for cell in cells)
+    rows = []
+    for cell in cells:
+        row = {"cell": cell.title, "runs": f"{len(cell.done)}/{planned}"}
+        if broken:
+            row |= {"failed": str(cell.failed), "collapsed": str(cell.collapsed)}
+        row[name] = mean_spread(cell.values(DISTANCE), planned)
+        if len(cells) > 1:
+            own = finite(cell.values(DISTANCE))
+            row[f"less {first.title}"] = (
+                NONE if cell is first else _difference(own, finite(first.values(DISTANCE)))
+            )
+        rows.append(row)
+    floors = {"real images": REAL, "real images, blurred": BLURRED}
+    for label, floor in floors.items():
+        values = finite([cell.floors.get(floor, {}).get(DISTANCE, np.nan) for cell in cells])
+        if values:
+            low, high = number(min(values)), number(max(values))
+            at = low if low == high else f"{low} to {high}"
+            rows.append(dict.fromkeys(rows[0], NONE) | {"cell": label, name: at})
+    return Table(
+        "answer",
+        pd.DataFrame(rows),
+        "Last snapshots: mean ± sd over training seeds, the difference with its 95 % interval"
+        f" (Welch). {made_of(record)}.",
+        results.folder / "runs.csv",
+    )
+
+
+def _difference(of: list[float], against: list[float]) -> str:
+    if not of or not against:
+        return NONE
+    low, high = ends(contrast([{0.0: against, 1.0: of}]))
+    interval = "" if np.isnan(low) else f" [{number(low, 3)}, {number(high, 3)}]"
+    return f"{number(float(np.mean(of) - np.mean(against)), 3)}{interval}"
