@@ -244,11 +244,14 @@ def _samples_caption(results: Tables) -> str:
     which = "every seed" if len(seeds) == len(results.record.seeds) else "the first seed alone"
     absent = without_samples(results)
     there = [cell for cell in results.cells if cell.title not in set(absent)]
+    # Grids of 32 px are doubled, those of 16 px tripled.
+    few_pixels = any(setup.data.settings["size"] < 32 for setup in results.record.setups)
+    enlarged = "enlarged" if few_pixels else "doubled"
     left_out = f" Nothing to show yet: {', '.join(absent)}." if absent else ""
     return (
         f"Generated {subject(results.record)}, the first rows of the last grid of each run,"
         f" {which}; not selected."
-        f"{shown_words(there)}{left_out} Small images are doubled without smoothing. Trained on:"
+        f"{shown_words(there)}{left_out} Small images are {enlarged} without smoothing. Trained on:"
     )
 
 

@@ -143,9 +143,9 @@ def test_few_seeds_are_all_shown_and_many_by_the_first(folder: Path) -> None:
     path.write_text(json.dumps({**record, "seeds": [3, 2, 1, 0]}))
     assert shown_seeds(read_tables(folder)) == [0]
     sheet = pixels(samples(read_tables(folder)))
-    # Two cells side by side, one row of them: two rows of 16 px images, doubled, and the title.
-    assert sheet.shape[0] == (2 * 18 + 2) * 2 + 2 * 12 + 36
-    assert sheet.shape[1] > 2 * (8 * 18 + 2) * 2
+    # Two cells side by side, one row of them: two rows of 16 px images, tripled, and the title.
+    assert sheet.shape[0] == (2 * 18 + 2) * 3 + 2 * 12 + 36
+    assert sheet.shape[1] > 2 * (8 * 18 + 2) * 3
 
 
 def test_many_cells_are_shown_by_the_first_seed(

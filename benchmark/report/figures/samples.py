@@ -14,7 +14,7 @@ from benchmark.results.tables import REWRITE, Cell, Tables
 MAX_SEEDS_SHOWN, MAX_GRIDS_SHOWN = 3, 9
 # Where one seed is shown, so many cells stand side by side.
 COLUMNS = 3
-# Grids narrower than this are doubled, pixel by pixel.
+# Grids narrower than this are enlarged, pixel by pixel.
 SMALL = 400
 MARGIN, LINE, FONT = 12, 36, 26
 
@@ -105,5 +105,5 @@ def _grid(results: Tables, cell: Cell, seed: int) -> Image.Image | str:
             grid = file.convert("RGB")
     except OSError as error:
         raise BenchError(f"{path}: cannot be read ({error}); {REWRITE}") from None
-    scale = 2 if grid.width < SMALL else 1
+    scale = -(-SMALL // grid.width)
     return grid.resize((grid.width * scale, grid.height * scale), Image.Resampling.NEAREST)
