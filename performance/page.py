@@ -52,7 +52,7 @@ def page(folder: Path = FOLDER) -> str:
         "which the ways take turns. Lower is better.",
         _where(found),
         _targets(found),
-        _demo(found["steps_8_32"]),
+        _small(found["steps_8_32"]),
         _frechet(found["frechet"]),
         *(_levers(found[f"steps_{n}_{size}"]) for n, size in SCALES),
         roofline(found),
@@ -174,15 +174,15 @@ def _frechet(record: dict[str, Any] | None) -> str:
     )
 
 
-def _demo(steps: dict[str, Any] | None) -> str:
+def _small(steps: dict[str, Any] | None) -> str:
     if steps is None:
         return ""
     before, now = steps["ways"]
     share = steps["ways"][now]["ratio"]
     return (
-        "## The demo\n\n"
-        f"A step of its networks (32 px, n = 8) in a worker now takes {share:.2f} of the time that "
-        f"it took before ({_name(before)}), to the same bits: {1 / share:.2f} times the speed."
+        "## A small step\n\n"
+        f"A step of a small network (32 px, n = 8) in a worker now takes {share:.2f} of the time "
+        f"that it took before ({_name(before)}), to the same bits: {1 / share:.2f} times the speed."
     )
 
 
