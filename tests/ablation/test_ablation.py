@@ -16,7 +16,7 @@ GAMMA = Path(__file__).parents[2] / "ablations" / "gamma.yaml"
 
 def test_shipped_file_plans_every_profile() -> None:
     assert {plan.profile: len(plan.runs) for plan in check(GAMMA)} == {
-        "demo": 6,
+        "demo": 3,
         "short": 15,
         "small": 15,
         "paper": 15,
@@ -29,7 +29,7 @@ FAULTS = [
     ("size: 64", "size: 48", "data.size", "halve down to 8"),
     ("[0.3, 0.5, 0.7]", "[]", "sweep.method.gamma", "a list of values"),
     ("[0.3, 0.5, 0.7]", "[0.3, 0.3]", "sweep", "same run"),
-    ("seeds: [0, 1]", "seeds: [1, 1]", "seeds", "twice"),
+    ("seeds: [0]", "seeds: [1, 1]", "seeds", "twice"),
     ("column: recall", "column: recal", "claims.gamma-variety.test.column", "did you mean"),
     ("over: method.gamma", "over: method.n", "claims.gamma-variety.test.over", "method.gamma"),
     ("every: 10000", "every: often", "evaluation.every", "found 'often'"),
@@ -147,7 +147,7 @@ def test_grid_is_crossed_with_paired_settings(tmp_path: Path) -> None:
     text = GAMMA.read_text().replace("sweep:\n", f"sweep:\n{pairs}")
     file.write_text(text)
     plan = load(file, "demo")
-    assert len(plan.runs) == 3 * 2 * 2
+    assert len(plan.runs) == 3 * 2
     assert plan.runs[0].label == "gamma=0.3 h=16 z=128 seed=0"
     assert (plan.runs[0].spec.method.h, plan.runs[0].spec.method.z) == (16, 128)
 
@@ -193,8 +193,8 @@ def test_variants_patch_whole_blocks(tmp_path: Path) -> None:
 def test_variants_are_crossed_with_the_grid(tmp_path: Path) -> None:
     sweep = f"{VARIANTS}  data.view.crop: [128, 178]\n"
     plan = load(_with_variants(tmp_path, sweep=sweep), "demo")
-    assert len(plan.runs) == 3 * 2 * 2
-    assert plan.runs[-1].label == "EBGAN crop=178 seed=1"
+    assert len(plan.runs) == 3 * 2
+    assert plan.runs[-1].label == "EBGAN crop=178 seed=0"
     assert plan.runs[-1].spec.data.view.crop == 178
 
 

@@ -54,7 +54,7 @@ def test_init_brings_the_shipped_ablations(bench: Path, tmp_path: Path) -> None:
     assert "bench run ablations/gamma.yaml" in done.stdout
     checked = call(bench, "validate", "ablations/gamma.yaml", cwd=tmp_path)
     assert checked.returncode == 0, checked.stderr
-    assert "profile demo: 6 runs" in checked.stdout
+    assert "profile demo: 3 runs" in checked.stdout
 
 
 def test_init_again_changes_nothing_of_ones_own(bench: Path, tmp_path: Path) -> None:
