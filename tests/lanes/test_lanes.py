@@ -43,7 +43,9 @@ def test_each_has_the_bits_of_the_run_alone(tmp_path: Path, cache: Path, lone: L
     assert "lanes" not in of_one
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
+)
 def test_cut_short_and_begun_again_they_have_the_same_bits(
     number: int, tmp_path: Path, cache: Path, lone: Lone
 ) -> None:
