@@ -47,4 +47,4 @@ def test_the_distance_falls_in_every_run_of_the_demo(planned: PlannedRun, cache:
     every, last = PLAN.evaluation.every, planned.spec.training.steps
     samples = PLAN.evaluation.judges[PLAN.evaluation.headline].samples
     first, end = distances(planned.spec, [every, last], samples, cache)
-    assert end < 0.6 * first  # it is about half, and other processors give other bits
+    assert end < 0.65 * first  # it is about half, and other processors give other bits
