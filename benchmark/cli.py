@@ -34,6 +34,7 @@ from benchmark.commands.probe import probe
 from benchmark.commands.report import report
 from benchmark.commands.runs import doctor, export, gc, import_, reproduce, show
 from benchmark.commands.schema import schema
+from benchmark.commands.sections import Sections
 from benchmark.commands.sweeps import logs, status, stop
 from benchmark.errors import EXIT_STOPPED, BenchError, InputError, in_words
 
@@ -41,17 +42,20 @@ if TYPE_CHECKING:
     from benchmark.spec import RunSpec
 
 
-@click.group()
+@click.group(cls=Sections, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.version_option(package_name="began-bench")
 def bench(debug: bool) -> None:
-    """Reproducibility and ablation harness for BEGAN and EBGAN on faces."""
+    """Reproduce and ablate BEGAN and EBGAN on faces.
+
+    `bench COMMAND -h` explains a command.
+    """
     here = str(Path.cwd())  # where methods, data sets and judges of one's own may lie
     if here not in sys.path:
         sys.path.append(here)
 
 
-@bench.command()
+@click.command()
 @click.argument("file", type=FILE)
 @profile_options
 @data_option
@@ -67,7 +71,7 @@ def bench(debug: bool) -> None:
 @click.option(
     "--trust-tables",
     is_flag=True,
-    help="Train no run that the tables of --results have finished; it stays as they have it.",
+    help="Do not train runs that the tables of --results have finished; keep what they say.",
 )
 @executor_options
 @output_options
@@ -90,9 +94,9 @@ def run(
     as_json: bool,
     **asked: Any,
 ) -> None:
-    """Train every run that FILE asks for and write its tables and the report.
+    """Train every run of FILE; write its tables and the report.
 
-    The same command again continues what was cut short.
+    Run the same command again to continue what was cut short.
     """
     from benchmark.ablation.plan import load
     from benchmark.executors.choice import Asked, choose
@@ -108,7 +112,7 @@ def run(
     sys.exit(run_plan(plan, places, start, work, output, trust_tables=trust_tables))
 
 
-@bench.command("run-one")
+@bench.command("run-one", hidden=True)
 @click.argument("run_dirs", nargs=-1, required=True)
 @data_option
 @cache_option
@@ -116,10 +120,10 @@ def run(
 @graphs_option
 @instructions_option
 @allow_slow_option
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Recorded only.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Only recorded.")
 @click.option("--leash", is_flag=True, help="Stop when standard input closes.")
 @click.option("--evaluate-only", is_flag=True, help="Train nothing.")
-@click.option("--judge", "judges", multiple=True, help="With --evaluate-only: these alone.")
+@click.option("--judge", "judges", multiple=True, help="With --evaluate-only: only these.")
 def run_one(
     run_dirs: tuple[str, ...],
     data_root: Path | None,
@@ -135,7 +139,7 @@ def run_one(
 ) -> None:
     """Train one run, or several side by side as lanes.
 
-    It is what every executor calls.
+    Every executor calls this.
     """
     from benchmark.executors.instructions import hold_to
     from benchmark.executors.threads import pin_threads
@@ -182,7 +186,7 @@ def _check_lanes(specs: "Sequence[RunSpec]") -> None:
         raise InputError("lanes need the same training.threads and no training.precision: tf32")
 
 
-@bench.command()
+@click.command()
 @click.argument("file", type=FILE)
 @profile_options
 @runs_option
@@ -196,9 +200,10 @@ def sync(
     results: Path | None,
     mlflow: str,
 ) -> None:
-    """Bring MLflow and the tables of FILE up to date with the run directories.
+    """Bring MLflow and the tables of FILE up to date.
 
-    A finished run that the tables have and --runs has not stays as they have it.
+    Both are made from the run directories. A finished run that is in the tables but not in --runs
+    stays as the tables have it.
     """
     from benchmark.ablation.plan import load
     from benchmark.claims.evidence import write_evidence
@@ -210,7 +215,7 @@ def sync(
     tables, _ = written(found, results)
     kept = only_recorded(found, runs, tables)
     if kept:
-        click.echo(f"kept as the tables have them: {len(kept)} finished runs that {runs} lacks")
+        click.echo(f"{len(kept)} finished runs are not in {runs}; kept as the tables have them")
     folder = write_results(found, runs, tables)
     write_evidence(folder)
     tracker = Tracker(mlflow, found, runs)
@@ -219,30 +224,23 @@ def sync(
     click.echo(f"tables: {folder}")
 
 
-@bench.command()
+@click.command()
 @mlflow_option
-@click.option("--port", type=int, default=5000, show_default=True)
+@click.option("--port", type=int, default=5000, show_default=True, help="Port to serve on.")
 def ui(mlflow: str, port: int) -> None:
-    """Open MLflow on the store that the runs are tracked in, on 127.0.0.1."""
+    """Serve MLflow with the curves and samples of the runs.
+
+    On 127.0.0.1, until Ctrl-C.
+    """
     from benchmark.tracking.page import serve
 
     serve(mlflow, port)
 
 
-for command in (validate, plan, register):
-    bench.add_command(command)
-bench.add_command(data)
-bench.add_command(evaluate)
-bench.add_command(correlate)
-bench.add_command(compare)
-for command in (show, reproduce, export, import_, doctor, gc):
-    bench.add_command(command)
-bench.add_command(init)
-bench.add_command(schema)
-bench.add_command(report)
-bench.add_command(probe)
-for command in (status, logs, stop):
-    bench.add_command(command)
+bench.add_section("Run", init, data, validate, plan, register, run, evaluate, stop)
+bench.add_section("Inspect", status, logs, show, probe, ui)
+bench.add_section("Compare", correlate, compare, reproduce, report)
+bench.add_section("Maintain", sync, doctor, gc, export, import_, schema)
 
 
 def main() -> None:

@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 @click.option(
     "--other-faces",
     is_flag=True,
-    help="Compare although they were judged against other faces, as two views of one data set are.",
+    help="Compare even if judged against different faces, as two views of a data set are.",
 )
 @click.option("--fail-if-worse", is_flag=True, help="Exit with 0 unless B is worse.")
-@click.option("--full", is_flag=True, help="Every cell and column.")
-@click.option("--json", "as_json", is_flag=True, help="Every row and column, as JSON.")
+@click.option("--full", is_flag=True, help="Show every cell and column.")
+@click.option("--json", "as_json", is_flag=True, help="Print every row and column as JSON.")
 def compare(
     a: str, b: str, other_faces: bool, fail_if_worse: bool, full: bool, as_json: bool
 ) -> None:
     """Say whether B is better or worse than A.
 
-    Each is a folder results/ABLATION/PROFILE (of this checkout or of another commit's), one of its
-    cells as FOLDER:CELL, one of its runs as FOLDER:RUN_ID, or a run's own folder.
+    Each is a folder results/ABLATION/PROFILE (of this or another checkout), one of its cells as
+    FOLDER:CELL, one of its runs as FOLDER:RUN_ID, or a run's own folder.
 
-    Exit codes: 0 no difference of the distance was shown, or too few runs to tell; 3 B is worse; 4
-    B is better; 2 not comparable (other metric version, extractor, counts or data) or bad input.
+    Exit codes, by the distance: 0 no difference shown, or too few runs to tell; 3 B is worse; 4 B
+    is better; 2 bad input, or not comparable (other metric version, judge, counts or data).
     """
     from benchmark.claims.comparison import compare_sides, read_side, sentence, verdict
 

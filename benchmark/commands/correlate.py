@@ -20,14 +20,14 @@ SHOWN = {
 
 @click.command()
 @click.argument("where", type=click.Path(path_type=Path))
-@click.option("--profile", default="demo", show_default=True, help="Where WHERE is a file.")
+@click.option("--profile", default="demo", show_default=True, help="If WHERE is a file.")
 @results_of_plan_option
-@click.option("--json", "as_json", is_flag=True, help="Every row and column, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print every row and column as JSON.")
 def correlate(where: Path, profile: str, results: Path | None, as_json: bool) -> None:
-    """Judge the claims of WHERE and say whether its signals track quality.
+    """Judge the claims of WHERE, and whether signals track quality.
 
-    WHERE is a folder results/ABLATION/PROFILE, or an ablation's file. The four tables are written
-    there too: claims.csv, correlations.csv, collapse.csv and variance.csv.
+    WHERE is a folder results/ABLATION/PROFILE or an ablation file. The tables are written there
+    too: claims.csv, correlations.csv, collapse.csv and variance.csv.
     """
     from benchmark.claims.evidence import write_evidence
 

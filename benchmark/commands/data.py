@@ -14,15 +14,20 @@ if TYPE_CHECKING:
 
 @click.group()
 def data() -> None:
-    """Fetch, check and look at the data."""
+    """Fetch, check and look at data."""
 
 
 @data.command()
 @click.argument("name", type=click.Choice(["celeba"]))
-@click.option("--data-root", type=FOLDER, envvar="BENCH_DATA", required=True, help="Goes there.")
-@click.option("--wild", is_flag=True, help="The images in the wild too (10 GB).")
+@click.option(
+    "--data-root", type=FOLDER, envvar="BENCH_DATA", required=True, help="Folder to put it in."
+)
+@click.option("--wild", is_flag=True, help="Also fetch the images in the wild (10 GB).")
 def get(name: str, data_root: Path, wild: bool) -> None:
-    """Fetch CelebA into --data-root and unpack it; continues from what is there."""
+    """Fetch CelebA into --data-root and unpack it.
+
+    Continues from what is there.
+    """
     from benchmark.data.fetch import fetch_celeba
 
     fetch_celeba(data_root, wild=wild, say=click.echo)
@@ -31,11 +36,13 @@ def get(name: str, data_root: Path, wild: bool) -> None:
 @data.command()
 @click.argument("path", type=FOLDER)
 @click.option("--deep", is_flag=True, help="Decode every image as training would.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(path: Path, deep: bool, as_json: bool) -> None:
-    """Say what lies at PATH: CelebA, other faces in its layout, a plain folder; what is broken.
+    """Say what data are at PATH and what is broken.
 
-    Exit code 1 where something is broken or no view can be trained on.
+    PATH holds CelebA, other faces in its layout, or a plain folder of images.
+
+    Exit code 1: something is broken, or no view can be trained on.
     """
     import json
     import sys
@@ -80,12 +87,25 @@ def _print(report: "Report") -> None:
 
 @data.command()
 @click.argument("views", nargs=-1, metavar="[VIEW[:KEY=VALUE,...]]...")
-@click.option("--data", "name", type=click.Choice(["faces", "celeba"]), default="faces")
+@click.option(
+    "--data",
+    "name",
+    type=click.Choice(["faces", "celeba"]),
+    default="faces",
+    show_default=True,
+    help="Drawn faces, or those of --data-root.",
+)
 @data_option
-@click.option("--size", type=click.IntRange(16, 512), default=64, show_default=True)
-@click.option("--columns", type=click.IntRange(1, 64), default=12, show_default=True)
-@click.option("--rows", type=click.IntRange(1, 64), default=1, show_default=True)
-@click.option("--out", type=FILE, default=Path("cache/sheet.png"), show_default=True)
+@click.option(
+    "--size", type=click.IntRange(16, 512), default=64, show_default=True, help="In pixels."
+)
+@click.option(
+    "--columns", type=click.IntRange(1, 64), default=12, show_default=True, help="People."
+)
+@click.option("--rows", type=click.IntRange(1, 64), default=1, show_default=True, help="A view.")
+@click.option(
+    "--out", type=FILE, default=Path("cache/sheet.png"), show_default=True, help="The sheet."
+)
 def show(
     views: tuple[str, ...],
     name: str,
@@ -95,9 +115,12 @@ def show(
     rows: int,
     out: Path,
 ) -> None:
-    """Write a contact sheet: the same people in each VIEW, by default in all of them.
+    """Write a contact sheet of the same people in each VIEW.
 
-    For example: bench data show aligned rotated:degrees=45,crop=178 wild:margin=1.5
+    By default in all views. For example:
+
+    \b
+    bench data show aligned rotated:degrees=45,crop=178 wild:margin=1.5
     """
     from benchmark.data.sheet import VIEWS, contact_sheet
 

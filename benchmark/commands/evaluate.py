@@ -41,19 +41,19 @@ class ImageOptions:
 @click.command()
 @click.argument("file", type=FILE, required=False)
 @profile_options
-@click.option("--judge", "judges", multiple=True, metavar="NAME", help="These judges alone.")
+@click.option("--judge", "judges", multiple=True, metavar="NAME", help="Ask only this judge.")
 @click.option(
     "--images",
     type=click.Path(path_type=Path, exists=True),
-    help="Judge these instead: a folder, a .zip or an .npz of images.",
+    help="Judge these images instead: a folder, a .zip or an .npz.",
 )
 @click.option(
     "--against",
     metavar="DATA|CELL",
-    help="With --images: faces, celeba or a folder of --data-root; with FILE, one of its cells.",
+    help="With --images: faces, celeba or a folder in --data-root; with FILE, one of its cells.",
 )
-@click.option("--size", type=click.IntRange(16, 512), help="With --against DATA: side in pixels.")
-@click.option("--as", "name", metavar="NAME", help="With --images: add a row to FILE's tables.")
+@click.option("--size", type=click.IntRange(16, 512), help="With --against DATA: pixels a side.")
+@click.option("--as", "name", metavar="NAME", help="With --images: add them to FILE's tables.")
 @data_option
 @runs_option
 @cache_option
@@ -85,17 +85,20 @@ def evaluate(
     as_json: bool,
     **asked: Any,
 ) -> None:
-    """Judge every snapshot of FILE's runs that its judges have not seen; nothing is trained.
+    """Judge the runs of FILE, or images; train nothing.
 
-    The same command again continues what was cut short. With --images, judge these images by the
-    same judges and metrics: those of FILE, or against DATA by feature networks that --judge names.
+    Each judge sees the snapshots that it has not seen. Run the same command again to continue what
+    was cut short.
+
+    With --images, judge these images instead: by the judges and metrics of FILE, or against DATA
+    by the feature networks that --judge names.
     """
     from benchmark.ablation.plan import load
 
     if images is None and (against is not None or size is not None or name is not None):
-        raise InputError("--against, --size and --as are of --images")
+        raise InputError("--against, --size and --as need --images")
     if file is not None and size is not None:
-        raise InputError("--size is of --against DATA; with a FILE its data have their size")
+        raise InputError("--size needs --against DATA; a FILE says the size of its data")
     if images is not None:
         from benchmark.executors.threads import pin_threads
 

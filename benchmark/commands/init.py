@@ -11,13 +11,16 @@ from benchmark.errors import BenchError, InputError
 @click.command()
 @click.argument("folder", type=FOLDER, default=Path())
 def init(folder: Path) -> None:
-    """Copy the shipped ablations into FOLDER/ablations (here by default)."""
+    """Copy the shipped ablations into FOLDER/ablations.
+
+    FOLDER is the current one by default.
+    """
     target, files = folder / "ablations", shipped_ablations()
     for file in files:
         there = target / file.name
         if there.exists() and there.read_bytes() != file.read_bytes():
             raise InputError(
-                f"{there}: differs from the shipped one and is left alone; "
+                f"{there}: differs from the shipped file and is left alone; "
                 "move it away or give another folder"
             )
     target.mkdir(parents=True, exist_ok=True)

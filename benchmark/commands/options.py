@@ -32,9 +32,15 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
 
 profile_options = _options(
     click.option(
-        "--profile", default="demo", show_default=True, help="Scale: demo, short, small, paper."
+        "--profile", default="demo", show_default=True, help="Scale: demo, short, small or paper."
     ),
-    click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key."),
+    click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Set a key, as in training.steps=500.",
+    ),
 )
 
 
@@ -48,39 +54,60 @@ class _Folder(click.Path):
 
 
 runs_option = click.option(
-    "--runs", type=_Folder(path_type=Path), default=Path("runs"), show_default=True
+    "--runs",
+    type=_Folder(path_type=Path),
+    default=Path("runs"),
+    show_default=True,
+    help="Folder of the runs.",
 )
 data_option = click.option(
     "--data-root", type=FOLDER, envvar="BENCH_DATA", help="Folder that holds celeba/."
 )
-cache_option = click.option("--cache", type=FOLDER, default=Path("cache"), show_default=True)
-results_option = click.option("--results", type=FOLDER, default=RESULTS, show_default=True)
-report_option = click.option("--report", type=FILE, default=REPORT, show_default=True)
+cache_option = click.option(
+    "--cache",
+    type=FOLDER,
+    default=Path("cache"),
+    show_default=True,
+    help="Folder of what can be made again.",
+)
+results_option = click.option(
+    "--results", type=FOLDER, default=RESULTS, show_default=True, help="Folder of the tables."
+)
+report_option = click.option(
+    "--report", type=FILE, default=REPORT, show_default=True, help="The report."
+)
 # Of a command that has an ablation, which may be a demonstration: see `written`.
 results_of_plan_option = click.option(
     "--results",
     type=FOLDER,
-    help=f"[default: {RESULTS}; of a demonstration {DEMONSTRATIONS / RESULTS}]",
+    help=f"Folder of the tables. [default: {RESULTS}; of a demonstration {DEMONSTRATIONS / RESULTS}]",
 )
 report_of_plan_option = click.option(
     "--report",
     type=FILE,
-    help=f"[default: {REPORT}; of a demonstration {DEMONSTRATIONS / REPORT}]",
+    help=f"The report. [default: {REPORT}; of a demonstration {DEMONSTRATIONS / REPORT}]",
 )
 mlflow_option = click.option(
-    "--mlflow", envvar="MLFLOW_TRACKING_URI", default=MLFLOW, show_default=True, metavar="URI"
+    "--mlflow",
+    envvar="MLFLOW_TRACKING_URI",
+    default=MLFLOW,
+    show_default=True,
+    metavar="URI",
+    help="Where MLflow keeps the runs.",
 )
-device_option = click.option("--device", default="auto", show_default=True, help="cpu, cuda, auto.")
+device_option = click.option(
+    "--device", default="auto", show_default=True, help="cpu, cuda or auto."
+)
 graphs_option = click.option(
     "--graphs/--no-graphs",
     default=False,
-    help="On a GPU, make each step by one CUDA graph.  [default: no-graphs]",
+    help="On a GPU, run each step as one CUDA graph.  [default: no-graphs]",
 )
 
 instructions_option = click.option(
     "--instructions",
     type=click.Choice(NAMES),
-    help="Hold the runs to these vector instructions, so that other processors give the same bits.",
+    help="Use only these vector instructions, so that other processors give the same bits.",
 )
 allow_slow_option = click.option(
     "--allow-slow", is_flag=True, help="Train in bfloat16 on a processor without AMX."
@@ -135,12 +162,12 @@ executor_options = _options(
         type=click.Choice(["local", "ray", "slurm"]),
         default="local",
         show_default=True,
-        help="Where the runs' processes are.",
+        help="Where the runs train.",
     ),
     click.option(
         "--jobs",
         type=click.IntRange(1),
-        help="Runs at once; by default what fits here, or what the cluster has room for.",
+        help="Runs at once.  [default: what fits here, or in the cluster]",
     ),
     click.option(
         "--lanes",
@@ -148,26 +175,29 @@ executor_options = _options(
         default="1",
         show_default=True,
         metavar="N|auto",
-        help="Local: runs of one process; --jobs then counts processes.",
+        help="Local: runs in one process; --jobs then counts processes.",
     ),
-    click.option("--address", help="Ray: of the cluster; by default the one of this machine."),
+    click.option("--address", help="Ray: the cluster's address.  [default: this machine's]"),
     click.option(
         "--gpus-per-run",
         type=click.FloatRange(0),
-        help="Ray, Slurm: none by default; on Ray a part of one, as in 0.25.",
+        help="Ray, Slurm; on Ray also a part of one, as in 0.25.  [default: 0]",
     ),
-    click.option("--partition", help="Slurm: where the jobs are queued."),
+    click.option("--partition", help="Slurm: partition to queue jobs in."),
     click.option(
         "--time",
         callback=_minutes,
         metavar="MINUTES|HH:MM:SS",
-        help="Slurm: of one job; a run that needs longer is queued again.  [default: 60]",
+        help="Slurm: limit of a job; a run that needs longer is queued again.  [default: 60]",
     ),
     click.option(
-        "--sbatch", multiple=True, metavar="KEY=VALUE", help="Slurm: as in --sbatch account=faces."
+        "--sbatch",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Slurm: an option of sbatch, as in account=faces.",
     ),
 )
 output_options = _options(
-    click.option("--quiet", is_flag=True, help="Say only what fails, and one line at the end."),
-    click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs."),
+    click.option("--quiet", is_flag=True, help="Print only failures and one line at the end."),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line."),
 )

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 pilot_option = click.option(
     "--pilot",
     type=FOLDER,
-    help="Tables of the same cells, as in results/gamma/short: their spread gives the power.",
+    help="Tables of the same cells, such as results/gamma/short; their spread gives the power.",
 )
 
 
 @click.command()
 @click.argument("files", type=FILE, nargs=-1, required=True)
 def validate(files: tuple[Path, ...]) -> None:
-    """Check ablation files in every profile; nothing is written.
+    """Check ablation files in every profile; write nothing.
 
-    A warning names the claims that no outcome of so few seeds can support.
+    Warns of claims that no outcome of so few seeds can support.
     """
     from benchmark.ablation.plan import check
 
@@ -45,9 +45,10 @@ def validate(files: tuple[Path, ...]) -> None:
 def plan(
     file: Path, profile: str, overrides: tuple[str, ...], jobs: int | None, pilot: Path | None
 ) -> None:
-    """Print the runs of FILE, their ids, a rough cost and what its claims can hope for.
+    """Print the runs, cost and power of FILE; start nothing.
 
-    Nothing is started.
+    The cost is rough. For each claim: whether so few seeds can support it and, with --pilot, the
+    chance that they will.
     """
     from benchmark.ablation.cost import default_jobs, describe
     from benchmark.ablation.plan import load
@@ -72,13 +73,13 @@ def _numbers(context: click.Context, parameter: click.Parameter, text: str | Non
 
 @click.command()
 @click.argument("file", type=FILE)
-@click.option("--profile", required=True, help="Scale: short, small, paper.")
+@click.option("--profile", required=True, help="Scale, such as short, small or paper.")
 @click.option(
     "--looks", callback=_numbers, metavar="N,N", help="Seeds a cell at each look.  [default: all]"
 )
-@click.option("--pool", is_flag=True, help="Identical cells of other ablations lend their seeds.")
+@click.option("--pool", is_flag=True, help="Use the seeds of identical cells in other ablations.")
 @pilot_option
-@click.option("--amend", is_flag=True, help="Write it though runs have begun.")
+@click.option("--amend", is_flag=True, help="Write it even though runs have begun.")
 @runs_option
 @results_option
 def register(
@@ -91,9 +92,10 @@ def register(
     runs: Path,
     results: Path,
 ) -> None:
-    """Write the claims of FILE, and how they will be tested, into a file to commit.
+    """Register the claims of FILE before its runs.
 
-    Claims are confirmatory where that commit comes before the runs, and exploratory elsewhere.
+    Writes the claims, and how they will be tested, into a file to commit. Claims are confirmatory
+    if that commit comes before the runs, and exploratory otherwise.
     """
     from benchmark.ablation.plan import load
     from benchmark.ablation.registration import differences, of_plan, path_of, read, write
@@ -108,14 +110,14 @@ def register(
     made = of_plan(found, looks, pool)
     old = read(found) if path.exists() and not amend else None
     if old is not None and not differences(old, made):
-        click.echo(f"{path}: says the same already; commit it, if it is not yet")
+        click.echo(f"{path}: already says the same; commit it unless you have")
         return
     begun = _begun(found, runs, results)
     if begun and not amend:
         raise InputError(
             f"{file}: {len(begun)} of {len(found.runs)} runs have begun ({begun[0]}), so it is too "
-            "late to register them; give --amend to write it all the same, and what rests on them "
-            "is exploratory"
+            "late to register them; --amend writes the file anyway, and claims that rest on them "
+            "are exploratory"
         )
     levels = look_levels(made.looks, made.alpha)
     power = table(_prospects(found, pilot, levels[-1])).to_string(index=False)

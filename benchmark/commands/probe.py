@@ -17,21 +17,23 @@ DEFAULT_FEATURES = "efficientnet_lite0"
 @cache_option
 @device_option
 @click.option("--images", type=COUNT, default=16, show_default=True, help="Images to embed.")
-@click.option("--steps", type=COUNT, default=200, show_default=True, help="Adam's, on each.")
+@click.option(
+    "--steps", type=COUNT, default=200, show_default=True, help="Adam steps for each image."
+)
 @click.option("--paths", type=COUNT, default=32, show_default=True, help="Paths to measure.")
 @click.option(
     "--samples",
     type=click.IntRange(50),
     default=500,
     show_default=True,
-    help="Samples, and test images, to compare with training images.",
+    help="Samples and test images to compare.",
 )
 @click.option(
     "--training",
     type=click.IntRange(50),
     default=5000,
     show_default=True,
-    help="How many of these.",
+    help="Training images to compare them with.",
 )
 @click.option("--features", help="Feature network.  [default: the run's headline judge's]")
 @click.option(
@@ -40,7 +42,7 @@ DEFAULT_FEATURES = "efficientnet_lite0"
     multiple=True,
     default=("Male", "Young"),
     show_default=True,
-    help="To count among the samples, where the data have attributes.",
+    help="Attribute to count among the samples, if the data have any.",
 )
 def probe(
     run: str,
@@ -52,10 +54,10 @@ def probe(
     attributes: tuple[str, ...],
     **sizes: int,
 ) -> None:
-    """Look into the latent space of a finished RUN, and for copies of training images.
+    """Look into RUN's latent space, and for copied images.
 
-    RUN is an id or a folder. Writes probe.json into the run's folder and figures into its probe/.
-    The figures show training images: mind whose they are.
+    RUN is the id or the folder of a finished run. Writes probe.json and figures in probe/ into the
+    run's folder. The figures show training images: mind whose they are.
     """
     from benchmark.executors.threads import pin_threads
     from benchmark.runs.show import find_run

@@ -10,10 +10,10 @@ from benchmark.commands.options import FILE, FOLDER, report_option, results_opti
 @click.command()
 @results_option
 @report_option
-@click.option("--html", type=FILE, help="Write one self-contained page as well.")
-@click.option("--export", "tables", type=FOLDER, help="Write tables as CSV, JSON and LaTeX there.")
+@click.option("--html", type=FILE, help="Also write one self-contained page.")
+@click.option("--export", "tables", type=FOLDER, help="Also write tables as CSV, JSON and LaTeX.")
 def report(results: Path, report: Path, html: Path | None, tables: Path | None) -> None:
-    """Write REPORT.md and its figures from the results folder alone."""
+    """Write REPORT.md and its figures from the results folder."""
     from benchmark.report.markdown import write_markdown
     from benchmark.report.overview import compose
     from benchmark.results.tables import read_all

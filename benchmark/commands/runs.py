@@ -26,9 +26,9 @@ from benchmark.executors.instructions import NAMES
 @runs_option
 @results_option
 def show(run: str, runs: Path, results: Path) -> None:
-    """Print what RUN (an id or a folder) is, what made it and what came of it.
+    """Print what RUN is, what made it and what came of it.
 
-    Of a run whose folder is not here, as much as the tables of --results say.
+    RUN is an id or a folder. If its folder is not here, print what the tables of --results say.
     """
     from benchmark.reproduction.recorded import describe as describe_recorded
     from benchmark.reproduction.reproduce import find
@@ -43,20 +43,22 @@ def show(run: str, runs: Path, results: Path) -> None:
 
 @click.command()
 @click.argument("run", required=False)
-@click.option("--steps", type=click.IntRange(1), help="Compare the first N steps only.")
+@click.option("--steps", type=click.IntRange(1), help="Compare only the first N steps.")
 @click.option(
     "--instructions",
     type=click.Choice(NAMES),
-    help="Vector instructions to train with; by default the run's, where they are recorded.",
+    help="Vector instructions to train with.  [default: the run's, if recorded]",
 )
-@click.option("--ablation", help="Instead of RUN: random finished runs of this ablation.")
-@click.option("--profile", default="demo", show_default=True, help="With --ablation.")
-@click.option("--sample", type=click.IntRange(1), default=2, show_default=True, help="How many.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Which ones.")
+@click.option("--ablation", help="Instead of RUN: random finished runs of an ablation.")
+@click.option("--profile", default="demo", show_default=True, help="Of --ablation.")
+@click.option(
+    "--sample", type=click.IntRange(1), default=2, show_default=True, help="Runs of --ablation."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Chooses those runs.")
 @click.option(
     "--tolerance",
     type=click.FloatRange(0),
-    help="Allowed difference; by default 0, or 0.001 where code, versions or hardware differ.",
+    help="Allowed difference.  [default: 0, or 0.001 if code, versions or hardware differ]",
 )
 @runs_option
 @results_of_plan_option
@@ -78,18 +80,19 @@ def reproduce(
     cache: Path,
     device: str,
 ) -> None:
-    """Train RUN again in a fresh process and compare metrics, samples and weights.
+    """Train RUN again; compare metrics, samples and weights.
 
-    A run whose folder is not here is compared with the tables of --results.
+    RUN is an id or a folder; it is trained in a fresh process. If its folder is not here, compare
+    with the tables of --results.
 
-    Exit code 0: identical, or the same within the tolerance that is stated; 3: a difference.
+    Exit codes: 0 identical, or the same within the stated tolerance; 3 a difference.
     """
     from benchmark.errors import InputError
     from benchmark.reproduction.reproduce import Here, find, pick
     from benchmark.reproduction.reproduce import reproduce as again
 
     if (run is None) == (ablation is None):
-        raise InputError("give a RUN or --ablation NAME, one of the two")
+        raise InputError("give either a RUN or --ablation NAME")
     if run is not None:
         chosen = [find(run, results or RESULTS, runs)]
     else:
@@ -110,7 +113,10 @@ def reproduce(
 @click.argument("archive", type=FILE, required=False)
 @runs_option
 def export(run: str, archive: Path | None, runs: Path) -> None:
-    """Pack RUN into ARCHIVE (by default <run id>.zip), so that others can reproduce it."""
+    """Pack RUN into an archive that others can reproduce.
+
+    RUN is an id or a folder. ARCHIVE is RUN_ID.zip by default.
+    """
     from benchmark.runs.archive import export_run
     from benchmark.runs.show import find_run
 
@@ -121,9 +127,12 @@ def export(run: str, archive: Path | None, runs: Path) -> None:
 @click.command("import")
 @click.argument("archive", type=FILE)
 @runs_option
-@click.option("--limit", type=click.IntRange(1), help="Bytes that it may unpack to; 4 GiB.")
+@click.option("--limit", type=click.IntRange(1), help="Most bytes to unpack.  [default: 4 GiB]")
 def import_(archive: Path, runs: Path, limit: int | None) -> None:
-    """Bring in a run that `bench export` packed; nothing in ARCHIVE is executed."""
+    """Bring in a run that `bench export` packed.
+
+    Nothing in ARCHIVE is executed.
+    """
     from benchmark.runs.archive import LIMIT, import_run
 
     run = import_run(archive, runs, limit or LIMIT)
@@ -134,11 +143,13 @@ def import_(archive: Path, runs: Path, limit: int | None) -> None:
 @runs_option
 @cache_option
 @mlflow_option
-@click.option("--fix", is_flag=True, help="Repair what can be repaired without losing a result.")
+@click.option("--fix", is_flag=True, help="Repair what can be, without losing a result.")
 def doctor(runs: Path, cache: Path, mlflow: str, fix: bool) -> None:
-    """Look for damaged runs and stores, and for runs that MLflow shows wrongly.
+    """Look for damaged runs and stores; repair them.
 
-    Exit code 0: nothing is wrong, or everything was repaired; 1: something is wrong.
+    Also finds runs that MLflow shows wrongly. Only --fix changes anything.
+
+    Exit codes: 0 nothing is wrong, or all was repaired; 1 something is wrong.
     """
     from benchmark.errors import BenchError, InputError
     from benchmark.runs.doctor import faults_of_runs, faults_of_stores
@@ -151,7 +162,7 @@ def doctor(runs: Path, cache: Path, mlflow: str, fix: bool) -> None:
 
         faults += faults_of_view(mlflow, runs)
     except BenchError as error:
-        click.echo(f"MLflow was not looked at: {error}")
+        click.echo(f"MLflow was not checked: {error}")
     left = 0
     for fault in faults:
         repaired = fix and fault.fix is not None
@@ -161,7 +172,7 @@ def doctor(runs: Path, cache: Path, mlflow: str, fix: bool) -> None:
         click.echo(f"{'repaired' if repaired else 'found'}: {fault}")
     click.echo(f"{len(faults)} faults found, {len(faults) - left} repaired")
     if left and not fix and any(fault.fix for fault in faults):
-        click.echo("--fix does what stands after each semicolon, where nothing can be lost")
+        click.echo("--fix does what follows each semicolon, where nothing can be lost")
     sys.exit(1 if left else 0)
 
 
@@ -171,13 +182,13 @@ def doctor(runs: Path, cache: Path, mlflow: str, fix: bool) -> None:
 @click.option(
     "--keep",
     type=click.IntRange(1),
-    help="Snapshots of a finished run that stay: the last N.  [default: all]",
+    help="Keep the last N snapshots of a finished run.  [default: all]",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option("--dry-run", is_flag=True, help="Say what would be removed; remove nothing.")
 def gc(runs: Path, cache: Path, keep: int | None, dry_run: bool) -> None:
-    """Remove what can be lost: old checkpoints, snapshots, and stores that no run uses.
+    """Remove old checkpoints and unused stores.
 
-    Of finished runs the last checkpoint stays, and every snapshot unless --keep says otherwise.
+    Finished runs keep their last checkpoint, and every snapshot unless --keep says otherwise.
     """
     from benchmark.runs.garbage import find_garbage
 

@@ -7,10 +7,10 @@ import click
 
 @click.command()
 def schema() -> None:
-    """Print the JSON Schema of an ablation file, for editors that complete and check.
+    """Print the JSON Schema of ablation files, for editors.
 
-    A file whose first line is "# yaml-language-server: $schema=schema.json" is checked against the
-    schema.json beside it.
+    An editor checks a file whose first line is "# yaml-language-server: $schema=schema.json"
+    against the schema.json beside it.
     """
     from benchmark.ablation.schema import ablation_schema
 

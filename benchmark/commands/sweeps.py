@@ -22,8 +22,8 @@ LOOK_EVERY_S = 1.0
 @click.argument("file", type=FILE, required=False)
 @profile_options
 @runs_option
-@click.option("--watch", is_flag=True, help="Look again every second until nothing is running.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--watch", is_flag=True, help="Refresh every second until nothing is running.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(
     file: Path | None,
     profile: str,
@@ -32,10 +32,10 @@ def status(
     watch: bool,
     as_json: bool,
 ) -> None:
-    """Show the status of FILE's runs, or of all runs, on any executor.
+    """Show how the runs of FILE stand, or all runs.
 
-    A run is queued, running, stopped (with a checkpoint), done or failed; collapsed runs are
-    marked.
+    On any executor. A run is queued, running, stopped (with a checkpoint), done or failed;
+    collapsed runs are marked.
     """
     import json
 
@@ -66,10 +66,13 @@ def status(
 @click.command()
 @click.argument("run")
 @runs_option
-@click.option("-f", "--follow", is_flag=True, help="Go on until the run has ended.")
-@click.option("--lines", type=click.IntRange(0), default=20, show_default=True, help="Of the end.")
+@click.option("-f", "--follow", is_flag=True, help="Keep printing until the run has ended.")
+@click.option("--lines", type=click.IntRange(0), default=20, show_default=True, help="How many.")
 def logs(run: str, runs: Path, follow: bool, lines: int) -> None:
-    """Print the end of what the process of RUN (an id or a folder) printed."""
+    """Print the end of RUN's log.
+
+    RUN is an id or a folder.
+    """
     from benchmark.executors.local import last_lines
     from benchmark.runs.show import find_run
 
@@ -95,9 +98,11 @@ def logs(run: str, runs: Path, follow: bool, lines: int) -> None:
 @profile_options
 @runs_option
 def stop(file: Path | None, profile: str, overrides: tuple[str, ...], runs: Path) -> None:
-    """Stop the sweep of FILE, or every sweep; each run writes a checkpoint first.
+    """Stop the sweep of FILE, or every sweep.
 
-    It reaches a sweep on any machine that shares the runs folder. `bench run` continues from there.
+    Each run writes a checkpoint first, and `bench run` continues from there. Reaches sweeps on any
+    machine that shares the runs folder.
+
     Exit code 1: no sweep is running.
     """
     from benchmark.sweep.status import stop as ask

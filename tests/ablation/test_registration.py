@@ -424,7 +424,7 @@ def test_register_says_what_to_do_next(here: Checkout) -> None:
     assert here.why() == ""
     assert read(here.plan()) == of_plan(here.plan())
     before = (here.root / REGISTERED).read_bytes()
-    assert said_by(*REGISTER).startswith(f"{REGISTERED}: says the same already")
+    assert said_by(*REGISTER).startswith(f"{REGISTERED}: already says the same")
     assert (here.root / REGISTERED).read_bytes() == before
 
 

@@ -183,9 +183,9 @@ def test_strangers_images_get_a_row(trained: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--as", "theirs"], "are of --images"),
-        (["--against", "faces"], "are of --images"),
-        (["--size", "16"], "are of --images"),
+        (["--as", "theirs"], "need --images"),
+        (["--against", "faces"], "need --images"),
+        (["--size", "16"], "need --images"),
         (["--images", ".", "--size", "16"], "have their size"),
     ],
 )

@@ -1,0 +1,41 @@
+"""A group of commands whose help lists them by what they are for."""
+
+from typing import Any
+
+import click
+
+
+class Sections(click.Group):
+    """A click group with `sections`: heading, and its commands in the order of the help.
+
+    A command that no section names follows under "Commands".
+    """
+
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.sections: dict[str, list[str]] = {}
+
+    def add_section(self, heading: str, *commands: click.Command) -> None:
+        for command in commands:
+            self.add_command(command)
+            assert command.name is not None
+            self.sections.setdefault(heading, []).append(command.name)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        named = [name for names in self.sections.values() for name in names]
+        return [*named, *(name for name in super().list_commands(ctx) if name not in named)]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        names = [name for name in self.list_commands(ctx) if not self.commands[name].hidden]
+        width = max(map(len, names), default=0)
+        placed = {name for each in self.sections.values() for name in each}
+        rest = [name for name in names if name not in placed]
+        for heading, section in [*self.sections.items(), ("Commands", rest)]:
+            rows = [
+                (name.ljust(width), self.commands[name].get_short_help_str(formatter.width))
+                for name in section
+                if name in names
+            ]
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)
