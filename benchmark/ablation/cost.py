@@ -4,11 +4,11 @@ import os
 from dataclasses import dataclass
 
 from benchmark.ablation.plan import Plan
+from benchmark.durations import duration
 from benchmark.evaluation.catalogue import seconds_per_sample
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.methods.cost import Work
 from benchmark.methods.registry import method_class
-from benchmark.runs.status import duration
 from benchmark.spec import RunSpec
 
 BYTES_A_ROW = 450
@@ -86,10 +86,11 @@ def describe(plan: Plan, jobs: int) -> str:
     parts = []
     if known:
         lasting = sum(cost.seconds for cost in known)
-        disk = sum(cost.disk for cost in known) / 1e6
+        disk = sum(cost.disk for cost in known)
         parts.append(
             f"roughly {duration(lasting / at_once)} on idle CPU cores "
-            f"(guessed; three times as long on some), {disk:.0f} MB in the runs folder"
+            "(guessed; three times as long on some; on a GPU not known), "
+            f"{_size(disk)} in the runs folder"
         )
         if known[0].uncounted:
             parts.append(f"without judging by {', '.join(known[0].uncounted)}, of unknown cost")
@@ -98,3 +99,8 @@ def describe(plan: Plan, jobs: int) -> str:
         names = sorted({planned.spec.method.name for planned, cost in runs if cost is None})
         parts.append(f"{len(costs) - len(known)} of unknown cost ({', '.join(names)})")
     return f"{len(costs)} runs, {at_once} at once: {'; '.join(parts)}"
+
+
+def _size(count: float) -> str:
+    """Bytes in words."""
+    return f"{count / 1e6:.0f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"

@@ -53,11 +53,11 @@ def status(
     if not (watch and console.is_terminal):
         _print(found, console)
         return
-    from benchmark.sweep.progress import table
+    from benchmark.sweep.progress import screen
 
     with Live(console=console, auto_refresh=False) as live:
         while found.drivers or any(each.state == "running" for each in found.statuses):
-            live.update(table(found.statuses, console.height - 2), refresh=True)
+            live.update(screen(found.statuses, console.height, console.width), refresh=True)
             time.sleep(LOOK_EVERY_S)
             found = looking.look()
     _print(found, console)
@@ -122,11 +122,12 @@ def _plan(file: Path | None, profile: str, overrides: tuple[str, ...]) -> "Plan 
 
 
 def _print(found: "Status", console: "Console") -> None:
-    from benchmark.sweep.progress import counted, line, table
+    from benchmark.durations import duration
+    from benchmark.sweep.progress import counted, line, sweep_left, table
 
     most = len(found.statuses)
     if console.is_terminal:
-        console.print(table(found.statuses, most))
+        console.print(table(found.statuses, most, console.width))
     else:
         for each in found.statuses:
             click.echo(line(each))
@@ -138,4 +139,6 @@ def _print(found: "Status", console: "Console") -> None:
             click.echo(f"{each.label}: {each.reason}")
     for driver in found.drivers:
         click.echo(f"driven: {driver}")
-    click.echo(f"{most} runs: {counted(found.statuses) or 'none'}")
+    left = sweep_left(found.statuses)
+    time_left = "" if left is None else f", about {duration(left)} left"
+    click.echo(f"{most} runs: {counted(found.statuses) or 'none'}{time_left}")

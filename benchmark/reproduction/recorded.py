@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from benchmark.durations import duration
 from benchmark.reproduction.comparison import (
     Comparison,
     Key,
@@ -50,7 +51,7 @@ def describe(run: RecordedRun) -> Iterator[str]:
     if row["reason"]:
         yield f"  reason: {row['reason']}"
     yield f"  weights: {row['weights_sha256']}"
-    yield f"  time: {row['wall_s']:.1f} s on the wall, {row['cpu_s']:.1f} s of processor"
+    yield f"  time: {duration(row['wall_s'])}, of processor time {duration(row['cpu_s'])}"
     for block, settings in spec.model_dump(mode="json").items():
         yield f"{block}: {inline(settings)}"
     yield "made by:"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmark.durations import duration
 from benchmark.errors import InputError
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.evaluations import Evaluations
@@ -35,7 +36,7 @@ def describe(run: RunDirectory) -> Iterator[str]:
         if result.reason:
             yield f"  reason: {result.reason}"
         yield f"  weights: {result.weights_sha256}"
-        yield f"  time: {result.wall_s:.1f} s on the wall, {result.cpu_s:.1f} s of processor"
+        yield f"  time: {duration(result.wall_s)}, of processor time {duration(result.cpu_s)}"
     for block, settings in spec.model_dump(mode="json").items():
         yield f"{block}: {inline(settings)}"
     if provenance is not None:

@@ -32,11 +32,6 @@ class RunStatus:
         return (self.steps - self.step) / speed if speed else None
 
 
-def duration(seconds: float) -> str:
-    """ "80 s" or "3 min"."""
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
-
-
 class Follow:
     """Follows one run: every look reads what is new, and a run that has ended is read once."""
 

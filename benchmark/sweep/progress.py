@@ -1,4 +1,4 @@
-"""The status of a sweep's runs: live on a terminal, else as lines, as records, or not at all."""
+"""The status of a sweep and its runs: live on a terminal, else as lines, records, or not at all."""
 
 import time
 from abc import ABC, abstractmethod
@@ -6,17 +6,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, Self
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from benchmark.ablation.plan import Plan, PlannedRun
+from benchmark.durations import duration
 from benchmark.runs.directory import RunDirectory
-from benchmark.runs.status import Follow, RunStatus, duration
+from benchmark.runs.status import Follow, RunStatus
 
 ORDER = ("running", "failed", "stopped", "queued", "done")
 PLAIN_EVERY_S = 15.0
 REFRESH_EVERY_S = 1.0
+COLUMNS = 80  # that a line of a run or of the sweep fits on
+WIDE = 110  # columns from which the table says all
 SHARE = 0.05  # of the time that drawing may take, however many runs there are
 
 
@@ -68,11 +72,14 @@ class LiveProgress(Progress):
         self._live.__exit__(None, None, None)
 
     def _show(self, statuses: list[RunStatus]) -> None:
-        self._live.update(table(statuses, self._console.height - 2), refresh=True)
+        self._live.update(screen(statuses, self._console.height, self._console.width), refresh=True)
 
 
 class LineProgress(Progress):
-    """A line for each run whose state changes, and now and then for each that is running."""
+    """A line for each run whose state changes, and now and then for each that is running.
+
+    After these a line for the sweep, while it goes on.
+    """
 
     def __init__(
         self,
@@ -88,15 +95,22 @@ class LineProgress(Progress):
     def _show(self, statuses: list[RunStatus]) -> None:
         now = time.monotonic()
         due = now - self._said >= PLAIN_EVERY_S
+        said = False
         for each in statuses:
             changed = self._states.get(each.run_id) != each.state
             if each.state != "queued" and (changed or (due and each.state == "running")):
                 self._say_one(each)
+                said = True
             self._states[each.run_id] = each.state
         self._said = now if due else self._said
+        if said and len(statuses) > 1 and any(each.state == "running" for each in statuses):
+            self._say_all(statuses)
 
     def _say_one(self, each: RunStatus) -> None:
         self._say(line(each))
+
+    def _say_all(self, statuses: list[RunStatus]) -> None:
+        self._say(sweep_line(statuses))
 
 
 class JsonProgress(LineProgress):
@@ -114,6 +128,10 @@ class JsonProgress(LineProgress):
     def _say_one(self, each: RunStatus) -> None:
         self._write({"event": "run", **record(each)})
 
+    def _say_all(self, statuses: list[RunStatus]) -> None:
+        left = {"seconds_left": sweep_left(statuses)}
+        self._write({"event": "sweep", "runs": len(statuses), **counts(statuses), **left})
+
 
 class SilentProgress(Progress):
     """Nothing at all."""
@@ -129,27 +147,65 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
 
 
-def speed_and_left(each: RunStatus) -> list[str]:
-    """ "8.1 steps/s, 3 min left", as far as known."""
+def _speed(each: RunStatus) -> str:
+    known = each.steps_a_second is not None and each.step < each.steps
+    return f"{each.steps_a_second:.2g} steps/s" if known else ""
+
+
+def _left(each: RunStatus) -> str:
+    if each.state == "running" and not each.step:
+        return "getting ready"  # real images are judged before the first step
     if each.state == "running" and each.step == each.steps:
-        return ["evaluating"]
-    if each.steps_a_second is None or each.seconds_left is None:
-        return []
-    return [f"{each.steps_a_second:.2g} steps/s", f"{duration(each.seconds_left)} left"]
+        return "evaluating"
+    return "" if each.seconds_left is None else f"{duration(each.seconds_left)} left"
 
 
 def line(each: RunStatus) -> str:
-    parts = [f"{each.label}: {each.state}, step {each.step} of {each.steps}"]
-    if each.state == "running" and not each.step:
-        parts.append("getting ready")  # real images are judged before the first step
-    parts += speed_and_left(each)
-    if each.signal is not None:
-        parts.append(f"signal {_number(each.signal)}")
-    if each.collapsed:
-        parts.append("collapsed")
-    if each.distance is not None:
-        parts.append(f"distance {_number(each.distance)}")
-    return ", ".join(parts)
+    """How a run stands, on 80 columns: what does not fit is left out, the least needed first."""
+    tail = f": {each.state}, step {each.step} of {each.steps}"
+    label = each.label
+    if len(label) + len(tail) > COLUMNS:
+        label = f"{label[: COLUMNS - len(tail) - 3]}..."
+    said = {
+        "speed": _speed(each),
+        "left": _left(each),
+        "signal": "" if each.signal is None else f"signal {_number(each.signal)}",
+        "collapsed": "collapsed" if each.collapsed else "",
+        "distance": "" if each.distance is None else f"distance {_number(each.distance)}",
+    }
+    room, kept = COLUMNS - len(label + tail), set()
+    for name in ("collapsed", "left", "distance", "speed", "signal"):
+        if said[name] and len(said[name]) + 2 <= room:
+            room -= len(said[name]) + 2
+            kept.add(name)
+    return ", ".join([label + tail, *(text for name, text in said.items() if name in kept)])
+
+
+def sweep_left(statuses: Sequence[RunStatus]) -> float | None:
+    """Seconds until all runs have ended, if they go on as now; None while no speed is known.
+
+    Runs that wait are taken to be as quick as those that run, and as many to run at once.
+    """
+    going = [each for each in statuses if each.state == "running"]
+    speeds = [each.steps_a_second for each in going if each.steps_a_second]
+    if not speeds:
+        return None
+    usual = len(speeds) / sum(1 / speed for speed in speeds)
+    lefts = {
+        each.run_id: (each.steps - each.step) / (each.steps_a_second or usual)
+        for each in statuses
+        if each.state in ("queued", "stopped", "running")
+    }
+    longest = max(lefts[each.run_id] for each in going)
+    return max(longest, sum(lefts.values()) / len(going))
+
+
+def sweep_line(statuses: Sequence[RunStatus]) -> str:
+    """ "sweep: 2 of 6 runs done, 1 failed, 3 running, about 12 min left"."""
+    found, left = counts(statuses), sweep_left(statuses)
+    said = [f"sweep: {found['done']} of {len(statuses)} runs done"]
+    said += [f"{found[state]} {state}" for state in ("failed", "running") if found[state]]
+    return ", ".join([*said, *([] if left is None else [f"about {duration(left)} left"])])
 
 
 def record(each: RunStatus) -> dict[str, Any]:
@@ -157,27 +213,53 @@ def record(each: RunStatus) -> dict[str, Any]:
     return {**asdict(each), "seconds_left": each.seconds_left}
 
 
-def table(statuses: Sequence[RunStatus], most: int) -> Table:
-    """One line a run; where they are more than `most`, those that go on or failed come first."""
-    heads = ("run", "state", "step", "", "speed and time left", "signal", "distance")
-    drawn = Table(*heads, box=None, pad_edge=False)
+def screen(statuses: Sequence[RunStatus], height: int, width: int) -> Group:
+    """A line a run as far as there is room, and one for the sweep."""
+    most = height - 3  # below the head, above the sweep's line and the cursor's
+    said = sweep_line(statuses)
+    if len(statuses) > most:
+        said += f"; {most} are shown"
+    return Group(table(statuses, most, width), Text(said, no_wrap=True, overflow="ellipsis"))
+
+
+def table(statuses: Sequence[RunStatus], most: int, width: int) -> Table:
+    """A line a run, on so many columns.
+
+    Where they are more than `most`, those that go on or failed come first.
+    """
     shown = statuses
     if len(statuses) > most:
         first = sorted(range(len(statuses)), key=lambda i: ORDER.index(statuses[i].state))
         shown = [statuses[i] for i in sorted(first[:most])]
-        drawn.caption = f"{len(shown)} of {len(statuses)} runs; {counted(statuses)}"
-    for each in shown:
-        filled = round(20 * each.step / each.steps)
-        drawn.add_row(
-            each.label,
-            f"{each.state}, collapsed" if each.collapsed else each.state,
-            f"{each.step}/{each.steps}",
-            "█" * filled + "░" * (20 - filled),
-            ", ".join(speed_and_left(each)),
-            _number(each.signal),
-            _number(each.distance),
+    wide = width >= WIDE
+    heads = ["run", "state", "step", "", "speed", "time left", "signal", "distance"]
+    rows = [heads, *map(_cells, shown)]
+    kept = [i for i, head in enumerate(heads) if wide or head not in ("", "speed", "signal")]
+    widest = {i: max(len(row[i]) for row in rows) for i in kept}
+    room = width - sum(widest[i] + 2 for i in kept[1:])  # for the name, which is shortened
+    drawn = Table(box=None, pad_edge=False)
+    for i in kept:
+        least, greatest = (widest[i], None) if i else (None, room)
+        drawn.add_column(
+            heads[i], no_wrap=True, overflow="ellipsis", min_width=least, max_width=greatest
         )
+    for row in rows[1:]:
+        drawn.add_row(*(row[i] for i in kept))
     return drawn
+
+
+def _cells(each: RunStatus) -> list[str]:
+    filled = round(20 * each.step / each.steps)
+    return [
+        each.label,
+        f"{each.state}, collapsed" if each.collapsed else each.state,
+        f"{each.step}/{each.steps}",
+        "█" * filled + "░" * (20 - filled),
+        _speed(each),
+        _left(each).removesuffix(" left"),
+        _number(each.signal),
+        _number(each.distance),
+    ]
 
 
 def counts(statuses: Sequence[RunStatus]) -> dict[str, int]:

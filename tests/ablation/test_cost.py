@@ -1,5 +1,6 @@
 """The rough estimate against what torch counts."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +138,10 @@ def _file(folder: Path, methods: str) -> Path:
     file = folder / "mixed.yaml"
     file.write_text(FILE.replace("SWEEP", f"method.name: {methods}"))
     return file
+
+
+def test_a_cost_of_months_is_said_in_days() -> None:
+    line = describe(load(Path(__file__).parents[2] / "ablations/gamma.yaml", "paper"), 2)
+    assert re.search(
+        r"roughly \d+ days on idle CPU cores \(.*on a GPU not known\), [\d.]+ GB", line
+    )

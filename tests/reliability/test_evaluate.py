@@ -186,7 +186,7 @@ def test_strangers_images_get_a_row(trained: Path) -> None:
         (["--as", "theirs"], "need --images"),
         (["--against", "faces"], "need --images"),
         (["--size", "16"], "need --images"),
-        (["--images", ".", "--size", "16"], "have their size"),
+        (["--images", ".", "--size", "16"], "says the size"),
     ],
 )
 def test_an_option_that_would_change_nothing_is_refused(

@@ -2,7 +2,9 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -10,7 +12,7 @@ from rich.console import Console
 from benchmark.ablation.plan import PlannedRun
 from benchmark.errors import InputError
 from benchmark.runs.directory import Result, Row, RunDirectory
-from benchmark.runs.status import Follow
+from benchmark.runs.status import Follow, RunStatus
 from benchmark.sweep.output import (
     Failure,
     JsonOutput,
@@ -19,7 +21,7 @@ from benchmark.sweep.output import (
     Summary,
     choose_output,
 )
-from benchmark.sweep.progress import LiveProgress, line
+from benchmark.sweep.progress import LiveProgress, line, screen, sweep_left, sweep_line
 from tests.conftest import judged, tiny_evaluation, tiny_plan, tiny_spec
 
 PLAN = tiny_plan(tiny_spec())
@@ -46,9 +48,7 @@ def test_a_running_run_says_its_speed_and_time_left(tmp_path: Path) -> None:
     assert found.seconds_left == 1.5
     assert isinstance(console.file, io.StringIO)
     line = console.file.getvalue().splitlines()[0]
-    assert line == (
-        "gamma=0.5 seed=0: running, step 6 of 12, 4 steps/s, 2 s left, signal 0.24, distance 431.3"
-    )
+    assert line == ("gamma=0.5 seed=0: running, step 6 of 12, 4 steps/s, 2 s left, distance 431.3")
 
 
 def test_the_last_evaluation_is_no_time_left(tmp_path: Path) -> None:
@@ -57,6 +57,7 @@ def test_the_last_evaluation_is_no_time_left(tmp_path: Path) -> None:
     with run.locked():
         said = line(Follow(planned.label, planned.spec, run, tiny_evaluation()).look())
     assert "step 12 of 12, evaluating, signal" in said
+    assert len(said) <= 80
     assert "left" not in said
 
 
@@ -75,6 +76,52 @@ def test_a_run_is_done_when_its_last_step_is_judged(tmp_path: Path) -> None:
 def test_a_run_that_waits_or_stopped_claims_no_speed(tmp_path: Path) -> None:
     planned, run = _run(tmp_path)
     assert Follow(planned.label, planned.spec, run, tiny_evaluation()).look().steps_a_second is None
+
+
+def _status(state: str, step: int = 0, speed: float | None = None, **known: Any) -> RunStatus:
+    figures = {"signal": 0.1779, "distance": 923.5, "collapsed": False, "reason": None}
+    name = known.pop("label", f"gamma=0.5 seed={step}")
+    return RunStatus(
+        f"{state}-{step}", name, state, step, 1000, steps_a_second=speed, **{**figures, **known}
+    )
+
+
+def test_a_line_leaves_out_what_does_not_fit() -> None:
+    running = _status("running", 850, 2.1)
+    assert line(running) == (
+        "gamma=0.5 seed=850: running, step 850 of 1000, 71 s left, distance 923.5"
+    )
+    long = replace(running, label=f"{'wide code and a long name ' * 4}seed=0", collapsed=True)
+    assert line(long).endswith("...: running, step 850 of 1000")
+    for each in (running, long, replace(long, label="x" * 30), replace(long, label="x" * 44)):
+        assert len(line(each)) <= 80
+
+
+def test_the_sweep_has_a_time_left() -> None:
+    running = [_status("running", 500, 2.0), _status("running", 900, 2.0)]
+    waiting = [_status("queued"), _status("stopped", 200), _status("done", 1000)]
+    # 250 s, 50 s, 500 s and 400 s of work, two at once.
+    assert sweep_left([*running, *waiting]) == 600
+    assert sweep_line([*running, *waiting]) == (
+        "sweep: 1 of 5 runs done, 2 running, about 10 min left"
+    )
+    assert sweep_left(running) == 250  # not before the longest of them
+    assert sweep_left(waiting) is None
+    assert sweep_line(waiting) == "sweep: 1 of 3 runs done"
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_a_screen_has_a_line_a_run_and_one_for_the_sweep(width: int) -> None:
+    console = Console(file=io.StringIO(), width=width, height=7)
+    runs = [_status("done", 1000 + step) for step in range(9)]
+    runs += [_status("running", 850, 2.1, label="a long name of a variant " * 4, collapsed=True)]
+    console.print(screen(runs, 7, width))
+    lines = _lines(console)
+    assert len(lines) == 6
+    assert max(map(len, lines)) <= width
+    assert lines[-1].rstrip() == "sweep: 9 of 10 runs done, 1 running, about 71 s left; 4 are shown"
+    assert "71 s" in "".join(lines[:-1])
+    assert ("steps/s" in "".join(lines)) == (width == 140)
 
 
 def _tell(output: Output, planned: PlannedRun, run: RunDirectory) -> None:
