@@ -35,7 +35,7 @@ from benchmark.commands.report import report
 from benchmark.commands.runs import doctor, export, gc, import_, reproduce, show
 from benchmark.commands.schema import schema
 from benchmark.commands.sections import Sections
-from benchmark.commands.sweeps import logs, status, stop
+from benchmark.commands.sweeps import logs, ls, status, stop
 from benchmark.errors import EXIT_STOPPED, BenchError, InputError, in_words
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ def ui(mlflow: str, port: int) -> None:
 
 
 bench.add_section("Run", init, data, validate, plan, register, run, evaluate, stop)
-bench.add_section("Inspect", status, logs, show, probe, ui)
+bench.add_section("Inspect", ls, status, logs, show, probe, ui)
 bench.add_section("Compare", correlate, compare, reproduce, report)
 bench.add_section("Maintain", sync, doctor, gc, export, import_, schema)
 

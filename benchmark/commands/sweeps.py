@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.commands.options import FILE, profile_options, runs_option
+from benchmark.commands.options import FILE, profile_options, results_option, runs_option
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -61,6 +61,35 @@ def status(
             time.sleep(LOOK_EVERY_S)
             found = looking.look()
     _print(found, console)
+
+
+@click.command()
+@runs_option
+@results_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def ls(runs: Path, results: Path, as_json: bool) -> None:
+    """List the runs of the runs folder by ablation.
+
+    With state, step and last distance. Which ablation a run belongs to is known from the tables of
+    --results and from sweeps under way.
+    """
+    import json
+
+    from benchmark.sweep.listing import by_ablation, list_runs
+
+    found = list_runs(runs, results)
+    if as_json:
+        click.echo(json.dumps([each.as_json() for each in found], indent=2))
+        return
+    for title, group in by_ablation(found).items():
+        click.echo(f"{title}:")
+        widest = max(len(each.run_id) for each, _ in group)
+        for each, label in group:
+            steps = f"{each.step}/{'?' if each.steps is None else each.steps}"
+            distance = "" if each.distance is None else f"{each.distance:.4g}"
+            said = f"  {each.run_id:{widest}}  {each.state:7}  {steps:>13}  {distance:>7}  {label}"
+            click.echo(said.rstrip())
+    click.echo(f"{len(found)} runs in {runs}")
 
 
 @click.command()

@@ -34,6 +34,7 @@ from benchmark.strict import Strict
 Kind = Literal["train", "heldout"]
 State = Literal["queued", "running", "stopped", "done", "failed"]
 LOCK_WAIT_S = 1.0
+LONGEST_ROW = 1 << 16  # bytes; a row has some hundreds
 
 
 class Row(Strict):
@@ -168,6 +169,18 @@ class RunDirectory:
         if not self._metrics.exists():
             return []
         return _rows(self._metrics, self._metrics.read_bytes().split(b"\n")[:-1])
+
+    def last_step(self) -> int:
+        """Of its last whole row, without reading the others; 0 before the first.
+
+        Raises BenchError where that line is not a row.
+        """
+        if not self._metrics.exists():
+            return 0
+        with self._metrics.open("rb") as file:
+            file.seek(max(0, self._metrics.stat().st_size - LONGEST_ROW))
+            whole = file.read().split(b"\n")[:-1]
+        return _rows(self._metrics, whole[-1:])[-1].step if whole else 0
 
     def append(self, row: Row) -> None:
         with self._metrics.open("a") as file:

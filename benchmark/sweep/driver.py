@@ -11,14 +11,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from benchmark.ablation.plan import Plan
 from benchmark.files import write_atomic
 from benchmark.strict import Strict
+
+if TYPE_CHECKING:
+    from benchmark.ablation.plan import Plan
 
 FOLDER = "sweeps"
 
@@ -31,15 +33,17 @@ class Driver(Strict):
     host: str
     process: int
     since: float  # seconds since the epoch
+    labels: dict[str, str] = {}  # noqa: RUF012 - by run id; pydantic copies defaults
 
     @classmethod
-    def here(cls, plan: Plan) -> Self:
+    def here(cls, plan: "Plan") -> Self:
         return cls(
             ablation=plan.name,
             profile=plan.profile,
             host=socket.gethostname(),
             process=os.getpid(),
             since=time.time(),
+            labels={planned.run_id: planned.label for planned in plan.runs},
         )
 
     def __str__(self) -> str:

@@ -24,7 +24,7 @@ class Status:
     def as_json(self) -> dict[str, Any]:
         return {
             "counts": counts(self.statuses),
-            "drivers": [driver.model_dump(mode="json") for driver in self.drivers],
+            "drivers": [driver.model_dump(exclude={"labels"}) for driver in self.drivers],
             "runs": [
                 {**record(each), "slurm": self.jobs.get(each.run_id)} for each in self.statuses
             ],
