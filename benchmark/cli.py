@@ -39,7 +39,9 @@ from benchmark.commands.sweeps import logs, ls, status, stop
 from benchmark.errors import EXIT_STOPPED, BenchError, InputError, in_words
 
 if TYPE_CHECKING:
+    from benchmark.ablation.plan import Plan
     from benchmark.spec import RunSpec
+    from benchmark.sweep.run import Places
 
 
 @click.group(cls=Sections, context_settings={"help_option_names": ["-h", "--help"]})
@@ -73,6 +75,7 @@ def bench(debug: bool) -> None:
     is_flag=True,
     help="Do not train runs that the tables of --results have finished; keep what they say.",
 )
+@click.option("--dry-run", is_flag=True, help="Print what would be trained; write nothing.")
 @executor_options
 @output_options
 def run(
@@ -90,6 +93,7 @@ def run(
     instructions: str | None,
     allow_slow: bool,
     trust_tables: bool,
+    dry_run: bool,
     quiet: bool,
     as_json: bool,
     **asked: Any,
@@ -107,9 +111,28 @@ def run(
     from benchmark.sweep.run import Places, Work, run_plan
 
     places = Places(runs, cache, *written(plan, results, report), data_root, mlflow)
+    if dry_run:
+        _print_what_would_run(plan, places, asked["jobs"], trust_tables, as_json)
+        return
     output = choose_output(quiet=quiet, as_json=as_json)
     work = Work(device, graphs, instructions, allow_slow)
     sys.exit(run_plan(plan, places, start, work, output, trust_tables=trust_tables))
+
+
+def _print_what_would_run(
+    plan: "Plan", places: "Places", jobs: int | None, trust_tables: bool, as_json: bool
+) -> None:
+    import json
+
+    from benchmark.ablation.cost import default_jobs
+    from benchmark.sweep.dry_run import lines, what_would_run
+
+    steps = what_would_run(plan, places, trust_tables=trust_tables)
+    if not as_json:
+        click.echo("\n".join(lines(plan, steps, jobs or default_jobs(plan))))
+    for each in steps if as_json else ():
+        planned = {"run_id": each.planned.run_id, "label": each.planned.label}
+        click.echo(json.dumps({**planned, "action": each.action, "why": each.why or None}))
 
 
 @bench.command("run-one", hidden=True)

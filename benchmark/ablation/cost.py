@@ -78,27 +78,54 @@ def work_of(spec: RunSpec) -> Work | None:
     return method_class(spec.method.name).cost(spec.method, spec.data.size)
 
 
-def describe(plan: Plan, jobs: int) -> str:
-    """One line about the whole plan with `jobs` runs at once."""
+@dataclass(frozen=True)
+class Total:
+    """Of a whole plan: the runs of known cost, and what is not known."""
+
+    runs: int
+    at_once: int
+    seconds: float | None  # with so many at once; None where no run's cost is known
+    disk: int | None  # bytes
+    uncounted_judges: tuple[str, ...]
+    uncounted_runs: int
+    uncounted_methods: tuple[str, ...]
+
+
+def total(plan: Plan, jobs: int) -> Total:
+    """With `jobs` runs at once."""
     costs = [estimate(planned.spec, plan.evaluation) for planned in plan.runs]
     known = [cost for cost in costs if cost is not None]
     at_once = min(jobs, len(costs))
+    runs = zip(plan.runs, costs, strict=True)
+    names = sorted({planned.spec.method.name for planned, cost in runs if cost is None})
+    return Total(
+        runs=len(costs),
+        at_once=at_once,
+        seconds=sum(cost.seconds for cost in known) / at_once if known else None,
+        disk=sum(cost.disk for cost in known) if known else None,
+        uncounted_judges=known[0].uncounted if known else (),
+        uncounted_runs=len(costs) - len(known),
+        uncounted_methods=tuple(names),
+    )
+
+
+def describe(plan: Plan, jobs: int) -> str:
+    """One line about the whole plan with `jobs` runs at once."""
+    found = total(plan, jobs)
     parts = []
-    if known:
-        lasting = sum(cost.seconds for cost in known)
-        disk = sum(cost.disk for cost in known)
+    if found.seconds is not None and found.disk is not None:
         parts.append(
-            f"roughly {duration(lasting / at_once)} on idle CPU cores "
+            f"roughly {duration(found.seconds)} on idle CPU cores "
             "(guessed; three times as long on some; on a GPU not known), "
-            f"{_size(disk)} in the runs folder"
+            f"{_size(found.disk)} in the runs folder"
         )
-        if known[0].uncounted:
-            parts.append(f"without judging by {', '.join(known[0].uncounted)}, of unknown cost")
-    if len(known) < len(costs):
-        runs = zip(plan.runs, costs, strict=True)
-        names = sorted({planned.spec.method.name for planned, cost in runs if cost is None})
-        parts.append(f"{len(costs) - len(known)} of unknown cost ({', '.join(names)})")
-    return f"{len(costs)} runs, {at_once} at once: {'; '.join(parts)}"
+        if found.uncounted_judges:
+            names = ", ".join(found.uncounted_judges)
+            parts.append(f"without judging by {names}, of unknown cost")
+    if found.uncounted_runs:
+        names = ", ".join(found.uncounted_methods)
+        parts.append(f"{found.uncounted_runs} of unknown cost ({names})")
+    return f"{found.runs} runs, {found.at_once} at once: {'; '.join(parts)}"
 
 
 def _size(count: float) -> str:

@@ -1,8 +1,11 @@
 """Commands on an ablation before it runs: validate, plan, register."""
 
+import json
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -42,8 +45,14 @@ def validate(files: tuple[Path, ...]) -> None:
 @profile_options
 @click.option("--jobs", type=click.IntRange(1), help="Runs at once.")
 @pilot_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plan(
-    file: Path, profile: str, overrides: tuple[str, ...], jobs: int | None, pilot: Path | None
+    file: Path,
+    profile: str,
+    overrides: tuple[str, ...],
+    jobs: int | None,
+    pilot: Path | None,
+    as_json: bool,
 ) -> None:
     """Print the runs, cost and power of FILE; start nothing.
 
@@ -57,11 +66,43 @@ def plan(
 
     found = load(file, profile, overrides)
     expected = _prospects(found, pilot)
+    if as_json:
+        click.echo(json.dumps(_as_json(found, expected, jobs or default_jobs(found)), indent=2))
+        return
     for planned in found.runs:
         click.echo(f"{planned.run_id}  {planned.label}")
     click.echo(describe(found, jobs or default_jobs(found)))
     if expected:
         show("claims", table(expected))
+
+
+def _as_json(plan: "Plan", expected: "list[Prospect]", jobs: int) -> dict[str, Any]:
+    from benchmark.ablation.cost import total
+
+    return {
+        "name": plan.name,
+        "profile": plan.profile,
+        "question": plan.question,
+        "runs": [
+            {
+                "run_id": planned.run_id,
+                "label": planned.label,
+                "cell": planned.cell,
+                "point": dict(planned.point),
+                "seed": planned.spec.seed,
+            }
+            for planned in plan.runs
+        ],
+        "cost": asdict(total(plan, jobs)),
+        "claims": [
+            {
+                **asdict(each),
+                "decidable": bool(each.decidable),  # NumPy's own is none of JSON's
+                "chance": None if math.isnan(each.chance) else each.chance,
+            }
+            for each in expected
+        ],
+    }
 
 
 def _numbers(context: click.Context, parameter: click.Parameter, text: str | None) -> list[int]:

@@ -98,7 +98,7 @@ def run_plan(
             run.write_evaluation(plan.evaluation)
     except OSError as error:
         raise BenchError(f"{places.runs}: cannot make run folders ({error.strerror})") from None
-    left = _pending(plan.evaluation)
+    left = pending_of(plan.evaluation)
 
     def unfinished(run: RunDirectory) -> bool:
         return run.result() is None or bool(left(run))
@@ -125,7 +125,7 @@ def evaluate_plan(
         output.note(f"{len(plan.runs) - len(there)} of {len(plan.runs)} runs have no snapshot yet")
     for planned in there:
         places.run(planned.run_id).write_evaluation(plan.evaluation)
-    left = _pending(plan.evaluation)
+    left = pending_of(plan.evaluation)
 
     def unseen(run: RunDirectory) -> bool:
         return any(not judges or name in judges for name in left(run))
@@ -134,7 +134,7 @@ def evaluate_plan(
     return _finish(plan, there, {}, places, start, work, unseen, output, arguments)
 
 
-def _pending(settings: EvaluationSettings) -> Callable[[RunDirectory], list[str]]:
+def pending_of(settings: EvaluationSettings) -> Callable[[RunDirectory], list[str]]:
     """Which judges have not seen all snapshots of a run."""
     return partial(
         pending,
