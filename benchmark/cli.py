@@ -13,12 +13,12 @@ from benchmark.commands.data import data
 from benchmark.commands.evaluate import evaluate
 from benchmark.commands.init import init
 from benchmark.commands.options import (
-    FILE,
     allow_slow_option,
     cache_option,
     data_option,
     device_option,
     executor_options,
+    file_argument,
     graphs_option,
     instructions_option,
     mlflow_option,
@@ -58,7 +58,7 @@ def bench(debug: bool) -> None:
 
 
 @click.command()
-@click.argument("file", type=FILE)
+@file_argument
 @profile_options
 @data_option
 @runs_option
@@ -210,7 +210,7 @@ def _check_lanes(specs: "Sequence[RunSpec]") -> None:
 
 
 @click.command()
-@click.argument("file", type=FILE)
+@file_argument
 @profile_options
 @runs_option
 @results_of_plan_option

@@ -9,13 +9,13 @@ from typing import Any
 import click
 
 from benchmark.commands.options import (
-    FILE,
     cache_option,
     data_option,
     device_option,
     executor_options,
     instructions_option,
     mlflow_option,
+    optional_file,
     output_options,
     profile_options,
     report_of_plan_option,
@@ -39,7 +39,7 @@ class ImageOptions:
 
 
 @click.command()
-@click.argument("file", type=FILE, required=False)
+@optional_file
 @profile_options
 @click.option("--judge", "judges", multiple=True, metavar="NAME", help="Ask only this judge.")
 @click.option(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from benchmark.commands import completion
 from benchmark.executors.instructions import NAMES
 
 if TYPE_CHECKING:
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
+file_argument = click.argument("file", type=FILE, shell_complete=completion.ablations)
+optional_file = click.argument(
+    "file", type=FILE, required=False, shell_complete=completion.ablations
+)
+run_argument = click.argument("run", shell_complete=completion.runs)
 MLFLOW = "sqlite:///mlflow/mlflow.db"
 RESULTS, REPORT = Path("results"), Path("REPORT.md")
 # Where a demonstration's results and report go: a clone ignores it.
@@ -32,7 +38,11 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
 
 profile_options = _options(
     click.option(
-        "--profile", default="demo", show_default=True, help="Scale: demo, short, small or paper."
+        "--profile",
+        default="demo",
+        show_default=True,
+        shell_complete=completion.profiles,
+        help="Scale: demo, short, small or paper.",
     ),
     click.option(
         "--set",

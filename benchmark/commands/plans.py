@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmark.commands.options import FILE, FOLDER, profile_options, results_option, runs_option
+from benchmark.commands import completion
+from benchmark.commands.options import (
+    FILE,
+    FOLDER,
+    file_argument,
+    profile_options,
+    results_option,
+    runs_option,
+)
 from benchmark.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,7 +32,7 @@ pilot_option = click.option(
 
 
 @click.command()
-@click.argument("files", type=FILE, nargs=-1, required=True)
+@click.argument("files", type=FILE, nargs=-1, required=True, shell_complete=completion.ablations)
 def validate(files: tuple[Path, ...]) -> None:
     """Check ablation files in every profile; write nothing.
 
@@ -41,7 +49,7 @@ def validate(files: tuple[Path, ...]) -> None:
 
 
 @click.command()
-@click.argument("file", type=FILE)
+@file_argument
 @profile_options
 @click.option("--jobs", type=click.IntRange(1), help="Runs at once.")
 @pilot_option
@@ -113,8 +121,13 @@ def _numbers(context: click.Context, parameter: click.Parameter, text: str | Non
 
 
 @click.command()
-@click.argument("file", type=FILE)
-@click.option("--profile", required=True, help="Scale, such as short, small or paper.")
+@file_argument
+@click.option(
+    "--profile",
+    shell_complete=completion.profiles,
+    required=True,
+    help="Scale, such as short, small or paper.",
+)
 @click.option(
     "--looks", callback=_numbers, metavar="N,N", help="Seeds a cell at each look.  [default: all]"
 )

@@ -4,14 +4,20 @@ from pathlib import Path
 
 import click
 
-from benchmark.commands.options import cache_option, data_option, device_option, runs_option
+from benchmark.commands.options import (
+    cache_option,
+    data_option,
+    device_option,
+    run_argument,
+    runs_option,
+)
 
 COUNT = click.IntRange(2)
 DEFAULT_FEATURES = "efficientnet_lite0"
 
 
 @click.command()
-@click.argument("run")
+@run_argument
 @runs_option
 @data_option
 @cache_option

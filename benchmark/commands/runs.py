@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from benchmark.commands import completion
 from benchmark.commands.options import (
     FILE,
     RESULTS,
@@ -14,6 +15,7 @@ from benchmark.commands.options import (
     mlflow_option,
     results_of_plan_option,
     results_option,
+    run_argument,
     runs_option,
     written_before,
 )
@@ -22,7 +24,7 @@ from benchmark.executors.instructions import NAMES
 
 
 @click.command()
-@click.argument("run")
+@run_argument
 @runs_option
 @results_option
 def show(run: str, runs: Path, results: Path) -> None:
@@ -42,7 +44,7 @@ def show(run: str, runs: Path, results: Path) -> None:
 
 
 @click.command()
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=completion.runs)
 @click.option("--steps", type=click.IntRange(1), help="Compare only the first N steps.")
 @click.option(
     "--instructions",
@@ -50,7 +52,13 @@ def show(run: str, runs: Path, results: Path) -> None:
     help="Vector instructions to train with.  [default: the run's, if recorded]",
 )
 @click.option("--ablation", help="Instead of RUN: random finished runs of an ablation.")
-@click.option("--profile", default="demo", show_default=True, help="Of --ablation.")
+@click.option(
+    "--profile",
+    shell_complete=completion.profiles,
+    default="demo",
+    show_default=True,
+    help="Of --ablation.",
+)
 @click.option(
     "--sample", type=click.IntRange(1), default=2, show_default=True, help="Runs of --ablation."
 )
@@ -109,7 +117,7 @@ def reproduce(
 
 
 @click.command()
-@click.argument("run")
+@run_argument
 @click.argument("archive", type=FILE, required=False)
 @runs_option
 def export(run: str, archive: Path | None, runs: Path) -> None:

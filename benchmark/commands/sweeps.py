@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmark.commands.options import FILE, profile_options, results_option, runs_option
+from benchmark.commands.options import (
+    optional_file,
+    profile_options,
+    results_option,
+    run_argument,
+    runs_option,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +25,7 @@ LOOK_EVERY_S = 1.0
 
 
 @click.command()
-@click.argument("file", type=FILE, required=False)
+@optional_file
 @profile_options
 @runs_option
 @click.option("--watch", is_flag=True, help="Refresh every second until nothing is running.")
@@ -93,7 +99,7 @@ def ls(runs: Path, results: Path, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("run")
+@run_argument
 @runs_option
 @click.option("-f", "--follow", is_flag=True, help="Keep printing until the run has ended.")
 @click.option("--lines", type=click.IntRange(0), default=20, show_default=True, help="How many.")
@@ -123,7 +129,7 @@ def logs(run: str, runs: Path, follow: bool, lines: int) -> None:
 
 
 @click.command()
-@click.argument("file", type=FILE, required=False)
+@optional_file
 @profile_options
 @runs_option
 def stop(file: Path | None, profile: str, overrides: tuple[str, ...], runs: Path) -> None:
