@@ -31,5 +31,14 @@ def in_words(error: Exception) -> str | None:
     if isinstance(error, MemoryError):
         return "out of memory; what was finished is safe: free some, or give fewer --jobs"
     if isinstance(error, OSError):
-        return f"{error}; nothing that was finished is lost"
+        files = " and ".join(str(each) for each in (error.filename, error.filename2) if each)
+        at = f"{files}: " if files else ""
+        return f"{at}{of_system(error)}; nothing that was finished is lost"
     return None
+
+
+def of_system(error: Exception) -> str:
+    """What the operating system or a library says, without the error's number and file."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[:1].lower() + error.strerror[1:]
+    return " ".join(str(error).split()) or type(error).__name__

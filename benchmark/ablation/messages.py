@@ -8,6 +8,8 @@ from pydantic import BaseModel, ValidationError
 
 from benchmark.ablation.keys import keys_at
 from benchmark.errors import InputError
+from benchmark.faults import allowed as allowed_by
+from benchmark.faults import is_sentence
 
 
 def refuse_unknown(path: Path, where: str, what: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -37,7 +39,7 @@ def one_line(
     fault = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     # The discriminator's value stands in pydantic's path but not in the file.
     keys = [str(part) for part in fault["loc"] if not _is_tag(part, fault["loc"], written)]
-    at, message = ".".join(keys) or "file", fault["msg"].removeprefix("Value error, ")
+    at = ".".join(keys) or "file"
     if fault["type"] == "extra_forbidden":
         allowed = keys_at(model, fault["loc"][:-1], written)
         known = f"; allowed: {', '.join(allowed)}" if allowed else ""
@@ -46,7 +48,24 @@ def one_line(
         return f"{path}: {where}{_no_such_kind(at, fault['ctx'])}"
     if fault["type"] == "missing":
         return f"{path}: {where}{at}: missing"
-    return f"{path}: {where}{at}: found {fault['input']!r}; allowed: {message}"
+    if is_sentence(fault):
+        return f"{path}: {where}{at}: {_found(fault['input'])}{allowed_by(fault)}"
+    return f"{path}: {where}{at}: found {fault['input']!r}; allowed: {allowed_by(fault)}"
+
+
+def _found(value: Any) -> str:
+    """A single value that was found; a whole block says nothing."""
+    return "" if isinstance(value, dict | list | BaseModel) else f"found {value!r}; "
+
+
+def plainly(error: ValidationError) -> str:
+    """The first fault of what people did not write: the key's path and what is allowed there."""
+    first = error.errors()[0]
+    at = ".".join(map(str, first["loc"]))
+    said = {"missing": "missing", "extra_forbidden": "unknown key"}.get(first["type"])
+    if said is None:
+        said = f"{'' if is_sentence(first) else 'allowed: '}{allowed_by(first)}"
+    return f"{at}: {said}" if at else said
 
 
 def _no_such_kind(at: str, said: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from ruamel.yaml.error import YAMLError
 
 from benchmark.ablation.claims import Claim, check_claims
 from benchmark.ablation.messages import one_line, refuse_unknown
-from benchmark.errors import InputError
+from benchmark.errors import InputError, of_system
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.redact import redact
 from benchmark.spec import RunSpec
@@ -136,8 +136,10 @@ def _read(path: Path) -> Block:
         written = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not readable as text ({error})") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({of_system(error)})") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: cannot be read: it is not text in UTF-8") from None
     except YAMLError as error:
         first = " ".join(str(error).split())
         raise InputError(f"{path}: not YAML: {first[:200]}") from None

@@ -18,8 +18,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from benchmark.ablation.claims import Claim
+from benchmark.ablation.messages import plainly
 from benchmark.ablation.plan import Plan, Seeds
-from benchmark.errors import InputError
+from benchmark.errors import InputError, of_system
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.files import write_atomic
 from benchmark.levels import ALPHA, RULES
@@ -83,7 +84,7 @@ def of_plan(plan: Plan, looks: Sequence[int] = (), pool: bool = False) -> Regist
             runs=runs,
         )
     except ValidationError as error:
-        raise InputError(_said(error)) from None
+        raise InputError(plainly(error)) from None
 
 
 def path_of(plan: Plan) -> Path | None:
@@ -106,7 +107,7 @@ def read(plan: Plan) -> Registration | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        raise InputError(f"{path}: cannot be read ({of_system(error)})") from None
 
 
 def parse(content: bytes, path: Path) -> Registration:
@@ -114,7 +115,7 @@ def parse(content: bytes, path: Path) -> Registration:
     try:
         return Registration.model_validate(YAML(typ="safe", pure=True).load(content.decode()))
     except ValidationError as error:
-        why = _said(error)
+        why = plainly(error)
     except (YAMLError, ValueError, RecursionError) as error:
         why = " ".join(str(error).split())[:200]
     raise InputError(
@@ -170,9 +171,3 @@ def differences(then: Registration, now: Registration) -> str:
 
 def _words(value: object) -> str:
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _said(error: ValidationError) -> str:
-    first = error.errors()[0]
-    at = ".".join(map(str, first["loc"]))
-    return f"{at}: {first['msg']}" if at else first["msg"].removeprefix("Value error, ")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, of_system
 
 LANDMARKS = (
     "lefteye_x",
@@ -56,7 +56,7 @@ def read_table(path: Path, columns: tuple[str, ...], *, header: bool) -> Table:
     except FileNotFoundError:
         raise InputError(f"{path}: missing; it belongs to CelebA's layout") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not readable as text ({error})") from None
+        raise InputError(f"{path}: not readable as text ({of_system(error)})") from None
     if expected is not None and expected != len(rows):
         raise InputError(
             f"{path}:1: {expected} rows announced, {len(rows)} found; the file is cut or edited"

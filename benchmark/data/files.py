@@ -13,7 +13,7 @@ from zipfile import BadZipFile, ZipFile
 
 from PIL import Image, UnidentifiedImageError
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, of_system
 
 # CelebA comes in the first two; nothing else is even tried (PIL would run Ghostscript on an EPS).
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -69,7 +69,9 @@ class Archive:
         try:
             self._zip = ZipFile(path)
         except (OSError, BadZipFile, ValueError, NotImplementedError) as error:
-            raise InputError(f"{path}: not a whole zip archive ({error}); fetch it again") from None
+            raise InputError(
+                f"{path}: not a whole zip archive ({of_system(error)}); fetch it again"
+            ) from None
         inside = f"{path.stem}/"
         # A folder's name ends in a slash; a damaged member may have none at all.
         found = {info.filename: info for info in self._zip.infolist()}
@@ -133,7 +135,7 @@ def decode(content: bytes | None) -> Image.Image:
     except UnidentifiedImageError:
         raise Unreadable(f"no image of these kinds: {', '.join(FORMATS)}") from None
     except (OSError, SyntaxError, ValueError, *_BOMBS) as error:
-        raise Unreadable(f"damaged ({error})") from None
+        raise Unreadable(f"damaged ({of_system(error)})") from None
     return image if image.mode == "RGB" else image.convert("RGB")
 
 

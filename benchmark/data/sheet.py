@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from benchmark.data.settings import CelebASettings, FacesSettings, View
 from benchmark.data.source import FaceSource, open_source
 from benchmark.errors import InputError
+from benchmark.faults import allowed
 
 VIEWS = (
     "aligned",
@@ -41,7 +42,7 @@ def parse_view(text: str) -> View:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][1:])
-        raise InputError(f"view {text!r}: {where or 'name'}: {first['msg']}") from None
+        raise InputError(f"view {text!r}: {where or 'name'}: allowed: {allowed(first)}") from None
 
 
 def _value(text: str) -> int | float | str:

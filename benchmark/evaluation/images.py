@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from benchmark.data.files import Archive, Folder, Unreadable, decode, orientation
 from benchmark.data.views.square import Square, sample
-from benchmark.errors import InputError
+from benchmark.errors import InputError, of_system
 from benchmark.seeds import derive
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
@@ -92,7 +92,7 @@ def _array(path: Path) -> tuple[list[str], Callable[[str], Image.Image]]:
                 arrays["arr_0" if "arr_0" in names else names[0]] if names else np.empty(0)
             )
     except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise InputError(f"{path}: not a complete .npz file ({error})") from None
+        raise InputError(f"{path}: not a complete .npz file ({of_system(error)})") from None
     if array.dtype != np.uint8 or array.ndim != 4 or 3 not in (array.shape[1], array.shape[3]):
         raise InputError(
             f"{path}: holds {array.dtype} {array.shape}; images are uint8 (N, H, W, 3) or "

@@ -10,7 +10,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import (
     FeatureExtractorInceptionV3,
 )
 
-from benchmark.errors import BenchError
+from benchmark.errors import BenchError, of_system
 from benchmark.files import sha256
 
 
@@ -51,9 +51,9 @@ def _weights() -> Path:
             torch.hub.download_url_to_file(URL_INCEPTION_V3, str(path), prefix, progress=False)
         except (OSError, RuntimeError) as error:
             raise BenchError(
-                f"the weights of inception_2015 cannot be downloaded ({error}); put the file "
-                f"{name} of torch-fidelity's release v0.2.0 ({URL_INCEPTION_V3}) at {path}, or "
-                "choose other features: efficientnet_lite0"
+                f"the weights of inception_2015 cannot be downloaded ({of_system(error)}); put the "
+                f"file {name} of torch-fidelity's release v0.2.0 ({URL_INCEPTION_V3}) at {path}, "
+                "or choose other features: efficientnet_lite0"
             ) from None
     digest = sha256(path)
     if not digest.startswith(prefix):

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from benchmark.errors import BenchError
+from benchmark.errors import BenchError, of_system
 from benchmark.files import TEMPORARY, sha256
 from benchmark.runs.directory import Result, Row, RunDirectory
 from benchmark.runs.evaluations import FOLDER, Evaluations
@@ -181,7 +181,7 @@ def _fault_of_store(folder: Path) -> Fault | None:
             raise ValueError("images.npy does not match its sum")
     except (OSError, EOFError, ValueError, AttributeError) as error:
         how = "removing it; the next run decodes the data again"
-        return Fault(folder, f"damaged ({error})", partial(shutil.rmtree, folder), how)
+        return Fault(folder, f"damaged ({of_system(error)})", partial(shutil.rmtree, folder), how)
     return None
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 
+from benchmark.ablation.messages import plainly
 from benchmark.ablation.plan import Plan
 from benchmark.data.settings import DATA, DataSettings
 from benchmark.data.store import open_store
@@ -62,7 +63,7 @@ def against_data(text: str, size: int | None, features: Sequence[str]) -> Agains
     try:
         data = DATA.validate_python({**block, "size": size or DEFAULT_SIZE})
     except ValidationError as error:
-        raise InputError(f"--against {text}: {error.errors()[0]['msg']}") from None
+        raise InputError(f"--against {text}: {plainly(error)}") from None
     judges = {
         name.replace(":", "."): JudgeSettings(features=name, samples=50)
         for name in features or [DEFAULT_FEATURES]

@@ -387,7 +387,7 @@ def test_a_registration_says_the_same_when_read(checkout: Checkout) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("format: 1", "ablation: Field required"),
+        ("format: 1", "ablation: missing"),
         ("a: [", "Invalid registration"),
         ("- 1", "Invalid registration"),
         ("\xff", "Invalid registration"),
@@ -447,7 +447,7 @@ def test_register_writes_the_power_at_the_level_of_the_last_look(here: Checkout)
 
 def test_register_refuses_what_has_begun(here: Checkout) -> None:
     here.train(here.commit())
-    with pytest.raises(InputError, match=r"6 of 6 runs have begun \(began-.*give --amend"):
+    with pytest.raises(InputError, match=r"6 of 6 runs have begun \(began-.*--amend writes"):
         said_by(*REGISTER)
     here.tables()
     with pytest.raises(InputError, match="6 of 6 runs have begun"):  # as the tables have them
