@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.errors import EXIT_BETTER, EXIT_DIFFERENT
+from benchmark.numbers import significant
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,8 +55,11 @@ def _short(table: "pd.DataFrame") -> "pd.DataFrame":
     rows = []
     for _, row in table.drop_duplicates("outcome").iterrows():
         known = pd.notna(row["low"])
-        between = f" ({row['low']:.3g} to {row['high']:.3g})" if known else ""
-        difference = "" if pd.isna(row["difference"]) else f"{row['difference']:.3g}{between}"
+        between = (
+            f" ({significant(row['low'], 3)} to {significant(row['high'], 3)})" if known else ""
+        )
+        shown = significant(row["difference"], 3)
+        difference = f"{shown}{between}" if shown else ""
         columns = {"outcome": row["outcome"], "A": row["a"], "B": row["b"]}
         rows.append({**columns, "B - A (95 %)": difference, "verdict": row["verdict"]})
     return pd.DataFrame(rows)

@@ -97,7 +97,7 @@ def probe(
     )
     click.echo(
         f"nearest training image: {copies.distance_ratio:.2f} of a held-out image's distance; "
-        f"{copies.closer_than_heldout:.1%} nearer than all but 1 % of these"
+        f"{in_words(copies.closer_than_heldout)}"
     )
     for name, share in found.attributes.items():
         click.echo(
@@ -105,3 +105,13 @@ def probe(
             f"images; the probe is right on {share.accuracy:.1%} of held-out ones"
         )
     click.echo(f"figures: {directory.path / 'probe'}")
+
+
+def in_words(closer: float) -> str:
+    """The share of samples that are closer to a training image than 99 % of held-out images are."""
+    if closer == 0:
+        return "no sample is closer to a training image than held-out faces are"
+    return (
+        f"{closer:.1%} of samples are closer to a training image than 99 % of held-out faces are"
+        " (1 % is expected where nothing is copied)"
+    )

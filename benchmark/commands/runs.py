@@ -112,6 +112,8 @@ def reproduce(
         here = Here(cache, data_root, device, instructions)
         found = again(each, steps, here, tolerance, click.echo)
         click.echo(f"{each.run_id}: {found}")
+        if found.caveat:
+            click.echo(f"warning: {each.run_id}: {found.caveat}", err=True)
         same &= found.same
     sys.exit(0 if same else EXIT_DIFFERENT)
 

@@ -81,6 +81,7 @@ def ls(runs: Path, results: Path, as_json: bool) -> None:
     """
     import json
 
+    from benchmark.numbers import significant
     from benchmark.sweep.listing import by_ablation, list_runs
 
     found = list_runs(runs, results)
@@ -92,7 +93,7 @@ def ls(runs: Path, results: Path, as_json: bool) -> None:
         widest = max(len(each.run_id) for each, _ in group)
         for each, label in group:
             steps = f"{each.step}/{'?' if each.steps is None else each.steps}"
-            distance = "" if each.distance is None else f"{each.distance:.4g}"
+            distance = "" if each.distance is None else significant(each.distance)
             said = f"  {each.run_id:{widest}}  {each.state:7}  {steps:>13}  {distance:>7}  {label}"
             click.echo(said.rstrip())
     click.echo(f"{len(found)} runs in {runs}")
@@ -106,26 +107,22 @@ def ls(runs: Path, results: Path, as_json: bool) -> None:
 def logs(run: str, runs: Path, follow: bool, lines: int) -> None:
     """Print the end of RUN's log.
 
-    RUN is an id or a folder.
+    RUN is an id or a folder. The log has its rows, what judges said, what its process printed and
+    how it ended.
     """
-    from benchmark.executors.local import last_lines
+    from benchmark.runs.log import Log
     from benchmark.runs.show import find_run
 
-    found = find_run(run, runs)
-    for line in last_lines(found.log, lines) if lines else []:
+    log = Log(find_run(run, runs))
+    there = list(log.new())
+    for line in there[-lines:] if lines else []:
         click.echo(line)
-    at = found.log.stat().st_size if found.log.exists() else 0
-    while follow:
-        ended = found.result() is not None  # before the text: what it printed last is there then
-        if found.log.exists():
-            with found.log.open("rb") as file:
-                file.seek(at)
-                text = file.read()
-            at += len(text)
-            click.echo(text.decode(errors="replace"), nl=False)
-        if ended:
-            return
+    if not there and not follow:
+        click.echo("nothing yet: the run has not begun")
+    while follow and not log.ended:
         time.sleep(LOOK_EVERY_S / 2)
+        for line in log.new():
+            click.echo(line)
 
 
 @click.command()

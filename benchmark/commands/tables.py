@@ -1,10 +1,11 @@
 """Tables in a terminal: drawn by rich, or tab-separated text where it is not a terminal."""
 
-import math
 import sys
 from typing import TYPE_CHECKING
 
 import click
+
+from benchmark.numbers import significant
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,5 +35,5 @@ def show(title: str, table: "pd.DataFrame", empty: str = "none") -> None:
 
 def _text(value: object) -> str:
     if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:.3g}"
+        return significant(value, 3)
     return str(value)

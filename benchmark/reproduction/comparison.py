@@ -37,6 +37,14 @@ class Comparison:
     def same(self) -> bool:
         return not self.parted
 
+    @property
+    def caveat(self) -> str | None:
+        """Where so little was compared that it says little."""
+        if self.rows > 1:
+            return None
+        rows = "only one row was" if self.rows else "no row was"
+        return f"{rows} compared, up to step {self.last}; more --steps compare more"
+
     def saw(self, step: int, what: str, deviation: float) -> None:
         """Count a difference; `deviation` is infinite where no number can say how large it is."""
         self.bits = False

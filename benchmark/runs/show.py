@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmark.durations import duration
 from benchmark.errors import InputError
+from benchmark.numbers import significant
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.evaluations import Evaluations
 
@@ -52,9 +53,14 @@ def describe(run: RunDirectory) -> Iterator[str]:
             yield last_row(f"evaluation by {by}", judged[-1].step, judged[-1].values)
 
 
-def last_row(kind: str, step: int, values: Mapping[str, float]) -> str:
+def last_row(kind: str, step: int, found: Mapping[str, float]) -> str:
     """What a run's last row of a kind holds."""
-    return f"last {kind} (step {step}): {', '.join(f'{k} {v:.4g}' for k, v in values.items())}"
+    return f"last {kind} (step {step}): {values(found)}"
+
+
+def values(found: Mapping[str, float]) -> str:
+    """Numbers by name on one line."""
+    return ", ".join(f"{name} {significant(value) or 'nan'}" for name, value in found.items())
 
 
 def _made_by(provenance: dict[str, Any]) -> Iterator[str]:

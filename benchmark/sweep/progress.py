@@ -13,6 +13,7 @@ from rich.text import Text
 
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.durations import duration
+from benchmark.numbers import significant
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.status import Follow, RunStatus
 
@@ -144,7 +145,7 @@ class SilentProgress(Progress):
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+    return "" if value is None else significant(value)
 
 
 def _speed(each: RunStatus) -> str:

@@ -185,7 +185,28 @@ def test_logs_follows_until_the_run_has_ended(tmp_path: Path) -> None:
     command = ["logs", run.run_id, "--runs", str(tmp_path), "--lines", "2", "-f"]
     said = CliRunner().invoke(bench, command)
     writing.join()
-    assert said.output == "two\nthree\nfour\n"
+    assert said.output == "two\nthree\nfour\ndone at step 12, after 1 s\n"
+
+
+def test_logs_of_a_finished_run_are_not_empty(runs: list[RunDirectory], tmp_path: Path) -> None:
+    def logs(run: RunDirectory, *options: str) -> list[str]:
+        command = ["logs", run.run_id, "--runs", str(tmp_path), *options]
+        return CliRunner().invoke(bench, command).output.splitlines()
+
+    _, running, _, failed, done = runs
+    failed.log.write_text("bench: not finite")
+    assert logs(done) == [
+        "step 12 (train): m_global 0.5",
+        "step 12 (efficientnet_lite0): spread 1, distance 90",
+        "done at step 12, after 1 s",
+    ]
+    assert logs(failed)[-2:] == [
+        "bench: not finite",
+        "failed at step 12: collapsed: the samples' spread is 0, after 1 s",
+    ]
+    assert logs(failed, "--lines", "1") == logs(failed)[-1:]
+    assert logs(running, "--lines", "1") == ["step 6 (train): m_global 0.5"]
+    assert logs(runs[0]) == ["nothing yet: the run has not begun"]
 
 
 def test_an_option_of_another_executor_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,51 @@
+"""What a run has to tell, line by line: its rows, what judges said, what its process printed.
+
+A run that goes well prints next to nothing, so that its log file alone would be empty.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from benchmark.durations import duration
+from benchmark.runs.directory import RunDirectory, Tail
+from benchmark.runs.evaluations import Evaluations
+from benchmark.runs.show import values
+
+
+class Log:
+    """Each look gives what is new; the run may go on meanwhile."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self._run, self._tail = run, Tail(run)
+        self._judged: Counter[str] = Counter()  # rows seen, by file
+        self._at = 0  # in the log file
+        self.ended = False
+
+    def new(self) -> Iterator[str]:
+        """By step; then what the process printed, and at the end how the run ended."""
+        result = self._run.result()  # before the rest: what came last is there then
+        rows = [(row.step, 0, row.kind, row.values) for row in self._tail.new()]
+        for each in Evaluations.all(self._run.path):
+            judged = each.rows()[self._judged[each.path.stem] :]
+            self._judged[each.path.stem] += len(judged)
+            by = each.record().settings["features"]
+            rows += [(row.step, 1 + row.draw, by, row.values) for row in judged]
+        for step, _, kind, found in sorted(rows, key=lambda row: row[:3]):
+            yield f"step {step} ({kind}): {values(found)}"
+        yield from self._printed(whole=result is not None)
+        if result is not None and not self.ended:
+            self.ended = True
+            said = result.failure() if result.state == "failed" else f"done at step {result.step}"
+            yield f"{said}, after {duration(result.wall_s)}"
+
+    def _printed(self, *, whole: bool) -> Iterator[str]:
+        """New lines of the log file; one that is still being written waits, unless `whole`."""
+        if not self._run.log.exists():
+            return
+        with self._run.log.open("rb") as file:
+            file.seek(self._at)
+            text = file.read()
+        if not whole:
+            text = text[: text.rfind(b"\n") + 1]
+        self._at += len(text)
+        yield from text.decode(errors="replace").splitlines()
