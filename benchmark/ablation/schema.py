@@ -3,6 +3,8 @@
 `base`, a profile and a variant hold parts of a block, which are checked once they are merged. So no
 key of a block is required here, and a block without its `name` (or `on`) may be any of its kinds.
 What one key may be beside another, and which sizes the networks can halve, `bench validate` says.
+Where a file names a method from outside, keys of methods are free in its sweep, variants and
+profiles: only the method knows them.
 """
 
 from collections.abc import Iterator
@@ -25,6 +27,7 @@ from benchmark.spec import RunSpec
 Json = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 OPTIONS = r"^data\.options\.[^.]+$"
+METHOD_KEY = r"^method\.[A-Za-z_]\w*(\.\w+)*$"
 IMPORT_PATH = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 _REF = "#/$defs/"
 # What a plug-in's settings are only it knows.
@@ -72,10 +75,34 @@ def ablation_schema() -> Json:
     }
     of_runs = {key: blocks[key] for key in BLOCKS}
     defs["blocks"] = {"type": "object", "properties": blocks, "additionalProperties": False}
-    defs["variant"] = {"type": "object", "properties": of_runs, "additionalProperties": False}
-    defs["sweep"] = _sweep(_dotted(defs, of_runs))
-    defs["profile"] = _profile(blocks, file["properties"]["seeds"])
-    return {"$schema": DIALECT, **_file(file), "$defs": defs}
+    free = {"method": {"type": "object", "description": blocks["method"]["description"]}}
+    defs["variant"] = {
+        "type": "object",
+        "properties": {**of_runs, **free},
+        "additionalProperties": False,
+    }
+    dotted = _dotted(defs, of_runs)
+    of_method = {key: value for key, value in dotted.items() if key.startswith("method.")}
+    defs["sweep"] = _sweep({k: value for k, value in dotted.items() if k not in of_method})
+    defs["built_in_sweep"] = _built_in_sweep(of_method, blocks["method"])
+    defs["profile"] = _profile({**blocks, **free}, file["properties"]["seeds"])
+    made_of = {**_file(file), **_unless_from_outside(blocks["method"])}
+    whole: Json = _folded({"$schema": DIALECT, **made_of, "$defs": defs})
+    return whole
+
+
+def _folded(part: Any) -> Any:
+    """The same with every description on one line."""
+    if isinstance(part, list):
+        return [_folded(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        key: " ".join(value.split())
+        if key == "description" and isinstance(value, str)
+        else _folded(value)
+        for key, value in part.items()
+    }
 
 
 def _reachable(defs: Json, schema: Any) -> Iterator[str]:
@@ -155,7 +182,7 @@ def _sweep(dotted: Json) -> Json:
                 "items": {
                     "type": "object",
                     "properties": dotted,
-                    "patternProperties": {OPTIONS: True},
+                    "patternProperties": {OPTIONS: True, METHOD_KEY: True},
                     "additionalProperties": False,
                 },
             },
@@ -164,9 +191,58 @@ def _sweep(dotted: Json) -> Json:
                 for key, value in dotted.items()
             },
         },
-        "patternProperties": {OPTIONS: {"type": "array", "minItems": 1}},
+        "patternProperties": {
+            key: {"type": "array", "minItems": 1} for key in (OPTIONS, METHOD_KEY)
+        },
         "additionalProperties": False,
     }
+
+
+def _built_in_sweep(of_method: Json, method: Json) -> Json:
+    """What a sweep may say of the package's methods, beside what every sweep may say."""
+    known: Json = {
+        "anyOf": [{"not": {"pattern": METHOD_KEY}}, {"enum": list(of_method)}],
+    }
+    return {
+        "description": "The keys of the package's methods.",
+        "properties": {
+            VARIANTS: {"additionalProperties": {"properties": {"method": method}}},
+            PAIRED: {"items": {"properties": of_method, "propertyNames": known}},
+            **{
+                key: {"type": "array", "minItems": 1, "items": value}
+                for key, value in of_method.items()
+            },
+        },
+        "propertyNames": known,
+    }
+
+
+def _unless_from_outside(method: Json) -> Json:
+    """Conditions on a file: what is checked where it names no method by an import path."""
+    path = {"type": "string", "pattern": IMPORT_PATH}
+    named = _with(method=_with(name=path))
+    in_sweep = {
+        "anyOf": [
+            _with(**{"method.name": {"contains": path}}),
+            _with(
+                **{VARIANTS: {"type": "object", "not": {"additionalProperties": {"not": named}}}}
+            ),
+        ]
+    }
+    built_in = {"sweep": {"$ref": f"{_REF}built_in_sweep"}}
+    profile = {
+        "if": {"anyOf": [named, _with(sweep=in_sweep)]},
+        "else": {"properties": {"method": method, **built_in}},
+    }
+    return {
+        "if": {"anyOf": [_with(base=named), _with(sweep=in_sweep)]},
+        "else": {"properties": {**built_in, "profiles": {"additionalProperties": profile}}},
+    }
+
+
+def _with(**properties: Json) -> Json:
+    """A block that has these keys."""
+    return {"type": "object", "required": list(properties), "properties": properties}
 
 
 def _profile(blocks: Json, seeds: Json) -> Json:
