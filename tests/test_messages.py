@@ -41,7 +41,7 @@ class Block(Strict):
         ("text", 1, "allowed: text"),
         ("slug", "Not this", "allowed: lower-case letters, digits, _ and -"),
         ("slug", "a" * 61, "allowed: text of at most 60 characters"),
-        ("few", [], "allowed: at least 1 entries"),
+        ("few", [], "allowed: a list of 1 or more"),
         ("few", 3, "allowed: a list"),
         ("part", -1.0, "allowed: a number >= 0"),
         ("part", 1.0, "allowed: a number < 1"),
