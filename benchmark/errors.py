@@ -40,5 +40,5 @@ def in_words(error: Exception) -> str | None:
 def of_system(error: Exception) -> str:
     """What the operating system or a library says, without the error's number and file."""
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror[:1].lower() + error.strerror[1:]
+        return error.strerror
     return " ".join(str(error).split()) or type(error).__name__

@@ -102,6 +102,6 @@ def test_a_command_says_it_in_our_words(
 
 def test_the_system_has_no_number() -> None:
     error = FileNotFoundError(2, "No such file or directory", "a/b")
-    assert in_words(error) == ("a/b: no such file or directory; nothing that was finished is lost")
+    assert in_words(error) == ("a/b: No such file or directory; nothing that was finished is lost")
     assert of_system(ValueError("odd\n  bytes")) == "odd bytes"
     assert of_system(EOFError()) == "EOFError"
