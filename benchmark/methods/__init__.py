@@ -6,7 +6,7 @@ from benchmark.column import Column
 from benchmark.methods.registry import method_class
 from benchmark.methods.settings import LabelledSettings, MethodSettings
 
-LEARNING_RATE = Column("Adam's learning rate in force", source="training.lr_decay")
+LEARNING_RATE = Column("learning rate in force", source="training.lr_decay")
 
 
 def columns(settings: MethodSettings) -> Mapping[str, Column]:

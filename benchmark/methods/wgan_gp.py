@@ -16,7 +16,7 @@ make it depend on the others. The start N(0, 0.02) is that of the authors' code 
 """
 
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -32,19 +32,19 @@ from benchmark.methods.dcgan import (
     initialise,
     widths,
 )
-from benchmark.methods.method import Batch, Draw, Method, adam, gradient_norm
+from benchmark.methods.method import Batch, Draw, adam, gradient_norm
 from benchmark.methods.settings import MethodSettings, Prior, Rate, Width
+from benchmark.methods.wgan import CRITIC, CriticFirst
 
-_CRITIC = "the critic's own, without a scale"
 _COLUMNS = {
     "wasserstein": Column(
-        "critic_real - critic_fake, the estimate of the distance", _CRITIC, "lower", "WGAN-GP, 2"
+        "critic_real - critic_fake, the estimate of the distance", CRITIC, "lower", "WGAN-GP, 2"
     ),
-    "critic_real": Column("mean of the critic over real images", _CRITIC),
-    "critic_fake": Column("mean of the critic over fakes", _CRITIC),
+    "critic_real": Column("mean of the critic over real images", CRITIC),
+    "critic_fake": Column("mean of the critic over fakes", CRITIC),
     "penalty": Column("(|gradient| - 1)^2, without its weight", "", "lower", "WGAN-GP, equation 3"),
-    "loss_d": Column("critic_fake - critic_real + weighted penalty", _CRITIC, "", "WGAN-GP, 3"),
-    "loss_g": Column("-critic_fake, at the generator's last update; repeated between two", _CRITIC),
+    "loss_d": Column("critic_fake - critic_real + weighted penalty", CRITIC, "", "WGAN-GP, 3"),
+    "loss_g": Column("-critic_fake, at the generator's last update; repeated between two", CRITIC),
     "grad_norm_d": Column("L2 norm of the gradient over the critic's weights"),
     "grad_norm_g": Column("of the generator's, at its last update; repeated between two"),
 }
@@ -81,50 +81,26 @@ class Critic(nn.Sequential):
         initialise(self, 0.02)
 
 
-class WGANGP(Method):
-    """Critic and generator. What a row repeats between two generator steps is in buffers.
-
-    It is not capturable: the generator is updated in some steps only, by a count on the host.
-    """
+class WGANGP(CriticFirst):
+    """Critic and generator, Algorithm 1: WGAN's, with the penalty in place of clipped weights."""
 
     Settings = WganGpSettings
     columns = _COLUMNS
-    heldout = ("wasserstein", "critic_real", "critic_fake")
-    signal = "wasserstein"
-
-    loss_g: Tensor
-    grad_norm_g: Tensor
 
     def __init__(self, settings: WganGpSettings, size: int) -> None:
         super().__init__()
         self.settings = settings
         self.critic = Critic(size, settings.n)
         self.generator = Generator(size, settings.n, settings.z)
-        # Critic updates so far. It decides which work a step does, so it stays on the host, where
-        # reading it waits for no device; `get_extra_state` puts it into the checkpoint.
-        self._updates = 0
-        self.register_buffer("loss_g", torch.zeros(()))
-        self.register_buffer("grad_norm_g", torch.zeros(()))
         betas = (settings.beta_1, settings.beta_2)
         self.optimizers = {
             "critic": adam(self.critic, betas),
             "generator": adam(self.generator, betas),
         }
 
-    def get_extra_state(self) -> Tensor:
-        return torch.tensor(self._updates)
-
-    def set_extra_state(self, state: Any) -> None:
-        self._updates = int(state)
-
-    def latent(self, count: int, draw: Draw, stream: str) -> Tensor:
-        """z standard normal (the authors' code), or uniform in [-1, 1]."""
-        numbers = draw.uniform if self.settings.prior == "uniform" else draw.normal
-        return numbers(stream, count, self.settings.z)
-
-    def generate(self, z: Tensor) -> Tensor:
-        images: Tensor = self.generator(z)
-        return images
+    def generator_updates(self, critic_updates: int) -> int:
+        every: int = self.settings.critic
+        return critic_updates // every
 
     def penalty(self, x: Tensor, fake: Tensor, draw: Draw) -> Tensor:
         """The mean over images of (||grad D(x_hat)||_2 - 1)^2, without lambda."""
@@ -148,8 +124,7 @@ class WGANGP(Method):
     def update(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
         """One critic update on x, and one of the generator after every `critic`-th.
 
-        Between two of those, `loss_g` and `grad_norm_g` are repeated. Before the first, G has not
-        moved: its gradient counts as 0, and its loss is read off the critic's fakes.
+        Between two of those, `loss_g` and `grad_norm_g` are repeated.
         """
         x = batch.images
         self.optimizers["critic"].zero_grad(set_to_none=True)
@@ -160,12 +135,7 @@ class WGANGP(Method):
         loss_d = critic_fake - critic_real + self.settings.penalty * penalty
         loss_d.backward()
         self.optimizers["critic"].step()
-
-        self._updates += 1
-        if self._updates % self.settings.critic == 0:
-            self._update_generator(len(x), draw)
-        elif self._updates < self.settings.critic:
-            self.loss_g.copy_(-critic_fake.detach())
+        self.follow(len(x), draw, critic_fake)
 
         return {
             "wasserstein": (critic_real - critic_fake).detach(),
@@ -177,22 +147,3 @@ class WGANGP(Method):
             "grad_norm_d": gradient_norm(self.critic),
             "grad_norm_g": self.grad_norm_g.clone(),
         }
-
-    def watch(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
-        """The critic's means over real images and fakes, and their difference."""
-        fake = self.generate(self.latent(len(batch.images), draw, "z_heldout"))
-        critic_real, critic_fake = self.critic(batch.images).mean(), self.critic(fake).mean()
-        return {
-            "wasserstein": critic_real - critic_fake,
-            "critic_real": critic_real,
-            "critic_fake": critic_fake,
-        }
-
-    def _update_generator(self, count: int, draw: Draw) -> None:
-        self.optimizers["generator"].zero_grad(set_to_none=True)
-        loss = -self.critic(self.generate(self.latent(count, draw, "z_G"))).mean()
-        # Through the critic, but not into its weights' gradients.
-        loss.backward(inputs=list(self.generator.parameters()))
-        self.loss_g.copy_(loss.detach())
-        self.grad_norm_g.copy_(gradient_norm(self.generator))
-        self.optimizers["generator"].step()

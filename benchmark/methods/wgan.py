@@ -1,0 +1,226 @@
+"""WGAN: Wasserstein GAN (arXiv 1701.07875).
+
+The critic f maximises, and the generator minimises (equations 2 and 3),
+
+    E f(x) - E f(G(z)),
+
+which estimates the Wasserstein distance, up to a factor, as long as f is Lipschitz: so its weights
+are clipped to [-c, c]. The paper shows the estimate falling as the samples get better (section 4).
+
+A step is one pass of Algorithm 1's inner loop, a critic update on x; the generator is updated with
+codes of its own after every `critic`-th. RMSprop for both, as momentum made training unstable.
+
+From the authors' code, where the paper says nothing: a critic that is brought near its optimum by
+`long_critic` updates, before each of the generator's first `warm_up` updates and before every
+`long_every`-th; one that is clipped before its update, where Algorithm 1 clips after it
+(`clip_when`); and every weight is clipped, so batch norm's gains shrink from 1 to c. The networks
+are DCGAN's of this package, which have biases at both ends that the authors' code leaves out.
+"""
+
+from abc import abstractmethod
+from bisect import bisect_right
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from benchmark.column import Column
+from benchmark.methods.cost import STRIDED_RATE, Work, work
+from benchmark.methods.dcgan import Discriminator, Generator, discriminator_layers, generator_layers
+from benchmark.methods.method import Batch, Draw, Method, gradient_norm
+from benchmark.methods.settings import MethodSettings, Prior, Width
+
+CRITIC = "the critic's own, without a scale"
+_COLUMNS = {
+    "wasserstein": Column(
+        "critic_real - critic_fake, the estimate of the distance", CRITIC, "lower", "WGAN, 4"
+    ),
+    "critic_real": Column("mean of the critic over real images", CRITIC),
+    "critic_fake": Column("mean of the critic over fakes", CRITIC),
+    "loss_d": Column("critic_fake - critic_real", CRITIC, "", "WGAN, equation 2"),
+    "loss_g": Column("-critic_fake, at the generator's last update; repeated between two", CRITIC),
+    "grad_norm_d": Column("L2 norm of the gradient over the critic's weights"),
+    "grad_norm_g": Column("of the generator's, at its last update; repeated between two"),
+}
+
+
+class WganSettings(MethodSettings):
+    """WGAN (arXiv 1701.07875). A step is one critic update; G is updated every `critic` ones."""
+
+    name: Literal["wgan"]
+    n: Width = 64
+    """Channels of the critic's first convolution; they double as the maps halve."""
+    z: Width = 100
+    """Dimensions of the generator's input."""
+    critic: Annotated[int, Field(ge=1, le=1000)] = 5
+    """Critic updates, and so steps, for one update of the generator."""
+    long_critic: Annotated[int, Field(ge=1, le=1000)] = 100
+    """The same for the generator's first `warm_up` updates, and for every `long_every`-th."""
+    warm_up: Annotated[int, Field(ge=0)] = 25
+    """Updates of the generator at the start that wait for `long_critic` of the critic's."""
+    long_every: Annotated[int, Field(ge=1)] = 500
+    """Of the generator's updates, number 0, this one, twice this one, ... wait so long, too."""
+    clip: Annotated[float, Field(gt=0)] = 0.01
+    """The critic's weights are clipped to [-clip, clip]."""
+    clip_when: Literal["before", "after"] = "before"
+    """Before each of the critic's updates, as the authors' code, or after it, as Algorithm 1: then
+    the generator sees a critic that is clipped to the last bit."""
+    prior: Prior = "normal"
+
+
+class CriticFirst(Method):
+    """What WGAN and WGAN-GP share: a generator that moves after some of the critic's updates only.
+
+    What a row repeats between two of the generator's updates is in buffers. Such a method is not
+    capturable: which work a step does depends on a count on the host.
+    """
+
+    heldout = ("wasserstein", "critic_real", "critic_fake")
+    signal = "wasserstein"
+
+    settings: Any
+    critic: nn.Module
+    generator: nn.Module
+    loss_g: Tensor
+    grad_norm_g: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Critic updates so far. It decides which work a step does, so it stays on the host, where
+        # reading it waits for no device; `get_extra_state` puts it into the checkpoint.
+        self._updates = 0
+        self.register_buffer("loss_g", torch.zeros(()))
+        self.register_buffer("grad_norm_g", torch.zeros(()))
+
+    @abstractmethod
+    def generator_updates(self, critic_updates: int) -> int:
+        """How many updates the generator has had after so many of the critic's."""
+
+    def get_extra_state(self) -> Tensor:
+        return torch.tensor(self._updates)
+
+    def set_extra_state(self, state: Any) -> None:
+        self._updates = int(state)
+
+    def latent(self, count: int, draw: Draw, stream: str) -> Tensor:
+        """z standard normal (the authors' code), or uniform in [-1, 1]."""
+        numbers = draw.uniform if self.settings.prior == "uniform" else draw.normal
+        return numbers(stream, count, self.settings.z)
+
+    def generate(self, z: Tensor) -> Tensor:
+        images: Tensor = self.generator(z)
+        return images
+
+    def watch(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
+        """The critic's means over real images and fakes, and their difference."""
+        fake = self.generate(self.latent(len(batch.images), draw, "z_heldout"))
+        critic_real, critic_fake = self.critic(batch.images).mean(), self.critic(fake).mean()
+        return {
+            "wasserstein": critic_real - critic_fake,
+            "critic_real": critic_real,
+            "critic_fake": critic_fake,
+        }
+
+    def follow(self, count: int, draw: Draw, critic_fake: Tensor) -> None:
+        """After an update of the critic: the generator's, on `count` codes, where it is its turn.
+
+        Before the first, G has not moved: its gradient counts as 0, and its loss is read off the
+        critic's fakes.
+        """
+        before = self.generator_updates(self._updates)
+        self._updates += 1
+        now = self.generator_updates(self._updates)
+        if now > before:
+            self._update_generator(count, draw)
+        elif now == 0:
+            self.loss_g.copy_(-critic_fake.detach())
+
+    def _update_generator(self, count: int, draw: Draw) -> None:
+        self.optimizers["generator"].zero_grad(set_to_none=True)
+        loss = -self.critic(self.generate(self.latent(count, draw, "z_G"))).mean()
+        # Through the critic, but not into its weights' gradients.
+        loss.backward(inputs=list(self.generator.parameters()))
+        self.loss_g.copy_(loss.detach())
+        self.grad_norm_g.copy_(gradient_norm(self.generator))
+        self.optimizers["generator"].step()
+
+
+class WGAN(CriticFirst):
+    """Critic and generator, Algorithm 1."""
+
+    Settings = WganSettings
+    columns = _COLUMNS
+
+    def __init__(self, settings: WganSettings, size: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.critic = Discriminator(size, settings.n)
+        self.generator = Generator(size, settings.n, settings.z)
+        self.optimizers = {
+            "critic": _rmsprop(self.critic),
+            "generator": _rmsprop(self.generator),
+        }
+
+    def generator_updates(self, critic_updates: int) -> int:
+        # The most that are not more critic updates than there were; each needs one at least.
+        possible = range(critic_updates + 1)
+        return bisect_right(possible, critic_updates, key=self._critic_updates) - 1
+
+    def _critic_updates(self, generator_updates: int) -> int:
+        """Of the critic before so many of the generator's have been made, from 0."""
+        long, every = min(self.settings.warm_up, generator_updates), self.settings.long_every
+        # After the warm-up, the multiples of `every`; those below k are ceil(k / every).
+        often = long + -(-generator_updates // every) - -(-long // every)
+        short = self.settings.critic * (generator_updates - often)
+        updates: int = short + self.settings.long_critic * often
+        return updates
+
+    @classmethod
+    def cost(cls, settings: WganSettings, size: int) -> Work:
+        d, g = (
+            discriminator_layers(size, settings.n),
+            generator_layers(size, settings.n, settings.z),
+        )
+        # Two passes in full; G's update in some steps, counted as after the warm-up.
+        each = settings.critic + (settings.long_critic - settings.critic) / settings.long_every
+        return work(d, g, (6 + 2 / each, 1 + 3 / each), STRIDED_RATE)
+
+    def update(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
+        """One critic update on x, and one of the generator where it is its turn.
+
+        Between two of those, `loss_g` and `grad_norm_g` are repeated.
+        """
+        x = batch.images
+        if self.settings.clip_when == "before":
+            self._clip()
+        self.optimizers["critic"].zero_grad(set_to_none=True)
+        with torch.no_grad():
+            fake = self.generate(self.latent(len(x), draw, "z_D"))
+        critic_real, critic_fake = self.critic(x).mean(), self.critic(fake).mean()
+        loss_d = critic_fake - critic_real
+        loss_d.backward()
+        self.optimizers["critic"].step()
+        if self.settings.clip_when == "after":
+            self._clip()
+        self.follow(len(x), draw, critic_fake)
+
+        return {
+            "wasserstein": -loss_d.detach(),
+            "critic_real": critic_real.detach(),
+            "critic_fake": critic_fake.detach(),
+            "loss_d": loss_d.detach(),
+            "loss_g": self.loss_g.clone(),
+            "grad_norm_d": gradient_norm(self.critic),
+            "grad_norm_g": self.grad_norm_g.clone(),
+        }
+
+    @torch.no_grad()
+    def _clip(self) -> None:
+        for weight in self.critic.parameters():
+            weight.clamp_(-self.settings.clip, self.settings.clip)
+
+
+def _rmsprop(player: nn.Module) -> torch.optim.RMSprop:
+    """torch's, as the authors' code; the training loop sets its learning rate, the paper's 5e-5."""
+    return torch.optim.RMSprop(player.parameters(), lr=5e-5, foreach=True)
