@@ -35,7 +35,7 @@ FAULTS = [
     ("every: 10000", "every: often", "evaluation.every", "found 'often'"),
     ("steps: 200000", "steps: true", "training.steps", "found True"),
     ("on: stall", "on: stal", "training.lr_decay.on", "did you mean 'stall'"),
-    ("name: began", "name: begann", "method.name", "did you mean 'began'?; allowed: began, "),
+    ("name: began", "name: begann", "method.name", "did you mean 'began'?; allowed: ali, "),
     ("name: began, ", "", "method.name", "missing"),
     ("name: celeba", "name: celeb", "data.name", "an import path as in module:Class"),
     ("question:", "questoin:", "questoin", "did you mean 'question'"),

@@ -22,6 +22,8 @@ METHODS: list[dict[str, Any]] = [
     {"name": "ebgan", "n": 8},
     {"name": "ebgan", "n": 8, "shared_z": True},
     {"name": "dcgan", "n": 8},
+    {"name": "ali", "n": 8},
+    {"name": "ali", "n": 8, "discriminator": "maxout"},
     {"name": "wgan", "n": 8, "critic": 2, "long_critic": 2},
     {"name": "wgan_gp", "n": 8, "critic": 2},
 ]

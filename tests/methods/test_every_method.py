@@ -101,6 +101,7 @@ def test_resumed_at_every_row_equals_uninterrupted(name: str, tmp_path: Path, ca
 # bad: BEGAN has 1, and a gain that is felt at once. At 16 px EBGAN's auto-encoder has one layer.
 BEGAN = {"n": 8, "h": 32, "gamma": 1.0, "lambda_k": 0.1}
 HASTE: dict[str, dict[str, Any]] = {
+    "ali": {"size": 16, "lr": 1e-3, "batch": 32, "method": {"n": 8, "z": 32}},
     "began": {"size": 16, "lr": 3e-3, "batch": 32, "method": {**BEGAN, "z": 32}},
     "began_cs": {"size": 16, "lr": 3e-3, "batch": 32, "method": BEGAN},
     "ebgan": {"size": 32, "lr": 1e-3, "batch": 16, "method": {"n": 16}},

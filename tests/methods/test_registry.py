@@ -121,17 +121,19 @@ def test_a_method_without_what_it_samples_by_is_refused() -> None:
 
 
 def test_a_file_in_the_package_is_enough() -> None:
-    assert built_in() == ["began", "began_cs", "dcgan", "ebgan", "wgan", "wgan_gp"]
+    assert built_in() == ["ali", "began", "began_cs", "dcgan", "ebgan", "wgan", "wgan_gp"]
     assert method_class("began") is BEGAN
     assert [settings.__name__ for settings in built_in_settings()] == [
-        *("BeganSettings", "BeganCsSettings", "DcganSettings", "EbganSettings"),
+        *("AliSettings", "BeganSettings", "BeganCsSettings", "DcganSettings", "EbganSettings"),
         *("WganSettings", "WganGpSettings"),
     ]
 
 
 @pytest.mark.parametrize("name", ["method", "began_networks", "nothing", "../began", ""])
 def test_what_is_no_method_of_the_package_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match=r"unknown method .*; the package has: began, began_cs"):
+    with pytest.raises(
+        InputError, match=r"unknown method .*; the package has: ali, began, began_cs"
+    ):
         method_class(name)
 
 
@@ -153,7 +155,7 @@ MESSAGES = [
     ({"name": ALI, "z": 0}, "method.z: found 0"),
     ({"name": "dcgan", "gamma": 0.5}, "method.gamma: unknown key"),
     ({"name": "began", "gamma": 1.5}, "method.gamma: found 1.5"),
-    ({"name": "begann"}, "method.name: found 'begann', did you mean 'began'?; allowed: began, "),
+    ({"name": "begann"}, "method.name: found 'begann', did you mean 'began'?; allowed: ali, "),
     ({"n": 4}, "method.name: missing"),
 ]
 

@@ -1,0 +1,374 @@
+"""ALI: Adversarially learned inference (arXiv 1606.00704).
+
+A generator makes images of codes, an encoder finds codes of images, and the discriminator tells
+which of the two made a pair (equation 1):
+
+    q(x, z): x real, z = mu(x) + sigma(x) eps, eps normal        (equation 2)
+    p(x, z): z normal, x = G(z).
+
+The losses are those of Algorithm 1, with D before its sigmoid, so that -log D = softplus(-D):
+
+    L_D = E_q softplus(-D(x, z)) + E_p softplus(D(x, z))
+    L_G = E_q softplus(D(x, z)) + E_p softplus(-D(x, z)),
+
+L_G of generator and encoder together, with both of its terms. Both gradients are taken at the same
+weights and of one pass over D, then both sides move, as in the authors' code.
+
+The layers are those of the paper's appendix: at 32 px those of SVHN, which the authors' code has
+for CelebA too; at 64 px those of CelebA. Other sizes are ours: 16 px is 32's without its first
+halving, and beyond 64 px each doubling adds a convolution that halves. All convolutions are without
+padding, so that the generator's maps are the encoder's in reverse.
+
+Chosen or changed: images are in [-1, 1], so outputs are 2 sigmoid - 1 and dropped pixels grey. The
+output's bias begins at 0, as the tables have it, and is one a channel; the authors' code has one a
+pixel, from the data's mean. Every layer without a norm has a bias, which their code leaves out in
+some. z has 256 dimensions at 64 px too, where the table has 512 and an encoder of 512 outputs, mean
+and log sigma together. The tables' beta_2 of 0.001 is what their library calls 0.999.
+"""
+
+from dataclasses import replace
+from typing import Annotated, Literal, NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from benchmark.column import Column
+from benchmark.methods.cost import STRIDED_RATE, Layers, Work, work
+from benchmark.methods.method import GRADIENTS, Batch, Draw, Method, adam, gradient_norm
+from benchmark.methods.settings import MethodSettings, Rate, Width
+
+_NATS = "nats"
+_COLUMNS = {
+    "loss_d": Column("cross-entropy of (x, E(x)) against (G(z), z)", _NATS, "", "ALI, Algorithm 1"),
+    "loss_g": Column("the same with the pairs exchanged", _NATS, "lower", "ALI, Algorithm 1"),
+    "d_real": Column("D(x, E(x)): mean probability of a real image with its code", source="ALI"),
+    "d_fake": Column("D(G(z), z): the same of fakes; where both are 1/2, D cannot tell"),
+    "code_sd": Column(
+        "sigma(x), mean over code dimensions; 1 where a code says nothing", "of the prior's", ""
+    ),
+    **GRADIENTS,
+}
+SD = 0.01  # of all weights at the start
+MEMORY = 0.05  # what a batch adds to the batch norms' running statistics, in the authors' code
+PIECES = 2  # of a maxout
+
+
+class AliSettings(MethodSettings):
+    """ALI (arXiv 1606.00704): an encoder and a generator against a discriminator of pairs."""
+
+    name: Literal["ali"]
+    n: Annotated[int, Field(ge=2, le=4096, multiple_of=2)] = 8
+    """Channels of the first convolution at 32 px, and the unit of all other widths. The paper's
+    networks have 32: 10.4 M parameters at 32 px, where 8 has 0.9 M."""
+    z: Width = 256
+    """Dimensions of the code."""
+    discriminator: Literal["leaky", "maxout"] = "leaky"
+    """Leaky ReLU, with batch norm over the image's maps, as the paper's for faces and SVHN; or
+    maxouts of two without any norm, as its for CIFAR-10. A maxout's width counts both pieces."""
+    dropout: Rate = 0.2
+    """Share of the numbers that are dropped before each of the discriminator's layers, but at 64 px
+    and more not before the leaky ones for images. (For CIFAR-10 it is 0.5 beyond the inputs.)"""
+    slope: Annotated[float, Field(ge=0, lt=1)] = 0.02
+    """Of the leaky ReLUs below 0: the paper's for faces; for SVHN 0.01, for CIFAR-10 0.1."""
+    beta_1: Rate = 0.5
+    beta_2: Rate = 0.999
+
+
+class Layout(NamedTuple):
+    """Kernels, strides and widths at one size; widths are multiples of n."""
+
+    down: tuple[tuple[int, int, int], ...]  # kernel, stride and width, of encoder and D's images
+    up: tuple[int, ...]  # widths of the generator, whose kernels and strides are those reversed
+    pointwise: bool  # one more 1x1 layer at the end of the encoder's and of the generator's
+    pair: int  # width of D's layers for pairs; those for codes have half of it
+    image_dropout: bool  # before D's layers for images, the first of which then has no norm
+
+
+_32 = Layout(
+    down=((5, 1, 1), (4, 2, 2), (4, 1, 4), (4, 2, 8), (4, 1, 16)),
+    up=(8, 4, 2, 1, 1),
+    pointwise=True,
+    pair=32,
+    image_dropout=True,
+)
+_16 = _32._replace(down=((4, 1, 1), (4, 1, 4), (4, 2, 8), (4, 1, 16)), up=(8, 4, 2, 1))
+_64 = Layout(
+    down=((2, 1, 2), (7, 2, 4), (5, 2, 8), (7, 2, 8), (4, 1, 16)),
+    up=(16, 8, 8, 4, 2),
+    pointwise=False,
+    pair=64,
+    image_dropout=False,
+)
+
+
+def layout(size: int) -> Layout:
+    """Of images of `size` pixels; every one ends at 1 x 1."""
+    if size <= 64:
+        return {16: _16, 32: _32, 64: _64}[size]
+    half = layout(size // 2)
+    return half._replace(down=((2, 2, 2), *half.down), up=(*half.up, 2))
+
+
+class Maxout(nn.Module):
+    """(N, C, ...) -> (N, C / 2, ...): the larger of each two neighbours."""
+
+    def forward(self, v: Tensor) -> Tensor:
+        return torch.maximum(v[:, ::2], v[:, 1::2])
+
+
+def layer(
+    convolution: nn.Conv2d | nn.ConvTranspose2d, activation: nn.Module, *, norm: bool
+) -> list[nn.Module]:
+    """A convolution, batch norm in place of its bias where there is one, and what follows."""
+    if not norm:
+        return [convolution, activation]
+    convolution.register_parameter("bias", None)
+    return [convolution, nn.BatchNorm2d(convolution.out_channels, momentum=MEMORY), activation]
+
+
+def initialise(network: nn.Module) -> None:
+    """Weights N(0, 0.01) and biases 0; batch norms begin at gain 1 and shift 0."""
+    for part in network.modules():
+        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(part.weight, 0.0, SD)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+
+
+class Encoder(nn.Module):
+    """(N, 3, S, S) -> mean and log sigma of each image's code, (N, Z) both."""
+
+    def __init__(self, size: int, n: int, z: int, slope: float) -> None:
+        super().__init__()
+        shape, layers, channels = layout(size), list[nn.Module](), 3
+        for kernel, stride, width in shape.down:
+            convolution = nn.Conv2d(channels, width * n, kernel, stride)
+            layers += layer(convolution, nn.LeakyReLU(slope, inplace=True), norm=True)
+            channels = width * n
+        if shape.pointwise:
+            convolution = nn.Conv2d(channels, channels, 1)
+            layers += layer(convolution, nn.LeakyReLU(slope, inplace=True), norm=True)
+        self.layers = nn.Sequential(*layers, nn.Conv2d(channels, 2 * z, 1), nn.Flatten())
+        initialise(self)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_sd = self.layers(x).chunk(2, 1)
+        return mean, log_sd
+
+
+class Generator(nn.Module):
+    """(N, Z) -> (N, 3, S, S) in [-1, 1]."""
+
+    def __init__(self, size: int, n: int, z: int, slope: float) -> None:
+        super().__init__()
+        shape, channels = layout(size), z
+        layers: list[nn.Module] = [nn.Unflatten(1, (z, 1, 1))]
+        for (kernel, stride, _), width in zip(reversed(shape.down), shape.up, strict=True):
+            convolution = nn.ConvTranspose2d(channels, width * n, kernel, stride)
+            layers += layer(convolution, nn.LeakyReLU(slope, inplace=True), norm=True)
+            channels = width * n
+        if shape.pointwise:
+            pointwise = nn.Conv2d(channels, channels, 1)
+            layers += layer(pointwise, nn.LeakyReLU(slope, inplace=True), norm=True)
+        self.layers = nn.Sequential(*layers, nn.Conv2d(channels, 3, 1), nn.Sigmoid())
+        initialise(self)
+
+    def forward(self, z: Tensor) -> Tensor:
+        images: Tensor = 2 * self.layers(z) - 1
+        return images
+
+
+class Discriminator(nn.Module):
+    """Images (N, 3, S, S) and their codes (N, Z) -> (N,), before the sigmoid.
+
+    Both are seen by layers of their own, then together. All dropout is drawn from `draw`, whose
+    streams are named by the layers' numbers; in evaluation mode there is none.
+    """
+
+    def __init__(self, size: int, settings: AliSettings) -> None:
+        super().__init__()
+        shape, n = layout(size), settings.n
+        maxout = settings.discriminator == "maxout"
+        self.dropout = settings.dropout
+        self.image_dropout = maxout or shape.image_dropout
+
+        def seen(convolution: nn.Conv2d, *, norm: bool = False) -> nn.Sequential:
+            activation = Maxout() if maxout else nn.LeakyReLU(settings.slope, inplace=True)
+            return nn.Sequential(*layer(convolution, activation, norm=norm and not maxout))
+
+        kept = PIECES if maxout else 1  # a maxout's width counts its pieces
+        self.image, channels = nn.ModuleList(), 3
+        for index, (kernel, stride, width) in enumerate(shape.down):
+            norm = index > 0 or not shape.image_dropout
+            self.image.append(seen(nn.Conv2d(channels, width * n, kernel, stride), norm=norm))
+            channels = width * n // kept
+        wide = shape.pair * n
+        self.code = nn.ModuleList(
+            seen(nn.Conv2d(narrow, wide // 2, 1)) for narrow in (settings.z, wide // 2 // kept)
+        )
+        self.pair = nn.ModuleList(
+            seen(nn.Conv2d(narrow, wide, 1))
+            for narrow in (channels + wide // 2 // kept, wide // kept)
+        )
+        self.last = nn.Conv2d(wide // kept, 1, 1)
+        initialise(self)
+
+    def forward(self, x: Tensor, z: Tensor, draw: Draw) -> Tensor:
+        v, w = x, z[:, :, None, None]
+        for index, part in enumerate(self.image):
+            v = part(self._drop(v, draw, f"dropout_x{index}") if self.image_dropout else v)
+        for index, part in enumerate(self.code):
+            w = part(self._drop(w, draw, f"dropout_z{index}"))
+        v = torch.cat([v, w], 1)
+        for index, part in enumerate(self.pair):
+            v = part(self._drop(v, draw, f"dropout_xz{index}"))
+        judged: Tensor = self.last(self._drop(v, draw, "dropout_last"))
+        return judged.flatten()
+
+    def _drop(self, v: Tensor, draw: Draw, stream: str) -> Tensor:
+        """Each number is 0 with probability p, else 1 / (1 - p) times itself."""
+        if not self.training or self.dropout == 0:
+            return v
+        kept = draw.uniform(stream, *v.shape) >= 2 * self.dropout - 1
+        return v * kept / (1 - self.dropout)
+
+
+def _convolution(kernel: int, one: int, other: int, sides: tuple[int, int]) -> tuple[int, int, int]:
+    """For what a step costs: a layer between maps of `one` and `other` channels."""
+    weights, (fine, coarse) = kernel**2 * one * other, sides
+    return weights, coarse**2, max(one * fine**2, other * coarse**2)
+
+
+def _of_images(size: int, n: int, kept: int = 1) -> tuple[Layers, int]:
+    """The layers of the encoder's or D's, from images to 1 x 1, and their last channels."""
+    layers, channels, side = Layers(), 3, size
+    for kernel, stride, width in layout(size).down:
+        smaller = (side - kernel) // stride + 1
+        layers.append(_convolution(kernel, channels, width * n, (side, smaller)))
+        channels, side = width * n // kept, smaller
+    return layers, channels
+
+
+def _encoder_layers(size: int, n: int, z: int) -> Layers:
+    layers, channels = _of_images(size, n)
+    more = [channels] if layout(size).pointwise else []
+    return [*layers, *(_convolution(1, channels, width, (1, 1)) for width in (*more, 2 * z))]
+
+
+def _generator_layers(size: int, n: int, z: int) -> Layers:
+    layers, channels, side, shape = Layers(), z, 1, layout(size)
+    for (kernel, stride, _), width in zip(reversed(shape.down), shape.up, strict=True):
+        larger = (side - 1) * stride + kernel
+        layers.append(_convolution(kernel, width * n, channels, (larger, side)))
+        channels, side = width * n, larger
+    more = [channels] if shape.pointwise else []
+    return [*layers, *(_convolution(1, channels, width, (side, side)) for width in (*more, 3))]
+
+
+def _discriminator_layers(size: int, settings: AliSettings) -> Layers:
+    kept = PIECES if settings.discriminator == "maxout" else 1
+    layers, channels = _of_images(size, settings.n, kept)
+    wide = layout(size).pair * settings.n
+    code, pair = wide // 2 // kept, wide // kept
+    pointwise = (
+        *((settings.z, wide // 2), (code, wide // 2)),
+        *((channels + code, wide), (pair, wide), (pair, 1)),
+    )
+    return [*layers, *(_convolution(1, one, other, (1, 1)) for one, other in pointwise)]
+
+
+class ALI(Method):
+    """Encoder and generator on one side, the discriminator of pairs on the other."""
+
+    Settings = AliSettings
+    columns = _COLUMNS
+    heldout = ("loss_d", "loss_g", "d_real", "d_fake", "code_sd")
+    signal = "loss_g"
+    capturable = True
+
+    def __init__(self, settings: AliSettings, size: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.encoder = Encoder(size, settings.n, settings.z, settings.slope)
+        self.generator = Generator(size, settings.n, settings.z, settings.slope)
+        self.discriminator = Discriminator(size, settings)
+        betas = (settings.beta_1, settings.beta_2)
+        self.optimizers = {
+            "discriminator": adam(self.discriminator, betas),
+            "generator": adam(self._makers(), betas),
+        }
+
+    def _makers(self) -> nn.Module:
+        """Generator and encoder: the side that makes pairs."""
+        return nn.ModuleList([self.generator, self.encoder])
+
+    def latent(self, count: int, draw: Draw, stream: str) -> Tensor:
+        """z standard normal."""
+        return draw.normal(stream, count, self.settings.z)
+
+    def generate(self, z: Tensor) -> Tensor:
+        images: Tensor = self.generator(z)
+        return images
+
+    def encode(self, images: Tensor, draw: Draw) -> Tensor:
+        """One draw of q(z | x), equation 2, with noise from the stream "epsilon"."""
+        return self._encode(images, draw)[0]
+
+    def _encode(self, images: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+        """Codes, and sigma of each of their dimensions."""
+        mean, log_sd = self.encoder(images)
+        sd = log_sd.exp()
+        return mean + sd * draw.normal("epsilon", *mean.shape), sd
+
+    @classmethod
+    def cost(cls, settings: AliSettings, size: int) -> Work:
+        encoder = _encoder_layers(size, settings.n, settings.z)
+        generator = _generator_layers(size, settings.n, settings.z)
+        # D judges both kinds of pairs, and is differentiated in full for L_D and to its inputs for
+        # L_G; the makers once forward, once back in full.
+        passes = (8, 3)
+        made = work(_discriminator_layers(size, settings), generator, passes, STRIDED_RATE)
+        found = work([], encoder, passes, STRIDED_RATE)
+        return replace(
+            made,
+            macs=made.macs + found.macs,
+            parameters=made.parameters + found.parameters,
+            maps=made.maps + found.maps,
+        )
+
+    def _judged(self, x: Tensor, z: Tensor, draw: Draw) -> dict[str, Tensor]:
+        """Both losses, D over either kind of pair and sigma; D sees all pairs in one pass."""
+        code, sd = self._encode(x, draw)
+        images, codes = torch.cat([x, self.generate(z)]), torch.cat([code, z])
+        on_real, on_fake = self.discriminator(images, codes, draw).chunk(2)
+        return {
+            "loss_d": softplus(-on_real).mean() + softplus(on_fake).mean(),
+            "loss_g": softplus(on_real).mean() + softplus(-on_fake).mean(),
+            "d_real": on_real.sigmoid().mean(),
+            "d_fake": on_fake.sigmoid().mean(),
+            "code_sd": sd.mean(),
+        }
+
+    def update(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
+        """One simultaneous step of both sides, Algorithm 1."""
+        x, makers = batch.images, self._makers()
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+        found = self._judged(x, self.latent(len(x), draw, "z"), draw)
+        for name, side in (("loss_d", self.discriminator), ("loss_g", makers)):
+            # Through the other side, but not into its weights' gradients.
+            loss, weights = found[name], list(side.parameters())
+            loss.backward(inputs=weights, retain_graph=True)  # type: ignore[no-untyped-call]
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+        return {
+            **{name: value.detach() for name, value in found.items()},
+            "grad_norm_d": gradient_norm(self.discriminator),
+            "grad_norm_g": gradient_norm(makers),
+        }
+
+    def watch(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
+        """Both losses, D over either kind of pair and sigma, without dropout."""
+        return self._judged(batch.images, self.latent(len(batch.images), draw, "z_heldout"), draw)
