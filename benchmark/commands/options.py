@@ -90,7 +90,8 @@ report_option = click.option(
 results_of_plan_option = click.option(
     "--results",
     type=FOLDER,
-    help=f"Folder of the tables. [default: {RESULTS}; of a demonstration {DEMONSTRATIONS / RESULTS}]",
+    help="Folder of the tables."
+    f" [default: {RESULTS}; of a demonstration {DEMONSTRATIONS / RESULTS}]",
 )
 report_of_plan_option = click.option(
     "--report",

@@ -62,7 +62,14 @@ def test_it_holds_every_picture_and_every_grid(page: Path) -> None:
     sources = [a["src"] for tag, a in Tags(page.read_text()).found if tag == "img" and a.get("src")]
     # Of baselines: curves, scatter, sheet and 6 grids; of latent: a map as well.
     assert len(sources) == 19
-    assert all(str(source).startswith("data:image/png;base64,") for source in sources)
+    assert all(str(source).startswith("data:image/webp;base64,") for source in sources)
+
+
+def test_it_has_contents_and_numbers_stand_to_the_right(page: Path) -> None:
+    found = Tags(page.read_text()).found
+    links = [a["href"] for tag, a in found if tag == "a" and (a.get("href") or "").startswith("#")]
+    assert {"#questions-and-answers", "#baselines-profile-short"} <= set(links)
+    assert sum(tag == "td" and a.get("class") == "number" for tag, a in found) > 20
 
 
 def test_the_same_document_gives_the_same_bytes(page: Path, document: Document) -> None:
@@ -92,6 +99,19 @@ def test_a_missing_grid_is_named(tmp_path: Path) -> None:
     gallery = Gallery([("seed 0", tmp_path / "gone.png")], "Grids.")
     with pytest.raises(BenchError, match=r"gone\.png: cannot be read .*`bench run FILE`"):
         write_page(Document(tmp_path, [gallery], []), tmp_path / "page.html")
+
+
+@pytest.mark.parametrize("width", [1400, 800, 390])
+def test_it_fits_its_window(page: Path, browser: Any, width: int, tmp_path: Path) -> None:
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
+    )
+    browser.get(page.as_uri())
+    browser.save_screenshot(str(tmp_path / f"{width}.png"))
+    wide = browser.execute_script("return document.documentElement.scrollWidth")
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert wide <= width  # only tables scroll, each by itself
 
 
 def test_a_person_sorts_and_zooms(page: Path, browser: Any, tmp_path: Path) -> None:
