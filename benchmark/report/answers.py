@@ -32,8 +32,8 @@ def answer(results: Tables) -> str:
             open_[verdict.verdict if verdict else NOT_JUDGED] += 1
     if not results.record.claims:
         return "No claim."
-    rest = [f"{count} {name}" for name, count in open_.items()]
-    return "; ".join(decided + ([f"of the claims {', '.join(rest)}"] if rest else [])) + "."
+    rest = [f"{count} claim{'s' * (count > 1)} {name}" for name, count in open_.items()]
+    return "; ".join([*decided, *rest]) + "."
 
 
 def status(results: Tables) -> str:

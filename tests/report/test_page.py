@@ -21,10 +21,16 @@ NUMBERS = pd.DataFrame(
 )
 
 
+# A table in somebody's notes.
+WIDE = f"| a | b |\n|---|---|\n| {'wide ' * 60} | {'wide ' * 60} |"
+
+
 def odd(document: Document) -> Document:
-    """With a table that sorts badly by words."""
+    """With a table that sorts badly by words, and one in words that is wide."""
     return Document(
-        document.folder, [Table("odd", NUMBERS, "*Odd*"), *document.opening], document.sections
+        document.folder,
+        [Table("odd", NUMBERS, "*Odd*"), *document.opening, Words(WIDE)],
+        document.sections,
     )
 
 

@@ -235,7 +235,7 @@ def test_settings_say_where_a_cell_departs_from_its_methods_others(folder: Path)
 def test_unjudged_claims_say_so(document: Document) -> None:
     by_name = {table.name: table.frame for table in tables(document.opening)}
     assert list(by_name["claims"]["verdict"]) == ["not judged"]
-    assert by_name["questions"]["answer"].tolist() == ["of the claims 1 not judged.", "No claim."]
+    assert by_name["questions"]["answer"].tolist() == ["1 claim not judged.", "No claim."]
 
 
 def test_a_decided_claim_stands_in_the_answer(folder: Path) -> None:
