@@ -23,7 +23,9 @@ def test_committed_runs_keep_their_ids(folder: Path) -> None:
         committed = {row["label"]: row["run_id"] for row in csv.DictReader(file)}
     asked = ROOT / "ablations" / f"{record['name']}.yaml"
     plan = load(asked, record["profile"], tuple(record["overrides"]))
-    assert {planned.label: planned.run_id for planned in plan.runs} == committed
+    planned = {each.label: each.run_id for each in plan.runs}
+    # An arm that was added since has not run yet.
+    assert {label: planned.get(label) for label in committed} == committed
 
 
 def test_there_are_committed_runs() -> None:
