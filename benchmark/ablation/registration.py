@@ -11,7 +11,7 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -126,7 +126,9 @@ def parse(content: bytes, path: Path) -> Registration:
 
 def write(registration: Registration, path: Path, head: str) -> None:
     """Write the file with `head` as comments above."""
-    yaml, text = YAML(), io.StringIO()
+    text = io.StringIO()
+    yaml: Any = YAML(typ="safe", pure=True)  # its stubs know no order of keys
+    yaml.sort_base_mapping_type_on_output = False
     yaml.default_flow_style = None  # lists of plain values on one line
     yaml.width = 4096  # it would leave blanks at the ends of the lines that it breaks
     yaml.dump(registration.model_dump(mode="json"), text)

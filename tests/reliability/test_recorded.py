@@ -172,7 +172,7 @@ def test_a_sweep_goes_on_on_another_machine(swept: Swept, tables: Path, tmp_path
         here = {path.parent.name for path in (tmp_path / "runs").glob("*/result.json")}
         assert here == set(new["run_id"]) - set(old["run_id"])
     done = bench("sync", "tiny.yaml", cwd=tmp_path)
-    assert f"{len(old)} finished runs that runs lacks" in done.stdout
+    assert f"{len(old)} finished runs are not in runs; kept as the tables have" in done.stdout
     assert pd.read_csv(folder / "runs.csv", dtype=str).equals(new)
     grids = {path.stem for path in (folder / "samples").glob("*.png")}
     assert grids == set(new["run_id"])
