@@ -11,7 +11,8 @@ from benchmark.report.captions import distance_name, made_of
 from benchmark.report.document import Table
 from benchmark.report.evidence import AGAINST, NOT_JUDGED, Evidence, Verdict
 from benchmark.report.numbers import NONE, finite, mean_spread, number, title
-from benchmark.results.schema import BLURRED, DISTANCE, REAL
+from benchmark.report.tables import beside
+from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import Tables
 from benchmark.statistics.intervals import contrast, ends
 
@@ -77,13 +78,9 @@ def answer_table(results: Tables) -> Table:
                 NONE if cell is first else _difference(own, finite(first.values(DISTANCE)))
             )
         rows.append(row)
-    floors = {"real images": REAL, "real images, blurred": BLURRED}
-    for label, floor in floors.items():
-        values = finite([cell.floors.get(floor, {}).get(DISTANCE, np.nan) for cell in cells])
-        if values:
-            low, high = number(min(values)), number(max(values))
-            at = low if low == high else f"{low} to {high}"
-            rows.append(dict.fromkeys(rows[0], NONE) | {"cell": label, name: at})
+    for label, found in beside(results):
+        value = found.get(results.judge, {}).get(DISTANCE, np.nan)
+        rows.append(dict.fromkeys(rows[0], NONE) | {"cell": label, name: number(value)})
     return Table(
         "answer",
         pd.DataFrame(rows),

@@ -59,7 +59,7 @@ def cell_table(results: Tables) -> Table:
             row[f"{distance_name(record, judge)}, last"] = mean_spread(values, planned)
         minutes = float(np.nansum([run["cpu_s"] for run in cell.rows])) / 60
         rows.append({**row, "core-minutes": number(minutes)})
-    for label, found in _beside(results):
+    for label, found in beside(results):
         row = dict.fromkeys(rows[0], NONE) | {"cell": label}
         for judge in (record.headline, *others):
             value = found.get(judge.name, {}).get(DISTANCE, np.nan)
@@ -83,7 +83,7 @@ def measure_table(results: Tables) -> Table:
             scaled = [value * FACTORS.get(column, 1.0) for value in cell.values(column)]
             row[title(column)] = mean_spread(scaled, planned)
         rows.append(row)
-    for label, found in _beside(results):
+    for label, found in beside(results):
         row, values = {"cell": label, own: NONE}, found.get(results.judge, {})
         for column in measures:
             row[title(column)] = number(values.get(column, np.nan) * FACTORS.get(column, 1))
@@ -161,7 +161,7 @@ def run_table(results: Tables) -> Table:
 ByJudge: TypeAlias = Mapping[str, Mapping[str, float]]
 
 
-def _beside(results: Tables) -> list[tuple[str, ByJudge]]:
+def beside(results: Tables) -> list[tuple[str, ByJudge]]:
     """Rows that are no runs', by judge: images from outside, then the floors of each set-up."""
     rows: list[tuple[str, ByJudge]] = []
     for name, images in read_images(results.folder).groupby("name", sort=False):

@@ -180,7 +180,7 @@ def test_failed_and_collapsed_runs_are_counted_in_the_report(document: Document)
     assert rows.loc["EBGAN-PT", ["runs", "failed", "collapsed"]].tolist() == ["2/3", "1", "1"]
     assert rows.loc["BEGAN", "less BEGAN"] == "—"
     assert rows.loc["EBGAN-PT", "less BEGAN"] == "95"  # of two seeds there is no interval
-    assert rows.loc["real images"].tolist()[-2:] == ["40.12", "—"]
+    assert rows.loc["real against real"].tolist()[-2:] == ["40.12", "—"]
     (whole,) = [table.frame for table in tables(second) if table.name == "answer"]
     assert "failed" not in whole
 
