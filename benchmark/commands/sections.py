@@ -15,6 +15,11 @@ class Sections(click.Group):
         super().__init__(*arguments, **settings)
         self.sections: dict[str, list[str]] = {}
 
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """With the group's names of the help option, also where `cmd` is called by itself."""
+        super().add_command(cmd, name)
+        _same_help(cmd, self.context_settings.get("help_option_names", ["--help"]))
+
     def add_section(self, heading: str, *commands: click.Command) -> None:
         for command in commands:
             self.add_command(command)
@@ -39,3 +44,10 @@ class Sections(click.Group):
             if rows:
                 with formatter.section(heading):
                     formatter.write_dl(rows)
+
+
+def _same_help(command: click.Command, names: list[str]) -> None:
+    command.context_settings.setdefault("help_option_names", names)
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            _same_help(each, names)

@@ -53,6 +53,13 @@ def test_every_command_explains_itself_on_80_columns(path: tuple[str, ...]) -> N
     assert silent == []
 
 
+def test_a_command_that_was_called_by_itself_keeps_its_help() -> None:
+    """click keeps the option that it made first."""
+    ls = bench.commands["ls"]
+    assert CliRunner().invoke(ls, ["-h"]).exit_code == 0
+    assert said("ls", "-h") == said("ls", "--help")
+
+
 def test_a_command_of_no_section_is_shown_too() -> None:
     group = Sections("tool")
     group.add_section("Run", click.Command("go", help="Go."))
