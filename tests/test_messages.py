@@ -23,11 +23,11 @@ class Block(Strict):
     flag: bool = True
     text: str = ""
     slug: Slug = "a"
-    few: Annotated[list[int], Field(min_length=1, max_length=2)] = [1]  # noqa: RUF012
+    few: list[int] = Field(default_factory=lambda: [1], min_length=1, max_length=2)
     part: Annotated[float, Field(ge=0, lt=1)] = 0.0
     even: Annotated[int, Field(gt=0, multiple_of=2)] = 2
     kind: Literal["a", "b", "c"] = "a"
-    pair: dict[str, int] = {}  # noqa: RUF012
+    pair: dict[str, int] = Field(default_factory=dict)
 
 
 @pytest.mark.parametrize(

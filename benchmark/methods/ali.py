@@ -360,7 +360,7 @@ class ALI(Method):
         for name, side in (("loss_d", self.discriminator), ("loss_g", makers)):
             # Through the other side, but not into its weights' gradients.
             loss, weights = found[name], list(side.parameters())
-            loss.backward(inputs=weights, retain_graph=True)  # type: ignore[no-untyped-call]
+            torch.autograd.backward(loss, inputs=weights, retain_graph=True)
         for optimizer in self.optimizers.values():
             optimizer.step()
         return {

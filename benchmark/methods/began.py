@@ -28,7 +28,15 @@ from torch import Tensor
 from benchmark.column import Column
 from benchmark.methods.began_networks import AutoEncoder, Decoder, initialise_as_author, layers
 from benchmark.methods.cost import RATE, Work, two_players, work
-from benchmark.methods.method import GRADIENTS, Batch, Draw, Method, adam, gradient_norm
+from benchmark.methods.method import (
+    GRADIENTS,
+    Batch,
+    Draw,
+    Method,
+    adam,
+    drawn_from,
+    gradient_norm,
+)
 from benchmark.methods.settings import MethodSettings, Prior, Rate, Width
 
 _PIXEL = "of [-1, 1]; its square where eta is 2"
@@ -180,8 +188,7 @@ class BEGAN(Method):
 
     def latent(self, count: int, draw: Draw, stream: str) -> Tensor:
         """z uniform in [-1, 1]^N_z, section 3.5, unless the prior is set to be normal."""
-        numbers = draw.uniform if self.settings.prior == "uniform" else draw.normal
-        return numbers(stream, count, self.settings.z)
+        return drawn_from(self.settings.prior, draw, stream, count, self.settings.z)
 
     def generate(self, z: Tensor) -> Tensor:
         images: Tensor = self.generator(z, self.carry())

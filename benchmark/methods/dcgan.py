@@ -22,7 +22,15 @@ from torch.nn.functional import softplus
 
 from benchmark.column import Column
 from benchmark.methods.cost import STRIDED_RATE, Layers, Work, strided, two_players, work
-from benchmark.methods.method import GRADIENTS, Batch, Draw, Method, adam, gradient_norm
+from benchmark.methods.method import (
+    GRADIENTS,
+    Batch,
+    Draw,
+    Method,
+    adam,
+    drawn_from,
+    gradient_norm,
+)
 from benchmark.methods.settings import MethodSettings, Prior, Rate, Width
 
 _NATS = "nats"
@@ -137,8 +145,7 @@ class DCGAN(Method):
 
     def latent(self, count: int, draw: Draw, stream: str) -> Tensor:
         """z uniform in [-1, 1] (section 4), or standard normal."""
-        numbers = draw.uniform if self.settings.prior == "uniform" else draw.normal
-        return numbers(stream, count, self.settings.z)
+        return drawn_from(self.settings.prior, draw, stream, count, self.settings.z)
 
     def generate(self, z: Tensor) -> Tensor:
         images: Tensor = self.generator(z)

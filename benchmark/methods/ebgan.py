@@ -32,7 +32,15 @@ from torch.nn.functional import normalize, relu
 from benchmark.column import Column
 from benchmark.methods.cost import STRIDED_RATE, Work, strided, two_players, work
 from benchmark.methods.dcgan import BatchNormD, Generator, generator_layers
-from benchmark.methods.method import GRADIENTS, Batch, Draw, Method, adam, gradient_norm
+from benchmark.methods.method import (
+    GRADIENTS,
+    Batch,
+    Draw,
+    Method,
+    adam,
+    drawn_from,
+    gradient_norm,
+)
 from benchmark.methods.settings import MethodSettings, Prior, Rate, Width
 
 BASE = 8  # pixels of the code's map
@@ -183,8 +191,7 @@ class EBGAN(Method):
 
     def latent(self, count: int, draw: Draw, stream: str) -> Tensor:
         """z standard normal, or uniform in [-1, 1]."""
-        numbers = draw.uniform if self.settings.prior == "uniform" else draw.normal
-        return numbers(stream, count, self.settings.z)
+        return drawn_from(self.settings.prior, draw, stream, count, self.settings.z)
 
     def generate(self, z: Tensor) -> Tensor:
         images: Tensor = self.generator(z)

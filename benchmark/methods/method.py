@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from benchmark.column import Column
 from benchmark.methods.cost import Work
-from benchmark.methods.settings import LabelledSettings, MethodSettings
+from benchmark.methods.settings import LabelledSettings, MethodSettings, Prior
 
 __all__ = [
     "GRADIENTS",
@@ -45,6 +45,12 @@ class Draw(Protocol):
 
     def normal(self, stream: str, *shape: int) -> Tensor:
         """Standard normal."""
+
+
+def drawn_from(prior: Prior, draw: Draw, stream: str, *shape: int) -> Tensor:
+    """Codes of the prior: uniform in [-1, 1], or standard normal."""
+    numbers = draw.uniform if prior == "uniform" else draw.normal
+    return numbers(stream, *shape)
 
 
 class Method(nn.Module, ABC):

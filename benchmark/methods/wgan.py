@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from benchmark.column import Column
 from benchmark.methods.cost import STRIDED_RATE, Work, work
 from benchmark.methods.dcgan import Discriminator, Generator, discriminator_layers, generator_layers
-from benchmark.methods.method import Batch, Draw, Method, gradient_norm
+from benchmark.methods.method import Batch, Draw, Method, drawn_from, gradient_norm
 from benchmark.methods.settings import MethodSettings, Prior, Width
 
 CRITIC = "the critic's own, without a scale"
@@ -105,8 +105,7 @@ class CriticFirst(Method):
 
     def latent(self, count: int, draw: Draw, stream: str) -> Tensor:
         """z standard normal (the authors' code), or uniform in [-1, 1]."""
-        numbers = draw.uniform if self.settings.prior == "uniform" else draw.normal
-        return numbers(stream, count, self.settings.z)
+        return drawn_from(self.settings.prior, draw, stream, count, self.settings.z)
 
     def generate(self, z: Tensor) -> Tensor:
         images: Tensor = self.generator(z)

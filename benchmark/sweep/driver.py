@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from benchmark.files import write_atomic
 from benchmark.strict import Strict
@@ -33,7 +33,7 @@ class Driver(Strict):
     host: str
     process: int
     since: float  # seconds since the epoch
-    labels: dict[str, str] = {}  # noqa: RUF012 - by run id; pydantic copies defaults
+    labels: dict[str, str] = Field(default_factory=dict)  # by run id
 
     @classmethod
     def here(cls, plan: "Plan") -> Self:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from benchmark.methods.method import Batch, Method
+
 
 class FixedDraw:
     """The same numbers for a stream at every call, other ones for another stream."""
@@ -59,3 +61,22 @@ def with_norms(*norms: float, seed: int = 3) -> Tensor:
     v = images(len(norms), seed=seed)
     wanted = torch.tensor(norms).reshape(-1, 1, 1, 1)
     return v / torch.linalg.vector_norm(v, dim=(1, 2, 3), keepdim=True) * wanted
+
+
+def flat(*values: float) -> Tensor:
+    """Images (N, 3, 16, 16) of one value each."""
+    return torch.tensor(values).reshape(-1, 1, 1, 1).expand(-1, 3, 16, 16)
+
+
+def goes_on(make: Callable[[], Method], steps: int) -> None:
+    """A method that is built anew from its state at every step does as one that goes on."""
+    whole, cut = make(), make()
+    for step in range(1, steps + 1):
+        rows = [whole.update(Batch(images(seed=step)), FixedDraw(step))]
+        resumed = make()
+        resumed.load_state_dict(cut.state_dict())
+        for name, optimizer in resumed.optimizers.items():
+            optimizer.load_state_dict(cut.optimizers[name].state_dict())
+        cut = resumed
+        rows.append(cut.update(Batch(images(seed=step)), FixedDraw(step)))
+        assert rows[0] == rows[1]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from benchmark.methods.ali import ALI, AliSettings, Maxout, layout
 from benchmark.methods.method import Batch, has_code, has_encoder
 from benchmark.training.determinism import StepDraw
-from tests.methods.fixed import FixedDraw, GivenDraw, OneWeight, images
+from tests.methods.fixed import FixedDraw, GivenDraw, OneWeight, flat, images
 
 pytestmark = pytest.mark.usefixtures("double")
 
@@ -21,10 +21,6 @@ def ali(size: int = 16, **settings: Any) -> ALI:
     torch.manual_seed(0)
     block = {"name": "ali", "n": 2, "z": 3, **settings}
     return ALI(AliSettings.model_validate(block), size)
-
-
-def flat(*values: float) -> Tensor:
-    return torch.tensor(values).reshape(-1, 1, 1, 1).expand(-1, 3, 16, 16)
 
 
 def sigmoid(y: float) -> float:
@@ -59,11 +55,9 @@ def test_losses_gradients_and_simultaneity_by_hand() -> None:
     """G(z) = g z, so everything is a formula of five weights."""
     method, lr = ali(z=1), 0.1
     a, b, m, s, g = 0.7, -0.4, 1.2, -0.5, 0.9
-    method.discriminator = Judge(a, b)  # type: ignore[assignment]
-    method.encoder = Code(m, s)  # type: ignore[assignment]
-    method.generator = OneWeight(  # type: ignore[assignment]
-        g, lambda g, z: g * z.reshape(-1, 1, 1, 1).expand(-1, 3, 16, 16)
-    )
+    method.discriminator = Judge(a, b)
+    method.encoder = Code(m, s)
+    method.generator = OneWeight(g, lambda g, z: g * z.reshape(-1, 1, 1, 1).expand(-1, 3, 16, 16))
     makers = [*method.generator.parameters(), *method.encoder.parameters()]
     method.optimizers = {
         "discriminator": torch.optim.SGD(method.discriminator.parameters(), lr),

@@ -9,7 +9,7 @@ from torch import nn
 
 from benchmark.methods.dcgan import DCGAN, DcganSettings
 from benchmark.methods.method import Batch
-from tests.methods.fixed import FixedDraw, GivenDraw, OneWeight, images
+from tests.methods.fixed import FixedDraw, GivenDraw, OneWeight, flat, images
 
 pytestmark = pytest.mark.usefixtures("double")
 
@@ -22,10 +22,6 @@ def dcgan(size: int = 16, **settings: Any) -> DCGAN:
 
 def sigmoid(y: float) -> float:
     return 1 / (1 + exp(-y))
-
-
-def flat(*values: float) -> torch.Tensor:
-    return torch.tensor(values).reshape(-1, 1, 1, 1).expand(-1, 3, 16, 16)
 
 
 def test_losses_gradients_and_order_by_hand() -> None:

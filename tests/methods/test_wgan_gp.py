@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from benchmark.methods.method import Batch
 from benchmark.methods.wgan_gp import WGANGP, Critic, WganGpSettings
-from tests.methods.fixed import FixedDraw, GivenDraw, OneWeight, images, with_norms
+from tests.methods.fixed import FixedDraw, GivenDraw, OneWeight, goes_on, images, with_norms
 
 pytestmark = pytest.mark.usefixtures("double")
 
@@ -136,16 +136,7 @@ def test_the_generator_s_loss_and_gradient_by_hand() -> None:
 
 
 def test_the_count_of_updates_is_saved() -> None:
-    whole, cut = wgan(critic=3), wgan(critic=3)
-    for step in range(1, 8):
-        rows = [whole.update(Batch(images(seed=step)), FixedDraw(step))]
-        resumed = wgan(critic=3)
-        resumed.load_state_dict(cut.state_dict())
-        for name, optimizer in resumed.optimizers.items():
-            optimizer.load_state_dict(cut.optimizers[name].state_dict())
-        cut = resumed
-        rows.append(cut.update(Batch(images(seed=step)), FixedDraw(step)))
-        assert rows[0] == rows[1]
+    goes_on(lambda: wgan(critic=3), steps=7)
 
 
 def test_the_critic_sees_each_image_by_itself() -> None:

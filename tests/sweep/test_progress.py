@@ -67,7 +67,7 @@ def test_a_run_is_done_when_its_last_step_is_judged(tmp_path: Path) -> None:
     run.append(Row(step=12, kind="train", time=1003.0, values={"m_global": 0.2}))
     ended = {"weights_sha256": "0" * 64, "wall_s": 1.0, "cpu_s": 1.0, "decays": []}
     with run.locked():
-        run.write_result(Result(state="done", step=12, reason=None, **ended))  # type: ignore[arg-type]
+        run.write_result(Result(state="done", step=12, reason=None, **ended))
         assert "step 12 of 12, evaluating, signal 0.2, distance 431.3" in line(follow.look())
         judged(run, 12, distance=300.5)
     assert line(follow.look()).endswith("done, step 12 of 12, signal 0.2, distance 300.5")
