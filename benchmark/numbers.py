@@ -1,4 +1,4 @@
-"""How numbers are printed in a terminal."""
+"""How numbers are printed, in a terminal and in the report."""
 
 import math
 

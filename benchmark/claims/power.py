@@ -25,6 +25,7 @@ from benchmark.ablation.claims import (
     swept_text,
 )
 from benchmark.ablation.plan import Plan, PlannedRun
+from benchmark.claims.correlation import associate, cells_of
 from benchmark.claims.effects import DIRECTIONS, Direction
 from benchmark.errors import InputError
 from benchmark.levels import ALPHA, BROKEN_SHARE
@@ -42,7 +43,6 @@ from benchmark.statistics.power import (
 
 TRUE = 2.0
 TYPICAL_RHO, GREATEST_RHO = 0.3, 0.9
-LEAST_CHANGES = 3  # between evaluations of a run, below which a rho of them says nothing
 Chance = Callable[[int, float], float]
 """The power with so many seeds a cell at a level."""
 
@@ -271,15 +271,6 @@ def rho_chance(test: CorrelationTest, seeds: int, spread: float, level: float) -
 
 def _spread_of_rhos(pilot: Tables, cells: set[str], test: CorrelationTest) -> float | None:
     """Over seeds, of the rhos of the changes within their runs; None below two seeds."""
-    points = pilot.points
-    points = points[(points["state"] == "done") & points["cell"].isin(cells)]
-    rhos: dict[int, list[float]] = {}
-    for run_id, rows in points.groupby("run_id"):
-        changes = rows.sort_values("step")[[test.signal, test.column]].diff().dropna()
-        if len(changes) >= LEAST_CHANGES:
-            ranks = changes.rank()
-            varies = bool((ranks.nunique() > 1).all())  # or rho is undefined, and counts as 0
-            rho = float(ranks[test.signal].corr(ranks[test.column])) if varies else 0.0
-            rhos.setdefault(int(pilot.seeds[run_id]), []).append(rho)
-    means = [float(np.mean(each)) for each in rhos.values()]
-    return float(np.std(means, ddof=1)) if len(means) > 1 else None
+    mine = [cell for cell in cells_of(pilot) if cell.name in cells]
+    found = associate(mine, test.signal, test.column, "differences")
+    return float(found.each.std(ddof=1)) if found and len(found.each) > 1 else None

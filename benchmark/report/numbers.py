@@ -5,9 +5,10 @@ from collections.abc import Collection
 
 import numpy as np
 
+from benchmark.numbers import significant
+
 NONE = "—"
 INCOMPLETE = "\\*"
-ROUNDING = 1e-12
 # The names that papers give to columns.
 TITLES = {
     "m_global": "M_global",
@@ -27,9 +28,7 @@ FACTORS = {"kid": 1000.0, "kid_sd": 1000.0}
 
 def number(value: float, digits: int = 4) -> str:
     """So many significant digits; what only rounding keeps from 0 is 0."""
-    if not math.isfinite(value):
-        return NONE
-    return f"{value:.{digits}g}" if abs(value) >= ROUNDING else "0"
+    return significant(value, digits) if math.isfinite(value) else NONE
 
 
 def noise(value: float) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchmark.ablation.claims import CorrelationTest
-from benchmark.errors import BenchError
+from benchmark.errors import BenchError, of_system
 from benchmark.evaluation.settings import FID_FEATURES, distance_title
 from benchmark.report.answers import answer, answer_table, status
 from benchmark.report.captions import data_words, made_of, set_up, subject
@@ -87,7 +87,7 @@ def notes(folder: Path) -> Iterator[Words]:
     try:
         text = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
     except (OSError, ValueError) as error:
-        raise BenchError(f"{path}: cannot be read ({error})") from None
+        raise BenchError(f"{path}: cannot be read ({of_system(error)})") from None
     if text:
         yield Words(f"Written by hand after looking, in notes.md; not computed.\n\n{text}")
 

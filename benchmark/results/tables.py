@@ -17,8 +17,9 @@ import pandas as pd
 from pydantic import ValidationError
 
 from benchmark.ablation.claims import swept_text
-from benchmark.errors import BenchError, InputError
+from benchmark.errors import BenchError, InputError, of_system
 from benchmark.evaluation.settings import EvaluationSettings
+from benchmark.faults import allowed
 from benchmark.results.ends import collapsed, ends, judged_columns, metric_names
 from benchmark.results.schema import (
     FORMAT,
@@ -356,7 +357,7 @@ def read_record(folder: Path) -> AblationRecord:
     except FileNotFoundError:
         raise InputError(f"{folder}: no tables here; {REWRITE}") from None
     except (OSError, ValueError) as error:
-        raise BenchError(f"{path}: cannot be read ({error}); {REWRITE}") from None
+        raise BenchError(f"{path}: cannot be read ({of_system(error)}); {REWRITE}") from None
     version = found.get("format") if isinstance(found, dict) else None
     if version != FORMAT:
         raise BenchError(
@@ -368,7 +369,7 @@ def read_record(folder: Path) -> AblationRecord:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BenchError(f"{path}: {where}: {first['msg']}; {REWRITE}") from None
+        raise BenchError(f"{path}: {where}: allowed: {allowed(first)}; {REWRITE}") from None
     if not record.judges or any(not 0 <= c.setup < len(record.setups) for c in record.cells):
         raise BenchError(f"{path}: a judge or a cell's setup is missing; {REWRITE}")
     return record
@@ -441,7 +442,7 @@ def _parsed(path: Path, kind: Any) -> pd.DataFrame:
             na_values={each: ["", "nan"] for each, of in kinds.items() if of is float},
         )
     except (OSError, ValueError) as error:
-        raise BenchError(f"{path}: cannot be read ({error}); {REWRITE}") from None
+        raise BenchError(f"{path}: cannot be read ({of_system(error)}); {REWRITE}") from None
 
 
 def _refuse_gaps(path: Path, table: pd.DataFrame, needs: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import matplotlib as mpl
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmark.errors import BenchError
+from benchmark.errors import BenchError, of_system
 from benchmark.report.figures.shown import shown
 from benchmark.results.tables import REWRITE, Cell, Tables
 
@@ -104,6 +104,6 @@ def _grid(results: Tables, cell: Cell, seed: int) -> Image.Image | str:
         with Image.open(path) as file:
             grid = file.convert("RGB")
     except OSError as error:
-        raise BenchError(f"{path}: cannot be read ({error}); {REWRITE}") from None
+        raise BenchError(f"{path}: cannot be read ({of_system(error)}); {REWRITE}") from None
     scale = -(-SMALL // grid.width)
     return grid.resize((grid.width * scale, grid.height * scale), Image.Resampling.NEAREST)
