@@ -54,7 +54,8 @@ Verdict = Literal[
     "saturated",
     "not run",
 ]
-DECIDED = ("supported", "refuted", "too small")
+AGAINST = ("refuted", "too small")
+DECIDED = ("supported", *AGAINST)
 GAPS_NAMED = 3
 FAIR_CHANCE = 0.5
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from benchmark.commands import completion
-from benchmark.commands.options import results_of_plan_option, written
+from benchmark.commands.options import profile_option, results_of_plan_option, written
 
 # What fits on a line of a terminal; the files and --json have every column.
 SHOWN = {
@@ -21,13 +21,7 @@ SHOWN = {
 
 @click.command()
 @click.argument("where", type=click.Path(path_type=Path), shell_complete=completion.ablations)
-@click.option(
-    "--profile",
-    shell_complete=completion.profiles,
-    default="demo",
-    show_default=True,
-    help="If WHERE is a file.",
-)
+@profile_option("If WHERE is a file.")
 @results_of_plan_option
 @click.option("--json", "as_json", is_flag=True, help="Print every row and column as JSON.")
 def correlate(where: Path, profile: str, results: Path | None, as_json: bool) -> None:

@@ -36,14 +36,19 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
     return add
 
 
-profile_options = _options(
-    click.option(
+def profile_option(text: str) -> Callable[[Command], Command]:
+    """--profile with this help; demo unless it is given."""
+    return click.option(
         "--profile",
         default="demo",
         show_default=True,
         shell_complete=completion.profiles,
-        help="Scale: demo, short, small or paper.",
-    ),
+        help=text,
+    )
+
+
+profile_options = _options(
+    profile_option("Scale: demo, short, small or paper."),
     click.option(
         "--set",
         "overrides",

@@ -13,6 +13,7 @@ from benchmark.commands.options import (
     data_option,
     device_option,
     mlflow_option,
+    profile_option,
     results_of_plan_option,
     results_option,
     run_argument,
@@ -52,13 +53,7 @@ def show(run: str, runs: Path, results: Path) -> None:
     help="Vector instructions to train with.  [default: the run's, if recorded]",
 )
 @click.option("--ablation", help="Instead of RUN: random finished runs of an ablation.")
-@click.option(
-    "--profile",
-    shell_complete=completion.profiles,
-    default="demo",
-    show_default=True,
-    help="Of --ablation.",
-)
+@profile_option("Of --ablation.")
 @click.option(
     "--sample", type=click.IntRange(1), default=2, show_default=True, help="Runs of --ablation."
 )

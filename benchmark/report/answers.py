@@ -6,17 +6,17 @@ import numpy as np
 import pandas as pd
 
 from benchmark.ablation.claims import Claim, ContrastTest, CorrelationTest, TrendTest
+from benchmark.claims.seeds import difference
 from benchmark.claims.status import CONFIRMATORY
+from benchmark.claims.verdicts import DECIDED
 from benchmark.report.captions import distance_name, made_of
 from benchmark.report.document import Table
-from benchmark.report.evidence import AGAINST, NOT_JUDGED, Evidence, Verdict
+from benchmark.report.evidence import NOT_JUDGED, Evidence, Verdict
 from benchmark.report.numbers import NONE, finite, mean_spread, number, title
 from benchmark.report.tables import beside
 from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import Tables
-from benchmark.statistics.intervals import contrast, ends
 
-DECIDED = ("supported", *AGAINST)
 # Tests whose effect is in the column's own unit or a rho.
 SIZED = (TrendTest, ContrastTest, CorrelationTest)
 
@@ -91,8 +91,8 @@ def answer_table(results: Tables) -> Table:
 
 
 def _difference(of: list[float], against: list[float]) -> str:
-    if not of or not against:
-        return NONE
-    low, high = ends(contrast([{0.0: against, 1.0: of}]))
-    interval = "" if np.isnan(low) else f" [{number(low, 3)}, {number(high, 3)}]"
-    return f"{number(float(np.mean(of) - np.mean(against)), 3)}{interval}"
+    found = difference(of, against)
+    if found.interval is None:
+        return number(found.value, 3)
+    low, high = (number(end, 3) for end in found.interval)
+    return f"{number(found.value, 3)} [{low}, {high}]"

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmark.claims.verdicts import AGAINST
 from benchmark.report.numbers import NONE, number
 from benchmark.results.tables import read_evidence
 
 NOT_JUDGED = "not judged"
-AGAINST = ("refuted", "too small")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark.levels import ALPHA
+from benchmark.claims.seeds import stand
+from benchmark.claims.verdicts import AGAINST
 from benchmark.report.answers import answer, status
 from benchmark.report.captions import made_of_all
 from benchmark.report.document import (
@@ -19,13 +20,12 @@ from benchmark.report.document import (
     Table,
     Words,
 )
-from benchmark.report.evidence import AGAINST, NOT_JUDGED, Evidence
+from benchmark.report.evidence import NOT_JUDGED, Evidence
 from benchmark.report.figures.forest import FOREST, forest, judged
 from benchmark.report.glossary import GLOSSARY
 from benchmark.report.numbers import NONE, number
 from benchmark.report.sections import heading, notes, section
 from benchmark.results.tables import Tables
-from benchmark.statistics.hypotheses import holm
 
 INTRODUCTION = """\
 What readers of the BEGAN paper (arXiv 1703.10717) asked, and what trained networks answer. The
@@ -159,10 +159,10 @@ def _over_all(found: list[Tables]) -> dict[tuple[Path, str], str]:
     ]
     kept: dict[tuple[Path, str], str] = {}
     for side, decided in enumerate((("supported",), AGAINST)):
-        corrected = holm([verdict.p_values[side] for *_, verdict in known])
-        for (folder, name, verdict), p in zip(known, corrected, strict=True):
+        over_all = stand([verdict.p_values[side] for *_, verdict in known])
+        for (folder, name, verdict), (stands, p) in zip(known, over_all, strict=True):
             if verdict.verdict in decided and not math.isnan(p):
-                kept[folder, name] = f"{'stands' if p <= ALPHA else 'does not stand'} ({p:.2g})"
+                kept[folder, name] = f"{'stands' if stands else 'does not stand'} ({p:.2g})"
     return kept
 
 

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmark.claims.seeds import middle
 from benchmark.report.numbers import finite
 from benchmark.results.schema import BEST, BLURRED, DISTANCE, REAL
 from benchmark.results.tables import Cell, Tables
-from benchmark.statistics.comparison import interquartile_mean
 
 
 def summary(results: Tables) -> pd.DataFrame:
@@ -43,10 +43,7 @@ def _rows(cell: Cell, metrics: Sequence[str]) -> Iterator[dict[str, Any]]:
 
 
 def _middle(values: Sequence[float]) -> dict[str, float]:
-    """The interquartile mean, which a seed that fell out of line does not move."""
-    if not values:
-        return dict.fromkeys(("iqm", "iqm_low", "iqm_high"), np.nan)
-    found = interquartile_mean(values)
+    found = middle(values)
     low, high = found.interval or (np.nan, np.nan)
     return {"iqm": found.value, "iqm_low": low, "iqm_high": high}
 

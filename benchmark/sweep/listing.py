@@ -3,7 +3,6 @@
 Neither a method's module nor a table library is imported, so that `bench ls` is as quick as `ls`.
 """
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,20 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.errors import BenchError, InputError
+from benchmark.results.places import Place, places
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.evaluations import Evaluations
 from benchmark.sweep.driver import drivers
 
 DAMAGED = "damaged"
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where an ablation has a run."""
-
-    ablation: str
-    profile: str
-    label: str
 
 
 @dataclass(frozen=True)
@@ -39,7 +30,7 @@ class Listed:
     places: tuple[Place, ...]  # none where no table and no sweep under way names it
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "places": [each._asdict() for each in self.places]}
 
 
 def list_runs(runs: Path, results: Path) -> list[Listed]:
@@ -64,17 +55,13 @@ def by_ablation(found: Sequence[Listed]) -> dict[str, list[tuple[Listed, str]]]:
 
 def _places(runs: Path, results: Path) -> Mapping[str, Sequence[Place]]:
     """By run id: what the tables and the sweeps under way say."""
-    found: dict[str, dict[Place, None]] = {}
-    for path in sorted(results.glob("*/*/runs.csv")):
-        with path.open(encoding="utf-8", errors="replace", newline="") as file:
-            for row in csv.DictReader(file):
-                place = Place(path.parts[-3], path.parts[-2], row.get("label") or "")
-                found.setdefault(row.get("run_id") or "", {})[place] = None
+    found = places(results)
     for driver in drivers(runs):
         for run_id, label in driver.labels.items():
             place = Place(driver.ablation, driver.profile, label)
-            found.setdefault(run_id, {})[place] = None
-    return {run_id: list(places) for run_id, places in found.items()}
+            if place not in found.setdefault(run_id, []):
+                found[run_id].append(place)
+    return found
 
 
 def _look(run: RunDirectory, places: tuple[Place, ...]) -> Listed:

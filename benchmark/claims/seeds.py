@@ -1,0 +1,28 @@
+"""What may be said of the seeds of one cell, of two cells, and of all claims of a report."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmark.levels import ALPHA
+from benchmark.statistics.comparison import Measure, interquartile_mean
+from benchmark.statistics.hypotheses import holm
+from benchmark.statistics.intervals import contrast, ends
+
+
+def middle(values: Sequence[float]) -> Measure:
+    """The interquartile mean, which a seed that fell out of line does not move."""
+    return interquartile_mean(values) if values else Measure(np.nan, None)
+
+
+def difference(of: Sequence[float], against: Sequence[float]) -> Measure:
+    """Of the means of two cells, by Welch; NaN where one has no seed."""
+    if not of or not against:
+        return Measure(np.nan, None)
+    low, high = ends(contrast([{0.0: against, 1.0: of}]))
+    return Measure(float(np.mean(of) - np.mean(against)), None if np.isnan(low) else (low, high))
+
+
+def stand(p: Sequence[float]) -> list[tuple[bool, float]]:
+    """Of claims of several ablations: whether each is still decided, and its p over all."""
+    return [(bool(each <= ALPHA), float(each)) for each in holm(p)]
