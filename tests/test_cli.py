@@ -109,7 +109,7 @@ def test_a_failed_run_is_shown_and_does_not_stop_the_others(folder: Path) -> Non
     assert "1 of 2 runs done, 1 failed" in done.stdout
     assert "lr=1.0 seed=0" in done.stdout
     assert "not finite" in done.stdout
-    assert "not finite" in (folder / "REPORT.md").read_text()
+    assert "not finite" in (folder / "results/tiny/demo/details.md").read_text()
 
 
 def test_bad_input_is_one_line_exit_2_and_writes_nothing(folder: Path) -> None:

@@ -36,6 +36,6 @@ def test_three_runs_in_one_process(tmp_path: Path, cache: Path) -> None:
         assert str(run.path.relative_to(tmp_path)) in next(iter(commands))
     found = json.loads((tmp_path / "results/tiny/demo/ablation.json").read_text())
     assert found["lanes"] == {run.run_id: 3 for run in runs}
-    report = (tmp_path / "REPORT.md").read_text()
-    assert "3 runs trained as lanes, up to 3 in one process" in report
+    details = (tmp_path / "results/tiny/demo/details.md").read_text()
+    assert "3 runs trained as lanes, up to 3 in one process" in details
     assert len({seen(run)[0] for run in runs}) == 3

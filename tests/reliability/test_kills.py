@@ -56,8 +56,7 @@ class Killer:
         finally:
             workers = _children(process)
             process.kill()
-            for worker in workers:
-                os.kill(worker, signal.SIGKILL)
+            _signal(workers, signal.SIGKILL)
             process.join()
             assert process.exitcode == -signal.SIGKILL, "it ended before it was killed"
             self._wait(lambda: not self.run.is_locked())
@@ -87,16 +86,25 @@ class Killer:
 
     def _in_a_checkpoint(self, process: ForkServerProcess) -> None:
         self._progressed(process)
-        self._wait(lambda: bool(_unpublished(self.run.checkpoints)), process, pause=0)
+        self._caught(process, "checkpoint", pause=0)
 
     def _in_an_evaluation(self, process: ForkServerProcess) -> None:
         self._progressed(process)
-        self._wait(lambda: self._evidence("evaluation"), process)
+        self._caught(process, "evaluation")
 
     def _in_a_flush(self, process: ForkServerProcess) -> None:
         self._progressed(process)
-        journal = self.folder / "mlflow" / "mlflow.db-journal"
-        self._wait(journal.exists, process, pause=0)
+        self._caught(process, "flush", pause=0)
+
+    def _caught(self, process: ForkServerProcess, kind: str, pause: float = 0.002) -> None:
+        """Halt the processes while the evidence is there: a late kill misses a short write."""
+        while True:
+            self._wait(lambda: self._evidence(kind), process, pause)
+            family = [process.pid, *_children(process)]
+            _signal(family, signal.SIGSTOP)
+            if self._evidence(kind):
+                return
+            _signal(family, signal.SIGCONT)
 
     def _evidence(self, kind: str) -> bool:
         if kind == "checkpoint":
@@ -134,6 +142,11 @@ class Killer:
             assert time.monotonic() < deadline
             assert process is None or process.is_alive(), "it ended before it was killed"
             time.sleep(pause)
+
+
+def _signal(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        os.kill(pid, number)
 
 
 def _unpublished(folder: Path) -> list[Path]:
