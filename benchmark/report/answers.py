@@ -84,8 +84,7 @@ def answer_table(results: Tables) -> Table:
     return Table(
         "answer",
         pd.DataFrame(rows),
-        "Last snapshots: mean ± sd over training seeds, the difference with its 95 % interval"
-        f" (Welch). {made_of(record)}.",
+        f"Last snapshots, mean ± sd over seeds. {made_of(record)}.",
         results.folder / "runs.csv",
     )
 

@@ -181,10 +181,10 @@ def _one_or_each(record: AblationRecord, words: dict[str, str]) -> str:
         cells.setdefault(words[cell.cell], []).append(cell.cell)
     if len(cells) == 1:
         return next(iter(cells))
-    return " / ".join(f"{text} ({_these(names, record)})" for text, names in cells.items())
+    return " / ".join(f"{text} ({these(names, record)})" for text, names in cells.items())
 
 
-def _these(names: list[str], record: AblationRecord) -> str:
+def these(names: list[str], record: AblationRecord) -> str:
     """Cells by name, or by those that are missing where these are fewer."""
     others = [cell.cell for cell in record.cells if cell.cell not in names]
     return ", ".join(names) if len(names) <= len(others) else f"all but {', '.join(others)}"

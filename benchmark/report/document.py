@@ -48,6 +48,8 @@ class Picture:
     image: bytes
     alt: str
     caption: str
+    under_table: str | None = None
+    """The caption where a table above says what made the picture too."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ People read ten minutes: what most of them skip is a link in the report, and on 
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -71,11 +72,19 @@ def _write(path: Path, parts: Iterable[str]) -> None:
 
 def _briefly(blocks: Sequence[Block], page: Path, report: Path) -> Iterator[str]:
     """As the report has it: details are one link to their page."""
-    for block in blocks:
-        if not isinstance(block, Details):
+    for at, block in enumerate(blocks):
+        if isinstance(block, Picture) and isinstance(blocks[at - 1], Table) and block.under_table:
+            block = replace(block, caption=block.under_table)
+        if not isinstance(block, Details | Gallery):
             yield from _render(block, report)
     if details(blocks):
-        yield f"More: [claims, tests, figures, measures, runs]({_link(page, report)})."
+        more = [f"[claims, tests, figures, measures]({_link(page, report)})"]
+        more += [
+            f"[every grid]({_link(block.grids[0][1].parent, report)})"
+            for block in blocks
+            if isinstance(block, Gallery)
+        ]
+        yield f"More: {', '.join(more)}."
 
 
 def _page(blocks: Sequence[Block], page: Path, report: Path) -> Iterator[str]:

@@ -9,7 +9,7 @@ from benchmark.errors import BenchError, of_system
 from benchmark.evaluation.settings import FID_FEATURES, distance_title
 from benchmark.report.answers import answer, answer_table, status
 from benchmark.report.captions import data_words, made_of, set_up, subject
-from benchmark.report.document import Block, Details, Gallery, Heading, Picture, Words
+from benchmark.report.document import Block, Details, Gallery, Heading, Picture, Plain, Words
 from benchmark.report.figures.curves import curves
 from benchmark.report.figures.heatmap import heatmap
 from benchmark.report.figures.samples import grids, samples, shown_seeds, without_samples
@@ -42,8 +42,7 @@ def section(results: Tables) -> list[Block]:
                 " the harness works; it is not a finding.**"
             )
         )
-    source = f" ({record.source})" if record.source else ""
-    blocks.append(Words(f"**Question.** {record.question}{source}"))
+    blocks.append(Words(f"**Question.** {record.question}"))
     blocks.append(Words(f"**Answer** ({status(results)}). {answer(results)}"))
     blocks.append(answer_table(results))
     pictures = _pictures(results)
@@ -53,7 +52,7 @@ def section(results: Tables) -> list[Block]:
     blocks.append(Words(_reach_of_all(results)))
     blocks += claims(results)
     blocks += [
-        Details("Set-up and settings", [Words(set_up(record)), Words(settings_in_words(record))]),
+        Details("Set-up and settings", _settings(record)),
         Details("Distances and cost", [cell_table(results)]),
         Details("Measures at the last snapshot", [measure_table(results)]),
         Details("Every measure, with both noises", [noise_table(results)]),
@@ -90,6 +89,12 @@ def notes(folder: Path) -> Iterator[Words]:
         raise BenchError(f"{path}: cannot be read ({of_system(error)})") from None
     if text:
         yield Words(f"Written by hand after looking, in notes.md; not computed.\n\n{text}")
+
+
+def _settings(record: AblationRecord) -> list[Plain]:
+    """Who asked, what all runs share, and what each cell departs in."""
+    source = [Words(f"Source of the question: {record.source}.")] if record.source else []
+    return [*source, Words(set_up(record)), Words(settings_in_words(record))]
 
 
 def settings_in_words(record: AblationRecord) -> str:
@@ -146,9 +151,8 @@ def _is_biased(judge: JudgeEntry) -> bool:
 
 def _bias(judge: JudgeEntry) -> str:
     return (
-        f"**Mostly bias:** {distance_title(judge.features)} is of {judge.samples:,} samples in"
-        f" {judge.network['width']:,} dimensions: compare settings with one another and with the"
-        " floors, never with other counts."
+        f"**Mostly bias** in {judge.features}: {judge.samples:,} samples in"
+        f" {judge.network['width']:,} dimensions. Compare within this section alone."
     )
 
 
@@ -192,7 +196,10 @@ def _pictures(results: Tables) -> dict[str, Picture]:
     ):
         if image is not None:
             path = results.folder / f"{name}.png"
-            found[alt] = Picture(path, image, f"{alt} of {results.title}", f"{caption} {made}.")
+            short = f"{caption} Made as the table above says."
+            found[alt] = Picture(
+                path, image, f"{alt} of {results.title}", f"{caption} {made}.", short
+            )
     return found
 
 
@@ -240,7 +247,7 @@ def _scatter_caption(results: Tables) -> str:
 
 
 def _samples_caption(results: Tables) -> str:
-    seeds = shown_seeds(results)
+    seeds, name = shown_seeds(results), distance_title(results.entry.features)
     which = "every seed" if len(seeds) == len(results.record.seeds) else "the first seed alone"
     absent = without_samples(results)
     there = [cell for cell in results.cells if cell.title not in set(absent)]
@@ -249,9 +256,9 @@ def _samples_caption(results: Tables) -> str:
     enlarged = "enlarged" if few_pixels else "doubled"
     left_out = f" Nothing to show yet: {', '.join(absent)}." if absent else ""
     return (
-        f"Generated {subject(results.record)}, the first rows of the last grid of each run,"
-        f" {which}; not selected."
-        f"{shown_words(there)}{left_out} Small images are {enlarged} without smoothing. Trained on:"
+        f"Generated {subject(results.record)}: the first rows of each run's last grid,"
+        f" {which}, not selected, with its {name}."
+        f"{shown_words(there)}{left_out} Small images: {enlarged}, not smoothed."
     )
 
 

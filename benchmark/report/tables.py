@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from benchmark.report.captions import distance_name, made_of
+from benchmark.report.captions import distance_name, made_of, these
 from benchmark.report.document import Table
 from benchmark.report.numbers import (
     FACTORS,
@@ -174,7 +174,7 @@ def beside(results: Tables) -> list[tuple[str, ByJudge]]:
         used.setdefault(cell.setup, []).append(cell.cell)
     for at, cells in used.items():
         floors = results.record.setups[at].floors
-        which = f" ({', '.join(cells)})" if len(used) > 1 else ""
+        which = f" ({these(cells, results.record)})" if len(used) > 1 else ""
         for name, label in FLOORS.items():
             found = {judge: by_name[name] for judge, by_name in floors.items() if name in by_name}
             if found:

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmark.report.document import pictures
 from benchmark.report.figures import curves as curves_module
 from benchmark.report.figures import shown as shown_module
 from benchmark.report.figures.canvas import is_log, styles
@@ -143,8 +144,8 @@ def test_few_seeds_are_all_shown_and_many_by_the_first(folder: Path) -> None:
     path.write_text(json.dumps({**record, "seeds": [3, 2, 1, 0]}))
     assert shown_seeds(read_tables(folder)) == [0]
     sheet = pixels(samples(read_tables(folder)))
-    # Two cells side by side, one row of them: two rows of 16 px images, tripled, and the title.
-    assert sheet.shape[0] == (2 * 18 + 2) * 3 + 2 * 12 + 36
+    # Two cells side by side, one row of them: two rows of 16 px images, tripled, title and distance.
+    assert sheet.shape[0] == (2 * 18 + 2) * 3 + 2 * 12 + 2 * 36
     assert sheet.shape[1] > 2 * (8 * 18 + 2) * 3
 
 
@@ -162,9 +163,11 @@ def test_many_cells_are_shown_by_the_first_seed(
 def test_every_grid_is_titled_with_its_fate(folder: Path) -> None:
     titles = [title for title, _ in grids(read_tables(folder))]
     assert len(titles) == 6
-    assert titles[0].startswith("BEGAN, seed 0 (began-")
-    assert titles[4].startswith("EBGAN-PT, seed 1 (collapsed) (ebgan-")
-    assert titles[5].startswith("EBGAN-PT, seed 2 (failed, step 200) (ebgan-")
+    runs = pd.read_csv(folder / "runs.csv").set_index("run_id")["distance"]
+    distances = [f"distance {value:.4g}" for value in runs]
+    assert titles[0].startswith(f"BEGAN, seed 0, {distances[0]} (began-")
+    assert titles[4].startswith(f"EBGAN-PT, seed 1 (collapsed), {distances[4]} (ebgan-")
+    assert titles[5].startswith(f"EBGAN-PT, seed 2 (failed, step 200), {distances[5]} (ebgan-")
 
 
 def test_of_many_cells_some_are_shown_by_rule(folder: Path) -> None:
@@ -190,4 +193,5 @@ def test_figures_of_too_many_cells_say_what_they_leave_out(
     assert pixels(curves(read_tables(folder))).shape[0] < 0.7 * whole.shape[0]
     assert pixels(samples(read_tables(folder))).shape[0] < 0.7 * grids_shown.shape[0]
     # Curves, scatter and samples.
-    assert str(section(read_tables(folder))).count("Shown: 1 of 2 cells") == 3
+    captions = [picture.caption for picture in pictures(section(read_tables(folder)))]
+    assert sum("Shown: 1 of 2 cells" in caption for caption in captions) == 3

@@ -386,7 +386,7 @@ def test_a_run_with_other_data_is_a_warning(folder: Path) -> None:
 
 def test_few_samples_of_many_features_are_said_to_be_mostly_bias(folder: Path) -> None:
     text = words(compose([read_tables(folder)]))
-    assert "**Mostly bias:** Fréchet distance (efficientnet_lite0) is of 1,000 samples in" in text
+    assert "**Mostly bias** in efficientnet_lite0: 1,000 samples in" in text
     path = folder / "ablation.json"
     record = json.loads(path.read_text())
     record["judges"][0]["settings"]["samples"] = 1281
@@ -409,7 +409,7 @@ def test_what_the_images_show_is_said_in_the_datas_word(folder: Path) -> None:
     path = folder / "ablation.json"
     path.write_text(path.read_text().replace('"subject": "faces"', '"subject": "digits"'))
     captions = [p.caption for p in pictures(compose([read_tables(folder)]).blocks)]
-    assert any("Generated digits, the first rows" in caption for caption in captions)
+    assert any("Generated digits: the first rows" in caption for caption in captions)
 
 
 def test_a_cell_with_anothers_weights_is_named(folder: Path) -> None:

@@ -1,13 +1,16 @@
-"""The samples of every cell side by side."""
+"""The samples of every cell side by side, each with the distance of its run."""
 
 import io
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmark.errors import BenchError, of_system
 from benchmark.report.figures.shown import shown
+from benchmark.report.numbers import number
+from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import REWRITE, Cell, Tables
 
 # More seeds, or more grids in all, and a sheet shows the first seed alone.
@@ -29,7 +32,7 @@ def shown_seeds(results: Tables) -> list[int]:
 def grids(results: Tables) -> list[tuple[str, Path]]:
     """(title, file) of every run's grid, in the order of the cells."""
     return [
-        (f"{_title(cell, run['seed'])} ({run['run_id']})", path)
+        (f"{_title(cell, run['seed'])}, {_distance(cell, run['seed'])} ({run['run_id']})", path)
         for cell in results.cells
         for run in cell.rows
         if (path := results.folder / "samples" / f"{run['run_id']}.png").is_file()
@@ -48,16 +51,19 @@ def samples(results: Tables) -> bytes | None:
         return None
     places = [(cell, seed) for cell in cells for seed in seeds]
     columns = len(seeds) if len(seeds) > 1 else min(COLUMNS, len(places))
-    tiles = [(_title(cell, seed), _grid(results, cell, seed)) for cell, seed in places]
-    found = [tile for _, tile in tiles if isinstance(tile, Image.Image)]
+    tiles = [
+        (_title(cell, seed), _distance(cell, seed), _grid(results, cell, seed))
+        for cell, seed in places
+    ]
+    found = [tile for *_, tile in tiles if isinstance(tile, Image.Image)]
     font = ImageFont.truetype(Path(mpl.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", FONT)
-    widest = max(int(font.getlength(text)) + 1 for text, _ in tiles)
+    widest = max(int(font.getlength(text)) + 1 for *texts, _ in tiles for text in texts)
     width = max(widest, *(tile.width for tile in found)) + MARGIN
-    height = max(tile.height for tile in found) + MARGIN + LINE
+    height = max(tile.height for tile in found) + MARGIN + 2 * LINE
     rows = -(-len(tiles) // columns)
     sheet = Image.new("RGB", (width * columns + MARGIN, height * rows + MARGIN), "white")
     draw = ImageDraw.Draw(sheet)
-    for at, (text, tile) in enumerate(tiles):
+    for at, (text, distance, tile) in enumerate(tiles):
         row, column = divmod(at, columns)
         left, top = MARGIN + column * width, MARGIN + row * height
         draw.text((left, top), text, fill="black", font=font)
@@ -65,6 +71,7 @@ def samples(results: Tables) -> bytes | None:
             draw.text((left, top + 2 * LINE), tile, fill="#A00000", font=font)
         else:
             sheet.paste(tile, (left, top + LINE))
+            draw.text((left, top + LINE + tile.height), distance, fill="black", font=font)
     file = io.BytesIO()
     sheet.save(file, format="PNG", optimize=True)
     return file.getvalue()
@@ -90,6 +97,12 @@ def _title(cell: Cell, seed: int) -> str:
         notes += ["collapsed"] if run.get("collapsed") == 1 else []
         text += f" ({', '.join(notes)})" if notes else ""
     return text
+
+
+def _distance(cell: Cell, seed: int) -> str:
+    """The headline distance of the run's last snapshot."""
+    value = next((run.get(DISTANCE) for run in cell.rows if run["seed"] == seed), None)
+    return f"distance {number(np.nan if value is None else value)}"
 
 
 def _grid(results: Tables, cell: Cell, seed: int) -> Image.Image | str:
