@@ -144,7 +144,7 @@ def test_few_seeds_are_all_shown_and_many_by_the_first(folder: Path) -> None:
     path.write_text(json.dumps({**record, "seeds": [3, 2, 1, 0]}))
     assert shown_seeds(read_tables(folder)) == [0]
     sheet = pixels(samples(read_tables(folder)))
-    # Two cells side by side, one row of them: two rows of 16 px images, tripled, title and distance.
+    # Two cells side by side, one row of them: rows of 16 px images, tripled, title, distance.
     assert sheet.shape[0] == (2 * 18 + 2) * 3 + 2 * 12 + 2 * 36
     assert sheet.shape[1] > 2 * (8 * 18 + 2) * 3
 
