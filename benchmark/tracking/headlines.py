@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.numbers import significant
 from benchmark.results.tables import read_evidence
+
+# How two series of one run go together: as they are, and without their common trend.
+WITHIN = {
+    "raw": "rho_raw_descriptive",
+    "differences": "rho_of_changes_descriptive",
+    "partial": "rho_given_step_descriptive",
+}
 
 
 @dataclass(frozen=True)
@@ -14,21 +22,36 @@ class Headlines:
 
     numbers: list[tuple[str, float, int]]
     words: list[tuple[str, str]]
+    table: str
+    """The verdicts as Markdown, for the description; empty where there is no claim."""
+    pair: str
+    """The first signal against the distance, as a file would be called: m_global_vs_distance."""
 
 
 def headlines(folder: Path) -> Headlines:
-    """Of the claims.csv and correlations.csv in a results folder (see results/columns.py)."""
-    claims, numbers = _rows(folder, "claims"), []
+    """Of the claims.csv and correlations.csv in a results folder (see results/columns.py).
+
+    MLflow draws one group of charts for what stands before a name's last slash, so all claims are
+    one group, and all correlations.
+    """
+    claims, numbers, pair = _rows(folder, "claims"), [], ""
     for row in claims:
         for column in ("effect", "low", "high", "p_holm", "least_p_holm"):
-            numbers.append((f"claims/{row['id']}/{column}", row[column], 0))
+            numbers.append((f"claims/{row['id']}.{column}", row[column], 0))
     for row in _rows(folder, "correlations"):
-        # Over all cells, in ranks, and never the raw ones: two falling series always correlate.
-        if row["cell"] or row["level"] == "raw" or row["measure"] != "spearman":
+        if row["cell"] or row["measure"] != "spearman":  # over all cells, in ranks
             continue
-        name = "/".join(["correlation", row["level"], row["signal"], row["outcome"]])
+        if row["level"] in WITHIN and row["role"] == "signal":
+            group = f"{row['signal']}_vs_{row['outcome']}"
+            pair = pair or group
+            numbers.append((f"{group}/{WITHIN[row['level']]}", row["value"], 0))
+        if row["level"] == "raw":  # no evidence: two falling series always correlate
+            continue
+        name = ".".join([row["level"], row["signal"], row["outcome"]])
         step = int(float(row["step"] or 0))
-        numbers += [(f"{name}/{column}", row[column], step) for column in ("value", "p_holm")]
+        numbers += [
+            (f"correlation/{name}.{column}", row[column], step) for column in ("value", "p_holm")
+        ]
     return Headlines(
         [
             (name, float(text), step)
@@ -36,7 +59,27 @@ def headlines(folder: Path) -> Headlines:
             if text and math.isfinite(float(text))
         ],
         [(f"verdict.{row['id']}", row["verdict"]) for row in claims],
+        _table(claims),
+        pair,
     )
+
+
+def _table(claims: list[dict[Any, str]]) -> str:
+    if not claims:
+        return ""
+    rows = [
+        f"| {_cell(row['says'])} | {row['verdict']} | {row['status']} | {_effect(row['effect'])} |"
+        for row in claims
+    ]
+    return "\n".join(["| claim | verdict | status | effect |", "|---|---|---|---|", *rows])
+
+
+def _effect(text: str) -> str:
+    return significant(float(text), 4) if text else "—"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _rows(folder: Path, name: str) -> list[dict[Any, str]]:

@@ -30,16 +30,22 @@ def child_tags(plan: Plan, planned: PlannedRun) -> dict[str, str]:
     }
 
 
-def note(plan: Plan) -> str:
-    """The question, how to read what is below it, and the claims, as Markdown."""
+def note(plan: Plan, verdicts: str = "", figure: str = "") -> str:
+    """The question, what became of its claims, and how to read what is below, as Markdown.
+
+    `verdicts` is a table of them, `figure` the address of a picture; both come with the results.
+    """
     claims = [
         f"- {claim.says} ({claim.source}): its verdict is the tag `verdict.{claim.id}`"
         for claim in plan.claims
     ]
+    answers = [verdicts, ""] if verdicts else []
+    answers += [f"![Signal against distance]({figure})", ""] if figure else []
     return "\n".join(
         [
             f"**{plan.question}**" + (f" ({plan.source})" if plan.source else ""),
             "",
+            *answers,
             f"Profile {plan.profile}; one child run for each setting and seed, named by what "
             "differs. Group them by the tag `cell` to see means over seeds.",
             "",

@@ -2,6 +2,8 @@
 
 import logging
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +24,7 @@ from benchmark.errors import BenchError
 from benchmark.redact import redact
 from benchmark.runs.directory import RunDirectory
 from benchmark.tracking.headlines import headlines
-from benchmark.tracking.labels import child_tags, newest_last, parent_tags
+from benchmark.tracking.labels import child_tags, newest_last, note, parent_tags
 from benchmark.tracking.page import sqlite_file
 from benchmark.tracking.tracked_run import BATCH, TrackedRun
 
@@ -91,10 +93,22 @@ class Tracker:
             for first in range(0, len(metrics), BATCH):
                 self._client.log_batch(self._parent, metrics=metrics[first : first + BATCH])
             tags = [RunTag(name, word) for name, word in found.words]
+            figure = self._put_figure(folder / "scatter.png", found.pair)
+            words = note(self._plan, found.table, figure)
+            tags.append(RunTag("mlflow.note.content", words))
             self._client.log_batch(self._parent, tags=tags)
             self._client.log_artifacts(self._parent, str(folder), "results")
 
         self._in_turn(put)
+
+    def _put_figure(self, scatter: Path, name: str) -> str:
+        """First among the parent's artifacts; its address on MLflow's own page, or nothing."""
+        if not name or not scatter.is_file():
+            return ""
+        with tempfile.TemporaryDirectory() as folder:
+            copy = shutil.copy(scatter, Path(folder) / f"{name}.png")
+            self._client.log_artifact(self._parent, str(copy))
+        return f"get-artifact?path={name}.png&run_uuid={self._parent}"
 
     def _in_turn(self, act: Callable[[], Any]) -> None:
         """One writer at a time: two that open a new store at once would break its migrations."""

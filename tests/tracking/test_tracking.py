@@ -196,3 +196,32 @@ def test_a_page_without_a_store_says_what_makes_one(tmp_path: Path) -> None:
 
     with pytest.raises(BenchError, match="bench run"):
         serve(f"sqlite:///{tmp_path}/none.db", 5000)
+
+
+def test_the_parent_opens_on_question_verdicts_and_figure(tmp_path: Path) -> None:
+    from mlflow.tracking import MlflowClient
+
+    from benchmark.tracking.tracker import Tracker
+
+    fill(tmp_path / "runs")
+    uri = f"sqlite:///{tmp_path}/mlflow/mlflow.db"
+    tracker = Tracker(uri, plan(), tmp_path / "runs")
+    tracker.publish(Path(__file__).parents[2] / "results" / "gamma" / "short")
+    tracker.close()
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name("tiny")
+    assert experiment is not None
+    (parent,) = client.search_runs([experiment.experiment_id], "tags.bench.ablation = 'tiny'")
+    words, metrics = parent.data.tags["mlflow.note.content"], parent.data.metrics
+    assert words.startswith("**Does it work?**")
+    assert "| A low gamma gives faces that look too uniform | supported | exploratory" in words
+    assert "| 0.2412 |" in words
+    assert f"get-artifact?path=m_global_vs_distance.png&run_uuid={parent.info.run_id}" in words
+    artifacts = {file.path for file in client.list_artifacts(parent.info.run_id)}
+    assert artifacts == {"m_global_vs_distance.png", "results"}
+    assert metrics["m_global_vs_distance/rho_raw_descriptive"] == pytest.approx(0.82)
+    assert "m_global_vs_distance/rho_of_changes_descriptive" in metrics
+    groups = {name.rpartition("/")[0] for name in metrics}
+    assert "claims" in groups
+    assert "correlation" in groups
+    assert len(groups) < 10  # MLflow draws a group of charts for each
