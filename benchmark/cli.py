@@ -232,6 +232,7 @@ def sync(
     from benchmark.claims.evidence import write_evidence
     from benchmark.results.source import only_recorded
     from benchmark.results.writer import write_results
+    from benchmark.sweep.run import left_out
     from benchmark.tracking.tracker import Tracker
 
     found = load(file, profile, overrides)
@@ -243,8 +244,11 @@ def sync(
     write_evidence(folder)
     tracker = Tracker(mlflow, found, runs)
     tracker.close()
+    said = left_out(tracker.left_out)
     tracker.publish(folder)
     click.echo(f"tables: {folder}")
+    if said:
+        raise BenchError(f"MLflow: {said}")
 
 
 @click.command()

@@ -37,7 +37,7 @@ def in_words(error: Exception) -> str | None:
     return None
 
 
-def of_system(error: Exception) -> str:
+def of_system(error: BaseException) -> str:
     """What the operating system or a library says, without the error's number and file."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror

@@ -12,7 +12,7 @@ from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.claims.evidence import write_evidence
 from benchmark.data.settings import DataSettings
 from benchmark.data.store import open_store
-from benchmark.errors import EXIT_INTERRUPTED, BenchError, InputError
+from benchmark.errors import EXIT_INTERRUPTED, BenchError, InputError, in_words, of_system
 from benchmark.evaluation.catalogue import network_class
 from benchmark.evaluation.metrics import METRICS
 from benchmark.evaluation.settings import EvaluationSettings
@@ -59,6 +59,9 @@ class Work:
 
 class Follower(Protocol):
     """The one writer of a view of the runs (MLflow)."""
+
+    left_out: dict[str, str]
+    """By label, why a run is not shown as it is."""
 
     def sync(self) -> None: ...
 
@@ -226,13 +229,13 @@ def _open_stores(
 
 
 class _View:
-    """MLflow while the runs continue. Its absence costs a line, never a run."""
+    """MLflow while the runs continue. Whatever is wrong with it costs a line, never a run."""
 
     def __init__(self, plan: Plan, places: Places, output: Output) -> None:
         self._plan, self._places, self._output = plan, places, output
         self._follower: Follower | None = None
         self._next = 0.0
-        self._warned = False
+        self._warned = ""
 
     def sync_if_due(self) -> None:
         if time.monotonic() < self._next:
@@ -242,7 +245,7 @@ class _View:
         self._next = time.monotonic() + SYNC_EVERY_S * (5 if self._warned else 1)
 
     def close(self) -> None:
-        self._warned = False
+        self._warned = ""  # what is still wrong is said at the end too
         self._attempt(lambda follower: follower.close())
 
     def publish(self, folder: Path) -> None:
@@ -255,15 +258,30 @@ class _View:
 
                 self._follower = Tracker(self._places.mlflow, self._plan, self._places.runs)
             act(self._follower)
-            self._warned = False
-        except BenchError as error:
-            if not self._warned:
-                self._output.warn(
-                    f"MLflow: {error}; the runs continue, and `bench sync` brings MLflow up to date"
-                )
-            self._warned = True
+            self._warn(left_out(self._follower.left_out))
+        except (Exception, SystemExit) as error:
+            said = in_words(error) if isinstance(error, Exception) else None
+            said = said or f"{type(error).__name__}: {of_system(error)[:200]}"
+            self._warn(f"{said}; the runs continue, and `bench sync` brings MLflow up to date")
             # A store that comes back may be another one: what it holds is read again.
             self._follower = None
+
+    def _warn(self, text: str) -> None:
+        """Say what is wrong, once as long as it stays so; nothing where nothing is."""
+        if text and text != self._warned:
+            self._output.warn(f"MLflow: {text}")
+        self._warned = text
+
+
+def left_out(why: Mapping[str, str]) -> str:
+    """Which runs MLflow does not show, as one line; empty where it shows all."""
+    if not why:
+        return ""
+    label, cause = next(iter(why.items()))
+    return (
+        f"{len(why)} run(s) left out, as {label} ({cause}); all others are there, these are whole "
+        "in their folders, and `bench sync` tries again"
+    )
 
 
 class Act(Protocol):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mlflow.entities import Metric, Run
 from mlflow.tracking import MlflowClient
+from pydantic import ValidationError
 
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.redact import redact
@@ -13,9 +14,8 @@ from benchmark.runs.directory import RunDirectory
 from benchmark.runs.doctor import Fault
 from benchmark.runs.evaluations import Evaluations
 from benchmark.tracking.labels import JUDGES, judge_group
-from benchmark.tracking.page import sqlite_file
+from benchmark.tracking.store import client_of, reached, sqlite_file
 from benchmark.tracking.tracked_run import STATUS, judged_metrics, metrics_of
-from benchmark.tracking.tracker import reached
 
 _SYNC = "`bench sync FILE` brings it up to date"
 _ANEW = "deleting it there; `bench sync FILE` makes it again from the run directory"
@@ -29,7 +29,7 @@ def faults_of_view(uri: str, runs: Path) -> list[Fault]:
     found: list[Fault] = []
     store = sqlite_file(uri)
     if store is None or store.exists():
-        reached(uri, lambda: found.extend(_faults(MlflowClient(tracking_uri=uri), uri, runs)))
+        reached(uri, lambda: found.extend(_faults(client_of(uri), uri, runs)))
     return found
 
 
@@ -48,7 +48,10 @@ def _faults(client: MlflowClient, uri: str, runs: Path) -> Iterator[Fault]:
             yield Fault(where, f"there is no such run in {runs}", serious=False)
             continue
         states.setdefault(tags.get("mlflow.parentRunId", ""), set()).add(run.state())
-        yield from _faults_of_run(client, where, shown, run)
+        try:
+            yield from list(_faults_of_run(client, where, shown, run))
+        except (KeyError, ValidationError):  # its tags are another version's, or were changed
+            yield Fault(where, f"its tag {JUDGES} is not one of this version", serious=False)
     for run_id, parent in parents.items():
         now = states.get(run_id, set())
         if parent.info.status == "RUNNING" and "running" not in now:

@@ -1,5 +1,7 @@
 """What a plan and its runs are called where people compare them: tags, parameters, metrics."""
 
+import hashlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +9,7 @@ from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.evaluation.settings import EvaluationSettings
 
 JUDGES = "bench.evaluation"  # the tag that says who judged a run
+_LONGEST = 250  # characters of a name that MLflow takes
 _EQUILIBRIUM = {"m_global", "k", "balance", "ratio"}
 
 
@@ -82,7 +85,20 @@ def parameters(planned: PlannedRun) -> dict[str, Any]:
 
 def metric_name(kind: str, column: str) -> str:
     """Grouped, so that MLflow puts what belongs together side by side."""
-    return f"{'equilibrium' if column in _EQUILIBRIUM else kind}/{column}"
+    return accepted(f"{'equilibrium' if column in _EQUILIBRIUM else kind}/{column}")
+
+
+def accepted(name: str) -> str:
+    """The name of a metric or parameter as MLflow takes it: itself, wherever that is possible.
+
+    Else it has _ where MLflow refuses a character, and ends in digits that tell it from any other.
+    """
+    parts = re.sub(r"[^/\w.\- ]", "_", name).split("/")
+    taken = "/".join(part for part in parts if part.strip(". "))[:_LONGEST] or "_"
+    if taken == name:
+        return name
+    digits = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{taken[: _LONGEST - 9].rstrip('/')}.{digits}"
 
 
 def judge_group(evaluation: EvaluationSettings, judge: str) -> str:

@@ -9,9 +9,11 @@ from benchmark.ablation.plan import PlannedRun
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.runs.directory import Kind, Row, RunDirectory, State, Tail
 from benchmark.runs.evaluations import EvaluationRow, Evaluations
-from benchmark.tracking.labels import judge_group, metric_name, parameters
+from benchmark.tracking.labels import accepted, judge_group, metric_name, parameters
 
 BATCH = 1000  # metrics in one call, the most that MLflow takes
+PARAMETERS = 100  # in one call, likewise
+LONGEST_VALUE = 6000  # characters of a parameter's value, likewise
 STATUS: dict[State, str] = {
     "done": "FINISHED",
     "failed": "FAILED",
@@ -37,16 +39,20 @@ class TrackedRun:
         self._client, self._run, self._tail = client, run, Tail(run)
         self._evaluation, self.mlflow_id = evaluation, str(found.info.run_id)
         if not found.data.params:  # also when the writer died right after making the run
-            shown = [Param(key, str(value)) for key, value in parameters(planned).items()]
-            client.log_batch(found.info.run_id, params=shown)
+            shown = [
+                Param(accepted(key), str(value)[:LONGEST_VALUE])
+                for key, value in parameters(planned).items()
+            ]
+            for first in range(0, len(shown), PARAMETERS):
+                client.log_batch(found.info.run_id, params=shown[first : first + PARAMETERS])
         self._artifacts: set[str] = set()
         if not fresh:
             listed = client.list_artifacts(found.info.run_id, "samples")
             self._artifacts = {item.path for item in listed}
         self._status, self._state = found.info.status, found.data.tags.get("state")
         self._described = "data" in found.data.tags
-        kinds: tuple[Kind, ...] = ("train", "heldout")
-        self._logged = {kind: self._last_step(found, kind) for kind in kinds}
+        self._found = found
+        self._logged: dict[Kind, int] = {}  # the last step that is there, once it is asked for
         # Of each judge, the (step, metric) pairs that are there.
         self._judged = {name: self._pairs_of(found, name) for name in evaluation.judges}
         self._ended: State | None = None  # with all of it logged
@@ -74,13 +80,13 @@ class TrackedRun:
         if self._status == "SCHEDULED":
             self._set_status("KILLED")
 
-    def _last_step(self, found: Run, kind: Kind) -> int:
-        group = {"train": ("train/", "equilibrium/"), "heldout": ("heldout/",)}[kind]
-        names = [name for name in found.data.metrics if name.startswith(group)]
-        if not names:
-            return -1
-        history = self._client.get_metric_history(found.info.run_id, names[0])
-        return max(int(metric.step) for metric in history)
+    def _is_new(self, row: Row) -> bool:
+        if row.kind not in self._logged:
+            # Of one of its own metrics: people may have added others to the run.
+            names = [each.key for each in metrics_of(row) if each.key in self._found.data.metrics]
+            there = self._client.get_metric_history(self.mlflow_id, names[0]) if names else []
+            self._logged[row.kind] = max((int(point.step) for point in there), default=-1)
+        return row.step > self._logged[row.kind]
 
     def _pairs_of(self, found: Run, judge: str) -> set[tuple[int, str]]:
         group = judge_group(self._evaluation, judge)
@@ -128,7 +134,7 @@ class TrackedRun:
         self._described = True
 
     def _log_rows(self) -> None:
-        new = (row for row in self._tail.new() if row.step > self._logged.get(row.kind, row.step))
+        new = (row for row in self._tail.new() if self._is_new(row))
         try:
             for rows in batches(new):
                 metrics = [metric for row in rows for metric in metrics_of(row)]

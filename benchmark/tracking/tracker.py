@@ -1,83 +1,74 @@
 """MLflow: a view of the run directories, with one writer."""
 
-import logging
-import os
+import hashlib
+import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from mlflow.entities import (
-    Metric,
-    Run,
-    RunTag,
-)
+from mlflow.entities import Metric, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.errors import BenchError
 from benchmark.redact import redact
-from benchmark.runs.directory import RunDirectory
+from benchmark.runs.directory import RunDirectory, State
 from benchmark.tracking.headlines import headlines
-from benchmark.tracking.labels import child_tags, newest_last, note, parent_tags
-from benchmark.tracking.page import sqlite_file
+from benchmark.tracking.labels import accepted, child_tags, newest_last, note, parent_tags
+from benchmark.tracking.store import cause, client_of, make_room, reached, sqlite_file
 from benchmark.tracking.tracked_run import BATCH, TrackedRun
 
 MOST_RUNS = 50_000  # in one answer of a search, the most that MLflow gives
 LOCK_WAIT_S = 60.0  # for another process that writes the view
-
-# A server that is away is noticed in seconds; the caller tries again later.
-IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
+_PLAIN = re.compile(r"[\w .,:;=+/@#*(){}\[\]<>\"-]{1,250}", re.ASCII)
 
 
 class Tracker:
     """Follows the runs of one plan: a parent run for the ablation, a child for each run.
 
     What MLflow already holds is read from MLflow, so that a second writer, a resumed run and a
-    deleted store all come out right. Every method raises BenchError where MLflow is away.
+    deleted store all come out right. Every method raises BenchError where MLflow is away; what
+    it refuses of a single run is in `left_out`, and every other run is there.
     """
 
     def __init__(self, uri: str, plan: Plan, runs_root: Path) -> None:
-        self._plan, self._uri = plan, uri
+        self._plan, self._uri, self._runs = plan, uri, runs_root
         self._lock = _lock_of(uri, runs_root)
         self._parent = ""
+        self._children: dict[str, TrackedRun] = {}
+        self.left_out: dict[str, str] = {}  # by the run's label, why
 
         def connect() -> None:
-            artifacts = _make_room(uri, plan.name)
-            self._client = MlflowClient(tracking_uri=uri)
+            artifacts = make_room(uri, plan.name)
+            self._client = client_of(uri)
             self._experiment = self._open_experiment(artifacts)
             self._parent = self._open_parent()
-            there = _children_of(self._client, self._experiment, self._parent)
-            children = {}
-            for planned in newest_last(plan):
-                found, run = there.get(planned.run_id), RunDirectory(runs_root / planned.run_id)
-                opened = found or self._open_child(planned)
-                children[planned.run_id] = TrackedRun(
-                    self._client, opened, planned, run, plan.evaluation, fresh=found is None
-                )
-            self._children = [children[planned.run_id] for planned in plan.runs]
+            self._for_each(lambda child: None)
 
         self._in_turn(connect)
 
     def sync(self) -> None:
         """Log what is new in every run directory."""
-        self._in_turn(lambda: [child.sync() for child in self._children])
+        self._in_turn(lambda: self._for_each(TrackedRun.sync))
 
     def close(self) -> None:
         """A last sync; nothing that has no living process behind it stays RUNNING."""
 
         def finish() -> None:
-            states = [child.sync() for child in self._children]
-            status = "FINISHED" if set(states) == {"done"} else "KILLED"
+            states: list[State] = []
+            self._for_each(lambda child: states.append(child.sync()))
+            whole = set(states) == {"done"} and not self.left_out
+            status = "FINISHED" if whole else "KILLED"
             if "failed" in states:
                 status = "FAILED"
             if "running" not in states:
-                for child in self._children:
+                for child in self._children.values():
                     child.give_up()
                 self._client.set_terminated(self._parent, status)
 
@@ -89,7 +80,9 @@ class Tracker:
         def put() -> None:
             found = headlines(folder)
             now = int((folder / "claims.csv").stat().st_mtime * 1000)
-            metrics = [Metric(name, value, now, step) for name, value, step in found.numbers]
+            metrics = [
+                Metric(accepted(name), value, now, step) for name, value, step in found.numbers
+            ]
             for first in range(0, len(metrics), BATCH):
                 self._client.log_batch(self._parent, metrics=metrics[first : first + BATCH])
             tags = [RunTag(name, word) for name, word in found.words]
@@ -120,9 +113,37 @@ class Tracker:
 
         reached(self._uri, alone)
 
+    def _for_each(self, act: Callable[[TrackedRun], object]) -> None:
+        """Do it for every child that MLflow takes; one that it refuses keeps no other out."""
+        self.left_out = {}
+        runs = self._plan.runs
+        there: dict[str, Run] = {}
+        if any(each.run_id not in self._children for each in runs):
+            runs = tuple(newest_last(self._plan))
+            there = _children_of(self._client, self._experiment, self._parent)
+        for planned in runs:
+            try:
+                if planned.run_id not in self._children:
+                    self._children[planned.run_id] = self._open(planned, there.get(planned.run_id))
+                act(self._children[planned.run_id])
+            except Exception as error:
+                if not _is_of_one_run(error):
+                    raise
+                self._children.pop(planned.run_id, None)  # it may have been deleted there
+                said = str(error) if isinstance(error, BenchError) else cause(error)
+                self.left_out[planned.label] = redact(said)
+
+    def _open(self, planned: PlannedRun, found: Run | None) -> TrackedRun:
+        run = RunDirectory(self._runs / planned.run_id)
+        opened = found or self._open_child(planned)
+        evaluation = self._plan.evaluation
+        return TrackedRun(self._client, opened, planned, run, evaluation, fresh=found is None)
+
     def _open_experiment(self, artifacts: str | None) -> str:
         found = self._client.get_experiment_by_name(self._plan.name)
         if found is not None:
+            if found.lifecycle_stage != "active":  # deleted by hand: MLflow keeps the name
+                self._client.restore_experiment(found.experiment_id)
             return str(found.experiment_id)
         return str(self._client.create_experiment(self._plan.name, artifacts))
 
@@ -130,6 +151,8 @@ class Tracker:
         plan = self._plan
         # A filter of MLflow cannot hold the quote that it is written in.
         key = " ".join([plan.name, plan.profile, *plan.overrides]).replace("'", '"')
+        if not _PLAIN.fullmatch(key):  # MLflow cuts long tags off
+            key = f"{plan.name} {plan.profile} {hashlib.sha256(key.encode()).hexdigest()}"
         found = _find(self._client, self._experiment, {"bench.plan": key})
         if found is not None:
             self._client.update_run(found.info.run_id, status="RUNNING")
@@ -143,63 +166,10 @@ class Tracker:
         return self._client.create_run(self._experiment, tags=tags, run_name=planned.label)
 
 
-def reached(uri: str, act: Callable[[], Any]) -> None:
-    """Do what needs the store; raises BenchError where it is away or cannot be written."""
-    try:
-        with _quiet_and_impatient():
-            act()
-    except ModuleNotFoundError as error:
-        raise BenchError(
-            redact(f"{uri} needs the package {error.name}: pip install .[postgres]")
-        ) from None
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
-        raise BenchError(redact(f"{uri} cannot be written ({first})")) from None
-
-
-@contextmanager
-def _quiet_and_impatient() -> Iterator[None]:
-    """MLflow gives up on a server in seconds and logs errors alone; what the user has set stays."""
-    added = {name: value for name, value in IMPATIENT.items() if name not in os.environ}
-    loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
-    levels = [logger.level for logger in loggers]
-    os.environ.update(added)
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
 def _lock_of(uri: str, runs_root: Path) -> Path:
     """Beside a SQLite store; for a server, in the folder that its writers share."""
     store = sqlite_file(uri)
     return (store.parent if store is not None else runs_root) / ".tracking.lock"
-
-
-def _make_room(uri: str, name: str) -> str | None:
-    """For a SQLite store, its folder and the place of its artifacts beside it."""
-    store = sqlite_file(uri)
-    if store is None:
-        return None
-    folder = store.resolve().parent
-    folder.mkdir(parents=True, exist_ok=True)
-    if not store.exists():
-        _create(store)
-    return (folder / "artifacts" / name).as_uri()
-
-
-def _create(store: Path) -> None:
-    """A new store, whole or not at all: one that is killed amid its migrations stays broken."""
-    new = store.with_name(f".{store.name}.new")
-    for left in store.parent.glob(f"{new.name}*"):  # by one that was killed, and its journal
-        left.unlink()
-    MlflowClient(tracking_uri=f"sqlite:///{new.resolve()}")
-    new.replace(store)
 
 
 def _find(client: MlflowClient, experiment: str, tags: dict[str, str]) -> Run | None:
@@ -212,4 +182,15 @@ def _children_of(client: MlflowClient, experiment: str, parent: str) -> dict[str
     """By the id of their run directory; one question for all, as a hundred take seconds."""
     wanted = f"tags.`mlflow.parentRunId` = '{parent}'"
     found = client.search_runs([experiment], wanted, max_results=MOST_RUNS)
-    return {run.data.tags["bench.run_id"]: run for run in found}
+    ours = [run for run in found if "bench.run_id" in run.data.tags]  # people nest theirs beside
+    return {run.data.tags["bench.run_id"]: run for run in ours}
+
+
+def _is_of_one_run(error: Exception) -> bool:
+    """Whether MLflow can be reached, and what is wrong is what it was told of a single run."""
+    if isinstance(error, MlflowException):
+        refused = error.error_code in ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", *_ABSENT)
+        return refused and not isinstance(error.__cause__, OperationalError | InterfaceError)
+    if isinstance(error, OSError):  # of a file of the run, or of an artifact
+        return error.filename is not None
+    return not isinstance(error, SQLAlchemyError | ImportError | MemoryError)

@@ -2,6 +2,7 @@
 
 from benchmark.ablation.plan import PlannedRun
 from benchmark.tracking.labels import (
+    accepted,
     child_tags,
     judge_group,
     metric_name,
@@ -61,3 +62,17 @@ def test_metrics_stand_in_groups() -> None:
     evaluation = tiny_evaluation(judges=judges)
     assert judge_group(evaluation, "usual") == "eval"  # the headline
     assert judge_group(evaluation, "faces") == "eval_faces"
+
+
+def test_names_are_as_mlflow_takes_them() -> None:
+    from mlflow.utils.validation import _validate_metric_name
+
+    for name in ("train/l_real", "eval/kid", "data.view.degrees", "schritt-ü 2"):
+        assert accepted(name) == name
+    odd = ["L(x)", "L[x]", "fid@1", "a//b", "/a", "a/", "..", "../a", "a/./b", "", "x" * 900]
+    taken = [accepted(name) for name in odd]
+    assert taken[0].startswith("L_x_.")
+    assert len(set(taken)) == len(odd)  # no two are taken for one
+    for name in taken:
+        _validate_metric_name(name)
+        assert 0 < len(name) <= 250

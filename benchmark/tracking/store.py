@@ -1,0 +1,198 @@
+"""The store behind a URI: where it lies, how it is made, and in words why it cannot be used."""
+
+import logging
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from benchmark.errors import BenchError
+from benchmark.redact import redact
+
+# A server that is away is noticed in seconds; the caller tries again later.
+IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+LONGEST = 240  # characters of what a library says
+# What to install for a database, and the URL that then finds it.
+_DRIVERS = {
+    "postgresql": ("pip install .[postgres]", "postgresql+psycopg://USER@HOST/NAME"),
+    "mysql": ("pip install pymysql", "mysql+pymysql://USER@HOST/NAME"),
+    "mssql": (
+        "pip install pyodbc",
+        "mssql+pyodbc://USER@HOST/NAME?driver=ODBC+Driver+18+for+SQL+Server",
+    ),
+}
+# What people write for a database whose name is another one in a URL.
+_MEANT = {"postgres": "postgresql", "psql": "postgresql", "mariadb": "mysql", "sqlserver": "mssql"}
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of a SQLite store; None for any other.
+
+    Raises BenchError where the URI is SQLite's and names no file.
+    """
+    if not re.match(r"sqlite(\+\w+)?:", uri):
+        return None
+    try:
+        url = make_url(uri)
+    except ArgumentError:
+        url = None
+    if url is None or url.host or not url.database or url.database == ":memory:":
+        raise BenchError(
+            f"--mlflow {redact(uri)}: names no file; write sqlite:///FOLDER/mlflow.db, or "
+            "sqlite:////FOLDER/mlflow.db for a path from the root"
+        )
+    # SQLite's own form, file:PATH?uri=true, is left to it.
+    return None if url.database.startswith("file:") else Path(url.database)
+
+
+def client_of(uri: str) -> MlflowClient:
+    """MLflow's client of the store."""
+    return MlflowClient(tracking_uri=spelled(uri))
+
+
+def spelled(uri: str) -> str:
+    """The URI as MLflow is given it: of sqlite:///q%3Fx/m.db it would make a folder q%3Fx too."""
+    return uri.replace("sqlite:", "sqlite+pysqlite:", 1) if "%" in uri else uri
+
+
+def reached(uri: str, act: Callable[[], Any]) -> None:
+    """Do what needs the store; raises BenchError, in one line, whatever goes wrong."""
+    try:
+        with _quiet_and_impatient():
+            _refuse_absent(uri)
+            act()
+    except BenchError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise BenchError(f"{redact(uri)} {_why(uri, error)}") from error
+
+
+def cause(error: BaseException) -> str:
+    """What the system or the database says at the bottom of a library's error, as a short line."""
+    chain = [error]
+    while (below := _below(chain[-1])) is not None and len(chain) < 20:
+        chain.append(below)
+    wrapped = isinstance(error, MlflowException | SQLAlchemyError | OSError)
+    systems = [each for each in chain if isinstance(each, OSError) and each.strerror]
+    drivers = [each.orig for each in chain if isinstance(each, DBAPIError) and each.orig]
+    found = [error, *drivers, *systems][-1] if wrapped else error
+    if isinstance(found, OSError) and found.strerror:
+        at = f"{found.filename}: " if found.filename else ""
+        return f"{at}{found.strerror}"[:LONGEST]
+    text = (str(found).strip() or type(found).__name__).splitlines()[0]
+    # A KeyError's text is only the key.
+    return (text if wrapped else f"{type(found).__name__}: {text}")[:LONGEST]
+
+
+def _below(error: BaseException) -> BaseException | None:
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def make_room(uri: str, name: str) -> str | None:
+    """For a SQLite store, its folder, itself, and the place of an experiment's artifacts beside it.
+
+    None for any other store. Raises BenchError where this user may not write to it.
+    """
+    store = sqlite_file(uri)
+    if store is None:
+        return None
+    folder = store.resolve().parent
+    folder.mkdir(parents=True, exist_ok=True)
+    if not store.exists():
+        _create(uri, store)
+    for path in (folder, store):  # SQLite writes a journal beside it
+        if not os.access(path, os.W_OK):
+            raise BenchError(
+                f"{redact(uri)} is read-only for this user ({path}): ask its owner for `chmod g+w` "
+                "of file and folder, or give another store with --mlflow"
+            )
+    return (folder / "artifacts" / name).as_uri()
+
+
+def _create(uri: str, store: Path) -> None:
+    """A new store, whole or not at all: one that is killed amid its migrations stays broken."""
+    new = store.with_name(f".{store.name}.new")
+    for left in store.parent.glob(f"{_literal(new.name)}*"):  # by one that was killed
+        left.unlink()
+    new.touch()  # as people's umask says; SQLite would let its owner alone write to it
+    client_of(make_url(uri).set(database=str(new)).render_as_string(hide_password=False))
+    new.replace(store)
+
+
+def _literal(name: str) -> str:
+    """A file's name as a pattern that matches it alone."""
+    return re.sub(r"([*?[])", r"[\1]", name)
+
+
+def _refuse_absent(uri: str) -> None:
+    """Raise at once where a database cannot be opened; MLflow itself tries for minutes."""
+    store = sqlite_file(uri)
+    backend = uri.partition(":")[0].partition("+")[0]
+    if backend not in _DRIVERS and not (store is not None and store.exists()):
+        return
+    engine = create_engine(uri, poolclass=NullPool)
+    with engine.connect():
+        pass
+
+
+def _why(uri: str, error: BaseException) -> str:
+    """What is wrong with a store, and what to do, to be said after its URI."""
+    scheme = uri.partition(":")[0]
+    backend = scheme.partition("+")[0].lower()
+    if isinstance(error, ModuleNotFoundError) and backend in _DRIVERS:
+        install, form = _DRIVERS[backend]
+        return f"needs the package {error.name}: {install}, and write it as {form}"
+    if backend in _MEANT or isinstance(error, NoSuchModuleError):
+        known = _DRIVERS.get(_MEANT.get(backend, backend))
+        forms = [known[1]] if known else [form for _, form in _DRIVERS.values()]
+        return f"names no database that MLflow knows; write {' or '.join(forms)}"
+    if found := re.search(r"out-of-date database schema \(found version (\w+)", str(error)):
+        return _of_another_version(uri, found[1])
+    return f"cannot be written ({redact(cause(error))})"
+
+
+def _of_another_version(uri: str, revision: str) -> str:
+    """What to do about a database whose tables are those of `revision`."""
+    scripts = ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations"))
+    try:
+        scripts.get_revision(revision)
+    except CommandError:
+        return (
+            f"was made by a newer MLflow than {mlflow.__version__}, which is installed here: "
+            "pip install --upgrade mlflow"
+        )
+    return (
+        f"was made by an older MLflow than {mlflow.__version__}; back it up, then run: "
+        f"mlflow db upgrade {shlex.quote(redact(uri))}"
+    )
+
+
+@contextmanager
+def _quiet_and_impatient() -> Iterator[None]:
+    """MLflow gives up on a server in seconds and logs nothing; what the user has set stays."""
+    added = {name: value for name, value in IMPATIENT.items() if name not in os.environ}
+    loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
+    levels = [logger.level for logger in loggers]
+    os.environ.update(added)
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)  # its errors are raised too, and said in one line
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
