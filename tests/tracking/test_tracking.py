@@ -202,6 +202,7 @@ def test_a_page_without_a_store_says_what_makes_one(tmp_path: Path) -> None:
 def test_the_parent_opens_on_question_verdicts_and_figure(tmp_path: Path) -> None:
     from mlflow.tracking import MlflowClient
 
+    from benchmark.tracking.page import charts
     from benchmark.tracking.tracker import Tracker
 
     fill(tmp_path / "runs")
@@ -212,6 +213,8 @@ def test_the_parent_opens_on_question_verdicts_and_figure(tmp_path: Path) -> Non
     client = MlflowClient(tracking_uri=uri)
     experiment = client.get_experiment_by_name("tiny")
     assert experiment is not None
+    address = f"http://host/#/experiments/{experiment.experiment_id}/runs?compareRunsMode=CHART"
+    assert charts(uri, "http://host") == [("tiny", address)]
     (parent,) = client.search_runs([experiment.experiment_id], "tags.bench.ablation = 'tiny'")
     words, metrics = parent.data.tags["mlflow.note.content"], parent.data.metrics
     assert words.startswith("**Does it work?**")
