@@ -3,7 +3,6 @@
 It trains the run to its end, if it has not ended, and evaluates what its judges have not seen.
 """
 
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -29,6 +28,7 @@ from benchmark.redact import redacted
 from benchmark.runs.directory import Result, RunDirectory
 from benchmark.runs.evaluations import Evaluations, new_row
 from benchmark.spec import RunSpec
+from benchmark.stopping import on_stop
 from benchmark.training import snapshots
 from benchmark.training.determinism import ALONE, alone_on, fix
 from benchmark.training.loop import Sampler, Stopped, Trainer, new_method, sampler
@@ -60,7 +60,7 @@ def pick_device(name: str) -> torch.device:
 
 
 def run_one(run: RunDirectory, where: Where) -> Result:
-    """Train and evaluate one run from wherever it stands; raises Stopped on SIGTERM or SIGINT."""
+    """Train and evaluate one run from wherever it stands; raises Stopped when asked to."""
     return train(run, where, stop_signals())
 
 
@@ -97,7 +97,7 @@ def refuse_slow(spec: RunSpec, device: str, allow_slow: bool) -> None:
 def evaluate_one(run: RunDirectory, where: Where, judges: Sequence[str]) -> None:
     """Let `judges` (by name; none: all) see what they have not, without training the run.
 
-    It may be training in another process. Raises Stopped on SIGTERM or SIGINT.
+    It may be training in another process. Raises Stopped when asked to.
     """
     signals = stop_signals()
     with _out_of_memory(run):
@@ -207,9 +207,7 @@ def stop_signals() -> list[int]:
     def on_signal(number: int, frame: FrameType | None) -> None:
         received.append(number)
 
-    # Slurm warns by SIGUSR2, on some clusters every process of a job.
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
-        signal.signal(number, on_signal)
+    on_stop(on_signal)
     return received
 
 

@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Generic, Protocol, TypeVar
 
 from benchmark.errors import BusyError
 from benchmark.runs.directory import RunDirectory
+from benchmark.stopping import on_stop
 
 POLL_S = 0.2
 RESTARTS = 2  # of a worker that was killed before its run got any further
@@ -34,7 +34,8 @@ class Executor(Protocol):
     def run(self, runs: Sequence[RunDirectory]) -> dict[str, int]:
         """Finish every run that is pending; the last exit code of each worker, by run id.
 
-        Stops on SIGINT and SIGTERM: every worker writes a checkpoint first. A second signal kills.
+        Stops on the signals of stopping.py: every worker writes a checkpoint first. A second signal
+        kills. So it does before it raises what comes up: no worker trains on alone.
         """
 
     def stop(self) -> None:
@@ -87,20 +88,37 @@ class Polling(ABC, Generic[Worker]):
         waiting = self._packs(wanted)
         codes: dict[str, int] = {}
         with self._signals():
-            while (waiting and not self.stopped) or self._workers:
-                self._start_some(waiting)
-                ended = self._ended()
-                codes.update(ended)
-                for run_id in ended:
-                    del self._workers[run_id]
-                again = [self._runs[id_] for id_, code in ended.items() if self._again(id_, code)]
-                # One lane may be the death of all: what got no further twice goes on alone.
-                alone = [run for run in again if self._restarts[run.run_id, run.reached()] > 1]
-                waiting += self._packs([run for run in again if run not in alone])
-                waiting += [(run,) for run in alone]
-                self.tick()
-                time.sleep(self.poll_s)
+            try:
+                self._look_after(waiting, codes)
+            except BaseException:
+                self._leave_none()
+                raise
         return codes
+
+    def _look_after(self, waiting: list[Pack], codes: dict[str, int]) -> None:
+        """Until every worker has ended; their exit codes go to `codes`."""
+        while (waiting and not self.stopped) or self._workers:
+            self._start_some(waiting)
+            ended = self._ended()
+            codes.update(ended)
+            for run_id in ended:
+                del self._workers[run_id]
+            again = [self._runs[id_] for id_, code in ended.items() if self._again(id_, code)]
+            # One lane may be the death of all: what got no further twice goes on alone.
+            alone = [run for run in again if self._restarts[run.run_id, run.reached()] > 1]
+            waiting += self._packs([run for run in again if run not in alone])
+            waiting += [(run,) for run in alone]
+            self.tick()
+            time.sleep(self.poll_s)
+
+    def _leave_none(self) -> None:
+        """Ask every worker to stop, if nobody has, and wait for it."""
+        if not self.stopped:
+            self.stop()
+        while self._workers:
+            for run_id in self._ended():
+                del self._workers[run_id]
+            time.sleep(self.poll_s)
 
     def stop(self) -> None:
         again, self.stopped = self.stopped, True
@@ -147,13 +165,9 @@ class Polling(ABC, Generic[Worker]):
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        def stop(number: int, frame: FrameType | None) -> None:
-            self.stop()
-
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        before = [signal.signal(number, stop) for number in numbers]
+        before = on_stop(lambda number, frame: self.stop())
         try:
             yield
         finally:
-            for number, handler in zip(numbers, before, strict=True):
+            for number, handler in before.items():
                 signal.signal(number, handler)

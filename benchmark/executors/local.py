@@ -28,13 +28,18 @@ class Pool(Polling[subprocess.Popen[bytes]]):
         return self.lanes.packs(runs)
 
     def _start(self, runs: Sequence[RunDirectory]) -> Mapping[str, subprocess.Popen[bytes]]:
-        return {run.run_id: start_worker(run, self.arguments) for run in runs}
+        return self._start_packs([(run,) for run in runs])
 
     def _start_packs(self, packs: Sequence[Pack]) -> Mapping[str, subprocess.Popen[bytes]]:
-        started = dict(self._start([pack[0] for pack in packs if len(pack) == 1]))
-        for first, *others in (pack for pack in packs if len(pack) > 1):
-            worker = start_worker(first, [*(str(run.path) for run in others), *self.arguments])
-            started |= {run.run_id: worker for run in (first, *others)}
+        started: dict[str, subprocess.Popen[bytes]] = {}
+        try:
+            for first, *others in packs:
+                paths = [str(run.path) for run in others]
+                worker = start_worker(first, [*paths, *self.arguments])
+                started |= {run.run_id: worker for run in (first, *others)}
+        except BaseException:
+            self._workers.update(started)  # so that they are stopped
+            raise
         return started
 
     def _ended(self) -> Mapping[str, int]:

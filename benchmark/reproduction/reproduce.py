@@ -172,7 +172,7 @@ class _Worker:
 
     def __init__(self, run: RunDirectory, arguments: Sequence[str]) -> None:
         self._run = run
-        self._process = start_worker(run, arguments)
+        self._process = start_worker(run, arguments, leash=True)
 
     def provenance(self) -> dict[str, Any]:
         """What the process says of itself, as soon as it does."""

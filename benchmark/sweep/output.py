@@ -1,10 +1,13 @@
 """What `bench run` tells while it works: lines for people, the end alone, or JSON for programs."""
 
 import json
+import os
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 from rich.console import Console
 
@@ -133,13 +136,47 @@ class JsonOutput(Output):
         self._out.file.flush()
 
 
+class Lasting:
+    """A stream whose reader may go away, as a terminal is closed: then what is said is lost.
+
+    Nothing else is: a sweep has better to do than to end because nobody listens.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except (OSError, ValueError):
+            self._give_up()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """What is left in the buffer goes nowhere, here and when Python itself flushes it."""
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def choose_output(*, quiet: bool, as_json: bool) -> Output:
     """Who tells what on stdout. Raises InputError where both are asked for."""
     if quiet and as_json:
         raise InputError("give --quiet or --json, one of the two")
+    console, aside = (Console(file=cast(TextIO, Lasting(to))) for to in (sys.stdout, sys.stderr))
     if as_json:
-        return JsonOutput(Console(), aside=Console(stderr=True))
-    return QuietOutput(Console()) if quiet else Output(Console())
+        return JsonOutput(console, aside)
+    return QuietOutput(console) if quiet else Output(console)
 
 
 def _counts(summary: Summary) -> str:

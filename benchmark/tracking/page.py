@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 from benchmark.errors import BenchError
+from benchmark.stopping import on_stop
 from benchmark.tracking.store import client_of, reached, spelled, sqlite_file
 
 MOST_SHOWN = 5  # ablations, the newest first
@@ -23,7 +24,7 @@ def serve(uri: str, port: int) -> None:
     print("MLflow comes up in some seconds; Ctrl-C ends it. The charts of", flush=True)
     for name, address in charts(uri, f"http://127.0.0.1:{port}"):
         print(f"  {name}: {address}", flush=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    on_stop(signal.default_int_handler)
     # A session of its own: MLflow's server is a grandchild, and has to end with this process.
     with subprocess.Popen(command, start_new_session=True) as process:
         try:
