@@ -37,6 +37,7 @@ from benchmark.commands.schema import schema
 from benchmark.commands.sections import Sections
 from benchmark.commands.sweeps import logs, ls, status, stop
 from benchmark.errors import EXIT_STOPPED, BenchError, InputError, in_words
+from benchmark.text import one_line
 
 if TYPE_CHECKING:
     from benchmark.ablation.plan import Plan
@@ -279,5 +280,5 @@ def main() -> None:
         said = in_words(error)
         if debug or said is None:
             raise
-        click.echo(f"bench: {said}", err=True)
+        click.echo(f"bench: {one_line(said)}", err=True)
         sys.exit(error.exit_code if isinstance(error, BenchError) else BenchError.exit_code)

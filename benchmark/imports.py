@@ -14,8 +14,9 @@ def load_class(path: str) -> Any:
     module, _, name = path.partition(":")
     try:
         return getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # whatever that code does
+        said = str(error) if isinstance(error, ImportError | AttributeError) else repr(error)
         raise InputError(
-            f"{path}: cannot be imported ({error}); name a class as package.module:Class that "
+            f"{path}: cannot be imported ({said}); name a class as package.module:Class that "
             "Python finds from this folder or in its environment"
-        ) from None
+        ) from error

@@ -13,7 +13,7 @@ the headline judge. Beside the columns of methods and metrics there are:
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -146,7 +146,9 @@ class FailuresTest(_Test):
 
 
 def _kind(test: Any) -> str | None:
-    found = test.get("kind", DEFAULT_KIND) if isinstance(test, dict) else test.kind
+    found = (
+        test.get("kind", DEFAULT_KIND) if isinstance(test, dict) else getattr(test, "kind", None)
+    )
     return found if isinstance(found, str) else None
 
 
@@ -175,7 +177,10 @@ class Claim(Strict):
 
 
 def swept_text(value: object) -> str:
-    """A swept value as text: 1 and 1.0 are the same number, and "1" or "01" are other words."""
+    """A swept value as text, in claims and in the tables: never by way of a float.
+
+    1 and 1.0 have the same, and so have 1 and "1": a plan has one of two such values at most.
+    """
     if value is None:
         return ""
     if isinstance(value, Mapping | list):
@@ -230,12 +235,31 @@ def _check_values(path: Path, at: str, test: Any, values: dict[str, dict[str, An
     for key in test.where:
         refuse_unknown(path, f"{at}.where.{key}", "swept key", key, tuple(values))
     for key, name, value in _values(test):
+        _refuse_unquoted(path, f"{at}.{name}", value, values[key].values())
         refuse_unknown(path, f"{at}.{name}", "value", swept_text(value), tuple(values[key]))
     if isinstance(test, TrendTest) and not all(map(_is_number, values[test.over].values())):
         raise InputError(
             f"{path}: {at}.over: {test.over} has values that are no numbers, and a trend needs "
             "an order; use kind: contrast"
         )
+
+
+def _refuse_unquoted(path: Path, at: str, value: Value, swept: Iterable[Any]) -> None:
+    """A number may stand for a text only where one text alone reads as that number."""
+    alike = [text for text in swept if not isinstance(value, str) and _number(text) == value]
+    if len(alike) > 1:
+        raise InputError(
+            f"{path}: {at}: found {value!r}, which may be {' or '.join(map(repr, alike))}; put the "
+            "one that is meant in quotes"
+        )
+
+
+def _number(text: object) -> float | None:
+    """What a text reads as; None where it is no text, or no number."""
+    try:
+        return float(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
 
 
 def _columns(specs: Sequence[RunSpec]) -> tuple[list[str], list[str]]:

@@ -10,13 +10,27 @@ from benchmark.ablation.keys import keys_at
 from benchmark.errors import InputError
 from benchmark.faults import allowed as allowed_by
 from benchmark.faults import is_sentence
+from benchmark.text import shortened
+
+# What pydantic calls the members of a union of single values.
+_KINDS = ("bool", "int", "float", "str")
+LONGEST = 120
+"""Characters of a value that a message repeats."""
+
+
+def found(value: Any, lead: str = "found ") -> str:
+    """What was written, as a message repeats it: on one line, and cut where it is long."""
+    try:
+        return f"{lead}{shortened(repr(value), LONGEST)}"
+    except ValueError:  # a number of thousands of digits
+        return f"{lead}a {type(value).__name__}"
 
 
 def refuse_unknown(path: Path, where: str, what: str, value: str, allowed: tuple[str, ...]) -> None:
     """Raise InputError unless `value` is one of `allowed`; `what` says what it should be."""
     if value not in allowed:
         raise InputError(
-            f"{path}: {where}: unknown {what} {value!r}{nearest(value, allowed)}; "
+            f"{path}: {where}: {found(value, f'unknown {what} ')}{nearest(value, allowed)}; "
             f"allowed: {', '.join(allowed)}"
         )
 
@@ -39,7 +53,9 @@ def one_line(
     fault = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     # The discriminator's value stands in pydantic's path but not in the file.
     keys = [str(part) for part in fault["loc"] if not _is_tag(part, fault["loc"], written)]
-    at = ".".join(keys) or "file"
+    at = ".".join(keys)
+    if not at:  # the whole of what was written
+        where, at = where.removesuffix("."), "" if where else "file"
     if fault["type"] == "extra_forbidden":
         allowed = keys_at(model, fault["loc"][:-1], written)
         known = f"; allowed: {', '.join(allowed)}" if allowed else ""
@@ -50,12 +66,17 @@ def one_line(
         return f"{path}: {where}{at}: missing"
     if is_sentence(fault):
         return f"{path}: {where}{at}: {_found(fault['input'])}{allowed_by(fault)}"
-    return f"{path}: {where}{at}: found {fault['input']!r}; allowed: {allowed_by(fault)}"
+    if fault["loc"][-1:] and fault["loc"][-1] in _KINDS:  # a fault for each that it might have been
+        at, above = ".".join(keys[:-1]), fault["loc"][:-1]
+        alike = (each for each in error.errors() if each["loc"][:-1] == above)
+        allowed = list(dict.fromkeys(map(allowed_by, alike)))
+        return f"{path}: {where}{at}: {found(fault['input'])}; allowed: {', '.join(allowed)}"
+    return f"{path}: {where}{at}: {found(fault['input'])}; allowed: {allowed_by(fault)}"
 
 
 def _found(value: Any) -> str:
     """A single value that was found; a whole block says nothing."""
-    return "" if isinstance(value, dict | list | BaseModel) else f"found {value!r}; "
+    return "" if isinstance(value, dict | list | BaseModel) else f"{found(value)}; "
 
 
 def plainly(error: ValidationError) -> str:
@@ -88,7 +109,7 @@ def _is_tag(part: int | str, loc: tuple[int | str, ...], written: Any) -> bool:
         if step is part:
             # A claim's kind may be left out; it is then a trend.
             tags = (*here.values(), "trend") if isinstance(here, dict) else ()
-            return part not in here and part in tags
+            return part in tags and part not in here
         if (isinstance(here, dict) and step in here) or (
             isinstance(here, list) and isinstance(step, int) and step < len(here)
         ):

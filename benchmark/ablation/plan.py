@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from benchmark.ablation.claims import Claim, check_claims
-from benchmark.ablation.messages import one_line, refuse_unknown
+from benchmark.ablation.claims import Claim, check_claims, swept_text
+from benchmark.ablation.messages import found, one_line, refuse_unknown
+from benchmark.ablation.written import parse
 from benchmark.errors import InputError, of_system
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.redact import redact
@@ -133,39 +132,20 @@ def check(path: Path) -> list[Plan]:
 
 def _read(path: Path) -> Block:
     try:
-        written = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        written = parse(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({of_system(error)})") from None
     except UnicodeDecodeError:
         raise InputError(f"{path}: cannot be read: it is not text in UTF-8") from None
-    except YAMLError as error:
-        first = " ".join(str(error).split())
-        raise InputError(f"{path}: not YAML: {first[:200]}") from None
-    except RecursionError:
-        raise InputError(f"{path}: nested too deeply for an ablation file") from None
-    except ValueError as error:  # a number of thousands of digits
-        raise InputError(f"{path}: Invalid number: {str(error)[:80]}") from None
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    if written is None:
+        raise InputError(f"{path}: is empty; expected keys (name, question, base, ...)")
     if not isinstance(written, dict):
-        raise InputError(f"{path}: expected keys (name, question, base, ...), found {written!r}")
-    try:
-        plain: Block = _plain(path, "file", written)
-    except RecursionError:  # an alias inside its own anchor
-        raise InputError(f"{path}: nested too deeply for an ablation file") from None
-    return plain
-
-
-def _plain(path: Path, at: str, written: Any) -> Any:
-    """The same with 0 for -0.0, the same number; raises InputError for a key that is no text."""
-    if isinstance(written, dict):
-        for key in written:
-            if not isinstance(key, str):
-                raise InputError(f"{path}: {at}: Invalid key {key!r}: not text; put it in quotes")
-        return {key: _plain(path, key, value) for key, value in written.items()}
-    if isinstance(written, list):
-        return [_plain(path, at, each) for each in written]
-    return 0.0 if isinstance(written, float) and written == 0 else written
+        raise InputError(f"{path}: expected keys (name, question, base, ...), {found(written)}")
+    return written
 
 
 def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str, ...]) -> Plan:
@@ -177,7 +157,7 @@ def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str,
         settings = _override(path, settings, override)
     seeds, sweep, finding = (settings.pop(key) for key in ("seeds", "sweep", "finding"))
     if not isinstance(finding, bool):
-        raise InputError(f"{path}: {where}.finding: found {finding!r}; allowed: true, false")
+        raise InputError(f"{path}: {where}.finding: {found(finding)}; allowed: true, false")
     _check_seeds(path, seeds)
     evaluation = _evaluation(path, profile, settings.pop(EVALUATION, {}))
     # The base by itself too: a value that the sweep covers can still be wrong.
@@ -188,6 +168,7 @@ def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str,
         for seed in seeds:
             runs.append(PlannedRun(_spec(path, profile, point, {**block, "seed": seed}), point))
     _refuse_twins(path, runs)
+    _refuse_alike(path, runs)
     _check_views(path, evaluation, runs)
     points = [*(run.point for run in runs), *_points(path, file.sweep)]
     check_claims(path, file.claims, [run.spec for run in runs], points)
@@ -265,10 +246,11 @@ def _override(path: Path, settings: Block, override: str) -> Block:
     if not sign:
         raise InputError(f"--set {override}: expected KEY=VALUE, as in training.steps=500")
     try:
-        value = YAML(typ="safe", pure=True).load(text)
-    except (YAMLError, RecursionError, ValueError):
-        raise InputError(f"--set {override[:80]}: {text[:80]!r} is not a YAML value") from None
-    value = _plain(path, f"--set {key}", value)
+        value = parse(text)
+    except InputError as error:
+        raise InputError(
+            f"--set {override[:80]}: {found(text, '')} is not a YAML value ({error})"
+        ) from None
     if key == "seeds":
         return {**settings, "seeds": value}
     if key in settings["sweep"]:
@@ -294,7 +276,7 @@ def _set(path: Path, where: str, settings: Block, key: str, value: Any) -> Block
 
 def _check_keys(path: Path, where: str, patch: Any, allowed: tuple[str, ...]) -> None:
     if not isinstance(patch, dict):
-        raise InputError(f"{path}: {where}: found {patch!r}; allowed: {', '.join(allowed)}")
+        raise InputError(f"{path}: {where}: {found(patch)}; allowed: {', '.join(allowed)}")
     for key in patch:
         refuse_unknown(path, f"{where}.{key}", "key", key, allowed)
 
@@ -302,7 +284,7 @@ def _check_keys(path: Path, where: str, patch: Any, allowed: tuple[str, ...]) ->
 def _check_seeds(path: Path, seeds: Any) -> None:
     whole = isinstance(seeds, list) and all(type(s) is int and 0 <= s < 2**32 for s in seeds)
     if not whole or not seeds:
-        raise InputError(f"{path}: seeds: found {seeds!r}; allowed: a list of whole numbers >= 0")
+        raise InputError(f"{path}: seeds: {found(seeds)}; allowed: a list of whole numbers >= 0")
     twins = [seed for seed in seeds if seeds.count(seed) > 1]
     if twins:
         raise InputError(f"{path}: seeds: {twins[0]} is there twice; each seed counts once")
@@ -317,11 +299,11 @@ def _points(path: Path, sweep: Any) -> Iterator[Block]:
     paired = sweep.get(PAIRED, [{}])
     for key, values in [*grid.items(), (PAIRED, paired)]:
         if not isinstance(values, list) or not values:
-            raise InputError(f"{path}: sweep.{key}: found {values!r}; allowed: a list of values")
+            raise InputError(f"{path}: sweep.{key}: {found(values)}; allowed: a list of values")
     for pair in paired:
         if not isinstance(pair, dict) or set(pair) != set(paired[0]):
             raise InputError(
-                f"{path}: sweep.paired: found {pair!r}; allowed: settings of the same keys each, "
+                f"{path}: sweep.paired: {found(pair)}; allowed: settings of the same keys each, "
                 "as in {method.h: 128, method.z: 16}"
             )
     for variant, *values in itertools.product(variants, *grid.values()):
@@ -333,13 +315,13 @@ def _variants(path: Path, sweep: Block) -> list[str]:
     """Names of the arms; a profile leaves one out by giving it no settings (null)."""
     variants = sweep.get(VARIANTS, {})
     if not isinstance(variants, dict):
-        raise InputError(f"{path}: sweep.variants: found {variants!r}; allowed: NAME: settings")
+        raise InputError(f"{path}: sweep.variants: {found(variants)}; allowed: NAME: settings")
     kept = {name: patch for name, patch in variants.items() if patch is not None}
     for name, patch in kept.items():
         if not isinstance(name, str) or not re.fullmatch(VARIANT_NAME, name):
             raise InputError(
-                f"{path}: sweep.variants: found the name {name!r}; allowed: up to 40 letters, "
-                "digits, blanks and . + - _"
+                f"{path}: sweep.variants: {found(name, 'found the name ')}; allowed: up to 40 "
+                "letters, digits, blanks and . + - _"
             )
         _check_keys(path, f"sweep.variants.{name}", patch, BLOCKS)
     if variants and not kept:
@@ -368,3 +350,32 @@ def _refuse_twins(path: Path, runs: list[PlannedRun]) -> None:
         if twin is not run:
             what = "is the same run" if twin.run_id == run.run_id else "trains the same weights"
             raise InputError(f"{path}: sweep: {run.label} {what} as {twin.label}")
+
+
+def _refuse_alike(path: Path, runs: list[PlannedRun]) -> None:
+    """Tables know a value by its text and a setting by its cell: two that differ share neither."""
+    values: dict[tuple[str, str], Any] = {}
+    points: dict[str, PlannedRun] = {}
+    cells: dict[tuple[str, ...], PlannedRun] = {}
+    for run in runs:
+        texts = {key: swept_text(value) for key, value in run.point.items()}
+        for key, text in texts.items():
+            other, value = values.setdefault((key, text), run.point[key]), run.point[key]
+            if _kind(other) is not _kind(value):
+                raise InputError(
+                    f"{path}: sweep.{key}: {other!r} and {value!r} would have one name in the "
+                    "tables; write one of them in another way"
+                )
+        named = tuple(texts.values())
+        for twin in (points.setdefault(run.cell, run), cells.setdefault(named, run)):
+            if (twin.cell, twin.point) != (run.cell, run.point):
+                raise InputError(
+                    f"{path}: sweep: {dict(twin.point)} and {dict(run.point)} would have one name "
+                    "in the tables; write one of them in another way"
+                )
+
+
+def _kind(value: Any) -> type:
+    """All numbers are of one kind."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float if number else type(value)

@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
+from benchmark.ablation import written
 from benchmark.ablation.claims import Claim
 from benchmark.ablation.messages import plainly
 from benchmark.ablation.plan import Plan, Seeds
@@ -113,11 +113,11 @@ def read(plan: Plan) -> Registration | None:
 def parse(content: bytes, path: Path) -> Registration:
     """Raises InputError, which names `path`, where the content is no registration."""
     try:
-        return Registration.model_validate(YAML(typ="safe", pure=True).load(content.decode()))
+        return Registration.model_validate(written.parse(content.decode()))
     except ValidationError as error:
         why = plainly(error)
-    except (YAMLError, ValueError, RecursionError) as error:
-        why = " ".join(str(error).split())[:200]
+    except (InputError, UnicodeDecodeError) as error:
+        why = str(error)
     raise InputError(
         f"{path}: Invalid registration: {why}; restore it from the history, or write it anew by "
         "`bench register FILE --profile P --amend`"

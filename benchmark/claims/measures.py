@@ -20,7 +20,7 @@ from benchmark.claims.contrasts import shift
 from benchmark.claims.correlation import Association, associate, cells_of
 from benchmark.claims.effects import DIRECTIONS, Effect, NotRun, missing, nothing_yet
 from benchmark.claims.power import GREATEST_RHO, TRUE, TYPICAL_RHO, rho_chance
-from benchmark.claims.variance import JOINT, decompose
+from benchmark.claims.variance import decompose
 from benchmark.levels import BROKEN_SHARE
 from benchmark.results.tables import Tables
 from benchmark.statistics.hypotheses import share_below_p
@@ -166,7 +166,8 @@ def _share(tables: Tables, test: ShareTest) -> Effect | NotRun:
         return NotRun(f"No run has {test.column} yet")
     gaps, found = missing(tables.runs, values), decompose(tables, test.column)
     factors = found.factors if found else ()
-    key = next((i for i, name in enumerate(factors) if test.over in name.split(JOINT)), None)
+    keys = found.keys if found else ()
+    key = next((i for i, each in enumerate(keys) if test.over in each), None)
     if found is None or key is None or len(factors) < 2:
         why = "The finished runs do not vary in two keys of the sweep"
         return Effect("up", why, gaps) if gaps else NotRun(why)

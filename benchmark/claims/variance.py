@@ -10,7 +10,7 @@ is never below 0.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -26,16 +26,23 @@ ROUNDING = 1e-9  # below which what is left of a dummy, or a singular value, is 
 RESIDUAL = "seed and interactions"
 STREAMS = "training.seeds."  # of swept keys: their values are seeds
 JOINT = " & "
+Factor: TypeAlias = tuple[str, ...]
+"""Swept keys that always change together: any of them has the factor's levels."""
 
 
 @dataclass(frozen=True)
 class Decomposition:
     """Shares of the variance over the finished runs."""
 
-    factors: tuple[str, ...]
+    keys: tuple[Factor, ...]
     shares: Floats  # (factors,)
     runs: pd.DataFrame  # cell by cell
     without: tuple[Floats, ...]  # a block of seeds each: (seeds, factors), without each of them
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """What each is called."""
+        return tuple(map(JOINT.join, self.keys))
 
     @property
     def residual(self) -> float:
@@ -81,13 +88,13 @@ def _units(runs: pd.DataFrame, swept: Sequence[str]) -> list[tuple[str, list[Any
     return [("seed", list(block)) for block in blocks_of_seeds(cells)]
 
 
-def _shares(runs: pd.DataFrame, factors: Sequence[str]) -> Floats | None:
+def _shares(runs: pd.DataFrame, factors: Sequence[Factor]) -> Floats | None:
     """(factors,) of the values of these runs; None where there is nothing to take apart."""
     values = runs["_value"].to_numpy(float)
     if not factors or len(runs) < 3 or np.ptp(values) == 0:
         return None
     values = values - values.mean()
-    levels = [pd.factorize(_text(runs, name.split(JOINT)))[0] for name in factors]
+    levels = [pd.factorize(runs[keys[0]])[0] for keys in factors]
     whole = _explained(levels, len(runs))
     if whole.rank >= len(runs):
         return None
@@ -167,27 +174,20 @@ def _rows(outcome: str, found: Decomposition, tables: Tables) -> list[dict[str, 
     }
     ranks = (-found.shares).argsort().argsort() + 1
     rows = []
-    for i, name in enumerate(found.factors):
+    for i, (name, keys) in enumerate(zip(found.factors, found.keys, strict=True)):
         low, high = np.clip(ends(found.estimate(share_of(i))), 0, 1)
-        levels = _text(found.runs, name.split(JOINT)).nunique()
+        levels = found.runs[keys[0]].nunique()
         head = {"key": name, "levels": levels, "share": found.shares[i], "rank": int(ranks[i])}
         rows.append({**head, "low": low, "high": high, **common})
     low, high = np.clip(ends(found.estimate(lambda shares: float(1 - shares.sum()))), 0, 1)
     return [*rows, {"key": RESIDUAL, "share": found.residual, "low": low, "high": high, **common}]
 
 
-def _factors(runs: pd.DataFrame, swept: Sequence[str]) -> list[str]:
+def _factors(runs: pd.DataFrame, swept: Sequence[str]) -> list[Factor]:
     """The keys that vary, those that always change together joined into one."""
     groups: dict[tuple[int, ...], list[str]] = {}
     for key in swept:
         codes = tuple(int(code) for code in pd.factorize(runs[key])[0])
         if len(set(codes)) > 1:
             groups.setdefault(codes, []).append(key)
-    return [JOINT.join(keys) for keys in groups.values()]
-
-
-def _text(runs: pd.DataFrame, keys: Sequence[str]) -> "pd.Series[str]":
-    if not keys:
-        return pd.Series("", runs.index)
-    rows = zip(*(runs[key].astype(str) for key in keys), strict=True)
-    return pd.Series(["\n".join(row) for row in rows], runs.index)
+    return list(map(tuple, groups.values()))

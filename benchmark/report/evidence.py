@@ -80,9 +80,11 @@ _NEEDS = {
 
 
 def figure(text: str) -> str:
-    """A number of a table, four digits; any other text as it is; "—" for nothing."""
+    """A number of a table, four digits, a whole one to the last; other text as it is."""
     if text == "":
         return NONE
+    if text.isdecimal():
+        return text
     try:
         return number(float(text))
     except ValueError:

@@ -137,7 +137,7 @@ def run_table(results: Tables) -> Table:
                 {
                     "run": f"`{run['run_id']}`",
                     "cell": cell.title,
-                    "seed": number(run["seed"]),
+                    "seed": _whole(run["seed"]),
                     "state": run["state"],
                     "step": _whole(run["step"]),
                     "own signal": f"{title(signal)} {number(run.get(signal, np.nan))}",

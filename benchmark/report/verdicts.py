@@ -36,6 +36,8 @@ HEADINGS = {
     "lead_steps": "lead in steps",
     "left_out": "runs left out",
 }
+# Of collapse.csv and variance.csv, the columns of names, which no number is made of.
+WORDS = ["method", "role", "signal", "event", "verdict", "outcome", "key"]
 LEVELS = {
     "within": "the changes between evaluations of one run",
     "between": "the runs of one cell at the same steps",
@@ -205,7 +207,9 @@ def _correlation_frame(table: pd.DataFrame) -> pd.DataFrame:
 
 def _folded(table: pd.DataFrame) -> pd.DataFrame:
     """A table of the analysis without what only its CSV has room for: run ids and sentences."""
-    kept = table.drop(columns=["run_ids", "sentence"], errors="ignore").map(figure)
+    kept = table.drop(columns=["run_ids", "sentence"], errors="ignore")
+    for column in kept.columns.difference(WORDS):
+        kept[column] = kept[column].map(figure)
     if "left_out" in table:
         kept["left_out"] = table["left_out"].map(lambda ids: str(len(ids.split())))
     return kept.rename(columns=HEADINGS)
@@ -217,7 +221,7 @@ def _step_frame(table: pd.DataFrame) -> pd.DataFrame:
     for _, row in table.iterrows():
         name = f"{title(row['signal'])} ({row['role']})"
         cells = rows.setdefault((row["method"], name), {"method": row["method"], "signal": name})
-        cells[f"step {figure(row['step'])}"] = figure(row["value"])
+        cells[f"step {float(row['step']):.0f}"] = figure(row["value"])
     return pd.DataFrame(list(rows.values())).fillna(NONE)
 
 

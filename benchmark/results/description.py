@@ -135,12 +135,15 @@ def _cell(planned: PlannedRun, settings: dict[str, Any], setup: int) -> CellReco
 
 
 def _flat(spec: RunSpec) -> dict[str, Any]:
-    """Dotted keys and their values, without the seed."""
+    """Dotted keys and their values, without the seed.
+
+    An empty block, or one whose own keys have dots, is a value: it could not be put together again.
+    """
     flat: dict[str, Any] = {}
 
     def put(prefix: str, block: Mapping[str, Any]) -> None:
         for key, value in block.items():
-            if isinstance(value, dict):
+            if isinstance(value, dict) and value and not any("." in each for each in value):
                 put(f"{prefix}{key}.", value)
             else:
                 flat[f"{prefix}{key}"] = value

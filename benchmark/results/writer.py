@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from benchmark.ablation.claims import swept_text
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.errors import BenchError, InputError
 from benchmark.evaluation.metrics import METRICS
@@ -24,9 +25,12 @@ from benchmark.results.schema import DIGITS, REQUIRED, TEXT, RegistrationRecord
 from benchmark.results.source import Panelist, Source, counted, panel, source, sources
 from benchmark.results.tables import Row, Tables
 from benchmark.runs.directory import Kind, RunDirectory
+from benchmark.text import UNPRINTABLE, visible
 
 GRID_ROWS = 2
 """Of a run's last grid: enough for results/; the run's folder keeps its whole grids."""
+EXACT = 2.0**53
+"""Below it a float64 holds every whole number."""
 _GUTTER = 2  # between the images of a grid and around them (see evaluation/samples.py)
 
 
@@ -55,9 +59,16 @@ def write_results(plan: Plan, runs_root: Path, results: Path) -> Path:
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
-    """As CSV, numbers to DIGITS digits."""
-    text = table.to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
+    """As CSV, numbers to DIGITS digits; whole ones, such as steps and counts, to the last."""
+    text = table.to_csv(index=False, float_format=_digits, lineterminator="\n")
+    if UNPRINTABLE.search(text):  # an exception's words, which no reader of CSV would take back
+        text = visible(text)
     write_atomic(path, text.encode())
+
+
+def _digits(value: Any) -> str:
+    whole = value.is_integer() and abs(value) < EXACT
+    return f"{value:.0f}" if whole else f"{value:.{DIGITS}g}"
 
 
 def collect(
@@ -131,7 +142,7 @@ def _runs(
         as_now = old and (old.headline.name, old.evaluation.collapse_below)
         if as_now != (headline.recorded_as, below):  # else it stays to the last digit
             row |= dict.fromkeys(judged, np.nan) | said.get(each.planned.run_id, {})
-        row |= {key: _plain(value) for key, value in each.planned.point.items()}
+        row |= {key: swept_text(value) for key, value in each.planned.point.items()}
         row |= {"run_id": each.planned.run_id, "label": each.planned.label}
         row |= {"cell": each.planned.cell, "seed": spec.seed}
         rows.append({**row, "method": spec.method.name, "signal": signal(spec.method)})
@@ -184,11 +195,6 @@ def _probes(found: Sequence[Source]) -> pd.DataFrame:
         return pd.DataFrame(columns=["run_id"])
     flat = pd.json_normalize(rows)
     return flat[["run_id", *flat.select_dtypes("number").columns]]
-
-
-def _plain(value: Any) -> Any:
-    """A swept block, such as a view, as one line of JSON."""
-    return json.dumps(value, sort_keys=True) if isinstance(value, Mapping | list) else value
 
 
 def _write_samples(folder: Path, found: Sequence[Source]) -> None:

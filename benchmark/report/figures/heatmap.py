@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
+from benchmark.ablation.claims import swept_text
 from benchmark.evaluation.settings import distance_title
 from benchmark.report.figures.canvas import grid, png
 from benchmark.report.numbers import finite, number
@@ -43,8 +44,8 @@ def heatmap(results: Tables) -> bytes | None:
     _map(right, bad, words, "runs that failed or collapsed", "Oranges", most=len(record.seeds))
     left.set_ylabel(keys[0])
     for axes in (left, right):
-        axes.set_xticks(range(len(columns)), [f"{value:g}" for value in columns])
-        axes.set_yticks(range(len(rows)), [f"{value:g}" for value in rows])
+        axes.set_xticks(range(len(columns)), list(map(swept_text, columns)))
+        axes.set_yticks(range(len(rows)), list(map(swept_text, rows)))
         axes.set_xlabel(keys[1])
     return png(figure)
 

@@ -1,0 +1,80 @@
+"""The YAML that people write: one document of plain values, or one line that says what is wrong."""
+
+import warnings
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import ReusedAnchorWarning, YAMLError
+
+from benchmark.ablation.messages import found
+from benchmark.errors import InputError
+from benchmark.text import UNPRINTABLE
+
+MOST_VALUES = 100_000
+"""Of one document; aliases of aliases would fill the memory."""
+MOST_BITS = 1024
+"""Of a whole number."""
+
+
+def parse(text: str) -> Any:
+    """Text, numbers, true, false, null, lists of them and blocks of KEY: VALUE with text for keys.
+
+    -0.0 is 0.0, the same number. Raises InputError for anything else.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ReusedAnchorWarning)  # YAML allows it
+            loaded = YAML(typ="safe", pure=True).load(text)
+        return _Plain().value("file", loaded)
+    except InputError:
+        raise
+    except RecursionError:  # an alias inside its own anchor, too
+        raise InputError("nested too deeply for an ablation file") from None
+    except YAMLError as error:
+        raise InputError(f"not YAML: {' '.join(str(error).split())[:200]}") from None
+    except ValueError as error:  # of thousands of digits, or tagged as a number and none
+        raise InputError(f"Invalid number: {' '.join(str(error).split())[:80]}") from None
+    except Exception as error:  # as a KeyError at `!!bool maybe`: the parser's faults are not ours
+        raise InputError(f"Invalid value: {str(error)[:80] or type(error).__name__}") from None
+
+
+class _Plain:
+    """Copies what YAML gave, value by value, and counts them."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def value(self, at: str, written: Any) -> Any:
+        """`at`: the key that it stands below."""
+        self._count += 1
+        if self._count > MOST_VALUES:
+            raise InputError(f"{at}: more than {MOST_VALUES:,} values; mind aliases of aliases")
+        if isinstance(written, dict):
+            return {self._key(at, key): self.value(key, each) for key, each in written.items()}
+        if isinstance(written, list):
+            return [self.value(at, each) for each in written]
+        if isinstance(written, str):
+            return self._text(at, written)
+        if isinstance(written, int) and written.bit_length() > MOST_BITS:
+            raise InputError(f"{at}: Invalid number: of more than {MOST_BITS} bits")
+        if written is None or isinstance(written, bool | int):
+            return written
+        if isinstance(written, float):
+            return written or 0.0
+        raise InputError(
+            f"{at}: {found(written)} ({type(written).__name__}); allowed: text, numbers, true, "
+            "false, null, lists and blocks; put text in quotes"
+        )
+
+    def _key(self, at: str, key: Any) -> str:
+        if not isinstance(key, str):
+            raise InputError(f"{at}: Invalid key {found(key, '')}: not text; put it in quotes")
+        return self._text(at, key)
+
+    def _text(self, at: str, text: str) -> str:
+        if character := UNPRINTABLE.search(text):
+            raise InputError(
+                f"{at}: Invalid text {found(text, '')}: it holds {character[0]!a}, a control "
+                "character"
+            )
+        return text

@@ -1,0 +1,24 @@
+"""Text that other people wrote, made fit for a line of a terminal, a table or a figure."""
+
+import re
+
+# All but the tab and the line feed; and lone surrogates, which no file can hold.
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    """The same with control characters as escapes, as in \\x1b; lines and tabs stay."""
+    return UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def one_line(text: str) -> str:
+    """The same on one line, with single blanks where it had breaks and tabs."""
+    return visible(re.sub(r"\s*[\n\t\r\v\f\x85\u2028\u2029]\s*", " ", text).strip())
+
+
+def shortened(text: str, most: int) -> str:
+    """At most so many characters, with "…" for what is missing in the middle."""
+    if len(text) <= most:
+        return text
+    end = (most - 1) // 2
+    return f"{text[: most - 1 - end]}…{text[len(text) - end :]}"
