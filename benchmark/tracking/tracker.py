@@ -24,6 +24,8 @@ from benchmark.tracking.store import cause, client_of, make_room, reached, sqlit
 from benchmark.tracking.tracked_run import BATCH, TrackedRun
 
 MOST_RUNS = 50_000  # in one answer of a search, the most that MLflow gives
+# MLflow's page then has the menu for training runs, not the one for language models.
+KIND = {"mlflow.experimentKind": "custom_model_development"}
 LOCK_WAIT_S = 60.0  # for another process that writes the view
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 _PLAIN = re.compile(r"[\w .,:;=+/@#*(){}\[\]<>\"-]{1,250}", re.ASCII)
@@ -145,7 +147,7 @@ class Tracker:
             if found.lifecycle_stage != "active":  # deleted by hand: MLflow keeps the name
                 self._client.restore_experiment(found.experiment_id)
             return str(found.experiment_id)
-        return str(self._client.create_experiment(self._plan.name, artifacts))
+        return str(self._client.create_experiment(self._plan.name, artifacts, tags=KIND))
 
     def _open_parent(self) -> str:
         plan = self._plan

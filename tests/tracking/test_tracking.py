@@ -213,6 +213,7 @@ def test_the_parent_opens_on_question_verdicts_and_figure(tmp_path: Path) -> Non
     client = MlflowClient(tracking_uri=uri)
     experiment = client.get_experiment_by_name("tiny")
     assert experiment is not None
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     address = f"http://host/#/experiments/{experiment.experiment_id}/runs?compareRunsMode=CHART"
     assert charts(uri, "http://host") == [("tiny", address)]
     (parent,) = client.search_runs([experiment.experiment_id], "tags.bench.ablation = 'tiny'")
