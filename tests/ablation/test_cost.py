@@ -24,6 +24,8 @@ METHODS: list[dict[str, Any]] = [
     {"name": "dcgan", "n": 8},
     {"name": "ali", "n": 8},
     {"name": "ali", "n": 8, "discriminator": "maxout"},
+    {"name": "pixelcnn", "n": 8, "layers": 2, "coordinates": True},
+    {"name": "pixelcnn", "n": 8, "layers": 2, "code": 5, "output": "softmax", "levels": 16},
     {"name": "wgan", "n": 8, "critic": 2, "long_critic": 2},
     {"name": "wgan_gp", "n": 8, "critic": 2},
 ]

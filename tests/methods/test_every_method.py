@@ -27,7 +27,11 @@ EVERY = pytest.mark.parametrize("name", built_in())
 
 
 # WGAN's generator waits for 100 updates of the critic; here it moves in a few steps, twice.
-SOON: dict[str, dict[str, Any]] = {"wgan": {"critic": 2, "long_critic": 3, "warm_up": 1}}
+# PixelCNN's samples take as long as it has layers.
+SOON: dict[str, dict[str, Any]] = {
+    "pixelcnn": {"layers": 2, "mixtures": 2},
+    "wgan": {"critic": 2, "long_critic": 3, "warm_up": 1},
+}
 
 
 def settings_of(name: str, **block: Any) -> MethodSettings:
@@ -106,6 +110,10 @@ HASTE: dict[str, dict[str, Any]] = {
     "began_cs": {"size": 16, "lr": 3e-3, "batch": 32, "method": BEGAN},
     "ebgan": {"size": 32, "lr": 1e-3, "batch": 16, "method": {"n": 16}},
     "dcgan": {"size": 16, "lr": 1e-3, "batch": 64, "method": {"n": 32}},
+    "pixelcnn": {
+        **{"size": 16, "lr": 3e-3, "batch": 16},
+        "method": {"n": 16, "layers": 3, "kernel": 3, "mixtures": 3, "coordinates": True},
+    },
     "wgan": {
         **{"size": 16, "lr": 1e-3, "batch": 32},
         "method": {"n": 32, "critic": 1, "long_critic": 1},
