@@ -28,7 +28,7 @@ from benchmark.evaluation.latent import Embedding
 from benchmark.evaluation.networks import FeatureNetwork, load_network
 from benchmark.evaluation.samples import save_grid
 from benchmark.files import write_atomic
-from benchmark.methods.method import Coded, Method, has_code
+from benchmark.methods.method import Coded, Method, has_code, has_encoder
 from benchmark.runs.directory import RunDirectory
 from benchmark.strict import Strict
 from benchmark.training import checkpoint
@@ -224,13 +224,15 @@ def _real(store: FaceStore, part: Split, count: int, network: FeatureNetwork, ca
 def _embed(
     subject: _Subject, training: NDArray[np.uint8], heldout: NDArray[np.uint8]
 ) -> tuple[Embedding, Embedded]:
-    """The held-out images' embedding, and the errors of both; draws originals over embedded."""
+    """The held-out images' embedding, and the errors of both; draws originals over embedded.
+
+    A method that has an encoder embeds by it, any other by optimising z.
+    """
     found = []
     for name, images in (("heldout", heldout), ("training", training)):
         images = images[: subject.sizes.images]
         wanted = torch.from_numpy(images).to(subject.device).float() / 127.5 - 1
-        start = subject.codes(len(images), "z_embed")
-        embedding = latent.embed(subject.method.generate, wanted, start, subject.sizes.steps)
+        embedding = _embedding(subject, wanted)
         pairs = torch.stack([torch.from_numpy(images), to_uint8(embedding.images).cpu()], dim=1)
         save_grid(pairs.flatten(0, 1), 8, subject.folder / f"embedded_{name}.png")
         found.append(embedding)
@@ -246,6 +248,16 @@ def _embed(
         gap_high=float(welch.high),
     )
     return found[0], errors
+
+
+def _embedding(subject: _Subject, wanted: Tensor) -> Embedding:
+    generate, encoder = subject.method.generate, subject.method
+    if has_encoder(encoder):
+        with torch.no_grad():
+            codes = encoder.encode(wanted, StepDraw(subject.seed, 0, subject.device))
+        return latent.encoded(generate, wanted, codes)
+    start = subject.codes(len(wanted), "z_embed")
+    return latent.embed(generate, wanted, start, subject.sizes.steps)
 
 
 def _strips(subject: _Subject, embedding: Embedding) -> None:

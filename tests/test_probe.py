@@ -9,8 +9,11 @@ from click.testing import CliRunner
 from PIL import Image
 
 from benchmark.cli import bench
+from benchmark.data.batches import first_positions
 from benchmark.data.settings import CelebASettings, FacesSettings
+from benchmark.data.store import open_store
 from benchmark.errors import BenchError
+from benchmark.methods.pixelcnn import ConditionalPixelCNN, PixelCnnSettings
 from benchmark.probe import Probe, Sizes, _labels, probe
 from benchmark.runs.directory import Result, RunDirectory
 from benchmark.training import checkpoint
@@ -64,6 +67,26 @@ def test_numbers_and_figures_are_written_and_the_weights_kept(
     }
     assert {path: path.read_bytes() for path in run.checkpoints.iterdir()} == before
     assert probe(run, None, cache, CPU, SIZES, "efficientnet_lite0", ()) == found
+
+
+def test_a_method_with_an_encoder_embeds_by_it(tmp_path: Path, cache: Path) -> None:
+    """PixelCNN's samples have no gradient by which z could be found."""
+    block = {"name": "pixelcnn", "n": 2, "layers": 1, "mixtures": 1, "code": 2}
+    spec = tiny_spec(data={"size": 16}).model_copy(
+        update={"method": PixelCnnSettings.model_validate(block)}
+    )
+    run, method = RunDirectory.create(tmp_path, spec), new_method(spec, CPU)
+    progress = Progress(step=12, rate=RateState(lr=1e-4), wall_s=0, cpu_s=0)
+    checkpoint.write(run.checkpoints, method, progress)
+    finish(run)
+    found = probe(run, None, cache, CPU, SIZES, "efficientnet_lite0", ())
+    store = open_store(spec.data, None, cache)
+    first = first_positions(store.splits["test"], SIZES.samples)[: SIZES.images]
+    pixels = store.fixed(np.array(first))
+    x = torch.from_numpy(pixels).float() / 127.5 - 1
+    assert isinstance(method, ConditionalPixelCNN)
+    errors = (x - method.generate(method.encoder(x))).abs().mean((1, 2, 3))
+    assert found.embedding.heldout == pytest.approx(errors.mean().item(), rel=1e-5)
 
 
 def test_only_a_run_that_is_done_is_probed(run: RunDirectory, cache: Path) -> None:

@@ -49,6 +49,14 @@ def embed(generate: Generate, images: Tensor, start: Tensor, steps: int) -> Embe
         return Embedding(best, generate(best), np.asarray(least.double().cpu().numpy()))
 
 
+def encoded(generate: Generate, images: Tensor, codes: Tensor) -> Embedding:
+    """The codes (N, Z) that an encoder gives `images`, and how near to them the generator comes."""
+    with torch.no_grad():
+        made = generate(codes)
+        errors = (images - made).abs().mean((1, 2, 3))
+    return Embedding(codes, made, np.asarray(errors.double().cpu().numpy()))
+
+
 def linear(first: Tensor, last: Tensor, points: int) -> Tensor:
     """A Path of straight lines."""
     share = torch.linspace(0, 1, points, device=first.device)[:, None, None]
