@@ -1,5 +1,6 @@
 """MkDocs hook: the reference pages that are made from the code when the site is built."""
 
+import inspect
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -18,9 +19,28 @@ BLOCKS = ("method", "data", "training", "evaluation")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    for path, text in (("keys", keys_page()), ("columns", columns_page())):
+    pages = {"methods": methods_page(), "keys": keys_page(), "columns": columns_page()}
+    for path, text in pages.items():
         files.append(File.generated(config, f"reference/{path}.md", content=text))
     return files
+
+
+def methods_page() -> str:
+    """Every method of the package: paper, equations, and where it departs from them."""
+    lines = ["# Methods", "", "Made from the code. Words in code type are settings, mostly of"]
+    lines += ["departures: [all settings](keys.md#method), [all columns](columns.md).", ""]
+    for name in built_in():
+        module = inspect.getdoc(inspect.getmodule(method_class(name))) or ""
+        title, _, text = module.partition("\n")
+        lines += [
+            f"## {title.rstrip('.')}",
+            "",
+            f"`method: {{name: {name}}}`",
+            "",
+            text.strip("\n"),
+            "",
+        ]
+    return "\n".join(lines) + "\n"
 
 
 def keys_page() -> str:

@@ -21,6 +21,10 @@ def test_site_builds_without_a_warning(tmp_path: Path) -> None:
     assert "Diversity ratio, equation 4" in keys
     assert "lambda_k" in keys
     assert "Feature network: a built-in name" in keys
+    methods = (tmp_path / "reference" / "methods" / "index.html").read_text()
+    assert "PixelCNN: images pixel by pixel" in methods
+    assert "sigmoid(W_g * x + V_g h)" in methods
+    assert "Chosen or changed" in methods
     cli = (tmp_path / "reference" / "cli" / "index.html").read_text()
     assert "bench reproduce" in cli
     columns = (tmp_path / "reference" / "columns" / "index.html").read_text()
