@@ -37,6 +37,7 @@ from benchmark.commands.schema import schema
 from benchmark.commands.sections import Sections
 from benchmark.commands.sweeps import logs, ls, status, stop
 from benchmark.errors import EXIT_STOPPED, BenchError, InputError, in_words
+from benchmark.surroundings import settle
 from benchmark.text import one_line
 
 if TYPE_CHECKING:
@@ -53,9 +54,6 @@ def bench(debug: bool) -> None:
 
     `bench COMMAND -h` explains a command.
     """
-    here = str(Path.cwd())  # where methods, data sets and judges of one's own may lie
-    if here not in sys.path:
-        sys.path.append(here)
 
 
 @click.command()
@@ -274,6 +272,7 @@ bench.add_section("Maintain", sync, doctor, gc, export, import_, schema)
 def main() -> None:
     """Entry point: one line for an expected error, a traceback only with --debug."""
     debug = "--debug" in sys.argv
+    settle()
     try:
         bench(prog_name="bench")
     except Exception as error:
