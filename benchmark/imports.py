@@ -16,11 +16,15 @@ def load_class(path: str) -> Any:
     The working folder is searched last, after all that is installed.
     """
     name, _, kind = path.partition(":")
-    _see_working_folder()
+    here = Path.cwd()
+    if str(here) not in sys.path:  # where methods, data sets and judges of one's own may lie
+        sys.path.append(str(here))
     module: ModuleType | None = None
     try:
         with redirect_stdout(sys.stderr):  # what it prints is no part of what we print
             module = import_module(name)
+        if Path.cwd() != here:
+            raise ImportError("it changes the working folder, below which the runs lie")
         return getattr(module, kind)
     except (Exception, SystemExit) as error:
         said = of_system(error) if isinstance(error, ImportError | AttributeError) else _told(error)
@@ -28,13 +32,6 @@ def load_class(path: str) -> Any:
             f"{path}: cannot be imported ({said}{_found(module)}); name a class as "
             "package.module:Class that Python finds from this folder or in its environment"
         ) from error
-
-
-def _see_working_folder() -> None:
-    """Where methods, data sets and judges of one's own may lie."""
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)
 
 
 def _told(error: BaseException) -> str:
