@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from benchmark.commands.checked import load_plan, try_methods
 from benchmark.commands.compare import compare
 from benchmark.commands.correlate import correlate
 from benchmark.commands.data import data
@@ -37,6 +38,7 @@ from benchmark.commands.schema import schema
 from benchmark.commands.sections import Sections
 from benchmark.commands.sweeps import logs, ls, status, stop
 from benchmark.errors import EXIT_STOPPED, BenchError, InputError, in_words
+from benchmark.surroundings import settle
 from benchmark.text import one_line
 
 if TYPE_CHECKING:
@@ -53,9 +55,6 @@ def bench(debug: bool) -> None:
 
     `bench COMMAND -h` explains a command.
     """
-    here = str(Path.cwd())  # where methods, data sets and judges of one's own may lie
-    if here not in sys.path:
-        sys.path.append(here)
 
 
 @click.command()
@@ -103,10 +102,9 @@ def run(
 
     Run the same command again to continue what was cut short.
     """
-    from benchmark.ablation.plan import load
     from benchmark.executors.choice import Asked, choose
 
-    plan = load(file, profile, overrides)
+    plan = load_plan(file, profile, overrides)
     start = choose(Asked(device=device, **asked), plan, runs)
     from benchmark.sweep.output import choose_output
     from benchmark.sweep.run import Places, Work, run_plan
@@ -116,6 +114,8 @@ def run(
         _print_what_would_run(plan, places, asked["jobs"], trust_tables, as_json)
         return
     output = choose_output(quiet=quiet, as_json=as_json)
+    begun = {each.run_id for each in plan.runs if places.run(each.run_id).state() != "queued"}
+    try_methods(file, [each.spec for each in plan.runs if each.run_id not in begun])
     work = Work(device, graphs, instructions, allow_slow)
     sys.exit(run_plan(plan, places, start, work, output, trust_tables=trust_tables))
 
@@ -229,14 +229,13 @@ def sync(
     Both are made from the run directories. A finished run that is in the tables but not in --runs
     stays as the tables have it.
     """
-    from benchmark.ablation.plan import load
     from benchmark.claims.evidence import write_evidence
     from benchmark.results.source import only_recorded
     from benchmark.results.writer import write_results
     from benchmark.sweep.run import left_out
     from benchmark.tracking.tracker import Tracker
 
-    found = load(file, profile, overrides)
+    found = load_plan(file, profile, overrides)
     tables, _ = written(found, results)
     kept = only_recorded(found, runs, tables)
     if kept:
@@ -274,6 +273,7 @@ bench.add_section("Maintain", sync, doctor, gc, export, import_, schema)
 def main() -> None:
     """Entry point: one line for an expected error, a traceback only with --debug."""
     debug = "--debug" in sys.argv
+    settle()
     try:
         bench(prog_name="bench")
     except Exception as error:

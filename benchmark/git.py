@@ -1,9 +1,18 @@
 """What the history of a checkout says, asked of the `git` command."""
 
+import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+LONGEST_S = 60
+# People's own settings change nothing that is read here.
+_PLAIN = ("-c", "log.showSignature=false", "-c", "diff.noprefix=false", "-c", "color.ui=false")
+_ASIDE = {
+    **{"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1"},
+    "LC_ALL": "C",
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,19 @@ def is_ancestor(folder: Path, earlier: str, later: str) -> bool:
 
 def _run(folder: Path, arguments: Sequence[str]) -> bytes | None:
     try:
-        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True)
-    except OSError:
+        done = subprocess.run(
+            ["git", *_PLAIN, *arguments],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=LONGEST_S,
+            env={**{k: v for k, v in os.environ.items() if _is_of_git_itself(k)}, **_ASIDE},
+        )
+    except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None
+
+
+def _is_of_git_itself(variable: str) -> bool:
+    """Not of one repository: a hook, which runs `bench`, has GIT_DIR and more of its own."""
+    return not variable.startswith("GIT_") or variable.startswith(("GIT_CONFIG", "GIT_EXEC_PATH"))

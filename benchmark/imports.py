@@ -1,22 +1,45 @@
 """Classes from outside the package, named by import path. What is imported is code and runs."""
 
+import sys
+from contextlib import redirect_stdout
 from importlib import import_module
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from benchmark.errors import InputError
+from benchmark.errors import InputError, of_system
 
 
 def load_class(path: str) -> Any:
     """What stands at `package.module:Name`; raises InputError where there is nothing.
 
-    `bench` itself also looks in the working folder (see cli.py).
+    The working folder is searched last, after all that is installed.
     """
-    module, _, name = path.partition(":")
+    name, _, kind = path.partition(":")
+    here = Path.cwd()
+    if str(here) not in sys.path:  # where methods, data sets and judges of one's own may lie
+        sys.path.append(str(here))
+    module: ModuleType | None = None
     try:
-        return getattr(import_module(module), name)
-    except Exception as error:  # whatever that code does
-        said = str(error) if isinstance(error, ImportError | AttributeError) else repr(error)
+        with redirect_stdout(sys.stderr):  # what it prints is no part of what we print
+            module = import_module(name)
+        if Path.cwd() != here:
+            raise ImportError("it changes the working folder, below which the runs lie")
+        return getattr(module, kind)
+    except (Exception, SystemExit) as error:
+        said = of_system(error) if isinstance(error, ImportError | AttributeError) else _told(error)
         raise InputError(
-            f"{path}: cannot be imported ({said}); name a class as package.module:Class that "
-            "Python finds from this folder or in its environment"
+            f"{path}: cannot be imported ({said}{_found(module)}); name a class as "
+            "package.module:Class that Python finds from this folder or in its environment"
         ) from error
+
+
+def _told(error: BaseException) -> str:
+    """What code from outside has raised."""
+    return f"it raises {type(error).__name__}: {of_system(error)}"
+
+
+def _found(module: ModuleType | None) -> str:
+    """Where a module that lacks the class was found: another of its name may have been meant."""
+    at = getattr(module, "__file__", None) or (module is not None and "Python itself") or None
+    return f", which is {at}" if at else ""

@@ -89,7 +89,7 @@ class _Logs(io.TextIOBase):
     @contextmanager
     def of(self, run: RunDirectory) -> Iterator[None]:
         """What this thread prints goes to the log of `run`."""
-        with run.log.open("a") as log:
+        with run.log.open("a", encoding="utf-8", errors="backslashreplace") as log:
             self._own.log = log
             try:
                 yield

@@ -79,8 +79,9 @@ def code_version() -> dict[str, Any]:
     # A package that was installed somewhere below another project's checkout is none of its.
     tracked = ask(_PACKAGE, "ls-files", "--error-unmatch", "__init__.py") is not None
     commit = ask(_PACKAGE, "rev-parse", "HEAD") if tracked else None
-    diff = ask(_PACKAGE, "diff", "HEAD", "--", ".") if tracked else None
-    others = ("ls-files", "--others", "--exclude-standard", "--", ".")
+    plain = ("--no-ext-diff", "--no-textconv", "--no-color")
+    diff = ask(_PACKAGE, "diff", *plain, "HEAD", "--", ".") if tracked else None
+    others = ("ls-files", "-z", "--others", "--exclude-standard", "--", ".")
     untracked = ask(_PACKAGE, *others) if tracked else None
     return {
         "bench": __version__,
@@ -88,7 +89,7 @@ def code_version() -> dict[str, Any]:
         "commit": commit.strip() if commit else None,
         "dirty": hashlib.sha256(diff.encode()).hexdigest()[:12] if diff else None,
         "diff": diff if diff and len(diff) <= _LONGEST_DIFF else None,
-        "untracked": untracked.split() if untracked else [],
+        "untracked": [name for name in untracked.split("\0") if name] if untracked else [],
     }
 
 
@@ -96,8 +97,11 @@ def method_code(settings: MethodSettings) -> str | None:
     """SHA-256 of the file of a method from outside the package; None for the package's own."""
     if ":" not in settings.name:
         return None
-    source = inspect.getsourcefile(load_class(settings.name))
-    return _sha256(Path(source)) if source else None
+    try:
+        source = inspect.getsourcefile(load_class(settings.name))
+        return _sha256(Path(source)) if source else None
+    except (TypeError, OSError):  # made by a program, or in an archive
+        return None
 
 
 class EnergyMeter:
@@ -123,7 +127,7 @@ class EnergyMeter:
     @staticmethod
     def _read(zone: Path, name: str) -> int | None:
         try:
-            return int((zone / name).read_text())
+            return int((zone / name).read_bytes())
         except (OSError, ValueError):
             return None
 
@@ -136,7 +140,9 @@ def _source() -> str:
     """Over the names and bytes of the package's own modules."""
     digest = hashlib.sha256()
     for path in sorted(_PACKAGE.rglob("*.py")):
-        digest.update(str(path.relative_to(_PACKAGE)).encode() + b"\0" + path.read_bytes() + b"\0")
+        if path.is_file() and os.access(path, os.R_OK):  # an editor's lock is a link to nowhere
+            name = os.fsencode(path.relative_to(_PACKAGE))
+            digest.update(name + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
@@ -158,23 +164,28 @@ def _version(name: str) -> str | None:
 
 
 def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
+    for line in _text(Path("/proc/cpuinfo")).splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
     return platform.processor()
 
 
 def _driver() -> str | None:
-    said = Path("/proc/driver/nvidia/version")
-    return said.read_text().splitlines()[0] if said.exists() else None
+    return next(iter(_text(Path("/proc/driver/nvidia/version")).splitlines()), None)
 
 
 def _allocator(maps: Path = Path("/proc/self/maps")) -> str:
     """The allocator that this process has in memory, whatever it was asked for."""
-    loaded = maps.read_text() if maps.exists() else ""
+    loaded = _text(maps)
     return next((name for name in ("tcmalloc", "jemalloc") if f"lib{name}" in loaded), "system")
+
+
+def _text(path: Path) -> str:
+    """What the system says of itself, file names of any bytes included; empty where it does not."""
+    try:
+        return path.read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def _determinism(*, cuda: bool) -> dict[str, Any]:

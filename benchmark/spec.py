@@ -28,7 +28,7 @@ class RunSpec(Strict):
         return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=2) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
+    def from_json(cls, text: str | bytes) -> Self:
         """Inverse of `to_json`; raises pydantic.ValidationError on anything else."""
         return cls.model_validate_json(text)
 

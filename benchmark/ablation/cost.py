@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from benchmark.ablation.plan import Plan
 from benchmark.durations import duration
+from benchmark.errors import InputError, of_system
 from benchmark.evaluation.catalogue import seconds_per_sample
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.methods.cost import Work
@@ -74,8 +75,21 @@ def device_bytes(spec: RunSpec) -> int | None:
 
 
 def work_of(spec: RunSpec) -> Work | None:
-    """What a training step computes, as the method itself says."""
-    return method_class(spec.method.name).cost(spec.method, spec.data.size)
+    """What a training step computes, as the method itself says.
+
+    Raises InputError where one from outside says nothing of the kind.
+    """
+    name = spec.method.name
+    try:
+        found = method_class(name).cost(spec.method, spec.data.size)
+    except InputError:
+        raise
+    except Exception as error:
+        said = f"{type(error).__name__}: {of_system(error)}"
+        raise InputError(f"{name}: its cost raises {said}") from error
+    if found is not None and not isinstance(found, Work):
+        raise InputError(f"{name}: its cost must be a benchmark.methods.cost.Work, or None")
+    return found
 
 
 @dataclass(frozen=True)

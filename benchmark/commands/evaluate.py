@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from benchmark.commands.checked import load_plan
 from benchmark.commands.options import (
     cache_option,
     data_option,
@@ -93,7 +94,6 @@ def evaluate(
     With --images, judge these images instead: by the judges and metrics of FILE, or against DATA
     by the feature networks that --judge names.
     """
-    from benchmark.ablation.plan import load
 
     if images is None and (against is not None or size is not None or name is not None):
         raise InputError("--against, --size and --as need --images")
@@ -103,7 +103,7 @@ def evaluate(
         from benchmark.executors.threads import pin_threads
 
         pin_threads(1)  # before NumPy starts its own, so that figures are those of a run's judge
-    plan = load(file, profile, overrides) if file is not None else None
+    plan = load_plan(file, profile, overrides) if file is not None else None
     if images is not None:
         from benchmark.sweep.run import Places
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmark.commands import completion
+from benchmark.commands.checked import load_plan, load_profiles, try_methods
 from benchmark.commands.options import (
     FILE,
     FOLDER,
@@ -38,10 +39,9 @@ def validate(files: tuple[Path, ...]) -> None:
 
     Warns of claims that no outcome of so few seeds can support.
     """
-    from benchmark.ablation.plan import check
-
     for file in files:
-        plans = check(file)
+        plans = load_profiles(file)
+        try_methods(file, [planned.spec for plan in plans for planned in plan.runs])
         for plan in plans:
             click.echo(f"{file}: {plan.name}, profile {plan.profile}: {len(plan.runs)} runs")
         for warning in _hopeless([plan for plan in plans if plan.finding]):
@@ -68,11 +68,10 @@ def plan(
     chance that they will.
     """
     from benchmark.ablation.cost import default_jobs, describe
-    from benchmark.ablation.plan import load
     from benchmark.claims.power import table
     from benchmark.commands.tables import show
 
-    found = load(file, profile, overrides)
+    found = load_plan(file, profile, overrides)
     expected = _prospects(found, pilot)
     if as_json:
         click.echo(json.dumps(_as_json(found, expected, jobs or default_jobs(found)), indent=2))
@@ -151,12 +150,11 @@ def register(
     Writes the claims, and how they will be tested, into a file to commit. Claims are confirmatory
     if that commit comes before the runs, and exploratory otherwise.
     """
-    from benchmark.ablation.plan import load
     from benchmark.ablation.registration import differences, of_plan, path_of, read, write
     from benchmark.claims.power import table
     from benchmark.statistics.looks import look_levels
 
-    found = load(file, profile)
+    found = load_plan(file, profile)
     path = path_of(found)
     assert path is not None  # it was loaded from a file
     if not found.claims:

@@ -208,7 +208,7 @@ def _blurred(images: Images) -> Images:
 def _read_floor(path: Path) -> dict[str, tuple[str, float]]:
     """Metrics with their versions; none where the file is missing or damaged."""
     try:
-        read = json.loads(path.read_text())
+        read = json.loads(path.read_bytes())
         return {str(name): (str(version), float(value)) for name, (version, value) in read.items()}
     except (FileNotFoundError, ValueError, TypeError, AttributeError):
         return {}

@@ -42,7 +42,9 @@ def has(name: str) -> bool:
     """Whether this processor has these instructions and says so."""
     if name not in _FLAGS or not _CPU.exists():
         return False
-    flags = re.search(r"^flags\s*:(.*)$", _CPU.read_text(), re.MULTILINE)
+    flags = re.search(
+        r"^flags\s*:(.*)$", _CPU.read_text(encoding="utf-8", errors="replace"), re.MULTILINE
+    )
     return flags is not None and _FLAGS[name] in flags[1].split()
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmark.executors import allocator
+from benchmark.executors.environment import environment
 from benchmark.executors.executor import Pack, Polling
 from benchmark.executors.packing import Lanes
 from benchmark.runs.directory import RunDirectory
@@ -66,7 +66,6 @@ def start_worker(
 
     On a leash it stops, with a checkpoint, when this process is gone for whatever reason.
     """
-    environment = {**os.environ, **allocator.variables()}
     # -P: what lies in the working folder replaces no module of ours.
     command = [sys.executable, "-P", "-m", "benchmark", "run-one", str(run.path), *arguments]
     with run.log.open("ab") as log:
@@ -75,7 +74,7 @@ def start_worker(
             stdin=subprocess.PIPE if leash else subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=environment,
+            env=environment(os.environ, Path.cwd()),
             start_new_session=True,  # Ctrl-C reaches the workers through us alone
         )
 
@@ -106,4 +105,4 @@ def last_lines(path: Path, count: int = 3) -> list[str]:
     """The end of a log, for whoever has to be told why a run failed."""
     if not path.exists():
         return []
-    return path.read_text(errors="replace").strip().splitlines()[-count:]
+    return path.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-count:]

@@ -117,7 +117,8 @@ def free_bytes(device: str) -> int | None:
     """
     if device == "cpu" or not _has_driver():
         return None
-    done = subprocess.run([sys.executable, "-c", _ASK], capture_output=True, text=True)
+    ask = [sys.executable, "-P", "-c", _ASK]
+    done = subprocess.run(ask, capture_output=True, encoding="utf-8", errors="replace")
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]
         raise BenchError(f"--lanes auto: the GPU's free memory is unknown ({last}); give --lanes N")

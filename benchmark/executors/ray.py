@@ -82,7 +82,7 @@ class RayTasks(Polling["ray.ObjectRef[int]"]):
             code, why = BenchError.exit_code, str(error).strip().splitlines()[-1]
         except RayError as error:
             code, why = LOST, f"{type(error).__name__}, a worker or its node was lost"
-        with self._runs[run_id].log.open("a") as log:
+        with self._runs[run_id].log.open("a", encoding="utf-8") as log:
             log.write(f"ray: {why}\n")
         return code
 

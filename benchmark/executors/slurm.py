@@ -118,7 +118,7 @@ class SlurmJobs(Polling[str]):
             return CANCELLED
         if job is not None and job.state == "FAILED" and job.code:
             return job.code
-        with self._runs[run_id].log.open("a") as log:
+        with self._runs[run_id].log.open("a", encoding="utf-8") as log:
             log.write(f"slurm: job ended, {job.state if job else 'and Slurm forgot how'}\n")
         return LOST
 
@@ -176,7 +176,7 @@ class RunOne:
             self._worker.wait()
         idle = self._idle + 1 if self._run.reached() == self._reached else 0
         if idle > RESTARTS:
-            with self._run.log.open("a") as log:
+            with self._run.log.open("a", encoding="utf-8") as log:
                 log.write("slurm: the job ends before a first checkpoint; give it more --time\n")
             return None
         return DelayedSubmission(RunOne(self._run, self._arguments, idle))

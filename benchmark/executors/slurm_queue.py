@@ -54,7 +54,7 @@ def cancel(numbers: Iterable[str]) -> None:
 def job_of(run: RunDirectory) -> str | None:
     """The id of the last job that was queued for a run."""
     try:
-        return str(json.loads((run.path / RECORD).read_text())["job"])
+        return str(json.loads((run.path / RECORD).read_bytes())["job"])
     except (FileNotFoundError, ValueError, KeyError):
         return None
 
@@ -73,7 +73,9 @@ def living(runs: Iterable[RunDirectory], known: Mapping[str, Job]) -> Iterator[t
 
 def _slurm(*command: str) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=60
+        )
     except (FileNotFoundError, subprocess.TimeoutExpired) as error:
         raise BenchError(
             f"{command[0]}: {error}; is this a machine that submits to Slurm?"

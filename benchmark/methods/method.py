@@ -58,7 +58,8 @@ class Method(nn.Module, ABC):
 
     It is built as `Class(settings, size)`, `size` being the images' side in pixels. All state that
     a resumed run needs lives in parameters, buffers and `optimizers`; randomness comes from the
-    `draw` that is passed in, and from nowhere else.
+    `draw` that is passed in, or, as dropout's, from global generators, which the loop seeds at each
+    step for a method from outside the package. Those of the package use `draw` alone.
 
     With `training.precision: bfloat16` each call of a network (a submodule, or a part of one that
     has no `forward` of its own) computes in bfloat16 and returns float32.

@@ -5,65 +5,29 @@ class named by its import path. torch is imported with the first method, not bef
 """
 
 import inspect
+import json
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
-from pydantic import BeforeValidator, SerializeAsAny
+from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 from pydantic_core import PydanticKnownError
 
 from benchmark.column import Column
-from benchmark.errors import InputError
+from benchmark.errors import InputError, of_system
 from benchmark.imports import load_class
 from benchmark.methods.settings import LabelledSettings, MethodSettings
 
 if TYPE_CHECKING:
     from benchmark.methods.method import Method
 
-# Columns that tables have already, and what derived columns begin with.
-RESERVED = frozenset(
-    [
-        "run_id",
-        "label",
-        "cell",
-        "seed",
-        "method",
-        "signal",
-        "judge",
-        "draw",
-        "state",
-        "reason",
-        "step",
-        "collapsed",
-        "collapsed_at",
-        "best_step",
-        "parameters",
-        "wall_s",
-        "cpu_s",
-        "weights_sha256",
-        "commit",
-        "instructions",
-        "data",
-        "lr",
-        "distance",
-        "distance_validation",
-        "distance_infinite",
-        "kid",
-        "kid_sd",
-        "precision",
-        "recall",
-        "density",
-        "coverage",
-        "sharpness",
-        "spread",
-        "brightness",
-        "contrast",
-    ]
-)
+# Columns of a training row beside the method's, and what derived columns begin with. The other
+# columns of the tables are known to results/columns.py, which refuses them of a plan.
+ROW = ("run_id", "step", "lr")
 PREFIXES = ("heldout_", "best_", "noise_")
 
 
@@ -95,7 +59,15 @@ def method_class(name: str) -> "type[Method]":
 
 def build(settings: MethodSettings, size: int) -> "Method":
     """The method on images of `size` pixels, freshly initialised from torch's global generator."""
-    method = method_class(settings.name)(settings, size)
+    # A copy: a constructor that changes its settings would change what the run is called.
+    method = method_class(settings.name)(settings.model_copy(deep=True), size)
+    from torch.nn.parameter import is_lazy
+
+    for name, value in [*method.named_parameters(), *method.named_buffers()]:
+        if is_lazy(value):
+            raise InputError(
+                f"{settings.name}: {name} has no shape yet (a lazy module); give it its size"
+            )
     kept = tuple(f"{name}." for name in method.sampled_by)
     if not any(f"{name}.".startswith(kept) for name in method.state_dict()):
         raise InputError(
@@ -142,17 +114,31 @@ def _faults(found: Any) -> Iterator[str]:
             yield f"has no `{name}`; see benchmark.methods.method.Method"
             return
     columns = found.columns
-    if not all(isinstance(each, Column) for each in columns.values()):
+    if not isinstance(columns, Mapping) or not columns:
         yield "columns must map each name to a benchmark.column.Column"
-    for name in columns:
-        if name in RESERVED or name.startswith(PREFIXES) or not name.isidentifier():
+        return
+    for name, column in columns.items():
+        if not isinstance(column, Column):
+            yield "columns must map each name to a benchmark.column.Column"
+        if not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
+            yield f"the column {name!r} needs a name of letters, digits and _"
+        elif name in ROW or name.startswith(PREFIXES):
             yield f"the column {name!r} needs another name; the tables use this one already"
+    folded = [str(name).lower() for name in columns]
+    for name in columns:
+        if folded.count(str(name).lower()) > 1:
+            yield f"the column {name!r} differs from another one in case alone"
+    for attribute in ("heldout", "sampled_by"):
+        names = getattr(found, attribute)
+        if not isinstance(names, tuple | list) or len(set(names)) < len(names):
+            yield f"{attribute} must be a tuple of names, each once"
+            return
     for name in (found.signal, *found.heldout):
         if name not in columns:
             yield f"{name!r} is not one of its columns ({', '.join(columns)})"
     if not has_code(found) and found.sample is Method.sample:
         yield "must define sample, or latent and generate"
-    if not issubclass(found.Settings, MethodSettings):
+    if not (isinstance(found.Settings, type) and issubclass(found.Settings, MethodSettings)):
         yield "Settings must be a subclass of benchmark.methods.settings.MethodSettings"
     if found.labelled != issubclass(found.Settings, LabelledSettings):
         yield "a labelled method's Settings, and no other's, are a subclass of LabelledSettings"
@@ -172,7 +158,27 @@ def _chosen(value: Any) -> Any:
             "union_tag_invalid",
             {"discriminator": "'name'", "tag": name, "expected_tags": expected},
         )
-    return model.model_validate(value)
+    if ":" not in name:
+        return model.model_validate(value)
+    try:
+        found = model.model_validate(value)
+    except ValidationError:
+        raise
+    except Exception as error:
+        raise InputError(f"{name}: its settings raise {_told(error)}") from error
+    try:
+        again = model.model_validate(json.loads(found.model_dump_json()))
+    except Exception as error:
+        raise InputError(f"{name}: its settings cannot be kept as JSON ({_told(error)})") from error
+    if again != found:
+        raise InputError(f"{name}: its settings are others once they are kept as JSON and read")
+    if model.model_validate(value) != found:
+        raise InputError(f"{name}: its settings have other defaults each time")
+    return found
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {of_system(error)[:160]}"
 
 
 # The `method` block: an instance of the settings of the method that its `name` says.

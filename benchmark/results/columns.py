@@ -3,10 +3,15 @@
 Columns that a method, a metric or the probe gives are explained where they are made.
 """
 
+from benchmark.ablation.claims import BEST_DISTANCE, COLLAPSED, COSTS, ENDS, SIGNALS
+from benchmark.ablation.plan import VARIANT, Plan
 from benchmark.column import Column
+from benchmark.errors import InputError
 from benchmark.evaluation.columns import PROBE_COLUMNS, metric_columns
+from benchmark.evaluation.metrics import METRICS
 from benchmark.methods import LEARNING_RATE
 from benchmark.methods.registry import built_in, method_class
+from benchmark.results.schema import IMAGES, REQUIRED, TEXT, WHOLE
 
 _RUN_ID = Column("the method's name and 12 digits of the hash of the run's description")
 _STEP = Column("training step", "steps")
@@ -179,6 +184,27 @@ EVIDENCE: dict[str, dict[str, Column]] = {
         "run_ids": _RUN_IDS,
     },
 }
+
+
+def refuse_taken(plan: Plan) -> None:
+    """Raise InputError where a method or a metric of the plan has a column that the tables have.
+
+    Two columns of one name would break the tables after the training, and every report with them.
+    """
+    tables = {*RUN, *EVALUATION, *IMAGES, *TEXT, *WHOLE, *PROBE_COLUMNS, VARIANT, *plan.swept}
+    tables |= {name for columns in (*REQUIRED.values(), *EVIDENCE.values()) for name in columns}
+    tables |= {*SIGNALS, *COSTS, *ENDS, COLLAPSED, BEST_DISTANCE}  # a claim's own words
+    taken = {**dict.fromkeys(METRICS, "is a metric"), **dict.fromkeys(tables, "is the tables' own")}
+    for name in METRICS:
+        if name in tables:
+            raise InputError(f"metric {name}: the name {taken[name]}; choose another")
+    for planned in plan.runs:
+        method = planned.spec.method.name
+        for name in method_class(method).columns:
+            if name in taken:
+                raise InputError(
+                    f"{method}: the column {name!r} needs another name; this one {taken[name]}"
+                )
 
 
 def known_columns(table: str) -> dict[str, Column]:

@@ -189,16 +189,16 @@ class Tables:
 
     def _windows(self, judged: pd.DataFrame) -> pd.DataFrame:
         """Means of the training rows up to each evaluation since the one before."""
-        steps = judged[["run_id", "step"]].assign(until=judged["step"])
+        steps = judged[["run_id", "step"]].assign(_until=judged["step"])
         rows = pd.merge_asof(
             self.train.sort_values("step", kind="stable"),
             steps,
             on="step",
             by="run_id",
             direction="forward",
-        ).dropna(subset=["until"])
-        means = rows.drop(columns="step").groupby(["run_id", "until"], as_index=False).mean()
-        return means.rename(columns={"until": "step"})
+        ).dropna(subset=["_until"])
+        means = rows.drop(columns="step").groupby(["run_id", "_until"], as_index=False).mean()
+        return means.rename(columns={"_until": "step"})
 
     def _own(self, table: pd.DataFrame, alias: str) -> "pd.Series[float]":
         """In each row of a table of these runs, the signal of the run's method."""

@@ -94,7 +94,7 @@ class RunDirectory:
     def spec(self) -> RunSpec:
         """The run's description; raises BenchError where it is missing or damaged."""
         try:
-            return RunSpec.from_json((self.path / "spec.json").read_text())
+            return RunSpec.from_json((self.path / "spec.json").read_bytes())
         except FileNotFoundError:
             raise BenchError(f"{self.path}: no spec.json here, so this is no run") from None
         except ValidationError as error:
@@ -142,7 +142,7 @@ class RunDirectory:
     def _record(self, name: str) -> dict[str, Any] | None:
         path = self.path / name
         try:
-            return json.loads(path.read_text()) if path.exists() else None
+            return json.loads(path.read_bytes()) if path.exists() else None
         except ValueError:
             raise BenchError(f"{path}: damaged; see `bench doctor`") from None
 
@@ -183,7 +183,7 @@ class RunDirectory:
         return _rows(self._metrics, whole[-1:])[-1].step if whole else 0
 
     def append(self, row: Row) -> None:
-        with self._metrics.open("a") as file:
+        with self._metrics.open("a", encoding="utf-8") as file:
             file.write(row.model_dump_json() + "\n")
             file.flush()
             os.fsync(file.fileno())  # a checkpoint never outlives the rows before it

@@ -6,6 +6,7 @@ a third while one is written.
 """
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -45,7 +46,8 @@ def weights_digest(method: Method) -> str:
 
 
 def _bytes(value: Tensor) -> bytes:
-    return value.detach().cpu().contiguous().numpy().tobytes()
+    # As bytes: NumPy has no bfloat16.
+    return value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
 def _tensors(method: Method) -> dict[str, Tensor]:
@@ -54,12 +56,40 @@ def _tensors(method: Method) -> dict[str, Tensor]:
         for index, state in optimizer.state_dict()["state"].items():
             for key, value in state.items():
                 tensors[f"optimizer/{name}/{index}/{key}"] = value
-    return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    return apart(tensors)
+
+
+def apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same on the CPU, each in memory of its own, as safetensors wants them.
+
+    Weights that a method uses in two places are there under both names, with the same numbers.
+    """
+    found: dict[str, Tensor] = {}
+    taken: set[int] = set()
+    for name, value in tensors.items():
+        own = value.detach().cpu().contiguous()
+        memory = own.untyped_storage().data_ptr()
+        found[name] = own.clone() if memory in taken else own
+        taken.add(memory)
+    return found
+
+
+def dump(method: Method, progress: Progress) -> bytes:
+    """A checkpoint as bytes: weights, buffers, the optimizers' state and `progress`."""
+    return save({**_tensors(method), "progress": _encode(progress.model_dump_json())})
+
+
+def restore(method: Method, data: bytes) -> Progress:
+    """Load what `dump` made into a method that is built alike."""
+    tensors = load(data)
+    progress = Progress.model_validate_json(bytes(tensors.pop("progress").tolist()))
+    _restore(method, tensors)
+    return progress
 
 
 def write(folder: Path, method: Method, progress: Progress) -> None:
     """Publish a checkpoint, then remove those before the one before it."""
-    data = save({**_tensors(method), "progress": _encode(progress.model_dump_json())})
+    data = dump(method, progress)
     weights = {
         name: hashlib.sha256(_bytes(value)).hexdigest()[:16]
         for name, value in method.state_dict().items()
@@ -84,10 +114,7 @@ def read_latest(folder: Path, method: Method) -> Progress | None:
         if not is_whole(path, data):
             print(f"{path}: checksum does not match; using the checkpoint before it", flush=True)
             continue
-        tensors = load(data)
-        progress = Progress.model_validate_json(bytes(tensors.pop("progress").tolist()))
-        _restore(method, tensors)
-        return progress
+        return restore(method, data)
     if found:
         print(f"{folder}: no checkpoint is whole; starting from step 0", flush=True)
     return None
@@ -120,7 +147,9 @@ def _restore(method: Method, tensors: dict[str, Tensor]) -> None:
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         for index, parameter in enumerate(parameters):
             prefix = f"optimizer/{name}/{index}/"
-            found = {key.removeprefix(prefix): t for key, t in tensors.items() if prefix in key}
+            found = {
+                key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)
+            }
             # The moments take the parameter's memory format: another order of the same numbers
             # would send Adam down another kernel, and other bits could come out.
             optimizer.state[parameter] = {

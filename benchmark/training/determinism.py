@@ -1,11 +1,15 @@
 """Same description, same bits: threads, deterministic kernels and random numbers by name."""
 
+import random
 import threading
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from benchmark.methods.method import Method
 from benchmark.seeds import derive
 
 # For lanes, which are threads: held by whoever sets a switch of the whole process, or needs it to
@@ -32,6 +36,28 @@ def fix(threads: int) -> None:
     torch.backends.cudnn.benchmark = False
     # Subnormal numbers slow a CPU down many times as energies fall; flushing is part of the path.
     torch.set_flush_denormal(True)
+
+
+@contextmanager
+def seeded(
+    method: type[Method], seed: int, stream: str, step: int, device: torch.device
+) -> Iterator[None]:
+    """For a method from outside: what it draws from global generators is fixed by (seed, step).
+
+    Dropout does, and torch.rand, numpy.random and random. Lanes share these generators, so that
+    each has them ALONE. The package's own methods draw from their `Draw`, and run side by side.
+    """
+    if method.__module__.startswith(f"{Method.__module__.rpartition('.')[0]}."):
+        yield
+        return
+    with ALONE:
+        number = derive(seed, f"global/{stream}", step)
+        torch.default_generator.manual_seed(number)
+        if device.type == "cuda":
+            torch.cuda.manual_seed(number)
+        np.random.seed(number % 2**32)
+        random.seed(number)
+        yield
 
 
 class StepDraw:

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from benchmark.data.batches import batch_positions, first_positions
 from benchmark.data.store import FaceStore
-from benchmark.errors import BenchError
+from benchmark.errors import BenchError, InputError
 from benchmark.methods import signal
 from benchmark.methods.method import Batch, Method
-from benchmark.methods.registry import build
+from benchmark.methods.registry import build, method_class
 from benchmark.precision import full_precision
 from benchmark.runs.directory import Result, Row, RunDirectory
 from benchmark.seeds import derive
@@ -23,7 +23,7 @@ from benchmark.spec import RunSpec
 from benchmark.training import checkpoint, snapshots
 from benchmark.training.captured import FixedStep, can_be_captured
 from benchmark.training.checkpoint import End, Progress
-from benchmark.training.determinism import ALONE, StepDraw, alone_on, fix
+from benchmark.training.determinism import ALONE, StepDraw, alone_on, fix, seeded
 from benchmark.training.learning_rate import LearningRate, RateState
 from benchmark.training.precision import choose
 from benchmark.training.resident import Batches
@@ -39,10 +39,21 @@ class Stopped(Exception):  # noqa: N818 - not an error: the run was asked to sto
 
 
 def new_method(spec: RunSpec, device: torch.device) -> Method:
-    """The method, initialised from (seed of initialisation, "init") alone."""
-    with ALONE, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(spec.seed_of("initialisation"), "init"))
+    """The method, initialised from (seed of initialisation, "init") alone.
+
+    Raises InputError where its constructor seeds torch's generator itself.
+    """
+    seed = spec.seed_of("initialisation")
+    kind = method_class(spec.method.name)
+    with ALONE, torch.random.fork_rng(devices=[]), seeded(kind, seed, "init", 0, device):
+        own = derive(seed, "init")
+        torch.manual_seed(own)
         method = build(spec.method, spec.data.size)
+        if torch.initial_seed() != own:
+            raise InputError(
+                f"{spec.method.name}: its constructor seeds torch's generator, so that every seed "
+                "would begin with the same weights; leave that to the training loop"
+            )
     return method.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
@@ -50,7 +61,7 @@ def sampler(method: Method, seed: int, stream: str, device: torch.device) -> Sam
     """sample(start, count) -> uint8 images (count, 3, S, S) fixed by (seed, stream, start)."""
 
     def sample(start: int, count: int) -> Tensor:
-        with evaluating(method):
+        with evaluating(method), seeded(type(method), seed, stream, start, device):
             return to_uint8(method.sample(count, StepDraw(seed, start, device), stream))
 
     return sample
@@ -100,7 +111,9 @@ class Step:
         seed, batch = self._spec.seed_of("order"), self._spec.training.batch
         positions = batch_positions(self._store.splits["train"], seed, step - 1, batch)
         x = to_floats(self._batches.batch(positions, seed, step), self._device)
-        return self._update(step, Batch(x, labels_of(self._store, positions, self.method, x)), lr)
+        labels = labels_of(self._store, positions, self.method, x)
+        with seeded(type(self.method), self._latents, "update", step, self._device):
+            return self._update(step, Batch(x, labels), lr)
 
     def _launched(self, step: int, batch: Batch, lr: float) -> dict[str, Tensor]:
         for optimizer in self.method.optimizers.values():
@@ -172,16 +185,19 @@ class Trainer:
             if step % training.log_every == 0:
                 means = {name: float(value) / training.log_every for name, value in sums.items()}
                 sums = {}
-                _check_columns(self.method, "update", means, self.method.columns)
+                check_columns(self.method, "update", means, self.method.columns)
                 if not all(map(math.isfinite, means.values())):
                     return self._finish(step, "failed", _not_finite(means))
                 self._log(step, means)
-            if step == training.steps:
-                self._snapshot(step)
-            elif self._every is not None and step % self._every == 0:
-                snapshot = self._snapshot(step)
-                with self._off_the_clock():
-                    on_snapshot(snapshot)
+            last = step == training.steps
+            if last or (self._every is not None and step % self._every == 0):
+                snapshot, values = self._snapshot(step)
+                if not all(map(math.isfinite, values.values())):
+                    return self._finish(step, "failed", _not_finite(values))
+                self.run.append(Row(step=step, kind="heldout", time=time.time(), values=values))
+                if not last:
+                    with self._off_the_clock():
+                        on_snapshot(snapshot)
             stopping = step % training.log_every == 0 and should_stop()
             due = stopping or step % training.checkpoint_every == 0
             if due and step < training.steps:
@@ -190,13 +206,11 @@ class Trainer:
                     raise Stopped
         return self._finish(training.steps, "done", None)
 
-    def _snapshot(self, step: int) -> Snapshot:
+    def _snapshot(self, step: int) -> tuple[Snapshot, dict[str, float]]:
         """Keep the generator's weights, and what the method measures on held-out images."""
         with alone_on(self.device):
             snapshot = snapshots.write(self.run.snapshots, step, self.method)
-            values = self._watch()
-        self.run.append(Row(step=step, kind="heldout", time=time.time(), values=values))
-        return snapshot
+            return snapshot, self._watch()
 
     def _watch(self) -> dict[str, float]:
         """The method's own measures over the same images and codes at every snapshot.
@@ -207,9 +221,10 @@ class Trainer:
         positions = np.array(first_positions(part, min(HELDOUT, len(part))))
         x = to_floats(self._store.fixed(positions), self.device)
         batch = Batch(x, labels_of(self._store, positions, self.method, x))
-        with evaluating(self.method):
-            values = self.method.watch(batch, StepDraw(self.spec.seed, 0, self.device))
-        _check_columns(self.method, "watch", values, self.method.heldout)
+        seed = self.spec.seed
+        with evaluating(self.method), seeded(type(self.method), seed, "watch", 0, self.device):
+            values = self.method.watch(batch, StepDraw(seed, 0, self.device))
+        check_columns(self.method, "watch", values, self.method.heldout)
         return {f"heldout_{name}": float(value) for name, value in values.items()}
 
     def _log(self, step: int, means: dict[str, float]) -> None:
@@ -257,15 +272,19 @@ class Trainer:
         return result
 
 
-def _check_columns(
+def check_columns(
     method: Method, function: str, found: Collection[str], wanted: Collection[str]
 ) -> None:
     """Raise BenchError where a method does not return the columns that it declares."""
     if set(found) != set(wanted):
         raise BenchError(
-            f"{type(method).__name__}.{function} returns {', '.join(sorted(found))}, but the class "
-            f"declares {', '.join(sorted(wanted))}"
+            f"{type(method).__name__}.{function} returns {_listed(found)}, but the class declares "
+            f"{_listed(wanted)}"
         )
+
+
+def _listed(names: Collection[str]) -> str:
+    return ", ".join(sorted(names)) or "nothing"
 
 
 def _not_finite(means: dict[str, float]) -> str:

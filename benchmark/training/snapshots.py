@@ -16,6 +16,7 @@ from torch import Tensor
 from benchmark.errors import BenchError
 from benchmark.files import write_atomic
 from benchmark.methods.method import Method
+from benchmark.training.checkpoint import apart
 
 FOLDER = "snapshots"
 
@@ -58,9 +59,7 @@ class Snapshot:
 
 def write(folder: Path, step: int, method: Method) -> Snapshot:
     """Keep the generator's weights at `step`; one of the same step with another sum goes."""
-    data = save(
-        {name: value.detach().cpu().contiguous() for name, value in tensors(method).items()}
-    )
+    data = save(apart(tensors(method)))
     path = folder / f"{step:08d}-{hashlib.sha256(data).hexdigest()[:16]}.safetensors"
     if not path.exists():
         write_atomic(path, data)

@@ -11,6 +11,7 @@ from benchmark.lanes import run_lanes
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.evaluations import Evaluations
 from benchmark.spec import RunSpec
+from benchmark.stopping import STOP
 from benchmark.worker import Where, train
 from tests.conftest import tiny_run, tiny_spec
 
@@ -74,8 +75,7 @@ def beside(root: Path, found: list[RunSpec], cache: Path) -> tuple[int, list[Run
 @pytest.fixture(autouse=True)
 def _signals() -> Iterator[None]:
     """The handlers of this process, back in their places."""
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
-    before = [signal.getsignal(number) for number in numbers]
+    before = {number: signal.getsignal(number) for number in STOP}
     yield
-    for number, handler in zip(numbers, before, strict=True):
+    for number, handler in before.items():
         signal.signal(number, handler)

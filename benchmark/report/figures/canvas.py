@@ -4,12 +4,17 @@ import io
 from itertools import cycle, islice
 from typing import Any, TypeAlias
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
+
+# A matplotlibrc of the working folder or of a home is for its own figures: with text.usetex in it
+# these would need LaTeX.
+mpl.rcdefaults()
 
 # Okabe and Ito's colours without the yellow, which is too light for thin lines.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
