@@ -19,6 +19,7 @@ __all__ = [
     "Method",
     "MethodSettings",
     "adam",
+    "dropped",
     "gradient_norm",
     "has_code",
     "has_encoder",
@@ -131,6 +132,12 @@ def has_code(method: object) -> TypeGuard[Coded]:
 def has_encoder(method: object) -> TypeGuard[Encoding]:
     """Whether a method, or its class, finds the code of an image: `encode`."""
     return hasattr(method, "encode")
+
+
+def dropped(v: Tensor, share: float, draw: Draw, stream: str) -> Tensor:
+    """Dropout: each number is 0 with probability `share`, else 1 / (1 - share) times itself."""
+    kept = draw.uniform(stream, *v.shape) >= 2 * share - 1
+    return v * kept / (1 - share)
 
 
 def adam(player: nn.Module, betas: tuple[float, float]) -> torch.optim.Adam:

@@ -24,6 +24,7 @@ METHODS: list[dict[str, Any]] = [
     {"name": "dcgan", "n": 8},
     {"name": "ali", "n": 8},
     {"name": "ali", "n": 8, "discriminator": "maxout"},
+    {"name": "lapgan", "n": 8},
     {"name": "wgan", "n": 8, "critic": 2, "long_critic": 2},
     {"name": "wgan_gp", "n": 8, "critic": 2},
 ]
