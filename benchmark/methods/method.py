@@ -79,8 +79,8 @@ class Method(nn.Module, ABC):
     """The column that its paper watches for convergence; lower is taken for better."""
     sampled_by: ClassVar[tuple[str, ...]] = ("generator",)
     """Submodules and buffers that `sample` needs, where they are there: what a snapshot holds."""
-    labelled: ClassVar[bool] = False
-    """Whether batches must carry labels."""
+    labelled: bool = False
+    """Whether batches must carry labels; an instance may have it by its settings."""
     capturable: ClassVar[bool] = False
     """Whether `update` does the same work at every step and keeps no number on the host, so that a
     GPU may replay what one call of it launched; its optimizers are Adam, which can be told to do
