@@ -36,7 +36,7 @@ from torch.nn.functional import softplus
 
 from benchmark.column import Column
 from benchmark.methods.cost import STRIDED_RATE, Layers, Work, work
-from benchmark.methods.method import GRADIENTS, Batch, Draw, Method, adam, gradient_norm
+from benchmark.methods.method import GRADIENTS, Batch, Draw, Method, adam, dropped, gradient_norm
 from benchmark.methods.settings import MethodSettings, Rate, Width
 
 _NATS = "nats"
@@ -228,11 +228,9 @@ class Discriminator(nn.Module):
         return judged.flatten()
 
     def _drop(self, v: Tensor, draw: Draw, stream: str) -> Tensor:
-        """Each number is 0 with probability p, else 1 / (1 - p) times itself."""
         if not self.training or self.dropout == 0:
             return v
-        kept = draw.uniform(stream, *v.shape) >= 2 * self.dropout - 1
-        return v * kept / (1 - self.dropout)
+        return dropped(v, self.dropout, draw, stream)
 
 
 def _convolution(kernel: int, one: int, other: int, sides: tuple[int, int]) -> tuple[int, int, int]:

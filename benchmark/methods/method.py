@@ -19,6 +19,7 @@ __all__ = [
     "Method",
     "MethodSettings",
     "adam",
+    "dropped",
     "gradient_norm",
     "has_code",
     "has_encoder",
@@ -79,8 +80,8 @@ class Method(nn.Module, ABC):
     """The column that its paper watches for convergence; lower is taken for better."""
     sampled_by: ClassVar[tuple[str, ...]] = ("generator",)
     """Submodules and buffers that `sample` needs, where they are there: what a snapshot holds."""
-    labelled: ClassVar[bool] = False
-    """Whether batches must carry labels."""
+    labelled: bool = False
+    """Whether batches must carry labels; an instance may have it by its settings."""
     capturable: ClassVar[bool] = False
     """Whether `update` does the same work at every step and keeps no number on the host, so that a
     GPU may replay what one call of it launched; its optimizers are Adam, which can be told to do
@@ -132,6 +133,12 @@ def has_code(method: object) -> TypeGuard[Coded]:
 def has_encoder(method: object) -> TypeGuard[Encoding]:
     """Whether a method, or its class, finds the code of an image: `encode`."""
     return hasattr(method, "encode")
+
+
+def dropped(v: Tensor, share: float, draw: Draw, stream: str) -> Tensor:
+    """Dropout: each number is 0 with probability `share`, else 1 / (1 - share) times itself."""
+    kept = draw.uniform(stream, *v.shape) >= 2 * share - 1
+    return v * kept / (1 - share)
 
 
 def adam(player: nn.Module, betas: tuple[float, float]) -> torch.optim.Adam:

@@ -25,7 +25,8 @@ Prior = Annotated[
     Literal["uniform", "normal"],
     Field(description="What codes are drawn from: uniform in [-1, 1], or standard normal."),
 ]
-Attributes = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+Attributes = Annotated[Names, Field(min_length=1)]
 
 
 class MethodSettings(Strict):

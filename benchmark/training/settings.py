@@ -98,7 +98,7 @@ class TrainingSettings(Strict):
     batch: Annotated[int, Field(ge=2, le=65_536)] = 16
     """Images a step."""
     lr: Annotated[float, Field(gt=0, le=1)] = 1.0e-4
-    """Learning rate at the start, of both players: Adam's, or RMSprop's in WGAN."""
+    """Learning rate at the start, of both players: Adam's, RMSprop's in WGAN, SGD's in LAPGAN."""
     lr_decay: LearningRateDecay = StallDecay(on="stall")
     """When the learning rate falls."""
     log_every: Steps = 50

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -24,6 +25,9 @@ METHODS: list[dict[str, Any]] = [
     {"name": "dcgan", "n": 8},
     {"name": "ali", "n": 8},
     {"name": "ali", "n": 8, "discriminator": "maxout"},
+    {"name": "lapgan", "n": 8},
+    {"name": "stackgan", "n": 8, "stage_1": 1},
+    {"name": "stackgan", "n": 8, "stage_1": 1, "attributes": ["Male", "Young"]},
     {"name": "pixelcnn", "n": 8, "layers": 2, "coordinates": True},
     {"name": "pixelcnn", "n": 8, "layers": 2, "code": 5, "output": "softmax", "levels": 16},
     {"name": "wgan", "n": 8, "critic": 2, "long_critic": 2},
@@ -54,9 +58,10 @@ def test_operations_and_parameters(block: dict[str, Any], size: int) -> None:
     method: Any = build(settings, size)
     for counted, network in ((work.parameters, method), (work.generator, method.generator)):
         assert counted == sum(p.numel() for p in network.parameters() if p.ndim > 1)
+    labels = torch.eye(4)[:, :2] if method.labelled else None
     with Counting() as counter:
         for step in range(2):
-            method.update(Batch(images(4, size)), FixedDraw(step))
+            method.update(Batch(images(4, size), labels), FixedDraw(step))
     # Two operations a multiply-add, two steps, four images.
     assert work.macs == pytest.approx(counter.operations / 2 / 2 / 4, rel=0.15)
 

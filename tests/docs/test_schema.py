@@ -180,7 +180,7 @@ def test_every_method_of_the_package_is_there() -> None:
     tags = {
         schema["properties"].get("name", {}).get("const") for schema in SCHEMA["$defs"].values()
     }
-    assert len(built_in()) == 8
+    assert len(built_in()) == 10
     assert set(built_in()) <= tags
 
 

@@ -68,15 +68,15 @@ def flat(*values: float) -> Tensor:
     return torch.tensor(values).reshape(-1, 1, 1, 1).expand(-1, 3, 16, 16)
 
 
-def goes_on(make: Callable[[], Method], steps: int) -> None:
+def goes_on(make: Callable[[], Method], steps: int, labels: Tensor | None = None) -> None:
     """A method that is built anew from its state at every step does as one that goes on."""
     whole, cut = make(), make()
     for step in range(1, steps + 1):
-        rows = [whole.update(Batch(images(seed=step)), FixedDraw(step))]
+        rows = [whole.update(Batch(images(seed=step), labels), FixedDraw(step))]
         resumed = make()
         resumed.load_state_dict(cut.state_dict())
         for name, optimizer in resumed.optimizers.items():
             optimizer.load_state_dict(cut.optimizers[name].state_dict())
         cut = resumed
-        rows.append(cut.update(Batch(images(seed=step)), FixedDraw(step)))
+        rows.append(cut.update(Batch(images(seed=step), labels), FixedDraw(step)))
         assert rows[0] == rows[1]

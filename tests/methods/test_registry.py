@@ -122,12 +122,14 @@ def test_a_method_without_what_it_samples_by_is_refused() -> None:
 
 def test_a_file_in_the_package_is_enough() -> None:
     assert built_in() == [
-        *("ali", "began", "began_cs", "dcgan", "ebgan", "pixelcnn", "wgan", "wgan_gp")
+        *("ali", "began", "began_cs", "dcgan", "ebgan", "lapgan", "pixelcnn", "stackgan", "wgan"),
+        "wgan_gp",
     ]
     assert method_class("began") is BEGAN
     assert [settings.__name__ for settings in built_in_settings()] == [
         *("AliSettings", "BeganSettings", "BeganCsSettings", "DcganSettings", "EbganSettings"),
-        *("PixelCnnSettings", "WganSettings", "WganGpSettings"),
+        *("LapganSettings", "PixelCnnSettings", "StackGanSettings", "WganSettings"),
+        "WganGpSettings",
     ]
 
 

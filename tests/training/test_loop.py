@@ -12,7 +12,7 @@ import torch
 
 from benchmark.data.store import open_store
 from benchmark.errors import BenchError
-from benchmark.methods import heldout_columns
+from benchmark.methods import attributes, heldout_columns
 from benchmark.runs.directory import Result, RunDirectory
 from benchmark.spec import RunSpec
 from benchmark.training import checkpoint, snapshots
@@ -31,7 +31,8 @@ def train(
 ) -> Result:
     """Without a judge; `every`: steps between snapshots."""
     run = RunDirectory.create(root, spec)
-    trainer = Trainer(run, open_store(spec.data, None, cache), CPU, every=every)
+    store = open_store(spec.data, None, cache, attributes(spec.method))
+    trainer = Trainer(run, store, CPU, every=every)
     seen = []
 
     def should_stop() -> bool:

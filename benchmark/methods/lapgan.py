@@ -1,0 +1,369 @@
+"""LAPGAN: a Laplacian pyramid of adversarial networks (arXiv 1506.05751).
+
+An image I_K of 8 pixels has been halved K times, I_k = d(I_{k-1}); level k of its Laplacian pyramid
+is what the next coarser image, enlarged, lacks (equation 3):
+
+    l_k = u(I_{k+1}),    h_k = I_k - l_k.
+
+One conditional GAN a level learns those residuals from noise z_k and l_k. At the coarsest level a
+GAN without a condition makes images of 8 px. Each has the loss of equation 2, the generator's
+non-saturating, with D before its sigmoid, and D sees l + h, the sum:
+
+    L_D = 1/2 (E softplus(-D(l + h)) + E softplus(D(l + G(z, l))))
+    L_G = E softplus(-D(l + G(z, l))).
+
+The half is that of the authors' code, a mean over real images and fakes together; SGD feels it.
+Training has the real images' l_k, so the levels are independent, and a step updates all of them;
+samples go up the pyramid with the images made so far (equation 5), by the same d and u:
+
+    I_K = G_K(z_K),    I_k = u(I_{k+1}) + G_k(z_k, u(I_{k+1})).
+
+A code is the noise of all levels, uniform in [-1, 1]: z numbers for 8 px, and then one a pixel of
+each level, which its G sees as a fourth plane. At 32 px that is 1,380 numbers with a z of 100.
+
+Layers, their start, SGD and its damped momentum are those of the authors' code for CIFAR-10,
+without classes. Chosen or changed: pixels are in [-1, 1], where the code has each normalised by its
+mean and deviation; d is the mean of four pixels and u bilinear; D and G of a step see the same real
+l. At 8 px both hidden layers have ReLUs, as in the paper's text; the code's generator has a sigmoid
+in the second. The code's momentum rises by 0.0008 an epoch, ours a little every step, and begins at
+0.5 at 8 px too, where its is 0. Its learning rate falls by 4 parts in a million an epoch;
+`lr_decay` can stay at `never`. Levels beyond 32 px are like those below, where the paper has other
+networks for its scenes of 64 px.
+
+At 8 px the generator makes nearly the same image of every code for the first thousands of steps, so
+samples of larger sizes are no faces: in one run at 32 px they were by step 4,000, not by 3,000.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, interpolate, softplus
+
+from benchmark.column import Column
+from benchmark.methods.cost import RATE, Layers, Work, two_players, work
+from benchmark.methods.method import (
+    GRADIENTS,
+    Batch,
+    Draw,
+    Method,
+    dropped,
+    gradient_norm,
+)
+from benchmark.methods.settings import MethodSettings, Rate, Width
+
+_NATS = "nats"
+_COLUMNS = {
+    "loss_d": Column(
+        "cross-entropy of real against fake, mean over the levels; 0.69 where D cannot tell",
+        _NATS,
+        "",
+        "LAPGAN, equation 2",
+    ),
+    "loss_g": Column(
+        "-log D(l + G(z, l)), mean over the levels", _NATS, "lower", "LAPGAN, equation 2"
+    ),
+    "d_real": Column("D: mean probability of real, on real images of all levels", source="LAPGAN"),
+    "d_fake": Column("the same on fakes, which stand on real coarser images", source="LAPGAN"),
+    "d_fake_first": Column("the same on the images of 8 px alone", source="LAPGAN"),
+    **GRADIENTS,
+}
+BASE = 8  # pixels of the coarsest level
+SD_G, SD_D = 0.05, 0.005  # of the weights there at the start; all others start as torch's do
+
+
+class LapganSettings(MethodSettings):
+    """LAPGAN (arXiv 1506.05751): a pyramid of conditional GANs from 8 px up."""
+
+    name: Literal["lapgan"]
+    n: Width = 64
+    """Channels of both players' convolutions, at every level above 8 px."""
+    z: Width = 100
+    """Dimensions of the noise at 8 px; each further level has one number a pixel."""
+    hidden_g: Width = 1200
+    """Units of both hidden layers of the generator at 8 px."""
+    hidden_d: Width = 600
+    """Units of both hidden layers of the discriminator at 8 px."""
+    dropout: Rate = 0.5
+    """Share of the numbers that are dropped before each fully connected layer of a discriminator
+    but its first."""
+    momentum: Rate = 0.5
+    """Of SGD at the start. A step is along m times the last one plus 1 - m times the gradient."""
+    momentum_rise: Annotated[float, Field(ge=0, lt=1)] = 1.1e-6
+    """What a step adds to the momentum: 0.0008 an epoch of 703 steps."""
+    momentum_end: Rate = 0.7
+    """Where the momentum stops rising; the paper's text has 0.8 (remembered)."""
+
+
+def sides(size: int) -> list[int]:
+    """Pixels of the levels, the coarsest first: 8, 16, ..., `size`."""
+    return [BASE << scale for scale in range((size // BASE).bit_length())]
+
+
+def down(images: Tensor) -> Tensor:
+    """d: (N, 3, S, S) -> (N, 3, S / 2, S / 2)."""
+    return avg_pool2d(images, 2)
+
+
+def up(images: Tensor) -> Tensor:
+    """u: (N, 3, S, S) -> (N, 3, 2 S, 2 S)."""
+    return interpolate(images, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def pyramid(images: Tensor) -> list[Tensor]:
+    """The images of every level, the coarsest first and those given last."""
+    levels = [images]
+    while levels[0].shape[-1] > BASE:
+        levels.insert(0, down(levels[0]))
+    return levels
+
+
+def initialise(network: nn.Module, sd: float) -> None:
+    """Weights N(0, sd), biases 0, of the fully connected layers at 8 px."""
+    for part in network.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.normal_(part.weight, 0.0, sd)
+            nn.init.zeros_(part.bias)
+
+
+class First(nn.Sequential):
+    """(N, Z) -> images (N, 3, 8, 8)."""
+
+    def __init__(self, z: int, hidden: int) -> None:
+        super().__init__(
+            *(nn.Linear(z, hidden), nn.ReLU(inplace=True)),
+            *(nn.Linear(hidden, hidden), nn.ReLU(inplace=True)),
+            *(nn.Linear(hidden, 3 * BASE**2), nn.Unflatten(1, (3, BASE, BASE))),
+        )
+        initialise(self, SD_G)
+
+
+class Residual(nn.Sequential):
+    """Noise and a coarse image (N, 1 + 3, S, S) -> residuals (N, 3, S, S)."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__(
+            *(nn.Conv2d(4, n, 7, padding=3), nn.ReLU(inplace=True)),
+            *(nn.Conv2d(n, n, 7, padding=3), nn.ReLU(inplace=True)),
+            nn.Conv2d(n, 3, 5, padding=2),
+        )
+
+
+class Discriminator(nn.Module):
+    """Images (N, 3, S, S) -> (N,), before the sigmoid.
+
+    Dropout between its parts is drawn from `draw`, in streams named by `use` and the parts'
+    numbers; in evaluation mode there is none.
+    """
+
+    def __init__(self, dropout: float, *parts: nn.Module) -> None:
+        super().__init__()
+        self.dropout, self.parts = dropout, nn.ModuleList(parts)
+
+    def forward(self, images: Tensor, draw: Draw, use: str) -> Tensor:
+        v = images
+        for index, part in enumerate(self.parts):
+            if index > 0 and self.training and self.dropout > 0:
+                v = dropped(v, self.dropout, draw, f"dropout_{use}_{index}")
+            v = part(v)
+        return v.flatten()
+
+
+def _map_of(side: int) -> tuple[int, int]:
+    """Pixels of the maps of a discriminator above 8 px."""
+    return side - 4, (side - 9) // 2 + 1
+
+
+def discriminator(settings: LapganSettings, side: int) -> Discriminator:
+    """Of one level: fully connected at 8 px, then two convolutions without padding."""
+    if side == BASE:
+        hidden = settings.hidden_d
+        first = Discriminator(
+            settings.dropout,
+            nn.Sequential(nn.Flatten(), nn.Linear(3 * BASE**2, hidden), nn.ReLU(inplace=True)),
+            nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(inplace=True)),
+            nn.Linear(hidden, 1),
+        )
+        initialise(first, SD_D)
+        return first
+    n, (_, last) = settings.n, _map_of(side)
+    seen = nn.Sequential(
+        *(nn.Conv2d(3, n, 5), nn.ReLU(inplace=True)),
+        *(nn.Conv2d(n, n, 5, 2), nn.ReLU(inplace=True), nn.Flatten()),
+    )
+    return Discriminator(settings.dropout, seen, nn.Linear(n * last**2, 1))
+
+
+def _layers(settings: LapganSettings, side: int) -> tuple[Layers, Layers]:
+    """Of D and of G at one level, their first layers first."""
+    if side == BASE:
+        d = [3 * BASE**2, settings.hidden_d, settings.hidden_d, 1]
+        g = [settings.z, settings.hidden_g, settings.hidden_g, 3 * BASE**2]
+        found = [[(one * two, 1, max(one, two)) for one, two in pairwise(part)] for part in (d, g)]
+        return found[0], found[1]
+    n, (wide, last) = settings.n, _map_of(side)
+    return [
+        (25 * 3 * n, wide**2, n * wide**2),
+        (25 * n * n, last**2, n * wide**2),
+        (n * last**2, 1, n * last**2),
+    ], [
+        (k * k * one * two, side**2, n * side**2)
+        for k, one, two in ((7, 4, n), (7, n, n), (5, n, 3))
+    ]
+
+
+class LAPGAN(Method):
+    """Both players of every level."""
+
+    Settings = LapganSettings
+    columns = _COLUMNS
+    heldout = ("loss_d", "loss_g", "d_real", "d_fake", "d_fake_first")
+    signal = "loss_g"
+
+    def __init__(self, settings: LapganSettings, size: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.sides = sides(size)
+        self.discriminator = nn.ModuleList(discriminator(settings, side) for side in self.sides)
+        self.generator = nn.ModuleList(
+            First(settings.z, settings.hidden_g) if side == BASE else Residual(settings.n)
+            for side in self.sides
+        )
+        self.optimizers = {
+            "discriminator": _sgd(self.discriminator),
+            "generator": _sgd(self.generator),
+        }
+        # The momentum follows it, so it stays on the host; `get_extra_state` saves it.
+        self._updates = 0
+
+    def get_extra_state(self) -> Tensor:
+        return torch.tensor(self._updates)
+
+    def set_extra_state(self, state: Any) -> None:
+        self._updates = int(state)
+
+    @property
+    def momentum(self) -> float:
+        """Of the next update."""
+        risen = self.settings.momentum + self.settings.momentum_rise * self._updates
+        return min(risen, self.settings.momentum_end)
+
+    @classmethod
+    def cost(cls, settings: LapganSettings, size: int) -> Work:
+        found = [_layers(settings, side) for side in sides(size)]
+        both: tuple[Layers, Layers] = ([], [])
+        unneeded = 0
+        for d, g in found:
+            both[0].extend(d)
+            both[1].extend(g)
+            # No gradient reaches real images, the fakes of D's step, noise or coarse images.
+            unneeded += 2 * d[0][0] * d[0][1] + g[0][0] * g[0][1]
+        made = work(*both, two_players(shared_z=False), RATE)
+        return replace(made, macs=made.macs - unneeded)
+
+    @property
+    def _numbers(self) -> list[int]:
+        """Of each level's noise."""
+        return [self.settings.z, *(side**2 for side in self.sides[1:])]
+
+    def latent(self, count: int, draw: Draw, stream: str) -> Tensor:
+        """The noise of all levels, uniform in [-1, 1]."""
+        return draw.uniform(stream, count, sum(self._numbers))
+
+    def _noise(self, z: Tensor) -> list[Tensor]:
+        """(N, Z) -> the levels' noise: (N, z), then planes (N, 1, S, S)."""
+        first, *planes = torch.split(z, self._numbers, 1)
+        squares = zip(planes, self.sides[1:], strict=True)
+        return [first, *(plane.reshape(-1, 1, side, side) for plane, side in squares)]
+
+    def _made(self, level: int, noise: Tensor, below: Tensor | None) -> Tensor:
+        """The images of one level, given its noise and the images `below` it; none at 8 px."""
+        if below is None:
+            first: Tensor = self.generator[level](noise)
+            return first
+        coarse = up(below)
+        residual: Tensor = self.generator[level](torch.cat([noise, coarse], 1))
+        return coarse + residual
+
+    def generate(self, z: Tensor) -> Tensor:
+        """Up the pyramid, each level on what the one below it made."""
+        images: Tensor | None = None
+        for level, noise in enumerate(self._noise(z)):
+            images = self._made(level, noise, images)
+        assert images is not None
+        return images
+
+    def _fakes(self, z: Tensor, real: list[Tensor]) -> Iterator[Tensor]:
+        """Every level's, on real coarser images."""
+        below: Tensor | None = None
+        for level, noise in enumerate(self._noise(z)):
+            yield self._made(level, noise, below)
+            below = real[level]
+
+    def _judged(self, images: list[Tensor], draw: Draw, use: str) -> Tensor:
+        """D over the images of every level: (levels, N)."""
+        pairs = zip(self.discriminator, images, self.sides, strict=True)
+        return torch.stack([d(each, draw, f"{use}_{side}") for d, each, side in pairs])
+
+    def update(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
+        """One step of either player at every level, D before G, each with codes of its own."""
+        real, count = pyramid(batch.images), len(batch.images)
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+            for group in optimizer.param_groups:
+                group["momentum"] = group["dampening"] = self.momentum
+
+        with torch.no_grad():
+            fake = list(self._fakes(self.latent(count, draw, "z_D"), real))
+        pairs = [torch.cat(pair) for pair in zip(real, fake, strict=True)]
+        on_real, on_fake = self._judged(pairs, draw, "D").chunk(2, 1)
+        losses_d = (softplus(-on_real).mean(1) + softplus(on_fake).mean(1)) / 2
+        losses_d.sum().backward()  # type: ignore[no-untyped-call]
+        self.optimizers["discriminator"].step()
+
+        fake = list(self._fakes(self.latent(count, draw, "z_G"), real))
+        losses_g = softplus(-self._judged(fake, draw, "G")).mean(1)
+        # Through D, but not into its weights' gradients.
+        losses_g.sum().backward(inputs=list(self.generator.parameters()))  # type: ignore[no-untyped-call]
+        self.optimizers["generator"].step()
+        self._updates += 1
+
+        return {
+            **_measures(losses_d, losses_g, on_real, on_fake),
+            "grad_norm_d": gradient_norm(self.discriminator),
+            "grad_norm_g": gradient_norm(self.generator),
+        }
+
+    def watch(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
+        """Both losses and D over real images and fakes, without dropout."""
+        real = pyramid(batch.images)
+        fake = list(self._fakes(self.latent(len(batch.images), draw, "z_heldout"), real))
+        on_real, on_fake = self._judged(real, draw, ""), self._judged(fake, draw, "")
+        losses_d = (softplus(-on_real).mean(1) + softplus(on_fake).mean(1)) / 2
+        return _measures(losses_d, softplus(-on_fake).mean(1), on_real, on_fake)
+
+
+def _sgd(player: nn.Module) -> torch.optim.SGD:
+    """Over all levels: each weight has the gradient of its own level's loss alone.
+
+    The training loop sets the learning rate, the authors' 0.02.
+    """
+    return torch.optim.SGD(player.parameters(), lr=0.02, foreach=True)
+
+
+def _measures(
+    losses_d: Tensor, losses_g: Tensor, on_real: Tensor, on_fake: Tensor
+) -> dict[str, Tensor]:
+    """Means over the levels, of losses (levels,) and of D before its sigmoid (levels, N)."""
+    found = {
+        "loss_d": losses_d.mean(),
+        "loss_g": losses_g.mean(),
+        "d_real": on_real.sigmoid().mean(),
+        "d_fake": on_fake.sigmoid().mean(),
+        "d_fake_first": on_fake[0].sigmoid().mean(),
+    }
+    return {name: value.detach() for name, value in found.items()}

@@ -1,0 +1,510 @@
+"""StackGAN: stacked generative adversarial networks (arXiv 1612.03242).
+
+Stage I makes images of half the size, and stage II makes whole images of those. Both know a
+condition t, in the paper a text and here an image's attributes, by conditioning augmentation
+(section 3.2): a code c is drawn from N(mu(t), sigma(t)^2), with each stage's own mu and sigma, and
+
+    KL(N(mu, sigma^2) || N(0, 1))        (equation 2)
+
+keeps it near a normal one. With D before its sigmoid, so that -log D = softplus(-D), x of the
+stage's size and t* the attributes of another image, unequal to t (equations 3 to 6):
+
+    L_D = E softplus(-D(x, t)) + 1/2 (E softplus(D(x, t*)) + E softplus(D(G, t)))
+    L_G = E softplus(-D(G, t)) + lambda KL,
+
+with G = G_1(z, c_1) in stage I and G = G_2(G_1(z, c_1), c_2) in stage II, which has no z of its
+own. The first `stage_1` steps of a run train stage I. All later ones train stage II, with stage I
+frozen and as samples see it, its batch norms by their running statistics. Until stage II has begun,
+samples are stage I's, enlarged.
+
+From the authors' code, where the paper says nothing or something else: the wrong pairs (x, t*) and
+the halves; lambda = 2 of a KL that is a mean over dimensions, where the paper has 1 (remembered);
+the same fakes for D's and G's updates. The code takes any other image's text for t*; of a few
+attributes many would be right.
+
+Without attributes there is no condition: no c, no KL, no wrong pairs, and fakes count in full. So
+has the second version where there are no labels (arXiv 1710.10916), but there the stages are
+trained together, and pass on features, not images.
+
+A code is z, the noise of either c, and attributes, 0 or 1 each. Those of a sample are drawn from
+the last 1,024 training images, whole rows, so that they are as common, and come together, as in
+the data: with any other mixture samples would be another distribution, and judges would say so.
+
+Layers are those of section 3.4: in stage I nearest upsampling and 3x3 convolutions, from 4x4; in D
+4x4 convolutions of stride 2 down to 4x4, then a 1x1 convolution over its maps and N_d numbers of
+the attributes; in stage II halvings to 16x16, if there are any to be made, residual blocks and
+upsampling. (With maps of 4x4 it made the same four faces of all that it was given, after 1,250
+steps at 32 px; with these, varied ones.) Chosen or changed: stage II doubles the size, where the
+paper goes from 64 to 256 px; mu and log sigma are linear in the attributes, without the code's
+leaky ReLU, and their weights start as torch's do; G and D have one width n, where the paper has 128
+and 64. The paper halves the rate every 100 of 600 epochs, in each stage anew; `lr_decay` runs
+through both. Two attributes make four conditions, for which all this is much: of CelebA's 40, name
+as many as the data has.
+"""
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Annotated, Any, Literal, NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, interpolate, softplus
+
+from benchmark.column import Column
+from benchmark.methods.cost import STRIDED_RATE, Layers, Work, strided, work
+from benchmark.methods.dcgan import BASE, BatchNormD, initialise, widths
+from benchmark.methods.method import (
+    GRADIENTS,
+    Batch,
+    Draw,
+    LabelledSettings,
+    Method,
+    adam,
+    gradient_norm,
+)
+from benchmark.methods.settings import Names, Rate, Width
+
+_NATS = "nats"
+_COLUMNS = {
+    "stage": Column("the stage in training, to which the other columns belong", "1 or 2"),
+    "loss_d": Column(
+        "cross-entropy of real pairs against fake and wrong ones", _NATS, "", "StackGAN, 3 and 5"
+    ),
+    "loss_g": Column(
+        "-log D(G, t) and the weighted KL", _NATS, "lower", "StackGAN, equations 4 and 6"
+    ),
+    "kl": Column(
+        "of a code's distribution from the normal, a dimension; 0 without attributes",
+        _NATS,
+        "",
+        "StackGAN, equation 2",
+    ),
+    "d_real": Column("D(x, t): mean probability of a real pair, on real ones", source="StackGAN"),
+    "d_wrong": Column("D(x, t*): the same where attributes are not the image's; 0 without any"),
+    "d_fake": Column("D(G, t): the same on fakes; near 0 the generator has lost"),
+    **GRADIENTS,
+}
+JOINT = 16  # M_g: pixels of stage II's smallest maps, where attributes join; or of stage I's images
+MEMORY = 1024  # training images whose attributes are kept for samples
+
+
+class StackGanSettings(LabelledSettings):
+    """StackGAN (arXiv 1612.03242): stage I at half the size, then stage II, which refines it."""
+
+    name: Literal["stackgan"]
+    attributes: Names = ()
+    """Attributes of the data in the place of the paper's text, as in [Male, Young]. Without any the
+    method is unconditional, as it may be in arXiv 1710.10916."""
+    stage_1: Annotated[int, Field(ge=1)] = 100_000
+    """Steps of stage I; all later ones are stage II's. The paper has 600 epochs of each."""
+    n: Width = 64
+    """Channels of the first convolution of either discriminator and of stage II; they double as the
+    maps halve. Stage I's generator has its discriminator's in reverse."""
+    z: Width = 100
+    """Dimensions of the noise, N_z."""
+    c: Width = 128
+    """Dimensions of the code that is drawn for the attributes, N_g."""
+    d: Width = 128
+    """Dimensions that a discriminator sees attributes in, N_d."""
+    blocks: Annotated[int, Field(ge=0, le=16)] = 2
+    """Residual blocks of stage II; the paper has 2 for 128 px and 4 for 256 px."""
+    kl_weight: Annotated[float, Field(ge=0)] = 2.0
+    """lambda, of the KL divergence a dimension in L_G."""
+    beta_1: Rate = 0.5
+    beta_2: Rate = 0.999
+
+
+class Made(NamedTuple):
+    """What a stage makes of codes."""
+
+    images: Tensor  # (N, 3, S, S) in [-1, 1]
+    mean: Tensor  # (N, c); (N, 0) without attributes
+    log_sd: Tensor
+
+
+def convolution(narrow: int, wide: int) -> nn.Conv2d:
+    """3x3, without a bias."""
+    return nn.Conv2d(narrow, wide, 3, padding=1, bias=False)
+
+
+def upsampling(wide: int, narrow: int) -> list[nn.Module]:
+    return [
+        *(nn.Upsample(scale_factor=2), convolution(wide, narrow)),
+        *(nn.BatchNorm2d(narrow), nn.ReLU(inplace=True)),
+    ]
+
+
+class Residual(nn.Module):
+    """(N, C, S, S) -> (N, C, S, S)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *(convolution(width, width), nn.BatchNorm2d(width), nn.ReLU(inplace=True)),
+            *(convolution(width, width), nn.BatchNorm2d(width)),
+        )
+
+    def forward(self, v: Tensor) -> Tensor:
+        return nn.functional.relu(v + self.layers(v))
+
+
+class Augmentation(nn.Module):
+    """Conditioning augmentation: attributes (N, A) and noise (N, c) -> c, its mean and log sigma.
+
+    Without attributes all three have no numbers.
+    """
+
+    def __init__(self, attributes: int, c: int) -> None:
+        super().__init__()
+        self.width = c if attributes else 0
+        if attributes:
+            self.layer = nn.Linear(attributes, 2 * c)
+
+    def forward(self, labels: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if not self.width:
+            return noise, noise, noise
+        mean, log_sd = self.layer(labels).chunk(2, 1)
+        return mean + log_sd.exp() * noise, mean, log_sd
+
+
+class StageOne(nn.Module):
+    """z (N, Z), attributes (N, A) and noise for c (N, c) -> `Made`, images of half the size."""
+
+    def __init__(self, settings: StackGanSettings, size: int) -> None:
+        super().__init__()
+        channels = widths(size, settings.n)[::-1]
+        self.augmentation = Augmentation(len(settings.attributes), settings.c)
+        narrow, wide = settings.z + self.augmentation.width, channels[0]
+        layers: list[nn.Module] = [
+            *(nn.Unflatten(1, (narrow, 1, 1)), nn.ConvTranspose2d(narrow, wide, BASE, bias=False)),
+            *(nn.BatchNorm2d(wide), nn.ReLU(inplace=True)),
+        ]
+        for one, other in pairwise(channels):
+            layers += upsampling(one, other)
+        layers += [nn.Upsample(scale_factor=2), convolution(channels[-1], 3), nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+        initialise(self, 0.02)
+
+    def forward(self, z: Tensor, labels: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        c, mean, log_sd = self.augmentation(labels, noise)
+        return self.layers(torch.cat([z, c], 1)), mean, log_sd
+
+
+def refined(size: int, n: int) -> list[int]:
+    """Stage II's channels n, 2n, ... of maps of `size`, size / 2, ..., M_g = 16 pixels."""
+    return [n << scale for scale in range(max(1, (size // JOINT).bit_length()))]
+
+
+class StageTwo(nn.Module):
+    """Images of half the size, attributes (N, A) and noise for c (N, c) -> `Made`, whole images."""
+
+    def __init__(self, settings: StackGanSettings, size: int) -> None:
+        """`size`: of the images that it is given."""
+        super().__init__()
+        self.augmentation = Augmentation(len(settings.attributes), settings.c)
+        channels = refined(size, settings.n)
+        down: list[nn.Module] = [convolution(3, channels[0]), nn.ReLU(inplace=True)]
+        for narrow, wide in pairwise(channels):
+            down.append(nn.Conv2d(narrow, wide, 4, 2, 1, bias=False))
+            down += [nn.BatchNorm2d(wide), nn.ReLU(inplace=True)]
+        self.down, wide = nn.Sequential(*down), channels[-1]
+        up: list[nn.Module] = [convolution(wide + self.augmentation.width, wide)]
+        up += [nn.BatchNorm2d(wide), nn.ReLU(inplace=True)]
+        up += [Residual(wide) for _ in range(settings.blocks)]
+        last = max(1, settings.n // 2)
+        for one, other in pairwise([*channels[::-1], last]):
+            up += upsampling(one, other)
+        self.up = nn.Sequential(*up, convolution(last, 3), nn.Tanh())
+        initialise(self, 0.02)
+
+    def forward(
+        self, coarse: Tensor, labels: Tensor, noise: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        c, mean, log_sd = self.augmentation(labels, noise)
+        v = self.down(coarse)
+        return self.up(torch.cat([v, _spread(c, v)], 1)), mean, log_sd
+
+
+def _spread(c: Tensor, v: Tensor) -> Tensor:
+    """(N, C) at every place of v's maps."""
+    return c[:, :, None, None].expand(-1, -1, *v.shape[2:])
+
+
+class Discriminator(nn.Module):
+    """Images (N, 3, S, S) and attributes (N, A), once or more -> (N,) for each of those, before the
+    sigmoid. No norm in the first layer.
+    """
+
+    def __init__(self, settings: StackGanSettings, size: int) -> None:
+        super().__init__()
+        channels = widths(size, settings.n)
+        layers: list[nn.Module] = [
+            nn.Conv2d(3, channels[0], 4, 2, 1),
+            nn.LeakyReLU(0.2, inplace=True),
+        ]
+        for narrow, wide in pairwise(channels):
+            layers.append(nn.Conv2d(narrow, wide, 4, 2, 1, bias=False))
+            layers += [BatchNormD(wide), nn.LeakyReLU(0.2, inplace=True)]
+        self.maps, wide = nn.Sequential(*layers), channels[-1]
+        if settings.attributes:
+            self.attributes = nn.Linear(len(settings.attributes), settings.d)
+            self.joint = nn.Sequential(
+                nn.Conv2d(wide + settings.d, wide, 1, bias=False),
+                *(BatchNormD(wide), nn.LeakyReLU(0.2, inplace=True)),
+            )
+        self.last = nn.Conv2d(wide, 1, BASE)
+        initialise(self, 0.02)
+
+    def forward(self, images: Tensor, *labels: Tensor) -> tuple[Tensor, ...]:
+        maps = self.maps(images)
+        return tuple(self.last(self._with(each, maps)).flatten() for each in labels)
+
+    def _with(self, labels: Tensor, maps: Tensor) -> Tensor:
+        """Maps that know the attributes, where there are any."""
+        if not labels.shape[1]:
+            return maps
+        joint: Tensor = self.joint(torch.cat([maps, _spread(self.attributes(labels), maps)], 1))
+        return joint
+
+
+def _upsampled(channels: list[int], side: int) -> Layers:
+    """For what a step costs: 3x3 convolutions after upsampling, the first one's to `side`."""
+    return [
+        (9 * one * two, (side << scale) ** 2, max(one, two) * (side << scale) ** 2)
+        for scale, (one, two) in enumerate(pairwise(channels))
+    ]
+
+
+def _discriminator_layers(settings: StackGanSettings, size: int) -> tuple[Layers, Layers]:
+    """Those of images alone, and those of pairs."""
+    channels, attributes, d = widths(size, settings.n), len(settings.attributes), settings.d
+    wide, places = channels[-1], BASE**2
+    pairs: Layers = [(places * wide, 1, places * wide)]
+    if attributes:
+        pairs += [(attributes * d, 1, d), ((wide + d) * wide, places, (wide + d) * places)]
+    return strided(channels, size), pairs
+
+
+def _generator_layers(settings: StackGanSettings, size: int) -> tuple[Layers, Layers]:
+    """Stage I's and stage II's, for images of `size` pixels."""
+    n, attributes, small = settings.n, len(settings.attributes), size // 2
+    c = settings.c if attributes else 0
+    channels, code = widths(small, n)[::-1], [(attributes * 2 * c, 1, 2 * c)]
+    one = [*code, (BASE**2 * (settings.z + c) * channels[0], 1, BASE**2 * channels[0])]
+    one += _upsampled([*channels, 3], 2 * BASE)
+    down, last = refined(small, n), max(1, n // 2)
+    wide, joint = down[-1], small >> (len(down) - 1)
+    two = [
+        *((27 * n, small**2, n * small**2), *code),
+        *strided(down, 2 * small)[1:],
+        (9 * (wide + c) * wide, joint**2, (wide + c) * joint**2),
+        *[(9 * wide * wide, joint**2, wide * joint**2)] * (2 * settings.blocks),
+        *_upsampled([*down[::-1], last], 2 * joint),
+        (27 * last, size**2, last * size**2),
+    ]
+    return one, two
+
+
+class StackGAN(Method):
+    """Both players of both stages; those of one are in training."""
+
+    Settings = StackGanSettings
+    columns = _COLUMNS
+    heldout = ("loss_d", "loss_g", "d_real", "d_fake")
+    signal = "loss_g"
+    sampled_by = ("generator", "seen", "refining")
+    labelled = True
+
+    seen: Tensor  # (MEMORY, A): attributes of the last training images
+    refining: Tensor  # 1 once stage II has begun
+
+    def __init__(self, settings: StackGanSettings, size: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.labelled = bool(settings.attributes)
+        self.discriminator = nn.ModuleList(
+            Discriminator(settings, side) for side in (size // 2, size)
+        )
+        self.generator = nn.ModuleList(
+            [StageOne(settings, size // 2), StageTwo(settings, size // 2)]
+        )
+        if self.labelled:
+            self.register_buffer("seen", torch.zeros(MEMORY, len(settings.attributes)))
+        self.register_buffer("refining", torch.zeros(()))
+        betas = (settings.beta_1, settings.beta_2)
+        self.optimizers = {
+            f"{player}_{stage + 1}": adam(getattr(self, player)[stage], betas)
+            for stage in range(2)
+            for player in ("discriminator", "generator")
+        }
+        # It decides which stage a step trains, so it stays on the host; `get_extra_state` saves it.
+        self._updates = 0
+
+    def get_extra_state(self) -> Tensor:
+        return torch.tensor(self._updates)
+
+    def set_extra_state(self, state: Any) -> None:
+        self._updates = int(state)
+
+    @classmethod
+    def cost(cls, settings: StackGanSettings, size: int) -> Work:
+        """The mean of both stages' steps."""
+        first, second = _generator_layers(settings, size)
+        d = [_discriminator_layers(settings, side) for side in (size // 2, size)]
+        both = work(
+            [layer for part in d for each in part for layer in each],
+            [*first, *second],
+            (0, 0),
+            STRIDED_RATE,
+        )
+        # G once forward and once back in full, and stage I once more forward for stage II. D sees
+        # images, and pairs of them, in as many passes, each back in full, and is differentiated to
+        # its inputs for L_G.
+        pairs = 11 if settings.attributes else 8
+        macs = 4 * _macs(first) + 3 * _macs(second) - _macs(second[:1])
+        for of_images, of_pairs in d:
+            macs += 8 * _macs(of_images) - 2 * _macs(of_images[:1]) + pairs * _macs(of_pairs)
+        return replace(both, macs=macs / 2)
+
+    def latent(self, count: int, draw: Draw, stream: str) -> Tensor:
+        """Normal noise for z and for either c, and attributes of images that were trained on."""
+        code = self._noise(count, draw, stream)
+        if not self.labelled:
+            return code
+        share = (draw.uniform(f"{stream}_attributes", count) + 1) / 2
+        rows = (share * MEMORY).long().clamp(max=MEMORY - 1)
+        return torch.cat([code, self.seen[rows]], 1)
+
+    def _noise(self, count: int, draw: Draw, stream: str) -> Tensor:
+        c = self.settings.c if self.labelled else 0
+        return draw.normal(stream, count, self.settings.z + 2 * c)
+
+    def _parts(self, code: Tensor) -> tuple[Tensor, ...]:
+        """z, the noise of stage I's c and of stage II's, and attributes."""
+        c = self.settings.c if self.labelled else 0
+        return torch.split(code, [self.settings.z, c, c, len(self.settings.attributes)], 1)
+
+    def _first(self, code: Tensor) -> Made:
+        z, noise, _, labels = self._parts(code)
+        return Made(*self.generator[0](z, labels, noise))
+
+    def _second(self, coarse: Tensor, code: Tensor) -> Made:
+        _, _, noise, labels = self._parts(code)
+        return Made(*self.generator[1](coarse, labels, noise))
+
+    def generate(self, z: Tensor) -> Tensor:
+        coarse = self._first(z).images
+        if self.refining > 0:
+            return self._second(coarse, z).images
+        return interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)
+
+    def _frozen(self, code: Tensor) -> Tensor:
+        """Stage I's images as samples have them."""
+        self.generator[0].eval()
+        with torch.no_grad():
+            images = self._first(code).images
+        self.generator[0].train(self.training)
+        return images
+
+    def _made(self, stage: int, code: Tensor) -> Made:
+        """By the stage in training, 0 or 1."""
+        return self._second(self._frozen(code), code) if stage else self._first(code)
+
+    def update(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
+        """One step of either player of one stage, D before G; both have the same fakes."""
+        stage = int(self._updates >= self.settings.stage_1)
+        x, labels = _given(batch, stage)
+        if self.labelled:
+            self._remember(labels)
+        d, g = self.discriminator[stage], self.generator[stage]
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+
+        made = self._made(stage, torch.cat([self._noise(len(x), draw, "z"), labels], 1))
+        loss_d, found = self._loss_d(stage, x, made.images.detach(), labels, draw)
+        loss_d.backward()  # type: ignore[no-untyped-call]
+        self.optimizers[f"discriminator_{stage + 1}"].step()
+
+        loss_g, kl = self._loss_g(stage, made, labels)
+        # Through D, but not into its weights' gradients.
+        loss_g.backward(inputs=list(g.parameters()))  # type: ignore[no-untyped-call]
+        self.optimizers[f"generator_{stage + 1}"].step()
+        self.refining.fill_(stage)
+        self._updates += 1
+
+        return {
+            "stage": self.refining + 1,
+            "loss_d": loss_d.detach(),
+            "loss_g": loss_g.detach(),
+            "kl": kl.detach(),
+            **{name: value.detach() for name, value in found.items()},
+            "grad_norm_d": gradient_norm(d),
+            "grad_norm_g": gradient_norm(g),
+        }
+
+    def watch(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
+        """Both losses, and D over real pairs and over fakes, of the stage that samples end in."""
+        stage = int(self.refining)
+        x, labels = _given(batch, stage)
+        made = self._made(stage, torch.cat([self._noise(len(x), draw, "z_heldout"), labels], 1))
+        loss_d, found = self._loss_d(stage, x, made.images, labels, draw)
+        loss_g, _ = self._loss_g(stage, made, labels)
+        values = {"loss_d": loss_d, "loss_g": loss_g, **found}
+        return {name: values[name] for name in self.heldout}
+
+    def _loss_d(
+        self, stage: int, x: Tensor, fake: Tensor, labels: Tensor, draw: Draw
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Equations 3 and 5, and D's mean probabilities."""
+        d = self.discriminator[stage]
+        (on_fake,) = d(fake, labels)
+        if self.labelled:
+            others, weights = _others(labels, draw)
+            on_real, on_wrong = d(x, labels, others)
+            d_wrong = weights @ on_wrong.sigmoid()
+            against = (weights @ softplus(on_wrong) + softplus(on_fake).mean()) / 2
+        else:
+            (on_real,) = d(x, labels)
+            d_wrong, against = on_real.new_zeros(()), softplus(on_fake).mean()
+        return softplus(-on_real).mean() + against, {
+            "d_real": on_real.sigmoid().mean(),
+            "d_wrong": d_wrong,
+            "d_fake": on_fake.sigmoid().mean(),
+        }
+
+    def _loss_g(self, stage: int, made: Made, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Equations 4 and 6, and the KL divergence of equation 2, a dimension."""
+        (on_fake,) = self.discriminator[stage](made.images, labels)
+        kl = on_fake.new_zeros(())
+        if self.labelled:
+            mean, log_sd = made.mean, made.log_sd
+            kl = (mean.square() + (2 * log_sd).exp() - 1).mean() / 2 - log_sd.mean()
+        return softplus(-on_fake).mean() + self.settings.kl_weight * kl, kl
+
+    def _remember(self, labels: Tensor) -> None:
+        """In turn, MEMORY of them; all at once the first time."""
+        count = MEMORY if self._updates == 0 else min(len(labels), MEMORY)
+        at = torch.arange(count, device=labels.device)
+        self.seen[(at + self._updates * len(labels)) % MEMORY] = labels[at % len(labels)]
+
+
+def _given(batch: Batch, stage: int) -> tuple[Tensor, Tensor]:
+    """Images of the stage's size and their attributes (N, A)."""
+    x = batch.images if stage else avg_pool2d(batch.images, 2)
+    return x, x.new_zeros(len(x), 0) if batch.labels is None else batch.labels
+
+
+def _others(labels: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+    """For each image the attributes of another one of the batch, unequal to its own.
+
+    (N, A), and weights (N,) that make a sum a mean over those images that have such another.
+    """
+    unequal = (labels[:, None] != labels[None]).any(2)
+    chances = torch.where(unequal, draw.uniform("wrong", len(labels), len(labels)), -2.0)
+    having = unequal.any(1).to(labels)
+    return labels[chances.argmax(1)], having / having.sum().clamp(min=1)
+
+
+def _macs(layers: Layers) -> int:
+    return sum(weights * places for weights, places, _ in layers)
