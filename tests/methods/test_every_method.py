@@ -27,9 +27,9 @@ EVERY = pytest.mark.parametrize("name", built_in())
 
 
 # WGAN's generator waits for 100 updates of the critic; here it moves in a few steps, twice.
-# LAPGAN's widths at 8 px are settings of their own. PixelCNN's samples take as long as it has layers.
-# StackGAN goes from stage to stage; at n = 2 the batch norms of its stage II would make much of a
-# rounding.
+# LAPGAN's widths at 8 px are settings of their own. PixelCNN's samples take as long as it has
+# layers. StackGAN goes from stage to stage; at n = 2 the batch norms of its stage II would make
+# much of a rounding.
 SOON: dict[str, dict[str, Any]] = {
     "lapgan": {"hidden_g": 8, "hidden_d": 8},
     "pixelcnn": {"layers": 2, "mixtures": 2},
