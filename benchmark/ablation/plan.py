@@ -21,6 +21,7 @@ from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.redact import redact
 from benchmark.spec import RunSpec
 from benchmark.strict import Slug, Strict
+from benchmark.text import single_line
 from benchmark.training.settings import Seed
 
 Seeds = Annotated[list[Seed], Field(min_length=1)]
@@ -74,7 +75,7 @@ class PlannedRun:
     @property
     def label(self) -> str:
         """What people call it: `gamma=0.3 seed=1`, or `EBGAN-PT seed=1`."""
-        return " ".join([self.cell, f"seed={self.spec.seed}"])
+        return f"{single_line(self.cell)} seed={self.spec.seed}"
 
     @property
     def cell(self) -> str:
