@@ -21,6 +21,7 @@ from benchmark.errors import BenchError, InputError, of_system
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.faults import allowed
 from benchmark.results.ends import collapsed, ends, judged_columns, metric_names
+from benchmark.results.places import ENDED
 from benchmark.results.schema import (
     FORMAT,
     IMAGES,
@@ -35,7 +36,6 @@ from benchmark.results.schema import (
 from benchmark.spec import RunSpec
 
 REWRITE = "`bench run FILE` or `bench sync FILE` writes these tables from the runs"
-ENDED = ("done", "failed")
 Row = dict[str, Any]
 
 
@@ -89,7 +89,11 @@ class Tables:
 
     @property
     def title(self) -> str:
-        return f"{self.record.name}, profile {self.record.profile}"
+        """With the folder where that is not named so: a copy, or runs by --set."""
+        found = f"{self.record.name}, profile {self.record.profile}"
+        place = (self.folder.parent.name, self.folder.name)
+        named = (self.record.name, self.record.profile)
+        return found if place == named else f"{found}, in {'/'.join(place)}"
 
     @property
     def entry(self) -> JudgeEntry:
