@@ -244,16 +244,18 @@ class Tables:
             table.loc[mine, ["run_id", "step", column]].dropna().rename(columns={column: "value"})
         )
 
-    @cached_property
-    def by_run(self) -> dict[str, dict[str, list[Row]]]:
-        """Of every curve's table by its name, the rows of each run."""
-        found: dict[str, dict[str, list[Row]]] = {}
-        for name in ("train", "heldout", "evaluations", "probes"):
-            rows: defaultdict[str, list[Row]] = defaultdict(list)
+    def by_run(self, name: str) -> Mapping[str, list[Row]]:
+        """Of train, heldout, evaluations or probes, the rows of each run."""
+        if name not in self._rows:
+            rows = self._rows[name] = defaultdict(list)
             for row in getattr(self, name).to_dict("records"):
                 rows[row["run_id"]].append(row)
-            found[name] = rows
-        return found
+        return self._rows[name]
+
+    @cached_property
+    def _rows(self) -> dict[str, defaultdict[str, list[Row]]]:
+        """What `by_run` was asked for: a table of a thousand runs' steps is large as rows."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -326,7 +328,7 @@ class RecordedRun:
 
     def rows(self, table: str) -> list[Row]:
         """Of train, heldout, evaluations or probes, in the file's order; NaN: not there."""
-        return self.tables.by_run[table].get(self.run_id, [])
+        return self.tables.by_run(table).get(self.run_id, [])
 
 
 def read_tables(folder: Path) -> Tables:
