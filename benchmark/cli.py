@@ -25,6 +25,7 @@ from benchmark.commands.options import (
     mlflow_option,
     output_options,
     profile_options,
+    replace_option,
     report_of_plan_option,
     results_of_plan_option,
     runs_option,
@@ -39,7 +40,7 @@ from benchmark.commands.sections import Sections
 from benchmark.commands.sweeps import logs, ls, status, stop
 from benchmark.errors import EXIT_STOPPED, BenchError, InputError, in_words
 from benchmark.surroundings import settle
-from benchmark.text import one_line
+from benchmark.text import single_line
 
 if TYPE_CHECKING:
     from benchmark.ablation.plan import Plan
@@ -75,6 +76,7 @@ def bench(debug: bool) -> None:
     is_flag=True,
     help="Do not train runs that the tables of --results have finished; keep what they say.",
 )
+@replace_option
 @click.option("--dry-run", is_flag=True, help="Print what would be trained; write nothing.")
 @executor_options
 @output_options
@@ -93,6 +95,7 @@ def run(
     instructions: str | None,
     allow_slow: bool,
     trust_tables: bool,
+    replace: bool,
     dry_run: bool,
     quiet: bool,
     as_json: bool,
@@ -107,17 +110,19 @@ def run(
     plan = load_plan(file, profile, overrides)
     start = choose(Asked(device=device, **asked), plan, runs)
     from benchmark.sweep.output import choose_output
-    from benchmark.sweep.run import Places, Work, run_plan
+    from benchmark.sweep.run import Places, Work, refuse_overwriting, run_plan
 
     places = Places(runs, cache, *written(plan, results, report), data_root, mlflow)
     if dry_run:
+        refuse_overwriting(plan, places, replace=replace)
         _print_what_would_run(plan, places, asked["jobs"], trust_tables, as_json)
         return
     output = choose_output(quiet=quiet, as_json=as_json)
     begun = {each.run_id for each in plan.runs if places.run(each.run_id).state() != "queued"}
     try_methods(file, [each.spec for each in plan.runs if each.run_id not in begun])
     work = Work(device, graphs, instructions, allow_slow)
-    sys.exit(run_plan(plan, places, start, work, output, trust_tables=trust_tables))
+    kept = {"trust_tables": trust_tables, "replace": replace}
+    sys.exit(run_plan(plan, places, start, work, output, **kept))
 
 
 def _print_what_would_run(
@@ -216,6 +221,7 @@ def _check_lanes(specs: "Sequence[RunSpec]") -> None:
 @runs_option
 @results_of_plan_option
 @mlflow_option
+@replace_option
 def sync(
     file: Path,
     profile: str,
@@ -223,11 +229,12 @@ def sync(
     runs: Path,
     results: Path | None,
     mlflow: str,
+    replace: bool,
 ) -> None:
     """Bring MLflow and the tables of FILE up to date.
 
     Both are made from the run directories. A finished run that is in the tables but not in --runs
-    stays as the tables have it.
+    stays as the tables have it. Tables with finished runs that FILE has not are refused.
     """
     from benchmark.claims.evidence import write_evidence
     from benchmark.results.source import only_recorded
@@ -238,9 +245,9 @@ def sync(
     found = load_plan(file, profile, overrides)
     tables, _ = written(found, results)
     kept = only_recorded(found, runs, tables)
+    folder = write_results(found, runs, tables, replace=replace)
     if kept:
         click.echo(f"{len(kept)} finished runs are not in {runs}; kept as the tables have them")
-    folder = write_results(found, runs, tables)
     write_evidence(folder)
     tracker = Tracker(mlflow, found, runs)
     tracker.close()
@@ -280,5 +287,5 @@ def main() -> None:
         said = in_words(error)
         if debug or said is None:
             raise
-        click.echo(f"bench: {one_line(said)}", err=True)
+        click.echo(f"bench: {single_line(said)}", err=True)
         sys.exit(error.exit_code if isinstance(error, BenchError) else BenchError.exit_code)

@@ -9,16 +9,12 @@ import warnings
 from contextlib import suppress
 from pathlib import Path
 
-# Of figures, which are drawn alike everywhere.
-_IGNORED = ("MPLBACKEND", "MATPLOTLIBRC")
-
 
 def settle() -> None:
     """Make this process independent of them; call it before the libraries are imported."""
     _open_streams()
     _give_a_home()
-    for name in _IGNORED:
-        os.environ.pop(name, None)
+    os.environ.pop("MPLBACKEND", None)  # of figures in windows
     # Of every process of Python that this one starts, MLflow's page and Slurm's jobs included.
     os.environ["PYTHONSAFEPATH"] = "1"
     if "PYTHONWARNINGS" in os.environ:  # for programs of one's own; -W is meant for this one

@@ -11,7 +11,7 @@ def visible(text: str) -> str:
     return UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
-def one_line(text: str) -> str:
+def single_line(text: str) -> str:
     """The same on one line, with single blanks where it had breaks and tabs."""
     return visible(re.sub(r"\s*[\n\t\r\v\f\x85\u2028\u2029]\s*", " ", text).strip())
 

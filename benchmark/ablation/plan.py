@@ -3,10 +3,11 @@
 YAML 1.2 -> validated by pydantic -> a profile and overrides applied -> one RunSpec per run.
 """
 
+import hashlib
 import itertools
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -21,6 +22,7 @@ from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.redact import redact
 from benchmark.spec import RunSpec
 from benchmark.strict import Slug, Strict
+from benchmark.text import single_line
 from benchmark.training.settings import Seed
 
 Seeds = Annotated[list[Seed], Field(min_length=1)]
@@ -28,6 +30,7 @@ Block = dict[str, Any]
 BLOCKS = ("method", "data", "training")  # of a run
 EVALUATION = "evaluation"  # who judges the runs, and no part of one
 PAIRED, VARIANTS, VARIANT = "paired", "variants", "variant"
+LONGEST_NAME = 80  # of overrides in the name of a folder
 VARIANT_NAME = r"\w[\w .+-]{0,39}"
 
 
@@ -74,7 +77,7 @@ class PlannedRun:
     @property
     def label(self) -> str:
         """What people call it: `gamma=0.3 seed=1`, or `EBGAN-PT seed=1`."""
-        return " ".join([self.cell, f"seed={self.spec.seed}"])
+        return f"{single_line(self.cell)} seed={self.spec.seed}"
 
     @property
     def cell(self) -> str:
@@ -99,6 +102,12 @@ class Plan:
     runs: tuple[PlannedRun, ...]
     finding: bool = True  # false: a demonstration, which shows that the tool works and no more
     path: Path | None = None  # the file
+    apart: str = ""  # what --set changes, where it trains other runs than the file does
+
+    @property
+    def place(self) -> Path:
+        """Of its tables below a results folder: what --set trains has a folder of its own."""
+        return Path(self.name, f"{self.profile}+{self.apart}" if self.apart else self.profile)
 
     @property
     def seeds(self) -> list[int]:
@@ -118,9 +127,28 @@ def load(path: Path, profile: str, overrides: tuple[str, ...] = ()) -> Plan:
         if profile not in file.profiles:
             known = ", ".join(file.profiles) or "none"
             raise InputError(f"{path}: no profile {profile!r}; the file has: {known}")
-        return _resolve(path, file, profile, overrides)
+        plan = _resolve(path, file, profile, overrides)
+        if overrides and not _are_of_file(plan, path, file):
+            plan = replace(plan, apart=_in_a_name(plan.overrides))
+        return plan
     except ValidationError as error:
         raise InputError(one_line(path, "", error, written, AblationFile)) from None
+
+
+def _are_of_file(plan: Plan, path: Path, file: AblationFile) -> bool:
+    """Whether the file by itself plans all of these runs: --set may ask for fewer seeds."""
+    try:
+        whole = _resolve(path, file, plan.profile, ())
+    except InputError:
+        return False
+    return {run.run_id for run in plan.runs} <= {run.run_id for run in whole.runs}
+
+
+def _in_a_name(overrides: tuple[str, ...]) -> str:
+    """Overrides in the name of a folder, with a hash where they are more than a name can hold."""
+    said = "+".join(overrides)
+    name = re.sub(r"[^A-Za-z0-9_.=+-]+", "_", said)[:LONGEST_NAME]
+    return name if name == said else f"{name}-{hashlib.sha256(said.encode()).hexdigest()[:6]}"
 
 
 def check(path: Path) -> list[Plan]:

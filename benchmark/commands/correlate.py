@@ -37,7 +37,7 @@ def correlate(where: Path, profile: str, results: Path | None, as_json: bool) ->
         from benchmark.ablation.plan import load
 
         plan = load(where, profile)
-        folder = written(plan, results)[0] / plan.name / profile
+        folder = written(plan, results)[0] / plan.place
     tables = write_evidence(folder)
     if as_json:
         parts = (f'"{name}": {table.to_json(orient="records")}' for name, table in tables.items())

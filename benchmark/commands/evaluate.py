@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from benchmark.commands.options import (
     optional_file,
     output_options,
     profile_options,
+    replace_option,
     report_of_plan_option,
     results_of_plan_option,
     runs_option,
@@ -37,6 +39,7 @@ class ImageOptions:
     name: str | None
     judges: tuple[str, ...]
     as_json: bool
+    replace: bool
 
 
 @click.command()
@@ -64,6 +67,7 @@ class ImageOptions:
 @device_option
 @instructions_option
 @executor_options
+@replace_option
 @output_options
 def evaluate(
     file: Path | None,
@@ -82,6 +86,7 @@ def evaluate(
     mlflow: str,
     device: str,
     instructions: str | None,
+    replace: bool,
     quiet: bool,
     as_json: bool,
     **asked: Any,
@@ -108,9 +113,8 @@ def evaluate(
         from benchmark.sweep.run import Places
 
         places = Places(runs, cache, *written(plan, results, report), data_root, mlflow)
-        _evaluate_images(
-            ImageOptions(images, against, size, name, judges, as_json), plan, places, device
-        )
+        said = ImageOptions(images, against, size, name, judges, as_json, replace)
+        _evaluate_images(said, plan, places, device)
         return
     if plan is None:
         raise InputError("give a FILE, or --images with a FILE or with --against")
@@ -123,7 +127,7 @@ def evaluate(
     places = Places(runs, cache, *written(plan, results, report), data_root, mlflow)
     output = choose_output(quiet=quiet, as_json=as_json)
     work = Work(device, instructions=instructions)
-    sys.exit(evaluate_plan(plan, judges, places, start, work, output))
+    sys.exit(evaluate_plan(plan, judges, places, start, work, output, replace=replace))
 
 
 def _evaluate_images(options: ImageOptions, plan: Any, places: Any, device: str) -> None:
@@ -149,14 +153,17 @@ def _evaluate_images(options: ImageOptions, plan: Any, places: Any, device: str)
     else:
         _print(rows)
     if options.name is not None:
+        from benchmark.report.files import refuse_foreign
         from benchmark.report.markdown import build
         from benchmark.results.images import add_images
 
-        folder = places.results / plan.name / plan.profile
+        folder = places.results / plan.place
         if not (folder / "ablation.json").exists():
             raise InputError(f"{folder}: no tables there yet; `bench run` writes them")
-        click.echo(f"row: {add_images(folder, rows)}", err=options.as_json)
-        build(places.results, places.report)
+        refuse_foreign(places.report)
+        table = add_images(folder, rows, replace=options.replace)
+        click.echo(f"row: {table}", err=options.as_json)
+        build(places.results, places.report, partial(click.echo, err=True))
 
 
 def _print(rows: Any) -> None:

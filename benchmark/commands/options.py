@@ -23,8 +23,8 @@ optional_file = click.argument(
 run_argument = click.argument("run", shell_complete=completion.runs)
 MLFLOW = "sqlite:///mlflow/mlflow.db"
 RESULTS, REPORT = Path("results"), Path("REPORT.md")
-# Where a demonstration's results and report go: a clone ignores it.
-DEMONSTRATIONS = Path("out")
+# Where results and report of demonstrations, and of other runs by --set, go: a clone ignores it.
+ASIDE = Path("out")
 
 
 def _options(*options: Callable[[Any], Any]) -> Callable[[Command], Command]:
@@ -96,12 +96,12 @@ results_of_plan_option = click.option(
     "--results",
     type=FOLDER,
     help="Folder of the tables."
-    f" [default: {RESULTS}; of a demonstration {DEMONSTRATIONS / RESULTS}]",
+    f" [default: {RESULTS}; of a demonstration, or of other runs by --set, {ASIDE / RESULTS}]",
 )
 report_of_plan_option = click.option(
     "--report",
     type=FILE,
-    help=f"The report. [default: {REPORT}; of a demonstration {DEMONSTRATIONS / REPORT}]",
+    help=f"The report. [default: {REPORT}; of those in {ASIDE}, {ASIDE / REPORT}]",
 )
 mlflow_option = click.option(
     "--mlflow",
@@ -110,6 +110,11 @@ mlflow_option = click.option(
     show_default=True,
     metavar="URI",
     help="Where MLflow keeps the runs.",
+)
+replace_option = click.option(
+    "--replace",
+    is_flag=True,
+    help="Let go of what is finished in the tables and FILE no longer has.",
 )
 device_option = click.option(
     "--device", default="auto", show_default=True, help="cpu, cuda or auto."
@@ -135,18 +140,18 @@ def written(
 ) -> tuple[Path, Path]:
     """Where results and report of a plan go unless the command line says where.
 
-    What a demonstration writes (`finding: false`) stays apart: it changes no file of a clone, and
-    its report is of demonstrations alone.
+    What a demonstration (`finding: false`) or other runs by --set write stays apart: it changes no
+    file of a clone, and has a report of its own.
     """
-    root = DEMONSTRATIONS if plan is not None and not plan.finding else Path()
+    aside = plan is not None and (not plan.finding or plan.apart)
+    root = ASIDE if aside else Path()
     return results or root / RESULTS, report or root / REPORT
 
 
 def written_before(ablation: str, profile: str) -> Path:
-    """The folder of results that has these tables: a demonstration's, if no other has."""
-    demonstrations = DEMONSTRATIONS / RESULTS
+    """The folder of results that has these tables: the one aside, if no other has."""
     here = (RESULTS / ablation / profile).is_dir()
-    return demonstrations if not here and (demonstrations / ablation).is_dir() else RESULTS
+    return ASIDE / RESULTS if not here and (ASIDE / RESULTS / ablation).is_dir() else RESULTS
 
 
 def _minutes(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:

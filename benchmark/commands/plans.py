@@ -164,10 +164,13 @@ def register(
     if old is not None and not differences(old, made):
         click.echo(f"{path}: already says the same; commit it unless you have")
         return
-    begun = _begun(found, runs, results)
+    # Those of a registration that is there too: another file of this name may have written it.
+    registered = [run for each in old.runs.values() for run in each] if old else []
+    wanted = list(dict.fromkeys([*(planned.run_id for planned in found.runs), *registered]))
+    begun = _begun(wanted, runs, results / found.place)
     if begun and not amend:
         raise InputError(
-            f"{file}: {len(begun)} of {len(found.runs)} runs have begun ({begun[0]}), so it is too "
+            f"{file}: {len(begun)} of {len(wanted)} runs have begun ({begun[0]}), so it is too "
             "late to register them; --amend writes the file anyway, and claims that rest on them "
             "are exploratory"
         )
@@ -208,15 +211,14 @@ def _hopeless(plans: "Sequence[Plan]") -> Iterator[str]:
         yield f"profile {', '.join(names)}: {said}"
 
 
-def _begun(plan: "Plan", runs: Path, results: Path) -> list[str]:
+def _begun(wanted: Sequence[str], runs: Path, tables: Path) -> list[str]:
     """The runs that have a record of what made them, or that the tables have finished."""
-    from benchmark.results.source import only_recorded
+    from benchmark.results.places import ENDED, states
     from benchmark.runs.directory import RunDirectory
 
-    recorded = only_recorded(plan, runs, results)
+    known = states(tables)
     return [
-        planned.run_id
-        for planned in plan.runs
-        if planned.run_id in recorded
-        or RunDirectory(runs / planned.run_id).provenance() is not None
+        run_id
+        for run_id in wanted
+        if known.get(run_id) in ENDED or RunDirectory(runs / run_id).provenance() is not None
     ]

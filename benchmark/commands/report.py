@@ -1,5 +1,6 @@
 """`bench report`: what the tables under results/ say, for people and for other programs."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -13,13 +14,17 @@ from benchmark.commands.options import FILE, FOLDER, report_option, results_opti
 @click.option("--html", type=FILE, help="Also write one self-contained page.")
 @click.option("--export", "tables", type=FOLDER, help="Also write tables as CSV, JSON and LaTeX.")
 def report(results: Path, report: Path, html: Path | None, tables: Path | None) -> None:
-    """Write REPORT.md and its figures from the results folder."""
+    """Write REPORT.md and its figures from the results folder.
+
+    Exit code 1: a section could not be drawn; it says why, and the others are whole.
+    """
+    from benchmark.report.document import faults
     from benchmark.report.markdown import write_markdown
     from benchmark.report.overview import compose
     from benchmark.results.tables import read_all
 
     found = read_all(results)
-    document = compose(found)
+    document = compose(found, tolerant=True)
     write_markdown(document, report)
     click.echo(f"report: {report}")
     if html is not None:
@@ -31,3 +36,6 @@ def report(results: Path, report: Path, html: Path | None, tables: Path | None) 
         from benchmark.report.export import export
 
         click.echo(f"tables: {len(export(found, document, tables))} files in {tables}")
+    for fault in faults(document):
+        click.echo(f"warning: {fault}", err=True)
+    sys.exit(1 if faults(document) else 0)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.numbers import significant
+from benchmark.text import single_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 def show(title: str, table: "pd.DataFrame", empty: str = "none") -> None:
     """Print a table under its title, or `empty`; numbers with three significant digits."""
-    rows = [[_text(value) for value in row] for row in table.itertuples(index=False)]
+    rows = [[single_line(_text(value)) for value in row] for row in table.itertuples(index=False)]
     if not sys.stdout.isatty():
         click.echo(f"# {title}")
         if not rows:
@@ -24,12 +25,14 @@ def show(title: str, table: "pd.DataFrame", empty: str = "none") -> None:
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    drawn = Table(title=title, title_justify="left", caption=None if rows else empty)
+    # As Text: in a string rich would obey what stands in square brackets.
+    drawn = Table(title=Text(title), title_justify="left", caption=None if rows else empty)
     for column in table.columns:
-        drawn.add_column(str(column), overflow="fold")
+        drawn.add_column(Text(str(column)), overflow="fold")
     for row in rows:
-        drawn.add_row(*row)
+        drawn.add_row(*map(Text, row))
     Console().print(drawn)
 
 

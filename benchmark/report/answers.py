@@ -9,6 +9,7 @@ from benchmark.ablation.claims import Claim, ContrastTest, CorrelationTest, Tren
 from benchmark.claims.seeds import difference
 from benchmark.claims.status import CONFIRMATORY
 from benchmark.claims.verdicts import DECIDED
+from benchmark.markup import escaped
 from benchmark.report.captions import distance_name, made_of
 from benchmark.report.document import Table
 from benchmark.report.evidence import NOT_JUDGED, Evidence, Verdict
@@ -28,7 +29,7 @@ def answer(results: Tables) -> str:
     for claim in results.record.claims:
         verdict = verdicts.get(claim.id)
         if verdict and verdict.verdict in DECIDED:
-            decided.append(f"**{verdict.verdict}**: {claim.says}{_size(claim, verdict)}")
+            decided.append(f"**{verdict.verdict}**: {escaped(claim.says)}{_size(claim, verdict)}")
         else:
             open_[verdict.verdict if verdict else NOT_JUDGED] += 1
     if not results.record.claims:
@@ -68,7 +69,7 @@ def answer_table(results: Tables) -> Table:
     broken = any(cell.failed or cell.collapsed for cell in cells)
     rows = []
     for cell in cells:
-        row = {"cell": cell.title, "runs": f"{len(cell.done)}/{planned}"}
+        row = {"cell": escaped(cell.title), "runs": f"{len(cell.done)}/{planned}"}
         if broken:
             row |= {"failed": str(cell.failed), "collapsed": str(cell.collapsed)}
         row[name] = mean_spread(cell.values(DISTANCE), planned)

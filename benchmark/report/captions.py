@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmark.evaluation.settings import distance_title
+from benchmark.markup import code, escaped
 from benchmark.results.schema import AblationRecord, JudgeEntry, SetupRecord
 
 
@@ -44,7 +45,7 @@ def data_words(record: AblationRecord) -> str:
 def subject(record: AblationRecord) -> str:
     """The word for what the images show: faces, digits."""
     words = dict.fromkeys(setup.data.subject for setup in record.setups if setup.data.subject)
-    return " or ".join(words) or "images"
+    return escaped(" or ".join(words) or "images")
 
 
 def distance_name(record: AblationRecord, judge: JudgeEntry) -> str:
@@ -73,16 +74,18 @@ def _precision(record: AblationRecord) -> str:
 def setup_words(setup: SetupRecord) -> list[str]:
     """One data set, its view and crop, and last its resolution."""
     data, settings = setup.data, setup.data.settings
-    parts = [data.title or "data not opened yet"]
+    parts = [escaped(data.title or "data not opened yet")]
     view = settings.get("view")
     if view is not None:
         parts += view_words(view)
     elif "crop" in settings:
         parts.append(f"crop {settings['crop']:g} of the shorter side")
     if settings.get("only"):
-        parts.append(f"only {', '.join(settings['only'])}")
+        parts.append(f"only {escaped(', '.join(settings['only']))}")
     if settings.get("mix"):
-        parts.append(f"{settings['mix']['attribute']} thinned to {settings['mix']['share']:g}")
+        parts.append(
+            f"{escaped(settings['mix']['attribute'])} thinned to {settings['mix']['share']:g}"
+        )
     if settings.get("resample", "bicubic") != "bicubic":
         parts.append(f"{settings['resample']} resizing")
     return [*parts, f"{settings['size']}x{settings['size']} px"]
@@ -119,7 +122,7 @@ def judge_words(judge: JudgeEntry) -> str:
     if judge.digest is None:
         return judge_name(judge)
     network = ", ".join(
-        f"{key.replace('_', ' ')} {value}"
+        escaped(f"{key.replace('_', ' ')} {value}")
         for key, value in judge.network.items()
         if key not in ("name", "weights_sha256")
     )
@@ -144,7 +147,7 @@ def _seen(judge: JudgeEntry) -> str:
 
 def set_up(record: AblationRecord) -> str:
     """Everything shared, in one paragraph."""
-    methods = ", ".join(dict.fromkeys(cell.method for cell in record.cells))
+    methods = escaped(", ".join(dict.fromkeys(cell.method for cell in record.cells)))
     prints = [setup.data for setup in record.setups if setup.data.fingerprint]
     found = ", ".join(dict.fromkeys(str(data.fingerprint)[:12] for data in prints))
     broken = sum(data.broken for data in prints)
@@ -153,12 +156,12 @@ def set_up(record: AblationRecord) -> str:
     data += ")" if found else ""
     return (
         f"{methods} on {data_words(record)}{data}; {training(record)};"
-        f" swept: {', '.join(f'`{key}`' for key in record.swept)};"
+        f" swept: {', '.join(map(code, record.swept))};"
         f" {' / '.join(map(judge_words, record.judges))};"
         f" collapsed below a spread of {record.evaluation.collapse_below:g};"
-        f" code {', '.join(record.commits) or 'not run yet'};"
-        f" device {', '.join(record.devices) or 'none yet'};{_lanes(record)}"
-        f" overrides: {', '.join(f'`{o}`' for o in record.overrides) or 'none'}."
+        f" code {escaped(', '.join(record.commits)) or 'not run yet'};"
+        f" device {escaped(', '.join(record.devices)) or 'none yet'};{_lanes(record)}"
+        f" overrides: {', '.join(map(code, record.overrides)) or 'none'}."
     )
 
 
@@ -186,5 +189,9 @@ def _one_or_each(record: AblationRecord, words: dict[str, str]) -> str:
 
 def these(names: list[str], record: AblationRecord) -> str:
     """Cells by name, or by those that are missing where these are fewer."""
-    others = [cell.cell for cell in record.cells if cell.cell not in names]
-    return ", ".join(names) if len(names) <= len(others) else f"all but {', '.join(others)}"
+    others = [escaped(cell.cell) for cell in record.cells if cell.cell not in names]
+    return (
+        ", ".join(map(escaped, names))
+        if len(names) <= len(others)
+        else f"all but {', '.join(others)}"
+    )

@@ -8,6 +8,8 @@ from typing import TypeAlias
 
 import pandas as pd
 
+from benchmark.markup import plain
+
 
 @dataclass(frozen=True)
 class Heading:
@@ -81,6 +83,8 @@ class Section:
     folder: Path
     heading: Heading
     blocks: Sequence[Block]
+    fault: str = ""
+    """Why nothing else can be said."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,15 @@ class Document:
     @property
     def blocks(self) -> list[Block]:
         return [*self.opening, *(block for section in self.sections for block in section.blocks)]
+
+
+def faults(document: Document) -> list[str]:
+    """What could not be said, and why."""
+    return [
+        f"section {plain(section.heading.text)}: cannot be drawn: {section.fault}"
+        for section in document.sections
+        if section.fault
+    ]
 
 
 def details(blocks: Sequence[Block]) -> list[Details]:

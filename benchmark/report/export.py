@@ -1,52 +1,75 @@
 """Tables for papers and other programs: CSV and JSON, and LaTeX as the report shows them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from benchmark.errors import InputError
+from benchmark.markup import plain
 from benchmark.report.document import Document, tables
-from benchmark.report.files import write
-from benchmark.report.numbers import INCOMPLETE, NONE
+from benchmark.report.files import GENERATED, is_foreign, write
+from benchmark.report.numbers import NONE
 from benchmark.report.summary import summary
 from benchmark.results.tables import Tables
+from benchmark.text import single_line
+
+# What pandas leaves as it is, though TeX sets something else for it, or none.
+_LATEX = str.maketrans(
+    {"±": r"$\pm$", "—": "--", "…": r"\ldots{}", "<": r"\textless{}", ">": r"\textgreater{}"}
+    | {"|": r"\textbar{}", "`": r"\textasciigrave{}", '"': r"\textquotedbl{}"}
+)
 
 
 def export(found: Sequence[Tables], document: Document, folder: Path) -> list[Path]:
     """claims.* in `folder`, and every table of <ablation>/<profile>/ there; returns the files.
 
     The tables are the report's, to the letter; `summary` has the same means and noises as numbers
-    in full. Raises BenchError where a file cannot be written.
+    in full. Raises InputError where a file is there that no export wrote, BenchError where one
+    cannot be written.
     """
-    written = []
-    for table in tables(document.opening):
-        written += _write(folder, table.name, _plain(table.frame))
+    frames = {folder / table.name: _plain(table.frame) for table in tables(document.opening)}
     for results, section in zip(found, document.sections, strict=True):
-        below = folder / results.record.name / results.record.profile
-        written += _write(below, "summary", summary(results))
-        for table in tables(section.blocks):
-            written += _write(below, table.name, _plain(table.frame))
+        below = folder / results.folder.parent.name / results.folder.name
+        frames[below / "summary"] = summary(results)
+        frames |= {below / table.name: _plain(table.frame) for table in tables(section.blocks)}
+    _refuse_foreign(frames)
+    written = []
+    for path, frame in frames.items():
+        for kind, content in _contents(frame).items():
+            written.append(_file(path, kind))
+            write(written[-1], content.encode())
     return written
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
     """Without Markdown, and empty where there is nothing to say."""
-
-    def strip(text: str) -> str:
-        text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", text).replace("`", "")
-        return "" if text == NONE else text.replace(INCOMPLETE, "*")
-
-    return frame.map(strip)
+    said = frame.map(lambda text: "" if text == NONE else plain(text))
+    return said.rename(columns=single_line)
 
 
-def _write(folder: Path, name: str, frame: pd.DataFrame) -> list[Path]:
+def _contents(frame: pd.DataFrame) -> dict[str, str]:
+    """By the ending of the file."""
     latex = frame.to_latex(index=False, escape=True, na_rep="", float_format="%.4g")
-    contents = {
+    latex = re.sub(r"^([\[*])", r"{\1}", latex, flags=re.MULTILINE)  # \\ above would take it
+    return {
         "csv": frame.to_csv(index=False, lineterminator="\n"),
         "json": frame.to_json(orient="records", indent=2, force_ascii=False) + "\n",
-        "tex": latex.replace("±", r"$\pm$").replace("\u2014", "--"),
+        "tex": f"% {GENERATED}\n{latex.translate(_LATEX)}",
     }
-    for kind, content in contents.items():
-        write(folder / f"{name}.{kind}", content.encode())
-    return [folder / f"{name}.{kind}" for kind in contents]
+
+
+def _file(path: Path, kind: str) -> Path:
+    return path.with_name(f"{path.name}.{kind}")
+
+
+def _refuse_foreign(frames: Mapping[Path, pd.DataFrame]) -> None:
+    """A table's LaTeX says who wrote it, and speaks for the other two."""
+    for path in frames:
+        there = [each for kind in ("csv", "json", "tex") if (each := _file(path, kind)).exists()]
+        if there and is_foreign(_file(path, "tex")):
+            raise InputError(
+                f"{there[0]}: was not written by `bench report --export` and is left alone; give "
+                "another folder"
+            )

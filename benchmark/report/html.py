@@ -16,7 +16,7 @@ from PIL import Image
 
 from benchmark.errors import BenchError
 from benchmark.report.document import Document, Heading
-from benchmark.report.files import write
+from benchmark.report.files import write_generated
 from benchmark.results.tables import REWRITE
 
 GRID, SHEET, PLOT = 45, 60, 85
@@ -54,7 +54,7 @@ def write_page(document: Document, path: Path) -> None:
         css=Markup((room / "page.css").read_text("utf-8")),
         js=Markup((room / "page.js").read_text("utf-8")),
     )
-    write(path, page.encode())
+    write_generated(path, page.encode())
 
 
 def _image(png: bytes, quality: int) -> Markup:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from benchmark.markup import escaped
 from benchmark.report.captions import made_of
 from benchmark.report.document import Details, Table
 from benchmark.report.numbers import mean_spread
@@ -52,7 +53,7 @@ def probes(results: Tables) -> Iterator[Details]:
 def _row(cell: Cell, found: pd.DataFrame, columns: dict[str, str]) -> dict[str, str]:
     mine = found[found["run_id"].isin(cell.run_ids)]
     shown = {name: mean_spread(mine[key], len(mine)) for key, name in columns.items()}
-    return {"cell": cell.title, "probed": str(len(mine)), **shown}
+    return {"cell": escaped(cell.title), "probed": str(len(mine)), **shown}
 
 
 def _attributes(found: pd.DataFrame) -> dict[str, str]:

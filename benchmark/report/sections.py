@@ -7,6 +7,7 @@ from pathlib import Path
 from benchmark.ablation.claims import CorrelationTest
 from benchmark.errors import BenchError, of_system
 from benchmark.evaluation.settings import FID_FEATURES, distance_title
+from benchmark.markup import code, escaped
 from benchmark.report.answers import answer, answer_table, status
 from benchmark.report.captions import data_words, made_of, set_up, subject
 from benchmark.report.document import Block, Details, Gallery, Heading, Picture, Plain, Words
@@ -28,7 +29,7 @@ FIGURES = ("curves.png", "samples.png", "heatmap.png", "scatter.png")
 
 
 def heading(results: Tables) -> Heading:
-    return Heading(2, results.title)
+    return Heading(2, escaped(results.title))
 
 
 def section(results: Tables) -> list[Block]:
@@ -42,7 +43,7 @@ def section(results: Tables) -> list[Block]:
                 " the harness works; it is not a finding.**"
             )
         )
-    blocks.append(Words(f"**Question.** {record.question}"))
+    blocks.append(Words(f"**Question.** {escaped(record.question)}"))
     blocks.append(Words(f"**Answer** ({status(results)}). {answer(results)}"))
     blocks.append(answer_table(results))
     pictures = _pictures(results)
@@ -93,7 +94,7 @@ def notes(folder: Path) -> Iterator[Words]:
 
 def _settings(record: AblationRecord) -> list[Plain]:
     """Who asked, what all runs share, and what each cell departs in."""
-    source = [Words(f"Source of the question: {record.source}.")] if record.source else []
+    source = [Words(f"Source of the question: {escaped(record.source)}.")] if record.source else []
     return [*source, Words(set_up(record)), Words(settings_in_words(record))]
 
 
@@ -102,17 +103,17 @@ def settings_in_words(record: AblationRecord) -> str:
     lines = [f"- all cells: {_pairs(record.settings)}"]
     usual = {method: _usual(record.cells, method) for method in {c.method: 0 for c in record.cells}}
     lines += [
-        f"- of {method}, where not said otherwise: {_pairs(settings)}"
+        f"- of {escaped(method)}, where not said otherwise: {_pairs(settings)}"
         for method, settings in usual.items()
         if settings
     ]
     for cell in record.cells:
         settings, common = cell.settings, usual[cell.method]
         own = {k: v for k, v in settings.items() if k not in common or common[k] != v}
-        lacks = ", ".join(f"`{key}`" for key in common if key not in settings)
+        lacks = ", ".join(code(key) for key in common if key not in settings)
         said = [_pairs(own)] * bool(own) + [f"without {lacks}"] * bool(lacks)
         if said:
-            lines.append(f"- {cell.cell}: {', '.join(said)}")
+            lines.append(f"- {escaped(cell.cell)}: {', '.join(said)}")
     return "\n".join(lines)
 
 
@@ -129,7 +130,7 @@ def _usual(cells: Sequence[CellRecord], method: str) -> dict[str, object]:
 
 
 def _pairs(settings: dict[str, object]) -> str:
-    return ", ".join(f"`{key}={value}`" for key, value in settings.items())
+    return ", ".join(code(f"{key}={value}") for key, value in settings.items())
 
 
 def _warnings(results: Tables) -> Iterator[Block]:
@@ -138,9 +139,9 @@ def _warnings(results: Tables) -> Iterator[Block]:
     yield from map(Words, _unjudged(results))
     for cell in results.record.cells:
         if cell.differing:
-            runs = ", ".join(f"`{run}`" for run in cell.differing)
+            runs = ", ".join(map(code, cell.differing))
             yield Words(
-                f"**Not comparable within {cell.cell}:** {runs} saw other data than"
+                f"**Not comparable within {escaped(cell.cell)}:** {runs} saw other data than"
                 " the caption says. Train them anew before you trust this cell's mean."
             )
 
@@ -177,9 +178,10 @@ def _twins(results: Tables) -> Iterator[str]:
         found = Counter(first[each] for each in weights if each in first)
         for other, same in found.items():
             yield (
-                f"**The same weights:** {same} of {len(weights)} finished runs of {cell.title}"
-                f" ended with those of {other}, seed by seed (SHA-256). There the setting changed"
-                " nothing at this scale, whatever an interval over seeds says."
+                f"**The same weights:** {same} of {len(weights)} finished runs of"
+                f" {escaped(cell.title)} ended with those of {escaped(other)}, seed by seed"
+                " (SHA-256). There the setting changed nothing at this scale, whatever an interval"
+                " over seeds says."
             )
         for each in weights:
             first.setdefault(each, cell.title)
@@ -254,7 +256,7 @@ def _samples_caption(results: Tables) -> str:
     # Grids of 32 px are doubled, those of 16 px tripled.
     few_pixels = any(setup.data.settings["size"] < 32 for setup in results.record.setups)
     enlarged = "enlarged" if few_pixels else "doubled"
-    left_out = f" Nothing to show yet: {', '.join(absent)}." if absent else ""
+    left_out = f" Nothing to show yet: {', '.join(map(escaped, absent))}." if absent else ""
     return (
         f"Generated {subject(results.record)}: the first rows of each run's last grid,"
         f" {which}, not selected, with its {name}."
@@ -267,22 +269,21 @@ def _failures(results: Tables) -> str:
     lines = []
     for cell in results.cells:
         for run in cell.rows:
-            # A reason may hold line breaks, which would end the list's item.
-            why = f": {' '.join(run['reason'].split())}" if run["reason"] else ""
+            why = f": {escaped(run['reason'])}" if run["reason"] else ""
             notes = []
             if run["state"] != "done":
                 notes.append(f"{run['state']} at step {run['step']:.0f}{why}")
             if run.get("collapsed") == 1:
                 notes.append(f"collapsed from step {run['collapsed_at']:.0f} to its last row")
             if notes:
-                who = f"`{run['run_id']}` ({cell.title}, seed {run['seed']:.0f})"
+                who = f"{code(run['run_id'])} ({escaped(cell.title)}, seed {run['seed']:.0f})"
                 lines.append(f"- {who}: {'; '.join(notes)}")
     return "\n".join(lines) or "None: every planned run is done, and none is collapsed."
 
 
 def _reach_of_all(results: Tables) -> str:
     """What nothing here can show, in a sentence."""
-    methods = ", ".join(dict.fromkeys(cell.method for cell in results.record.cells))
+    methods = escaped(", ".join(dict.fromkeys(cell.method for cell in results.record.cells)))
     steps = ", ".join(f"{n}" for n in dict.fromkeys(cell.steps for cell in results.record.cells))
     return f"It says nothing beyond these images, {methods} and {steps} steps."
 
@@ -301,7 +302,7 @@ def _limits(results: Tables) -> str:
             "- Fréchet distances are not FID, which is said of the 2015 Inception features"
             " alone: compare them within this report, never with published figures."
         )
-    methods = ", ".join(dict.fromkeys(cell.method for cell in record.cells))
+    methods = escaped(", ".join(dict.fromkeys(cell.method for cell in record.cells)))
     steps = ", ".join(f"{n}" for n in dict.fromkeys(cell.steps for cell in record.cells))
     lines.append(f"- Anything beyond {data_words(record)}, {methods} and {steps} steps.")
     return "\n".join(lines)

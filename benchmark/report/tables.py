@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from benchmark.markup import code, escaped
 from benchmark.report.captions import distance_name, made_of, these
 from benchmark.report.document import Table
 from benchmark.report.numbers import (
@@ -44,7 +45,7 @@ def cell_table(results: Tables) -> Table:
     rows = []
     for at, cell in enumerate(results.cells):
         row = {
-            "cell": cell.title,
+            "cell": escaped(cell.title),
             "runs": f"{len(cell.done)}/{planned}",
             "failed": str(cell.failed),
             "collapsed": str(cell.collapsed),
@@ -78,7 +79,7 @@ def measure_table(results: Tables) -> Table:
     for cell in results.cells:
         signal = cell.record.signal
         which = "" if len(record.signals) == 1 else f"{title(signal)} "
-        row = {"cell": cell.title, own: which + mean_spread(cell.values(signal), planned)}
+        row = {"cell": escaped(cell.title), own: which + mean_spread(cell.values(signal), planned)}
         for column in measures:
             scaled = [value * FACTORS.get(column, 1.0) for value in cell.values(column)]
             row[title(column)] = mean_spread(scaled, planned)
@@ -100,7 +101,7 @@ def noise_table(results: Tables) -> Table:
     frame = pd.DataFrame(
         {
             "measure": found["measure"].map(title),
-            "cell": found["cell"],
+            "cell": found["cell"].map(escaped),
             "runs": found["runs"].map(str),
             "mean": (found["mean"] * factor).map(number)
             + np.where(found["runs"] < planned, INCOMPLETE, ""),
@@ -135,8 +136,8 @@ def run_table(results: Tables) -> Table:
             beside = {"lanes": f"{lanes.get(run['run_id'], 1)}"} if lanes else {}
             rows.append(
                 {
-                    "run": f"`{run['run_id']}`",
-                    "cell": cell.title,
+                    "run": code(run["run_id"]),
+                    "cell": escaped(cell.title),
                     "seed": _whole(run["seed"]),
                     "state": run["state"],
                     "step": _whole(run["step"]),
@@ -149,7 +150,7 @@ def run_table(results: Tables) -> Table:
                     "core-minutes": number(run["cpu_s"] / 60),
                     "minutes": number(run["wall_s"] / 60),
                     **beside,
-                    "code": run["commit"] or NONE,
+                    "code": escaped(run["commit"]) or NONE,
                     "data": run["data"][:12] or NONE,
                     "weights": run["weights_sha256"][:12] or NONE,
                 }
@@ -168,7 +169,7 @@ def beside(results: Tables) -> list[tuple[str, ByJudge]]:
         by: dict[str, Any] = {row["judge_digest"]: row for row in images.to_dict("records")}
         known = {j.name: by[j.digest] for j in results.record.judges if j.digest in by}
         if known:  # else only outdated judges have seen them
-            rows.append((f"{name} (images from outside, training unknown)", known))
+            rows.append((f"{escaped(str(name))} (images from outside, training unknown)", known))
     used: dict[int, list[str]] = {}
     for cell in results.record.cells:
         used.setdefault(cell.setup, []).append(cell.cell)

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.ablation.claims import Claim
+from benchmark.markup import code, escaped
 from benchmark.report.captions import made_of
 from benchmark.report.document import Details, Table, Words
 from benchmark.report.evidence import NOT_JUDGED, Evidence, figure, interval
@@ -15,9 +16,9 @@ from benchmark.results.tables import Tables
 
 AT_STEP = "at_step"  # a level of correlations.csv: between runs, at one step
 DIRECTIONS = {
-    "increasing": "{column} grows with `{over}`, by at least {least} from end to end",
-    "decreasing": "{column} falls as `{over}` grows, by at least {least} from end to end",
-    "none": "{column} changes by less than {least} over the range of `{over}`",
+    "increasing": "{column} grows with {over}, by at least {least} from end to end",
+    "decreasing": "{column} falls as {over} grows, by at least {least} from end to end",
+    "none": "{column} changes by less than {least} over the range of {over}",
 }
 CONTRASTS = {
     "higher": "is higher, by at least {least},",
@@ -69,13 +70,13 @@ def _registered(found: RegistrationRecord | None) -> str:
     if found is None:
         return "No registration: every verdict is exploratory."
     if found.commit is None:
-        return f"{found.path} is not committed: every verdict is exploratory."
+        return f"{escaped(found.path)} is not committed: every verdict is exploratory."
     seeds = ", ".join(map(str, found.looks))
     pooled = "; identical cells of other ablations lend their seeds" * found.pool
     lines = [
-        f"Registered in {found.path} by commit {found.commit[:12]} ({found.time}): looks at {seeds}"
-        f" seeds a cell, alpha {number(found.alpha)}, rules {found.rules}{pooled}.",
-        *(f"- Amended: {each}" for each in found.amended),
+        f"Registered in {escaped(found.path)} by commit {found.commit[:12]} ({found.time}): looks"
+        f" at {seeds} seeds a cell, alpha {number(found.alpha)}, rules {found.rules}{pooled}.",
+        *(f"- Amended: {escaped(each)}" for each in found.amended),
     ]
     return "\n".join(lines)
 
@@ -88,12 +89,13 @@ def in_words(claim: Claim) -> str:
     match test.get("kind", "trend"):
         case "trend":
             words = DIRECTIONS[test["direction"]].format(
-                column=column, over=test["over"], least=least
+                column=column, over=code(test["over"]), least=least
             )
         case "contrast":
             words = (
                 f"{column} {CONTRASTS[test['direction']].format(least=least)} where"
-                f" `{test['over']}` is {test['of']} than where it is {test['against']}"
+                f" {code(test['over'])} is {escaped(str(test['of']))} than where it is"
+                f" {escaped(str(test['against']))}"
             )
         case "correlation":
             sign = {"none": "smaller than", "positive": "above", "negative": "below minus"}
@@ -109,24 +111,27 @@ def in_words(claim: Claim) -> str:
             words = f"{column} is {side} {number(test[side])} {when}"
         case "share":
             words = (
-                f"`{test['over']}` explains more of the variance of {column} than any other swept"
-                f" key, by at least {least}"
+                f"{code(test['over'])} explains more of the variance of {column} than any other"
+                f" swept key, by at least {least}"
             )
         case _:
             words = "no run fails or ends collapsed"
-    only = ", ".join(f"`{key}` is {value}" for key, value in test.get("where", {}).items())
+    where = test.get("where", {}).items()
+    only = ", ".join(f"{code(key)} is {escaped(str(value))}" for key, value in where)
     return words + (f", where {only}" if only else "")
 
 
 def _line(claim: Claim, evidence: Evidence) -> str:
-    says = f"- `{claim.id}`: {claim.says} ({claim.source}). Test: {in_words(claim)}."
+    says = (
+        f"- `{claim.id}`: {escaped(claim.says)} ({escaped(claim.source)}). Test: {in_words(claim)}."
+    )
     verdict = evidence.verdicts.get(claim.id)
     if verdict is None:
         return f"{says} Verdict: **{NOT_JUDGED}**."
     others = "" if verdict.others == NONE else f" By other measures: {verdict.others}."
-    sentence = " ".join(verdict.sentence.split()).rstrip(".")
+    sentence = escaped(verdict.sentence.rstrip("."))
     return (
-        f"{says} Verdict: **{verdict.verdict}** ({verdict.status}): {sentence}"
+        f"{says} Verdict: **{verdict.verdict}** ({escaped(verdict.status)}): {sentence}"
         f" ({verdict.runs} runs).{others}"
     )
 
@@ -188,8 +193,8 @@ def _correlation_frame(table: pd.DataFrame) -> pd.DataFrame:
     for _, row in table.iterrows():
         rows.append(
             {
-                "method": row["method"],
-                "cell": row["cell"] or "all",
+                "method": escaped(row["method"]),
+                "cell": escaped(row["cell"]) or "all",
                 "signal": f"{title(row['signal'])} ({row['role']})",
                 "outcome": title(row["outcome"]),
                 "level": f"{row['level']}, {row['measure']}",
@@ -208,11 +213,15 @@ def _correlation_frame(table: pd.DataFrame) -> pd.DataFrame:
 def _folded(table: pd.DataFrame) -> pd.DataFrame:
     """A table of the analysis without what only its CSV has room for: run ids and sentences."""
     kept = table.drop(columns=["run_ids", "sentence"], errors="ignore")
-    for column in kept.columns.difference(WORDS):
-        kept[column] = kept[column].map(figure)
+    for column in kept:
+        kept[column] = kept[column].map(_name if column in WORDS else figure)
     if "left_out" in table:
         kept["left_out"] = table["left_out"].map(lambda ids: str(len(ids.split())))
     return kept.rename(columns=HEADINGS)
+
+
+def _name(text: str) -> str:
+    return escaped(text) or NONE
 
 
 def _step_frame(table: pd.DataFrame) -> pd.DataFrame:
@@ -220,7 +229,9 @@ def _step_frame(table: pd.DataFrame) -> pd.DataFrame:
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for _, row in table.iterrows():
         name = f"{title(row['signal'])} ({row['role']})"
-        cells = rows.setdefault((row["method"], name), {"method": row["method"], "signal": name})
+        cells = rows.setdefault(
+            (row["method"], name), {"method": escaped(row["method"]), "signal": name}
+        )
         cells[f"step {float(row['step']):.0f}"] = figure(row["value"])
     return pd.DataFrame(list(rows.values())).fillna(NONE)
 
@@ -228,7 +239,7 @@ def _step_frame(table: pd.DataFrame) -> pd.DataFrame:
 def _runs(evidence: Evidence) -> Iterator[Details]:
     """Which runs each verdict rests on."""
     lines = [
-        f"- `{claim}`: {' '.join(f'`{run}`' for run in verdict.run_ids)}"
+        f"- `{claim}`: {' '.join(map(code, verdict.run_ids))}"
         for claim, verdict in evidence.verdicts.items()
         if verdict.run_ids
     ]

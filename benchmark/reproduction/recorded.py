@@ -49,7 +49,7 @@ def describe(run: RecordedRun) -> Iterator[str]:
         f"{run.folder} says"
     )
     if row["reason"]:
-        yield f"  reason: {row['reason']}"
+        yield f"  reason: {inline(row['reason'])}"
     yield f"  weights: {row['weights_sha256']}"
     yield f"  time: {duration(row['wall_s'])}, of processor time {duration(row['cpu_s'])}"
     for block, settings in spec.model_dump(mode="json").items():

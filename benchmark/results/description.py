@@ -15,7 +15,7 @@ from benchmark.results.schema import (
     RegistrationRecord,
     SetupRecord,
 )
-from benchmark.results.source import Panelist, Source, judgement
+from benchmark.results.source import Panelist, Source, counted, judgement
 from benchmark.spec import RunSpec
 
 
@@ -91,15 +91,15 @@ class _Setups:
 
 def _setup(source: Source, judges: Sequence[Panelist]) -> SetupRecord:
     """The data of a run and what its judges compared it with, as far as that is known."""
-    if source.recorded and (old := source.recorded.setup):
-        names = {each.recorded_as: each.entry.name for each in judges}
-        return SetupRecord(
-            data=old.data,
-            references={names[k]: v for k, v in old.references.items() if k in names},
-            floors={names[k]: v for k, v in old.floors.items() if k in names},
-        )
+    old = source.recorded or source.earlier
+    known = old.setup if old else None
+    names = {each.recorded_as: each.entry.name for each in judges if counted(source, each)}
+    references = {names[k]: v for k, v in known.references.items() if k in names} if known else {}
+    floors = {names[k]: v for k, v in known.floors.items() if k in names} if known else {}
+    if source.recorded and known:
+        return SetupRecord(data=known.data, references=references, floors=floors)
     made = source.provenance["data"] if source.provenance else None
-    said = {each.entry.name: judgement(source, each) for each in judges}
+    said = [(each.entry.name, found) for each in judges if (found := judgement(source, each))]
     return SetupRecord(
         data=DataRecord(
             title=made["title"] if made else None,
@@ -108,8 +108,8 @@ def _setup(source: Source, judges: Sequence[Panelist]) -> SetupRecord:
             settings=source.planned.spec.data.model_dump(mode="json"),
             subject=made["subject"] if made else None,
         ),
-        references={name: each.rows[-1].reference for name, each in said.items() if each},
-        floors={name: each.record.floor for name, each in said.items() if each},
+        references=references | {name: each.rows[-1].reference for name, each in said},
+        floors=floors | {name: each.record.floor for name, each in said},
     )
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmark.errors import InputError
 from benchmark.results.tables import read_images
 from benchmark.results.writer import write_table
 from benchmark.strict import Strict
@@ -28,11 +29,21 @@ class ImagesRow(Strict):
     """What real images score in their place; kept with the ablation's set-ups, not in the table."""
 
 
-def add_images(folder: Path, rows: list[ImagesRow]) -> Path:
-    """Write the rows into images.csv; those of the same name and judge are replaced."""
+def add_images(folder: Path, rows: list[ImagesRow], *, replace: bool = False) -> Path:
+    """Write the rows into images.csv; those of the same name and judge are replaced.
+
+    Raises InputError where these were of other images, unless `replace` lets go of them.
+    """
     new = [{**row.model_dump(exclude={"values", "floor"}), **row.values} for row in rows]
-    again = {(row.name, row.judge) for row in rows}
     old = read_images(folder).to_dict("records")
-    kept = [row for row in old if (row["name"], row["judge"]) not in again]
+    images = {(row.name, row.judge): row.images_sha256 for row in rows}
+    for row in old:
+        now = images.get((row["name"], row["judge"]), row["images_sha256"])
+        if now != row["images_sha256"] and not replace:
+            raise InputError(
+                f"{folder / 'images.csv'}: {row['name']!r} names other images there; give another"
+                " --as, or --replace to let go of them"
+            )
+    kept = [row for row in old if (row["name"], row["judge"]) not in images]
     write_table(folder / "images.csv", pd.DataFrame([*kept, *new]))
     return folder / "images.csv"

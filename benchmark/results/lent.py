@@ -21,7 +21,7 @@ def lent(plan: Plan, runs_root: Path, results: Path) -> list[PlannedRun]:
     registration = read(plan)
     if registration is None or not registration.pool:
         return []
-    own = results / plan.name / plan.profile
+    own = results / plan.place
     folders = [path.parent for path in results.glob(f"*/{plan.profile}/runs.csv")]
     ended = {folder: read_tables(folder).ended for folder in sorted(folders)}
     others = {run_id for folder, runs in ended.items() if folder != own for run_id in runs}

@@ -1,5 +1,6 @@
 """A planned run and what is known of it: from its folder or, without one, from earlier tables."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,8 @@ class Source:
     result: Result | None
     judgements: Mapping[str, Judgement] = field(default_factory=dict)  # by the judge's name
     recorded: RecordedRun | None = None
+    # The row of earlier tables, where the weights are the same: what the folder lacks stays.
+    earlier: RecordedRun | None = None
 
     @property
     def commit(self) -> str | None:
@@ -61,16 +64,25 @@ class Source:
         return [*made.get("earlier", []), made] if made else []
 
 
-def sources(plan: Plan, runs_root: Path, results: Path) -> list[Source]:
-    """All runs of a plan, in order; raises as `only_recorded` does."""
-    recorded = only_recorded(plan, runs_root, results)
+def sources(plan: Plan, runs_root: Path, results: Path, *, replace: bool = False) -> list[Source]:
+    """All runs of a plan, in order; raises as `only_recorded` does.
+
+    `replace`: nothing stays of what earlier tables have of runs whose folder is here.
+    """
+    lacking = _lacking(plan, runs_root)
+    ended = _ended(plan, results, bool(lacking))
+    recorded = _kept(lacking, ended, results / plan.place)
     found = []
     for planned in plan.runs:
         run = RunDirectory(runs_root / planned.run_id)
         if planned.run_id in recorded:
             found.append(Source(planned, run, (), None, None, {}, recorded[planned.run_id]))
-        else:
-            found.append(source(planned, run, plan.evaluation))
+            continue
+        here, earlier = source(planned, run, plan.evaluation), ended.get(planned.run_id)
+        if earlier and here.result and not replace:
+            same = earlier.row["weights_sha256"] == here.result.weights_sha256
+            here = dataclasses.replace(here, earlier=earlier if same else None)
+        found.append(here)
     return found
 
 
@@ -101,10 +113,10 @@ class Panelist:
 def panel(plan: Plan, found: Sequence[Source]) -> list[Panelist]:
     """The plan's judges, each in its newest version over all runs.
 
-    Runs that the tables alone have may have been judged by others, or by other versions: these
-    follow as judges of their own, so that no row is lost and none is mixed.
+    Runs that earlier tables have may have been judged by others, or by other versions: these follow
+    as judges of their own, so that no row is lost and none is mixed.
     """
-    kept = next((each.recorded for each in found if each.recorded), None)
+    kept = next((run for each in found if (run := each.recorded or each.earlier)), None)
     old = {each.name: each for each in kept.record.judges if each.digest} if kept else {}
     judges = []
     for name, settings in plan.evaluation.judges.items():
@@ -119,7 +131,9 @@ def panel(plan: Plan, found: Sequence[Source]) -> list[Panelist]:
     names = set(plan.evaluation.judges)
     for each in old.values():
         name = f"{each.name}_{str(each.digest)[:6]}" if each.name in names else each.name
-        judges.append(Panelist(each.model_copy(update={"name": name}), each.name))
+        left = Panelist(each.model_copy(update={"name": name}), each.name)
+        if any(run.recorded or counted(run, left) for run in found):
+            judges.append(left)
     return judges
 
 
@@ -164,14 +178,33 @@ def counted(source: Source, judge: Panelist) -> list[dict[str, Any]]:
         rows = source.recorded.rows("evaluations")
         return [{**r, "judge": entry.name} for r in rows if r["judge"] == judge.recorded_as]
     said = judgement(source, judge)
-    if said is None:
-        return []
     head = {"run_id": source.planned.run_id, "judge": entry.name}
-    return [
+    here = [
         {**head, "step": row.step, "draw": row.draw, **values}
-        for row in said.rows
+        for row in (said.rows if said else ())
         if (values := {k: v for k, v in row.values.items() if row.versions[k] == entry.versions[k]})
     ]
+    there = {(row["step"], row["draw"]) for row in here}
+    rows = [row for row in _earlier(source, judge) if (row["step"], row["draw"]) not in there]
+    return sorted([*here, *rows], key=lambda row: (row["step"], row["draw"])) if rows else here
+
+
+def _earlier(source: Source, judge: Panelist) -> list[dict[str, Any]]:
+    """Rows of earlier tables that the folder of a run, with the same weights, may lack.
+
+    None where the folder has another version of the judge, or it compared with other data.
+    """
+    if source.earlier is None:
+        return []
+    said, setup = judgement(source, judge), source.earlier.setup
+    asked = [each.record.settings for each in source.judgements.values()]
+    if said is None and judge.entry.asked.identity() in asked:
+        return []
+    then = setup.references.get(judge.recorded_as or "") if setup else None
+    if said is not None and said.rows[-1].reference != then:
+        return []
+    rows = source.earlier.rows("evaluations")
+    return [{**r, "judge": judge.entry.name} for r in rows if r["judge"] == judge.recorded_as]
 
 
 def only_recorded(plan: Plan, runs_root: Path, results: Path) -> dict[str, RecordedRun]:
@@ -179,15 +212,39 @@ def only_recorded(plan: Plan, runs_root: Path, results: Path) -> dict[str, Recor
 
     Raises BenchError where the tables do not say enough of one to keep it.
     """
-    lacking = [
+    lacking = _lacking(plan, runs_root)
+    ended = _ended(plan, results, True) if lacking else {}
+    return _kept(lacking, ended, results / plan.place)
+
+
+def _lacking(plan: Plan, runs_root: Path) -> list[str]:
+    """The runs that have no result in `runs_root`."""
+    return [
         planned.run_id
         for planned in plan.runs
         if RunDirectory(runs_root / planned.run_id).result() is None
     ]
-    folder = results / plan.name / plan.profile
-    if not lacking or not (folder / "runs.csv").exists():
+
+
+def _ended(plan: Plan, results: Path, needed: bool) -> dict[str, RecordedRun]:
+    """What the plan's tables have finished.
+
+    Raises BenchError where they cannot be read, but for tables that are not `needed`.
+    """
+    folder = results / plan.place
+    if not (folder / "runs.csv").exists():
         return {}
-    ended = read_tables(folder).ended
+    try:
+        return read_tables(folder).ended
+    except BenchError:
+        if needed:
+            raise
+        return {}  # every run is here, and this is how damaged tables are mended
+
+
+def _kept(
+    lacking: Sequence[str], ended: Mapping[str, RecordedRun], folder: Path
+) -> dict[str, RecordedRun]:
     found = {run_id: ended[run_id] for run_id in lacking if run_id in ended}
     for run_id, run in found.items():
         if run.setup is None:

@@ -21,6 +21,7 @@ from benchmark.errors import BenchError, InputError, of_system
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.faults import allowed
 from benchmark.results.ends import collapsed, ends, judged_columns, metric_names
+from benchmark.results.places import ENDED
 from benchmark.results.schema import (
     FORMAT,
     IMAGES,
@@ -35,7 +36,6 @@ from benchmark.results.schema import (
 from benchmark.spec import RunSpec
 
 REWRITE = "`bench run FILE` or `bench sync FILE` writes these tables from the runs"
-ENDED = ("done", "failed")
 Row = dict[str, Any]
 
 
@@ -89,7 +89,11 @@ class Tables:
 
     @property
     def title(self) -> str:
-        return f"{self.record.name}, profile {self.record.profile}"
+        """With the folder where that is not named so: a copy, or runs by --set."""
+        found = f"{self.record.name}, profile {self.record.profile}"
+        place = (self.folder.parent.name, self.folder.name)
+        named = (self.record.name, self.record.profile)
+        return found if place == named else f"{found}, in {'/'.join(place)}"
 
     @property
     def entry(self) -> JudgeEntry:
@@ -240,16 +244,18 @@ class Tables:
             table.loc[mine, ["run_id", "step", column]].dropna().rename(columns={column: "value"})
         )
 
-    @cached_property
-    def by_run(self) -> dict[str, dict[str, list[Row]]]:
-        """Of every curve's table by its name, the rows of each run."""
-        found: dict[str, dict[str, list[Row]]] = {}
-        for name in ("train", "heldout", "evaluations", "probes"):
-            rows: defaultdict[str, list[Row]] = defaultdict(list)
+    def by_run(self, name: str) -> Mapping[str, list[Row]]:
+        """Of train, heldout, evaluations or probes, the rows of each run."""
+        if name not in self._rows:
+            rows = self._rows[name] = defaultdict(list)
             for row in getattr(self, name).to_dict("records"):
                 rows[row["run_id"]].append(row)
-            found[name] = rows
-        return found
+        return self._rows[name]
+
+    @cached_property
+    def _rows(self) -> dict[str, defaultdict[str, list[Row]]]:
+        """What `by_run` was asked for: a table of a thousand runs' steps is large as rows."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -322,7 +328,7 @@ class RecordedRun:
 
     def rows(self, table: str) -> list[Row]:
         """Of train, heldout, evaluations or probes, in the file's order; NaN: not there."""
-        return self.tables.by_run[table].get(self.run_id, [])
+        return self.tables.by_run(table).get(self.run_id, [])
 
 
 def read_tables(folder: Path) -> Tables:

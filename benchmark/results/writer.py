@@ -1,9 +1,9 @@
 """From run directories to the tables of results/<ablation>/<profile>/ (see schema.py)."""
 
+import dataclasses
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from benchmark.methods import heldout_columns, signal, train_columns
 from benchmark.results.description import describe
 from benchmark.results.ends import ends, judged_columns, metric_names
 from benchmark.results.lent import lent
+from benchmark.results.places import ENDED, states
 from benchmark.results.registered import registration_record
 from benchmark.results.schema import DIGITS, REQUIRED, TEXT, RegistrationRecord
 from benchmark.results.source import Panelist, Source, counted, panel, source, sources
@@ -34,14 +35,17 @@ EXACT = 2.0**53
 _GUTTER = 2  # between the images of a grid and around them (see evaluation/samples.py)
 
 
-def write_results(plan: Plan, runs_root: Path, results: Path) -> Path:
+def write_results(plan: Plan, runs_root: Path, results: Path, *, replace: bool = False) -> Path:
     """Write the tables of a plan from its runs, whatever state they are in; returns their folder.
 
-    A finished run that the tables have and `runs_root` has not stays as they have it. Raises
-    BenchError where the results folder cannot be written, or such a run cannot be kept.
+    What the tables have of a finished run and `runs_root` has not stays as they have it. Raises
+    InputError where they have finished runs that the plan has not, unless these are to be
+    replaced; BenchError where the folder cannot be written, or a run cannot be kept.
     """
-    pooled = replace(plan, runs=(*plan.runs, *lent(plan, runs_root, results)))
-    found = sources(pooled, runs_root, results)
+    pooled = with_lent(plan, runs_root, results)
+    if not replace:
+        refuse_loss(pooled, results)
+    found = sources(pooled, runs_root, results, replace=replace)
     tables = collect(plan, found, results, registration_record(plan, found))
     try:
         record = json.dumps(tables.record.model_dump(mode="json"), indent=2, ensure_ascii=False)
@@ -56,6 +60,24 @@ def write_results(plan: Plan, runs_root: Path, results: Path) -> Path:
             " again"
         ) from None
     return tables.folder
+
+
+def with_lent(plan: Plan, runs_root: Path, results: Path) -> Plan:
+    """With the runs that other ablations lend."""
+    return dataclasses.replace(plan, runs=(*plan.runs, *lent(plan, runs_root, results)))
+
+
+def refuse_loss(plan: Plan, results: Path) -> None:
+    """Raise InputError where a plan's tables have finished runs that are none of its own."""
+    folder, planned = results / plan.place, {each.run_id for each in plan.runs}
+    lost = [run for run, state in states(folder).items() if state in ENDED and run not in planned]
+    if lost:
+        count = f"{len(lost)} finished runs" if len(lost) > 1 else "a finished run"
+        raise InputError(
+            f"{folder}: {count} there ({lost[0]}) would be lost, since {plan.path or plan.name} has"
+            " other runs; give the file a `name` of its own, or --results another folder, or"
+            " --replace to let go of them"
+        )
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
@@ -83,7 +105,7 @@ def collect(
     rows = [row for judge in judges for each in found for row in counted(each, judge)]
     evaluations = _evaluations(rows)
     return Tables(
-        folder=results / plan.name / plan.profile,
+        folder=results / plan.place,
         record=describe(plan, found, judges, registration),
         judge=plan.evaluation.headline,
         runs=_runs(plan, found, judges[0], evaluations, trained, heldout),
@@ -186,15 +208,22 @@ def _probes(found: Sequence[Source]) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for each in found:
         if each.recorded:
-            rows += [{k: v for k, v in r.items() if v == v} for r in each.recorded.rows("probes")]
+            rows += _known(each.recorded.rows("probes"))
             continue
         probed = each.run.probe()
         if probed and each.result and probed["weights_sha256"] == each.result.weights_sha256:
             rows.append({"run_id": each.planned.run_id, **probed})
+        elif each.earlier:
+            rows += _known(each.earlier.rows("probes"))
     if not rows:
         return pd.DataFrame(columns=["run_id"])
     flat = pd.json_normalize(rows)
     return flat[["run_id", *flat.select_dtypes("number").columns]]
+
+
+def _known(rows: Sequence[Row]) -> list[Row]:
+    """Without the numbers that are not there."""
+    return [{k: v for k, v in row.items() if v == v} for row in rows]
 
 
 def _write_samples(folder: Path, found: Sequence[Source]) -> None:

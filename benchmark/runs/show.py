@@ -9,6 +9,7 @@ from benchmark.errors import InputError
 from benchmark.numbers import significant
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.evaluations import Evaluations
+from benchmark.text import single_line
 
 
 def find_run(name: str, runs: Path) -> RunDirectory:
@@ -35,7 +36,7 @@ def describe(run: RunDirectory) -> Iterator[str]:
     )
     if result is not None:
         if result.reason:
-            yield f"  reason: {result.reason}"
+            yield f"  reason: {single_line(result.reason)}"
         yield f"  weights: {result.weights_sha256}"
         yield f"  time: {duration(result.wall_s)}, of processor time {duration(result.cpu_s)}"
     for block, settings in spec.model_dump(mode="json").items():
@@ -84,9 +85,11 @@ def _made_by(provenance: dict[str, Any]) -> Iterator[str]:
 def inline(value: Any) -> str:
     """A setting or a block of them on one line."""
     if isinstance(value, dict):
-        return ", ".join(f"{k} {inline(v)}" for k, v in value.items() if v not in (None, [], {}))
+        return ", ".join(
+            f"{single_line(k)} {inline(v)}" for k, v in value.items() if v not in (None, [], {})
+        )
     if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
+        return ", ".join(single_line(str(each)) for each in value) or "none"
     if value is None:
         return "not known"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else single_line(str(value))

@@ -245,7 +245,7 @@ def table(statuses: Sequence[RunStatus], most: int, width: int) -> Table:
             heads[i], no_wrap=True, overflow="ellipsis", min_width=least, max_width=greatest
         )
     for row in rows[1:]:
-        drawn.add_row(*(row[i] for i in kept))
+        drawn.add_row(*(Text(row[i]) for i in kept))
     return drawn
 
 

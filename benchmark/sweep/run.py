@@ -19,11 +19,12 @@ from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.executors.executor import Executor, Pending, Start
 from benchmark.executors.local import how_it_ended, last_lines
 from benchmark.methods import attributes
-from benchmark.report.markdown import build
+from benchmark.report.files import refuse_foreign
+from benchmark.report.markdown import DETAILS, build
 from benchmark.results.registered import obstacle
 from benchmark.results.source import only_recorded
 from benchmark.results.tables import RecordedRun
-from benchmark.results.writer import write_results
+from benchmark.results.writer import refuse_loss, with_lent, write_results
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.evaluations import pending
 from benchmark.sweep.driver import Driver
@@ -78,13 +79,19 @@ def run_plan(
     output: Output,
     *,
     trust_tables: bool = False,
+    replace: bool = False,
 ) -> int:
     """Train and evaluate what is missing, then write tables and report.
 
     Returns the exit code: 0 done, 1 some failed, 130 stopped. `trust_tables`: a run that the tables
-    have finished, and whose folder is not here, stays as it is there and is not trained.
+    have finished, and whose folder is not here, stays as it is there and is not trained. Raises
+    InputError before any training where a file would be lost; `replace` lets go of finished runs.
     """
-    _writable(places.results / plan.name / plan.profile)
+    _writable(places.results / plan.place)
+    refuse_overwriting(plan, places, replace=replace)
+    if plan.apart:
+        where = places.results / plan.place
+        output.note(f"--set trains other runs than {plan.path} does; their tables: {where}")
     # What the tables will say, before hours of training.
     recorded = only_recorded(plan, places.runs, places.results)
     if why := obstacle(plan):
@@ -106,11 +113,18 @@ def run_plan(
     def unfinished(run: RunDirectory) -> bool:
         return run.result() is None or bool(left(run))
 
-    return _finish(plan, ours, trusted, places, start, work, unfinished, output)
+    return _finish(plan, ours, trusted, places, start, work, unfinished, output, replace=replace)
 
 
 def evaluate_plan(
-    plan: Plan, judges: Sequence[str], places: Places, start: Start, work: Work, output: Output
+    plan: Plan,
+    judges: Sequence[str],
+    places: Places,
+    start: Start,
+    work: Work,
+    output: Output,
+    *,
+    replace: bool = False,
 ) -> int:
     """Let judges see every snapshot that they have not, of finished and unfinished runs.
 
@@ -121,6 +135,7 @@ def evaluate_plan(
         if name not in plan.evaluation.judges:
             known = ", ".join(plan.evaluation.judges)
             raise InputError(f"--judge {name}: no such judge; {plan.name} has: {known}")
+    refuse_overwriting(plan, places, replace=replace)
     there = [each for each in plan.runs if any(places.run(each.run_id).snapshots.glob("[0-9]*"))]
     if not there:
         raise InputError(f"{places.runs}: no run of {plan.name} has a snapshot; see --runs")
@@ -134,7 +149,7 @@ def evaluate_plan(
         return any(not judges or name in judges for name in left(run))
 
     arguments = ["--evaluate-only", *(f"--judge={name}" for name in judges)]
-    return _finish(plan, there, {}, places, start, work, unseen, output, arguments)
+    return _finish(plan, there, {}, places, start, work, unseen, output, arguments, replace=replace)
 
 
 def pending_of(settings: EvaluationSettings) -> Callable[[RunDirectory], list[str]]:
@@ -160,6 +175,8 @@ def _finish(
     unfinished: Pending,
     output: Output,
     arguments: Sequence[str] = (),
+    *,
+    replace: bool,
 ) -> int:
     """Every run to its end, then tables, report and MLflow; the exit code."""
     view = _View(plan, places, output)
@@ -168,9 +185,9 @@ def _finish(
         plan, ours, places, lambda tick: start(arguments, tick, unfinished), view, output
     )
     view.close()
-    folder = write_results(plan, places.runs, places.results)
+    folder = write_results(plan, places.runs, places.results, replace=replace)
     write_evidence(folder)
-    build(places.results, places.report)
+    build(places.results, places.report, output.warn)
     view.publish(folder)
     summary = _summary(plan, trusted, places, None if executor.stopped else codes, unfinished)
     output.end(summary)
@@ -288,6 +305,17 @@ class Act(Protocol):
     def __call__(self, follower: Follower, /) -> None: ...
 
 
+def refuse_overwriting(plan: Plan, places: Places, *, replace: bool) -> None:
+    """Raise InputError where the end of a sweep would overwrite what is not its own.
+
+    `replace`: finished runs in the tables may go.
+    """
+    if not replace:
+        refuse_loss(with_lent(plan, places.runs, places.results), places.results)
+    pages = [places.results / DETAILS, *places.results.glob(f"*/*/{DETAILS}")]
+    refuse_foreign(places.report, *pages)
+
+
 def _writable(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -345,7 +373,7 @@ def _summary(
         done=done,
         failures=failures,
         stopped=codes is None,
-        results=places.results / plan.name / plan.profile,
+        results=places.results / plan.place,
         report=places.report,
         mlflow=places.mlflow,
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.markup import escaped
 from benchmark.numbers import significant
 from benchmark.results.tables import read_evidence
 
@@ -68,7 +69,8 @@ def _table(claims: list[dict[Any, str]]) -> str:
     if not claims:
         return ""
     rows = [
-        f"| {_cell(row['says'])} | {row['verdict']} | {row['status']} | {_effect(row['effect'])} |"
+        f"| {_cell(row['says'])} | {row['verdict']} | {_cell(row['status'])} |"
+        f" {_effect(row['effect'])} |"
         for row in claims
     ]
     return "\n".join(["| claim | verdict | status | effect |", "|---|---|---|---|", *rows])
@@ -79,7 +81,7 @@ def _effect(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return escaped(text).replace("|", "\\|")
 
 
 def _rows(folder: Path, name: str) -> list[dict[Any, str]]:

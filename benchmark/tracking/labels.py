@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.evaluation.settings import EvaluationSettings
+from benchmark.markup import escaped
 
 JUDGES = "bench.evaluation"  # the tag that says who judged a run
 _LONGEST = 250  # characters of a name that MLflow takes
@@ -39,14 +40,15 @@ def note(plan: Plan, verdicts: str = "", figure: str = "") -> str:
     `verdicts` is a table of them, `figure` the address of a picture; both come with the results.
     """
     claims = [
-        f"- {claim.says} ({claim.source}): its verdict is the tag `verdict.{claim.id}`"
+        f"- {escaped(claim.says)} ({escaped(claim.source)}): its verdict is the tag"
+        f" `verdict.{claim.id}`"
         for claim in plan.claims
     ]
     answers = [verdicts, ""] if verdicts else []
     answers += [f"![Signal against distance]({figure})", ""] if figure else []
     return "\n".join(
         [
-            f"**{plan.question}**" + (f" ({plan.source})" if plan.source else ""),
+            f"**{escaped(plan.question)}**" + (f" ({escaped(plan.source)})" if plan.source else ""),
             "",
             *answers,
             f"Profile {plan.profile}; one child run for each setting and seed, named by what "

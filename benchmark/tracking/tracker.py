@@ -18,6 +18,7 @@ from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.errors import BenchError
 from benchmark.redact import redact
 from benchmark.runs.directory import RunDirectory, State
+from benchmark.text import shortened
 from benchmark.tracking.headlines import headlines
 from benchmark.tracking.labels import accepted, child_tags, newest_last, note, parent_tags
 from benchmark.tracking.store import cause, client_of, make_room, reached, sqlite_file
@@ -26,6 +27,7 @@ from benchmark.tracking.tracked_run import BATCH, TrackedRun
 MOST_RUNS = 50_000  # in one answer of a search, the most that MLflow gives
 # MLflow's page then has the menu for training runs, not the one for language models.
 KIND = {"mlflow.experimentKind": "custom_model_development"}
+LONGEST_NAME = 250  # characters of a run's name that every database takes
 LOCK_WAIT_S = 60.0  # for another process that writes the view
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 _PLAIN = re.compile(r"[\w .,:;=+/@#*(){}\[\]<>\"-]{1,250}", re.ASCII)
@@ -160,12 +162,13 @@ class Tracker:
             self._client.update_run(found.info.run_id, status="RUNNING")
             return str(found.info.run_id)
         tags = {"bench.plan": key, **parent_tags(plan)}
-        name = f"{plan.name} ({plan.profile})"
+        name = shortened(f"{plan.name} ({plan.place.name})", LONGEST_NAME)
         return str(self._client.create_run(self._experiment, tags=tags, run_name=name).info.run_id)
 
     def _open_child(self, planned: PlannedRun) -> Run:
         tags = {"mlflow.parentRunId": self._parent, **child_tags(self._plan, planned)}
-        return self._client.create_run(self._experiment, tags=tags, run_name=planned.label)
+        name = shortened(planned.label, LONGEST_NAME)
+        return self._client.create_run(self._experiment, tags=tags, run_name=name)
 
 
 def _lock_of(uri: str, runs_root: Path) -> Path:

@@ -16,19 +16,18 @@ from benchmark.methods.began import BEGAN, BeganSettings
 class FixedDraw:
     """The same numbers for the same name, others for another; keeps the names."""
 
-    def __init__(self, device: str = "cpu") -> None:
+    def __init__(self) -> None:
         self.streams: list[str] = []
-        self.device = device
 
     def _generator(self, stream: str) -> torch.Generator:
         self.streams.append(stream)
         return torch.Generator().manual_seed(sum(map(ord, stream)))
 
     def uniform(self, stream: str, *shape: int) -> Tensor:
-        return (torch.rand(shape, generator=self._generator(stream)) * 2 - 1).to(self.device)
+        return torch.rand(shape, generator=self._generator(stream)) * 2 - 1
 
     def normal(self, stream: str, *shape: int) -> Tensor:
-        return torch.randn(shape, generator=self._generator(stream)).to(self.device)
+        return torch.randn(shape, generator=self._generator(stream))
 
 
 def began(size: int = 16, seed: int = 0, **settings: Any) -> BEGAN:

@@ -222,11 +222,12 @@ def test_a_store_in_a_folder_that_is_no_text(
 
 
 def test_figures_are_drawn_alike_beside_a_matplotlibrc(tmp_path: Path) -> None:
-    """It was read when matplotlib was imported; ours are drawn by its defaults."""
+    """It was read when matplotlib was imported; it holds again after ours are drawn."""
     (tmp_path / "matplotlibrc").write_text("text.usetex: True\nfont.size: 40\n")
     code = (
-        "import benchmark.report.figures.canvas as c, matplotlib as m;"
-        "print(m.rcParams['text.usetex'], m.rcParams['font.size'])"
+        "from benchmark.report.figures.canvas import defaults; from matplotlib import rcParams\n"
+        "with defaults(): print(rcParams['text.usetex'], rcParams['font.size'])\n"
+        "print(rcParams['text.usetex'], rcParams['font.size'])"
     )
     done = subprocess.run(
         [sys.executable, "-P", "-c", code],
@@ -235,4 +236,4 @@ def test_figures_are_drawn_alike_beside_a_matplotlibrc(tmp_path: Path) -> None:
         text=True,
         env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
     )
-    assert done.stdout.split() == ["False", "10.0"], done.stderr
+    assert done.stdout.split() == ["False", "10.0", "True", "40.0"], done.stderr

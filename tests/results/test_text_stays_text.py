@@ -92,7 +92,7 @@ def trained(plan: Plan, root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_each_has_its_own_runs(
     kind: Any, key: str, texts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pairs = [(texts[at + 1], texts[at]) for at in (0, 1, 2, 5, len(texts) - 2)]
+    pairs = [(texts[at + 1], texts[at]) for at in (0, 2, len(texts) - 2)]
     plan = load(kind(tmp_path, texts, pairs), "short")
     folder = trained(plan, tmp_path, monkeypatch)
     with (folder / "runs.csv").open(newline="") as file:

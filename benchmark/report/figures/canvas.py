@@ -1,6 +1,10 @@
 """What all charts share: the canvas, its bytes, and how cells are told apart."""
 
 import io
+import unicodedata
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
+from functools import cache
 from itertools import cycle, islice
 from typing import Any, TypeAlias
 
@@ -10,11 +14,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from PIL import Image
 
-# A matplotlibrc of the working folder or of a home is for its own figures: with text.usetex in it
-# these would need LaTeX.
-mpl.rcdefaults()
+from benchmark.text import shortened, single_line
 
 # Okabe and Ito's colours without the yellow, which is too light for thin lines.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -27,6 +30,17 @@ WIDTH, DPI = 9.0, 200
 Style: TypeAlias = dict[str, Any]
 
 
+@contextmanager
+def defaults() -> Iterator[None]:
+    """Draw by matplotlib's own settings: a matplotlibrc of a folder or home is for other figures.
+
+    With text.usetex in it these would need LaTeX.
+    """
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        yield
+
+
 def grid(panels: int, height: float, columns: int = 2) -> tuple[Figure, list[Axes]]:
     """A figure 1800 px wide, to be read at 900, with so many panels of `height` inches."""
     rows = -(-panels // columns)
@@ -35,6 +49,28 @@ def grid(panels: int, height: float, columns: int = 2) -> tuple[Figure, list[Axe
     for empty in axes[panels:]:
         empty.set_axis_off()
     return figure, axes[:panels]
+
+
+def label(text: str, most: int = 40) -> str:
+    """Any text as matplotlib draws it: on one line, shortened, and never as mathematics.
+
+    A character that the font lacks is its number, as in U+1F600.
+    """
+    said = "".join(each if ord(each) in _glyphs() else _number(each) for each in single_line(text))
+    said = shortened(said, most).replace("$", r"\$")
+    return f" {said}" if said.startswith("_") else said  # else a legend leaves it out
+
+
+@cache
+def _glyphs() -> Container[int]:
+    """The characters that the font has."""
+    return get_font(findfont(FontProperties())).get_charmap().keys()
+
+
+def _number(character: str) -> str:
+    """Nothing for what joins or changes its neighbours and has no shape of its own."""
+    shapeless = unicodedata.category(character) in ("Cf", "Mn")
+    return "" if shapeless else f"U+{ord(character):04X}"
 
 
 def png(figure: Figure) -> bytes:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from benchmark.evaluation.settings import distance_title
-from benchmark.report.figures.canvas import Style, grid, is_log, png, styles
+from benchmark.report.figures.canvas import Style, defaults, grid, is_log, label, png, styles
 from benchmark.report.figures.shown import shown
 from benchmark.report.numbers import title
 from benchmark.results.schema import DISTANCE, REAL
@@ -26,6 +26,7 @@ RING: Style = {
 }
 
 
+@defaults()
 def curves(results: Tables) -> bytes | None:
     """One panel a signal and one for the distance, where any run has them; one line a seed."""
     judged = results.judged
@@ -45,7 +46,7 @@ def curves(results: Tables) -> bytes | None:
         _panel(panel, mine, results.train, signal, title(signal), 6)
         if len(signals) > 1:
             methods = dict.fromkeys(cell.record.method for cell, _ in mine)
-            panel.set_title(f"own signal of {', '.join(methods)}", fontsize=9)
+            panel.set_title(label(f"own signal of {', '.join(methods)}"), fontsize=9)
     for panel in axes[len(signals) :]:
         _floors(panel, cells)
         name = distance_title(results.entry.features)
@@ -124,7 +125,7 @@ def _floors(axes: Axes, cells: list[tuple[Cell, Style]]) -> None:
 def _legend(cells: Sequence[Cell]) -> list[Line2D]:
     runs = [run for cell in cells for run in cell.rows]
     handles = [
-        Line2D([], [], linewidth=1.2, markersize=5, label=cell.title, **style)
+        Line2D([], [], linewidth=1.2, markersize=5, label=label(cell.title), **style)
         for cell, style in zip(cells, styles(len(cells)), strict=True)
     ]
     if any(cell.floors for cell in cells):

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from benchmark.ablation.claims import ContrastTest, TrendTest
 from benchmark.evaluation.settings import distance_title
 from benchmark.report.evidence import Evidence
-from benchmark.report.figures.canvas import Style, grid, png
+from benchmark.report.figures.canvas import Style, defaults, grid, label, png
 from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import Tables
 
@@ -23,6 +23,7 @@ LOOKS: Mapping[str, Style] = {
 }
 # File name, in the results folder.
 FOREST = "claims.png"
+LONGEST = 100  # characters of a claim
 ROW, REST = 0.3, 1.0  # inches: of a claim, and of axis, title and legend
 
 
@@ -64,6 +65,7 @@ def effects(found: Sequence[Tables]) -> list[Effect]:
     return drawn
 
 
+@defaults()
 def forest(found: Sequence[Tables]) -> bytes | None:
     """One panel a distance, one row a claim in the order of the report; None without any."""
     drawn = effects(found)
@@ -81,7 +83,7 @@ def forest(found: Sequence[Tables]) -> bytes | None:
             panel.plot([each.low, each.high], [at, at], color=look["color"], linewidth=1.5)
             panel.plot(each.value, at, markersize=6, linestyle="", **look)
         panel.axvline(0, color="black", linewidth=0.6)
-        labels = [f"{each.says} ({each.where})" for each in rows]
+        labels = [f"{label(each.says, LONGEST)} ({each.where})" for each in rows]
         panel.set_yticks(np.arange(len(rows)), labels, fontsize=7)
         panel.set_ylim(len(rows) - 0.5, -0.5)
         panel.set_xlabel(f"change of {distance} (to the right: worse)", fontsize=9)

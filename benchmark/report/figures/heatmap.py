@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from benchmark.ablation.claims import swept_text
 from benchmark.evaluation.settings import distance_title
-from benchmark.report.figures.canvas import grid, png
+from benchmark.report.figures.canvas import defaults, grid, label, png
 from benchmark.report.numbers import finite, number
 from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import Cell, Tables
@@ -16,6 +16,7 @@ MISSING = "0.85"
 MOST_LEVELS = 40
 
 
+@defaults()
 def heatmap(results: Tables) -> bytes | None:
     """None unless exactly two keys are swept, both numbers.
 
@@ -42,11 +43,11 @@ def heatmap(results: Tables) -> bytes | None:
     name = distance_title(results.entry.features)
     _map(left, means, {at: number(means[at]) for at in words}, f"{name} (lower is better)")
     _map(right, bad, words, "runs that failed or collapsed", "Oranges", most=len(record.seeds))
-    left.set_ylabel(keys[0])
+    left.set_ylabel(label(keys[0]))
     for axes in (left, right):
         axes.set_xticks(range(len(columns)), list(map(swept_text, columns)))
         axes.set_yticks(range(len(rows)), list(map(swept_text, rows)))
-        axes.set_xlabel(keys[1])
+        axes.set_xlabel(label(keys[1]))
     return png(figure)
 
 

@@ -12,6 +12,7 @@ from benchmark.report.figures.shown import shown
 from benchmark.report.numbers import number
 from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import REWRITE, Cell, Tables
+from benchmark.text import shortened, single_line
 
 # More seeds, or more grids in all, and a sheet shows the first seed alone.
 MAX_SEEDS_SHOWN, MAX_GRIDS_SHOWN = 3, 9
@@ -19,6 +20,7 @@ MAX_SEEDS_SHOWN, MAX_GRIDS_SHOWN = 3, 9
 COLUMNS = 3
 # Grids narrower than this are enlarged, pixel by pixel.
 SMALL = 400
+LONGEST = 40  # characters of a cell
 MARGIN, LINE, FONT = 12, 36, 26
 
 
@@ -91,7 +93,7 @@ def without_samples(results: Tables) -> list[str]:
 
 def _title(cell: Cell, seed: int) -> str:
     """Cell and seed; the step where a run has not come to its end; collapse."""
-    text = f"{cell.title}, seed {seed:.0f}"
+    text = f"{shortened(single_line(cell.title), LONGEST)}, seed {seed:.0f}"
     for run in (run for run in cell.rows if run["seed"] == seed):
         notes = [] if run["state"] == "done" else [f"{run['state']}, step {run['step']:.0f}"]
         notes += ["collapsed"] if run.get("collapsed") == 1 else []

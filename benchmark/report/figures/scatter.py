@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from benchmark.evaluation.settings import distance_title
-from benchmark.report.figures.canvas import Style, grid, is_log, png, styles
+from benchmark.report.figures.canvas import Style, defaults, grid, is_log, label, png, styles
 from benchmark.report.figures.shown import shown
 from benchmark.report.numbers import title
 from benchmark.results.schema import DISTANCE
@@ -44,6 +44,7 @@ def is_between(results: Tables) -> bool:
     return any(points["run_id"].nunique() >= LEAST_RUNS for _, points in _found(results))
 
 
+@defaults()
 def scatter(results: Tables) -> bytes | None:
     """One panel a cell: between runs one style a step, within them one style a run.
 
@@ -119,7 +120,7 @@ def _figure(
         if is_log(drawn[DISTANCE]):
             panel.set_yscale("log")
         runs = points["run_id"].nunique()
-        panel.set_title(f"{cell.title}, {runs} run{'s' * (runs != 1)}", fontsize=9)
+        panel.set_title(f"{label(cell.title)}, {runs} run{'s' * (runs != 1)}", fontsize=9)
         panel.set_xlabel(title(cell.record.signal), fontsize=9)
         if at % columns == 0:
             panel.set_ylabel(distance_title(results.entry.features), fontsize=9)
