@@ -11,6 +11,7 @@ from benchmark.commands.options import FILE, FOLDER, data_option
 
 if TYPE_CHECKING:
     from benchmark.data.check import Report
+    from benchmark.data.photographs import Photographs
     from benchmark.data.survey import Item
 
 
@@ -38,8 +39,13 @@ def get(name: str, data_root: Path, wild: bool) -> None:
 @data.command()
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--deep", is_flag=True, help="Decode every image as training would.")
+@click.option(
+    "--near",
+    is_flag=True,
+    help="Warn of held-out images that nearly are training images, by a judge's features.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def check(path: Path, deep: bool, as_json: bool) -> None:
+def check(path: Path, deep: bool, near: bool, as_json: bool) -> None:
     """Say what data are at PATH, what is broken and what to do about it.
 
     PATH holds CelebA or other faces in one of its forms, or is a plain folder or an archive of
@@ -52,12 +58,24 @@ def check(path: Path, deep: bool, as_json: bool) -> None:
 
     from benchmark.data.check import check as look
 
-    report = look(path, deep, _progress)
+    report = look(path, deep, _progress, _near if near else None)
     if as_json:
         click.echo(json.dumps(report.as_json(), indent=2))
     else:
         _print(report)
     sys.exit(0 if report.usable else 1)
+
+
+def _near(source: "Photographs") -> dict[str, str]:
+    """Held-out images that are nearly images of another part, and which."""
+    import torch
+
+    from benchmark.evaluation.near import near_copies
+    from benchmark.evaluation.networks import load_network
+
+    network = load_network("efficientnet_lite0", torch.device("cpu"))
+    found = near_copies(source, network, _progress)
+    return {source.name(pair.image): source.name(pair.nearest) for pair in found}
 
 
 def _progress(things: "Iterable[Item]", name: str, count: int, /) -> "Iterable[Item]":
@@ -88,6 +106,13 @@ def _print(report: "Report") -> None:
         lines(f"{copy}: a copy of {first}")
     if len(report.copies) > 5:
         lines(f"... and {len(report.copies) - 5} more copies (--json lists all)")
+    for image, nearest in list(report.near_copies.items())[:20]:
+        lines(f"{image}: nearly {nearest}")
+    if report.near_copies:
+        lines(
+            f"warning: {len(report.near_copies)} held-out images are nearly images of another part;"
+            " look at them, and take one of each pair out"
+        )
     for line in (*report.notes, *report.why_not):
         lines(line)
     lines(f"can be trained on: {', '.join(report.views) or 'nothing'}")

@@ -181,9 +181,10 @@ class CelebA(Photographs):
 
     def _select(self) -> dict[Split, NDArray[np.int64]]:
         settings = self.settings
-        there = np.setdiff1d(np.arange(len(self)), self.absent)
+        there = np.ones(len(self), dtype=np.bool_)
+        there[self.absent] = False
         parts = {
-            part: np.intersect1d(there, np.flatnonzero(self.partition.parts == i))
+            part: np.flatnonzero(there & (self.partition.parts == i))
             for i, part in enumerate(PARTS)
         }
 

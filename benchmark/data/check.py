@@ -1,7 +1,7 @@
 """What lies in a folder: official CelebA, other faces in its layout, or plain images."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -44,7 +44,10 @@ State = Literal[
     "official", "other content", "whole", "unchecked", "missing", "subset", "resized", "broken"
 ]
 _CHUNK = 1 << 20
-_SIZE = 16  # of the images that a check decodes to: what is whole does not depend on it
+# Of the images that a check decodes to: what is whole does not depend on it, and what is alike is
+# looked for at the larger.
+_SIZE, _SIZE_TO_COMPARE = 16, 64
+Near = Callable[[Photographs], Mapping[str, str]]
 # By the images that they are of: views that can be trained on whenever the first can.
 _VIEWS: dict[str, tuple[View, list[str]]] = {
     ALIGNED: (AlignedView(name="aligned"), ["aligned", "rotated"]),
@@ -72,6 +75,7 @@ class Report:
     deep: bool = False
     notes: list[str] = field(default_factory=list)  # what was taken for what, left out, mended
     copies: dict[str, str] = field(default_factory=dict)  # image -> the first of the same content
+    near_copies: dict[str, str] = field(default_factory=dict)  # image -> what it nearly is
     why_not: list[str] = field(default_factory=list)  # why a view cannot be trained on
     images: dict[Split, int] = field(default_factory=dict)  # of each part
     advice: str = ""  # what to do, in one sentence
@@ -85,24 +89,40 @@ class Report:
         return {**asdict(self), "usable": self.usable}
 
 
-def check(path: Path, deep: bool, track: Track = untracked) -> Report:
+@dataclass(frozen=True)
+class _How:
+    """How closely a check looks."""
+
+    deep: bool
+    track: Track
+    near: Near | None
+
+    @property
+    def size(self) -> int:
+        return _SIZE if self.near is None else _SIZE_TO_COMPARE
+
+    @property
+    def reading(self) -> Reading:
+        return Reading(track=self.track)
+
+
+def check(path: Path, deep: bool, track: Track = untracked, near: Near | None = None) -> Report:
     """Look at `path`, or its `celeba/`; with `deep` decode every image.
 
-    `track` may show progress. Raises InputError where there is neither that layout nor an image.
+    `track` may show progress; `near` names held-out images that are nearly images of another part.
+    Raises InputError where there is neither that layout nor an image.
     """
     if not path.exists():
         raise InputError(f"{path}: no such folder")
     tree = find_tree(path) if path.is_dir() else None
-    if tree is None:
-        report = _check_plain(path, deep, track)
-    else:
-        report = _check_layout(path, tree, deep, track)
+    how = _How(deep, track, near)
+    report = _check_plain(path, how) if tree is None else _check_layout(path, tree, how)
     report.advice = _advice(path, report)
     return report
 
 
-def _check_layout(path: Path, tree: Tree, deep: bool, track: Track) -> Report:
-    report = Report(title_of(tree), deep=deep)
+def _check_layout(path: Path, tree: Tree, how: _How) -> Report:
+    report = Report(title_of(tree), deep=how.deep)
     names: Sequence[str] | None = None
     wanted: Sequence[str] | None = None
     for file in ANNOTATIONS:
@@ -113,7 +133,7 @@ def _check_layout(path: Path, tree: Tree, deep: bool, track: Track) -> Report:
             report.items.append(item)
     for images, (view, called) in _VIEWS.items():
         if images in tree.images:
-            report.items.append(_look(path, tree, images, names, view, called, report, track))
+            report.items.append(_look(path, tree, images, names, view, called, report, how))
         elif images in tree.damaged:
             report.items.append(Item(images, "broken", tree.damaged[images]))
             report.why_not.append(tree.damaged[images])
@@ -121,7 +141,7 @@ def _check_layout(path: Path, tree: Tree, deep: bool, track: Track) -> Report:
             report.items.append(Item(f"{images}/", "missing", "neither the folder nor an archive"))
     report.notes += _unread({file.name: suffix_of(file.name) for file in tree.unread})
     if tree.by_looks:
-        plain = _check_plain(path, deep=False, track=track)
+        plain = _check_plain(path, _How(False, how.track, None))
         report.title = f"{plain.title}, named and sized as CelebA's aligned ones"
         report.views = [*plain.views, *report.views]
     return report
@@ -135,34 +155,35 @@ def _look(
     view: View,
     called: list[str],
     report: Report,
-    track: Track,
+    how: _How,
 ) -> Item:
     """The images of a tree; adds to `report` the views of them that can be trained on.
 
     `names` are those of the partition, where there is one.
     """
     item = _of_images(tree, images, names, report.deep)
-    settings = CelebASettings(name="celeba", view=view, size=_SIZE)
+    settings = CelebASettings(name="celeba", view=view, size=how.size)
     try:
-        source = CelebA(settings, path, Reading(track=track))
+        source = CelebA(settings, path, how.reading)
     except InputError as error:
         report.why_not.append(f"{', '.join(called)}: {error}")
         return item
     if images == ALIGNED and (size := resized(source)):
-        return _look_at_resized(tree, size, report, track)
-    item, can = _judge(item, source, report, track)
+        return _look_at_resized(tree, size, report, how)
+    item, can = _judge(item, source, report, how)
     report.views += called if can else []
     report.notes += _unread(_kinds(source.listing))
     return item
 
 
-def _look_at_resized(tree: Tree, size: str, report: Report, track: Track) -> Item:
+def _look_at_resized(tree: Tree, size: str, report: Report, how: _How) -> Item:
     """Aligned images that somebody has cropped or resized: a plain folder's."""
     place = tree.images[ALIGNED].path
-    plain = _check_plain(place, report.deep, track)
+    plain = _check_plain(place, how)
     report.views += plain.views
     report.broken |= plain.broken
     report.copies |= plain.copies
+    report.near_copies |= plain.near_copies
     report.why_not += plain.why_not
     report.images = plain.images
     report.notes += [
@@ -176,15 +197,17 @@ def _look_at_resized(tree: Tree, size: str, report: Report, track: Track) -> Ite
     return Item(tree.called(ALIGNED), state, f"{item.says}, {size}")
 
 
-def _judge(item: Item, source: Photographs, report: Report, track: Track) -> tuple[Item, bool]:
+def _judge(item: Item, source: Photographs, report: Report, how: _How) -> tuple[Item, bool]:
     """Whether a data set can be trained on, by what `bench run` goes by too."""
     refusal = unfit(source)
     if report.deep and len(source.absent) < len(source):
-        item = _decode_all(item, source, report, track)
+        item = _decode_all(item, source, report, how)
         at = {source.name(i): i for i in range(len(source))}
         broken = [at[name] for name in report.broken if name in at]
         refusal = refusal or too_many_broken(source, broken) or only_copies(source)
         _describe(source, report)
+    if how.near is not None and refusal is None:
+        report.near_copies |= how.near(source)
     report.notes += [note for note in source.notes() if note not in report.notes]
     left_out = source.copies() if report.deep else source.absent
     sizes = {part: len(np.setdiff1d(at, left_out)) for part, at in source.splits().items()}
@@ -258,10 +281,12 @@ def _of_images(tree: Tree, images: str, names: Sequence[str] | None, deep: bool)
     return Item(name, "unchecked", says)
 
 
-def _check_plain(path: Path, deep: bool, track: Track) -> Report:
-    settings = FolderSettings.model_construct(name="folder", folder=path.name, size=_SIZE, crop=1.0)
+def _check_plain(path: Path, how: _How) -> Report:
+    settings = FolderSettings.model_construct(
+        name="folder", folder=path.name, size=how.size, crop=1.0
+    )
     try:
-        source = FolderOfImages(settings, path.parent, Reading(track=track))
+        source = FolderOfImages(settings, path.parent, how.reading)
     except InputError as error:
         if path.is_file():
             raise
@@ -269,9 +294,9 @@ def _check_plain(path: Path, deep: bool, track: Track) -> Report:
             f"{path}: neither CelebA's layout ({ALIGNED}/, list_*.txt) nor any image in it"
             f"{''.join(f'; {line}' for line in _unread(_kinds(open_path(path).images())))}"
         ) from error
-    report = Report("a plain folder of images", deep=deep)
+    report = Report("a plain folder of images", deep=how.deep)
     place = f"{path.name}/" if path.is_dir() else path.name
-    item, can = _judge(Item(place, "unchecked", f"{len(source)} images"), source, report, track)
+    item, can = _judge(Item(place, "unchecked", f"{len(source)} images"), source, report, how)
     report.items.append(item)
     report.views = ["folder"] if can else []
     report.notes += _unread(_kinds(source.listing))
@@ -292,7 +317,7 @@ def _unread(kinds: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _decode_all(item: Item, source: Photographs, report: Report, track: Track) -> Item:
+def _decode_all(item: Item, source: Photographs, report: Report, how: _How) -> Item:
     """Decode every image as training would; faults go to the report."""
     absent = set(source.absent.tolist())
     there = [index for index in range(len(source)) if index not in absent]
@@ -300,7 +325,7 @@ def _decode_all(item: Item, source: Photographs, report: Report, track: Track) -
         faults = pool.map(source.fault, there)
         found = {
             source.name(index): why
-            for index, why in zip(there, track(faults, item.name, len(there)), strict=True)
+            for index, why in zip(there, how.track(faults, item.name, len(there)), strict=True)
             if why is not None
         }
     report.broken |= found

@@ -22,6 +22,7 @@ _OF_THE_SYSTEM = {
     "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__pycache__",
 }  # fmt: skip
 _MASK = {"mask", "masks", "seg", "segmentation", "segmentations", "parsing", "matte", "mattes"}
+_MASK_SOMEWHERE = re.compile("mask|seg|parsing|matte", re.IGNORECASE)
 _WORN = {"with", "without", "no", "wearing"}  # a face with a mask on is a face
 
 
@@ -40,9 +41,8 @@ class Listing:
 
 def is_of_the_system(name: str) -> bool:
     """Whether a file, or a folder above it, is hidden or left there by a system."""
-    return any(
-        part.startswith(".") or part.lower() in _OF_THE_SYSTEM for part in PurePosixPath(name).parts
-    )
+    parts = PurePosixPath(name).parts if "/" in name else (name,)
+    return any(part.startswith(".") or part.lower() in _OF_THE_SYSTEM for part in parts)
 
 
 def walk(root: Path) -> tuple[list[str], Counter[str]]:
@@ -149,6 +149,8 @@ def _masks(names: Sequence[str]) -> set[str]:
 
 
 def _is_called_mask(name: str) -> bool:
+    if not _MASK_SOMEWHERE.search(name):  # most names, and 200,000 of them take time
+        return False
     parts = PurePosixPath(name).with_suffix("").parts
     for part in parts:
         words = set(re.split(r"[^a-z]+", part.lower()))

@@ -98,7 +98,10 @@ class Photographs(ABC):
         return digest.hexdigest()
 
     def splits(self) -> dict[Split, NDArray[np.int64]]:
-        return {part: np.setdiff1d(at, self.absent) for part, at in self._parts().items()}
+        parts = self._parts()
+        if len(self.absent) == 0:
+            return parts
+        return {part: at[~np.isin(at, self.absent)] for part, at in parts.items()}
 
     def copies(self) -> NDArray[np.int64]:
         """Images that are left out because an earlier part holds the same file."""

@@ -87,22 +87,20 @@ def survey(
     began = time.time_ns()
     chunks = [left[i : i + _CHUNK] for i in range(0, len(left), _CHUNK)]
 
-    def read(rows: NDArray[np.int64]) -> list[tuple[bytes | None, int]]:
-        contents = (files.read(names[row]) for row in rows.tolist())
-        return [
-            (None, 0) if each is None else (hashlib.sha256(each).digest(), int(rules(each)))
-            for each in contents
-        ]
-
-    def one_by_one(pool: ThreadPoolExecutor) -> Iterable[tuple[int, tuple[bytes | None, int]]]:
-        for rows, contents in zip(chunks, pool.map(read, chunks), strict=True):
-            yield from zip(rows.tolist(), contents, strict=True)
+    def read(rows: NDArray[np.int64]) -> tuple[bytes, list[bool], list[int]]:
+        sums, there, followed = [], [], []
+        for row in rows.tolist():
+            content = files.read(names[row])
+            there.append(content is not None)
+            sums.append(bytes(32) if content is None else hashlib.sha256(content).digest())
+            followed.append(int(rules(content)))
+        return b"".join(sums), there, followed
 
     with ThreadPoolExecutor(min(_THREADS, len(chunks))) as pool:
-        for row, (digest, followed) in track(one_by_one(pool), "reading", len(left)):
-            found.there[row] = digest is not None
-            found.sums[row] = np.frombuffer(digest or bytes(32), dtype=np.uint8)
-            found.rules[row] = followed
+        read_of = zip(chunks, pool.map(read, chunks), strict=True)
+        for rows, (sums, there, followed) in track(read_of, "reading", len(chunks)):
+            found.sums[rows] = np.frombuffer(sums, dtype=np.uint8).reshape(-1, 32)
+            found.there[rows], found.rules[rows] = there, followed
     if known is not None:
         known.save(began)
     return found
