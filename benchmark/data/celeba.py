@@ -222,8 +222,8 @@ class CelebA(Photographs):
         other = next((pair for pair in pairs if pair[0] not in (None, pair[1])), None)
         if other is not None:
             file, name = other
-            place = self.tree.called(self._images)
-            said.append(shown(f"{place}{file} taken for {self._images}/{name}, and so on"))
+            place = self.tree.called(self._images).rstrip("/")
+            said.append(shown(f"{place}/{file} taken for {self._images}/{name}, and so on"))
         if self.partition.said:
             said.append(self.partition.said)
         if len(self.absent):

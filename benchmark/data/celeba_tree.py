@@ -136,9 +136,10 @@ class Tree:
         place = path.relative_to(self.root).as_posix() if path != self.root else path.name
         return f"{place}/" if path.is_dir() else place
 
-    def named_parts(self, names: Sequence[str]) -> NDArray[np.int64] | None:
-        """The part of each image by its shard's name, (N,); None unless all three are named."""
-        found = np.array([_part_named(name) for name in names], dtype=np.int64)
+    def named_parts(self, files: Sequence[str]) -> NDArray[np.int64] | None:
+        """The part of each image by the name of its folder or shard, (N,); None unless each has
+        one and all three are named."""
+        found = np.array([_part_named(file) for file in files], dtype=np.int64)
         return found if set(found.tolist()) == {0, 1, 2} else None
 
 

@@ -223,7 +223,8 @@ def _describe(source: Photographs, report: Report) -> None:
         note = f"{source.place}: {count} images: {SAID[rule]}"
         report.notes += [note] if note not in report.notes else []
     firsts = source.survey.firsts()
-    twice = np.flatnonzero(firsts != np.arange(len(firsts))).tolist()
+    copies = np.flatnonzero(firsts != np.arange(len(firsts))).tolist()
+    twice = [index for index in copies if source.name(index) not in report.broken]
     if not twice:
         return
     report.copies |= {source.name(i): source.name(int(firsts[i])) for i in twice}

@@ -96,7 +96,7 @@ def reasons(source: FaceSource, broken: Sequence[int]) -> str:
     if not isinstance(source, Photographs):
         return "mend its class, or leave them out of its parts"
     found = grouped([source.fault(index) or "" for index in broken[:_ASKED]])
-    said = "; ".join(f"{count} {why}" for why, count in list(found.items())[:3])
+    said = "; ".join(f"{why} ({count} images)" for why, count in list(found.items())[:3])
     advice = dict.fromkeys(what_to_do(why).replace("NAME", source.place) for why in list(found)[:3])
     return f"{said}: {'; '.join(advice)}"
 
@@ -124,10 +124,11 @@ def what_to_do(why: str) -> str:
 _ANOTHER_SIZE = "not 178 x 218"
 _ADVICE = {
     _ANOTHER_SIZE: "images that are cropped or resized already train by --set data.name=folder "
-    "--set data.folder=NAME, the name of their folder",
+    "--set data.folder=NAME",
     "EXIF": "turn them as they are meant to be seen (magick mogrify -auto-orient), or train by "
     "--set data.name=folder",
-    "no image of these kinds": "convert them (magick mogrify -format png)",
+    "no image of these kinds": "convert them (magick mogrify -format png), or fetch again what is "
+    "no image at all",
     "whose black and white": "convert them to 8 bits (magick mogrify -depth 8)",
     "too large": "make them smaller (magick mogrify -resize 4096x4096)",
     "annotated face": "the table is of other images; fetch the one that belongs to them",

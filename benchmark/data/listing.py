@@ -14,6 +14,7 @@ MASKS = "masks of other images"
 NOWHERE = "links that lead nowhere"
 TWICE = "links to folders that are read already"
 CLOSED = "folders without permission"
+SPECIAL = "pipes, sockets or devices"
 NO_SUFFIX = "without suffix"
 # What systems and tools leave beside people's files, besides all that begins with a full stop
 # (._a.jpg, .DS_Store, .ipynb_checkpoints, ...).
@@ -74,8 +75,10 @@ def walk(root: Path) -> tuple[list[str], Counter[str]]:
                         left_out[SYSTEM] += 1
                     elif entry.is_dir(follow_symlinks=False):
                         waiting.append(name)
-                    elif not entry.is_symlink():
+                    elif entry.is_file(follow_symlinks=False):
                         files.append(name)
+                    elif not entry.is_symlink():
+                        left_out[SPECIAL] += 1
                     elif _leads_to_folder(entry):
                         links.append(name)
                     elif _leads_to_file(entry):

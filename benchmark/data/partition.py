@@ -1,7 +1,6 @@
 """Which part each of CelebA's images is in: by its authors, by shards' names, or drawn."""
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,8 +43,8 @@ def find_parts(tree: Tree, images: str, files: Sequence[str]) -> Partition:
             f"{tree.root / PARTITION}: missing, and no image in {tree.called(images)}; give "
             "--data-root the folder that holds both"
         )
-    names = _called(files)
-    by_name = tree.named_parts(names)
+    names, paths = _called(files)
+    by_name = tree.named_parts(paths)
     if by_name is not None:
         said = f"no {PARTITION}: parts by the names of the files that hold the images"
         return _made(names, by_name, tree.called(images), said)
@@ -85,10 +84,12 @@ def _made(
     return Partition(names, parts, digest, said_in, said, drawn)
 
 
-def _called(files: Sequence[str]) -> list[str]:
-    """Without their folders where that leaves them apart; sorted."""
+def _called(files: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Names without their folders, where that leaves them apart, sorted; and the files of these."""
     short = [file.rpartition("/")[2] for file in files]
-    return sorted(short if max(Counter(short).values()) == 1 else files)
+    named = short if len(set(short)) == len(short) else files
+    pairs = sorted(zip(named, files, strict=True))
+    return [name for name, _ in pairs], [file for _, file in pairs]
 
 
 def _numbers(names: Sequence[str]) -> NDArray[np.int64] | None:

@@ -24,7 +24,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from benchmark.data.fitness import too_many_broken, unfit
+from benchmark.data.fitness import only_copies, too_many_broken, unfit
 from benchmark.data.photographs import Reading
 from benchmark.data.settings import DataSettings, Split
 from benchmark.data.source import FaceSource, labels_of, open_source
@@ -95,10 +95,11 @@ def open_store(
     """
     source = open_source(settings, data_root, Reading(cache, track))
     folder = cache / "stores" / source.pixels()
+    refusal = only_copies(source) or (None if folder.exists() else unfit(source))
+    if refusal is not None:
+        raise InputError(refusal)
     try:
         if not folder.exists():
-            if refusal := unfit(source):
-                raise InputError(refusal)
             folder.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(folder.with_suffix(".lock")):
                 if not folder.exists():
@@ -148,8 +149,13 @@ def _open(source: FaceSource, folder: Path) -> FaceStore:
         broken=names,
         visits=source.visits,
         subject=source.subject,
-        notes=tuple(source.notes()),
+        notes=(*source.notes(), *_copies_said(source)),
     )
+
+
+def _copies_said(source: FaceSource) -> list[str]:
+    count = len(source.copies())
+    return [f"{count} copies of images in an earlier part are left out"] if count else []
 
 
 def _shape(source: FaceSource) -> tuple[int, int, int, int]:

@@ -104,26 +104,26 @@ def refuse_too_few(
         wrong: list[str] = []
         needed: dict[Split, int] = {"train": training.batch, "validation": 1, "test": 1}
         if there["train"] < training.batch:
-            wrong.append(f"training.batch: {training.batch} is more than the training images")
+            wrong.append(
+                f"training.batch: {training.batch} is more than the training images "
+                f"(at most {there['train']})"
+            )
         for name, judge in evaluation.judges.items():
             seen = planned.spec.data
             if judge.reference_view is not None:
                 seen = seen.model_copy(update={"view": judge.reference_view})
             compared = sizes.get(seen.model_dump_json(), there)
-            lacking = [
-                part
-                for part, count in (
-                    ("train", there["train"]),
-                    ("validation", compared["validation"]),
-                    (judge.reference, compared[judge.reference]),
-                )
-                if count < judge.samples
-            ]
+            counts: dict[Split, int] = {
+                "train": there["train"],
+                "validation": compared["validation"],
+                judge.reference: compared[judge.reference],
+            }
+            lacking = [part for part, count in counts.items() if count < judge.samples]
+            most = min(counts.values())
             if lacking:
-                parts = ", ".join(dict.fromkeys(lacking))
                 wrong.append(
                     f"evaluation.judges.{name}.samples: {judge.samples} is more than the images "
-                    f"of {parts}"
+                    f"of {', '.join(lacking)}{f' (at most {most})' * (most >= LEAST_JUDGED)}"
                 )
             for part in ("train", "validation", judge.reference):
                 needed[part] = max(needed[part], judge.samples)
@@ -138,7 +138,7 @@ def _too_few(planned: PlannedRun, there: Sizes, wrong: list[str], needed: dict[S
     enough, fewest = too_few(there, needed), too_few(there, least)
     advice = f"about {enough} images in all would do"
     if fewest is None:
-        advice = f"lower them to {max(LEAST_JUDGED, min(there.values()))} or less, or {advice}"
+        advice = f"lower it, or {advice}"
     elif fewest != enough:
         advice += (
             f"; a judge takes no fewer than {LEAST_JUDGED} samples, for which {fewest} would do"

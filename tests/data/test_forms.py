@@ -477,6 +477,29 @@ def test_webdatasets_shards_are_read(suffix: str, tmp_path: Path) -> None:
     assert source.name(29) == f"shards/faces-000002{suffix}/00030.png"
 
 
+@pytest.mark.parametrize("packed", [True, False])
+def test_parts_may_be_named_by_folders_of_images_or_shards(packed: bool, tmp_path: Path) -> None:
+    parts = {"train": range(1, 11), "val": range(11, 16), "test": range(16, 21)}
+    for part, indices in parts.items():
+        folder = tmp_path / ("celeba-wds" if packed else IMAGES) / part
+        folder.mkdir(parents=True)
+        if packed:
+            with tarfile.open(folder / "000000.tar", "w") as archive:
+                for i in indices:
+                    info = tarfile.TarInfo(f"{i:06d}.png")
+                    info.size = len(content(i))
+                    archive.addfile(info, io.BytesIO(content(i)))
+        else:
+            for i in indices:
+                (folder / f"{i:06d}.png").write_bytes(content(i))
+    source = CelebA(SETTINGS, tmp_path)
+    assert [at.tolist() for at in source.splits().values()] == [
+        [*range(10)], [*range(10, 15)], [*range(15, 20)]
+    ]  # fmt: skip
+    assert source.decode(np.arange(20))[0][:, 2, 0, 0].tolist() == [*range(1, 21)]
+    assert any("parts by the names of the files" in note for note in source.notes())
+
+
 def test_a_large_gzip_is_read_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With blocks so small that every image is beyond several."""
     from benchmark.data import tar

@@ -17,6 +17,7 @@ from benchmark.data.listing import (
     MASKS,
     NO_SUFFIX,
     NOWHERE,
+    SPECIAL,
     SYSTEM,
     TWICE,
     images_among,
@@ -91,6 +92,14 @@ def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
     assert list(found.names) == ["b/deep/y.png", "b/x.png", "d.png", "own/a.png"]
     assert dict(found.left_out) == {TWICE: 3, NOWHERE: 2}
     assert open_source(SETTINGS, tmp_path).notes() == [f"faces: not read: 3 {TWICE}, 2 {NOWHERE}"]
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    photographs(tmp_path / "faces", "a.png")
+    os.mkfifo(tmp_path / "faces" / "b.png")
+    found = Folder(tmp_path / "faces").images()
+    assert list(found.names) == ["a.png"]
+    assert dict(found.left_out) == {SPECIAL: 1}
 
 
 def test_folders_without_permission_are_counted(

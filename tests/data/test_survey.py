@@ -182,6 +182,9 @@ def test_six_hundred_files_of_five_images_are_not_trained_on(tmp_path: Path) -> 
     assert report.views == []
     assert not report.usable
     assert "images are all copies of images of another part" in report.advice
+    with pytest.raises(InputError) as caught:
+        open_store(SETTINGS, tmp_path, tmp_path / "cache")
+    assert str(caught.value) == report.advice
 
 
 def test_the_fingerprint_follows_which_copies_are_left_out(tmp_path: Path) -> None:

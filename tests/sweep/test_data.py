@@ -68,7 +68,7 @@ def test_three_hundred_images_end_in_one_message_before_anything_starts(
     said = str(result.exception)
     assert "\n" not in said
     # Every key at once, and no advice that another message takes back.
-    assert "training.batch: 300 is more than the training images" in said
+    assert "training.batch: 300 is more than the training images (at most 237)" in said
     assert "judges.efficientnet_lite0.samples: 60 is more than the images of validation" in said
     assert "judges.second.samples: 70 is more than the images of" in said
     assert "a judge takes no fewer than 50 samples" in said
@@ -89,7 +89,7 @@ def test_the_number_of_images_that_would_do_does() -> None:
     for part in ("validation", "test"):
         with pytest.raises(InputError, match=f"60 is more than the images of {part}"):
             refuse_too_few(tiny_evaluation(), planned, {key: {**enough, part: 59}})
-    with pytest.raises(InputError, match="lower them to 55 or less, or about"):
+    with pytest.raises(InputError, match=r"images of test \(at most 55\); lower it, or about"):
         refuse_too_few(tiny_evaluation(), planned, {key: {**enough, "test": 55}})
 
 
