@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmark.data import celeba
 from benchmark.data.annotations import read_table
 from benchmark.data.celeba import CelebA, title_of
 from benchmark.data.celeba_tree import as_authors_write, find_tree, md5
@@ -229,20 +230,19 @@ def test_the_authors_partition_is_known() -> None:
     assert md5(written) == OFFICIAL_MD5[PARTITION]
 
 
-def test_celeba_is_known_in_kaggles_form(tmp_path: Path) -> None:
-    (tmp_path / IMAGES).mkdir()
-    parts = np.searchsorted(np.array(CUTS), np.arange(1, CUTS[-1] + 1)).tolist()
-    lines = [f"{i:06d}.jpg,{part}\n" for i, part in enumerate(parts, 1)]
-    (tmp_path / "list_eval_partition.csv").write_text("image_id,partition\n" + "".join(lines))
-    marks = "69 109 106 113 77 142 73 152 108 154/69 110 107 112 81 135 70 151 108 153"
-    marks += "/76 112 104 106 108 128 74 156 98 158"
-    named = [f"{i:06d}.jpg {row}" for i, row in enumerate(marks.split("/"), 1)]
-    text = "\n".join([f"image_id {MARKS}", *named]).replace(" ", ",")
-    (tmp_path / "list_landmarks_align_celeba.csv").write_text(text)
+def test_known_faces_are_known_in_kaggles_form(
+    usual: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By their parts as the authors write them, and their first landmarks."""
+    kaggle(tmp_path)
+    parts = md5((usual / PARTITION).read_bytes())
+    marks = [[60 + i] * 10 for i in range(3)]
+    monkeypatch.setitem(celeba._KNOWN_FIRST, parts, (*marks, "made-up faces"))
     tree = find_tree(tmp_path)
     assert tree is not None
-    assert title_of(tree) == "CelebA"
-    (tmp_path / "list_landmarks_align_celeba.csv").write_text(text.replace("142", "143"))
+    assert title_of(tree) == "made-up faces"
+    path = tmp_path / "list_landmarks_align_celeba.csv"
+    path.write_text(path.read_text().replace("61,61", "61,62", 1))
     assert title_of(tree) == "unknown faces in CelebA's layout"
 
 

@@ -253,7 +253,7 @@ _WHOLE = [
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of damaged TIFF tags
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(data=st.data())
 def test_damaged_bytes_are_an_image_or_unreadable(data: st.DataObject) -> None:
     spoiled = bytearray(data.draw(st.sampled_from(_WHOLE)))
