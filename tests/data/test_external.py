@@ -163,9 +163,9 @@ def test_lists_of_bools_and_other_integers_will_do(
     ("code", "says"),
     [
         ("import no_such_module", "cannot be imported .No module named 'no_such_module'"),
-        ("class Faces(:", "cannot be imported: its module fails .SyntaxError"),
-        ("1 / 0", "cannot be imported: its module fails .ZeroDivisionError: division by zero"),
-        ("raise RuntimeError('two\\nlines')", "RuntimeError: two lines"),
+        ("class Faces(:", "cannot be imported .SyntaxError"),
+        ("1 / 0", "cannot be imported .ZeroDivisionError.*division by zero"),
+        ("raise RuntimeError('two\\nlines')", "RuntimeError.*two.*lines"),
         ("x = 1", "cannot be imported .*has no attribute 'Faces'"),
     ],
 )
