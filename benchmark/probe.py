@@ -13,12 +13,9 @@ from numpy.typing import NDArray
 from scipy.stats import ttest_ind
 from torch import Tensor
 
-from benchmark.data.annotations import read_table
 from benchmark.data.batches import first_positions
-from benchmark.data.celeba import CelebA
-from benchmark.data.layout import ATTRIBUTES
 from benchmark.data.settings import CelebASettings, Split
-from benchmark.data.source import open_source
+from benchmark.data.source import labels_of, open_source
 from benchmark.data.store import FaceStore, open_store
 from benchmark.errors import BenchError, InputError
 from benchmark.evaluation import attributes, latent, neighbours
@@ -303,10 +300,10 @@ def _pick(real: _Real, rows: Tensor) -> Tensor:
 def _labels(data: object, data_root: Path | None, names: tuple[str, ...]) -> dict[str, Labels]:
     """Which images of the store have each attribute; nothing where the data have none at all."""
     source = open_source(data, data_root) if isinstance(data, CelebASettings) else None
-    if not isinstance(source, CelebA) or not names or not (source.root / ATTRIBUTES).exists():
+    known, values = labels_of(source) if source is not None and names else ((), None)
+    if values is None or not known:
         return {}
-    table = read_table(source.root / ATTRIBUTES, names, header=True)
-    rows = {name: row for row, name in enumerate(table.names)}
-    order = [rows[Path(source.name(index)).name] for index in range(len(source))]
-    columns = {name: table.columns.index(name) for name in names}
-    return {name: table.values[order, column] > 0 for name, column in columns.items()}
+    for name in names:
+        if name not in known:
+            raise InputError(f"{name}: no attribute of the data; they have: {', '.join(known)}")
+    return {name: values[:, known.index(name)] > 0 for name in names}

@@ -296,6 +296,10 @@ def _set(path: Path, where: str, settings: Block, key: str, value: Any) -> Block
             f"judges under {EVALUATION}.judges"
         )
     refuse_unknown(path, where, "key", block, (*BLOCKS, EVALUATION))
+    size = settings.get("data", {}).get("size")
+    if where.startswith("--set ") and key == "data.name" and size is not None:
+        # Every data set has a size; whoever only names another means images of the same.
+        return _merge(settings, {"data": {"name": value, "size": size}})
     nested: Any = value
     for part in reversed(rest.split(".")):
         nested = {part: nested}

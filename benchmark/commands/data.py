@@ -1,6 +1,7 @@
 """`bench data`: fetch, check and look at the data."""
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from benchmark.commands.options import FILE, FOLDER, data_option
 
 if TYPE_CHECKING:
     from benchmark.data.check import Report
+    from benchmark.data.photographs import Photographs
+    from benchmark.data.survey import Item
 
 
 @click.group()
@@ -34,13 +37,19 @@ def get(name: str, data_root: Path, wild: bool) -> None:
 
 
 @data.command()
-@click.argument("path", type=FOLDER)
+@click.argument("path", type=click.Path(path_type=Path))
 @click.option("--deep", is_flag=True, help="Decode every image as training would.")
+@click.option(
+    "--near",
+    is_flag=True,
+    help="Warn of held-out images that nearly are training images, by a judge's features.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def check(path: Path, deep: bool, as_json: bool) -> None:
-    """Say what data are at PATH and what is broken.
+def check(path: Path, deep: bool, near: bool, as_json: bool) -> None:
+    """Say what data are at PATH, what is broken and what to do about it.
 
-    PATH holds CelebA, other faces in its layout, or a plain folder of images.
+    PATH holds CelebA or other faces in one of its forms, or is a plain folder or an archive of
+    images.
 
     Exit code 1: something is broken, or no view can be trained on.
     """
@@ -49,7 +58,7 @@ def check(path: Path, deep: bool, as_json: bool) -> None:
 
     from benchmark.data.check import check as look
 
-    report = look(path, deep, _progress)
+    report = look(path, deep, _progress, _near if near else None)
     if as_json:
         click.echo(json.dumps(report.as_json(), indent=2))
     else:
@@ -57,11 +66,23 @@ def check(path: Path, deep: bool, as_json: bool) -> None:
     sys.exit(0 if report.usable else 1)
 
 
-def _progress(found: Iterable[str | None], name: str, count: int) -> Iterable[str | None]:
+def _near(source: "Photographs") -> dict[str, str]:
+    """Held-out images that are nearly images of another part, and which."""
+    import torch
+
+    from benchmark.evaluation.near import near_copies
+    from benchmark.evaluation.networks import load_network
+
+    network = load_network("efficientnet_lite0", torch.device("cpu"))
+    found = near_copies(source, network, _progress)
+    return {source.name(pair.image): source.name(pair.nearest) for pair in found}
+
+
+def _progress(things: "Iterable[Item]", name: str, count: int, /) -> "Iterable[Item]":
     from rich.console import Console
     from rich.progress import track
 
-    yield from track(found, name, count, console=Console(stderr=True), transient=True)
+    yield from track(things, name, count, console=Console(stderr=True), transient=True)
 
 
 def _print(report: "Report") -> None:
@@ -76,13 +97,28 @@ def _print(report: "Report") -> None:
         colour = colours.get(item.state, "default")
         table.add_row(item.name, f"[{colour}]{item.state}[/]", item.says)
     console.print(table)
+    lines = partial(console.print, markup=False, highlight=False, soft_wrap=True)
     for image, why in list(report.broken.items())[:20]:
-        console.print(f"{image}: {why}", markup=False, highlight=False)
+        lines(f"{image}: {why}")
     if len(report.broken) > 20:
         console.print(f"... and {len(report.broken) - 20} more (--json lists all)")
-    console.print(f"can be trained on: {', '.join(report.views) or 'nothing'}")
+    for copy, first in list(report.copies.items())[:5]:
+        lines(f"{copy}: a copy of {first}")
+    if len(report.copies) > 5:
+        lines(f"... and {len(report.copies) - 5} more copies (--json lists all)")
+    for image, nearest in list(report.near_copies.items())[:20]:
+        lines(f"{image}: nearly {nearest}")
+    if report.near_copies:
+        lines(
+            f"warning: {len(report.near_copies)} held-out images are nearly images of another part;"
+            " look at them, and take one of each pair out"
+        )
+    for line in (*report.notes, *report.why_not):
+        lines(line)
+    lines(f"can be trained on: {', '.join(report.views) or 'nothing'}")
     if not report.deep:
-        console.print("images were counted, not opened; --deep decodes every one")
+        lines("images were counted, not opened; --deep decodes every one")
+    lines(f"what to do: {report.advice}")
 
 
 @data.command()

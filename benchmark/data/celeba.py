@@ -8,21 +8,16 @@ list_attr_celeba.txt, identity_CelebA.txt           for only, mix and disjoint
 """
 
 import hashlib
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.annotations import Table, read_table
-from benchmark.data.files import (
-    Files,
-    Unreadable,
-    content_digest,
-    decode,
-    open_files,
-    orientation,
-)
+from benchmark.data.annotations import Table
+from benchmark.data.celeba_tree import TableFile, Tree, as_authors_write, find_tree, match, md5
+from benchmark.data.images import Unreadable, decode, orientation
 from benchmark.data.layout import (
     ALIGNED,
     ANNOTATIONS,
@@ -34,7 +29,16 @@ from benchmark.data.layout import (
     PARTITION,
     WILD,
 )
-from benchmark.data.selection import mixed, refuse_empty, with_attributes, without_known_people
+from benchmark.data.listing import Listing, shown
+from benchmark.data.partition import PARTS, find_parts
+from benchmark.data.photographs import Photographs, Reading
+from benchmark.data.selection import (
+    in_an_earlier_part,
+    mixed,
+    refuse_empty,
+    with_attributes,
+    without_known_people,
+)
 from benchmark.data.settings import (
     AlignedView,
     CelebASettings,
@@ -49,8 +53,9 @@ from benchmark.errors import InputError
 
 # To be raised whenever the same file would give other pixels.
 READER_VERSION = 2
-PARTS: tuple[Split, ...] = ("train", "validation", "test")
-_PROBED = 16  # images whose pixels enter the fingerprint
+# A published partition stays as it is where fewer than this share of its held-out images have a
+# copy in an earlier part: others' figures have them too. They are named.
+COPIES_LIMIT = 0.05
 
 # Data sets by the MD5 sums of these two files. The partition alone will not do: it is mere
 # numbering, the same for any faces that are cut into parts of the same sizes. CelebA's sums are
@@ -61,67 +66,60 @@ _KNOWN_MD5 = {
         "All-Age-Faces in CelebA's layout"
     ),
 }
+_UNKNOWN = "unknown faces in CelebA's layout"
+# The same in other forms: by the partition as the authors write it, and the first landmarks.
+_KNOWN_FIRST = {
+    "d32c9cbf5e040fd4025c592c306e6668": (
+        [69, 109, 106, 113, 77, 142, 73, 152, 108, 154],
+        [69, 110, 107, 112, 81, 135, 70, 151, 108, 153],
+        [76, 112, 104, 106, 108, 128, 74, 156, 98, 158],
+        "CelebA",
+    ),
+    "a16b17bb40e5511940f05e43e6176216": (
+        [69, 111, 107, 111, 90, 135, 73, 152, 103, 153],
+        [70, 112, 107, 112, 88, 131, 74, 154, 104, 154],
+        [69, 113, 108, 112, 88, 138, 70, 150, 107, 149],
+        "All-Age-Faces in CelebA's layout",
+    ),
+}
 
 
-def find_root(data_root: Path | None, images: str) -> tuple[Path, Files]:
-    """The folder that holds `images`, `data_root` itself or its `celeba/`, and those files."""
-    if data_root is None:
-        raise InputError(
-            "data: CelebA is wanted but no folder was named; give --data-root DIR (or BENCH_DATA), "
-            f"where DIR or DIR/celeba holds {images}/ and list_eval_partition.txt"
-        )
-    for root in (data_root, data_root / "celeba"):
-        files = open_files(root, images)
-        if files is not None:
-            return root, files
-    raise InputError(
-        f"{data_root}: no {images}/ or {images}.zip here or in its celeba/; give --data-root the "
-        f"folder that holds CelebA's {images}/ and list_*.txt (bench data get celeba fetches them)"
-    )
-
-
-class CelebA:
+class CelebA(Photographs):
     """CelebA's photographs in one view."""
 
     subject = "faces"
 
-    def __init__(self, settings: CelebASettings, data_root: Path | None) -> None:
+    def __init__(
+        self, settings: CelebASettings, data_root: Path | None, reading: Reading | None = None
+    ) -> None:
         """Raises InputError where a file that the settings need is missing or faulty."""
         self.settings, self.size, view = settings, settings.size, settings.view
         in_the_wild = isinstance(view, WildView | UprightView)
         self._images = WILD if in_the_wild else ALIGNED
-        self.root, self._files = find_root(data_root, self._images)
-        partition = read_table(self.root / PARTITION, ("partition",), header=False)
-        order = np.argsort(partition.names)
-        self._names = [partition.names[i] for i in order]
-        self._parts = partition.values[order, 0]
-        wrong = np.flatnonzero((self._parts < 0) | (self._parts > 2))
-        if len(wrong):
-            raise InputError(
-                f"{self.root / PARTITION}: {self._names[wrong[0]]} is in part "
-                f"{self._parts[wrong[0]]}; allowed are 0 train, 1 validation, 2 test"
-            )
-        self.title = title_of(self.root)
-        self.visits: rotated.Visits | None = None
+        self.tree = _tree(data_root, self._images)
+        self.root, files = self.tree.root, self.tree.images[self._images]
+        assert data_root is not None
+        place = files.path.relative_to(data_root).as_posix()
+        self.place = files.path.name if place == "." else place
+        self.listing = files.images()
+        self.partition = find_parts(self.tree, self._images, self.listing.names)
+        names = self.partition.names
+        matched = match(names, self.listing.names)
+        super().__init__(files, names, matched.found, reading or Reading())
+        self.beside = matched.beside
+        self.title = title_of(self.tree)
         if isinstance(view, RotatedView) and view.draw == "visit":
             self.visits = rotated.photograph_visits(view, self.size, settings.resample)
         self._used_for_pixels: set[str] = set()
         self._squares = self._find_squares()
-        self._splits = self._select()
-        self._pixels: str | None = None
-
-    def __len__(self) -> int:
-        return len(self._names)
+        self._chosen = self._select()
 
     def name(self, index: int) -> str:
-        return f"{self._images}/{self._names[index]}"
-
-    def splits(self) -> dict[Split, NDArray[np.int64]]:
-        return self._splits
+        return shown(f"{self._images}/{self._names[index]}")
 
     def labels(self) -> tuple[tuple[str, ...], NDArray[np.uint8]]:
         """The attributes of list_attr_celeba.txt (Smiling, Eyeglasses, ...) where it is there."""
-        if not (self.root / ATTRIBUTES).exists():
+        if ATTRIBUTES not in self.tree.tables:
             return (), np.zeros((len(self), 0), dtype=np.uint8)
         table = self._table(ATTRIBUTES)
         return table.columns, (table.values > 0).astype(np.uint8)
@@ -151,26 +149,44 @@ class CelebA:
             boxes = self._columns(BOXES).astype(np.float64)
         return wild.Marks(landmarks, boxes)
 
-    def _columns(self, file: str, *more: str) -> NDArray[np.int64]:
+    def _columns(self, file: str, *more: str) -> NDArray[Any]:
         """Columns (N, columns) of an annotation file, in the order of the images."""
         table = self._table(file, *more)
         names = (*ANNOTATIONS[file].columns, *more)
         return table.values[:, [table.columns.index(name) for name in names]]
 
     def _table(self, file: str, *more: str) -> Table:
-        """An annotation file with its rows in the order of the images."""
-        names = (*ANNOTATIONS[file].columns, *more)
-        table = read_table(self.root / file, names, header=ANNOTATIONS[file].header)
-        rows = {name: row for row, name in enumerate(table.names)}
-        absent = next((name for name in self._names if name not in rows), None)
-        if absent is not None:
-            raise InputError(f"{self.root / file}: {absent} of {PARTITION} is not in it")
-        order = [rows[name] for name in self._names]
-        return Table(tuple(self._names), table.columns, table.values[order])
+        """An annotation file with its rows in the order of the images; 0 for those not there."""
+        if file not in self.tree.tables:
+            raise InputError(
+                f"{self.root / file}: missing; it belongs to CelebA's layout, and "
+                f"{ANNOTATIONS[file].needed_for} need it"
+            )
+        table = self.tree.tables[file].read(*more)
+        rows = match(self._names, table.names).found
+        place = {name: row for row, name in enumerate(table.names)}
+        there = set(range(len(self))).difference(self.absent.tolist())
+        lacking = next((self._names[i] for i in sorted(there) if rows[i] is None), None)
+        if lacking is not None:
+            raise InputError(
+                f"{self.tree.tables[file].where}: {lacking} of {self.partition.said_in} is not "
+                "in it"
+            )
+        order = [-1 if name is None else place[name] for name in rows]
+        values = np.where(np.array(order)[:, None] >= 0, table.values[order], 0)
+        return Table(tuple(self._names), table.columns, values)
+
+    def _parts(self) -> dict[Split, NDArray[np.int64]]:
+        return self._chosen
 
     def _select(self) -> dict[Split, NDArray[np.int64]]:
         settings = self.settings
-        parts = {part: np.flatnonzero(self._parts == i) for i, part in enumerate(PARTS)}
+        there = np.ones(len(self), dtype=np.bool_)
+        there[self.absent] = False
+        parts = {
+            part: np.flatnonzero(there & (self.partition.parts == i))
+            for i, part in enumerate(PARTS)
+        }
 
         @cache
         def has(attribute: str) -> NDArray[np.bool_]:
@@ -187,70 +203,67 @@ class CelebA:
             refuse_empty(parts, self.title)
         return parts
 
-    def pixels(self) -> str:
-        """Over every file's content, the annotations and settings that decide the pixels, the
-        reader's version, and a few images' pixels: for another decoder, or a forgotten version.
+    def copies(self) -> NDArray[np.int64]:
+        return self._copies
 
-        Neither the path nor the files' times enter.
-        """
-        if self._pixels is None:
-            self._pixels = self._digest()
-        return self._pixels
+    @cached_property
+    def _copies(self) -> NDArray[np.int64]:
+        found = in_an_earlier_part(self.splits(), self.survey.firsts())
+        if not self.partition.drawn and len(found) < COPIES_LIMIT * self._heldout():
+            return np.array([], dtype=np.int64)
+        return found
 
-    def _digest(self) -> str:
+    def _heldout(self) -> int:
+        return sum(len(at) for part, at in self.splits().items() if part != "train")
+
+    def notes(self) -> list[str]:
+        said = [*self.tree.taken]
+        pairs = zip(self._found, self._names, strict=True)
+        other = next((pair for pair in pairs if pair[0] not in (None, pair[1])), None)
+        if other is not None:
+            file, name = other
+            place = self.tree.called(self._images).rstrip("/")
+            said.append(shown(f"{place}/{file} taken for {self._images}/{name}, and so on"))
+        if self.partition.said:
+            said.append(self.partition.said)
+        if len(self.absent):
+            said.append(
+                f"{self._images}: {len(self) - len(self.absent)} of the {len(self)} images of "
+                f"{self.partition.said_in} are there, and are used"
+            )
+        left_out = dict(self.listing.left_out)
+        if self.beside:
+            left_out[f"images that {self.partition.said_in} does not name"] = self.beside
+        if left_out:
+            said.append(f"{self._images}: not read: {Listing((), left_out).said()}")
+        return said
+
+    def _kind(self) -> bytes:
         settings = self.settings.model_dump_json(include={"view", "size", "resample"})
-        digest = hashlib.sha256(f"celeba/{READER_VERSION}/{settings}".encode())
-        for file in sorted(self._used_for_pixels):
-            digest.update(self._sum(file))
-        digest.update(content_digest(self._files, self._names))
-        digest.update(self.decode(np.arange(min(_PROBED, len(self))))[0].tobytes())
-        return digest.hexdigest()
+        sums = (self.tree.tables[file].sum() for file in sorted(self._used_for_pixels))
+        return f"celeba/{READER_VERSION}/{settings}".encode() + b"".join(sums)
 
     def fingerprint(self) -> str:
         """Over `pixels`, every setting, the partition and what else the parts are chosen by."""
         settings = self.settings
         digest = hashlib.sha256(f"{self.pixels()}/{settings.model_dump_json()}".encode())
-        digest.update(self._sum(PARTITION))
+        digest.update(self.partition.sum)
         if settings.only or settings.mix:
-            digest.update(self._sum(ATTRIBUTES))
+            digest.update(self.tree.tables[ATTRIBUTES].sum())
         if settings.disjoint:
-            digest.update(self._sum(IDENTITIES))
+            digest.update(self.tree.tables[IDENTITIES].sum())
+        if (settings.mix or settings.disjoint) and len(self.absent):
+            digest.update(b"chosen among those that are there")
+        digest.update(self.copies().tobytes())
         return digest.hexdigest()
 
-    def _sum(self, file: str) -> bytes:
-        return hashlib.sha256((self.root / file).read_bytes()).digest()
-
-    def decode(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Images (N, 3, side, side); one that is not whole is black and flagged.
-
-        `side` is the images' size, or that of the canvases of `visits`.
-        """
-        side = self.visits.canvas if self.visits else self.size
-        images = np.zeros((len(indices), 3, side, side), dtype=np.uint8)
-        whole = np.zeros(len(indices), dtype=np.bool_)
-        for row, index in enumerate(indices.tolist()):
-            try:
-                images[row] = self._seen(index, side)
-            except Unreadable:
-                continue
-            whole[row] = True
-        return images, whole
-
-    def fault(self, index: int) -> str | None:
-        """Why an image is not whole, None for one that is."""
-        try:
-            self._seen(index, self.size)
-        except Unreadable as why:
-            return str(why)
-        return None
-
-    def _seen(self, index: int, side: int) -> NDArray[np.uint8]:
+    def _seen(self, content: bytes, index: int) -> NDArray[np.uint8]:
         """(3, side, side); raises Unreadable.
 
         An aligned image must be 178 x 218 and a face in the wild lie in its image. One that is
         marked as turned (EXIF) is refused: its annotations may mean it turned or not.
         """
-        image = decode(self._files.read(self._names[index]))
+        image = decode(content)
         if orientation(image) != 1:
             raise Unreadable("marked as turned by its EXIF data")
         square, view = self._squares[index], self.settings.view
@@ -259,7 +272,25 @@ class CelebA:
                 raise Unreadable(f"{image.width} x {image.height}, not 178 x 218")
         elif not _holds_face(image.size, square, view.margin):
             raise Unreadable("its annotated face does not lie in it")
-        return sample(image, square, side, self.settings.resample)
+        return sample(image, square, self._side, self.settings.resample)
+
+
+def _tree(data_root: Path | None, images: str) -> Tree:
+    if data_root is None:
+        raise InputError(
+            "data: CelebA is wanted but no folder was named; give --data-root DIR (or BENCH_DATA), "
+            f"where DIR or DIR/celeba holds {images}/ and {PARTITION}"
+        )
+    tree = find_tree(data_root, images)
+    if tree is not None and images not in tree.images and images in tree.damaged:
+        raise InputError(tree.damaged[images])
+    if tree is None or images not in tree.images:
+        raise InputError(
+            f"{data_root}: no {images}/ or {images}.zip here or in its celeba/; give --data-root "
+            f"the folder that holds CelebA's {images}/ and list_*.txt (bench data get celeba "
+            f"fetches them; bench data check {data_root} says what is there)"
+        )
+    return tree
 
 
 def _holds_face(size: tuple[int, int], square: Square, margin: float) -> bool:
@@ -269,14 +300,35 @@ def _holds_face(size: tuple[int, int], square: Square, margin: float) -> bool:
     return inside and 4 <= square.side / margin <= 4 * max(width, height)
 
 
-def title_of(root: Path) -> str:
-    """What captions call the faces in CelebA's layout at `root`."""
-    sums = _md5(root / PARTITION), _md5(root / LANDMARKS_ALIGNED)
-    return _KNOWN_MD5.get(sums, "unknown faces in CelebA's layout")
+def title_of(tree: Tree) -> str:
+    """What captions call the faces of a tree."""
+    tables = [tree.tables.get(PARTITION), tree.tables.get(LANDMARKS_ALIGNED)]
+    files = [table.where for table in tables if isinstance(table, TableFile)]
+    sums = tuple(_md5(file) for file in files)
+    if len(sums) < 2:
+        return _UNKNOWN
+    known = _KNOWN_MD5.get((sums[0], sums[1]))
+    if known is None and any(file.suffix != ".txt" for file in files):
+        known = _known_by_values(tree)
+    return known or _UNKNOWN
+
+
+def _known_by_values(tree: Tree) -> str | None:
+    try:
+        parts = tree.tables[PARTITION].read()
+        written = as_authors_write(parts.names, parts.values[:, 0])
+        found = _KNOWN_FIRST.get(md5(written))
+        if found is None:
+            return None
+        *first, title = found
+        marks = tree.tables[LANDMARKS_ALIGNED].read().values
+    except InputError:
+        return None
+    return title if marks[: len(first)].tolist() == first else None
 
 
 def _md5(path: Path) -> str:
     try:
-        return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        return md5(path.read_bytes())
     except OSError:
         return "missing"

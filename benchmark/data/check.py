@@ -1,30 +1,58 @@
 """What lies in a folder: official CelebA, other faces in its layout, or plain images."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
-from benchmark.data.annotations import read_table
+import numpy as np
+
 from benchmark.data.celeba import CelebA, title_of
-from benchmark.data.files import Archive, Folder, open_files
-from benchmark.data.folder import FolderOfImages
-from benchmark.data.layout import (
-    ALIGNED,
-    ANNOTATIONS,
-    LANDMARKS_WILD,
-    OFFICIAL_MD5,
-    PARTITION,
-    WILD,
+from benchmark.data.celeba_tree import TableFile, Tree, find_tree, match
+from benchmark.data.conversions import command
+from benchmark.data.fitness import (
+    LEAST_JUDGED,
+    grouped,
+    only_copies,
+    resized,
+    too_few,
+    too_many_broken,
+    unfit,
+    what_to_do,
 )
-from benchmark.data.settings import AlignedView, CelebASettings, FolderSettings, WildView
+from benchmark.data.folder import FolderOfImages
+from benchmark.data.images import SAID
+from benchmark.data.layout import ALIGNED, ANNOTATIONS, OFFICIAL_MD5, PARTITION, WILD
+from benchmark.data.listing import Listing, suffix_of
+from benchmark.data.opening import open_path
+from benchmark.data.photographs import Photographs, Reading
+from benchmark.data.selection import in_an_earlier_part
+from benchmark.data.settings import (
+    AlignedView,
+    CelebASettings,
+    FolderSettings,
+    Split,
+    View,
+    WildView,
+)
+from benchmark.data.survey import Track, untracked
 from benchmark.errors import InputError
 
-State = Literal["official", "other content", "whole", "unchecked", "missing", "broken"]
-Track = Callable[[Iterable[str | None], str, int], Iterable[str | None]]
+State = Literal[
+    "official", "other content", "whole", "unchecked", "missing", "subset", "resized", "broken"
+]
 _CHUNK = 1 << 20
+# Of the images that a check decodes to: what is whole does not depend on it, and what is alike is
+# looked for at the larger.
+_SIZE, _SIZE_TO_COMPARE = 16, 64
+Near = Callable[[Photographs], Mapping[str, str]]
+# By the images that they are of: views that can be trained on whenever the first can.
+_VIEWS: dict[str, tuple[View, list[str]]] = {
+    ALIGNED: (AlignedView(name="aligned"), ["aligned", "rotated"]),
+    WILD: (WildView(name="wild"), ["wild", "upright"]),
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +73,12 @@ class Report:
     views: list[str] = field(default_factory=list)
     broken: dict[str, str] = field(default_factory=dict)  # image -> why
     deep: bool = False
+    notes: list[str] = field(default_factory=list)  # what was taken for what, left out, mended
+    copies: dict[str, str] = field(default_factory=dict)  # image -> the first of the same content
+    near_copies: dict[str, str] = field(default_factory=dict)  # image -> what it nearly is
+    why_not: list[str] = field(default_factory=list)  # why a view cannot be trained on
+    images: dict[Split, int] = field(default_factory=dict)  # of each part
+    advice: str = ""  # what to do, in one sentence
 
     @property
     def usable(self) -> bool:
@@ -55,111 +89,278 @@ class Report:
         return {**asdict(self), "usable": self.usable}
 
 
-class _Images(Protocol):
-    def __len__(self) -> int: ...
-    def name(self, index: int) -> str: ...
-    def fault(self, index: int) -> str | None: ...
+@dataclass(frozen=True)
+class _How:
+    """How closely a check looks."""
+
+    deep: bool
+    track: Track
+    near: Near | None
+
+    @property
+    def size(self) -> int:
+        return _SIZE if self.near is None else _SIZE_TO_COMPARE
+
+    @property
+    def reading(self) -> Reading:
+        return Reading(track=self.track)
 
 
-def check(path: Path, deep: bool, track: Track = lambda found, _name, _count: found) -> Report:
+def check(path: Path, deep: bool, track: Track = untracked, near: Near | None = None) -> Report:
     """Look at `path`, or its `celeba/`; with `deep` decode every image.
 
-    `track` may show progress. Raises InputError where there is neither that layout nor an image.
+    `track` may show progress; `near` names held-out images that are nearly images of another part.
+    Raises InputError where there is neither that layout nor an image.
     """
-    for root in (path, path / "celeba"):
-        if any((root / name).exists() for name in (*ANNOTATIONS, ALIGNED, WILD, f"{ALIGNED}.zip")):
-            return _check_layout(root, deep, track)
-    return _check_plain(path, deep, track)
-
-
-def _check_layout(root: Path, deep: bool, track: Track) -> Report:
-    report = Report(title_of(root), deep=deep)
-    names: dict[str, set[str]] = {}
-    for file in ANNOTATIONS:
-        item, found = _check_table(root, file, names.get(PARTITION))
-        report.items.append(item)
-        if found:
-            names[file] = found
-    for images, view, needs in (
-        (ALIGNED, AlignedView(name="aligned"), ()),
-        (WILD, WildView(name="wild"), (LANDMARKS_WILD,)),
-    ):
-        item = _check_images(root, images, names.get(PARTITION), deep)
-        if item.state not in ("missing", "broken") and all(n in names for n in (PARTITION, *needs)):
-            if deep:
-                source = CelebA(CelebASettings(name="celeba", view=view, size=16), root)
-                item = _decode_all(item, source, report, track)
-            report.views += ["aligned", "rotated"] if images == ALIGNED else ["wild", "upright"]
-        report.items.append(item)
+    if not path.exists():
+        raise InputError(f"{path}: no such folder")
+    tree = find_tree(path) if path.is_dir() else None
+    how = _How(deep, track, near)
+    report = _check_plain(path, how) if tree is None else _check_layout(path, tree, how)
+    report.advice = _advice(path, report)
     return report
 
 
-def _check_table(root: Path, file: str, wanted: set[str] | None) -> tuple[Item, set[str] | None]:
-    """What a table is, and the images that it names."""
-    kind = ANNOTATIONS[file]
-    if not (root / file).is_file():
-        return Item(file, "missing", f"needed for: {kind.needed_for}"), None
+def _check_layout(path: Path, tree: Tree, how: _How) -> Report:
+    report = Report(title_of(tree), deep=how.deep)
+    names: Sequence[str] | None = None
+    wanted: Sequence[str] | None = None
+    for file in ANNOTATIONS:
+        item, found = _check_table(tree, file, wanted)
+        if file == PARTITION and found is not None:
+            names, wanted = found, _there(tree, found)
+        if item.state != "missing" or not tree.by_looks:
+            report.items.append(item)
+    for images, (view, called) in _VIEWS.items():
+        if images in tree.images:
+            report.items.append(_look(path, tree, images, names, view, called, report, how))
+        elif images in tree.damaged:
+            report.items.append(Item(images, "broken", tree.damaged[images]))
+            report.why_not.append(tree.damaged[images])
+        elif not tree.by_looks:
+            report.items.append(Item(f"{images}/", "missing", "neither the folder nor an archive"))
+    report.notes += _unread({file.name: suffix_of(file.name) for file in tree.unread})
+    if tree.by_looks:
+        plain = _check_plain(path, _How(False, how.track, None))
+        report.title = f"{plain.title}, named and sized as CelebA's aligned ones"
+        report.views = [*plain.views, *report.views]
+    return report
+
+
+def _look(
+    path: Path,
+    tree: Tree,
+    images: str,
+    names: Sequence[str] | None,
+    view: View,
+    called: list[str],
+    report: Report,
+    how: _How,
+) -> Item:
+    """The images of a tree; adds to `report` the views of them that can be trained on.
+
+    `names` are those of the partition, where there is one.
+    """
+    item = _of_images(tree, images, names, report.deep)
+    settings = CelebASettings(name="celeba", view=view, size=how.size)
     try:
-        names = set(read_table(root / file, kind.columns, header=kind.header).names)
+        source = CelebA(settings, path, how.reading)
     except InputError as error:
-        return Item(file, "broken", str(error).removeprefix(f"{root / file}")), None
-    absent = sorted((wanted or set()) - names)
+        report.why_not.append(f"{', '.join(called)}: {error}")
+        return item
+    if images == ALIGNED and (size := resized(source)):
+        return _look_at_resized(tree, size, report, how)
+    item, can = _judge(item, source, report, how)
+    report.views += called if can else []
+    report.notes += _unread(_kinds(source.listing))
+    return item
+
+
+def _look_at_resized(tree: Tree, size: str, report: Report, how: _How) -> Item:
+    """Aligned images that somebody has cropped or resized: a plain folder's."""
+    place = tree.images[ALIGNED].path
+    plain = _check_plain(place, how)
+    report.views += plain.views
+    report.broken |= plain.broken
+    report.copies |= plain.copies
+    report.near_copies |= plain.near_copies
+    report.why_not += plain.why_not
+    report.images = plain.images
+    report.notes += [
+        f"{tree.called(ALIGNED)}: {size}, not 178 x 218: cropped or resized already, so they train "
+        f"as a plain folder: --data-root {place.parent} --set data.name=folder "
+        f"--set data.folder={place.name}",
+        *plain.notes,
+    ]
+    (item,) = plain.items
+    state = "resized" if item.state in ("unchecked", "whole") else item.state
+    return Item(tree.called(ALIGNED), state, f"{item.says}, {size}")
+
+
+def _judge(item: Item, source: Photographs, report: Report, how: _How) -> tuple[Item, bool]:
+    """Whether a data set can be trained on, by what `bench run` goes by too."""
+    refusal = unfit(source)
+    if report.deep and len(source.absent) < len(source):
+        item = _decode_all(item, source, report, how)
+        at = {source.name(i): i for i in range(len(source))}
+        broken = [at[name] for name in report.broken if name in at]
+        refusal = refusal or too_many_broken(source, broken) or only_copies(source)
+        _describe(source, report)
+    if how.near is not None and refusal is None:
+        report.near_copies |= how.near(source)
+    report.notes += [note for note in source.notes() if note not in report.notes]
+    left_out = source.copies() if report.deep else source.absent
+    sizes = {part: len(np.setdiff1d(at, left_out)) for part, at in source.splits().items()}
+    report.images = report.images or sizes
+    if refusal is not None and refusal not in report.why_not:
+        report.why_not.append(refusal)
+    return item, refusal is None
+
+
+def _describe(source: Photographs, report: Report) -> None:
+    """What the contents of the files say: rules that they follow, and copies of one another."""
+    for rule, count in source.survey.counts().items():
+        note = f"{source.place}: {count} images: {SAID[rule]}"
+        report.notes += [note] if note not in report.notes else []
+    firsts = source.survey.firsts()
+    copies = np.flatnonzero(firsts != np.arange(len(firsts))).tolist()
+    twice = [index for index in copies if source.name(index) not in report.broken]
+    if not twice:
+        return
+    report.copies |= {source.name(i): source.name(int(firsts[i])) for i in twice}
+    across, left_out = in_an_earlier_part(source.splits(), firsts), source.copies()
+    says = f"{source.place}: {len(twice)} images are copies of others"
+    if len(across) > len(left_out):
+        says += f"; {len(across)} of them are held out of a part that has the other, and stay there"
+        says += " as published"
+    elif len(across):
+        says += f"; {len(across)} of them are left out, so that each is in one part only"
+    report.notes += [says] if says not in report.notes else []
+
+
+def _check_table(
+    tree: Tree, file: str, wanted: Sequence[str] | None
+) -> tuple[Item, Sequence[str] | None]:
+    """What a table is, and the images that it names."""
+    source = tree.tables.get(file)
+    if source is None:
+        return Item(file, "missing", f"needed for: {ANNOTATIONS[file].needed_for}"), None
+    name = source.where.name if source.where.is_file() else file
+    try:
+        names = source.read().names
+    except InputError as error:
+        return Item(name, "broken", str(error).removeprefix(f"{source.where}")), None
+    found = match(wanted or (), names).found
+    absent = [each for each, there in zip(wanted or (), found, strict=True) if there is None]
     if absent:
         says = f"{len(absent)} images of {PARTITION} are not in it: {absent[0]}, ..."
-        return Item(file, "broken", says), None
-    official = _md5(root / file) == OFFICIAL_MD5[file]
-    return Item(file, "official" if official else "other content", f"{len(names)} rows"), names
+        return Item(name, "broken", says), None
+    official = isinstance(source, TableFile) and _md5(source.where) == OFFICIAL_MD5[file]
+    return Item(name, "official" if official else "other content", f"{len(names)} rows"), names
 
 
-def _check_images(root: Path, images: str, wanted: set[str] | None, deep: bool) -> Item:
-    try:
-        files = open_files(root, images)
-    except InputError as error:
-        return Item(f"{images}.zip", "broken", str(error).removeprefix(f"{root / images}.zip: "))
-    if files is None:
-        return Item(f"{images}/", "missing", "neither the folder nor the .zip")
-    name = f"{images}.zip" if isinstance(files, Archive) else f"{images}/"
-    found = set(files.names())
-    absent = sorted((wanted or set()) - found)
+def _there(tree: Tree, names: Sequence[str]) -> list[str]:
+    """The images of a table that are there, of one kind or the other."""
+    found = [match(names, files.images().names).found for files in tree.images.values()]
+    rows = zip(names, *found, strict=True)
+    return sorted(name for name, *files in rows if any(files) or not found)
+
+
+def _of_images(tree: Tree, images: str, names: Sequence[str] | None, deep: bool) -> Item:
+    """The images, of which a table names `names`."""
+    name, files = tree.called(images), tree.images[images]
+    there = files.images().names
+    found = match(names if names is not None else there, there).found
+    absent = [each for each, file in zip(names or (), found, strict=False) if file is None]
     if absent:
-        says = f"{len(absent)} of {len(wanted or ())} images are missing: {absent[0]}, ..."
-        return Item(name, "broken", says)
-    says = f"{len(found)} files"
-    if isinstance(files, Folder) or not deep:
-        return Item(name, "unchecked", says)
-    official = _md5(root / name) == OFFICIAL_MD5.get(name)
-    return Item(name, "official" if official else "other content", says)
+        says = f"{len(absent)} of {len(found)} images are missing: {sorted(absent)[0]}, ..."
+        return Item(name, "subset", says)
+    says = f"{len(found)} images"
+    if deep and files.path.is_file() and files.path.name in OFFICIAL_MD5:
+        official = _md5(files.path) == OFFICIAL_MD5[files.path.name]
+        return Item(name, "official" if official else "other content", says)
+    return Item(name, "unchecked", says)
 
 
-def _check_plain(path: Path, deep: bool, track: Track) -> Report:
-    if not path.is_dir():
-        raise InputError(f"{path}: no such folder")
-    settings = FolderSettings.model_construct(name="folder", folder=path.name, size=16, crop=1.0)
+def _check_plain(path: Path, how: _How) -> Report:
+    settings = FolderSettings.model_construct(
+        name="folder", folder=path.name, size=how.size, crop=1.0
+    )
     try:
-        source = FolderOfImages(settings, path.parent)
-    except InputError:
+        source = FolderOfImages(settings, path.parent, how.reading)
+    except InputError as error:
+        if path.is_file():
+            raise
         raise InputError(
             f"{path}: neither CelebA's layout ({ALIGNED}/, list_*.txt) nor any image in it"
-        ) from None
-    report = Report("a plain folder of images", views=["folder"], deep=deep)
-    item = Item(f"{path.name}/", "unchecked", f"{len(source)} images")
-    report.items.append(_decode_all(item, source, report, track) if deep else item)
+            f"{''.join(f'; {line}' for line in _unread(_kinds(open_path(path).images())))}"
+        ) from error
+    report = Report("a plain folder of images", deep=how.deep)
+    place = f"{path.name}/" if path.is_dir() else path.name
+    item, can = _judge(Item(place, "unchecked", f"{len(source)} images"), source, report, how)
+    report.items.append(item)
+    report.views = ["folder"] if can else []
+    report.notes += _unread(_kinds(source.listing))
     return report
 
 
-def _decode_all(item: Item, source: _Images, report: Report, track: Track) -> Item:
+def _kinds(listing: Listing) -> dict[str, str]:
+    return {f"{count} {kind}": kind for kind, count in listing.left_out.items()}
+
+
+def _unread(kinds: Mapping[str, str]) -> list[str]:
+    """What makes of files that are not read (name -> suffix) some that are."""
+    commands = {name: command(kind) for name, kind in kinds.items()}
+    return [
+        f"{name}: not read; what is read is made by {made}"
+        for name, made in commands.items()
+        if made
+    ]
+
+
+def _decode_all(item: Item, source: Photographs, report: Report, how: _How) -> Item:
     """Decode every image as training would; faults go to the report."""
+    absent = set(source.absent.tolist())
+    there = [index for index in range(len(source)) if index not in absent]
     with ThreadPoolExecutor() as pool:
-        faults = pool.map(source.fault, range(len(source)))
+        faults = pool.map(source.fault, there)
         found = {
             source.name(index): why
-            for index, why in enumerate(track(faults, item.name, len(source)))
+            for index, why in zip(there, how.track(faults, item.name, len(there)), strict=True)
             if why is not None
         }
     report.broken |= found
     if found:
-        return Item(item.name, "broken", f"{len(found)} of {len(source)} images are broken")
+        missing = f"{item.says}; " if item.state == "subset" else ""
+        says = f"{missing}{len(found)} of {len(there)} images are broken"
+        return Item(item.name, "broken", says)
     return Item(item.name, "whole" if item.state == "unchecked" else item.state, item.says)
+
+
+def _advice(path: Path, report: Report) -> str:
+    """What to do, in one sentence."""
+    if not report.views:
+        return report.why_not[0] if report.why_not else f"{path} holds no images: look elsewhere"
+    if report.broken:
+        why, count = next(iter(grouped(list(report.broken.values())).items()))
+        return (
+            f"{len(report.broken)} images are broken, {count} of them so: {why}; {what_to_do(why)}"
+        )
+    faulty = [item for item in report.items if item.state == "broken"]
+    if faulty:
+        return f"fetch {faulty[0].name} again, or do without the views that need it"
+    least: dict[Split, int] = dict.fromkeys(report.images, LEAST_JUDGED)
+    needed = too_few(report.images, least)
+    sizes = ", ".join(f"{count} {part}" for part, count in report.images.items())
+    if needed is not None:
+        return (
+            f"more images are needed: a judge takes at least {LEAST_JUDGED} of each part, and here "
+            f"are {sizes}; about {needed} in all would do"
+        )
+    if report.views == ["folder"]:
+        where = f"--data-root {path.parent} --set data.name=folder --set data.folder={path.name}"
+        return f"train on them by {where}"
+    return f"train on them by --data-root {path}"
 
 
 def _md5(path: Path) -> str:

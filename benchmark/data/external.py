@@ -8,54 +8,64 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.settings import ExternalData, Split
+from benchmark.data.source import Complete
 from benchmark.data.views.rotated import Visits
-from benchmark.errors import InputError
+from benchmark.errors import BenchError, InputError
 from benchmark.imports import load_class
 
 _NEEDED = ("title", "fingerprint", "splits", "decode", "name", "__len__")
 
 
-class External:
+class External(Complete):
     """Any class that is built as `Class(size=, data_root=, **options)` and offers what
-    FaceSource does, but for `pixels` and `visits`; its `subject` is "images" if it says none."""
+    FaceSource does, but for what Complete says and for `pixels` and `visits`; its `subject` is
+    "images" if it says none.
+
+    Whatever its class raises is an InputError, so that a fault in it is one line.
+    """
 
     visits: Visits | None = None
 
     def __init__(self, settings: ExternalData, data_root: Path | None) -> None:
-        """Raises InputError where the class is not there or is no data set."""
+        """Raises InputError where the class is not there or is no data set, or its parts are no
+        positions of its images, each in one part."""
         self._settings, self.size = settings, settings.size
         made = load_class(settings.name)
         try:
             self._source: Any = made(size=settings.size, data_root=data_root, **settings.options)
-        except TypeError as error:
+        except BenchError:
+            raise
+        except Exception as error:
             raise InputError(
                 f"data.name: {settings.name} cannot be built with size, data_root and "
-                f"data.options ({error})"
-            ) from None
+                f"data.options ({_said(error)})"
+            ) from error
         missing = [name for name in _NEEDED if not hasattr(self._source, name)]
         if missing:
             raise InputError(
                 f"data.name: {settings.name} has no {missing[0]}; a data set offers what "
                 "FaceSource in benchmark/data/source.py does"
             )
-        self.title: str = self._source.title
-        self.subject: str = getattr(self._source, "subject", "images")
+        self.title, self.subject = str(self._source.title), "images"
+        self.subject = str(getattr(self._source, "subject", self.subject))
+        self._count = int(self._ask("__len__"))
+        self._splits = self._read_splits()
         if hasattr(self._source, "labels"):
-            self.labels = self._source.labels
+            self.labels = lambda: self._ask("labels")
 
     def __len__(self) -> int:
-        return len(self._source)
+        return self._count
 
     def name(self, index: int) -> str:
-        return str(self._source.name(index))
+        return str(self._ask("name", index))
 
     def splits(self) -> dict[Split, NDArray[np.int64]]:
-        found = self._source.splits()
-        return {part: np.asarray(found[part], dtype=np.int64) for part in get_args(Split)}
+        return self._splits
 
     def pixels(self) -> str:
         """Over the settings and what the class itself says decides its pixels."""
-        text = f"external/{self._settings.model_dump_json()}/{self._source.fingerprint()}"
+        said = self._ask("fingerprint")
+        text = f"external/{self._settings.model_dump_json()}/{said}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def fingerprint(self) -> str:
@@ -63,11 +73,72 @@ class External:
 
     def decode(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """The class's own images; raises InputError where their shape or type is another."""
-        images, whole = self._source.decode(indices)
+        found = self._ask("decode", indices)
+        if not isinstance(found, tuple) or len(found) != 2:
+            raise self._refusal("decode", "gives no pair of images and flags")
+        images, whole = np.asarray(found[0]), np.asarray(found[1])
         wanted = (len(indices), 3, self.size, self.size)
-        if images.shape != wanted or images.dtype != np.uint8 or whole.shape != wanted[:1]:
+        if images.shape != wanted or images.dtype != np.uint8:
             raise InputError(
                 f"data.name: {self._settings.name} decodes to {images.dtype} {images.shape}; "
                 f"wanted are uint8 {wanted} and one flag an image"
             )
+        if whole.shape != wanted[:1] or whole.dtype != np.bool_:
+            raise self._refusal(
+                "decode",
+                f"gives flags {whole.dtype} {whole.shape}; wanted is one bool an image, "
+                f"{wanted[:1]}: whether it is whole",
+            )
         return images, whole
+
+    def _read_splits(self) -> dict[Split, NDArray[np.int64]]:
+        found = self._ask("splits")
+        parts: dict[Split, NDArray[np.int64]] = {}
+        for part in get_args(Split):
+            try:
+                at = np.asarray(found[part])
+            except (KeyError, TypeError, IndexError, ValueError):
+                raise self._refusal(
+                    "splits", f"has no {part!r}; wanted are train, validation and test"
+                ) from None
+            if at.ndim != 1 or (at.dtype.kind not in "iu" and len(at)):
+                mask = " (np.flatnonzero makes positions of a mask)" * (at.dtype == np.bool_)
+                raise self._refusal(
+                    "splits", f"gives {part} as {at.dtype} {at.shape}; wanted are positions{mask}"
+                )
+            if len(at) == 0:
+                raise self._refusal("splits", f"gives no {part} image")
+            if at.min() < 0 or at.max() >= len(self):
+                raise self._refusal(
+                    "splits", f"gives {part} positions outside its {len(self)} images"
+                )
+            parts[part] = at.astype(np.int64)
+        everything, counts = np.unique(np.concatenate([*parts.values()]), return_counts=True)
+        if (counts > 1).any():
+            twice = int((counts > 1).sum())
+            first = int(everything[counts > 1][0])
+            raise self._refusal(
+                "splits", f"has {twice} images in two parts or twice in one (the first is {first})"
+            )
+        return parts
+
+    def _ask(self, method: str, *arguments: Any) -> Any:
+        try:
+            return getattr(self._source, method)(*arguments)
+        except BenchError:
+            raise
+        except Exception as error:
+            raise self._refusal(method, f"fails ({_said(error)})") from error
+
+    def _refusal(self, method: str, what: str) -> InputError:
+        return InputError(f"data.name: {self._settings.name}: {method} {what}")
+
+
+def _said(error: Exception) -> str:
+    """An error of somebody else's code on one line, with where it was raised."""
+    text = " ".join(str(error).split())[:200]
+    at, trace = "", error.__traceback__
+    while trace is not None:
+        at = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return f"{type(error).__name__}: {text}, {at}" if text else f"{type(error).__name__}, {at}"

@@ -1,8 +1,9 @@
 """CelebA's files: their names, columns, MD5 sums and where their authors keep them."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from benchmark.data.annotations import LANDMARKS
+from benchmark.data.annotations import LANDMARKS, Table, read_table
 
 ALIGNED, WILD = "img_align_celeba", "img_celeba"
 PARTITION = "list_eval_partition.txt"
@@ -21,16 +22,39 @@ class Annotation:
     columns: tuple[str, ...]
     header: bool
     needed_for: str
+    decimals: bool = False
+    own: tuple[str, ...] = ()  # all columns of CelebA's, where `columns` are not all
+
+    def read(self, path: Path, *more: str) -> Table:
+        """The table at `path`, which must have the columns `more` too; raises InputError."""
+        return read_table(
+            path,
+            (*self.columns, *more),
+            header=self.header,
+            decimals=self.decimals,
+            own=self.own or self.columns,
+        )
 
 
+_ATTRIBUTES = (
+    "5_o_Clock_Shadow", "Arched_Eyebrows", "Attractive", "Bags_Under_Eyes", "Bald", "Bangs",
+    "Big_Lips", "Big_Nose", "Black_Hair", "Blond_Hair", "Blurry", "Brown_Hair", "Bushy_Eyebrows",
+    "Chubby", "Double_Chin", "Eyeglasses", "Goatee", "Gray_Hair", "Heavy_Makeup",
+    "High_Cheekbones", "Male", "Mouth_Slightly_Open", "Mustache", "Narrow_Eyes", "No_Beard",
+    "Oval_Face", "Pale_Skin", "Pointy_Nose", "Receding_Hairline", "Rosy_Cheeks", "Sideburns",
+    "Smiling", "Straight_Hair", "Wavy_Hair", "Wearing_Earrings", "Wearing_Hat",
+    "Wearing_Lipstick", "Wearing_Necklace", "Wearing_Necktie", "Young",
+)  # fmt: skip
 ANNOTATIONS = {
-    PARTITION: Annotation(("partition",), False, "everything"),
-    LANDMARKS_ALIGNED: Annotation(LANDMARKS, True, "knowing the data set"),
-    LANDMARKS_WILD: Annotation(LANDMARKS, True, "wild, upright"),
-    BOXES: Annotation(("x_1", "y_1", "width", "height"), True, "wild and upright by box"),
-    ATTRIBUTES: Annotation((), True, "only, mix"),
+    PARTITION: Annotation(("partition",), False, "the authors' parts"),
+    LANDMARKS_ALIGNED: Annotation(LANDMARKS, True, "knowing the data set", True),
+    LANDMARKS_WILD: Annotation(LANDMARKS, True, "wild, upright", True),
+    BOXES: Annotation(("x_1", "y_1", "width", "height"), True, "wild and upright by box", True),
+    ATTRIBUTES: Annotation((), True, "only, mix", own=_ATTRIBUTES),
     IDENTITIES: Annotation(("identity",), False, "disjoint"),
 }
+# The last image of each part in CelebA, by its number.
+CUTS = (162_770, 182_637, 202_599)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from benchmark.data.faces.features import (
 from benchmark.data.faces.geometry import landmarks, pose_of, shape_of
 from benchmark.data.faces.hair import Hair
 from benchmark.data.settings import AlignedView, FacesSettings, RotatedView, Split, WildView
+from benchmark.data.source import Complete
 from benchmark.data.views import aligned, rotated, upright, wild
 
 __all__ = ["FaceFactors", "ProceduralFaces", "factors", "landmarks", "render"]
@@ -178,7 +179,7 @@ def _draw_head(canvas: Canvas, a: Sitter, hair: Hair) -> Plane:
     return head
 
 
-class ProceduralFaces:
+class ProceduralFaces(Complete):
     """The first `count` procedural faces as a data set."""
 
     title, subject = "procedural faces", "faces"

@@ -8,8 +8,29 @@ from numpy.typing import NDArray
 from benchmark.data.faces.factors import hashed
 from benchmark.data.settings import Mix, Split
 from benchmark.errors import InputError
+from benchmark.seeds import derive
 
 Parts = Mapping[Split, NDArray[np.int64]]
+
+
+def drawn_by_name(names: Sequence[str]) -> dict[Split, NDArray[np.int64]]:
+    """80 % training, 10 % validation, 10 % test, each by a hash of its name alone."""
+    tenth = np.array([derive(0, f"part/{name}") % 10 for name in names])
+    return {
+        "train": np.flatnonzero(tenth < 8),
+        "validation": np.flatnonzero(tenth == 8),
+        "test": np.flatnonzero(tenth == 9),
+    }
+
+
+def in_an_earlier_part(parts: Parts, firsts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Images of which an earlier part has a copy; `firsts` names one image of each content."""
+    seen, found = np.array([], dtype=np.int64), []
+    for at in parts.values():
+        contents = firsts[at]
+        found.append(at[np.isin(contents, seen)])
+        seen = np.concatenate([seen, contents])
+    return np.sort(np.concatenate(found))
 
 
 def with_attributes(

@@ -145,12 +145,15 @@ class CelebASettings(Strict):
     """Leave people out of validation and test who are in training too."""
 
 
+_PART = r"[^./\\\x00-\x1f][^/\\\x00-\x1f]*"  # of a path: any name but a hidden one
+
+
 class FolderSettings(Strict):
     """A plain folder of images (FFHQ and the like) below the data root, parts drawn by name."""
 
     name: Literal["folder"]
-    folder: Annotated[str, Field(pattern=r"^[\w][\w. -]*(/[\w][\w. -]*)*$")]
-    """Its name below --data-root: a name, never a path of this machine."""
+    folder: Annotated[str, Field(pattern=rf"^{_PART}(/{_PART})*$")]
+    """Its name below --data-root, or that of an archive: a name, never a path of this machine."""
     size: ImageSize = 64
     crop: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Side of the centre square over the image's shorter side."""

@@ -1,7 +1,8 @@
 """What every data set is to the store."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from benchmark.data.settings import (
 from benchmark.data.views.rotated import Visits
 from benchmark.errors import InputError
 
+if TYPE_CHECKING:
+    from benchmark.data.photographs import Reading
+
 
 class FaceSource(Protocol):
     """Images by index, in an order fixed by the data alone.
@@ -29,6 +33,7 @@ class FaceSource(Protocol):
     size: int  # side of the images in pixels
     # Where every visit turns an image again: how to make images of what `decode` gives.
     visits: Visits | None
+    absent: NDArray[np.int64]  # images that are named but not there: in no part, and not broken
 
     def __len__(self) -> int: ...
 
@@ -41,6 +46,12 @@ class FaceSource(Protocol):
     def splits(self) -> dict[Split, NDArray[np.int64]]:
         """Indices of each part."""
 
+    def copies(self) -> NDArray[np.int64]:
+        """Indices that are left out because an earlier part holds the same image."""
+
+    def notes(self) -> Sequence[str]:
+        """What was taken for what and what was left out, in words."""
+
     def decode(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Images (N, 3, size, size) of indices (N,), and which of them (N,) are whole.
 
@@ -51,7 +62,21 @@ class FaceSource(Protocol):
         """What to call an image when it is broken."""
 
 
-def open_source(settings: DataSettings, data_root: Path | None) -> FaceSource:
+class Complete:
+    """What a data set says of itself from which nothing can be missing: one that is drawn."""
+
+    absent = np.array([], dtype=np.int64)
+
+    def copies(self) -> NDArray[np.int64]:
+        return self.absent
+
+    def notes(self) -> Sequence[str]:
+        return ()
+
+
+def open_source(
+    settings: DataSettings, data_root: Path | None, reading: "Reading | None" = None
+) -> FaceSource:
     """The data set that `settings` name; raises InputError where its files are missing."""
     if isinstance(settings, FacesSettings):
         from benchmark.data.procedural import ProceduralFaces
@@ -60,11 +85,11 @@ def open_source(settings: DataSettings, data_root: Path | None) -> FaceSource:
     if isinstance(settings, CelebASettings):
         from benchmark.data.celeba import CelebA
 
-        return CelebA(settings, data_root)
+        return CelebA(settings, data_root, reading)
     if isinstance(settings, FolderSettings):
         from benchmark.data.folder import FolderOfImages
 
-        return FolderOfImages(settings, data_root)
+        return FolderOfImages(settings, data_root, reading)
     from benchmark.data.external import External
 
     return External(settings, data_root)

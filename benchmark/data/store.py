@@ -14,24 +14,24 @@ import json
 import os
 import shutil
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from benchmark.data.fitness import only_copies, too_many_broken, unfit
+from benchmark.data.photographs import Reading
 from benchmark.data.settings import DataSettings, Split
 from benchmark.data.source import FaceSource, labels_of, open_source
+from benchmark.data.survey import Track, untracked
 from benchmark.data.views.rotated import Visits
 from benchmark.errors import BenchError, InputError
 
-# Training continues only if fewer than this share of the images is broken.
-BROKEN_LIMIT = 1e-3
 _CHUNK_BYTES = 2_000_000  # of images that a thread decodes at once
 _THREADS = min(16, os.cpu_count() or 1)  # PIL decodes without the interpreter's lock
 _Decoded = tuple[NDArray[np.uint8], NDArray[np.bool_]]  # images, and which of them are whole
@@ -50,6 +50,7 @@ class FaceStore:
     subject: str = "images"  # what the images are of
     attributes: tuple[str, ...] = ()  # those that were asked for
     labels: NDArray[np.uint8] | None = None  # (N, attributes) of 0 and 1, where any were
+    notes: tuple[str, ...] = ()  # what was taken for what, and what was left out
 
     @property
     def labels_sha256(self) -> str | None:
@@ -84,21 +85,25 @@ def open_store(
     data_root: Path | None,
     cache: Path,
     attributes: Sequence[str] = (),
+    track: Track = untracked,
 ) -> FaceStore:
     """Open the store of `settings`, prepared first if it is not there.
 
-    With `attributes` it has labels. Raises InputError where the data or one of these attributes is
-    missing, BenchError where too many images are broken, the cache cannot be written or the store
-    in it is damaged. A store that is there is only read.
+    With `attributes` it has labels; `track` may show progress. Raises InputError where the data or
+    one of these attributes is missing, BenchError where too many images are broken, the cache
+    cannot be written or the store in it is damaged. A store that is there is only read.
     """
-    source = open_source(settings, data_root)
+    source = open_source(settings, data_root, Reading(cache, track))
     folder = cache / "stores" / source.pixels()
+    refusal = only_copies(source) or (None if folder.exists() else unfit(source))
+    if refusal is not None:
+        raise InputError(refusal)
     try:
         if not folder.exists():
             folder.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(folder.with_suffix(".lock")):
                 if not folder.exists():
-                    _prepare(source, folder)
+                    _prepare(source, folder, track)
     except OSError as error:
         raise BenchError(
             f"{folder.parent}: cannot keep the decoded images there ({error.strerror or error}); "
@@ -133,7 +138,8 @@ def _open(source: FaceSource, folder: Path) -> FaceStore:
         raise BenchError(
             f"{folder}: a damaged store ({error!r}); delete that folder and start again"
         ) from None
-    splits = {part: np.setdiff1d(at, broken) for part, at in source.splits().items()}
+    left_out = np.concatenate([broken, source.copies()])
+    splits = {part: np.setdiff1d(at, left_out) for part, at in source.splits().items()}
     names = tuple(source.name(index) for index in broken.tolist())
     return FaceStore(
         title=source.title,
@@ -143,7 +149,13 @@ def _open(source: FaceSource, folder: Path) -> FaceStore:
         broken=names,
         visits=source.visits,
         subject=source.subject,
+        notes=(*source.notes(), *_copies_said(source)),
     )
+
+
+def _copies_said(source: FaceSource) -> list[str]:
+    count = len(source.copies())
+    return [f"{count} copies of images in an earlier part are left out"] if count else []
 
 
 def _shape(source: FaceSource) -> tuple[int, int, int, int]:
@@ -151,13 +163,14 @@ def _shape(source: FaceSource) -> tuple[int, int, int, int]:
     return len(source), 3, side, side
 
 
-def _prepare(source: FaceSource, folder: Path) -> None:
+def _prepare(source: FaceSource, folder: Path, track: Track) -> None:
     temporary = folder.with_suffix(".tmp")
     shutil.rmtree(temporary, ignore_errors=True)  # what a killed preparation left
     temporary.mkdir(parents=True)
     try:
-        broken = _fill(source, temporary / "images.npy")
-        _refuse_if_many(source, broken)
+        broken = _fill(source, temporary / "images.npy", track)
+        if refusal := too_many_broken(source, broken):
+            raise BenchError(refusal)
         with (temporary / "images.npy").open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         # The title is for whoever looks here, the sum for `bench doctor`.
@@ -171,8 +184,8 @@ def _prepare(source: FaceSource, folder: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _fill(source: FaceSource, path: Path) -> list[int]:
-    """Write images.npy; returns the indices of broken images.
+def _fill(source: FaceSource, path: Path, track: Track) -> list[int]:
+    """Write images.npy; returns the indices of broken images, without those that are not there.
 
     Through plain writes: on a full disk they raise, where a memory map would die of SIGBUS.
     """
@@ -183,30 +196,28 @@ def _fill(source: FaceSource, path: Path) -> list[int]:
     broken: list[int] = []
     with path.open("wb") as file, ThreadPoolExecutor(_THREADS) as pool:
         np.lib.format.write_array_header_1_0(file, header)
-        # The threads stay a few chunks ahead and no more: a slow disk must not fill the memory.
-        ahead: deque[tuple[NDArray[np.int64], Future[_Decoded]]] = deque()
-        for chunk in chunks:
-            ahead.append((chunk, pool.submit(source.decode, chunk)))
-            if len(ahead) > 2 * _THREADS:
-                broken += _write(file, *ahead.popleft())
-        for chunk, decoding in ahead:
-            broken += _write(file, chunk, decoding)
-    return broken
+        decoded = _decoded(source, chunks, pool)
+        for chunk, (images, whole) in track(decoded, "decoding", len(chunks)):
+            if np.isin(chunk, source.absent).all():
+                file.seek(images.nbytes, os.SEEK_CUR)  # a hole: it takes no space
+            else:
+                file.write(np.ascontiguousarray(images).data)
+            broken += chunk[~whole].tolist()
+        file.truncate(file.tell())
+    absent = set(source.absent.tolist())
+    return [index for index in broken if index not in absent]
 
 
-def _write(file: BinaryIO, chunk: NDArray[np.int64], decoding: Future[_Decoded]) -> list[int]:
-    """Write a chunk's images once they are decoded; returns the indices of broken ones."""
-    images, whole = decoding.result()
-    file.write(np.ascontiguousarray(images).data)
-    broken: list[int] = chunk[~whole].tolist()
-    return broken
-
-
-def _refuse_if_many(source: FaceSource, broken: list[int]) -> None:
-    if broken and len(broken) >= BROKEN_LIMIT * len(source):
-        names = ", ".join(source.name(index) for index in broken[:5])
-        raise BenchError(
-            f"{len(broken)} of {len(source)} images are missing, damaged or of another size "
-            f"(allowed: fewer than 1 in 1,000): {names}{', ...' if len(broken) > 5 else ''}; "
-            "fetch them again"
-        )
+def _decoded(
+    source: FaceSource, chunks: Sequence[NDArray[np.int64]], pool: ThreadPoolExecutor
+) -> Iterator[tuple[NDArray[np.int64], _Decoded]]:
+    """Each chunk and its images; the threads stay a few chunks ahead and no more: a slow disk must
+    not fill the memory."""
+    ahead: deque[tuple[NDArray[np.int64], Future[_Decoded]]] = deque()
+    for chunk in chunks:
+        ahead.append((chunk, pool.submit(source.decode, chunk)))
+        if len(ahead) > 2 * _THREADS:
+            first, decoding = ahead.popleft()
+            yield first, decoding.result()
+    for first, decoding in ahead:
+        yield first, decoding.result()

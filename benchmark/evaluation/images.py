@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from heapq import nsmallest
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from benchmark.data.files import Archive, Folder, Unreadable, decode, orientation
+from benchmark.data.images import Unreadable, decode, orientation
+from benchmark.data.opening import PACKED, open_path
 from benchmark.data.views.square import Square, sample
 from benchmark.errors import InputError, of_system
 from benchmark.seeds import derive
 
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 _SMALLEST = 8  # pixels of the shorter side
 _NAMED = 3  # unusable images that a message names
 
@@ -56,7 +56,11 @@ def read_images(path: Path, size: int, count: int | None = None) -> ReadImages:
 
 
 def _too_few(path: Path, usable: int, count: int | None, unusable: tuple[str, ...]) -> str:
-    wanted = f"{count} are needed" if count else "an image of JPEG, PNG or WebP is needed"
+    wanted = (
+        f"{count} are needed"
+        if count
+        else "an image of JPEG, PNG or WebP or another kind that Pillow reads is needed"
+    )
     shown = "; ".join(unusable[:_NAMED]) + ("; ..." if len(unusable) > _NAMED else "")
     left_out = f" ({len(unusable)} unusable: {shown})" if unusable else ""
     return f"{path}: {usable} usable images{left_out}, but {wanted}"
@@ -66,22 +70,17 @@ def _opened(path: Path) -> tuple[list[str], Callable[[str], Image.Image]]:
     """Names of the images in `path`, and how to load one of them."""
     if path.suffix == ".npz" and path.is_file():
         return _array(path)
-    if not path.is_dir() and not (path.suffix == ".zip" and path.is_file()):
-        raise InputError(f"{path}: no folder, .zip or .npz of images")
-    files = Folder(path) if path.is_dir() else Archive(path)
+    if not path.is_dir() and not (path.is_file() and path.name.lower().endswith(PACKED)):
+        raise InputError(
+            f"{path}: no folder, .zip or .npz of images, and no .tar, .tar.gz or .parquet"
+        )
+    files = open_path(path)
 
     def load(name: str) -> Image.Image:
         image = decode(files.read(name))
         return image if orientation(image) == 1 else ImageOps.exif_transpose(image)
 
-    return [name for name in files.names() if _is_image(name)], load
-
-
-def _is_image(name: str) -> bool:
-    """By its name; hidden files, and macOS's beside each file in an archive, are none."""
-    parts = PurePosixPath(name).parts
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return not hidden and name.lower().endswith(_SUFFIXES)
+    return list(files.images().names), load
 
 
 def _array(path: Path) -> tuple[list[str], Callable[[str], Image.Image]]:

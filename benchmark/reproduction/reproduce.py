@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmark.data.photographs import Reading
 from benchmark.data.source import open_source
 from benchmark.errors import BenchError, InputError
 from benchmark.executors import instructions as cpu
@@ -224,7 +225,8 @@ def _check(
             f"--steps {steps}: {run.run_id} has its first row at step {first}, its last at "
             f"{last}; choose between them"
         )
-    now, then = open_source(spec.data, here.data_root).fingerprint(), provenance["data"]
+    source = open_source(spec.data, here.data_root, Reading(here.cache))
+    now, then = source.fingerprint(), provenance["data"]
     if now != then["fingerprint"]:
         raise InputError(
             f"{run.run_id} was trained on {then['title']} ({then['fingerprint'][:12]}), and the "

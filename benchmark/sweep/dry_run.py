@@ -9,6 +9,7 @@ from benchmark.ablation.cost import describe
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.data.source import open_source
 from benchmark.results.source import only_recorded
+from benchmark.sweep.data import Sizes, refuse_too_few
 from benchmark.sweep.run import Places, pending_of
 
 Action = Literal["train", "continue", "evaluate", "nothing"]
@@ -24,7 +25,8 @@ class Step:
 
 
 def what_would_run(plan: Plan, places: Places, *, trust_tables: bool = False) -> list[Step]:
-    """One a run, in the plan's order. Raises InputError where the data to train on are missing."""
+    """One a run, in the plan's order. Raises InputError where the data to train on are missing or
+    too few."""
     recorded = only_recorded(plan, places.runs, places.results) if trust_tables else {}
     left = pending_of(plan.evaluation)
 
@@ -43,8 +45,11 @@ def what_would_run(plan: Plan, places: Places, *, trust_tables: bool = False) ->
     steps = [step(planned) for planned in plan.runs]
     trained = [each.planned for each in steps if each.action in ("train", "continue")]
     data = {each.spec.data.model_dump_json(): each.spec.data for each in trained}
-    for settings in data.values():
-        open_source(settings, places.data_root)
+    sizes: dict[str, Sizes] = {}
+    for key, settings in data.items():
+        parts = open_source(settings, places.data_root).splits()
+        sizes[key] = {part: len(at) for part, at in parts.items()}
+    refuse_too_few(plan.evaluation, trained, sizes)
     return steps
 
 

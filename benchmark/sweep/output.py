@@ -3,13 +3,15 @@
 import json
 import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, TextIO, TypeVar, cast
 
 from rich.console import Console
+from rich.progress import track
 
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.errors import InputError
@@ -22,6 +24,9 @@ from benchmark.sweep.progress import (
     Progress,
     SilentProgress,
 )
+
+SAY_EVERY_S = 15.0  # where progress is lines
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,18 @@ class Output:
         """Something that went wrong and costs no run."""
         self._print(text)
 
+    def track(self, things: Iterable[Item], name: str, count: int, /) -> Iterable[Item]:
+        """Shows progress through `count` things while it hands them on."""
+        if self._console.is_terminal:
+            yield from track(things, name, count, console=self._console, transient=True)
+            return
+        said = time.monotonic()
+        for done, thing in enumerate(things, 1):
+            yield thing
+            if time.monotonic() - said > SAY_EVERY_S:
+                said = time.monotonic()
+                self.note(f"data: {name}, {100 * done // count} %")
+
     def progress(self, plan: Plan, runs: Sequence[tuple[PlannedRun, RunDirectory]]) -> Progress:
         if self._console.is_terminal:
             return LiveProgress(plan, runs, self._console)
@@ -90,6 +107,9 @@ class QuietOutput(Output):
 
     def note(self, text: str) -> None:
         pass
+
+    def track(self, things: Iterable[Item], name: str, count: int, /) -> Iterable[Item]:
+        return things
 
     def progress(self, plan: Plan, runs: Sequence[tuple[PlannedRun, RunDirectory]]) -> Progress:
         return SilentProgress(plan, runs)

@@ -10,15 +10,12 @@ from typing import Protocol
 
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.claims.evidence import write_evidence
-from benchmark.data.settings import DataSettings
-from benchmark.data.store import open_store
 from benchmark.errors import EXIT_INTERRUPTED, BenchError, InputError, in_words, of_system
 from benchmark.evaluation.catalogue import network_class
 from benchmark.evaluation.metrics import METRICS
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.executors.executor import Executor, Pending, Start
 from benchmark.executors.local import how_it_ended, last_lines
-from benchmark.methods import attributes
 from benchmark.report.files import refuse_foreign
 from benchmark.report.markdown import DETAILS, build
 from benchmark.results.registered import obstacle
@@ -27,6 +24,7 @@ from benchmark.results.tables import RecordedRun
 from benchmark.results.writer import refuse_loss, with_lent, write_results
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.evaluations import pending
+from benchmark.sweep.data import Reader, open_stores, refuse_other_data
 from benchmark.sweep.driver import Driver
 from benchmark.sweep.output import Failure, Output, Summary
 
@@ -100,8 +98,7 @@ def run_plan(
     if trusted:
         output.note(f"{len(trusted)} finished runs are not here and stay as the tables have them")
     ours = [each for each in plan.runs if each.run_id not in trusted]
-    missing = [each for each in ours if places.run(each.run_id).result() is None]
-    _open_stores(plan.evaluation, missing, places, output)
+    _check_data(plan, ours, trusted, places, output)
     try:
         for planned in ours:
             run = RunDirectory.create(places.runs, planned.spec)
@@ -222,25 +219,39 @@ def _execute(
         return executor, executor.run([runs[planned.run_id] for planned in order])
 
 
-def _open_stores(
-    evaluation: EvaluationSettings, missing: Sequence[PlannedRun], places: Places, output: Output
+def _check_data(
+    plan: Plan,
+    ours: Sequence[PlannedRun],
+    trusted: Mapping[str, RecordedRun],
+    places: Places,
+    output: Output,
 ) -> None:
-    """Prepare each data set once, before the runs ask for it side by side."""
-    wanted: dict[str, tuple[DataSettings, tuple[str, ...]]] = {}
-    views = [judge.reference_view for judge in evaluation.judges.values()]
-    for planned in missing:
-        data = planned.spec.data
-        for view in [None, *views]:
-            seen = data if view is None else data.model_copy(update={"view": view})
-            labels = attributes(planned.spec.method)
-            wanted[f"{seen.model_dump_json()}{labels}"] = seen, labels
-    for settings, labels in wanted.values():
-        store = open_store(settings, places.data_root, places.cache, labels)
+    """The data of every run are there and the ones that it began on, and enough for what is left.
+
+    Each data set is decoded once, before the runs ask for it side by side.
+    """
+    reader = Reader(places.data_root, places.cache, output.track)
+    trained = {
+        run_id: (str(run.setup.data.title), str(run.setup.data.fingerprint))
+        for run_id, run in trusted.items()
+        if run.setup is not None
+    }
+    here = {each.spec.data.model_dump_json() for each in ours}
+    for each in ours:
+        if (record := places.run(each.run_id).provenance()) is not None:
+            trained[each.run_id] = record["data"]["title"], record["data"]["fingerprint"]
+    refuse_other_data(
+        [each for each in plan.runs if each.spec.data.model_dump_json() in here], trained, reader
+    )
+    missing = [each for each in ours if places.run(each.run_id).result() is None]
+    for settings, store in open_stores(plan.evaluation, missing, reader):
         view = getattr(settings, "view", None)
         seen_as = f", {view.name} view" if view else ""
         output.note(
             f"data: {store.title}{seen_as}, {len(store.images)} images of {settings.size} px"
         )
+        for note in store.notes:
+            output.note(f"data: {note}")
         for name in store.broken:
             output.note(f"data: {name} is broken and left out")
 

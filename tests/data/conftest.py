@@ -13,7 +13,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for folder, size in (("img_align_celeba", (178, 218)), ("img_celeba", (250, 240))):
         (root / folder).mkdir()
         for i in range(COUNT):
-            ramp(*size).save(root / folder / f"{i:06d}.jpg", "PNG")
+            ramp(*size, blue=200 + i).save(root / folder / f"{i:06d}.jpg", "PNG")
     parts = [0] * 8 + [1] * 2 + [2] * 2
     lines = [f"{i:06d}.jpg {part}\n" for i, part in enumerate(parts)]
     (root / "list_eval_partition.txt").write_text("".join(lines))

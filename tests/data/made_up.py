@@ -35,6 +35,6 @@ def table(path: Path, columns: str, rows: list[list[int]]) -> None:
     path.write_text(f"{len(rows)}\n{columns}\n{''.join(lines)}")
 
 
-def ramp(width: int, height: int) -> Image.Image:
+def ramp(width: int, height: int, blue: int = 200) -> Image.Image:
     y, x = np.mgrid[0:height, 0:width]
-    return Image.fromarray(np.stack([x, y, np.full_like(x, 200)], axis=2).astype(np.uint8))
+    return Image.fromarray(np.stack([x, y, np.full_like(x, blue)], axis=2).astype(np.uint8))

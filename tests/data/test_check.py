@@ -85,8 +85,9 @@ def test_the_command_prints_a_table_or_json(copied: Path) -> None:
     assert "can be trained on: aligned, rotated, wild, upright" in run.stdout
     run = CliRunner().invoke(bench, ["data", "check", str(copied), "--json"])
     assert json.loads(run.stdout)["usable"] is True
-    (copied / "celeba" / "list_eval_partition.txt").unlink()
-    run = CliRunner().invoke(bench, ["data", "check", str(copied), "--json"])
+    for name in ("img_align_celeba", "img_celeba"):
+        (copied / "celeba" / name).rename(copied / name)
+    run = CliRunner().invoke(bench, ["data", "check", str(copied / "celeba"), "--json"])
     assert run.exit_code == 1
     assert json.loads(run.stdout)["views"] == []
 

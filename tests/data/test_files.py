@@ -1,29 +1,21 @@
-"""Images by name and as bytes: folders and archives alike, and every kind of bad file."""
+"""Files by name and as bytes: folders and archives alike."""
 
-import struct
-import zlib
-from contextlib import suppress
-from io import BytesIO
 from pathlib import Path
-from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
-from benchmark.data.files import (
-    Archive,
-    Folder,
-    Unreadable,
-    content_digest,
-    decode,
-    open_files,
-    orientation,
-)
+from benchmark.data.files import Archive, Files, Folder
+from benchmark.data.opening import open_files
+from benchmark.data.survey import survey
 from benchmark.errors import InputError
+
+
+def content_digest(files: Files, names: list[str]) -> bytes:
+    return survey(files, names).digest(names)
+
 
 CONTENT = {"a.jpg": b"one", "b/c.png": b"two", "empty.txt": b""}
 
@@ -112,75 +104,9 @@ def test_a_damaged_archive_gives_its_content_or_nothing(
         assert archive.read(name) in (None, content[name])
 
 
-def image(mode: str, size: tuple[int, int] = (20, 30), kind: str = "PNG", **more: Any) -> bytes:
-    file = BytesIO()
-    Image.new(mode, size, 77 if mode in ("L", "P") else None).save(file, kind, **more)
-    return file.getvalue()
-
-
-def bomb(side: int) -> bytes:
-    """The head of a PNG that says it is `side` wide and high."""
-    head = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    chunks = [
-        struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c))
-        for c in (head, b"IDAT" + zlib.compress(b""))
-    ]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (None, "missing"),
-        (b"", "no image of these kinds"),
-        (b"GIF89a", "no image"),
-        (image("RGB", kind="BMP"), "no image"),
-        (image("RGB", kind="EPS"), "no image"),
-        (image("RGB", kind="TIFF"), "no image"),
-        (image("RGB", kind="JPEG")[:-80], "damaged"),
-        (image("RGB")[:50], "damaged"),
-        (image("CMYK", kind="JPEG"), "CMYK"),
-        (image("P"), "neither RGB nor grey, but P"),
-        (image("RGBA"), "RGBA"),
-        (image("LA"), "LA"),
-        (image("1"), "1"),
-        (image("I;16"), "I;16"),
-        (image("RGB", transparency=(0, 0, 0)), "neither RGB"),
-        (bomb(8_000), "too large: 8000 x 8000"),
-        (bomb(12_000), "damaged"),
-        (bomb(60_000), "damaged"),
-    ],
-)
-def test_what_is_no_photograph_says_why(content: bytes | None, says: str) -> None:
-    with pytest.raises(Unreadable, match=says):
-        decode(content)
-
-
-def test_grey_becomes_colour_and_one_pixel_is_an_image() -> None:
-    grey = decode(image("L", kind="JPEG"))
-    assert (grey.mode, grey.size) == ("RGB", (20, 30))
-    assert (np.asarray(grey) == 77).all()
-    assert decode(image("RGB", (1, 1))).size == (1, 1)
-    assert decode(image("RGB", kind="WEBP")).mode == "RGB"
-
-
-def test_orientation_is_read_from_exif() -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    assert orientation(decode(image("RGB", kind="JPEG", exif=exif))) == 6
-    assert orientation(decode(image("RGB", kind="JPEG"))) == 1
-    assert orientation(decode(image("RGB", kind="JPEG", exif=Image.Exif()))) == 1
-
-
-@settings(max_examples=150, deadline=None)
-@given(rest=st.binary(max_size=80))
-def test_any_exif_is_an_orientation_or_unreadable(rest: bytes) -> None:
-    with suppress(Unreadable):
-        photograph = decode(image("RGB", kind="JPEG", exif=b"Exif\0\0" + rest))
-        assert isinstance(orientation(photograph), int)
-
-
 def test_an_enormous_file_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "huge.jpg").open("wb") as file:
         file.truncate(300_000_000)  # a hole: no space is used
-    assert Folder(tmp_path).read("huge.jpg") is None
+    folder = Folder(tmp_path)
+    assert folder.read("huge.jpg") is None
+    assert folder.why_not("huge.jpg") == "too large: 300000000 bytes"

@@ -98,7 +98,7 @@ def test_unusable_images_are_counted_and_named(tmp_path: Path, kind: str) -> Non
         "empty.png": b"",
         "text.jpg": b"not a photograph",
         "tiny.png": png(picture(1, height=7, width=30)),
-        "clear.png": png(np.zeros((16, 16, 4), np.uint8)),
+        "cut.jpg": png(picture(1))[:30],
     }
     place = pack(tmp_path, kind, CONTENT | bad)
     read = read_images(place, 16)

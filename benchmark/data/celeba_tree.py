@@ -1,0 +1,391 @@
+"""Where CelebA's images and tables lie, in whichever form somebody holds them.
+
+The authors' drive as it is downloaded (Anno/, Eval/, Img/), Kaggle's (.csv, a folder within a
+folder of one name), PNG, archives, Hugging Face's Parquet, webdataset's shards, or other names.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.data import annotations, parquet
+from benchmark.data.annotations import Table
+from benchmark.data.conversions import command
+from benchmark.data.files import Files, Folder
+from benchmark.data.images import SUFFIXES, Unreadable, size_of
+from benchmark.data.layout import (
+    ALIGNED,
+    ANNOTATIONS,
+    ATTRIBUTES,
+    IDENTITIES,
+    LANDMARKS_WILD,
+    OFFICIAL_MD5,
+    PARTITION,
+    WILD,
+)
+from benchmark.data.listing import is_of_the_system, stem_of, suffix_of
+from benchmark.data.opening import PACKED, Shards, open_path
+from benchmark.data.views import aligned
+from benchmark.errors import InputError
+
+_DEPTH = 3  # folders below the root that are looked into
+_MOST_FOLDERS = 2000  # in all: a wrong root may be a whole disk
+_SIGNS = ("anno", "annotations", "eval", "img")  # folders of the authors' drive
+_STEMS = {stem_of(file).lower(): file for file in ANNOTATIONS}
+_PERSON = ("celeb_id", "identity", "person_id", "identity_id")
+_NUMBERED = re.compile(r"\d{6}")
+_PARTS = (
+    re.compile(r"(?:^|[^a-z])train(?:ing)?(?:[^a-z]|$)"),
+    re.compile(r"(?:^|[^a-z])val(?:id|idation)?(?:[^a-z]|$)"),
+    re.compile(r"(?:^|[^a-z])test(?:ing)?(?:[^a-z]|$)"),
+)
+
+
+class TableSource(Protocol):
+    """One of CelebA's tables, wherever it comes from."""
+
+    @property
+    def where(self) -> Path: ...
+
+    def read(self, *columns: str) -> Table:
+        """The table, which must have these columns too; raises InputError."""
+
+    def sum(self) -> bytes:
+        """SHA-256 of all that it says."""
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """A table in a file."""
+
+    file: str  # its name in the authors' layout
+    where: Path
+
+    def read(self, *columns: str) -> Table:
+        return ANNOTATIONS[self.file].read(self.where, *columns)
+
+    def sum(self) -> bytes:
+        """Of the file's bytes; parts in another form count as the authors write them, so that
+        Kaggle's CelebA has the fingerprint of the authors'."""
+        if self.file == PARTITION and self.where.suffix != ".txt":
+            table = self.read()
+            return hashlib.sha256(as_authors_write(table.names, table.values[:, 0])).digest()
+        return hashlib.sha256(self.where.read_bytes()).digest()
+
+
+@dataclass(frozen=True)
+class TableOfColumns:
+    """A table made of a Parquet file's columns."""
+
+    where: Path
+    make: Callable[[], Table]
+
+    def read(self, *columns: str) -> Table:
+        table = self.make()
+        missing = [name for name in columns if name not in table.columns]
+        if missing:
+            raise InputError(
+                f"{self.where}: column {missing[0]} is missing; found: {' '.join(table.columns)}"
+            )
+        return table
+
+    def sum(self) -> bytes:
+        table = self.make()
+        digest = hashlib.sha256("/".join((*table.names, *table.columns)).encode())
+        digest.update(table.values.tobytes())
+        return digest.digest()
+
+
+def as_authors_write(names: Sequence[str], values: NDArray[np.int64]) -> bytes:
+    """list_eval_partition.txt as the authors have it: CelebA's lines end in CR LF."""
+    rows = zip(names, values.tolist(), strict=True)
+    text = "".join(f"{name} {value}\n" for name, value in rows)
+    written = text.encode("utf-8", "surrogateescape")
+    celebas = written.replace(b"\n", b"\r\n")
+    return celebas if md5(celebas) == OFFICIAL_MD5[PARTITION] else written
+
+
+def md5(data: bytes) -> str:
+    """As CelebA's files are known by."""
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Images and tables, and what was taken for what."""
+
+    root: Path
+    images: Mapping[str, Files] = field(default_factory=dict)  # by ALIGNED and WILD
+    tables: Mapping[str, TableSource] = field(default_factory=dict)  # by the authors' names
+    taken: Sequence[str] = ()
+    damaged: Mapping[str, str] = field(default_factory=dict)  # images -> why they cannot be opened
+    unread: Sequence[Path] = ()  # files of kinds that are not read, but could be made readable
+    # Without a table and under another name, images may as well be those of a plain folder.
+    by_looks: bool = False
+
+    def called(self, images: str) -> str:
+        """What messages call the images: their place in the root."""
+        path = self.images[images].path
+        place = path.relative_to(self.root).as_posix() if path != self.root else path.name
+        return f"{place}/" if path.is_dir() else place
+
+    def named_parts(self, files: Sequence[str]) -> NDArray[np.int64] | None:
+        """The part of each image by the name of its folder or shard, (N,); None unless each has
+        one and all three are named."""
+        found = np.array([_part_named(file) for file in files], dtype=np.int64)
+        return found if set(found.tolist()) == {0, 1, 2} else None
+
+
+def find_tree(root: Path, images: str | None = None) -> Tree | None:
+    """The tree at `root`, its `celeba/` or another folder in it that is called so.
+
+    The first that has these `images` (by default any), or else the first that has any table. None
+    where nothing looks like CelebA. Raises InputError where an archive is not whole.
+    """
+    without_images: Tree | None = None
+    for place in _candidates(root):
+        tree = _tree(place)
+        if images in tree.images or (images is None and tree.images):
+            return tree
+        if without_images is None and (tree.images or tree.tables or tree.damaged):
+            without_images = tree
+    return without_images
+
+
+def _candidates(root: Path) -> Iterator[Path]:
+    """Places to look at, the likeliest first; each once."""
+    usual = [root, root / "celeba"]
+    others = [
+        root / name
+        for name, is_folder in _entries(root)
+        if is_folder and "celeba" in name.lower() and _images_of(name) is None
+    ]
+    direct = [
+        place
+        for place in usual
+        if any(
+            (place / name).is_dir() or (place / f"{name}.zip").is_file() for name in (ALIGNED, WILD)
+        )
+    ]
+    signed = [place for place in (*usual, *others) if _has_sign(place)]
+    yield from dict.fromkeys([*direct, *signed, root])
+
+
+def _has_sign(place: Path) -> bool:
+    return any(
+        _images_of(stem_of(name)) is not None
+        or stem_of(name).lower() in _STEMS
+        or (is_folder and name.lower() in _SIGNS)
+        for name, is_folder in _entries(place)
+    )
+
+
+def _entries(folder: Path) -> list[tuple[str, bool]]:
+    """Names in a folder, sorted, and whether each is a folder too; none that cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [(each.name, each.is_dir()) for each in entries]
+    except OSError:
+        return []
+    return sorted(each for each in found if not is_of_the_system(each[0]))
+
+
+def _images_of(stem: str) -> str | None:
+    """Which images a folder or archive of this name holds."""
+    for images in (ALIGNED, WILD):
+        if stem.lower().startswith(images):
+            return images
+    return None
+
+
+@dataclass
+class _Found:
+    """What a search has come upon, the shallowest first."""
+
+    images: dict[str, list[Path]] = field(default_factory=dict)
+    tables: dict[str, list[Path]] = field(default_factory=dict)
+    folders: list[Path] = field(default_factory=list)  # others that hold images themselves
+    packed: list[Path] = field(default_factory=list)  # archives of another name
+    unread: list[Path] = field(default_factory=list)
+
+
+def _search(root: Path) -> _Found:
+    found, level = _Found(), [root]
+    for _ in range(_DEPTH + 1):
+        below: list[Path] = []
+        for folder in level[:_MOST_FOLDERS]:
+            holds_images = False
+            for name, is_folder in _entries(folder):
+                path, suffix = folder / name, suffix_of(name)
+                stem = name if is_folder else name[: len(name) - len(suffix)]
+                images = _images_of(stem)
+                if images is not None and (is_folder or suffix in PACKED):
+                    found.images.setdefault(images, []).append(path)
+                elif is_folder:
+                    below.append(path)
+                elif stem.lower() in _STEMS and suffix in annotations.SUFFIXES:
+                    found.tables.setdefault(_STEMS[stem.lower()], []).append(path)
+                elif suffix in PACKED:
+                    found.packed.append(path)
+                elif command(suffix) is not None:
+                    found.unread.append(path)
+                holds_images |= not is_folder and suffix in SUFFIXES
+            if holds_images:
+                found.folders.append(folder)
+        level = below
+    return found
+
+
+def _tree(root: Path) -> Tree:
+    found = _search(root)
+    images: dict[str, Files] = {}
+    damaged: dict[str, str] = {}
+    for kind, paths in found.images.items():
+        # The authors' own name first, and a folder before an archive.
+        for path in sorted(paths, key=lambda p: (stem_of(p.name).lower() != kind, p.is_file())):
+            try:
+                files = open_path(path)
+            except InputError as error:
+                damaged.setdefault(kind, str(error))
+                continue
+            if kind not in images or (not images[kind].images().names and files.images().names):
+                images[kind] = files
+    suffixes = annotations.SUFFIXES
+    tables: dict[str, TableSource] = {
+        file: TableFile(file, min(paths, key=lambda p: suffixes.index(suffix_of(p.name))))
+        for file, paths in found.tables.items()
+    }
+    by_looks = False
+    if not images and not damaged:
+        try:
+            others = _other_images(root, found)
+        except InputError as error:
+            others, damaged = None, {ALIGNED: str(error)}
+        looks = None if others is None else _kind_by_looks(others, tables)
+        if others is not None and looks is not None:
+            images[looks], by_looks = others, not tables
+            if isinstance(others, Shards):
+                tables |= _tables_of_shards(others)
+    taken = _taken(Tree(root, images, tables))
+    return Tree(root, images, tables, taken, damaged, found.unread, by_looks)
+
+
+def _other_images(root: Path, found: _Found) -> Files | None:
+    """Images under another name: the one folder that has any, shards, or beside tables all."""
+    if len(found.folders) == 1:
+        return Folder(found.folders[0])
+    if found.folders:
+        return Folder(root) if found.tables else None
+    names = [path.relative_to(root).as_posix() for path in found.packed]
+    return Shards.of(root, names)
+
+
+def _kind_by_looks(files: Files, tables: Mapping[str, TableSource]) -> str | None:
+    """Aligned images are 178 x 218; any others are taken for CelebA's only beside a table."""
+    names = files.images().names
+    try:
+        size = size_of(files.read(names[0])) if names else (0, 0)
+    except Unreadable:
+        size = 0, 0
+    numbered = isinstance(files, Shards) or all(
+        _NUMBERED.fullmatch(stem_of(name)) for name in (names[:1], names[-1:]) for name in name
+    )
+    if size == (aligned.WIDTH, aligned.HEIGHT) and (numbered or tables):
+        return ALIGNED
+    if not tables or not names:
+        return None
+    return WILD if LANDMARKS_WILD in tables and not _all_alike(files, size) else ALIGNED
+
+
+def _all_alike(files: Files, size: tuple[int, int]) -> bool:
+    """Whether a few images are all of one size, as cropped or resized ones are."""
+    try:
+        return all(size_of(files.read(name)) == size for name in files.images().names[:8])
+    except Unreadable:
+        return False
+
+
+def _tables_of_shards(files: Shards) -> dict[str, TableSource]:
+    """What Parquet files say of their images."""
+    kept = [each for each in files.archives.values() if isinstance(each, parquet.Parquet)]
+    if len(kept) < len(files.archives):
+        return {}
+    shared = [name for name in kept[0].numbers if all(name in each.numbers for each in kept)]
+    person = [name for name in shared if name.lower() in _PERSON]
+
+    def table(columns: Sequence[str], called: Sequence[str]) -> Table:
+        values = [np.stack([each.column(name) for name in columns], axis=1) for each in kept]
+        return Table(tuple(files.images().names), tuple(called), np.concatenate(values))
+
+    made: dict[str, TableSource] = {}
+    attributes = [name for name in shared if name not in person]
+    if attributes:
+        made[ATTRIBUTES] = TableOfColumns(files.path, lambda: table(attributes, attributes))
+    if person:
+        made[IDENTITIES] = TableOfColumns(files.path, lambda: table(person[:1], ["identity"]))
+    return made
+
+
+def _part_named(name: str) -> int:
+    folder = name.rpartition("/")[0].lower()
+    return next((part for part, named in enumerate(_PARTS) if named.search(folder)), -1)
+
+
+def _taken(tree: Tree) -> list[str]:
+    """What lies elsewhere, or is called otherwise, than in the authors' layout."""
+    said = []
+    for kind, files in tree.images.items():
+        usual = {tree.root / kind, tree.root / f"{kind}.zip"}
+        if files.path not in usual:
+            said.append(f"{tree.called(kind)} taken for {kind}/")
+    for file, table in tree.tables.items():
+        if table.where != tree.root / file:
+            place = (
+                table.where.relative_to(tree.root).as_posix()
+                if table.where != tree.root
+                else ("columns of the images' files")
+            )
+            said.append(f"{place} taken for {file}")
+    return said
+
+
+@dataclass(frozen=True)
+class Matched:
+    """The file of each image, None where there is none, and how many files are of no image."""
+
+    found: Sequence[str | None]
+    beside: int
+
+
+def match(names: Sequence[str], files: Sequence[str]) -> Matched:
+    """Find images by name, whatever their folder and suffix: 000001.jpg is a/b/000001.png too.
+
+    Of several the one of the same name comes first, then the least deep.
+    """
+    there = set(files)
+    if there.issuperset(names):
+        return Matched(names, len(there) - len(names))
+    by_stem = _by(stem_of, files)
+    found = [name if name in there else by_stem.get(stem_of(name)) for name in names]
+    if not any(found):  # 1.jpg and 000001.jpg
+        by_number = _by(_number_of, [name for name in files if stem_of(name).isdecimal()])
+        found = [by_number.get(_number_of(name)) for name in names]
+    return Matched(found, len(there) - len(set(found) - {None}))
+
+
+def _by(key: Callable[[str], str], files: Iterable[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for file in sorted(files, key=lambda file: (file.count("/"), file)):
+        found.setdefault(key(file), file)
+    return found
+
+
+def _number_of(name: str) -> str:
+    return stem_of(name).lstrip("0")

@@ -1,0 +1,33 @@
+"""For kinds of files that are not read, the command that makes of them what is read."""
+
+_MAGICK = "magick mogrify -format png *{kind}"
+_OF_PACKED = {
+    ".7z": "7z x NAME{kind}",
+    ".001": "7z x NAME.7z.001",
+    ".rar": "unrar x NAME{kind}",
+    ".bz2": "tar xf NAME.tar.bz2",
+    ".tbz2": "tar xf NAME{kind}",
+    ".xz": "tar xf NAME.tar.xz",
+    ".txz": "tar xf NAME{kind}",
+    ".zst": "tar --zstd -xf NAME.tar.zst",
+    ".gz": "gunzip NAME{kind}",
+}
+_OF_IMAGES = {
+    **dict.fromkeys((".heic", ".heif", ".psd", ".svg", ".tga", ".exr", ".hdr", ".pcx"), _MAGICK),
+    **dict.fromkeys((".pfm", ".xcf", ".eps", ".pdf", ".j2k", ".jxl", ".qoi", ".ras"), _MAGICK),
+    **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf"), _MAGICK),
+    **dict.fromkeys((".mp4", ".mov", ".avi", ".mkv", ".webm"), "ffmpeg -i NAME{kind} %06d.png"),
+}
+_CLASS = "a class of your own that reads them (see the page Add your own)"
+_OF_ARRAYS = {
+    ".arrow": "datasets.load_from_disk(FOLDER).to_parquet('faces.parquet') in Python",
+    **dict.fromkeys((".npy", ".npz", ".mat", ".h5", ".hdf5", ".pkl", ".pt", ".mdb"), _CLASS),
+    **dict.fromkeys((".tfrecord", ".tfrecords", ".beton", ".rec", ".lmdb", ".idx"), _CLASS),
+}
+_ALL = {**_OF_PACKED, **_OF_IMAGES, **_OF_ARRAYS}
+
+
+def command(kind: str) -> str | None:
+    """For a suffix, as in `.heic`; None where nothing is known of it."""
+    found = _ALL.get(kind)
+    return None if found is None else found.format(kind=kind)

@@ -1,0 +1,295 @@
+"""Any photograph that Pillow decodes, as 8-bit RGB: one stated rule for each kind.
+
+RGB and grey of 8 bits are taken as they are. Everything else follows a Rule, and which rule an
+image followed enters the fingerprint of its data.
+"""
+
+import re
+import struct
+from enum import IntFlag
+from functools import lru_cache
+from io import BytesIO
+
+import numpy as np
+from PIL import Image, ImageCms, UnidentifiedImageError
+
+from benchmark.errors import of_system
+
+# To be raised whenever a rule gives an image other pixels.
+RULES_VERSION = 1
+# Nothing else is even tried: PIL would run Ghostscript on an EPS.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "PPM", "JPEG2000")
+SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif",
+    ".tiff", ".avif", ".ppm", ".pgm", ".pbm", ".jp2",
+)  # fmt: skip
+BACKGROUND = (255, 255, 255)  # what shows through a transparent pixel: white
+# More pixels than any face needs; decoding them would fill the memory.
+_MOST_PIXELS = 50_000_000
+# What damaged bytes make Pillow raise.
+_FAULTS = (
+    OSError, SyntaxError, ValueError, RuntimeError,
+    Image.DecompressionBombError, Image.DecompressionBombWarning,
+)  # fmt: skip
+_ORIENTATION = 0x0112
+_END = b"\xff\xd9"  # of a JPEG
+_TAIL = 8  # bytes; where the rows that they code begin, a JPEG that lacks its end begins to differ
+_LAST_ROWS = 18  # of pixels: a row of blocks, and the two above that its colours reach
+_SAME = 2  # levels of 255: a profile that moves no colour further is sRGB
+
+
+class Unreadable(Exception):  # noqa: N818 - a finding, counted, not an error of the program
+    """Why an image cannot be taken."""
+
+
+class Rule(IntFlag):
+    """How an image that is not simply 8-bit RGB or grey becomes RGB; several may apply."""
+
+    FORMAT = 1
+    PALETTE = 2
+    BILEVEL = 4
+    DEEP = 8
+    CMYK = 16
+    PROFILE = 32
+    ALPHA = 64
+    TORN = 128
+
+
+SAID = {
+    Rule.FORMAT: "BMP, GIF, TIFF, AVIF, PPM or JPEG 2000: the first image of the file",
+    Rule.PALETTE: "palettes: looked up",
+    Rule.BILEVEL: "two levels: black and white",
+    Rule.DEEP: "16-bit grey: the higher 8 bits",
+    Rule.CMYK: "CMYK: by its colour profile, else R = (1 - C)(1 - K) and so on",
+    Rule.PROFILE: "a colour profile other than sRGB: converted to sRGB, perceptual intent",
+    Rule.ALPHA: "transparency: composed on white",
+    Rule.TORN: "a JPEG without its last bytes: its lowest rows as libjpeg fills them",
+}
+
+
+def decode(content: bytes | None) -> Image.Image:
+    """The photograph, loaded, as RGB; the first where a file holds several.
+
+    It is not turned: see `orientation`. Raises Unreadable where it is damaged, too large or of
+    another kind.
+    """
+    return _decoded(content)[0]
+
+
+def rules(content: bytes | None) -> Rule:
+    """The rules that `decode` follows; none for a plain image and for one that is unreadable."""
+    if content is None or _is_plain(content):
+        return Rule(0)
+    try:
+        # What lacks its end is known only once it has been decoded.
+        if content.startswith(b"\xff\xd8") and not content.endswith(_END):
+            return _decoded(content)[1]
+        return _rules(_opened(content))
+    except Unreadable:
+        return Rule(0)
+
+
+def orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 for an image that is stored as it is meant to be seen."""
+    if "exif" not in image.info:
+        return 1
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except (OSError, SyntaxError, ValueError, TypeError, struct.error):
+        raise Unreadable("faulty EXIF data") from None
+
+
+def size_of(content: bytes | None) -> tuple[int, int]:
+    """Width and height by the file's head alone; raises Unreadable where there is none."""
+    image = _opened(content)
+    return image.size
+
+
+def _decoded(content: bytes | None) -> tuple[Image.Image, Rule]:
+    image = _opened(content)
+    assert content is not None
+    try:
+        followed = _rules(image)
+        try:
+            image.load()
+        except OSError:
+            if image.format not in ("JPEG", "MPO") or not _lacks_little(content):
+                raise
+            image, followed = _opened(content + _END), followed | Rule.TORN
+            image.load()
+        return _rgb(image, followed), followed
+    except _FAULTS as error:
+        raise Unreadable(f"damaged ({of_system(error)})") from None
+
+
+def _opened(content: bytes | None) -> Image.Image:
+    """The image before its pixels are read."""
+    if content is None:
+        raise Unreadable("missing, or not to be read")
+    try:
+        image = Image.open(BytesIO(content), formats=_known_formats())
+    except UnidentifiedImageError:
+        raise Unreadable(f"no image of these kinds: {', '.join(FORMATS)}") from None
+    except _FAULTS as error:
+        raise Unreadable(f"damaged ({of_system(error)})") from None
+    if image.width * image.height > _MOST_PIXELS:
+        raise Unreadable(f"too large: {image.width} x {image.height} pixels")
+    return image
+
+
+@lru_cache
+def _known_formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)  # AVIF is younger than others
+
+
+def _rules(image: Image.Image) -> Rule:
+    """By its head; raises Unreadable where no rule says what its colours are."""
+    found, mode = Rule(0), image.mode
+    if image.format not in ("JPEG", "MPO", "PNG", "WEBP"):
+        found |= Rule.FORMAT
+    if mode in ("P", "PA"):
+        found |= Rule.PALETTE
+    elif mode == "1":
+        found |= Rule.BILEVEL
+    elif mode.startswith("I;16") or (mode == "I" and image.format != "TIFF"):
+        found |= Rule.DEEP
+    elif mode == "CMYK":
+        found |= Rule.CMYK
+    elif mode not in ("RGB", "L", "RGBA", "RGBa", "RGBX", "LA", "La", "YCbCr"):
+        raise Unreadable(f"its pixels are {mode}, whose black and white are not known")
+    if mode in ("PA", "RGBA", "RGBa", "LA", "La") or (
+        "transparency" in image.info and mode in ("P", "RGB", "L", "1")
+    ):
+        found |= Rule.ALPHA
+    if mode != "CMYK" and _to_srgb(image.info.get("icc_profile"), _space(mode)) is not None:
+        found |= Rule.PROFILE
+    return found
+
+
+def _space(mode: str) -> str:
+    """What the colours of a mode are, apart from depth, palette and transparency."""
+    if mode == "CMYK":
+        return mode
+    return "L" if mode in ("1", "L", "LA", "La") or mode.startswith("I") else "RGB"
+
+
+def _rgb(image: Image.Image, followed: Rule) -> Image.Image:
+    """A loaded image as RGB."""
+    if not followed & ~(Rule.FORMAT | Rule.TORN):
+        return image if image.mode == "RGB" else image.convert("RGB")
+    space, kept = _space(image.mode), dict(image.info)
+    opacity: Image.Image | None = None
+    if followed & Rule.DEEP:
+        image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+    if followed & Rule.ALPHA:
+        image = image.convert("RGBA")
+        opacity = image.getchannel("A")
+    image = image.convert(space)
+    transform = _to_srgb(kept.get("icc_profile"), space)
+    image = image.convert("RGB") if transform is None else transform.apply(image)
+    if opacity is not None:
+        image.putalpha(opacity)
+        under = Image.new("RGBA", image.size, (*BACKGROUND, 255))
+        image = Image.alpha_composite(under, image).convert("RGB")
+    image.info = {name: kept[name] for name in ("exif",) if name in kept}
+    return image
+
+
+@lru_cache(maxsize=64)
+def _to_srgb(profile: bytes | None, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """What takes pixels of `mode` (RGB, L or CMYK) to sRGB.
+
+    None where they are sRGB already, or the profile is damaged or of other pixels: then it says
+    nothing that could be followed, and the pixels are taken as they are.
+    """
+    if not profile:
+        return None
+    try:
+        source = ImageCms.ImageCmsProfile(BytesIO(profile))
+        space = source.profile.xcolor_space.strip()
+        if space != {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK"}[mode]:
+            return None
+        found = ImageCms.buildTransform(
+            source, ImageCms.createProfile("sRGB"), mode, "RGB", ImageCms.Intent.PERCEPTUAL
+        )
+        if mode != "CMYK" and _is_srgb(found, mode):
+            return None
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None
+    return found
+
+
+def _is_srgb(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
+    levels = np.linspace(0, 255, 16).round().astype(np.uint8)
+    colours = [levels] if mode == "L" else np.meshgrid(levels, levels, levels)
+    before = np.stack(colours, axis=-1).reshape(1, -1, len(colours))
+    probe = Image.fromarray(before[..., 0] if mode == "L" else before)
+    after = np.asarray(transform.apply(probe)).astype(int)
+    return bool(np.abs(after - before).max() <= _SAME)
+
+
+def _is_plain(content: bytes) -> bool:
+    """Whether the bytes alone show a plain 8-bit RGB or grey JPEG or PNG; False: look closer.
+
+    Pillow takes twenty times as long to say so, which counts for 200,000 images.
+    """
+    if content.startswith(b"\xff\xd8\xff"):
+        return content.endswith(_END) and _is_plain_jpeg(content)
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        if content[24:25] != b"\x08" or content[25:26] not in (b"\x00", b"\x02"):
+            return False
+        head = content[: content.find(b"IDAT")]
+        return b"tRNS" not in head and b"iCCP" not in head
+    return False
+
+
+def _is_plain_jpeg(content: bytes) -> bool:
+    """By its segments, up to the first scan."""
+    at, plain = 2, False
+    while at + 10 < len(content) and content[at] == 0xFF:
+        kind = content[at + 1]
+        if kind == 0xDA:
+            return plain
+        if kind in (0xC0, 0xC1, 0xC2):
+            plain = content[at + 4] == 8 and content[at + 9] in (1, 3)
+        elif kind == 0xE2 or (0xC3 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC)):
+            return False  # a profile, an index of several photographs, or a rare kind
+        at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+    return False
+
+
+def _lacks_little(content: bytes) -> bool:
+    """Whether a JPEG that breaks off lacks no more than its last row of blocks, or eighth of rows.
+
+    Where its data end shows where it becomes another picture without its last bytes.
+    """
+    try:
+        pictures = []
+        for part in (content, content[:-_TAIL]):
+            with Image.open(BytesIO(part + _END), formats=("JPEG",)) as image:
+                if image.width * image.height > _MOST_PIXELS:
+                    return False
+                pictures.append(np.asarray(image))
+    except _FAULTS:
+        return False
+    rows = np.flatnonzero((pictures[0] != pictures[1]).reshape(len(pictures[0]), -1).any(axis=1))
+    height = len(pictures[0])
+    ends = int(rows[0]) if len(rows) else height
+    return height - ends <= max(_LAST_ROWS, height // 8) and _has_every_scan(content)
+
+
+def _has_every_scan(content: bytes) -> bool:
+    """Whether the last scan of every band of a progressive JPEG has begun; True for others."""
+    frame = content.rfind(b"\xff\xc2\x00")
+    if frame < 0:
+        return True
+    components = {content[frame + 10 + 3 * i] for i in range(content[frame + 9])}
+    finished: set[tuple[int, bool]] = set()
+    for found in re.finditer(rb"\xff\xda\x00", content[frame:]):
+        scan = content[frame + found.start() + 4 :]
+        count = scan[0] if scan else 0
+        if len(scan) > 3 + 2 * count and scan[3 + 2 * count] & 15 == 0:
+            first = scan[1 + 2 * count]
+            finished |= {(scan[1 + 2 * i], first > 0) for i in range(count)}
+    return all({(each, False), (each, True)} <= finished for each in components)

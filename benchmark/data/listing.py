@@ -1,0 +1,175 @@
+"""Which files of a tree are images, and how many others there are, of what kind."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from benchmark.data.images import SUFFIXES
+
+SYSTEM = "hidden or of the system"
+MASKS = "masks of other images"
+NOWHERE = "links that lead nowhere"
+TWICE = "links to folders that are read already"
+CLOSED = "folders without permission"
+SPECIAL = "pipes, sockets or devices"
+NO_SUFFIX = "without suffix"
+# What systems and tools leave beside people's files, besides all that begins with a full stop
+# (._a.jpg, .DS_Store, .ipynb_checkpoints, ...).
+_OF_THE_SYSTEM = {
+    "__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found",
+    "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__pycache__",
+}  # fmt: skip
+_MASK = {"mask", "masks", "seg", "segmentation", "segmentations", "parsing", "matte", "mattes"}
+_MASK_SOMEWHERE = re.compile("mask|seg|parsing|matte", re.IGNORECASE)
+_WORN = {"with", "without", "no", "wearing"}  # a face with a mask on is a face
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Image files by name, sorted, and how many others there are by kind."""
+
+    names: Sequence[str]
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    def said(self) -> str:
+        """What is left out, in words; empty where nothing is."""
+        most = sorted(self.left_out.items(), key=lambda kind: (-kind[1], kind[0]))
+        return ", ".join(f"{count} {kind}" for kind, count in most)
+
+
+def is_of_the_system(name: str) -> bool:
+    """Whether a file, or a folder above it, is hidden or left there by a system."""
+    parts = PurePosixPath(name).parts if "/" in name else (name,)
+    return any(part.startswith(".") or part.lower() in _OF_THE_SYSTEM for part in parts)
+
+
+def walk(root: Path) -> tuple[list[str], Counter[str]]:
+    """Every file below `root` by its path in it, sorted, and what is not entered, counted.
+
+    Links to folders are followed, and no folder is read twice: its own place comes first, then
+    links in the order of their names.
+    """
+    files: list[str] = []
+    left_out: Counter[str] = Counter()
+    seen: set[tuple[int, int]] = set()
+    links: list[str] = []
+    waiting = [""]
+    while waiting or links:
+        if not waiting:
+            links.sort(reverse=True)
+            waiting.append(links.pop())
+        folder = waiting.pop()
+        try:
+            found = (root / folder).stat()
+            if (found.st_dev, found.st_ino) in seen:
+                left_out[TWICE] += 1
+                continue
+            seen.add((found.st_dev, found.st_ino))
+            with os.scandir(root / folder) as entries:
+                for entry in entries:
+                    name = f"{folder}/{entry.name}" if folder else entry.name
+                    if is_of_the_system(entry.name):
+                        left_out[SYSTEM] += 1
+                    elif entry.is_dir(follow_symlinks=False):
+                        waiting.append(name)
+                    elif entry.is_file(follow_symlinks=False):
+                        files.append(name)
+                    elif not entry.is_symlink():
+                        left_out[SPECIAL] += 1
+                    elif _leads_to_folder(entry):
+                        links.append(name)
+                    elif _leads_to_file(entry):
+                        files.append(name)
+                    else:
+                        left_out[NOWHERE] += 1
+        except OSError:
+            left_out[CLOSED] += 1
+    return sorted(files), left_out
+
+
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _leads_to_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
+
+
+def images_among(names: Iterable[str], left_out: Mapping[str, int]) -> Listing:
+    """The images among files by their suffixes, without masks; the others are counted."""
+    images: list[str] = []
+    others = Counter({kind: count for kind, count in left_out.items() if count})
+    for name in names:
+        suffix = suffix_of(name)
+        if suffix in SUFFIXES:
+            images.append(name)
+        else:
+            others[suffix or NO_SUFFIX] += 1
+    masks = _masks(images)
+    if masks:
+        others[MASKS] = len(masks)
+        images = [name for name in images if name not in masks]
+    return Listing(images, others)
+
+
+def suffix_of(name: str) -> str:
+    """In lower case; `.tar.gz` counts as one."""
+    last = name.rpartition("/")[2].lower()
+    if last.endswith(".tar.gz"):
+        return ".tar.gz"
+    stem, dot, suffix = last.rpartition(".")
+    return f".{suffix}" if dot and stem else ""
+
+
+def stem_of(name: str) -> str:
+    """The file's name without folder and suffix."""
+    last = name.rpartition("/")[2]
+    stem, dot, _ = last.rpartition(".")
+    return stem if dot and stem else last
+
+
+def shown(name: str) -> str:
+    """A name that can be printed, whatever bytes it has."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _masks(names: Sequence[str]) -> set[str]:
+    """Images called masks (by file or folder) of which the image of the same name is there too."""
+    called = [name for name in names if _is_called_mask(name)]
+    if not called:
+        return set()
+    there = {_key(stem_of(name)) for name in set(names).difference(called)}
+    return {name for name in called if there & _could_be_of(stem_of(name))}
+
+
+def _is_called_mask(name: str) -> bool:
+    if not _MASK_SOMEWHERE.search(name):  # most names, and 200,000 of them take time
+        return False
+    parts = PurePosixPath(name).with_suffix("").parts
+    for part in parts:
+        words = set(re.split(r"[^a-z]+", part.lower()))
+        if words & _MASK and not words & _WORN:
+            return True
+    return False
+
+
+def _could_be_of(stem: str) -> set[str]:
+    """The names that the image of a mask may have: 00012 of 00012_hair, mask-00012, 00012."""
+    words = [word for word in re.split(r"[^A-Za-z0-9]+", stem) if word.lower() not in _MASK]
+    return {_key(stem), _key("_".join(words)), _key(words[0] if words else "")}
+
+
+def _key(stem: str) -> str:
+    """Alike for 12, 00012 and a_12, A-12."""
+    if stem.isdecimal():
+        return str(int(stem))
+    return re.sub(r"[^a-z0-9]+", "_", stem.lower())

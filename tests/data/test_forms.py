@@ -1,0 +1,594 @@
+"""The forms in which people hold CelebA: each is the same data as the authors' layout."""
+
+import gzip
+import io
+import shutil
+import tarfile
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmark.data import celeba
+from benchmark.data.annotations import read_table
+from benchmark.data.celeba import CelebA, title_of
+from benchmark.data.celeba_tree import as_authors_write, find_tree, md5
+from benchmark.data.check import Report, check
+from benchmark.data.layout import CUTS, LANDMARKS_ALIGNED, OFFICIAL_MD5, PARTITION
+from benchmark.data.settings import CelebASettings, FolderSettings
+from benchmark.data.source import labels_of, open_source
+from benchmark.data.store import open_store
+from benchmark.errors import InputError
+from tests.data.made_up import MARKS, ramp
+
+COUNT = 20
+SETTINGS = CelebASettings(name="celeba", size=16)
+PARTS = [0] * 12 + [1] * 4 + [2] * 4
+IMAGES = "img_align_celeba"
+TABLES = {
+    "list_eval_partition": ("partition", [[part] for part in PARTS], False),
+    "list_attr_celeba": ("Male Young", [[1, -1], [-1, 1]] * (COUNT // 2), True),
+    "identity_CelebA": ("identity", [[i // 2] for i in range(COUNT)], False),
+    "list_landmarks_align_celeba": (MARKS, [[60 + i] * 10 for i in range(COUNT)], True),
+    "list_landmarks_celeba": (MARKS, [[80 + i] * 10 for i in range(COUNT)], True),
+}
+
+
+def picture(index: int) -> Image.Image:
+    return ramp(178, 218, blue=index)
+
+
+@cache
+def content(index: int) -> bytes:
+    file = io.BytesIO()
+    picture(index).save(file, "PNG")
+    return file.getvalue()
+
+
+def rows(table: str) -> list[list[str]]:
+    return [[f"{i:06d}.jpg", *map(str, values)] for i, values in enumerate(TABLES[table][1], 1)]
+
+
+def authors_text(table: str) -> str:
+    columns, _, header = TABLES[table]
+    head = f"{COUNT}\n{columns}\n" if header else ""
+    return head + "".join(f"{' '.join(row)}\n" for row in rows(table))
+
+
+def csv_text(table: str, separator: str = ",", header: bool = True) -> str:
+    head = separator.join(["image_id", *TABLES[table][0].split()]) + "\n" if header else ""
+    return head + "".join(f"{separator.join(row)}\n" for row in rows(table))
+
+
+def write_images(folder: Path, suffix: str = ".jpg") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for i in range(1, COUNT + 1):
+        (folder / f"{i:06d}{suffix}").write_bytes(content(i))
+
+
+def write_tables(folder: Path, *tables: str, suffix: str = ".txt") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for table in tables or TABLES:
+        text = authors_text(table) if suffix == ".txt" else csv_text(table)
+        (folder / f"{table}{suffix}").write_text(text)
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The authors' layout; only to be read."""
+    root = tmp_path_factory.mktemp("usual")
+    write_images(root / IMAGES)
+    write_tables(root)
+    return root
+
+
+def zipped(path: Path, prefix: str = "", beside: tuple[str, ...] = ()) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with ZipFile(path, "w") as archive:
+        for name in beside:
+            archive.writestr(name, "x")
+        for i in range(1, COUNT + 1):
+            archive.writestr(f"{prefix}{i:06d}.jpg", content(i))
+
+
+def tarred(path: Path, prefix: str = "") -> None:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        for i in range(1, COUNT + 1):
+            info = tarfile.TarInfo(f"{prefix}{i:06d}.jpg")
+            info.size = len(content(i))
+            archive.addfile(info, io.BytesIO(content(i)))
+    data = file.getvalue()
+    path.write_bytes(data if path.suffix == ".tar" else gzip.compress(data))
+
+
+def kaggle(root: Path) -> None:
+    write_images(root / IMAGES / IMAGES)
+    write_tables(root, suffix=".csv")
+
+
+def kaggle_in_a_folder_of_its_name(root: Path) -> None:
+    kaggle(root / "CelebA-dataset")
+
+
+def drive(root: Path) -> None:
+    write_tables(root / "Anno", *[name for name in TABLES if "eval" not in name])
+    write_tables(root / "Eval", "list_eval_partition")
+    zipped(root / "Img" / f"{IMAGES}.zip", f"{IMAGES}/")
+
+
+def drive_unpacked(root: Path) -> None:
+    write_tables(root / "celeba" / "Anno", *[name for name in TABLES if "eval" not in name])
+    write_tables(root / "celeba" / "Eval", "list_eval_partition")
+    write_images(root / "celeba" / "Img" / IMAGES)
+
+
+def with_suffix(suffix: str) -> Callable[[Path], None]:
+    def build(root: Path) -> None:
+        write_images(root / IMAGES, suffix)
+        write_tables(root)
+
+    return build
+
+
+def png_folder(root: Path) -> None:
+    write_images(root / f"{IMAGES}_png", ".png")
+    write_tables(root)
+
+
+def packed(name: str, prefix: str) -> Callable[[Path], None]:
+    def build(root: Path) -> None:
+        write_tables(root)
+        zipped(root / name, prefix) if name.endswith(".zip") else tarred(root / name, prefix)
+
+    return build
+
+
+def shards_of_a_folder(root: Path) -> None:
+    write_images(root / IMAGES / "000")
+    write_tables(root)
+    (root / IMAGES / "001").mkdir()
+    for i in range(1, COUNT // 2):
+        (root / IMAGES / "000" / f"{i:06d}.jpg").rename(root / IMAGES / "001" / f"{i:06d}.jpg")
+
+
+def other_names(root: Path) -> None:
+    write_images(root / "faces" / "all")
+    write_tables(root / "labels", suffix=".csv")
+
+
+FORMS: dict[str, Callable[[Path], None]] = {
+    "kaggle": kaggle,
+    "kaggle in a folder": kaggle_in_a_folder_of_its_name,
+    "drive": drive,
+    "drive unpacked": drive_unpacked,
+    "png": png_folder,
+    ".JPG": with_suffix(".JPG"),
+    ".jpeg": with_suffix(".jpeg"),
+    ".png": with_suffix(".png"),
+    "zip": packed(f"{IMAGES}.zip", ""),
+    "zip with another folder": packed(f"{IMAGES}.zip", "export/aligned/"),
+    "tar": packed(f"{IMAGES}.tar", "./"),
+    "tar.gz": packed(f"{IMAGES}.tar.gz", f"{IMAGES}/"),
+    "tgz with another folder": packed(f"{IMAGES}.tgz", "x/"),
+    "in sub-folders": shards_of_a_folder,
+    "other names": other_names,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_is_the_same_data(form: str, usual: Path, tmp_path: Path) -> None:
+    FORMS[form](tmp_path)
+    wanted, found = CelebA(SETTINGS, usual), CelebA(SETTINGS, tmp_path)
+    assert found.pixels() == wanted.pixels()  # so they share a store
+    for part, at in wanted.splits().items():
+        assert found.splits()[part].tolist() == at.tolist(), part
+    assert [found.name(i) for i in (0, 19)] == [f"{IMAGES}/000001.jpg", f"{IMAGES}/000020.jpg"]
+    names, labels = labels_of(found)
+    assert names == ("Male", "Young")
+    assert labels.tolist() == labels_of(wanted)[1].tolist()
+    report = check(tmp_path, deep=True)
+    assert report.views == ["aligned", "rotated"]
+    assert report.usable
+    taken = [note for note in report.notes if " taken for " in note]
+    assert taken or form == "zip", "it is not said what was taken for what"
+
+
+def test_the_authors_layout_needs_no_note(usual: Path) -> None:
+    assert CelebA(SETTINGS, usual).notes() == []
+    assert check(usual, deep=True).notes == []
+
+
+def test_kaggles_form_says_what_was_taken_for_what(tmp_path: Path) -> None:
+    kaggle(tmp_path)
+    notes = CelebA(SETTINGS, tmp_path).notes()
+    assert "list_eval_partition.csv taken for list_eval_partition.txt" in notes
+    assert f"{IMAGES}/{IMAGES}/000001.jpg taken for {IMAGES}/000001.jpg, and so on" in notes
+
+
+def test_the_parts_of_a_csv_count_as_the_authors_write_them(usual: Path, tmp_path: Path) -> None:
+    """So that Kaggle's form continues the runs on the authors'."""
+    kaggle(tmp_path)
+    found = CelebA(SETTINGS, tmp_path)
+    assert found.fingerprint() == CelebA(SETTINGS, usual).fingerprint()
+    path = tmp_path / "list_eval_partition.csv"
+    path.write_text(path.read_text().replace("000020.jpg,2", "000020.jpg,1"))
+    other = CelebA(SETTINGS, tmp_path)
+    assert other.pixels() == found.pixels()
+    assert other.fingerprint() != found.fingerprint()
+
+
+def test_the_authors_partition_is_known() -> None:
+    """The MD5 sum that torchvision has for it, from the numbers alone."""
+    names = [f"{i:06d}.jpg" for i in range(1, CUTS[-1] + 1)]
+    parts = np.searchsorted(np.array(CUTS), np.arange(1, CUTS[-1] + 1))
+    written = as_authors_write(names, parts)
+    assert md5(written) == OFFICIAL_MD5[PARTITION]
+
+
+def test_known_faces_are_known_in_kaggles_form(
+    usual: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By their parts as the authors write them, and their first landmarks."""
+    kaggle(tmp_path)
+    parts = md5((usual / PARTITION).read_bytes())
+    marks = [[60 + i] * 10 for i in range(3)]
+    monkeypatch.setitem(celeba._KNOWN_FIRST, parts, (*marks, "made-up faces"))
+    tree = find_tree(tmp_path)
+    assert tree is not None
+    assert title_of(tree) == "made-up faces"
+    path = tmp_path / "list_landmarks_align_celeba.csv"
+    path.write_text(path.read_text().replace("61,61", "61,62", 1))
+    assert title_of(tree) == "unknown faces in CelebA's layout"
+
+
+# ---- tables -------------------------------------------------------------------------------------
+
+
+def encoded(text: str, how: str) -> bytes:
+    return {
+        "blank lines": ("\n\n" + text + "\n \n").encode(),
+        "BOM": b"\xef\xbb\xbf" + text.encode(),
+        "UTF-16": text.encode("utf-16"),
+        "UTF-16 without a mark": text.encode("utf-16-le"),
+        "UTF-16 the other way": text.encode("utf-16-be"),
+        "CRLF": text.replace("\n", "\r\n").encode(),
+        "CR": text.replace("\n", "\r").encode(),
+        "blanks": text.replace(" ", "   ").replace("\n", " \n").encode(),
+        "tabs": text.replace(" ", "\t").encode(),
+        "commas": text.replace(" ", ",").encode(),
+        "commas and blanks": text.replace(" ", ", ").encode(),
+        "semicolons": text.replace(" ", ";").encode(),
+        "quotes": "".join(
+            ",".join(f'"{field}"' for field in line.split(" ")) + "\n" for line in text.splitlines()
+        ).encode(),
+    }[how]
+
+
+HOW = [
+    "blank lines", "BOM", "UTF-16", "UTF-16 without a mark", "UTF-16 the other way", "CRLF", "CR",
+    "blanks", "tabs", "commas", "commas and blanks", "semicolons", "quotes",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize("table", ["list_eval_partition", "list_attr_celeba"])
+@pytest.mark.parametrize("form", ["authors", "csv", "bare"])
+def test_every_way_to_write_a_table(how: str, table: str, form: str, tmp_path: Path) -> None:
+    columns, values, header = TABLES[table]
+    text = {
+        "authors": authors_text(table),
+        "csv": csv_text(table, " "),
+        "bare": csv_text(table, " ", header=False),
+    }[form]
+    path = tmp_path / "table.csv"
+    path.write_bytes(encoded(text, how))
+    named = tuple(columns.split())
+    read = read_table(path, named, header=header, own=named)
+    assert read.names == tuple(row[0] for row in rows(table))
+    assert (read.columns, read.values.tolist()) == (named, values)
+    assert read.values.dtype == np.int64
+
+
+def test_pandas_row_numbers_and_other_spellings_are_understood(tmp_path: Path) -> None:
+    path = tmp_path / "list_attr_celeba.csv"
+    path.write_text(",image_id,male\n0,000001.jpg,1\n1,000002.jpg,-1\n")
+    table = read_table(path, ("Male",), header=True)
+    assert (table.columns, table.values.tolist()) == (("Male",), [[1], [-1]])
+    path.write_text("image_id,split\n000001.jpg,2\n")
+    assert read_table(path, ("partition",), header=False).values.tolist() == [[2]]
+
+
+def test_decimals_are_kept_where_they_mean_something(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("image_id,x_1,y_1\n000001.jpg,69.5,109.0\n")
+    table = read_table(path, ("x_1", "y_1"), header=True, decimals=True)
+    assert table.values.tolist() == [[69.5, 109.0]]
+    with pytest.raises(InputError, match=r"table\.csv:2: not all integers"):
+        read_table(path, ("x_1", "y_1"), header=True)
+    path.write_text("image_id,partition\n000001.jpg,1.0\n")
+    assert read_table(path, ("partition",), header=False).values.tolist() == [[1]]
+    for value in ("nan", "inf", "1e400", "x"):
+        path.write_text(f"image_id,x_1\n000001.jpg,{value}\n")
+        with pytest.raises(InputError, match="not all numbers"):
+            read_table(path, ("x_1",), header=True, decimals=True)
+
+
+# ---- parts --------------------------------------------------------------------------------------
+
+
+def numbered(root: Path, numbers: list[int]) -> Path:
+    (root / IMAGES).mkdir(parents=True)
+    for number in numbers:
+        (root / IMAGES / f"{number:06d}.jpg").write_bytes(content(number % 250))
+    return root
+
+
+def test_without_a_partition_celebas_own_numbers_decide(tmp_path: Path) -> None:
+    numbers = [1, 162770, 162771, 182637, 182638, 202599]
+    source = CelebA(SETTINGS, numbered(tmp_path, numbers))
+    assert {part: at.tolist() for part, at in source.splits().items()} == {
+        "train": [0, 1], "validation": [2, 3], "test": [4, 5]
+    }  # fmt: skip
+    assert any("CelebA's own numbers" in note for note in source.notes())
+
+
+@pytest.mark.parametrize("numbers", [range(1, 101), range(100, 300), range(202550, 202650)])
+def test_numbers_that_are_not_celebas_are_drawn_by_name(numbers: range, tmp_path: Path) -> None:
+    source = CelebA(SETTINGS, numbered(tmp_path, list(numbers)))
+    sizes = {part: len(at) for part, at in source.splits().items()}
+    assert sum(sizes.values()) == len(numbers)
+    assert 0.65 * len(numbers) < sizes["train"] < 0.95 * len(numbers)
+    assert min(sizes.values()) > 0
+    assert any("drawn by name" in note for note in source.notes())
+    renamed = tmp_path / "png"
+    shutil.copytree(tmp_path / IMAGES, renamed / IMAGES)
+    for path in (renamed / IMAGES).iterdir():
+        path.rename(path.with_suffix(".png"))
+    again = CelebA(SETTINGS, renamed)
+    assert again.splits()["test"].tolist() == source.splits()["test"].tolist()
+
+
+def test_a_subset_is_used_and_said(usual: Path, tmp_path: Path) -> None:
+    shutil.copytree(usual, tmp_path / "celeba")
+    for i in (2, 3, 13, 18):
+        (tmp_path / "celeba" / IMAGES / f"{i:06d}.jpg").unlink()
+    store = open_store(SETTINGS, tmp_path, tmp_path / "cache")
+    assert {part: (at + 1).tolist() for part, at in store.splits.items()} == {
+        "train": [1, *range(4, 13)], "validation": [14, 15, 16], "test": [17, 19, 20]
+    }  # fmt: skip
+    assert store.broken == ()
+    said = f"{IMAGES}: 16 of the 20 images of {PARTITION} are there, and are used"
+    assert said in store.notes
+    assert not store.images[[1, 2, 12, 17]].any()
+    report = check(tmp_path, deep=True)
+    assert report.views == ["aligned", "rotated"]
+    assert report.usable
+    assert said in report.notes
+    (item,) = (item for item in report.items if item.name == f"{IMAGES}/")
+    assert (item.state, item.says) == ("subset", "4 of 20 images are missing: 000002.jpg, ...")
+
+
+def test_a_subset_may_have_tables_of_its_own_images_alone(usual: Path, tmp_path: Path) -> None:
+    shutil.copytree(usual, tmp_path / "celeba")
+    (tmp_path / "celeba" / IMAGES / "000002.jpg").unlink()
+    path = tmp_path / "celeba" / "list_attr_celeba.txt"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(["19\n", lines[1], lines[2], *lines[4:]]))
+    only = SETTINGS.model_copy(update={"only": ("Male",)})
+    assert CelebA(only, tmp_path).splits()["train"].tolist() == [0, 2, 4, 6, 8, 10]
+    (tmp_path / "celeba" / IMAGES / "000002.jpg").write_bytes(content(2))
+    with pytest.raises(InputError, match=rf"list_attr_celeba\.txt: 000002\.jpg of {PARTITION}"):
+        CelebA(only, tmp_path)
+
+
+def test_too_small_a_share_is_refused_by_check_and_run(tmp_path: Path) -> None:
+    write_images(tmp_path / IMAGES)
+    parts = [f"{i:06d}.jpg {i % 3}\n" for i in range(1, 2102)]
+    (tmp_path / PARTITION).write_text("".join(parts))
+    report = check(tmp_path, deep=False)
+    assert report.views == []
+    with pytest.raises(InputError, match=r"20 of the 2101 images .* fewer than 1 in 100") as caught:
+        open_store(SETTINGS, tmp_path, tmp_path / "cache")
+    assert str(caught.value) in report.why_not
+
+
+# ---- Hugging Face and webdataset ----------------------------------------------------------------
+
+
+def parquet(path: Path, indices: range, *, path_too: bool = True) -> None:
+    import pyarrow as arrow
+    from pyarrow import parquet as writer
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    images = [{"bytes": content(i), "path": f"{i:06d}.jpg" if path_too else None} for i in indices]
+    table = arrow.table(
+        {
+            "image": images,
+            "celeb_id": [i // 2 for i in indices],
+            "Male": [i % 2 == 0 for i in indices],
+            "Smiling": [i % 3 == 0 for i in indices],
+        }
+    )
+    writer.write_table(table, path, row_group_size=4)
+
+
+def test_hugging_faces_parquet_is_read(tmp_path: Path) -> None:
+    parts = {"train": range(1, 11), "valid": range(11, 15), "test": range(15, 20)}
+    for part, indices in parts.items():
+        parquet(tmp_path / "data" / f"{part}-00000-of-00001.parquet", indices)
+    source = CelebA(SETTINGS, tmp_path)
+    sizes = {part: len(at) for part, at in source.splits().items()}
+    assert sizes == {"train": 10, "validation": 4, "test": 5}
+    images, whole = source.decode(np.arange(len(source)))
+    assert whole.all()
+    blues = {part: images[at, 2, 0, 0].tolist() for part, at in source.splits().items()}
+    assert blues == {
+        "train": [*range(1, 11)], "validation": [*range(11, 15)], "test": [*range(15, 20)]
+    }  # fmt: skip
+    names, labels = labels_of(source)
+    assert names == ("Male", "Smiling")
+    assert labels[:, 0].tolist() == [int(blue % 2 == 0) for blue in images[:, 2, 0, 0].tolist()]
+    some = SETTINGS.model_copy(update={"only": ("Smiling",), "disjoint": False})
+    assert images[CelebA(some, tmp_path).splits()["train"], 2, 0, 0].tolist() == [3, 6, 9]
+    report = check(tmp_path, deep=True)
+    assert report.views[-2:] == ["aligned", "rotated"]
+    assert report.usable
+
+
+def test_a_parquet_file_is_a_folder_of_images_too(tmp_path: Path) -> None:
+    parquet(tmp_path / "faces" / "train-0.parquet", range(1, 31), path_too=False)
+    settings = FolderSettings(name="folder", folder="faces", size=16)
+    source = open_source(settings, tmp_path)
+    images, whole = source.decode(np.arange(30))
+    assert whole.all()
+    assert images[:, 2, 0, 0].tolist() == [*range(1, 31)]
+    one = FolderSettings(name="folder", folder="faces/train-0.parquet", size=16)
+    assert np.array_equal(open_source(one, tmp_path).decode(np.arange(30))[0], images)
+    (tmp_path / "faces" / "train-0.parquet").write_bytes(b"PAR1" + bytes(200) + b"PAR1")
+    with pytest.raises(InputError, match="not a whole Parquet file"):
+        open_source(settings, tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz", ".tgz"])
+def test_webdatasets_shards_are_read(suffix: str, tmp_path: Path) -> None:
+    (tmp_path / "shards").mkdir()
+    for shard in range(3):
+        file = io.BytesIO()
+        with tarfile.open(fileobj=file, mode="w") as archive:
+            for i in range(1 + 10 * shard, 11 + 10 * shard):
+                for name, data in ((f"{i:05d}.png", content(i)), (f"{i:05d}.json", b"{}")):
+                    info = tarfile.TarInfo(name)
+                    info.size = len(data)
+                    archive.addfile(info, io.BytesIO(data))
+        data = file.getvalue() if suffix == ".tar" else gzip.compress(file.getvalue())
+        (tmp_path / "shards" / f"faces-{shard:06d}{suffix}").write_bytes(data)
+    settings = FolderSettings(name="folder", folder="shards", size=16)
+    source = open_source(settings, tmp_path)
+    order = np.random.default_rng(0).permutation(30)
+    images, whole = source.decode(order)
+    assert whole.all()
+    assert images[:, 2, 0, 0].tolist() == (order + 1).tolist()
+    assert source.notes() == ["shards: not read: 30 .json"]
+    assert source.name(29) == f"shards/faces-000002{suffix}/00030.png"
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_parts_may_be_named_by_folders_of_images_or_shards(packed: bool, tmp_path: Path) -> None:
+    parts = {"train": range(1, 11), "val": range(11, 16), "test": range(16, 21)}
+    for part, indices in parts.items():
+        folder = tmp_path / ("celeba-wds" if packed else IMAGES) / part
+        folder.mkdir(parents=True)
+        if packed:
+            with tarfile.open(folder / "000000.tar", "w") as archive:
+                for i in indices:
+                    info = tarfile.TarInfo(f"{i:06d}.png")
+                    info.size = len(content(i))
+                    archive.addfile(info, io.BytesIO(content(i)))
+        else:
+            for i in indices:
+                (folder / f"{i:06d}.png").write_bytes(content(i))
+    source = CelebA(SETTINGS, tmp_path)
+    assert [at.tolist() for at in source.splits().values()] == [
+        [*range(10)], [*range(10, 15)], [*range(15, 20)]
+    ]  # fmt: skip
+    assert source.decode(np.arange(20))[0][:, 2, 0, 0].tolist() == [*range(1, 21)]
+    assert any("parts by the names of the files" in note for note in source.notes())
+
+
+def test_a_large_gzip_is_read_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With blocks so small that every image is beyond several."""
+    from benchmark.data import tar
+
+    monkeypatch.setattr(tar, "_BLOCK", 1000)
+    monkeypatch.setattr(tar, "_KEPT", 2)
+    tarred(tmp_path / "x.tar.gz")
+    archive = tar.Tar(tmp_path / "x.tar.gz")
+    for i in (20, 1, 11, 10, 20, 3):
+        assert archive.read(f"{i:06d}.jpg") == content(i)
+    cut = (tmp_path / "x.tar.gz").read_bytes()
+    (tmp_path / "x.tar.gz").write_bytes(cut[: len(cut) // 2])
+    with pytest.raises(InputError, match=r"x\.tar\.gz: not a whole tar archive .*fetch it again"):
+        tar.Tar(tmp_path / "x.tar.gz")
+    # Two gzip files, one after the other, are one.
+    plain = gzip.decompress(cut)
+    (tmp_path / "x.tar.gz").write_bytes(gzip.compress(plain[:2500]) + gzip.compress(plain[2500:]))
+    assert tar.Tar(tmp_path / "x.tar.gz").read("000013.jpg") == content(13)
+
+
+# ---- images of another size ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(178, 178), (64, 64)])
+@pytest.mark.parametrize("deep", [False, True])
+def test_resized_images_train_as_a_folder(
+    size: tuple[int, int], deep: bool, usual: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(usual, tmp_path / "celeba")
+    for i in range(1, COUNT + 1):
+        picture(i).resize(size).save(tmp_path / "celeba" / IMAGES / f"{i:06d}.jpg", "PNG")
+    report = check(tmp_path / "celeba", deep)
+    assert report.views == ["folder"]
+    assert report.usable
+    (said,) = (note for note in report.notes if "not 178 x 218" in note)
+    assert f"{size[0]} x {size[1]}" in said
+    assert f"--set data.name=folder --set data.folder={IMAGES}" in said
+    with pytest.raises(InputError, match=f"{size[0]} x {size[1]}, not 178 x 218.*data.name=folder"):
+        open_store(SETTINGS, tmp_path, tmp_path / "cache")
+    store = open_store(
+        FolderSettings(name="folder", folder=IMAGES, size=16),
+        tmp_path / "celeba",
+        tmp_path / "cache",
+    )
+    assert len(store.images) == COUNT
+
+
+def test_a_damaged_archive_is_one_line_of_the_report(tmp_path: Path) -> None:
+    write_tables(tmp_path)
+    (tmp_path / f"{IMAGES}.zip").write_bytes(b"PK\x03\x04 torn")
+    report = check(tmp_path, deep=False)
+    (item,) = (item for item in report.items if item.name == IMAGES)
+    assert item.state == "broken"
+    assert "not a whole zip archive" in item.says
+    assert len(report.items) == 8  # the tables too
+    with pytest.raises(InputError, match="not a whole zip archive"):
+        CelebA(SETTINGS, tmp_path)
+
+
+def named(report: Report) -> Iterator[str]:
+    return (item.name for item in report.items)
+
+
+def test_images_named_and_sized_as_celebas_are_both(tmp_path: Path) -> None:
+    write_images(tmp_path / "photos")
+    report = check(tmp_path / "photos", deep=True)
+    assert report.title.startswith("a plain folder of images, named and sized as CelebA's")
+    assert report.views == ["folder", "aligned", "rotated"]
+    assert list(named(report)) == ["photos/"]
+    assert len(CelebA(SETTINGS, tmp_path / "photos")) == COUNT
+
+
+def test_what_is_not_read_names_the_command(tmp_path: Path) -> None:
+    write_tables(tmp_path / "Anno")
+    (tmp_path / "Img").mkdir()
+    (tmp_path / "Img" / "img_celeba.7z.001").write_bytes(b"7z")
+    report = check(tmp_path, deep=False)
+    assert report.views == []
+    assert any("7z x" in note and "img_celeba.7z.001" in note for note in report.notes)
+    (tmp_path / "phone").mkdir()
+    (tmp_path / "phone" / "a.HEIC").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"1 \.heic: not read; .* magick mogrify -format png"):
+        check(tmp_path / "phone", deep=False)
+
+
+def test_two_trees_beside_each_other_are_not_mixed(usual: Path, tmp_path: Path) -> None:
+    write_tables(tmp_path / "aaf", "list_eval_partition")
+    write_images(tmp_path / "aaf" / "pictures")
+    shutil.copytree(usual, tmp_path / "celeba")
+    source = CelebA(SETTINGS, tmp_path)
+    assert source.root == tmp_path / "celeba"
+    assert LANDMARKS_ALIGNED in source.tree.tables
