@@ -202,6 +202,9 @@ class _Worker:
             self._process.kill()
             self._process.wait()
             raise
+        finally:
+            if self._process.poll() is not None and self._process.stdin is not None:
+                self._process.stdin.close()
 
     def _fail(self) -> None:
         said = " / ".join(last_lines(self._run.log))
