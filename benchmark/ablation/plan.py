@@ -199,7 +199,7 @@ def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str,
     _refuse_alike(path, runs)
     _check_views(path, evaluation, runs)
     points = [*(run.point for run in runs), *_points(path, file.sweep)]
-    check_claims(path, file.claims, [run.spec for run in runs], points)
+    check_claims(path, file.claims, [run.spec for run in runs], points, _probed(evaluation))
     return Plan(
         name=file.name,
         question=file.question,
@@ -228,6 +228,15 @@ def _evaluation(path: Path, profile: str, block: Any) -> EvaluationSettings:
         except InputError as error:
             raise InputError(f"{path}: {where}metrics: {error}") from None
     return found
+
+
+def _probed(evaluation: EvaluationSettings) -> list[str]:
+    """The columns of the runs' probe; none where they have none."""
+    if evaluation.probe is None:
+        return []
+    from benchmark.evaluation.columns import probed_by_judges
+
+    return probed_by_judges(list(evaluation.judges), evaluation.probe.attributes)
 
 
 def _check_views(path: Path, evaluation: EvaluationSettings, runs: list[PlannedRun]) -> None:

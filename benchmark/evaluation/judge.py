@@ -67,6 +67,10 @@ class Judge:
         self._compared_with = [content_key(self._network, each) for each in (real, validation)]
 
     @property
+    def network_version(self) -> str:
+        return self._network.version
+
+    @property
     def versions(self) -> dict[str, str]:
         """The version of every metric, by name."""
         return {name: metric.version for name, metric in self._metrics.items()}

@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -24,11 +23,13 @@ from benchmark.results.tables import RecordedRun
 from benchmark.results.writer import refuse_loss, with_lent, write_results
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.evaluations import pending
+from benchmark.runs.probes import is_probed
 from benchmark.sweep.data import Reader, open_stores, refuse_other_data
 from benchmark.sweep.driver import Driver
 from benchmark.sweep.output import Failure, Output, Summary
 
 SYNC_EVERY_S = 4.0
+PROBE = "the probe"  # which is no name of a judge
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ def run_plan(
     if trusted:
         output.note(f"{len(trusted)} finished runs are not here and stay as the tables have them")
     ours = [each for each in plan.runs if each.run_id not in trusted]
+    _refuse_codeless(plan)
     _check_data(plan, ours, trusted, places, output)
     try:
         for planned in ours:
@@ -138,6 +140,7 @@ def evaluate_plan(
         raise InputError(f"{places.runs}: no run of {plan.name} has a snapshot; see --runs")
     if len(there) < len(plan.runs):
         output.note(f"{len(plan.runs) - len(there)} of {len(plan.runs)} runs have no snapshot yet")
+    _refuse_codeless(plan)
     for planned in there:
         places.run(planned.run_id).write_evaluation(plan.evaluation)
     left = pending_of(plan.evaluation)
@@ -150,16 +153,20 @@ def evaluate_plan(
 
 
 def pending_of(settings: EvaluationSettings) -> Callable[[RunDirectory], list[str]]:
-    """Which judges have not seen all snapshots of a run."""
-    return partial(
-        pending,
-        settings=settings,
-        versions={name: metric.version for name, metric in METRICS.items()},
-        networks={
-            name: getattr(network_class(each.features), "VERSION", None)
-            for name, each in settings.judges.items()
-        },
-    )
+    """Which judges have not seen all snapshots of a run, and PROBE where it is done without one."""
+    versions = {name: metric.version for name, metric in METRICS.items()}
+    networks = {
+        name: getattr(network_class(each.features), "VERSION", None)
+        for name, each in settings.judges.items()
+    }
+
+    def left(run: RunDirectory) -> list[str]:
+        found, result = pending(run, settings, versions, networks), run.result()
+        if settings.probe is not None and result is not None and result.state == "done":
+            found += [] if is_probed(run, settings, versions, networks) else [PROBE]
+        return found
+
+    return left
 
 
 def _finish(
@@ -325,6 +332,18 @@ def refuse_overwriting(plan: Plan, places: Places, *, replace: bool) -> None:
         refuse_loss(with_lent(plan, places.runs, places.results), places.results)
     pages = [places.results / DETAILS, *places.results.glob(f"*/*/{DETAILS}")]
     refuse_foreign(places.report, *pages)
+
+
+def _refuse_codeless(plan: Plan) -> None:
+    """Raise InputError where the plan has a probe, and a method without a code to look into."""
+    if plan.evaluation.probe is None:
+        return
+    from benchmark.probe.look import refuse_codeless
+
+    try:
+        refuse_codeless([each.spec for each in plan.runs])
+    except InputError as error:
+        raise InputError(f"evaluation.probe: {error}; leave it out of the sweep") from None
 
 
 def _writable(folder: Path) -> None:
