@@ -65,6 +65,16 @@ PROBE_COLUMNS: dict[str, Column] = {
     "attributes.NAME.heldout": Column("held-out images with it", _SHARE),
     "attributes.NAME.heldout_probed": Column("held-out images that the probe says have it", _SHARE),
     "attributes.NAME.samples_probed": Column("samples that the probe says have it", _SHARE),
+    "attributes.NAME.samples_corrected": Column(
+        "the same, corrected for the probe's errors on held-out images",
+        _SHARE,
+        "",
+        "Rogan and Gladen 1978",
+    ),
+    "attributes.NAME.samples_low": Column(
+        "lower end of its 95 % interval, the probe's errors included", _SHARE
+    ),
+    "attributes.NAME.samples_high": Column("upper end of it", _SHARE),
     "attributes.NAME.accuracy": Column("held-out images it is right on", _SHARE, "higher"),
     "attributes.NAME.balanced_accuracy": Column("the mean over both classes", _SHARE, "higher"),
 }

@@ -49,7 +49,7 @@ def test_every_number_of_a_probe_is_explained() -> None:
         found: set[str] = set()
         for name, field in model.model_fields.items():
             kind = field.annotation
-            if kind in (int, float):
+            if kind in (int, float, float | None):
                 found.add(f"{above}{name}")
             elif isinstance(kind, type) and issubclass(kind, BaseModel):
                 found |= numbers(kind, f"{above}{name}.")
