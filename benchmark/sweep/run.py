@@ -11,8 +11,8 @@ from typing import Protocol
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.claims.evidence import write_evidence
 from benchmark.errors import EXIT_INTERRUPTED, BenchError, InputError, in_words, of_system
-from benchmark.evaluation.catalogue import network_class
-from benchmark.evaluation.metrics import METRICS
+from benchmark.evaluation.catalogue import domain, network_class
+from benchmark.evaluation.metrics import computed_by
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.executors.executor import Executor, Pending, Start
 from benchmark.executors.local import how_it_ended, last_lines
@@ -154,7 +154,13 @@ def pending_of(settings: EvaluationSettings) -> Callable[[RunDirectory], list[st
     return partial(
         pending,
         settings=settings,
-        versions={name: metric.version for name, metric in METRICS.items()},
+        versions={
+            name: {
+                metric: found.version
+                for metric, found in computed_by(domain(each.features), each.attribute).items()
+            }
+            for name, each in settings.judges.items()
+        },
         networks={
             name: getattr(network_class(each.features), "VERSION", None)
             for name, each in settings.judges.items()
