@@ -143,12 +143,9 @@ class Panel:
         for name, each in (settings.judges if settings else {}).items():
             if only and name not in only:
                 continue
-            view = each.reference_view
-            seen = spec.data if view is None else spec.data.model_copy(update={"view": view})
-            reference = (
-                store if seen == spec.data else open_store(seen, where.data_root, where.cache)
+            judges[name] = Judge.of_data(
+                name, each, spec.data, store, where.data_root, where.cache, device
             )
-            judges[name] = Judge(name, each, store, reference, where.cache, device)
         return cls(run, settings, store, judges, device)
 
     def evaluate(self, should_stop: Callable[[], bool] = lambda: False) -> None:

@@ -93,6 +93,21 @@ class ContrastTest(_Test):
     """The smallest difference of means that would matter."""
 
 
+class MeanTest(_Test):
+    """The mean of `column` over seeds lies on one side of a number; of a seed, over its runs."""
+
+    absences = ("none",)
+
+    kind: Literal["mean"]
+    column: Column
+    direction: Literal["higher", "lower", "none"]
+    """Where the mean lies, seen from `than`."""
+    than: float
+    """The number that it is compared with."""
+    least_effect: Effect
+    """The smallest difference from it that would matter."""
+
+
 class CorrelationTest(_Test):
     """How `signal` and `column` go together, as Spearman's rho: see claims/correlation.py."""
 
@@ -158,6 +173,7 @@ def _kind(test: Any) -> str | None:
 ClaimTest = Annotated[
     Annotated[TrendTest, Tag("trend")]
     | Annotated[ContrastTest, Tag("contrast")]
+    | Annotated[MeanTest, Tag("mean")]
     | Annotated[CorrelationTest, Tag("correlation")]
     | Annotated[BoundTest, Tag("bound")]
     | Annotated[ShareTest, Tag("share")]
@@ -227,7 +243,8 @@ def _check_columns(
 ) -> None:
     rows = (*trained, *evaluated, *SIGNALS)
     allowed = (*rows, BEST_DISTANCE, *COSTS, *ENDS, *probed)
-    if isinstance(test, TrendTest | ContrastTest | ShareTest):  # of means: of no yes or no
+    # Of means: of no yes or no.
+    if isinstance(test, TrendTest | ContrastTest | MeanTest | ShareTest):
         allowed = tuple(name for name in allowed if name not in (COLLAPSED, *ENDS))
     if isinstance(test, CorrelationTest):
         allowed = tuple(evaluated)

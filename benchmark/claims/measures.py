@@ -13,18 +13,20 @@ from benchmark.ablation.claims import (
     ClaimTest,
     ContrastTest,
     CorrelationTest,
+    MeanTest,
     ShareTest,
     TrendTest,
 )
 from benchmark.claims.contrasts import shift
 from benchmark.claims.correlation import Association, associate, cells_of
 from benchmark.claims.effects import DIRECTIONS, Effect, NotRun, missing, nothing_yet
-from benchmark.claims.power import GREATEST_RHO, TRUE, TYPICAL_RHO, rho_chance
+from benchmark.claims.power import GREATEST_RHO, TRUE, TYPICAL_RHO, mean_chance, rho_chance
 from benchmark.claims.variance import decompose
+from benchmark.evaluation.metrics import METRICS
 from benchmark.levels import BROKEN_SHARE
 from benchmark.results.tables import Tables
 from benchmark.statistics.hypotheses import share_below_p
-from benchmark.statistics.intervals import Estimate, Floats, ends, share
+from benchmark.statistics.intervals import Estimate, Floats, ends, mean, share
 
 
 def measure(tables: Tables, test: ClaimTest) -> Effect | NotRun:
@@ -32,8 +34,12 @@ def measure(tables: Tables, test: ClaimTest) -> Effect | NotRun:
     found = tables.only(test.where)
     if found.runs.empty:
         return NotRun("This profile has no such runs")
+    if why := _unmeasured(tables, getattr(test, "column", "")):
+        return NotRun(why)
     if isinstance(test, TrendTest | ContrastTest):
         return shift(found, test)
+    if isinstance(test, MeanTest):
+        return _mean(found, test)
     if isinstance(test, CorrelationTest):
         return _correlation(found, test)
     if isinstance(test, BoundTest):
@@ -41,6 +47,49 @@ def measure(tables: Tables, test: ClaimTest) -> Effect | NotRun:
     if isinstance(test, ShareTest):
         return _share(found, test)
     return _every(found, 1 - found.values("broken"), "there is no failure and no collapse")
+
+
+def _unmeasured(tables: Tables, column: str) -> str:
+    """Why the headline judge never gives a metric; empty where it does, or is not known yet."""
+    metric, judge = METRICS.get(column), tables.entry
+    if metric is None or judge.digest is None:
+        return ""
+    if metric.domain not in ("", judge.network.get("domain", "")):
+        return f"{column} needs a headline judge of {metric.domain}, and {judge.features} is none"
+    if metric.labelled and "attribute" not in judge.settings:
+        return f"{column} needs a headline judge that is told an attribute"
+    return ""
+
+
+def _mean(tables: Tables, test: MeanTest) -> Effect | NotRun:
+    """How far the mean over seeds lies from a number, by Student's t."""
+    values = tables.values(test.column)
+    if nothing_yet(tables.runs, values):
+        return NotRun(f"No run has {test.column} yet")
+    known = values.dropna()
+    by_seed = known.groupby(tables.runs.loc[known.index, "seed"]).mean().to_numpy(np.float64)
+    estimate, direction = mean(by_seed - test.than), DIRECTIONS[test.direction]
+    low, high = ends(estimate)
+    least = 1.0 if estimate is None else 0.0
+    spread = float(by_seed.std(ddof=1)) if len(by_seed) > 1 else math.nan
+    says = f"Mean {test.column} over {len(by_seed)} seeds"
+    return Effect(
+        direction=direction,
+        says=f"{says}: {by_seed.mean():.4g}, {by_seed.mean() - test.than:.4g} from {test.than:g}"
+        if len(by_seed)
+        else says,
+        gaps=missing(tables.runs, values),
+        run_ids=tuple(tables.runs.loc[known.index, "run_id"]),
+        value=float(by_seed.mean() - test.than) if len(by_seed) else math.nan,
+        low=low,
+        high=high,
+        above=lambda margin: float(estimate.p_above(margin)) if estimate else 1.0,
+        below=lambda margin: float(estimate.p_below(margin)) if estimate else 1.0,
+        least_p=least,
+        power=lambda level: mean_chance(test, spread, len(by_seed), level),
+        seeds=len(by_seed),
+        constant=spread == 0,
+    )
 
 
 def _correlation(tables: Tables, test: CorrelationTest) -> Effect | NotRun:

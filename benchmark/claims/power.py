@@ -20,6 +20,7 @@ from benchmark.ablation.claims import (
     ContrastTest,
     CorrelationTest,
     FailuresTest,
+    MeanTest,
     ShareTest,
     TrendTest,
     swept_text,
@@ -143,6 +144,8 @@ def _design(plan: Plan, test: ClaimTest, pilot: Tables | None) -> _Design:
         return _Design(0, 1.0, note="this profile has no such runs")
     if isinstance(test, TrendTest | ContrastTest):
         return _change(runs, seeds, test, pilot)
+    if isinstance(test, MeanTest):
+        return _mean(runs, seeds, test, pilot)
     if isinstance(test, CorrelationTest):
         return _correlation(runs, seeds, test, pilot)
     if isinstance(test, ShareTest):
@@ -159,6 +162,30 @@ def _every(seeds: int, test: BoundTest | FailuresTest) -> _Design:
         lambda n, level: float(n >= clean_seeds(BROKEN_SHARE, alpha=level)),
         "if no seed breaks it",
     )
+
+
+def _mean(runs: Sequence[PlannedRun], seeds: int, test: MeanTest, pilot: Tables | None) -> _Design:
+    if seeds < LEAST_SEEDS:
+        return _Design(seeds, 1.0, note=f"a mean needs {LEAST_SEEDS} seeds")
+    if pilot is None:
+        return _Design(seeds, 0.0)
+    mine = pilot.runs[pilot.runs["cell"].isin({run.cell for run in runs})]
+    values = pilot.values(test.column).loc[mine.index].dropna()
+    by_seed = values.groupby(mine.loc[values.index, "seed"]).mean()
+    if len(by_seed) < 2:
+        return _Design(seeds, 0.0, note="the pilot lacks seeds of these cells")
+    spread = float(by_seed.std(ddof=1))
+    return _Design(seeds, 0.0, lambda n, level: mean_chance(test, spread, n, level))
+
+
+def mean_chance(test: MeanTest, spread: float, seeds: int, level: float) -> float:
+    """The chance of a p of at most `level` where the claim is true as the module says."""
+    if seeds < LEAST_SEEDS:
+        return 0.0
+    least = test.least_effect
+    if test.direction == "none":
+        return max(0.0, 2 * mean_power(spread, seeds, least, alpha=level) - 1)
+    return mean_power(spread, seeds, TRUE * least - least or spread, alpha=level)
 
 
 def _change(

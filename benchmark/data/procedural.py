@@ -30,9 +30,11 @@ from benchmark.data.faces.features import (
 )
 from benchmark.data.faces.geometry import landmarks, pose_of, shape_of
 from benchmark.data.faces.hair import Hair
+from benchmark.data.selection import mixed, refuse_empty, with_attributes
 from benchmark.data.settings import AlignedView, FacesSettings, RotatedView, Split, WildView
 from benchmark.data.source import Complete
 from benchmark.data.views import aligned, rotated, upright, wild
+from benchmark.errors import InputError
 
 __all__ = ["FaceFactors", "ProceduralFaces", "factors", "landmarks", "render"]
 
@@ -220,28 +222,49 @@ class ProceduralFaces(Complete):
         return tuple(found), np.stack(list(found.values()), axis=1).astype(np.uint8)
 
     def pixels(self) -> str:
-        return self.fingerprint()
-
-    def fingerprint(self) -> str:
-        """Over the settings, the renderer's version and a few images' pixels.
+        """Over what decides them, the renderer's version and a few images' pixels.
 
         The pixels are there for a change of the renderer that forgot the version.
         """
-        digest = hashlib.sha256(
-            f"faces/{RENDERER_VERSION}/{self._settings.model_dump_json()}".encode()
-        )
+        settings = self._settings.model_dump_json(exclude={"only", "mix"})
+        digest = hashlib.sha256(f"faces/{RENDERER_VERSION}/{settings}".encode())
         digest.update(render(self.factors(np.arange(64, dtype=np.int64)), self._side).tobytes())
         return digest.hexdigest()
 
+    def fingerprint(self) -> str:
+        settings = self._settings
+        if not settings.only and settings.mix is None:
+            return self.pixels()
+        return hashlib.sha256(f"{self.pixels()}/{settings.model_dump_json()}".encode()).hexdigest()
+
     def splits(self) -> dict[Split, NDArray[np.int64]]:
-        """Train, validation and test: the first 80 %, the next 10 % and the last 10 %."""
-        count = len(self)
+        """Train, validation and test: the first 80 %, the next 10 % and the last 10 %.
+
+        Of these those that `only` and `mix` leave. Raises InputError where they name no attribute,
+        or nothing is left of a part.
+        """
+        count, settings = len(self), self._settings
         train, validation = count * 8 // 10, count * 9 // 10
-        return {
+        parts: dict[Split, NDArray[np.int64]] = {
             "train": np.arange(train, dtype=np.int64),
             "validation": np.arange(train, validation, dtype=np.int64),
             "test": np.arange(validation, count, dtype=np.int64),
         }
+        if settings.only or settings.mix is not None:
+            parts = with_attributes(parts, settings.only, self._having)
+            if settings.mix is not None:
+                having = self._having(settings.mix.attribute)
+                parts["train"] = mixed(parts["train"], settings.mix, having)
+            refuse_empty(parts, self.title)
+        return parts
+
+    def _having(self, attribute: str) -> NDArray[np.bool_]:
+        names, labels = self.labels()
+        if attribute not in names:
+            raise InputError(
+                f"data: {self.title} have no attribute {attribute!r}; they have: {', '.join(names)}"
+            )
+        return labels[:, names.index(attribute)] > 0
 
     def decode(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Images (N, 3, size, size), or canvases, of `indices` (N,), all of them whole."""

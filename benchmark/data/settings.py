@@ -115,6 +115,13 @@ class Mix(Strict):
     """Of the training images that are kept."""
 
 
+def _words(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+_Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+
+
 class FacesSettings(Strict):
     """Procedural faces: drawn, not photographed, with known factors (see `data/procedural.py`)."""
 
@@ -123,10 +130,11 @@ class FacesSettings(Strict):
     size: ImageSize = 32
     count: Annotated[int, Field(ge=100, le=10_000_000)] = 20_000
     """How many faces there are; every part is a share of them."""
-
-
-def _words(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    # Both are left out of the description where they choose nothing: runs without keep their ids.
+    only: _Words = Field(default=(), exclude_if=lambda only: not only)
+    """Only images with (or, as in "not Smiling", without) these attributes, in every part."""
+    mix: Mix | None = Field(default=None, exclude_if=lambda mix: mix is None)
+    """Training images thinned until an attribute has a given share."""
 
 
 class CelebASettings(Strict):
@@ -137,7 +145,7 @@ class CelebASettings(Strict):
     size: ImageSize = 64
     resample: Literal["bicubic", "nearest"] = "bicubic"
     """Departure: nearest-neighbour resizing, without antialiasing."""
-    only: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
+    only: _Words = ()
     """Only images with (or, as in "not Male", without) these attributes, in every part."""
     mix: Mix | None = None
     """Training images thinned until an attribute has a given share."""

@@ -86,10 +86,12 @@ def open_store(
     cache: Path,
     attributes: Sequence[str] = (),
     track: Track = untracked,
+    asked: str = "method.attributes",
 ) -> FaceStore:
     """Open the store of `settings`, prepared first if it is not there.
 
-    With `attributes` it has labels; `track` may show progress. Raises InputError where the data or
+    With `attributes`, which the setting `asked` names, it has labels; `track` may show progress.
+    Raises InputError where the data or
     one of these attributes is missing, BenchError where too many images are broken, the cache
     cannot be written or the store in it is damaged. A store that is there is only read.
     """
@@ -110,15 +112,17 @@ def open_store(
             "free some space or give --cache another folder"
         ) from None
     store = _open(source, folder)
-    return _with_labels(store, source, attributes) if attributes else store
+    return _with_labels(store, source, attributes, asked) if attributes else store
 
 
-def _with_labels(store: FaceStore, source: FaceSource, attributes: Sequence[str]) -> FaceStore:
+def _with_labels(
+    store: FaceStore, source: FaceSource, attributes: Sequence[str], asked: str
+) -> FaceStore:
     named, everything = labels_of(source)
     for name in attributes:
         if name not in named:
             raise InputError(
-                f"method.attributes: {store.title} has no attribute {name!r}; it has: "
+                f"{asked}: {store.title} has no attribute {name!r}; it has: "
                 f"{', '.join(named) or 'none at all'}"
             )
     labels = np.ascontiguousarray(everything[:, [named.index(name) for name in attributes]])

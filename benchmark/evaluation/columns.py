@@ -96,6 +96,7 @@ def _metrics(above: str, of: str) -> dict[str, Column]:
     return {
         f"{above}.{name}": Column(f"{name} of {of}", each.unit, each.better, each.source)
         for name, each in METRICS.items()
+        if not each.labelled
     }
 
 
@@ -135,6 +136,16 @@ def probe_columns() -> dict[str, Column]:
             "held-out images that the probe says have it", _SHARE
         ),
         "attributes.NAME.samples_probed": Column("samples that the probe says have it", _SHARE),
+        "attributes.NAME.samples_corrected": Column(
+            "the same, corrected for the probe's errors on held-out images",
+            _SHARE,
+            "",
+            "Rogan and Gladen 1978",
+        ),
+        "attributes.NAME.samples_low": Column(
+            "lower end of its 95 % interval, the probe's errors included", _SHARE
+        ),
+        "attributes.NAME.samples_high": Column("upper end of it", _SHARE),
         "attributes.NAME.accuracy": Column("held-out images it is right on", _SHARE, "higher"),
         "attributes.NAME.balanced_accuracy": Column("the mean over both classes", _SHARE, "higher"),
     }

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmark.data.batches import first_positions
-from benchmark.data.settings import Split
-from benchmark.data.store import FaceStore
+from benchmark.data.settings import DataSettings, Split
+from benchmark.data.store import FaceStore, open_store
 from benchmark.errors import BenchError, InputError
 from benchmark.evaluation import metrics
+from benchmark.evaluation.attributes import AttributeProbe, Labels
 from benchmark.evaluation.features import cached_features, content_key, extract
-from benchmark.evaluation.metrics import METRICS, Comparison, Reference
+from benchmark.evaluation.metrics import Comparison, Reference, Trait, computed_by
 from benchmark.evaluation.networks import describe, load_network
 from benchmark.evaluation.settings import JudgeSettings
 from benchmark.evaluation.sharpness import Watched, laplacian_variance
@@ -31,6 +32,8 @@ Images = NDArray[np.uint8]  # (N, 3, S, S)
 
 # Generated images asked for at a time: fixed, because the codes of a run may depend on it.
 _CHUNK = 64
+# Youden's J of an attribute's probe: below it the correction makes nothing but noise.
+_LEAST_YOUDEN = 0.2
 
 
 class Judge:
@@ -48,23 +51,52 @@ class Judge:
         """Load the network and the real images' features, computed unless they are in `cache`.
 
         `store` is trained on, `reference` compared with: the same or another view of it; `name` is
-        the judge's in the ablation file. Raises InputError where a part of the data has too few
-        images or they are all alike, BenchError where the network's weights cannot be had.
+        the judge's in the ablation file. Where it is told an attribute, both have its labels.
+        Raises InputError where a part of the data has too few images or they are all alike, or
+        where the features do not tell the attribute; BenchError where the network's weights cannot
+        be had.
         """
         self.name, self.features = name, settings.features
         self.reference_fingerprint = reference.fingerprint
         self._settings, self._store, self._cache = settings, store, cache
-        self._metrics = dict(METRICS)
         real = self._images(reference, settings.reference)
         validation = self._images(reference, "validation")
         sharpness = _sharpness(real)
         if sharpness == 0 or bool((real == real[0]).all()):
             raise self._unusable(reference, "images are blank or all alike")
         self._network = load_network(settings.features, device)
-        self._real = Reference(self._features(real), self._features(validation), sharpness)
+        self._metrics = computed_by(self._network.domain, settings.attribute)
+        features, of_validation = self._features(real), self._features(validation)
+        trait = self._trait(reference, features, of_validation)
+        self._real = Reference(features, of_validation, sharpness, trait)
         if bool((self._real.features == self._real.features[0]).all()):
             raise self._unusable(reference, f"images all have the same features by {self.features}")
         self._compared_with = [content_key(self._network, each) for each in (real, validation)]
+
+    @classmethod
+    def of_data(
+        cls,
+        name: str,
+        settings: JudgeSettings,
+        data: DataSettings,
+        store: FaceStore,
+        data_root: Path | None,
+        cache: Path,
+        device: torch.device,
+    ) -> "Judge":
+        """The judge of `data`, whose `store` is open; it opens what else it needs. Raises as ever.
+
+        Raises InputError, too, where the data lack its attribute.
+        """
+        view, wanted = settings.reference_view, settings.attribute
+        seen = data if view is None else data.model_copy(update={"view": view})
+        labels, asked = (wanted,) if wanted else (), f"evaluation.judges.{name}.attribute"
+        if labels:
+            store = open_store(data, data_root, cache, labels, asked=asked)
+        reference = store
+        if seen != data:
+            reference = open_store(seen, data_root, cache, labels, asked=asked)
+        return cls(name, settings, store, reference, cache, device)
 
     @property
     def network_version(self) -> str:
@@ -84,11 +116,13 @@ class Judge:
     def _identity(self) -> dict[str, dict[str, Any]]:
         samples, network = self._settings.samples, describe(self._network)
         # A covariance of no more samples than features is singular: the distance is mostly bias.
-        ratio = {"samples_per_feature": samples / self._network.width}
+        more: dict[str, Any] = {"samples_per_feature": samples / self._network.width}
+        if self._settings.attribute is not None:
+            more["labels_sha256"] = self._store.labels_sha256
         return {
             "settings": self._settings.identity(),
             "network": network,
-            "parameters": {**metrics.parameters(samples), **ratio},
+            "parameters": {**metrics.parameters(samples), **more},
         }
 
     def record(self) -> JudgeRecord:
@@ -148,7 +182,12 @@ class Judge:
 
     def _floor(self, images: Images) -> dict[str, float]:
         """Their metrics, from the cache by content where their versions are these."""
-        key = digest_of([{"images": [content_key(self._network, images), *self._compared_with]}])
+        seen = {"images": [content_key(self._network, images), *self._compared_with]}
+        trait = self._real.trait
+        if trait is not None:  # the same images may be told another attribute
+            attribute = self._settings.attribute, self._store.labels_sha256, trait.training
+            seen["attribute"] = list(map(str, attribute))
+        key = digest_of([seen])
         path = self._cache / "floors" / f"{key}.json"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -173,7 +212,43 @@ class Judge:
     def _features(self, images: Images) -> NDArray[np.float64]:
         return np.asarray(cached_features(self._network, images, self._cache).double().numpy())
 
+    def _trait(
+        self, reference: FaceStore, real: NDArray[np.float64], validation: NDArray[np.float64]
+    ) -> Trait | None:
+        """The judge's attribute; its probe learns on the validation images, of which no generator
+        knows anything, and is checked on the test images.
+
+        Raises InputError where it does not learn to tell it.
+        """
+        name = self._settings.attribute
+        if name is None:
+            return None
+        fitted = AttributeProbe.fit(
+            validation,
+            self._having(reference, self._positions(reference, "validation")),
+            real,
+            self._having(reference, self._positions(reference, self._settings.reference)),
+        )
+        if fitted is None or fitted.youden < _LEAST_YOUDEN:
+            said = f"Youden's J {fitted.youden:.2f}" if fitted else "all have it, or none"
+            raise InputError(
+                f"evaluation.judges.{self.name}.attribute: {self.features} does not tell {name} on "
+                f"the held-out images of {reference.title} ({said}); choose another attribute or "
+                "other features"
+            )
+        training = self._having(self._store, self._store.splits["train"])
+        return Trait(fitted, float(training.mean()))
+
+    def _having(self, store: FaceStore, positions: NDArray[np.int64]) -> Labels:
+        assert store.labels is not None
+        column = store.attributes.index(str(self._settings.attribute))
+        return np.asarray(store.labels[positions, column] > 0)
+
     def _images(self, store: FaceStore, part: Split) -> Images:
+        """As many images of `part` as there are samples; raises as `_positions` does."""
+        return store.fixed(self._positions(store, part))
+
+    def _positions(self, store: FaceStore, part: Split) -> NDArray[np.int64]:
         """As many images of `part` as there are samples, the same for every run and seed.
 
         Raises InputError, naming the setting, where there are fewer.
@@ -185,7 +260,7 @@ class Judge:
                 f"{len(positions)} {part} images of {store.title}; set it to {len(positions)} or "
                 "less"
             )
-        return store.fixed(np.array(first_positions(positions, count)))
+        return np.array(first_positions(positions, count))
 
     def _unusable(self, reference: FaceStore, why: str) -> InputError:
         return InputError(

@@ -1,26 +1,39 @@
 """Every metric of generated images, in one registry. No torch here.
 
 All compare two sets of features, in float64: in float32 the Fréchet distance is off by up to 0.4,
-and distances between equal rows are far from zero. A new metric is one `Metric` that is registered,
-in a file of its own; tables, captions, glossary and judges take it from here.
+and distances between equal rows are far from zero. Some need a judge that knows more: one whose
+network was trained on faces, or one that is told an attribute of the data. A new metric is one
+`Metric` that is registered, in a file of its own; tables, captions, glossary and judges take it
+from here.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from benchmark.errors import InputError
-from benchmark.evaluation import pairs, sliced_wasserstein, vendi
+from benchmark.evaluation import identities, pairs, sliced_wasserstein, vendi
 from benchmark.evaluation.frechet import Floats, Gaussian
 from benchmark.imports import load_class
+
+if TYPE_CHECKING:
+    from benchmark.evaluation.attributes import AttributeProbe
 
 KID_SUBSETS = 100
 KID_SUBSET_SIZE = 1000
 KID_SEED = 2020
+
+
+@dataclass(frozen=True)
+class Trait:
+    """An attribute whose share among the samples is estimated."""
+
+    probe: "AttributeProbe"
+    training: float  # its share among the training images
 
 
 @dataclass(frozen=True)
@@ -30,6 +43,7 @@ class Reference:
     features: Floats  # (N, F), N at least 2
     validation: Floats  # (N, F), of as many validation images
     sharpness: float  # mean variance of their Laplacian
+    trait: Trait | None = None  # where the judge is told an attribute
 
     @cached_property
     def gaussian(self) -> Gaussian:
@@ -53,6 +67,11 @@ class Reference:
     @cached_property
     def within(self) -> pairs.Within:
         return pairs.within(self.features, self.subsets[1])
+
+    @cached_property
+    def alike(self) -> float:
+        """The distance of two images that count as the same."""
+        return identities.threshold(self.features)
 
 
 @dataclass(frozen=True)
@@ -93,6 +112,21 @@ class Comparison:
         own = self.within.kernel + self.real.within.kernel
         return np.asarray(own / (size * (size - 1)) - 2 * self.across.kernel / size**2)
 
+    @cached_property
+    def attribute(self) -> dict[str, float]:
+        """The share of the samples that have it, the interval's ends, and its excess.
+
+        NaN where the judge is told none.
+        """
+        trait, unknown = self.real.trait, dict.fromkeys(("share", "low", "high", "excess"), np.nan)
+        if trait is None:
+            return unknown
+        found = trait.probe.count(self.features)
+        if found.share is None or found.low is None or found.high is None:
+            return unknown
+        excess = found.share - trait.training
+        return {"share": found.share, "low": found.low, "high": found.high, "excess": excess}
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -107,6 +141,8 @@ class Metric:
     source: str  # the paper that defines it
     # Claims on one are asked of the others that measure the same: quality is both of the others.
     measures: Literal["quality", "fidelity", "variety", ""] = ""
+    domain: str = ""  # of the only networks whose features it is meant for; empty: of any
+    labelled: bool = False  # only by a judge that is told an attribute
 
     @property
     def better_is_lower(self) -> bool:
@@ -117,6 +153,7 @@ _HEUSEL = "Heusel et al. 2017, equation 6 (arXiv 1706.08500)"
 _KID = "Bińkowski et al. 2018, section 3 (arXiv 1801.01401)"
 _MANIFOLD = "Kynkäänniemi et al. 2019, equations 1 and 2 (arXiv 1904.06991)"
 _SQUARED = "squared features"
+_PREVALENCE = "Rogan and Gladen 1978; Lang and Reiczigel 2014"
 SHARE = "share, 0 to 1"
 
 METRICS: dict[str, Metric] = {
@@ -250,8 +287,82 @@ METRICS: dict[str, Metric] = {
             source="Friedman and Dieng 2023, definition 3.1 (arXiv 2210.02410)",
             measures="variety",
         ),
+        Metric(
+            "identities",
+            lambda c: identities.identities(c.features, c.real.alike),
+            better="higher",
+            unit="identities",
+            version="1",
+            meaning="different faces, by the birthday test: how many, were they equally likely, "
+            "would be alike as often as pairs of samples are; alike is what 1 in 1,000 pairs of "
+            "held-out images are, which so have 1,000",
+            source="Arora and Zhang 2017 (arXiv 1706.08224)",
+            measures="variety",
+            domain="faces",
+        ),
+        Metric(
+            "attribute_share",
+            lambda c: c.attribute["share"],
+            better="",
+            unit=SHARE,
+            version="1",
+            meaning="samples that have the judge's attribute, by a linear probe, corrected for its "
+            "errors on held-out images",
+            source=_PREVALENCE,
+            labelled=True,
+        ),
+        Metric(
+            "attribute_low",
+            lambda c: c.attribute["low"],
+            better="",
+            unit=SHARE,
+            version="1",
+            meaning="lower end of its 95 % interval, which includes how well the probe's errors "
+            "are known",
+            source=_PREVALENCE,
+            labelled=True,
+        ),
+        Metric(
+            "attribute_high",
+            lambda c: c.attribute["high"],
+            better="",
+            unit=SHARE,
+            version="1",
+            meaning="upper end of it",
+            source=_PREVALENCE,
+            labelled=True,
+        ),
+        Metric(
+            "attribute_excess",
+            lambda c: c.attribute["excess"],
+            better="",
+            unit="difference of shares",
+            version="1",
+            meaning="attribute_share less the share of the training images that have it",
+            source="evaluation/attributes.py",
+            labelled=True,
+        ),
+        Metric(
+            "attribute_accuracy",
+            lambda c: c.real.trait.probe.balanced_accuracy if c.real.trait else np.nan,
+            better="",
+            unit=SHARE,
+            version="1",
+            meaning="balanced accuracy of the attribute's probe on held-out images; 0.5 is chance",
+            source="evaluation/attributes.py",
+            labelled=True,
+        ),
     )
 }
+
+
+def computed_by(domain: str, attribute: str | None) -> dict[str, Metric]:
+    """Those that a judge computes: its network's domain, and the attribute that it is told."""
+    return {
+        name: metric
+        for name, metric in METRICS.items()
+        if metric.domain in ("", domain) and (attribute is not None or not metric.labelled)
+    }
 
 
 def register(metric: Metric) -> None:

@@ -88,6 +88,16 @@ def between(
     )
 
 
+def nearer(features: Floats, distance: float) -> int:
+    """How many pairs of different rows (N, F) are at most so far apart."""
+    squares, found = np.square(features).sum(1), 0
+    for start in range(0, len(features), _ROWS):
+        rows = slice(start, start + _ROWS)
+        distances = _distances(features[rows] @ features.T, squares[rows], squares)
+        found += int(np.triu(distances <= distance, start + 1).sum())
+    return found
+
+
 def _kernel(products: Floats, width: int) -> Floats:
     """KID's polynomial kernel (x y / F + 1)^3."""
     base = products / width + 1

@@ -29,6 +29,16 @@ class JudgeSettings(Strict):
     """Another view of the same images to compare with; by default the one trained on."""
     snapshots: Literal["all", "last"] = "all"
     """Snapshots that it judges; a slow judge may see the last one alone."""
+    # Left out where it is not asked for: older judges stay the same.
+    attribute: str | None = Field(default=None, exclude_if=lambda name: name is None)
+    """Attribute of the data, as in Smiling, whose share among the samples is estimated: by a probe
+    that is fitted on the validation images, its errors being counted on the test images."""
+
+    @model_validator(mode="after")
+    def _errors_are_counted_on_other_images(self) -> Self:
+        if self.attribute is not None and self.reference != "test":
+            raise ValueError("attribute needs reference: test; the probe is fitted on validation")
+        return self
 
     def identity(self) -> dict[str, Any]:
         """What decides its figures, beside the network's version and weights."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmark.evaluation import latent
 from benchmark.evaluation.features import cached_features, extract
 from benchmark.evaluation.frechet import Floats
-from benchmark.evaluation.metrics import METRICS, Comparison, Reference
+from benchmark.evaluation.metrics import Comparison, Reference, computed_by
 from benchmark.evaluation.networks import FeatureNetwork
 from benchmark.evaluation.sharpness import laplacian_variance
 from benchmark.probe.embedding import Found, Pixels, Wanted, all_pairs, blends, gap
@@ -64,7 +64,8 @@ class Eye:
         features = self._floats(images) if isinstance(images, np.ndarray) else self.of_made(images)
         sharpness = float(laplacian_variance(torch.as_tensor(images)).mean())
         compared = Comparison(features, sharpness, self._reference)
-        values = {name: float(each.compute(compared)) for name, each in METRICS.items()}
+        asked = computed_by(self.network.domain, attribute=None)
+        values = {name: float(each.compute(compared)) for name, each in asked.items()}
         return {name: value for name, value in values.items() if math.isfinite(value)}
 
     def says(self, found: list[Found], samples: Tensor) -> JudgeSaid:

@@ -127,7 +127,8 @@ def judge_words(judge: JudgeEntry) -> str:
         if key not in ("name", "weights_sha256")
     )
     parameters = ", ".join(
-        f"{key.replace('_', ' ')} {value:.4g}" for key, value in judge.parameters.items()
+        f"{key.replace('_', ' ')} {value[:12] if isinstance(value, str) else f'{value:.4g}'}"
+        for key, value in judge.parameters.items()
     )
     return f"{judge_name(judge)} ({network}; {parameters}; {_versions(judge)})"
 
@@ -140,9 +141,10 @@ def _versions(judge: JudgeEntry) -> str:
 
 
 def _seen(judge: JudgeEntry) -> str:
-    """The view of the images compared with, where it is not the one trained on."""
-    view = judge.settings["reference_view"]
-    return f" in another view ({', '.join(view_words(view))})" if view else ""
+    """The view of the images compared with, where it is not the one trained on; the attribute."""
+    view, attribute = judge.settings["reference_view"], judge.settings.get("attribute")
+    words = f" in another view ({', '.join(view_words(view))})" if view else ""
+    return words + (f", attribute {escaped(attribute)}" if attribute else "")
 
 
 def set_up(record: AblationRecord) -> str:

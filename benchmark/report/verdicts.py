@@ -27,6 +27,11 @@ CONTRASTS = {
     "not_higher": "is not higher by {least} or more",
     "not_lower": "is not lower by {least} or more",
 }
+MEANS = {
+    "higher": "above {than}, by at least {least}",
+    "lower": "below {than}, by at least {least}",
+    "none": "within {least} of {than}",
+}
 # The CSV's columns as a reader's headings, where the two differ.
 HEADINGS = {
     "event_runs": "with the event",
@@ -97,6 +102,9 @@ def in_words(claim: Claim) -> str:
                 f" {code(test['over'])} is {escaped(str(test['of']))} than where it is"
                 f" {escaped(str(test['against']))}"
             )
+        case "mean":
+            side = MEANS[test["direction"]].format(than=number(test["than"]), least=least)
+            words = f"the mean of {column} over seeds is {side}"
         case "correlation":
             sign = {"none": "smaller than", "positive": "above", "negative": "below minus"}
             words = (

@@ -76,7 +76,7 @@ EVIDENCE: dict[str, dict[str, Column]] = {
         "id": Column("the claim's id"),
         "says": Column("what is claimed"),
         "source": Column("where it is from"),
-        "kind": Column("trend, contrast, correlation, bound, share or failures"),
+        "kind": Column("trend, contrast, mean, correlation, bound, share or failures"),
         "column": Column("the measured column, or an alias (claims.py)"),
         "over": Column("the swept key that it is compared over"),
         "direction": Column("the direction that is claimed"),
@@ -86,8 +86,8 @@ EVIDENCE: dict[str, dict[str, Column]] = {
         ),
         "sentence": _SENTENCE,
         "effect": Column(
-            "shift end to end; difference of means; rho; share of seeds that agree; lead of the "
-            "variance's share",
+            "shift end to end; difference of means, or of one from a number; rho; share of seeds "
+            "that agree; lead of the variance's share",
             "by kind",
         ),
         "low": _LOW,

@@ -176,13 +176,13 @@ class Evaluations:
 def pending(
     run: RunDirectory,
     settings: EvaluationSettings,
-    versions: Mapping[str, str],
+    versions: Mapping[str, Mapping[str, str]],
     networks: Mapping[str, str | None],
 ) -> list[str]:
     """The names of the judges that have not seen all snapshots of a run.
 
-    `versions` are those of the metrics in force, `networks` those of each judge's feature network,
-    None where it declares none.
+    `versions` are those of each judge's metrics, `networks` those of its feature network, None
+    where it declares none.
     """
     snapshots = [
         path.stem.partition("-") for path in sorted(run.snapshots.glob("[0-9]*.safetensors"))
@@ -203,7 +203,7 @@ def pending(
             if any(
                 seen.get((digest, draw), {}).get(metric) != wanted
                 for draw in draws
-                for metric, wanted in versions.items()
+                for metric, wanted in versions[name].items()
             ):
                 found.append(name)
                 break

@@ -32,8 +32,10 @@ class Reader:
     def source(self, data: DataSettings) -> FaceSource:
         return open_source(data, self.data_root, Reading(self.cache, self.track))
 
-    def store(self, data: DataSettings, labels: Labels) -> FaceStore:
-        return open_store(data, self.data_root, self.cache, labels, self.track)
+    def store(
+        self, data: DataSettings, labels: Labels, asked: str = "method.attributes"
+    ) -> FaceStore:
+        return open_store(data, self.data_root, self.cache, labels, self.track, asked)
 
 
 def refuse_other_data(
@@ -72,7 +74,7 @@ def open_stores(
 ) -> list[tuple[DataSettings, FaceStore]]:
     """Prepare each data set once, before the runs ask for it side by side.
 
-    Raises InputError where one has too few images for what is asked of it.
+    Raises InputError where one has too few images for what is asked of it, or lacks an attribute.
     """
     stores: dict[str, tuple[DataSettings, FaceStore]] = {}
     for planned in missing:
@@ -81,11 +83,21 @@ def open_stores(
             key = f"{seen.model_dump_json()}{labels}"
             if key not in stores:
                 stores[key] = seen, reader.store(seen, labels)
+                _refuse_unknown_attributes(evaluation, seen, reader)
     sizes = {}
     for seen, store in stores.values():
         sizes[seen.model_dump_json()] = {part: len(at) for part, at in store.splits.items()}
     refuse_too_few(evaluation, missing, sizes)
     return [*stores.values()]
+
+
+def _refuse_unknown_attributes(
+    evaluation: EvaluationSettings, data: DataSettings, reader: Reader
+) -> None:
+    """Raise InputError where a judge is told an attribute that the data lack."""
+    for name, judge in evaluation.judges.items():
+        if judge.attribute is not None:
+            reader.store(data, (judge.attribute,), f"evaluation.judges.{name}.attribute")
 
 
 def _reference_views(evaluation: EvaluationSettings, data: DataSettings) -> list[DataSettings]:

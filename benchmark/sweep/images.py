@@ -95,10 +95,7 @@ def evaluate_images(
                 )
             settings = settings.model_copy(update={"samples": most})
         found = read_images(path, against.data.size, settings.samples)
-        view = settings.reference_view
-        data = against.data if view is None else against.data.model_copy(update={"view": view})
-        reference = store if data == against.data else open_store(data, data_root, cache)
-        judge = Judge(judge_name, settings, store, reference, cache, device)
+        judge = Judge.of_data(judge_name, settings, against.data, store, data_root, cache, device)
         rows.append(_row(name, judge, found))
     return rows
 

@@ -10,8 +10,8 @@ from typing import Protocol
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.claims.evidence import write_evidence
 from benchmark.errors import EXIT_INTERRUPTED, BenchError, InputError, in_words, of_system
-from benchmark.evaluation.catalogue import network_class
-from benchmark.evaluation.metrics import METRICS
+from benchmark.evaluation.catalogue import domain, network_class
+from benchmark.evaluation.metrics import METRICS, computed_by
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.executors.executor import Executor, Pending, Start
 from benchmark.executors.local import how_it_ended, last_lines
@@ -154,7 +154,13 @@ def evaluate_plan(
 
 def pending_of(settings: EvaluationSettings) -> Callable[[RunDirectory], list[str]]:
     """Which judges have not seen all snapshots of a run, and PROBE where it is done without one."""
-    versions = {name: metric.version for name, metric in METRICS.items()}
+    versions = {
+        name: {
+            metric: found.version
+            for metric, found in computed_by(domain(each.features), each.attribute).items()
+        }
+        for name, each in settings.judges.items()
+    }
     networks = {
         name: getattr(network_class(each.features), "VERSION", None)
         for name, each in settings.judges.items()
@@ -163,7 +169,8 @@ def pending_of(settings: EvaluationSettings) -> Callable[[RunDirectory], list[st
     def left(run: RunDirectory) -> list[str]:
         found, result = pending(run, settings, versions, networks), run.result()
         if settings.probe is not None and result is not None and result.state == "done":
-            found += [] if is_probed(run, settings, versions, networks) else [PROBE]
+            of_all = {name: metric.version for name, metric in METRICS.items()}
+            found += [] if is_probed(run, settings, of_all, networks) else [PROBE]
         return found
 
     return left

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+from benchmark.ablation.claims import MeanTest
 from benchmark.ablation.plan import Plan, load
-from benchmark.claims.power import Prospect, prospects, table
+from benchmark.claims.power import Prospect, mean_chance, prospects, table
 from benchmark.errors import InputError
 from benchmark.results.tables import Tables
 from benchmark.statistics.power import change_power, correlation_power, mean_power
@@ -203,6 +204,16 @@ def test_a_claim_about_every_run_counts_seeds(tmp_path: Path, seeds: int, decida
         found = one(prospects(plan(tmp_path, test, seeds=seeds)))
         assert found.least_p == pytest.approx(0.8**seeds)
         assert (found.decidable, found.chance, found.enough) == (decidable, float(decidable), 14)
+
+
+def test_a_mean_needs_three_seeds(tmp_path: Path) -> None:
+    mean = {"kind": "mean", "column": "distance", "direction": "higher", "than": 1.0}
+    mean |= {"least_effect": 0.5}
+    assert not one(prospects(plan(tmp_path, mean, seeds=2))).decidable
+    assert one(prospects(plan(tmp_path, mean, seeds=3))).decidable
+    test = MeanTest.model_validate(mean)
+    assert mean_chance(test, 0.5, 5, 0.01) == pytest.approx(mean_power(0.5, 5, 0.5, alpha=0.01))
+    assert mean_chance(test, 0.05, 5, 0.01) > 0.99 > 0.1 > mean_chance(test, 5.0, 5, 0.01)
 
 
 def test_a_share_needs_a_rival(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from benchmark.ablation.claims import Claim
 from benchmark.claims.verdicts import claims_table
@@ -315,6 +316,65 @@ def test_one_method_of_eight_that_fails_now_and_then_is_seldom_called_stable() -
         found = tables({"signal": collapsed, "collapsed": collapsed}, cells, seeds=14)
         hits += judged(found, test).iloc[0]["verdict"] == "supported"
     assert hits / 60 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 60)
+
+
+def test_a_mean_is_compared_with_a_number() -> None:
+    """Two arms of six seeds: a seed's value is the mean of its two runs, near 5."""
+    noise = np.random.default_rng(0).standard_normal((12, 1)) / 10
+    ends = np.repeat([4.0, 6.0], 6)[:, None] + noise
+    found = tables({"signal": ends, DISTANCE: ends}, ARMS, seeds=6)
+
+    def mean(direction: str, than: float, least: float, **more: Any) -> dict[str, Any]:
+        sides = {"direction": direction, "than": than, "least_effect": least}
+        return {"kind": "mean", "column": "distance", **sides, **more}
+
+    tests = [
+        mean("higher", 4.5, 0.1),
+        mean("lower", 4.5, 0.1),
+        mean("higher", 4.9, 0.5),
+        mean("none", 5, 0.3),
+        mean("lower", 5, 0.5, where={"variant": "A"}),
+    ]
+    rows = judged(found, *tests)
+    assert rows["verdict"].tolist() == [
+        "supported", "refuted", "too small", "supported", "supported"
+    ]  # fmt: skip
+    by_seed = (ends[:6, 0] + ends[6:, 0]) / 2
+    low, high = stats.ttest_1samp(by_seed, 4.5).confidence_interval(0.95)
+    assert rows.loc[0, "effect"] == pytest.approx(by_seed.mean() - 4.5)
+    assert rows.loc[0, ["low", "high"]].tolist() == pytest.approx([low - 4.5, high - 4.5])
+    p = stats.ttest_1samp(by_seed, 4.6, alternative="greater").pvalue
+    assert rows.loc[0, "p"] == pytest.approx(p)
+    gap = tables({"signal": ends, DISTANCE: ends}, ARMS, seeds=6, state={3: "failed"})
+    assert judged(gap, tests[0]).iloc[0]["verdict"] == "undecided"
+
+
+def test_two_seeds_have_no_mean() -> None:
+    ends = np.array([[4.0], [4.1], [4.2], [4.2]])
+    found = tables({"signal": ends, DISTANCE: ends}, ARMS, seeds=2)
+    test = {"kind": "mean", "column": "distance", "direction": "higher", "than": 0.0}
+    row = judged(found, {**test, "least_effect": 0.1}).iloc[0]
+    assert (row["verdict"], row["p"], row["least_p"]) == ("underpowered", 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("column", "why"),
+    [
+        (
+            "identities",
+            "identities needs a headline judge of faces, and efficientnet_lite0 is none",
+        ),
+        ("attribute_share", "attribute_share needs a headline judge that is told an attribute"),
+    ],
+)
+def test_a_metric_that_the_headline_judge_never_gives_is_not_run(column: str, why: str) -> None:
+    ends = np.zeros((12, 1))
+    found = tables({"signal": ends, DISTANCE: ends}, ARMS, seeds=6)
+    entry = found.record.judges[0].model_copy(update={"digest": "0" * 64})
+    found = replace(found, record=found.record.model_copy(update={"judges": [entry]}))
+    test = {"kind": "mean", "column": column, "direction": "higher", "than": 0.0}
+    row = judged(found, {**test, "least_effect": 0.1}).iloc[0]
+    assert (row["verdict"], row["sentence"]) == ("not run", f"{why}.")
 
 
 def test_share() -> None:

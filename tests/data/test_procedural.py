@@ -10,6 +10,7 @@ import benchmark.data.procedural as procedural
 from benchmark.data.faces.factors import HAIR_STYLES, _mix, hashed, normal
 from benchmark.data.procedural import FaceFactors, ProceduralFaces, factors, landmarks, render
 from benchmark.data.settings import FacesSettings
+from benchmark.errors import InputError
 
 SIZE = 64
 
@@ -253,3 +254,43 @@ def test_fingerprint_follows_settings_version_and_pixels(monkeypatch: pytest.Mon
     monkeypatch.setattr(procedural, "_SHADOW", procedural._SHADOW * np.float32(0.9))
     seen.add(fingerprint())
     assert len(seen) == 5
+
+
+def chosen(**changes: object) -> ProceduralFaces:
+    settings = {"name": "faces", "size": 16, "count": 2000, **changes}
+    return ProceduralFaces(FacesSettings.model_validate(settings))
+
+
+def test_a_mix_thins_training_alone_and_only_every_part() -> None:
+    names, labels = chosen().labels()
+    glasses = labels[:, names.index("Eyeglasses")] > 0
+    usual = chosen().splits()
+    half = chosen(mix={"attribute": "Eyeglasses", "share": 0.5}).splits()
+    assert glasses[half["train"]].mean() == 0.5
+    assert len(half["train"]) == 2 * glasses[usual["train"]].sum()
+    for part in ("validation", "test"):
+        np.testing.assert_array_equal(half[part], usual[part])
+    without = chosen(only=["not Eyeglasses"]).splits()
+    for part, at in without.items():
+        np.testing.assert_array_equal(at, usual[part][~glasses[usual[part]]])
+
+
+def test_a_choice_is_in_the_fingerprint_and_shares_the_pixels() -> None:
+    mix = {"attribute": "Eyeglasses", "share": 0.5}
+    made = [chosen(), chosen(mix=mix), chosen(mix={**mix, "share": 0.2}), chosen(only=["Bald"])]
+    assert len({each.fingerprint() for each in made}) == 4
+    assert len({each.pixels() for each in made}) == 1
+
+
+def test_a_description_without_a_choice_is_the_one_that_it_was() -> None:
+    """Ids of runs are made from it."""
+    plain = FacesSettings(name="faces", size=16)
+    assert set(plain.model_dump()) == {"name", "view", "size", "count"}
+    assert set(chosen(only=["Bald"])._settings.model_dump()) == {*plain.model_dump(), "only"}
+
+
+def test_an_attribute_that_faces_lack_is_named_with_those_there_are() -> None:
+    with pytest.raises(InputError, match=r"no attribute 'Male'; they have: Bald, Bangs, Eyegl"):
+        chosen(mix={"attribute": "Male", "share": 0.5}).splits()
+    with pytest.raises(InputError, match=r"no train images of procedural faces are left"):
+        chosen(only=["Bald", "Bangs"]).splits()

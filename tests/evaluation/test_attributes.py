@@ -25,7 +25,25 @@ def test_a_planted_share_is_found(share: float) -> None:
     assert (found.training, found.heldout) == (0.4, 0.5)
     assert found.samples_probed == pytest.approx(share, abs=0.05)
     assert found.heldout_probed == pytest.approx(0.5, abs=0.05)
+    assert found.samples_corrected == pytest.approx(share, abs=0.05)
+    assert found.samples_low is not None
+    assert found.samples_high is not None
+    assert found.samples_low - 0.01 <= share <= found.samples_high + 0.01
     assert found.accuracy > 0.95
+
+
+def test_a_probe_that_overlooks_many_is_corrected() -> None:
+    """A third of those that have it do not look it, among held-out images and samples alike."""
+    training, labels = planted(2000, 0.5, seed=1)
+    heldout, truth = planted(2000, 0.5, seed=2)
+    samples, having = planted(2000, 0.6, seed=3)
+    for features, of in ((heldout, truth), (samples, having)):
+        hidden = of & (np.arange(len(of)) % 3 == 0)
+        features[hidden, 3] -= 80
+    found = probe(training, labels, heldout, truth, samples)
+    assert found is not None
+    assert found.samples_probed == pytest.approx(0.4, abs=0.02)
+    assert found.samples_corrected == pytest.approx(0.6, abs=0.02)
 
 
 def test_accuracy_beside_it_says_when_nothing_was_learnt() -> None:

@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmark.data.store import FaceStore
+from benchmark.data.settings import FacesSettings
+from benchmark.data.store import FaceStore, open_store
 from benchmark.errors import BenchError, InputError
 from benchmark.evaluation import judge as judge_module
 from benchmark.evaluation.judge import Judge
-from benchmark.evaluation.metrics import METRICS, Metric, register
+from benchmark.evaluation.metrics import Metric, computed_by, register
 from benchmark.evaluation.settings import JudgeSettings
 from benchmark.runs.evaluations import Evaluations
 
@@ -29,6 +31,12 @@ class Means(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return nn.functional.adaptive_avg_pool2d(images.float(), 2).flatten(1)
+
+
+class Faces(Means):
+    """The same, of faces."""
+
+    domain = "faces"
 
 
 class Constant(nn.Module):
@@ -85,7 +93,7 @@ def test_asks_for_each_image_once_and_fills_the_columns(judge: Judge) -> None:
 
     row = judge.evaluate(sample)
     assert asked == list(range(70))
-    assert list(row) == list(judge.versions) == list(METRICS)
+    assert list(row) == list(judge.versions) == list(computed_by("ImageNet", None))
     assert judge.evaluate(sample, ["spread", "kid"]) == {n: row[n] for n in ("kid", "spread")}
     with pytest.raises(InputError, match="judge smooth: there is no metric fid"):
         judge.evaluate(sample, ["fid"])
@@ -153,13 +161,75 @@ def test_a_network_that_tells_nothing_apart_is_refused(tmp_path: Path) -> None:
 def test_a_network_from_outside_judges_by_every_metric(tmp_path: Path) -> None:
     judge = judge_of(store_of(90, 80), tmp_path, QUICK)
     row = judge.evaluate(generator(smooth_images(70, seed=5)))
-    assert list(row) == list(METRICS)
+    assert list(row) == list(computed_by("", None))
     record = judge.record()
     assert record.network["width"] == 12
     assert record.parameters["samples_per_feature"] == 70 / 12
     rows = Evaluations(tmp_path, judge.features, judge.digest)  # a file that its name can have
     rows.write_record(record)
     assert rows.record() == record
+
+
+def test_a_judge_of_faces_counts_identities(tmp_path: Path) -> None:
+    settings = JudgeSettings(features=f"{__name__}:Faces", samples=70)
+    judge = judge_of(store_of(90, 80), tmp_path, settings)
+    assert list(judge.versions) == list(computed_by("faces", None))
+    fresh = smooth_images(70, seed=5)
+    rows = [judge.evaluate(generator(fresh[np.arange(70) % n])) for n in (70, 10, 1)]
+    assert rows[0]["identities"] > 300
+    # Of 10 images seven times each, 210 of the 2,415 pairs are the same.
+    assert rows[1]["identities"] == pytest.approx(2415 / 210, abs=0.5)
+    assert rows[2]["identities"] == 1
+
+
+def brighter(store: FaceStore, share: float) -> FaceStore:
+    """With labels: every so many images have the attribute, and are brighter by it."""
+    labels = (np.arange(len(store.images)) * share) % 1 < share
+    store.images[:] = store.images // 2 + 100 * labels[:, None, None, None].astype(np.uint8)
+    return replace(store, attributes=("Bright",), labels=labels[:, None].astype(np.uint8))
+
+
+def test_a_judge_that_is_told_an_attribute_estimates_its_share(tmp_path: Path) -> None:
+    settings = QUICK.model_copy(update={"attribute": "Bright"})
+    store = brighter(store_of(90, 80), 0.25)
+    judge = judge_of(store, tmp_path, settings)
+    plain = smooth_images(70, seed=5) // 2
+    half = plain + 100 * (np.arange(70) % 2 == 0)[:, None, None, None].astype(np.uint8)
+    row = judge.evaluate(generator(half))
+    assert row["attribute_share"] == pytest.approx(0.5, abs=0.05)
+    assert row["attribute_low"] < 0.45 < 0.55 < row["attribute_high"]
+    training = np.mean([(i * 0.25) % 1 < 0.25 for i in range(90)])
+    assert row["attribute_excess"] == pytest.approx(row["attribute_share"] - training)
+    assert row["attribute_accuracy"] > 0.95
+    assert judge.evaluate(generator(plain))["attribute_share"] < 0.05
+    record = judge.record()
+    assert record.floor["real"]["attribute_excess"] == pytest.approx(0, abs=0.05)
+    assert record.settings["attribute"] == "Bright"
+    assert record.parameters["labels_sha256"] == store.labels_sha256
+    assert "attribute" not in QUICK.identity()  # who is not told one stays the judge that it was
+
+
+def test_other_labels_of_the_same_images_are_another_judge(tmp_path: Path) -> None:
+    settings = QUICK.model_copy(update={"attribute": "Bright"})
+    store = brighter(store_of(90, 80), 0.25)
+    assert store.labels is not None
+    swapped = replace(store, labels=1 - store.labels)
+    records = [judge_of(each, tmp_path, settings).record() for each in (store, swapped)]
+    shares = [record.floor["real"]["attribute_share"] for record in records]
+    assert shares[0] + shares[1] == pytest.approx(1)  # not those in the cache
+    assert records[0].digest != records[1].digest
+
+
+def test_an_attribute_that_the_features_do_not_tell_is_refused(tmp_path: Path) -> None:
+    settings = QUICK.model_copy(update={"attribute": "Bright"})
+    store = brighter(store_of(90, 80), 0.25)
+    assert store.labels is not None
+    by_chance = np.random.default_rng(0).integers(0, 2, store.labels.shape).astype(np.uint8)
+    message = r"judges\.smooth\.attribute: .*:Means does not tell Bright on .* J -?0\.[01]"
+    with pytest.raises(InputError, match=message):
+        judge_of(replace(store, labels=by_chance), tmp_path, settings)
+    with pytest.raises(InputError, match="all have it, or none"):
+        judge_of(replace(store, labels=0 * store.labels), tmp_path, settings)
 
 
 def test_another_view_is_what_samples_are_compared_with(tmp_path: Path) -> None:
@@ -192,7 +262,7 @@ def test_validation_images_judge_too_and_the_validation_part_can_be_the_referenc
 def test_floors_are_a_perfect_and_a_blurred_generator(judge: Judge) -> None:
     floors = judge.record().floor
     assert list(floors) == ["real", "blurred"]
-    assert all(list(floor) == list(METRICS) for floor in floors.values())
+    assert all(list(floor) == list(judge.versions) for floor in floors.values())
     fresh = judge.evaluate(generator(smooth_images(70, seed=5)))
     assert floors["real"]["distance"] == pytest.approx(fresh["distance"], rel=0.25)
     assert floors["blurred"]["distance"] > 1.1 * floors["real"]["distance"]
@@ -327,3 +397,19 @@ def test_the_digest_follows_the_network_and_not_the_name(
     assert Judge("other", SETTINGS, store, store, cache, CPU).digest == judge.digest
     monkeypatch.setattr("benchmark.evaluation.efficientnet_lite0.EfficientNetLite0.VERSION", "2")
     assert judge_of(store, cache).digest != judge.digest
+
+
+def test_a_judge_opens_the_labels_of_its_data(cache: Path) -> None:
+    """Half of the training faces have bangs, 9 % of the held-out ones."""
+    block = {"name": "faces", "size": 16, "count": 1000}
+    data = FacesSettings.model_validate({**block, "mix": {"attribute": "Bangs", "share": 0.5}})
+    settings = JudgeSettings(features="efficientnet_lite0", samples=90, attribute="Bangs")
+    store = open_store(data, None, cache)
+    judge = Judge.of_data("told", settings, data, store, None, cache, CPU)
+    floor = judge.record().floor["real"]
+    assert floor["attribute_share"] - floor["attribute_excess"] == pytest.approx(0.5)
+    assert floor["attribute_low"] < 0.5 < floor["attribute_high"]
+    other = settings.model_copy(update={"attribute": "Male"})
+    message = r"evaluation\.judges\.told\.attribute: procedural faces has no attribute 'Male'"
+    with pytest.raises(InputError, match=message):
+        Judge.of_data("told", other, data, store, None, cache, CPU)

@@ -1,0 +1,70 @@
+"""How common a kind is, counted by a classifier whose own errors are known from a sample."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+from benchmark.levels import LEVEL
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Classified:
+    """Cases of known kind, and how many of them the classifier is right on; integers (...)."""
+
+    positives: ArrayLike
+    found: ArrayLike
+    """Of the positives, those that it calls so: over them, its sensitivity."""
+    negatives: ArrayLike
+    left: ArrayLike
+    """Of the negatives, those that it does not: over them, its specificity."""
+
+    def youden(self) -> Floats:
+        """Youden's J (...), sensitivity + specificity - 1: 0 of a coin, 1 without errors."""
+        return _share(self.found, self.positives) + _share(self.left, self.negatives) - 1
+
+
+def corrected(counted: ArrayLike, cases: ArrayLike, known: Classified) -> Floats:
+    """The share (...) of positives among `cases`, of which `counted` are called so.
+
+    Rogan and Gladen (1978): (counted share + specificity - 1) / J, within 0 and 1. It is known for
+    a J above 0 alone.
+    """
+    specificity = _share(known.left, known.negatives)
+    return np.asarray(np.clip((_share(counted, cases) + specificity - 1) / known.youden(), 0, 1))
+
+
+def interval(
+    counted: ArrayLike, cases: ArrayLike, known: Classified, level: float = LEVEL
+) -> tuple[Floats, Floats]:
+    """Of `corrected`, the classifier's errors being known no better than from `known`.
+
+    Lang and Reiczigel (2014, Preventive Veterinary Medicine 113): Agresti and Coull's addition of
+    cases to the count and of one each way to the classifier's, then the delta method, with a shift
+    towards the middle.
+    """
+    z = special.ndtri((1 + level) / 2)
+    count, found, left = (np.asarray(v, float) for v in (counted, known.found, known.left))
+    n, positives, negatives = (
+        np.asarray(cases, float) + z**2,
+        np.asarray(known.positives, float) + 2,
+        np.asarray(known.negatives, float) + 2,
+    )
+    share = (count + z**2 / 2) / n
+    sensitivity, specificity = (found + 1) / positives, (left + 1) / negatives
+    youden = sensitivity + specificity - 1
+    value = np.clip((share + specificity - 1) / youden, 0, 1)
+    of_found = sensitivity * (1 - sensitivity) / positives
+    of_left = specificity * (1 - specificity) / negatives
+    middle = value + 2 * z**2 * (value * of_found - (1 - value) * of_left)
+    variance = share * (1 - share) / n + value**2 * of_found + (1 - value) ** 2 * of_left
+    reach = z * np.sqrt(variance) / youden
+    low, high = (np.asarray(np.clip(middle + side, 0, 1)) for side in (-reach, reach))
+    return low, high
+
+
+def _share(part: ArrayLike, whole: ArrayLike) -> Floats:
+    return np.asarray(np.asarray(part, float) / np.asarray(whole, float))
