@@ -376,8 +376,9 @@ def refuse_overwriting(plan: Plan, places: Places, *, replace: bool) -> None:
 
     `replace`: finished runs in the tables may go.
     """
-    if not replace:
-        refuse_loss(with_lent(plan, places.runs, places.results), places.results)
+    for part in () if replace else (plan.search, plan):
+        if part is not None:
+            refuse_loss(with_lent(part, places.runs, places.results), places.results)
     pages = [places.results / DETAILS, *places.results.glob(f"*/*/{DETAILS}")]
     refuse_foreign(places.report, *pages)
 

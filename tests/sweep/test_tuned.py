@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from benchmark.ablation.plan import Plan
-from benchmark.errors import EXIT_INTERRUPTED
+from benchmark.errors import EXIT_INTERRUPTED, InputError
 from benchmark.results.tables import read_tables
 from benchmark.runs.directory import RunDirectory
 from benchmark.sweep.dry_run import what_would_run
@@ -74,7 +74,9 @@ class Sweep:
 @pytest.fixture
 def sweep(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Sweep:
     monkeypatch.setattr("benchmark.sweep.run._View", NoView)
-    monkeypatch.setattr("benchmark.sweep.run.write_evidence", lambda folder: None)
+    # What is made of the tables is tested elsewhere (tests/report/test_tuning.py).
+    for name in ("write_evidence", "build"):
+        monkeypatch.setattr(f"benchmark.sweep.run.{name}", lambda *ignored: None)
     # Its data are there, whatever its records say of those that it was trained on.
     monkeypatch.setattr("benchmark.sweep.run._check_data", lambda *ignored: None)
     # No judge of a network runs here: what is judged is what its folder says.
@@ -96,7 +98,6 @@ def test_the_search_comes_first_and_its_winners_run_beside_the_arms_own(sweep: S
     tables = read_tables(sweep.places.results / sweep.plan.place)
     assert set(tables.runs["cell"]) == {"BEGAN", "BEGAN tuned", "EBGAN", "EBGAN tuned"}
     assert (tables.runs["state"] == "done").all()
-    assert "Best of N" in sweep.places.report.read_text()
     sweep.go()  # once more: nothing is left to do
     assert sweep.asked[2:] == [[], []]
 
@@ -135,3 +136,11 @@ def test_a_dry_run_and_the_status_show_search_and_winners(sweep: Sweep) -> None:
     watch = Watch(sweep.places.runs, sweep.plan.with_tuned({"BEGAN": 2}))
     states = [each.state for each in watch.look().statuses]
     assert (len(states), states.count("done"), states.count("failed")) == (14, 6, 2)
+
+
+def test_a_search_that_would_lose_finished_runs_is_refused_before_it_starts(sweep: Sweep) -> None:
+    assert sweep.go() == 0
+    sweep.plan = tuned_plan(sweep.root, "count: 4", "count: 3")
+    with pytest.raises(InputError, match=r"tuned/short/search: 2 finished runs there"):
+        sweep.go()
+    assert len(sweep.asked) == 2
