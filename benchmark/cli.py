@@ -32,6 +32,7 @@ from benchmark.commands.options import (
     written,
 )
 from benchmark.commands.plans import plan, register, validate
+from benchmark.commands.preference import preference
 from benchmark.commands.probe import probe
 from benchmark.commands.report import report
 from benchmark.commands.runs import doctor, export, gc, import_, reproduce, show
@@ -276,7 +277,7 @@ def ui(mlflow: str, port: int) -> None:
 
 bench.add_section("Run", init, data, validate, plan, register, run, evaluate, stop)
 bench.add_section("Inspect", ls, status, logs, show, probe, ui)
-bench.add_section("Compare", correlate, compare, reproduce, report)
+bench.add_section("Compare", correlate, compare, preference, reproduce, report)
 bench.add_section("Maintain", sync, doctor, gc, export, import_, schema)
 
 

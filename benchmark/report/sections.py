@@ -18,6 +18,7 @@ from benchmark.report.figures.samples import grids, samples, shown_seeds, withou
 from benchmark.report.figures.scatter import is_between, scatter
 from benchmark.report.figures.shown import shown_words
 from benchmark.report.numbers import least_p, number, title
+from benchmark.report.preference import preference
 from benchmark.report.probes import probes
 from benchmark.report.tables import cell_table, measure_table, noise_table, run_table
 from benchmark.report.tuning import tuning
@@ -65,6 +66,7 @@ def section(results: Tables) -> list[Block]:
     blocks += [Details(name, [each]) for name, each in pictures.items() if each is not shown]
     blocks += _gallery(results)
     blocks += probes(results)
+    blocks.append(preference(results))
     blocks.append(Details("Failures, collapses and unfinished runs", [Words(_failures(results))]))
     twins = list(_twins(results))
     if twins:

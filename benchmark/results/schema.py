@@ -11,6 +11,7 @@ claims.csv, correlations.csv, collapse.csv, variance.csv    the evidence, by cla
 tuning.json       where arms were tuned, the random settings and the winners (see tuning.py)
 search/           the same tables of the runs of these settings
 samples/          the first rows of each run's last grid
+preference/       what people chose, a file each (see preference/answers.py)
 notes.md          what a person wrote after looking
 
 Whoever changes what is written raises FORMAT and adds a golden folder to tests/results/.
