@@ -32,6 +32,7 @@ from benchmark.commands.options import (
     written,
 )
 from benchmark.commands.plans import plan, register, validate
+from benchmark.commands.preference import preference
 from benchmark.commands.probe import probe
 from benchmark.commands.report import report
 from benchmark.commands.runs import doctor, export, gc, import_, reproduce, show
@@ -118,8 +119,9 @@ def run(
         _print_what_would_run(plan, places, asked["jobs"], trust_tables, as_json)
         return
     output = choose_output(quiet=quiet, as_json=as_json)
-    begun = {each.run_id for each in plan.runs if places.run(each.run_id).state() != "queued"}
-    try_methods(file, [each.spec for each in plan.runs if each.run_id not in begun])
+    planned = [*(plan.search.runs if plan.search else ()), *plan.runs]
+    begun = {each.run_id for each in planned if places.run(each.run_id).state() != "queued"}
+    try_methods(file, [each.spec for each in planned if each.run_id not in begun])
     work = Work(device, graphs, instructions, allow_slow)
     kept = {"trust_tables": trust_tables, "replace": replace}
     sys.exit(run_plan(plan, places, start, work, output, **kept))
@@ -238,12 +240,14 @@ def sync(
     """
     from benchmark.claims.evidence import write_evidence
     from benchmark.results.source import only_recorded
+    from benchmark.results.tuning import write_search
     from benchmark.results.writer import write_results
     from benchmark.sweep.run import left_out
     from benchmark.tracking.tracker import Tracker
 
     found = load_plan(file, profile, overrides)
     tables, _ = written(found, results)
+    found = write_search(found, runs, tables, replace=replace)
     kept = only_recorded(found, runs, tables)
     folder = write_results(found, runs, tables, replace=replace)
     if kept:
@@ -273,7 +277,7 @@ def ui(mlflow: str, port: int) -> None:
 
 bench.add_section("Run", init, data, validate, plan, register, run, evaluate, stop)
 bench.add_section("Inspect", ls, status, logs, show, probe, ui)
-bench.add_section("Compare", correlate, compare, reproduce, report)
+bench.add_section("Compare", correlate, compare, preference, reproduce, report)
 bench.add_section("Maintain", sync, doctor, gc, export, import_, schema)
 
 

@@ -54,6 +54,9 @@ def keys_page() -> str:
         lines += [f"## {block}", ""]
         for name in dict.fromkeys(_below(defs, defs["blocks"]["properties"][block])):
             lines += _kind(name, defs[name])
+    lines += ["## tune", ""]
+    for name in dict.fromkeys(_below(defs, schema["properties"]["tune"])):
+        lines += _kind(name, defs[name])
     lines += ["## Claims", ""]
     for name in dict.fromkeys(_below(defs, schema["properties"]["claims"]["items"])):
         lines += _kind(name, defs[name])

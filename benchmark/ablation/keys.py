@@ -33,6 +33,8 @@ def _models(model: Any, loc: list[int | str]) -> type[BaseModel] | None:
 
 def _child(model: Any, part: str) -> Any:
     """The model below a key, or the member of a union with the tag `part` (name, on or kind)."""
+    if get_origin(model) is dict:  # of any keys
+        return _unwrap(get_args(model)[1])
     if isinstance(model, type) and issubclass(model, BaseModel):
         field = model.model_fields.get(part)
         return _unwrap(field.annotation) if field else None
@@ -45,6 +47,8 @@ def _child(model: Any, part: str) -> Any:
 
 
 def _unwrap(annotation: Any) -> Any:
+    if get_origin(annotation) is dict:
+        return annotation
     parts = [
         get_args(part)[0] if get_origin(part) is Annotated else part
         for part in get_args(annotation)

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from benchmark.ablation.claims import Claim, check_claims, swept_text
 from benchmark.ablation.messages import found, one_line, refuse_unknown
+from benchmark.ablation.tuning import TUNE, Tuning, draw, merged, tuned_cell
 from benchmark.ablation.written import parse
 from benchmark.errors import InputError, of_system
 from benchmark.evaluation.settings import EvaluationSettings
@@ -29,6 +30,7 @@ Seeds = Annotated[list[Seed], Field(min_length=1)]
 Block = dict[str, Any]
 BLOCKS = ("method", "data", "training")  # of a run
 EVALUATION = "evaluation"  # who judges the runs, and no part of one
+SEARCH = "search"  # the part of a plan that tunes its arms
 PAIRED, VARIANTS, VARIANT = "paired", "variants", "variant"
 LONGEST_NAME = 80  # of overrides in the name of a folder
 VARIANT_NAME = r"\w[\w .+-]{0,39}"
@@ -51,6 +53,8 @@ class AblationFile(Strict):
     """Every point of the sweep is trained once with each of these."""
     profiles: dict[Slug, Block]
     """Named scales, as in demo, short and paper: each says what it changes, and nothing else."""
+    tune: Block | None = None
+    """Random settings of every arm, the best of which is trained beside the arm's own."""
     claims: list[Claim] = []  # noqa: RUF012 - pydantic copies defaults
     """What is said beforehand, and the tests that decide it."""
 
@@ -103,11 +107,48 @@ class Plan:
     finding: bool = True  # false: a demonstration, which shows that the tool works and no more
     path: Path | None = None  # the file
     apart: str = ""  # what --set changes, where it trains other runs than the file does
+    tuning: Tuning | None = None  # random settings of its arms
+    part: str = ""  # SEARCH where the runs are those of the random settings
 
     @property
     def place(self) -> Path:
         """Of its tables below a results folder: what --set trains has a folder of its own."""
-        return Path(self.name, f"{self.profile}+{self.apart}" if self.apart else self.profile)
+        own = f"{self.profile}+{self.apart}" if self.apart else self.profile
+        return Path(self.name, own, self.part)
+
+    @property
+    def search(self) -> "Plan | None":
+        """The runs of the random settings, which claim nothing; None where nothing is tuned."""
+        if self.tuning is None:
+            return None
+        found = [each for arm in self.tuning.arms.values() for each in arm]
+        return replace(
+            self,
+            runs=tuple(PlannedRun(each.search, each.point) for each in found),
+            evaluation=self.tuning.evaluation,
+            claims=(),
+            path=None,
+            tuning=None,
+            part=SEARCH,
+        )
+
+    def with_tuned(self, numbers: Mapping[str, int]) -> "Plan":
+        """With the runs of one random setting of each of these arms, after the arm's own."""
+        assert self.tuning is not None
+        cells = set(map(tuned_cell, self.tuning.arms))
+        own = [planned for planned in self.runs if planned.point[VARIANT] not in cells]
+        runs: list[PlannedRun] = []
+        for arm, group in itertools.groupby(own, lambda planned: str(planned.point[VARIANT])):
+            runs += (mine := list(group))
+            for planned in mine if arm in numbers else ():
+                spec = self.tuning.tuned(arm, numbers[arm], planned.spec.seed)
+                runs.append(PlannedRun(spec, {VARIANT: tuned_cell(arm)}))
+        return replace(self, runs=tuple(runs))
+
+    @property
+    def with_dearest(self) -> "Plan":
+        """As large as it can become once the search has ended; the plan where nothing is tuned."""
+        return self.with_tuned(self.tuning.dearest) if self.tuning else self
 
     @property
     def seeds(self) -> list[int]:
@@ -140,6 +181,8 @@ def _are_of_file(plan: Plan, path: Path, file: AblationFile) -> bool:
     try:
         whole = _resolve(path, file, plan.profile, ())
     except InputError:
+        return False
+    if plan.tuning != whole.tuning:
         return False
     return {run.run_id for run in plan.runs} <= {run.run_id for run in whole.runs}
 
@@ -179,11 +222,12 @@ def _read(path: Path) -> Block:
 def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str, ...]) -> Plan:
     settings: Block = {**file.base, "seeds": file.seeds, "sweep": file.sweep, "finding": True}
     where, patch = f"profiles.{profile}", file.profiles[profile]
-    _check_keys(path, where, patch, (*BLOCKS, EVALUATION, "seeds", "sweep", "finding"))
-    settings = _merge(settings, patch)
+    _check_keys(path, where, patch, (*BLOCKS, EVALUATION, TUNE, "seeds", "sweep", "finding"))
+    settings = _merge(settings, {key: value for key, value in patch.items() if key != TUNE})
+    settings[TUNE] = merged(file.tune, patch.get(TUNE, file.tune))
     for override in overrides:
         settings = _override(path, settings, override)
-    seeds, sweep, finding = (settings.pop(key) for key in ("seeds", "sweep", "finding"))
+    seeds, sweep, finding, tune = (settings.pop(key) for key in ("seeds", "sweep", "finding", TUNE))
     if not isinstance(finding, bool):
         raise InputError(f"{path}: {where}.finding: {found(finding)}; allowed: true, false")
     _check_seeds(path, seeds)
@@ -198,7 +242,11 @@ def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str,
     _refuse_twins(path, runs)
     _refuse_alike(path, runs)
     _check_views(path, evaluation, runs)
+    tuning = None
+    if tune is not None:
+        tuning = _tuning(path, profile, settings, tune, sweep, seeds, evaluation)
     points = [*(run.point for run in runs), *_points(path, file.sweep)]
+    points += [{VARIANT: tuned_cell(arm)} for arm in _arms(file.tune) | _arms(tune)]
     check_claims(path, file.claims, [run.spec for run in runs], points, _probed(evaluation))
     return Plan(
         name=file.name,
@@ -211,7 +259,37 @@ def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str,
         runs=tuple(runs),
         finding=finding,
         path=path,
+        tuning=tuning,
     )
+
+
+def _tuning(
+    path: Path,
+    profile: str,
+    settings: Block,
+    tune: Any,
+    sweep: Block,
+    seeds: list[int],
+    evaluation: EvaluationSettings,
+) -> Tuning:
+    where = f"profile {profile}"
+    if set(sweep) != {VARIANTS}:
+        raise InputError(f"{path}: {where}: {TUNE}: its arms are variants; sweep variants alone")
+
+    def make(arm: str, values: Mapping[str, Any], seed: int, steps: int | None = None) -> RunSpec:
+        block = _at(path, settings, sweep, {VARIANT: arm})
+        for key, value in values.items():
+            block = _set(path, f"{TUNE}.arms.{arm}.{key}", block, key, value)
+        if steps is not None:
+            block = _merge(block, {"training": {"steps": steps}})
+        return _spec(path, profile, {VARIANT: arm, **values}, {**block, "seed": seed})
+
+    return draw(path, where, tune, sweep[VARIANTS], seeds, evaluation, make)
+
+
+def _arms(tune: Any) -> set[str]:
+    arms = tune.get("arms") if isinstance(tune, dict) else None
+    return set(arms) if isinstance(arms, dict) else set()
 
 
 def _evaluation(path: Path, profile: str, block: Any) -> EvaluationSettings:
@@ -304,7 +382,8 @@ def _set(path: Path, where: str, settings: Block, key: str, value: Any) -> Block
             f"{path}: {where}: {EVALUATION} is no part of a run and cannot be swept; name several "
             f"judges under {EVALUATION}.judges"
         )
-    refuse_unknown(path, where, "key", block, (*BLOCKS, EVALUATION))
+    told = where.startswith("--set ") and settings.get(TUNE) is not None
+    refuse_unknown(path, where, "key", block, (*BLOCKS, EVALUATION, *[TUNE] * told))
     size = settings.get("data", {}).get("size")
     if where.startswith("--set ") and key == "data.name" and size is not None:
         # Every data set has a size; whoever only names another means images of the same.

@@ -20,6 +20,7 @@ from benchmark.ablation import written
 from benchmark.ablation.claims import Claim
 from benchmark.ablation.messages import plainly
 from benchmark.ablation.plan import Plan, Seeds
+from benchmark.ablation.tuning import tuned_cell
 from benchmark.errors import InputError, of_system
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.files import write_atomic
@@ -48,7 +49,10 @@ class Registration(Strict):
     """The judges, the first of which decides, and what else the claims' columns depend on."""
     claims: list[Claim]
     runs: dict[str, list[str]]
-    """By cell, the ids of its runs in the order of the seeds: other training has other ids."""
+    """By cell, the ids of its runs in the order of the seeds: other training has other ids. Of a
+    tuned cell none: they depend on what the search finds."""
+    search: Annotated[dict[str, list[str]], Field(exclude_if=lambda search: not search)] = {}  # noqa: RUF012 - pydantic copies defaults
+    """By tuned arm, the ids of its search's runs."""
 
     @model_validator(mode="after")
     def _looks_lead_to_all_seeds(self) -> Self:
@@ -69,6 +73,11 @@ def of_plan(plan: Plan, looks: Sequence[int] = (), pool: bool = False) -> Regist
     runs: dict[str, list[str]] = {}
     for planned in plan.runs:
         runs.setdefault(planned.cell, []).append(planned.run_id)
+    search: dict[str, list[str]] = {}
+    if plan.tuning is not None:
+        for arm, drawn in plan.tuning.arms.items():
+            runs[tuned_cell(arm)] = []
+            search[arm] = [each.search.run_id for each in drawn]
     try:
         return Registration(
             format=1,
@@ -82,6 +91,7 @@ def of_plan(plan: Plan, looks: Sequence[int] = (), pool: bool = False) -> Regist
             evaluation=plan.evaluation,
             claims=list(plan.claims),
             runs=runs,
+            search=search,
         )
     except ValidationError as error:
         raise InputError(plainly(error)) from None
@@ -165,6 +175,8 @@ def differences(then: Registration, now: Registration) -> str:
         parts.append("other settings of evaluation")
     if set(then.runs) != set(now.runs):
         parts.append("other cells")
+    if then.search != now.search:
+        parts.append("other tuning")
     shared = [cell for cell in then.runs if cell in now.runs and then.seeds == now.seeds]
     if any(then.runs[cell] != now.runs[cell] for cell in shared):
         parts.append("other settings of training")

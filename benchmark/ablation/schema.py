@@ -20,6 +20,7 @@ from benchmark.ablation.plan import (
     VARIANTS,
     AblationFile,
 )
+from benchmark.ablation.tuning import TUNE, TuneSettings
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.methods.registry import built_in_settings
 from benchmark.spec import RunSpec
@@ -42,7 +43,8 @@ _PLUGIN: Json = {
 def ablation_schema() -> Json:
     """The schema as a JSON value; the same bytes for the same code."""
     methods = built_in_settings()
-    roots: list[type[BaseModel]] = [AblationFile, RunSpec, EvaluationSettings, *methods]
+    roots: list[type[BaseModel]] = [AblationFile, RunSpec, EvaluationSettings, TuneSettings]
+    roots += methods
     made, found = TypeAdapter.json_schemas(
         [(model, "validation", TypeAdapter(model)) for model in roots]
     )
@@ -69,6 +71,8 @@ def ablation_schema() -> Json:
         ("JudgeSettings", "reference_view"),
     ):
         _name_suffices(defs, defs[block]["properties"][key])
+    _list_suffices(defs["TuneSettings"]["properties"]["arms"]["additionalProperties"])
+    tune = {"$ref": made[TuneSettings, "validation"]["$ref"]}
     blocks = {
         key: {**run[key], "description": f"Settings of the {key} block."}
         for key in (*BLOCKS, EVALUATION)
@@ -85,7 +89,11 @@ def ablation_schema() -> Json:
     of_method = {key: value for key, value in dotted.items() if key.startswith("method.")}
     defs["sweep"] = _sweep({k: value for k, value in dotted.items() if k not in of_method})
     defs["built_in_sweep"] = _built_in_sweep(of_method, blocks["method"])
-    defs["profile"] = _profile({**blocks, **free}, file["properties"]["seeds"])
+    nothing: Json = {"type": "null"}
+    file["properties"][TUNE] |= {"anyOf": [tune, nothing]}
+    defs["profile"] = _profile(
+        {**blocks, **free, TUNE: file["properties"][TUNE]}, file["properties"]["seeds"]
+    )
     made_of = {**_file(file), **_unless_from_outside(blocks["method"])}
     whole: Json = _folded({"$schema": DIALECT, **made_of, "$defs": defs})
     return whole
@@ -137,6 +145,12 @@ def _untag(union: Json) -> None:
 def _name_suffices(defs: Json, schema: Json) -> None:
     kinds = [defs[name.removeprefix(_REF)]["properties"]["name"]["const"] for name in _refs(schema)]
     schema["anyOf"].append({"enum": kinds})
+
+
+def _list_suffices(ranges: Json) -> None:
+    """A range may be given by its choices alone; `ablation/tuning.py` expands it."""
+    listed = {"type": "array", "minItems": 2}
+    ranges["additionalProperties"] = {"anyOf": [ranges["additionalProperties"], listed]}
 
 
 def _refs(schema: Any) -> Iterator[str]:

@@ -22,7 +22,7 @@ from benchmark.commands.options import (
 from benchmark.errors import InputError
 
 if TYPE_CHECKING:
-    from benchmark.ablation.plan import Plan
+    from benchmark.ablation.plan import Plan, PlannedRun
     from benchmark.claims.power import Prospect
 
 pilot_option = click.option(
@@ -41,9 +41,12 @@ def validate(files: tuple[Path, ...]) -> None:
     """
     for file in files:
         plans = load_profiles(file)
-        try_methods(file, [planned.spec for plan in plans for planned in plan.runs])
-        for plan in plans:
-            click.echo(f"{file}: {plan.name}, profile {plan.profile}: {len(plan.runs)} runs")
+        wholes = [plan.with_dearest for plan in plans]
+        try_methods(file, [planned.spec for plan in wholes for planned in plan.runs])
+        for plan in wholes:
+            search = f", and {len(plan.search.runs)} of its search" if plan.search else ""
+            found = f"{plan.name}, profile {plan.profile}: {len(plan.runs)} runs{search}"
+            click.echo(f"{file}: {found}")
         for warning in _hopeless([plan for plan in plans if plan.finding]):
             click.echo(f"warning: {file}: {warning}", err=True)
 
@@ -73,12 +76,20 @@ def plan(
 
     found = load_plan(file, profile, overrides)
     expected = _prospects(found, pilot)
+    jobs = jobs or default_jobs(found)
     if as_json:
-        click.echo(json.dumps(_as_json(found, expected, jobs or default_jobs(found)), indent=2))
+        click.echo(json.dumps(_as_json(found, expected, jobs), indent=2))
         return
+    if found.search is not None:
+        for line in _searched(found.search, found):
+            click.echo(line)
+        click.echo(f"search: {describe(found.search, jobs)}")
     for planned in found.runs:
         click.echo(f"{planned.run_id}  {planned.label}")
-    click.echo(describe(found, jobs or default_jobs(found)))
+    for planned in _tuned(found):
+        click.echo(f"{'(after the search)':{len(found.runs[0].run_id)}}  {planned.label}")
+    dearest = "; of each arm the dearest setting counted" if found.search else ""
+    click.echo(f"{describe(found.with_dearest, jobs)}{dearest}")
     if expected:
         show("claims", table(expected))
 
@@ -100,7 +111,8 @@ def _as_json(plan: "Plan", expected: "list[Prospect]", jobs: int) -> dict[str, A
             }
             for planned in plan.runs
         ],
-        "cost": asdict(total(plan, jobs)),
+        "cost": asdict(total(plan.with_dearest, jobs)),
+        "search": _search_as_json(plan, jobs),
         "claims": [
             {
                 **asdict(each),
@@ -109,6 +121,43 @@ def _as_json(plan: "Plan", expected: "list[Prospect]", jobs: int) -> dict[str, A
             }
             for each in expected
         ],
+    }
+
+
+def _tuned(plan: "Plan") -> "list[PlannedRun]":
+    """The runs that the search decides; their settings here are the dearest ones."""
+    own = {planned.run_id for planned in plan.runs}
+    return [planned for planned in plan.with_dearest.runs if planned.run_id not in own]
+
+
+def _searched(search: "Plan", plan: "Plan") -> Iterator[str]:
+    """One line a random setting: run, label, what was drawn."""
+    assert plan.tuning is not None
+    drawn = [each for found in plan.tuning.arms.values() for each in found]
+    for planned, each in zip(search.runs, drawn, strict=True):
+        values = " ".join(f"{key.rpartition('.')[2]}={value}" for key, value in each.values.items())
+        steps = planned.spec.training.steps
+        yield f"{planned.run_id}  {planned.cell}  {steps} steps  {values}"
+
+
+def _search_as_json(plan: "Plan", jobs: int) -> dict[str, Any] | None:
+    from benchmark.ablation.cost import total
+
+    if plan.tuning is None or plan.search is None:
+        return None
+    return {
+        "runs": [
+            {
+                "run_id": each.search.run_id,
+                "arm": each.arm,
+                "setting": each.number,
+                "values": dict(each.values),
+                "steps": each.search.training.steps,
+            }
+            for found in plan.tuning.arms.values()
+            for each in found
+        ],
+        "cost": asdict(total(plan.search, jobs)),
     }
 
 
@@ -166,7 +215,8 @@ def register(
         return
     # Those of a registration that is there too: another file of this name may have written it.
     registered = [run for each in old.runs.values() for run in each] if old else []
-    wanted = list(dict.fromkeys([*(planned.run_id for planned in found.runs), *registered]))
+    planned = [*(found.search.runs if found.search else ()), *found.runs]
+    wanted = list(dict.fromkeys([*(each.run_id for each in planned), *registered]))
     begun = _begun(wanted, runs, results / found.place)
     if begun and not amend:
         raise InputError(
@@ -193,7 +243,9 @@ def _prospects(plan: "Plan", pilot: Path | None, alpha: float | None = None) -> 
     from benchmark.levels import ALPHA
     from benchmark.results.tables import read_tables
 
-    return prospects(plan, read_tables(pilot) if pilot else None, alpha or ALPHA)
+    # A tuned cell's seeds are known before its settings are.
+    whole = plan.with_dearest
+    return prospects(whole, read_tables(pilot) if pilot else None, alpha or ALPHA)
 
 
 def _hopeless(plans: "Sequence[Plan]") -> Iterator[str]:

@@ -13,6 +13,7 @@ from benchmark.commands.options import (
     results_option,
     run_argument,
     runs_option,
+    written,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def status(
 
     from benchmark.sweep.status import Watch
 
-    looking = Watch(runs, _plan(file, profile, overrides))
+    looking = Watch(runs, _plan(file, profile, overrides, runs))
     found = looking.look()
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=2))
@@ -139,7 +140,7 @@ def stop(file: Path | None, profile: str, overrides: tuple[str, ...], runs: Path
     """
     from benchmark.sweep.status import stop as ask
 
-    asked = ask(runs, _plan(file, profile, overrides))
+    asked = ask(runs, _plan(file, profile, overrides, runs))
     for each in asked:
         click.echo(f"asked to stop: {each}")
     if not asked:
@@ -147,10 +148,18 @@ def stop(file: Path | None, profile: str, overrides: tuple[str, ...], runs: Path
         sys.exit(1)
 
 
-def _plan(file: Path | None, profile: str, overrides: tuple[str, ...]) -> "Plan | None":
+def _plan(file: Path | None, profile: str, overrides: tuple[str, ...], runs: Path) -> "Plan | None":
+    """With the tuned runs that are known by now."""
     from benchmark.ablation.plan import load
 
-    return load(file, profile, overrides) if file is not None else None
+    if file is None:
+        return None
+    plan = load(file, profile, overrides)
+    if plan.tuning is None:
+        return plan
+    from benchmark.results.tuning import with_winners
+
+    return with_winners(plan, runs, written(plan, None)[0])
 
 
 def _print(found: "Status", console: "Console") -> None:

@@ -11,6 +11,7 @@ from benchmark.markup import code, escaped
 from benchmark.report.answers import answer, answer_table, status
 from benchmark.report.captions import data_words, made_of, set_up, subject
 from benchmark.report.document import Block, Details, Gallery, Heading, Picture, Plain, Words
+from benchmark.report.figures.best_of import BEST_OF
 from benchmark.report.figures.curves import curves
 from benchmark.report.figures.heatmap import heatmap
 from benchmark.report.figures.samples import grids, samples, shown_seeds, without_samples
@@ -18,15 +19,17 @@ from benchmark.report.figures.scatter import is_between, scatter
 from benchmark.report.figures.shown import shown_words
 from benchmark.report.figures.strips import strips
 from benchmark.report.numbers import least_p, number, title
+from benchmark.report.preference import preference
 from benchmark.report.probes import probes
 from benchmark.report.tables import cell_table, measure_table, noise_table, run_table
+from benchmark.report.tuning import tuning
 from benchmark.report.verdicts import claims
 from benchmark.results.schema import AblationRecord, CellRecord, JudgeEntry
 from benchmark.results.tables import Tables
 
 NOTES = Heading(3, "Notes")
 # File names of the figures, beside ablation.json.
-FIGURES = ("curves.png", "samples.png", "heatmap.png", "scatter.png", "strips.png")
+FIGURES = ("curves.png", "samples.png", "heatmap.png", "scatter.png", "strips.png", BEST_OF)
 
 
 def heading(results: Tables) -> Heading:
@@ -50,6 +53,7 @@ def section(results: Tables) -> list[Block]:
     pictures = _pictures(results)
     shown = _first(results, pictures)
     blocks += [shown] if shown else []
+    blocks += tuning(results)
     blocks += _warnings(results)
     blocks.append(Words(_reach_of_all(results)))
     blocks += claims(results)
@@ -63,6 +67,7 @@ def section(results: Tables) -> list[Block]:
     blocks += [Details(name, [each]) for name, each in pictures.items() if each is not shown]
     blocks += _gallery(results)
     blocks += probes(results)
+    blocks.append(preference(results))
     blocks.append(Details("Failures, collapses and unfinished runs", [Words(_failures(results))]))
     twins = list(_twins(results))
     if twins:

@@ -5,6 +5,7 @@ Columns that a method, a metric or the probe gives are explained where they are 
 
 from benchmark.ablation.claims import BEST_DISTANCE, COLLAPSED, COSTS, ENDS, SIGNALS
 from benchmark.ablation.plan import VARIANT, Plan
+from benchmark.ablation.tuning import SETTING
 from benchmark.column import Column
 from benchmark.errors import InputError
 from benchmark.evaluation.columns import PROBE_COLUMNS_1, metric_columns, probe_columns
@@ -191,7 +192,7 @@ def refuse_taken(plan: Plan) -> None:
 
     Two columns of one name would break the tables after the training, and every report with them.
     """
-    tables = {*RUN, *EVALUATION, *IMAGES, *TEXT, *WHOLE, VARIANT, *plan.swept}
+    tables = {*RUN, *EVALUATION, *IMAGES, *TEXT, *WHOLE, VARIANT, SETTING, *plan.swept}
     tables |= {*probe_columns(), *PROBE_COLUMNS_1}
     tables |= {name for columns in (*REQUIRED.values(), *EVIDENCE.values()) for name in columns}
     tables |= {*SIGNALS, *COSTS, *ENDS, COLLAPSED, BEST_DISTANCE}  # a claim's own words

@@ -22,11 +22,17 @@ csv.field_size_limit(sys.maxsize)  # an exception may say a lot
 def places(results: Path) -> dict[str, list[Place]]:
     """By run id, from every runs.csv; what is damaged there names nothing."""
     found: dict[str, list[Place]] = {}
-    for path in sorted(results.glob("*/*/runs.csv")):
+    for path in run_tables(results):
+        ablation, profile = path.relative_to(results).parts[:2]
         for row in _rows(path):
-            place = Place(path.parts[-3], path.parts[-2], row.get("label") or "")
+            place = Place(ablation, profile, row.get("label") or "")
             found.setdefault(row.get("run_id") or "", []).append(place)
     return found
+
+
+def run_tables(results: Path) -> list[Path]:
+    """Every runs.csv: of the ablations, then of their searches."""
+    return [*sorted(results.glob("*/*/runs.csv")), *sorted(results.glob("*/*/search/runs.csv"))]
 
 
 def states(folder: Path) -> dict[str, str]:

@@ -14,6 +14,7 @@ from benchmark.ablation.registration import (
     path_of,
     read,
 )
+from benchmark.ablation.tuning import tuned_cell
 from benchmark.errors import InputError
 from benchmark.git import Version, ask, is_ancestor, top, versions
 from benchmark.results.schema import RegistrationRecord
@@ -24,10 +25,13 @@ CHANGED_CODE = "+"
 """In a run's commit: the code was not that of the commit, or there was none."""
 
 
-def registration_record(plan: Plan, found: Sequence[Source]) -> RegistrationRecord | None:
+def registration_record(
+    plan: Plan, found: Sequence[Source], searched: Sequence[Source] = ()
+) -> RegistrationRecord | None:
     """What ablation.json says of a plan's registration; None without a file or a checkout.
 
-    Raises InputError where the file is damaged.
+    `found` are the plan's runs, `searched` those that its arms were tuned by: the runs of a winner
+    count as registered where all of these do, too. Raises InputError where the file is damaged.
     """
     path, now = path_of(plan), read(plan)
     root = top(path.parent) if path is not None and now is not None else None
@@ -37,6 +41,11 @@ def registration_record(plan: Plan, found: Sequence[Source]) -> RegistrationReco
     history = _statements(path, now)
     same = (version for version, said in history if said and not differences(said, now))
     first = next(same, None)
+    since = first.commit if first else None
+    tuned = _tuned(plan, now)
+    late = _unregistered(path.parent, since, [*found, *searched])
+    for arm, ids in now.search.items():
+        late += tuned.get(tuned_cell(arm), []) if set(ids) & set(late) else []
     return RegistrationRecord(
         path=path.relative_to(root.resolve()).as_posix(),
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -49,11 +58,22 @@ def registration_record(plan: Plan, found: Sequence[Source]) -> RegistrationReco
         pool=now.pool,
         evaluation=now.evaluation,
         claims={claim.id: claim_digest(claim) for claim in now.claims},
-        runs=now.runs,
+        runs={**now.runs, **tuned},
         lent=[each.planned.run_id for each in found if each.planned.spec.seed not in plan.seeds],
         amended=list(_amendments(history, now)),
-        unregistered=_unregistered(path.parent, first.commit if first else None, found),
+        unregistered=list(dict.fromkeys(late)),
     )
+
+
+def _tuned(plan: Plan, now: Registration) -> dict[str, list[str]]:
+    """By tuned cell, its runs, where the search that chose them is the registered one."""
+    found: dict[str, list[str]] = {}
+    drawn = plan.tuning.arms if plan.tuning else {}
+    for arm, ids in now.search.items():
+        if [each.search.run_id for each in drawn.get(arm, ())] == ids:
+            cell = tuned_cell(arm)
+            found[cell] = [each.run_id for each in plan.runs if each.cell == cell]
+    return found
 
 
 def obstacle(plan: Plan, code: Path = PACKAGE) -> str:

@@ -8,8 +8,11 @@ evaluations.csv   one row a judge, snapshot and draw of samples: the metrics
 probes.csv        one row a run that a probe has seen
 images.csv        one row a set of images from outside and a judge, if there are any
 claims.csv, correlations.csv, collapse.csv, variance.csv    the evidence, by claims/evidence.py
+tuning.json       where arms were tuned, the random settings and the winners (see tuning.py)
+search/           the same tables of the runs of these settings
 samples/          the first rows of each run's last grid
 strips/           paths between embedded faces, of each run that the ablation's probe has seen
+preference/       what people chose, a file each (see preference/answers.py)
 notes.md          what a person wrote after looking
 
 Whoever changes what is written raises FORMAT and adds a golden folder to tests/results/.

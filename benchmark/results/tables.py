@@ -21,7 +21,7 @@ from benchmark.errors import BenchError, InputError, of_system
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.faults import allowed
 from benchmark.results.ends import collapsed, ends, judged_columns, metric_names
-from benchmark.results.places import ENDED
+from benchmark.results.places import ENDED, run_tables
 from benchmark.results.schema import (
     FORMAT,
     IMAGES,
@@ -399,7 +399,7 @@ def read_all(results: Path) -> list[Tables]:
 def find_recorded(name: str, results: Path) -> RecordedRun | None:
     """The finished run of an id, or of its unmistakable beginning; of the first that has it."""
     places: dict[str, Path] = {}
-    for path in sorted(results.glob("*/*/runs.csv")):
+    for path in run_tables(results):
         runs = _parsed(path, str)
         for run_id in runs.loc[runs["state"].isin(ENDED), "run_id"]:
             places.setdefault(run_id, path.parent)

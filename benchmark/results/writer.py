@@ -47,13 +47,15 @@ def write_results(plan: Plan, runs_root: Path, results: Path, *, replace: bool =
     if not replace:
         refuse_loss(pooled, results)
     found = sources(pooled, runs_root, results, replace=replace)
-    tables = collect(plan, found, results, registration_record(plan, found))
+    searched = sources(plan.search, runs_root, results) if plan.search else ()
+    tables = collect(plan, found, results, registration_record(plan, found, searched))
     try:
         record = json.dumps(tables.record.model_dump(mode="json"), indent=2, ensure_ascii=False)
         write_atomic(tables.folder / "ablation.json", f"{record}\n".encode())
         for name in REQUIRED:
             write_table(tables.folder / f"{name}.csv", getattr(tables, name))
-        _write_samples(tables.folder / "samples", found)
+        if not plan.part:  # a search's grids stay with its runs
+            _write_samples(tables.folder / "samples", found)
         write_strips(tables.folder / STRIPS, plan, found)
     except OSError as error:
         raise BenchError(

@@ -9,6 +9,7 @@ from benchmark.ablation.cost import describe
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.data.source import open_source
 from benchmark.results.source import only_recorded
+from benchmark.results.tuning import with_winners
 from benchmark.sweep.data import Sizes, refuse_too_few
 from benchmark.sweep.run import Places, pending_of
 
@@ -25,8 +26,17 @@ class Step:
 
 
 def what_would_run(plan: Plan, places: Places, *, trust_tables: bool = False) -> list[Step]:
-    """One a run, in the plan's order. Raises InputError where the data to train on are missing or
-    too few."""
+    """One a run, in the plan's order, those of its search first.
+
+    Raises InputError where the data to train on are missing or too few.
+    """
+    plan = with_winners(plan, places.runs, places.results)
+    if plan.search is not None:
+        before = what_would_run(plan.search, places, trust_tables=trust_tables)
+        return [
+            *before,
+            *what_would_run(replace(plan, tuning=None), places, trust_tables=trust_tables),
+        ]
     recorded = only_recorded(plan, places.runs, places.results) if trust_tables else {}
     left = pending_of(plan.evaluation)
 

@@ -1,5 +1,6 @@
 """`bench run` and `bench evaluate`: a plan from its first run to its tables."""
 
+import dataclasses
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ from benchmark.report.markdown import DETAILS, build
 from benchmark.results.registered import obstacle
 from benchmark.results.source import only_recorded
 from benchmark.results.tables import RecordedRun
+from benchmark.results.tuning import waiting, with_winners, write_search
 from benchmark.results.writer import refuse_loss, with_lent, write_results
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.evaluations import pending
@@ -82,37 +84,78 @@ def run_plan(
 ) -> int:
     """Train and evaluate what is missing, then write tables and report.
 
-    Returns the exit code: 0 done, 1 some failed, 130 stopped. `trust_tables`: a run that the tables
-    have finished, and whose folder is not here, stays as it is there and is not trained. Raises
-    InputError before any training where a file would be lost; `replace` lets go of finished runs.
+    Where arms are tuned, their search comes first. Returns the exit code: 0 done, 1 some failed,
+    130 stopped. `trust_tables`: a run that the tables have finished, and whose folder is not here,
+    stays as it is there and is not trained. Raises InputError before any training where a file
+    would be lost; `replace` lets go of finished runs.
     """
     _writable(places.results / plan.place)
+    plan = with_winners(plan, places.runs, places.results)
     refuse_overwriting(plan, places, replace=replace)
+    _refuse_codeless(plan)
     if plan.apart:
         where = places.results / plan.place
         output.note(f"--set trains other runs than {plan.path} does; their tables: {where}")
     # What the tables will say, before hours of training.
-    recorded = only_recorded(plan, places.runs, places.results)
+    prepared = _prepare(plan, places, trust_tables=trust_tables)
     if why := obstacle(plan):
         output.warn(f"the claims of these runs will be exploratory: {why}")
-    trusted = recorded if trust_tables else {}
-    if trusted:
+    search = None
+    if plan.search is not None:
+        search = _prepare(plan.search, places, trust_tables=trust_tables)
+    both = [each for each in (search, prepared) if each is not None]
+    if trusted := {run_id: run for each in both for run_id, run in each.trusted.items()}:
         output.note(f"{len(trusted)} finished runs are not here and stay as the tables have them")
+    runs = tuple(run for each in both for run in each.plan.runs)
+    ours = [run for each in both for run in each.ours]
+    _check_data(dataclasses.replace(plan, runs=runs), ours, trusted, places, output)
+    if search is not None:
+        output.note(f"search: {len(search.plan.runs)} runs, which the tuned ones wait for")
+        view = _View(search.plan, places, output)
+        executor, _ = _train(search, places, start, work, view, output)
+        plan = write_search(plan, places.runs, places.results, replace=replace)
+        if executor.stopped:
+            output.end(_summary(search, places, None))
+            return EXIT_INTERRUPTED
+        prepared = _prepare(plan, places, trust_tables=trust_tables)
+    late = waiting(plan)
+    for arm in late:
+        output.warn(f"{arm}: not every run of its search has ended; run this again to tune it")
+    code = _finish(prepared, places, start, work, output, replace=replace)
+    return code or (BenchError.exit_code if late else 0)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A plan whose runs can start."""
+
+    plan: Plan
+    ours: Sequence[PlannedRun]
+    trusted: Mapping[str, RecordedRun]  # finished in the tables, and left as they are
+    unfinished: Pending
+    arguments: Sequence[str] = ()  # of `bench run-one`
+
+    def make_folders(self, places: Places) -> None:
+        """With what their runs are, and who judges them."""
+        try:
+            for planned in self.ours:
+                run = RunDirectory.create(places.runs, planned.spec)
+                run.write_evaluation(self.plan.evaluation)
+        except OSError as error:
+            raise BenchError(f"{places.runs}: cannot make run folders ({error.strerror})") from None
+
+
+def _prepare(plan: Plan, places: Places, *, trust_tables: bool) -> _Prepared:
+    """What is left to do; raises BenchError where the tables have a run that they cannot keep."""
+    recorded = only_recorded(plan, places.runs, places.results)
+    trusted = recorded if trust_tables else {}
     ours = [each for each in plan.runs if each.run_id not in trusted]
-    _refuse_codeless(plan)
-    _check_data(plan, ours, trusted, places, output)
-    try:
-        for planned in ours:
-            run = RunDirectory.create(places.runs, planned.spec)
-            run.write_evaluation(plan.evaluation)
-    except OSError as error:
-        raise BenchError(f"{places.runs}: cannot make run folders ({error.strerror})") from None
     left = pending_of(plan.evaluation)
 
     def unfinished(run: RunDirectory) -> bool:
         return run.result() is None or bool(left(run))
 
-    return _finish(plan, ours, trusted, places, start, work, unfinished, output, replace=replace)
+    return _Prepared(plan, ours, trusted, unfinished)
 
 
 def evaluate_plan(
@@ -134,6 +177,7 @@ def evaluate_plan(
         if name not in plan.evaluation.judges:
             known = ", ".join(plan.evaluation.judges)
             raise InputError(f"--judge {name}: no such judge; {plan.name} has: {known}")
+    plan = with_winners(plan, places.runs, places.results)
     refuse_overwriting(plan, places, replace=replace)
     there = [each for each in plan.runs if any(places.run(each.run_id).snapshots.glob("[0-9]*"))]
     if not there:
@@ -141,15 +185,14 @@ def evaluate_plan(
     if len(there) < len(plan.runs):
         output.note(f"{len(plan.runs) - len(there)} of {len(plan.runs)} runs have no snapshot yet")
     _refuse_codeless(plan)
-    for planned in there:
-        places.run(planned.run_id).write_evaluation(plan.evaluation)
     left = pending_of(plan.evaluation)
 
     def unseen(run: RunDirectory) -> bool:
         return any(not judges or name in judges for name in left(run))
 
     arguments = ["--evaluate-only", *(f"--judge={name}" for name in judges)]
-    return _finish(plan, there, {}, places, start, work, unseen, output, arguments, replace=replace)
+    prepared = _Prepared(plan, there, {}, unseen, arguments)
+    return _finish(prepared, places, start, work, output, replace=replace)
 
 
 def pending_of(settings: EvaluationSettings) -> Callable[[RunDirectory], list[str]]:
@@ -177,34 +220,46 @@ def pending_of(settings: EvaluationSettings) -> Callable[[RunDirectory], list[st
 
 
 def _finish(
-    plan: Plan,
-    ours: Sequence[PlannedRun],
-    trusted: Mapping[str, RecordedRun],
+    prepared: _Prepared,
     places: Places,
     start: Start,
     work: Work,
-    unfinished: Pending,
     output: Output,
-    arguments: Sequence[str] = (),
     *,
     replace: bool,
 ) -> int:
     """Every run to its end, then tables, report and MLflow; the exit code."""
+    plan = prepared.plan
     view = _View(plan, places, output)
-    arguments = [*_worker_arguments(plan, places, work), *arguments]
-    executor, codes = _execute(
-        plan, ours, places, lambda tick: start(arguments, tick, unfinished), view, output
-    )
-    view.close()
+    executor, codes = _train(prepared, places, start, work, view, output)
     folder = write_results(plan, places.runs, places.results, replace=replace)
     write_evidence(folder)
     build(places.results, places.report, output.warn)
     view.publish(folder)
-    summary = _summary(plan, trusted, places, None if executor.stopped else codes, unfinished)
+    summary = _summary(prepared, places, None if executor.stopped else codes)
     output.end(summary)
     if summary.stopped:
         return EXIT_INTERRUPTED
     return BenchError.exit_code if summary.failures else 0
+
+
+def _train(
+    prepared: _Prepared, places: Places, start: Start, work: Work, view: "_View", output: Output
+) -> tuple[Executor, dict[str, int]]:
+    """Every run to its end; the executor and the workers' exit codes."""
+    plan = prepared.plan
+    prepared.make_folders(places)
+    arguments = [*_worker_arguments(plan, places, work), *prepared.arguments]
+    found = _execute(
+        plan,
+        prepared.ours,
+        places,
+        lambda tick: start(arguments, tick, prepared.unfinished),
+        view,
+        output,
+    )
+    view.close()
+    return found
 
 
 def _execute(
@@ -335,8 +390,9 @@ def refuse_overwriting(plan: Plan, places: Places, *, replace: bool) -> None:
 
     `replace`: finished runs in the tables may go.
     """
-    if not replace:
-        refuse_loss(with_lent(plan, places.runs, places.results), places.results)
+    for part in () if replace else (plan.search, plan):
+        if part is not None:
+            refuse_loss(with_lent(part, places.runs, places.results), places.results)
     pages = [places.results / DETAILS, *places.results.glob(f"*/*/{DETAILS}")]
     refuse_foreign(places.report, *pages)
 
@@ -380,14 +436,9 @@ def _worker_arguments(plan: Plan, places: Places, work: Work) -> list[str]:
     return arguments
 
 
-def _summary(
-    plan: Plan,
-    trusted: Mapping[str, RecordedRun],
-    places: Places,
-    codes: dict[str, int] | None,
-    unfinished: Pending,
-) -> Summary:
+def _summary(prepared: _Prepared, places: Places, codes: dict[str, int] | None) -> Summary:
     """`codes` are the workers' exit codes by run id; None where the user stopped the sweep."""
+    plan, trusted, unfinished = prepared.plan, prepared.trusted, prepared.unfinished
     done, failures = 0, []
     for planned in plan.runs:
         run = places.run(planned.run_id)

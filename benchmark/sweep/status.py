@@ -40,17 +40,17 @@ class Watch:
             raise InputError(f"{runs_root}: no such folder; see --runs")
         self._root, self._plan = runs_root, plan
         if plan is not None:
-            planned = [(each.label, RunDirectory(runs_root / each.run_id)) for each in plan.runs]
-            specs = [each.spec for each in plan.runs]
+            parts = [part for part in (plan.search, plan) if part is not None]
+            known = [(each, part.evaluation) for part in parts for each in part.runs]
+            self.runs = [RunDirectory(runs_root / each.run_id) for each, _ in known]
+            self._follow = [
+                Follow(each.label, each.spec, run, evaluation)
+                for run, (each, evaluation) in zip(self.runs, known, strict=True)
+            ]
         else:
             found = sorted(path.parent for path in runs_root.glob("*/spec.json"))
-            planned = [(path.name, RunDirectory(path)) for path in found]
-            specs = [run.spec() for _, run in planned]
-        self.runs = [run for _, run in planned]
-        self._follow = [
-            Follow(label, spec, run, plan.evaluation if plan else None)
-            for (label, run), spec in zip(planned, specs, strict=True)
-        ]
+            self.runs = list(map(RunDirectory, found))
+            self._follow = [Follow(run.run_id, run.spec(), run, None) for run in self.runs]
 
     def look(self) -> Status:
         """Their status now."""

@@ -154,7 +154,9 @@ class Tracker:
     def _open_parent(self) -> str:
         plan = self._plan
         # A filter of MLflow cannot hold the quote that it is written in.
-        key = " ".join([plan.name, plan.profile, *plan.overrides]).replace("'", '"')
+        key = " ".join(
+            [plan.name, plan.profile, *plan.overrides, *[plan.part] * bool(plan.part)]
+        ).replace("'", '"')
         if not _PLAIN.fullmatch(key):  # MLflow cuts long tags off
             key = f"{plan.name} {plan.profile} {hashlib.sha256(key.encode()).hexdigest()}"
         found = _find(self._client, self._experiment, {"bench.plan": key})
@@ -162,7 +164,8 @@ class Tracker:
             self._client.update_run(found.info.run_id, status="RUNNING")
             return str(found.info.run_id)
         tags = {"bench.plan": key, **parent_tags(plan)}
-        name = shortened(f"{plan.name} ({plan.place.name})", LONGEST_NAME)
+        place = " ".join(plan.place.parts[1:])
+        name = shortened(f"{plan.name} ({place})", LONGEST_NAME)
         return str(self._client.create_run(self._experiment, tags=tags, run_name=name).info.run_id)
 
     def _open_child(self, planned: PlannedRun) -> Run:

@@ -9,15 +9,17 @@ import pytest
 from click.testing import CliRunner
 
 from benchmark.ablation.plan import Plan, load
-from benchmark.ablation.registration import of_plan, parse, path_of, read, write
+from benchmark.ablation.registration import differences, of_plan, parse, path_of, read, write
 from benchmark.claims.status import Look, looks, status
 from benchmark.cli import bench
 from benchmark.errors import InputError
 from benchmark.results.registered import obstacle
 from benchmark.results.schema import AblationRecord, RegistrationRecord
 from benchmark.results.tables import read_record, read_tables
+from benchmark.results.tuning import write_search
 from benchmark.results.writer import write_results
 from benchmark.runs.directory import Result, Row, RunDirectory
+from tests.ablation.tuned import ALL, train_own, train_search, tuned_plan
 from tests.report.material import record
 
 ABLATION = """\
@@ -505,3 +507,58 @@ def test_validate_warns_of_claims_that_cannot_be_supported(here: Checkout) -> No
 def test_looks_have_to_lead_to_all_seeds(checkout: Checkout, wrong: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match="looks"):
         of_plan(checkout.plan(), wrong)
+
+
+def test_a_search_is_registered_and_its_winners_with_it(tmp_path: Path) -> None:
+    plan = tuned_plan(tmp_path)
+    assert plan.search is not None
+    made = of_plan(plan)
+    assert made.runs["BEGAN tuned"] == []
+    assert made.search.keys() == {"BEGAN", "EBGAN"}
+    registered = [run_id for found in made.search.values() for run_id in found]
+    assert registered == [run.run_id for run in plan.search.runs]
+    write(made, tmp_path / "made.yaml", "Power")
+    assert parse((tmp_path / "made.yaml").read_bytes(), tmp_path / "made.yaml") == made
+    other = of_plan(tuned_plan(tmp_path, "seed: 77", "seed: 78"))
+    assert differences(made, other) == "other tuning"
+
+
+def test_of_a_plan_without_tuning_the_registration_says_nothing_of_it(checkout: Checkout) -> None:
+    checkout.register()
+    assert "search" not in (checkout.root / REGISTERED).read_text()
+
+
+@pytest.mark.parametrize(
+    ("since", "why"),
+    [
+        ("registration", ""),
+        ("before", "4 of 4 runs are not known to be of commits after it"),
+        ("another seed", "4 of 4 runs are others than registered"),
+    ],
+)
+def test_tuned_runs_are_confirmatory_where_their_search_is(
+    checkout: Checkout, since: str, why: str
+) -> None:
+    """Runs of the winners are of later code in all three; what chose them need not be."""
+    root = checkout.root
+    plan = tuned_plan(root / "ablations")
+    before = checkout.commit()
+    path = path_of(plan)
+    assert path is not None
+    write(of_plan(plan), path, "Power")
+    after = checkout.commit()
+    if since == "another seed":
+        plan = tuned_plan(root / "ablations", "seed: 77", "seed: 78")
+    train_search(root, plan, ALL)
+    plan = write_search(plan, root / "runs", root / "results")
+    train_own(root, plan)
+    assert plan.search is not None
+    for planned in (*plan.search.runs, *plan.runs):
+        code = before if since == "before" and planned in plan.search.runs else after
+        run = RunDirectory(root / "runs" / planned.run_id)
+        made = {"bench": "0.1.0", "commit": code, "dirty": None, "source_sha256": "0" * 64}
+        run.write_provenance(record(planned, code=made))
+    found = read_record(write_results(plan, root / "runs", root / "results"))
+    tuned = [run.run_id for run in plan.runs if run.cell.endswith("tuned")]
+    assert len(tuned) == 4
+    assert status(found, plan.claims[0], tuned).why == why

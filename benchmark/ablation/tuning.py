@@ -1,0 +1,346 @@
+"""Fair tuning: as many random settings for every arm, drawn from ranges that the file states.
+
+Short runs of all of them are judged by validation images. The setting of an arm that does best is
+trained as the arm's own is, with fresh seeds, beside it. So every arm has had the same number of
+tries (Lucic et al., arXiv 1711.10337; Gulrajani and Lopez-Paz's DomainBed, arXiv 2007.01434).
+
+A draw is a function of (tune.seed, arm, number of the setting, key), so that a further range or a
+higher count changes no other draw.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from benchmark.ablation.messages import one_line, refuse_unknown
+from benchmark.errors import InputError
+from benchmark.evaluation.settings import EvaluationSettings
+from benchmark.seeds import derive
+from benchmark.spec import RunSpec
+from benchmark.strict import Strict
+from benchmark.training.settings import Seed, Steps
+
+if TYPE_CHECKING:
+    from benchmark.methods.cost import Work
+
+TUNE, SETTING = "tune", "setting"
+MOST_DRAWS = 200
+"""For one setting that is new and within the band."""
+FIXED = ("method.name", "training.steps", "training.log_every", "training.checkpoint_every")
+"""What no range may be of, beside the data, threads, precision and seeds."""
+
+Ends = Annotated[list[float], Field(min_length=2, max_length=2)]
+WholeEnds = Annotated[list[int], Field(min_length=2, max_length=2)]
+
+
+class Range(Strict):
+    """What a setting is drawn from: a list of choices, or a distribution's least and most."""
+
+    choices: Annotated[list[Any], Field(min_length=2)] | None = None
+    """Each as likely; a list by itself says the same."""
+    uniform: Ends | None = None
+    """Numbers, each as likely; three digits of them are kept."""
+    log_uniform: Ends | None = None
+    """Numbers whose logarithm is uniform; three digits of them are kept."""
+    integers: WholeEnds | None = None
+    """Whole numbers, each as likely, both ends among them."""
+    log_integers: WholeEnds | None = None
+    """Whole numbers as likely as 1 over their size, both ends among them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_list_is_choices(cls, written: Any) -> Any:
+        return {"choices": written} if isinstance(written, list) else written
+
+    @model_validator(mode="after")
+    def _one_that_rises(self) -> Self:
+        given = self.model_dump(exclude_none=True)
+        if len(given) != 1:
+            raise ValueError(f"name one of {', '.join(type(self).model_fields)}")
+        ((name, values),) = given.items()
+        if name == "choices":
+            if any(values.count(each) > 1 for each in values):
+                raise ValueError("choices must differ")
+        elif not values[0] < values[1]:
+            raise ValueError(f"{name} needs two ends, the lower first")
+        elif name.startswith("log") and values[0] <= 0:
+            raise ValueError(f"{name} needs ends above 0")
+        return self
+
+    @property
+    def values(self) -> list[Any]:
+        """The choices, or the least and the most."""
+        ((_, values),) = self.model_dump(exclude_none=True).items()
+        return list(values)
+
+    @property
+    def written(self) -> Any:
+        """As a file says it in short."""
+        return self.choices or self.model_dump(exclude_none=True)
+
+    def at(self, share: float) -> Any:
+        """The value below which this share of the draws is, 0 <= share < 1."""
+        if self.choices:
+            return self.choices[int(share * len(self.choices))]
+        low, high = self.values
+        # In floating point a share just below 1 may come out above the highest.
+        if self.integers:
+            return min(int(low + share * (high + 1 - low)), int(high))
+        if self.log_integers:
+            return min(int(low * ((high + 1) / low) ** share), int(high))
+        value = low * (high / low) ** share if self.log_uniform else low + share * (high - low)
+        # Of few digits, so that another mathematical library gives the same description.
+        return min(max(float(f"{value:.3g}"), float(low)), float(high))
+
+
+class Budget(Strict):
+    """How long a run of the search trains; one of the two, the same for every arm."""
+
+    steps: Steps | None = None
+    """Updates."""
+    core_seconds: Annotated[float, Field(gt=0)] | None = None
+    """Seconds of one core, as `bench plan` reckons them from operation counts."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.steps is None) == (self.core_seconds is None):
+            raise ValueError("name one of steps, core_seconds")
+        return self
+
+
+class Band(Strict):
+    """What every drawn setting lies within, by the least and the most."""
+
+    parameters: Ends | None = None
+    """Weights of both players, without biases."""
+    gflop: Ends | None = None
+    """Billions of operations a step, a multiply-add being two."""
+
+    @model_validator(mode="after")
+    def _rise(self) -> Self:
+        for name, (low, high) in self.model_dump(exclude_none=True).items():
+            if not low < high:
+                raise ValueError(f"{name} needs two ends, the lower first")
+        return self
+
+    def holds(self, work: "Work", batch: int) -> bool:
+        sizes = {"parameters": work.parameters, "gflop": gflop(work, batch)}
+        return all(
+            low <= sizes[name] <= high
+            for name, (low, high) in self.model_dump(exclude_none=True).items()
+        )
+
+
+class TuneSettings(Strict):
+    """The search: random settings of every arm, in short runs, chosen by validation images."""
+
+    count: Annotated[int, Field(ge=2, le=1000)]
+    """Settings that are drawn for each arm."""
+    seed: Seed = 1000
+    """Of the draws, and of the search's training; the winners have the ablation's `seeds`."""
+    budget: Budget
+    """How long a run of the search trains."""
+    band: Band | None = None
+    """Sizes that every drawn setting keeps to."""
+    arms: Annotated[dict[str, dict[str, Range]], Field(min_length=1)]
+    """By variant, the range of each setting: a list of choices, or a distribution."""
+
+
+def tuned_cell(arm: str) -> str:
+    """What the runs of an arm's winning setting are called."""
+    return f"{arm} tuned"
+
+
+def gflop(work: "Work", batch: int) -> float:
+    """Of a training step: billions of operations, a multiply-add being two."""
+    return 2e-9 * work.macs * batch
+
+
+class Make(Protocol):
+    def __call__(
+        self, arm: str, values: Mapping[str, Any], seed: int, steps: int | None = None
+    ) -> RunSpec:
+        """The run of an arm with these settings; raises InputError where it cannot have them."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A random setting of an arm."""
+
+    arm: str
+    number: int  # from 1
+    values: Mapping[str, Any]  # by dotted key
+    search: RunSpec
+
+    @property
+    def point(self) -> dict[str, Any]:
+        return {"variant": self.arm, SETTING: self.number}
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The random settings of every arm of a profile."""
+
+    settings: TuneSettings
+    evaluation: EvaluationSettings  # of the search
+    arms: Mapping[str, Sequence[Candidate]]
+    make: Make = field(compare=False)
+
+    def tuned(self, arm: str, number: int, seed: int) -> RunSpec:
+        """A run of an arm with one of its random settings, as long as the arm's own."""
+        return self.make(arm, self.arms[arm][number - 1].values, seed)
+
+    @property
+    def dearest(self) -> dict[str, int]:
+        """By arm, the number of the setting whose step computes most; 1 where none says so."""
+        return {arm: max(found, key=_cost).number for arm, found in self.arms.items()}
+
+
+def merged(base: Any, patch: Any) -> Any:
+    """A profile's `tune` block over the file's: a range, budget or band is replaced whole."""
+    if not isinstance(base, dict) or not isinstance(patch, dict):
+        return patch
+    whole = {**base, **patch}
+    old, new = base.get("arms"), patch.get("arms")
+    if isinstance(old, dict) and isinstance(new, dict):
+        whole["arms"] = {**old, **new} | {
+            arm: {**old[arm], **new[arm]}
+            for arm in new
+            if isinstance(old.get(arm), dict) and isinstance(new[arm], dict)
+        }
+    return whole
+
+
+def draw(
+    path: Path,
+    where: str,
+    block: Any,
+    variants: Mapping[str, Any],
+    seeds: Sequence[int],
+    evaluation: EvaluationSettings,
+    make: Make,
+) -> Tuning:
+    """The random settings of all arms that the profile has.
+
+    `variants`: all of the file, None where the profile leaves one out. Raises InputError for the
+    first fault, in one line.
+    """
+    try:
+        settings = TuneSettings.model_validate(block)
+    except ValidationError as error:
+        raise InputError(one_line(path, f"{where}: {TUNE}.", error, block, TuneSettings)) from None
+
+    def refuse(at: str, why: str) -> NoReturn:
+        raise InputError(f"{path}: {where}: {TUNE}.{at}: {why}")
+
+    if settings.seed in seeds:
+        refuse("seed", f"{settings.seed} is one of `seeds`; the winners need fresh ones")
+    headline = evaluation.judges[evaluation.headline]
+    if headline.reference != "test":
+        refuse("arms", "settings are chosen by validation images; let the first judge have test")
+    for arm in settings.arms:
+        refuse_unknown(path, f"{where}: {TUNE}.arms", "variant", arm, tuple(variants))
+        if tuned_cell(arm) in variants:
+            refuse(f"arms.{arm}", f"its winner would be called as the variant {tuned_cell(arm)}")
+    arms = {arm: ranges for arm, ranges in settings.arms.items() if variants[arm] is not None}
+    if not arms:
+        refuse("arms", "the profile leaves every one of them out")
+    for arm, ranges in arms.items():
+        if not ranges:
+            refuse(f"arms.{arm}", "no range to draw from")
+        for key, each in ranges.items():
+            block_, _, name = key.partition(".")
+            closed = key in FIXED or name.startswith(("seeds", "threads", "precision"))
+            if block_ not in ("method", "training") or not name or closed:
+                refuse(f"arms.{arm}.{key}", "no setting of a method or its training to draw")
+            for value in each.values:
+                make(arm, {key: value}, seeds[0])  # a bad end is an error, drawn or not
+    drawn = {arm: _of_arm(arm, ranges, settings, make, refuse) for arm, ranges in arms.items()}
+    longest = max(each.search.training.steps for found in drawn.values() for each in found)
+    judge = headline.model_copy(update={"reference": "validation", "snapshots": "last"})
+    judged = EvaluationSettings(
+        every=longest,
+        judges={evaluation.headline: judge},
+        repeats=0,
+        collapse_below=evaluation.collapse_below,
+    )
+    return Tuning(settings, judged, drawn, make)
+
+
+def _of_arm(
+    arm: str,
+    ranges: Mapping[str, Range],
+    settings: TuneSettings,
+    make: Make,
+    refuse: Callable[[str, str], NoReturn],
+) -> list[Candidate]:
+    """As many settings as the file says, each new, within the band and none of them the arm's own.
+
+    A draw that does not fit is drawn again.
+    """
+    seen, found_ = {make(arm, {}, settings.seed).run_id}, []
+    for number in range(1, settings.count + 1):
+        for again in range(MOST_DRAWS):
+            values = {
+                key: each.at(derive(settings.seed, f"tune/{arm}/{key}/{again}", number) / 2**63)
+                for key, each in ranges.items()
+            }
+            spec = make(arm, values, settings.seed)
+            if spec.run_id not in seen and _fits(spec, settings, arm, refuse):
+                break
+        else:
+            band = " within the band" if settings.band else ""
+            refuse(
+                f"arms.{arm}",
+                f"of {MOST_DRAWS} draws none is a new setting{band}, which number {number} of"
+                f" {settings.count} needs; widen the ranges or lower tune.count",
+            )
+        seen.add(spec.run_id)
+        steps = _steps(spec, settings.budget, arm, refuse)
+        search = make(arm, values, settings.seed, steps)
+        found_.append(Candidate(arm, number, values, search))
+    return found_
+
+
+def _fits(
+    spec: RunSpec, settings: TuneSettings, arm: str, refuse: Callable[[str, str], NoReturn]
+) -> bool:
+    if settings.band is None:
+        return True
+    return settings.band.holds(_work(spec, "band", arm, refuse), spec.training.batch)
+
+
+def _steps(spec: RunSpec, budget: Budget, arm: str, refuse: Callable[[str, str], NoReturn]) -> int:
+    """Of a run of the search; of seconds, whole rows of its log."""
+    if budget.steps is not None:
+        return budget.steps
+    assert budget.core_seconds is not None
+    work, training = _work(spec, "budget.core_seconds", arm, refuse), spec.training
+    steps = budget.core_seconds * work.rate / (work.macs * training.batch)
+    rows = int(steps / training.log_every)
+    if rows < 1:
+        refuse(
+            "budget.core_seconds",
+            f"{budget.core_seconds:g} are {steps:.0f} steps of {arm}, fewer than a row of its log"
+            f" ({training.log_every})",
+        )
+    return rows * training.log_every
+
+
+def _work(spec: RunSpec, key: str, arm: str, refuse: Callable[[str, str], NoReturn]) -> "Work":
+    from benchmark.ablation.cost import work_of  # which knows whole plans
+
+    work = work_of(spec)
+    if work is None:
+        refuse(key, f"{spec.method.name} of {arm} does not say what a step costs")
+    return work
+
+
+def _cost(candidate: Candidate) -> float:
+    from benchmark.ablation.cost import work_of
+
+    work = work_of(candidate.search)
+    return 0.0 if work is None else work.macs * candidate.search.training.batch

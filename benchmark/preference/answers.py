@@ -1,0 +1,109 @@
+"""Answers that people sent back: results/<ablation>/<profile>/preference/*.json."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from benchmark.ablation.messages import plainly
+from benchmark.errors import of_system
+from benchmark.preference.samples import Sample, samples
+from benchmark.results.tables import Tables
+from benchmark.strict import Strict
+
+PAGE = 1
+"""Of the question and how it is put; answers to another are not mixed with these."""
+FOLDER = "preference"
+
+
+class PageRecord(Strict):
+    """Which page asked."""
+
+    version: int
+    ablation: str
+    profile: str
+    digest: str
+    """SHA-256 of its pairs."""
+
+
+class Answer(Strict):
+    """One choice."""
+
+    left: str
+    right: str
+    """Names of the images: hashes of their pixels."""
+    chosen: Literal["left", "right"]
+    seconds: Annotated[float, Field(ge=0)]
+    """That it took."""
+
+
+class AnswersFile(Strict):
+    """What the page gives a person to send back."""
+
+    page: PageRecord
+    rater: Annotated[str, Field(min_length=1, max_length=60)]
+    """As people call themselves."""
+    answers: list[Answer]
+
+
+@dataclass(frozen=True)
+class Vote:
+    """A person's choice between two cells, in samples of runs with one training seed."""
+
+    rater: str
+    seed: int
+    winner: str
+    loser: str
+
+
+def read_votes(results: Tables) -> tuple[list[Vote], list[str]]:
+    """All votes that count, and in one line each what does not: by file, why."""
+    found: list[Vote] = []
+    faults: list[str] = []
+    seen: dict[tuple[str, str], str] = {}
+    paths = sorted((results.folder / FOLDER).glob("*.json"))
+    known = samples(results) if paths else {}
+    for path in paths:
+        try:
+            content = path.read_bytes()
+            given = AnswersFile.model_validate_json(content)
+        except (OSError, ValidationError) as error:
+            why = of_system(error) if isinstance(error, OSError) else plainly(error)
+            faults.append(f"{path.name}: no file of answers ({why})")
+            continue
+        if why := _other(given.page, results):
+            faults.append(f"{path.name}: {why}")
+            continue
+        # The same person at the same page again has been asked once.
+        key = given.rater, given.page.digest
+        if (other := seen.setdefault(key, path.name)) != path.name:
+            faults.append(f"{path.name}: {given.rater} answered that page in {other}, which counts")
+            continue
+        votes = [vote for each in given.answers if (vote := _vote(given.rater, each, known))]
+        if lost := len(given.answers) - len(votes):
+            faults.append(
+                f"{path.name}: {lost} of {len(given.answers)} answers are about images that no two"
+                " runs here have; they are left out"
+            )
+        found += votes
+    return found, faults
+
+
+def _other(page: PageRecord, results: Tables) -> str:
+    """Why answers to a page are none to this ablation's; empty where they are."""
+    here = results.record.name, results.folder.name
+    if (page.ablation, page.profile) != here:
+        return f"answers about {page.ablation}, profile {page.profile}"
+    if page.version != PAGE:
+        return f"answers to version {page.version} of the page, and this is version {PAGE}"
+    return ""
+
+
+def _vote(rater: str, answer: Answer, known: Mapping[str, Sample]) -> Vote | None:
+    """None where no page shows such a pair."""
+    left, right = known.get(answer.left), known.get(answer.right)
+    if left is None or right is None or left.cell == right.cell or left.seed != right.seed:
+        return None
+    winner, loser = (left, right) if answer.chosen == "left" else (right, left)
+    return Vote(rater, left.seed, winner.cell, loser.cell)

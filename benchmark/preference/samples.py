@@ -1,0 +1,71 @@
+"""The samples of an ablation one by one, from the grids in its results folder."""
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmark.errors import BenchError, of_system
+from benchmark.results.tables import REWRITE, Tables
+
+_GUTTER = 2  # of a grid (see evaluation/samples.py)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One generated image; `name` is a hash of its pixels, which says nothing of who made it."""
+
+    name: str
+    cell: str
+    seed: int
+    pixels: NDArray[np.uint8] = field(compare=False)  # (S, S, 3)
+
+    @property
+    def png(self) -> bytes:
+        """The pixels and nothing else."""
+        file = io.BytesIO()
+        Image.fromarray(self.pixels).save(file, format="PNG", optimize=True)
+        return file.getvalue()
+
+
+def samples(results: Tables) -> Mapping[str, Sample]:
+    """Those of every finished run, by name; images that two cells share are left out.
+
+    Raises BenchError where a grid cannot be read.
+    """
+    found: dict[str, Sample] = {}
+    shared: set[str] = set()
+    for cell in results.cells:
+        size = int(cell.setup.data.settings["size"])
+        for run in cell.done:
+            path = results.folder / "samples" / f"{run['run_id']}.png"
+            if not path.is_file():
+                continue
+            try:
+                with Image.open(path) as file:
+                    grid = np.asarray(file.convert("RGB"))
+            except OSError as error:
+                raise BenchError(
+                    f"{path}: cannot be read ({of_system(error)}); {REWRITE}"
+                ) from None
+            for pixels in _tiles(grid, size):
+                name = hashlib.sha256(f"{size} ".encode() + pixels.tobytes()).hexdigest()[:16]
+                if name in found and found[name].cell != cell.title:
+                    shared.add(name)
+                found.setdefault(name, Sample(name, cell.title, int(run["seed"]), pixels))
+    return {name: each for name, each in found.items() if name not in shared}
+
+
+def _tiles(grid: NDArray[np.uint8], size: int) -> list[NDArray[np.uint8]]:
+    """Row by row; what is all white is the end of a row that is not full."""
+    step = size + _GUTTER
+    found = [
+        np.ascontiguousarray(grid[top : top + size, left : left + size])
+        for top in range(_GUTTER, grid.shape[0] - size, step)
+        for left in range(_GUTTER, grid.shape[1] - size, step)
+    ]
+    return [each for each in found if not (each == 255).all()]

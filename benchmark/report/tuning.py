@@ -1,0 +1,165 @@
+"""How the arms of an ablation were tuned: what was searched, what won, and what came of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.ablation.tuning import tuned_cell
+from benchmark.claims.seeds import difference
+from benchmark.evaluation.settings import distance_title
+from benchmark.markup import code, escaped
+from benchmark.report.captions import judge_name, made_of
+from benchmark.report.document import Block, Details, Picture, Table
+from benchmark.report.figures.best_of import BEST_OF, best_of_figure
+from benchmark.report.numbers import NONE, finite, mean_spread, number
+from benchmark.report.tables import between
+from benchmark.results.schema import DISTANCE
+from benchmark.results.tables import Cell, Tables
+from benchmark.results.tuning import ArmRecord, SettingRecord, TuningRecord, read_tuning
+
+
+def tuning(results: Tables) -> Iterator[Block]:
+    """A table and a figure over the arms, and folded away every setting; nothing if untuned.
+
+    Raises BenchError where tuning.json is damaged.
+    """
+    record = read_tuning(results.folder)
+    if record is None:
+        return
+    yield arm_table(results, record)
+    image = best_of_figure(record)
+    if image is not None:
+        yield Picture(
+            results.folder / BEST_OF,
+            image,
+            f"Best of N settings of {results.title}",
+            "Expected distance to validation images of the best of N settings, over all choices of"
+            " N of those that were searched; a line that still falls at its end would have gained"
+            f" from more of them. {_worst(record)} {searched(record)}.",
+        )
+    yield Details("Every setting that was searched", [setting_table(results, record)])
+
+
+def arm_table(results: Tables, record: TuningRecord) -> Table:
+    """One row an arm: what was searched, the winner, and test distances tuned and untuned."""
+    cells = {cell.title: cell for cell in results.cells}
+    planned, name = len(results.record.seeds), distance_title(results.entry.features)
+    rows = []
+    for arm in record.arms:
+        own, tuned = cells.get(arm.arm), cells.get(tuned_cell(arm.arm))
+        winner = _winner(arm)
+        ended = sum(each.ended for each in arm.settings)
+        rows.append(
+            {
+                "arm": escaped(arm.arm),
+                "settings searched": _of(ended, len(arm.settings)),
+                "failed": str(sum(each.state == "failed" for each in arm.settings)),
+                "collapsed": str(sum(each.collapsed for each in arm.settings)),
+                "winner": _values(winner.values) if winner else "not known yet",
+                f"its {name}, validation": _distance(winner),
+                f"tuned: {name}, test": _test(tuned, planned),
+                f"own settings: {name}, test": _test(own, planned),
+                "tuned less own": _gain(tuned, own),
+                "GFLOP a step, tuned / own": (
+                    f"{_number(winner.gflop if winner else None)} / {_number(arm.gflop)}"
+                ),
+                "parameters, tuned / own": f"{_parameters(tuned)} / {_parameters(own)}",
+            }
+        )
+    return Table(
+        "tuning",
+        pd.DataFrame(rows),
+        f"{searched(record)}. The setting with the least distance to validation images won, a"
+        " failed or collapsed one after all others; it is trained again, as long as the arm's own"
+        " settings and with the same fresh seeds, and both are judged by test images, mean ± sd"
+        " over seeds, the difference with its 95 % interval (Welch's). GFLOP: billions of"
+        f" operations, a multiply-add being two. {made_of(results.record)}.",
+        results.folder / "runs.csv",
+    )
+
+
+def setting_table(results: Tables, record: TuningRecord) -> Table:
+    """One row a setting, from the best to the worst of each arm."""
+    rows = [
+        {
+            "arm": escaped(arm.arm),
+            "setting": str(each.number),
+            "values": _values(each.values),
+            "state": f"{each.state}{', collapsed' if each.collapsed else ''}",
+            "distance, validation": _distance(each),
+            "steps": str(each.steps),
+            "GFLOP a step": _number(each.gflop),
+            "run": code(each.run_id),
+        }
+        for arm in record.arms
+        for each in sorted(arm.settings, key=lambda each: each.rank)
+    ]
+    ranges = "; ".join(
+        f"{escaped(arm.arm)}: {', '.join(code(f'{k}: {v}') for k, v in arm.ranges.items())}"
+        for arm in record.arms
+    )
+    return Table(
+        "settings",
+        pd.DataFrame(rows),
+        f"From the best to the worst of each arm. {searched(record)}. Ranges: {ranges}.",
+        results.folder / "search" / "runs.csv",
+    )
+
+
+def searched(record: TuningRecord) -> str:
+    """How the search went, as the captions say it; no full stop."""
+    ((name, size),) = record.budget.items()
+    budget = f"{size:g} steps" if name == "steps" else f"{size:g} core-seconds (reckoned)"
+    sizes = [
+        f"{low:g} to {high:g} {'GFLOP a step' if key == 'gflop' else key}"
+        for key, (low, high) in (record.band or {}).items()
+    ]
+    band = f", each of {' and '.join(sizes)}" if sizes else ""
+    return (
+        f"{record.count} random settings of each arm{band}, trained for {budget} each with seed"
+        f" {record.seed} and judged by {judge_name(record.judge)}"
+    )
+
+
+def _worst(record: TuningRecord) -> str:
+    lost = sum(not each.survived for arm in record.arms for each in arm.settings)
+    return f"Settings that failed or collapsed ({lost}) count as the worst that did not."
+
+
+def _winner(arm: ArmRecord) -> SettingRecord | None:
+    return next((each for each in arm.settings if each.number == arm.winner), None)
+
+
+def _of(ended: int, count: int) -> str:
+    return str(count) if ended == count else f"{ended} of {count}"
+
+
+def _values(values: Mapping[str, Any]) -> str:
+    return ", ".join(code(f"{key.partition('.')[2]}={value}") for key, value in values.items())
+
+
+def _distance(setting: SettingRecord | None) -> str:
+    return _number(setting.distance if setting else None)
+
+
+def _number(value: float | None) -> str:
+    return NONE if value is None else number(value)
+
+
+def _test(cell: Cell | None, planned: int) -> str:
+    return NONE if cell is None else mean_spread(cell.values(DISTANCE), planned)
+
+
+def _gain(tuned: Cell | None, own: Cell | None) -> str:
+    found: Sequence[list[float]] = [
+        [] if cell is None else finite(cell.values(DISTANCE)) for cell in (tuned, own)
+    ]
+    gain = difference(*found)
+    return between(gain.value, *(gain.interval or (np.nan, np.nan)))
+
+
+def _parameters(cell: Cell | None) -> str:
+    known = finite([run["parameters"] for run in cell.rows]) if cell else []
+    return f"{known[0]:.0f}" if known else NONE

@@ -1,0 +1,195 @@
+"""tuning.json: what the search of a tuned ablation found, and which setting of each arm won.
+
+results/<ablation>/<profile>/tuning.json    a TuningRecord
+                             search/        the tables of the search's runs (see schema.py)
+
+An arm's winner is known once all of its search's runs have ended and been judged: the one with the
+least distance to validation images. A collapsed setting comes after all that have not collapsed, a
+failed one last; where these are all, one of them wins, and is trained and shown as any other.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from benchmark.ablation.cost import work_of
+from benchmark.ablation.plan import VARIANT, Plan
+from benchmark.ablation.tuning import Candidate, Tuning, gflop, tuned_cell
+from benchmark.errors import BenchError, of_system
+from benchmark.files import write_atomic
+from benchmark.results.schema import DIGITS, DISTANCE, JudgeEntry
+from benchmark.results.source import sources
+from benchmark.results.tables import REWRITE, Row, Tables
+from benchmark.results.writer import collect, write_results
+from benchmark.spec import RunSpec
+from benchmark.strict import Strict
+
+TUNING = "tuning.json"
+
+
+class SettingRecord(Strict):
+    """A random setting of an arm, and what became of its run of the search."""
+
+    number: int
+    run_id: str
+    values: dict[str, Any]
+    """What was drawn, by dotted key."""
+    steps: int
+    gflop: float | None
+    """Of a step; null where the method does not say."""
+    state: str
+    collapsed: bool
+    distance: float | None
+    """To validation images, at the run's end."""
+
+    @property
+    def ended(self) -> bool:
+        return self.state == "failed" or (self.state == "done" and self.distance is not None)
+
+    @property
+    def survived(self) -> bool:
+        return self.state == "done" and not self.collapsed
+
+    @property
+    def rank(self) -> tuple[int, float, int]:
+        """The lower the better."""
+        worst = 0 if self.survived else 2 if self.state == "failed" else 1
+        return worst, float("inf") if self.distance is None else self.distance, self.number
+
+
+class ArmRecord(Strict):
+    """What was searched of one arm."""
+
+    arm: str
+    ranges: dict[str, Any]
+    """As the file has them, by dotted key."""
+    gflop: float | None
+    """Of a step with the arm's own settings."""
+    settings: list[SettingRecord]
+    winner: int | None
+    """The number of a setting; null until every run has ended."""
+
+
+class TuningRecord(Strict):
+    """The search of one ablation under one profile."""
+
+    format: Literal[1]
+    count: int
+    seed: int
+    budget: dict[str, float]
+    band: dict[str, list[float]] | None
+    judge: JudgeEntry
+    """Who chose, by validation images."""
+    arms: list[ArmRecord]
+
+    @property
+    def winners(self) -> dict[str, int]:
+        """By arm, of the arms whose winner is known."""
+        return {each.arm: each.winner for each in self.arms if each.winner is not None}
+
+
+def with_winners(plan: Plan, runs_root: Path, results: Path) -> Plan:
+    """With the tuned runs of every arm whose winner is known; the plan where nothing is tuned."""
+    found = _search(plan, runs_root, results)
+    return plan if found is None else plan.with_tuned(_record(plan, found).winners)
+
+
+def write_search(plan: Plan, runs_root: Path, results: Path, *, replace: bool = False) -> Plan:
+    """Write tuning.json and the tables of the search; returns the plan as `with_winners` does.
+
+    Raises as `write_results` does.
+    """
+    found = _search(plan, runs_root, results)
+    if found is None or plan.search is None:
+        return plan
+    write_results(plan.search, runs_root, results, replace=replace)
+    record = _record(plan, found)
+    path = results / plan.place / TUNING
+    try:
+        text = json.dumps(record.model_dump(mode="json"), indent=2, ensure_ascii=False)
+        write_atomic(path, f"{text}\n".encode())
+    except OSError as error:
+        raise BenchError(f"{path}: cannot be written ({error.strerror})") from None
+    return plan.with_tuned(record.winners)
+
+
+def waiting(plan: Plan) -> list[str]:
+    """The arms of a plan `with_winners` whose winner is not known yet."""
+    if plan.tuning is None:
+        return []
+    there = {planned.point[VARIANT] for planned in plan.runs}
+    return [arm for arm in plan.tuning.arms if tuned_cell(arm) not in there]
+
+
+def read_tuning(folder: Path) -> TuningRecord | None:
+    """Of the tables in `folder`; None where nothing was tuned. Raises BenchError where damaged."""
+    path = folder / TUNING
+    try:
+        return TuningRecord.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        why = of_system(error) if isinstance(error, OSError) else f"{error.error_count()} faults"
+        raise BenchError(f"{path}: cannot be read ({why}); {REWRITE}") from None
+
+
+def _search(plan: Plan, runs_root: Path, results: Path) -> Tables | None:
+    search = plan.search
+    if search is None:
+        return None
+    return collect(search, sources(search, runs_root, results), results)
+
+
+def _record(plan: Plan, found: Tables) -> TuningRecord:
+    tuning = plan.tuning
+    assert tuning is not None
+    records: list[Any] = found.runs.to_dict("records")
+    rows: dict[str, Row] = {row["run_id"]: row for row in records}
+    own = {planned.point[VARIANT]: planned.spec for planned in plan.runs}
+    settings = tuning.settings
+    return TuningRecord(
+        format=1,
+        count=settings.count,
+        seed=settings.seed,
+        budget=settings.budget.model_dump(exclude_none=True),
+        band=settings.band.model_dump(exclude_none=True) if settings.band else None,
+        judge=found.entry,
+        arms=[_arm(arm, tuning, own[arm], rows) for arm in tuning.arms],
+    )
+
+
+def _arm(arm: str, tuning: Tuning, own: RunSpec, rows: Mapping[str, Row]) -> ArmRecord:
+    found = [_setting(each, rows[each.search.run_id]) for each in tuning.arms[arm]]
+    ranges = {key: each.written for key, each in tuning.settings.arms[arm].items()}
+    return ArmRecord(
+        arm=arm, ranges=ranges, gflop=_gflop(own), settings=found, winner=_winner(found)
+    )
+
+
+def _winner(found: Sequence[SettingRecord]) -> int | None:
+    if not all(each.ended for each in found):
+        return None
+    return min(found, key=lambda each: each.rank).number
+
+
+def _setting(candidate: Candidate, row: Row) -> SettingRecord:
+    distance = float(row.get(DISTANCE, float("nan")))
+    return SettingRecord(
+        number=candidate.number,
+        run_id=candidate.search.run_id,
+        values=dict(candidate.values),
+        steps=candidate.search.training.steps,
+        gflop=_gflop(candidate.search),
+        state=row["state"],
+        collapsed=row.get("collapsed") == 1,
+        # As the tables have it, so that they alone choose the same.
+        distance=None if distance != distance else float(f"{distance:.{DIGITS}g}"),
+    )
+
+
+def _gflop(spec: RunSpec) -> float | None:
+    work = work_of(spec)
+    return None if work is None else float(f"{gflop(work, spec.training.batch):.4g}")

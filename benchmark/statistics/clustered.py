@@ -1,0 +1,53 @@
+"""The interval of a share of answers that are not independent: of one person, of one run."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from benchmark.levels import LEVEL
+
+
+def clustered_share(
+    won: NDArray[np.bool_], *clusters: Sequence[int], level: float = LEVEL
+) -> tuple[float, float]:
+    """The ends of Korn and Graubard's interval (1998) for the share of `won` (N,).
+
+    `clusters` (each N) are ways in which answers belong together, at most two: by rater, by
+    training seed. Clopper and Pearson's interval of as many independent answers as would have the
+    same variance; that of two ways is Cameron, Gelbach and Miller's (2011), never less than either
+    way's alone or that of independent answers. A way that has one cluster alone says nothing of
+    others and is left out; with none left it is Clopper and Pearson's own.
+    """
+    count, share = len(won), float(np.mean(won))
+    ways = [np.unique(each, return_inverse=True)[1] for each in clusters]
+    ways = [each for each in ways if each.max() > 0]
+    if not ways:
+        return _clopper_pearson(share * count, count, level)
+    fewest = min(int(each.max()) + 1 for each in ways)
+    if share in (0, 1):  # nothing is known of how far the clusters differ
+        return _clopper_pearson(share * fewest, fewest, level)
+    off = np.asarray(won - share, dtype=np.float64)
+    parts = [_variance(off, each) for each in ways]
+    variance = max(*parts, share * (1 - share) / count)
+    if len(ways) == 2:
+        both = np.unique(np.stack(ways), axis=1, return_inverse=True)[1].ravel()
+        variance = max(variance, sum(parts) - _variance(off, both))
+    reach = [stats.t.ppf((1 + level) / 2, df) for df in (count - 1, fewest - 1)]
+    effective = share * (1 - share) / variance * (reach[0] / reach[1]) ** 2
+    effective = min(effective, count)
+    return _clopper_pearson(share * effective, effective, level)
+
+
+def _variance(off: NDArray[np.float64], cluster: NDArray[np.int64]) -> float:
+    """Of the mean, from the sums over clusters."""
+    sums = np.bincount(cluster, weights=off)
+    return float(np.sum(sums**2) * len(sums) / (len(sums) - 1) / len(off) ** 2)
+
+
+def _clopper_pearson(successes: float, count: float, level: float) -> tuple[float, float]:
+    tail, failures = (1 - level) / 2, count - successes
+    low = stats.beta.ppf(tail, successes, failures + 1) if successes > 0 else 0.0
+    high = stats.beta.ppf(1 - tail, successes + 1, failures) if failures > 0 else 1.0
+    return float(low), float(high)
