@@ -26,7 +26,7 @@ from benchmark.commands.options import (
     output_options,
     profile_options,
     replace_option,
-    report_of_plan_option,
+    report_option,
     results_of_plan_option,
     runs_option,
     written,
@@ -66,7 +66,7 @@ def bench(debug: bool) -> None:
 @runs_option
 @cache_option
 @results_of_plan_option
-@report_of_plan_option
+@report_option
 @mlflow_option
 @device_option
 @graphs_option

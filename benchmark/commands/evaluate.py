@@ -21,7 +21,7 @@ from benchmark.commands.options import (
     output_options,
     profile_options,
     replace_option,
-    report_of_plan_option,
+    report_option,
     results_of_plan_option,
     runs_option,
     written,
@@ -62,7 +62,7 @@ class ImageOptions:
 @runs_option
 @cache_option
 @results_of_plan_option
-@report_of_plan_option
+@report_option
 @mlflow_option
 @device_option
 @instructions_option

@@ -89,7 +89,9 @@ results_option = click.option(
     "--results", type=FOLDER, default=RESULTS, show_default=True, help="Folder of the tables."
 )
 report_option = click.option(
-    "--report", type=FILE, default=REPORT, show_default=True, help="The report."
+    "--report",
+    type=FILE,
+    help=f"The report. [default: {REPORT} beside a folder called {RESULTS}, in any other]",
 )
 # Of a command that has an ablation, which may be a demonstration: see `written`.
 results_of_plan_option = click.option(
@@ -97,11 +99,6 @@ results_of_plan_option = click.option(
     type=FOLDER,
     help="Folder of the tables."
     f" [default: {RESULTS}; of a demonstration, or of other runs by --set, {ASIDE / RESULTS}]",
-)
-report_of_plan_option = click.option(
-    "--report",
-    type=FILE,
-    help=f"The report. [default: {REPORT}; of those in {ASIDE}, {ASIDE / REPORT}]",
 )
 mlflow_option = click.option(
     "--mlflow",
@@ -144,8 +141,13 @@ def written(
     file of a clone, and has a report of its own.
     """
     aside = plan is not None and (not plan.finding or plan.apart)
-    root = ASIDE if aside else Path()
-    return results or root / RESULTS, report or root / REPORT
+    folder = results or (ASIDE if aside else Path()) / RESULTS
+    return folder, report or report_of(folder)
+
+
+def report_of(results: Path) -> Path:
+    """Where the report of a folder of tables goes, so that no other folder's is replaced."""
+    return (results.parent if results.name == RESULTS.name else results) / REPORT
 
 
 def written_before(ablation: str, profile: str) -> Path:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from benchmark.commands.options import FILE, FOLDER, report_option, results_option
+from benchmark.commands.options import FILE, FOLDER, report_of, report_option, results_option
 
 
 @click.command()
@@ -13,7 +13,7 @@ from benchmark.commands.options import FILE, FOLDER, report_option, results_opti
 @report_option
 @click.option("--html", type=FILE, help="Also write one self-contained page.")
 @click.option("--export", "tables", type=FOLDER, help="Also write tables as CSV, JSON and LaTeX.")
-def report(results: Path, report: Path, html: Path | None, tables: Path | None) -> None:
+def report(results: Path, report: Path | None, html: Path | None, tables: Path | None) -> None:
     """Write REPORT.md and its figures from the results folder.
 
     Exit code 1: a section could not be drawn; it says why, and the others are whole.
@@ -23,10 +23,12 @@ def report(results: Path, report: Path, html: Path | None, tables: Path | None) 
     from benchmark.report.overview import compose
     from benchmark.results.tables import read_all
 
-    found = read_all(results)
-    document = compose(found, tolerant=True)
-    write_markdown(document, report)
-    click.echo(f"report: {report}")
+    damaged: dict[Path, str] = {}
+    found = read_all(results, damaged)
+    document = compose(found, damaged, tolerant=True)
+    path = report or report_of(results)
+    write_markdown(document, path)
+    click.echo(f"report: {path}")
     if html is not None:
         from benchmark.report.html import write_page
 

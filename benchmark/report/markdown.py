@@ -40,9 +40,10 @@ def build(results: Path, report: Path, warn: Callable[[str], None] = print) -> l
 
     Returns the files of the report; `warn` is told of sections that cannot be drawn. The same
     results give the same bytes; a file whose content stands already is left alone. Raises
-    BenchError where results are missing, damaged or foreign, or a file cannot be written.
+    BenchError where results are missing, all damaged or foreign, or a file cannot be written.
     """
-    document = compose(read_all(results), tolerant=True)
+    damaged: dict[Path, str] = {}
+    document = compose(read_all(results, damaged), damaged, tolerant=True)
     for fault in faults(document):
         warn(fault)
     return write_markdown(document, report)

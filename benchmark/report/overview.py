@@ -1,7 +1,7 @@
 """The whole report: what it is, the questions and answers, in plain words, all claims, sections."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -47,14 +47,19 @@ run*. The last four do not say that there is no effect. Tests and intervals:
 docs/explanation/intervals.md."""
 
 
-def compose(found: list[Tables], *, tolerant: bool = False) -> Document:
-    """The document over all ablations.
+def compose(
+    found: list[Tables], damaged: Mapping[Path, str] | None = None, *, tolerant: bool = False
+) -> Document:
+    """The document over all ablations, and of `damaged` folders why they cannot be read.
 
     `tolerant`: where a section cannot be drawn it says so, and the others stand without it.
     """
     folder = found[0].folder.parents[1]
     sections = [_section(each, tolerant) for each in found]
     sound = [each for each, made in zip(found, sections, strict=True) if not made.fault]
+    for place, fault in (damaged or {}).items():
+        over = Heading(2, escaped("/".join(place.parts[-2:])))
+        sections.append(_faulty(place, over, fault))
     blocks: list[Block] = [Heading(1, "Report"), Words(INTRODUCTION)]
     blocks += [Heading(2, "Questions and answers")]
     blocks += [questions(sound), *_forest(sound)] if sound else []
@@ -77,9 +82,12 @@ def _section(results: Tables, tolerant: bool) -> Section:
     except Exception as error:
         if not tolerant:
             raise
-        fault = in_words(error) or f"{type(error).__name__}: {error}"
-        words = Words(f"**This section cannot be drawn:** {escaped(fault)}")
-        return Section(results.folder, over, [over, words], fault)
+        return _faulty(results.folder, over, in_words(error) or f"{type(error).__name__}: {error}")
+
+
+def _faulty(folder: Path, over: Heading, fault: str) -> Section:
+    words = Words(f"**This section cannot be drawn:** {escaped(fault)}")
+    return Section(folder, over, [over, words], fault)
 
 
 def questions(found: list[Tables]) -> Table:

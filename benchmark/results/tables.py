@@ -383,16 +383,28 @@ def read_record(folder: Path) -> AblationRecord:
     return record
 
 
-def read_all(results: Path) -> list[Tables]:
+def read_all(results: Path, damaged: dict[Path, str] | None = None) -> list[Tables]:
     """Every results/<ablation>/<profile>/, by name, demonstrations after findings.
 
-    Raises BenchError where there is nothing to read or a table cannot be read.
+    Raises BenchError where there is nothing to read or a table cannot be read. With `damaged`, only
+    where no folder can be read; each of the others is entered there, and why.
     """
-    folders = [path.parent for path in results.glob("*/*/ablation.json")]
+    signs = [*results.glob("*/*/ablation.json"), *results.glob("*/*/runs.csv")]
+    folders = sorted({path.parent for path in signs})
     if not folders:
         what = "holds no results" if results.is_dir() else "does not exist"
         raise BenchError(f"the results folder {results} {what}; `bench run FILE` writes it")
-    found = [read_tables(folder) for folder in folders]
+    found: list[Tables] = []
+    faults: dict[Path, BenchError] = {}
+    for folder in folders:
+        try:
+            found.append(read_tables(folder))
+        except BenchError as error:
+            faults[folder] = error
+    if faults and (damaged is None or not found):
+        raise next(iter(faults.values()))
+    if damaged is not None:
+        damaged |= {folder: str(error) for folder, error in faults.items()}
     return sorted(found, key=lambda t: (t.record.name, not t.record.finding, t.record.profile))
 
 

@@ -8,7 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from benchmark.cli import bench
-from benchmark.errors import InputError
+from benchmark.commands.options import written
+from benchmark.errors import BenchError, InputError
 from benchmark.report.document import Document
 from benchmark.report.export import export
 from benchmark.report.files import GENERATED
@@ -89,3 +90,48 @@ def test_a_torn_section_says_so(folder: Path, results: Path, tmp_path: Path) -> 
     assert section.strip().startswith("**This section cannot be drawn:** ")
     assert "**refuted**: BEGAN is better" in report.read_text()  # of the other
     assert (broken / "ablation.json").exists()
+
+
+def test_a_table_that_cannot_be_read_costs_its_own_section_alone(
+    folder: Path, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "REPORT.md").write_text(mine := "of results here")
+    other = results.rename(tmp_path / "older")  # not called results
+    folder = other / folder.relative_to(results)
+    evidence.write(folder)
+    (shutil.copytree(folder, other / "torn" / "short") / "runs.csv").write_bytes(b"\xff\xfe\0" * 9)
+    done = CliRunner().invoke(bench, ["report", "--results", "older"])
+    assert done.exit_code == 1
+    (said,) = [line for line in done.output.splitlines() if line.startswith("warning: ")]
+    assert said.startswith("warning: section torn/short: cannot be drawn: ")
+    above, section = (other / "REPORT.md").read_text().split("## torn/short\n\n")
+    assert section.startswith("**This section cannot be drawn:** ")
+    assert "**refuted**: BEGAN is better" in above  # of the other
+    assert "torn" not in above
+    assert (tmp_path / "REPORT.md").read_text() == mine  # of other results
+
+
+def test_nothing_is_written_where_no_table_can_be_read(folder: Path, results: Path) -> None:
+    (folder / "runs.csv").unlink()
+    before = files(results.parent)
+    done = CliRunner().invoke(bench, ["report", "--results", str(results)])
+    assert isinstance(done.exception, BenchError)
+    assert "runs.csv: cannot be read" in str(done.exception)
+    assert files(results.parent) == before
+
+
+@pytest.mark.parametrize(
+    ("results", "report"),
+    [
+        (None, "REPORT.md"),
+        ("results", "REPORT.md"),
+        ("out/results", "out/REPORT.md"),
+        ("../clone/results", "../clone/REPORT.md"),
+        ("older", "older/REPORT.md"),
+    ],
+)
+def test_the_report_of_other_results_replaces_none(results: str | None, report: str) -> None:
+    found = written(None, None if results is None else Path(results))
+    assert found == (Path(results or "results"), Path(report))
+    assert written(None, found[0], Path("mine.md"))[1] == Path("mine.md")

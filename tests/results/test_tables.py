@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,6 +52,31 @@ def test_no_results_says_which_command_makes_them(tmp_path: Path) -> None:
         read_all(tmp_path / "none")
     with pytest.raises(BenchError, match=r"holds no results; `bench run FILE`"):
         read_all(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        ("ablation.json", lambda path: path.write_bytes(path.read_bytes()[:-40])),
+        ("ablation.json", lambda path: path.write_text('{"format": 1}')),
+        ("ablation.json", Path.unlink),
+        ("runs.csv", lambda path: path.write_bytes(b"\xff\xfe\0PK" * 9)),
+        ("runs.csv", Path.unlink),
+        ("train.csv", lambda path: path.write_text("run_id,step\nnobody-0123456789ab,1\n")),
+        ("evaluations.csv", lambda path: path.write_text("")),
+    ],
+)
+def test_a_damaged_table_keeps_no_other_from_being_read(
+    file: str, damage: Callable[[Path], Any], folder: Path
+) -> None:
+    torn = shutil.copytree(folder, folder.with_name("torn"))
+    damage(torn / file)
+    damaged: dict[Path, str] = {}
+    assert [each.folder for each in read_all(folder.parents[1], damaged)] == [folder]
+    assert list(damaged) == [torn]
+    assert str(torn) in damaged[torn]
+    with pytest.raises(BenchError, match="/torn"):
+        read_all(folder.parents[1])
 
 
 def test_damaged_or_foreign_records_are_refused(folder: Path) -> None:
