@@ -146,7 +146,7 @@ def _figure(
         if at % columns == 0:
             panel.set_ylabel(distance_title(results.entry.features), fontsize=8)
         if cell.title in rhos:
-            where = {"transform": panel.transAxes, "va": "top", "bbox": BOX}
+            where: Style = {"transform": panel.transAxes, "va": "top", "bbox": BOX}
             panel.text(0.03, 0.96, rhos[cell.title], fontsize=8, **where)
         panel.grid(visible=True, which="both", linewidth=0.3, alpha=0.6)
     handles = [Line2D([], [], label=name, **look) for name, look in zip(names, looks, strict=True)]
