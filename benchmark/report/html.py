@@ -7,7 +7,9 @@ import base64
 import io
 import re
 from importlib.resources import files
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from markdown_it import MarkdownIt
@@ -19,7 +21,7 @@ from benchmark.report.document import Document, Heading
 from benchmark.report.files import write_generated
 from benchmark.results.tables import REWRITE
 
-GRID, SHEET, PLOT = 45, 60, 85
+GRID, SHEET, PLOT = 45, 60, 80
 """WebP's quality of a run's grid, of the sheet of samples, and of what has lines and letters."""
 WIDEST = 1300
 """Pixels: the page shows no picture wider."""
@@ -34,20 +36,32 @@ def write_page(document: Document, path: Path) -> None:
     """
     # Words are Markdown: HTML in them (a reason, a file's name) is shown, never obeyed.
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")  # as GitHub has them
-    room = files("benchmark.report")
+    room, places = files("benchmark.report"), count(1)
+    first: dict[bytes, str] = {}  # what a grid holds, to the id of the image that shows it
+
+    def grid(path: Path) -> Markup:
+        """A run's grid; where an earlier section has the same, the page's script copies it."""
+        content = _read(path)
+        if content in first:
+            return Markup('data-same="{}"').format(first[content])
+        first[content] = f"grid-{next(places)}"
+        return Markup('id="{}" {}').format(first[content], _image(content, GRID))
+
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
     )
-    environment.filters |= {
+    filters: dict[str, Any] = {
         "kind": lambda block: type(block).__name__,
         "words": lambda text: Markup(markdown.render(text)),
         "inline": lambda text: Markup(markdown.renderInline(text)),
         "picture": lambda block: _image(
             block.image, SHEET if block.path.name == "samples.png" else PLOT
         ),
-        "grid": lambda each: _image(_read(each), GRID),
+        "grid": grid,
     }
+    environment.filters |= filters
     environment.tests["a_number"] = lambda text: NUMBER.match(text) is not None
+    environment.tests["ascii"] = str.isascii
     page = environment.from_string((room / "page.html.j2").read_text("utf-8")).render(
         blocks=document.blocks,
         contents=[block for block in document.blocks if isinstance(block, Heading)],

@@ -1,5 +1,10 @@
 "use strict";
 
+/* A grid that an earlier section shows is in the file once. */
+for (const image of document.querySelectorAll("img[data-same]")) {
+  image.src = document.getElementById(image.dataset.same).src;
+}
+
 /* Tables: a click on a heading sorts by it, numbers before words, what is missing last. */
 function keyOf(cell) {
   const text = cell.textContent.trim();
@@ -33,7 +38,7 @@ for (const button of document.querySelectorAll("th button")) {
   button.addEventListener("click", () => sortBy(button.parentNode));
 }
 
-/* Pictures: a click enlarges; the wheel zooms about the pointer; dragging moves; Escape closes. */
+/* Pictures: a click enlarges; the wheel or + and - zoom; dragging or arrows move; Escape closes. */
 const dialog = document.querySelector("dialog");
 const big = dialog.querySelector("img");
 let view = { scale: 1, left: 0, top: 0 };
@@ -73,6 +78,12 @@ dialog.addEventListener("wheel", (event) => {
 dialog.addEventListener("keydown", (event) => {
   const factor = { "+": 1.25, "=": 1.25, "-": 0.8 }[event.key];
   if (factor) zoom(factor, innerWidth / 2, innerHeight / 2);
+  const move = { ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60] };
+  if (!(event.key in move)) return;
+  event.preventDefault();
+  view.left += move[event.key][0];
+  view.top += move[event.key][1];
+  place();
 });
 big.addEventListener("pointerdown", (event) => {
   event.preventDefault();

@@ -12,7 +12,7 @@ from benchmark.report.answers import answer, answer_table, status
 from benchmark.report.captions import data_words, made_of, set_up, subject
 from benchmark.report.document import Block, Details, Gallery, Heading, Picture, Plain, Words
 from benchmark.report.figures.best_of import BEST_OF
-from benchmark.report.figures.curves import curves
+from benchmark.report.figures.curves import curves, is_banded
 from benchmark.report.figures.heatmap import heatmap
 from benchmark.report.figures.samples import grids, samples, shown_seeds, without_samples
 from benchmark.report.figures.scatter import is_between, scatter
@@ -232,9 +232,10 @@ def _curves_caption(results: Tables) -> str:
     distance = distance_title(results.entry.features)
     own = "each method's own signal" if len(results.record.signals) > 1 else "the method's signal"
     which = shown_words(results.cells)
+    lines = "its mean over seeds, in the band of its runs" if is_banded(results) else "a line a run"
     return (
-        f"{signals} ({own}) and {distance} against training step; one colour, line style and"
-        f" marker per cell, one line per seed.{which}"
+        f"{distance} and {signals} ({own}) against training step; one colour, line style and"
+        f" marker per cell: {lines}.{which}"
     )
 
 
@@ -254,8 +255,9 @@ def _scatter_caption(results: Tables) -> str:
             f" the other; that takes several runs of a setting.{shown_words(results.cells)}"
         )
     return (
-        "Between runs: one point a run, at the same training steps; within one panel and one step"
-        " nothing differs but the seed. Failed and collapsed runs are shown as far as they came."
+        "Between runs: one point a run and step, those of one run joined; within one panel and one"
+        " step nothing differs but the seed. rho: Spearman's, between runs at the same step, mean"
+        " over all steps; descriptive. Failed and collapsed runs are shown as far as they came."
         f"{shown_words(results.cells)}"
     )
 

@@ -14,6 +14,7 @@ from benchmark.runs.directory import RunDirectory
 from benchmark.runs.doctor import Fault
 from benchmark.runs.evaluations import Evaluations
 from benchmark.tracking.labels import JUDGES, judge_group
+from benchmark.tracking.moved import moved_experiments, put_right
 from benchmark.tracking.store import client_of, reached, sqlite_file
 from benchmark.tracking.tracked_run import STATUS, judged_metrics, metrics_of
 
@@ -34,6 +35,10 @@ def faults_of_view(uri: str, runs: Path) -> list[Fault]:
 
 
 def _faults(client: MlflowClient, uri: str, runs: Path) -> Iterator[Fault]:
+    for experiment, here in moved_experiments(client, uri):
+        what = f"artifacts at {experiment.artifact_location}, not beside the store"
+        put = partial(put_right, uri, experiment, here)
+        yield Fault(f"{redact(uri)}: {experiment.name}", what, put, f"using {here}")
     parents: dict[str, Run] = {}
     states: dict[str, set[str]] = {}
     for shown in _all_runs(client):

@@ -121,7 +121,12 @@ def make_room(uri: str, name: str) -> str | None:
                 f"{redact(uri)} is read-only for this user ({path}): ask its owner for `chmod g+w` "
                 "of file and folder, or give another store with --mlflow"
             )
-    return (folder / "artifacts" / name).as_uri()
+    return artifacts_of(store, name)
+
+
+def artifacts_of(store: Path, name: str) -> str:
+    """The address of an experiment's artifacts, beside the file of a SQLite store."""
+    return (store.resolve().parent / "artifacts" / name).as_uri()
 
 
 def _create(uri: str, store: Path) -> None:

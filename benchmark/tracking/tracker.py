@@ -21,6 +21,7 @@ from benchmark.runs.directory import RunDirectory, State
 from benchmark.text import shortened
 from benchmark.tracking.headlines import headlines
 from benchmark.tracking.labels import accepted, child_tags, newest_last, note, parent_tags
+from benchmark.tracking.moved import refuse_moved
 from benchmark.tracking.store import cause, client_of, make_room, reached, sqlite_file
 from benchmark.tracking.tracked_run import BATCH, TrackedRun
 
@@ -146,6 +147,7 @@ class Tracker:
     def _open_experiment(self, artifacts: str | None) -> str:
         found = self._client.get_experiment_by_name(self._plan.name)
         if found is not None:
+            refuse_moved(found, self._uri)
             if found.lifecycle_stage != "active":  # deleted by hand: MLflow keeps the name
                 self._client.restore_experiment(found.experiment_id)
             return str(found.experiment_id)

@@ -7,19 +7,24 @@ import pandas as pd
 import pytest
 
 from benchmark.claims.verdicts import claims_table
-from benchmark.report.markdown import build
-from benchmark.results.tables import read_tables
+from benchmark.report.html import write_page
+from benchmark.report.markdown import write_markdown
+from benchmark.report.overview import compose
+from benchmark.results.tables import read_all, read_tables
 
 ROOT = Path(__file__).parents[2]
 DETAILS = sorted(ROOT.glob("results/*/*/details.md"))
 FOLDERS = sorted(path.parent for path in ROOT.glob("results/*/*/claims.csv"))
 
 
-def test_the_report_is_that_of_the_tables(tmp_path: Path) -> None:
+def test_the_report_is_that_of_the_tables_and_one_page_holds_it(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "results", tmp_path / "results")
-    build(tmp_path / "results", tmp_path / "REPORT.md")
+    document = compose(read_all(tmp_path / "results"))
+    write_markdown(document, tmp_path / "REPORT.md")
     for page in ("REPORT.md", *(f"{path.relative_to(ROOT)}" for path in DETAILS)):
         assert (tmp_path / page).read_text() == (ROOT / page).read_text(), page
+    write_page(document, tmp_path / "page.html")
+    assert (tmp_path / "page.html").stat().st_size < 6_000_000
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.parent.name)

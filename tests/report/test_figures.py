@@ -4,15 +4,19 @@ import io
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import FillBetweenPolyCollection
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.report.document import pictures
 from benchmark.report.figures import curves as curves_module
+from benchmark.report.figures import scatter as scatter_module
 from benchmark.report.figures import shown as shown_module
 from benchmark.report.figures.canvas import is_log, styles
 from benchmark.report.figures.curves import curves
@@ -20,13 +24,37 @@ from benchmark.report.figures.heatmap import heatmap
 from benchmark.report.figures.samples import grids, samples, shown_seeds
 from benchmark.report.figures.scatter import is_between, matched, scatter
 from benchmark.report.figures.shown import shown, shown_words
-from benchmark.report.sections import section
+from benchmark.report.sections import _curves_caption, section
 from benchmark.results.tables import Cell, read_tables
 
 
 def pixels(png: bytes | None) -> NDArray[np.uint8]:
     assert png is not None
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """Curves and scatters as they are before they become PNGs."""
+    figures: list[Figure] = []
+    for module in (curves_module, scatter_module):
+        monkeypatch.setattr(module, "png", figures.append)
+    return figures
+
+
+def series(axes: Any) -> list[tuple[list[float], list[float]]]:
+    """x and y of each line."""
+    return [
+        ([float(x) for x in line.get_xdata()], [float(y) for y in line.get_ydata()])
+        for line in axes.lines
+    ]
+
+
+def edit(folder: Path, run_ids: list[str], table: str, column: str, factor: float) -> None:
+    """Multiply a column of some runs."""
+    frame = pd.read_csv(folder / f"{table}.csv")
+    frame[column] = frame[column].where(~frame["run_id"].isin(run_ids), frame[column] * factor)
+    frame.to_csv(folder / f"{table}.csv", index=False)
 
 
 def test_cells_are_told_apart_without_colour() -> None:
@@ -66,7 +94,7 @@ def test_a_curve_belongs_to_its_methods_signal(folder: Path) -> None:
             return lambda *given, **styled: drawn.append((name, given))
 
     cells = list(zip(found.cells, styles(2), strict=True))
-    curves_module._panel(Axes(), cells[1:], found.train, "loss_d", "L_D", 6)  # type: ignore[arg-type]
+    curves_module._panel(Axes(), cells[1:], found.train, "loss_d", "L_D", 6, many=False)  # type: ignore[arg-type]
     lines = [given for name, given in drawn if name == "plot" and isinstance(given[0], pd.Series)]
     assert [list(steps) for steps, _ in lines] == [[100, 200, 300], [100, 200, 300], [100, 200]]
     assert list(lines[2][1]) == [2.2, 1.1]
@@ -75,6 +103,43 @@ def test_a_curve_belongs_to_its_methods_signal(folder: Path) -> None:
     drawn.clear()
     curves_module._collapses(Axes(), cells, found.judged)  # type: ignore[arg-type]
     assert [given for name, given in drawn if name == "plot"] == [(200, 310.0)]
+
+
+def test_the_distance_comes_first_and_all_panels_have_the_same_steps(
+    folder: Path, drawn: list[Figure]
+) -> None:
+    train = pd.read_csv(folder / "train.csv")
+    train.assign(step=train["step"] - 50).to_csv(folder / "train.csv", index=False)
+    curves(read_tables(folder))
+    axes = [each for each in drawn[0].axes if each.axison]
+    titles = [each.get_title(loc="left") for each in axes]
+    assert titles == [
+        "Fréchet distance (efficientnet_lite0): lower is better",
+        "M_global, own signal of began",
+        "L_D, own signal of ebgan",
+    ]
+    assert len({each.get_xlim() for each in axes}) == 1
+    assert ([100, 200, 300], [320, 220, 120]) in series(axes[0])  # a line a run: BEGAN, seed 2
+    assert not axes[0].collections
+
+
+def test_more_than_ten_lines_are_means_and_bands(
+    folder: Path, drawn: list[Figure], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "a line a run" in _curves_caption(read_tables(folder))
+    monkeypatch.setattr(curves_module, "MOST_LINES", 5)  # there are six runs
+    assert "its mean over seeds, in the band of its runs" in _curves_caption(read_tables(folder))
+    edit(folder, read_tables(folder).cells[0].run_ids[2:], "evaluations", "distance", 2)
+    curves(read_tables(folder))
+    distance = drawn[0].axes[0]
+    # Of 300, 310 and twice 320 at the first step.
+    assert ([100, 200, 300], [1250 / 3, 850 / 3, 450 / 3]) in series(distance)
+    # The failed run, seed 2, has no third evaluation.
+    assert ([100, 200, 300], [410, 310, 205]) in series(distance)
+    began, ebgan = distance.collections
+    assert isinstance(began, FillBetweenPolyCollection)
+    assert began.get_datalim(distance.transData).bounds == (100, 100, 200, 540)
+    assert {(300.0, 200.0), (300.0, 210.0)} <= {tuple(at) for at in ebgan.get_paths()[0].vertices}
 
 
 def test_the_map_is_of_two_swept_numbers_alone(folder: Path, made: Path) -> None:
@@ -135,6 +200,59 @@ def test_two_runs_of_a_cell_are_shown_each_by_itself(made: Path, tmp_path: Path)
     few = sorted(evaluations["step"].unique())[-2:]
     evaluations[evaluations["step"].isin(few)].to_csv(copy / "evaluations.csv", index=False)
     assert scatter(read_tables(copy)) is None  # two evaluations of a run
+
+
+def test_panels_that_are_compared_have_common_axes(
+    made: Path, tmp_path: Path, drawn: list[Figure]
+) -> None:
+    copy = tmp_path / "demo"
+    shutil.copytree(made / "latent" / "demo", copy)
+    last = read_tables(copy).cells[-1].run_ids
+    edit(copy, last, "train", "m_global", 2)
+    edit(copy, last, "evaluations", "distance", 3)
+    scatter(read_tables(copy))
+    axes = [each for each in drawn[0].axes if each.axison]
+    assert len(axes) == 3
+    assert len({(each.get_xlim(), each.get_ylim()) for each in axes}) == 1
+    (left, right), (low, high) = axes[0].get_xlim(), axes[0].get_ylim()
+    for x, y in (each for panel in axes for each in series(panel)):
+        assert left < min(x) <= max(x) < right
+        assert low < min(y) <= max(y) < high
+
+
+def test_a_signal_that_a_common_axis_would_flatten_keeps_its_own(
+    made: Path, tmp_path: Path, drawn: list[Figure]
+) -> None:
+    copy = tmp_path / "demo"
+    shutil.copytree(made / "latent" / "demo", copy)
+    edit(copy, read_tables(copy).cells[-1].run_ids, "train", "m_global", -1000)
+    scatter(read_tables(copy))
+    axes = [each for each in drawn[0].axes if each.axison]
+    assert [each.get_xlabel() for each in axes] == ["M_global (own scale)"] * 3
+    assert len({each.get_xlim() for each in axes}) > 1
+    assert len({each.get_ylim() for each in axes}) == 1
+
+
+def test_points_of_one_run_are_joined_and_rho_is_said(folder: Path, drawn: list[Figure]) -> None:
+    columns = ["method", "cell", "role", "signal", "outcome", "level", "measure", "value"]
+    rows = [
+        ["began", "BEGAN", "signal", "m_global", "distance", "between", "spearman", 0.4567],
+        ["began", "BEGAN", "signal", "m_global", "distance", "differences", "spearman", 0.9],
+        ["began", "", "signal", "m_global", "distance", "between", "spearman", 0.8],
+        ["ebgan", "", "signal", "loss_d", "distance", "between", "spearman", -0.25],
+        ["ebgan", "", "signal", "loss_d", "kid", "between", "spearman", 0.7],
+    ]
+    others = ["step", "low", "high", "null_mean", "p_holm", "least_p", "runs", "reading"]
+    table = pd.DataFrame(rows, columns=columns)
+    table.assign(**dict.fromkeys(others, "")).to_csv(folder / "correlations.csv", index=False)
+    scatter(read_tables(folder))
+    began, ebgan = (each for each in drawn[0].axes if each.axison)
+    links = [line for line in began.lines if line.get_color() == scatter_module.LINK["color"]]
+    assert len(links) == 3  # one a run
+    np.testing.assert_allclose(links[2].get_xdata(), [1.2, 0.6, 0.4])
+    np.testing.assert_allclose(links[2].get_ydata(), [320, 220, 120])
+    assert [text.get_text() for text in began.texts] == ["rho 0.46"]
+    assert [text.get_text() for text in ebgan.texts] == ["rho -0.25"]
 
 
 def test_few_seeds_are_all_shown_and_many_by_the_first(folder: Path) -> None:

@@ -65,9 +65,14 @@ def test_the_file_needs_nothing_else(page: Path) -> None:
 
 
 def test_it_holds_every_picture_and_every_grid(page: Path) -> None:
-    sources = [a["src"] for tag, a in Tags(page.read_text()).found if tag == "img" and a.get("src")]
+    images = [a for tag, a in Tags(page.read_text()).found if tag == "img"]
+    sources = [a["src"] for a in images if a.get("src")]
+    again = [a["data-same"] for a in images if a.get("data-same")]
     # Of baselines: curves, scatter, sheet and 6 grids; of latent: a map as well.
-    assert len(sources) == 19
+    assert len(sources) + len(again) == 19
+    assert len(set(sources)) == len(sources)  # a grid that two sections show is there once
+    assert len(again) > 0
+    assert set(again) <= {a["id"] for a in images if a.get("id") and a.get("src")}
     assert all(str(source).startswith("data:image/webp;base64,") for source in sources)
 
 
@@ -107,13 +112,14 @@ def test_a_missing_grid_is_named(tmp_path: Path) -> None:
         write_page(Document(tmp_path, [gallery], []), tmp_path / "page.html")
 
 
-@pytest.mark.parametrize("width", [1400, 800, 390])
+@pytest.mark.parametrize("width", [1400, 768, 390])
 def test_it_fits_its_window(page: Path, browser: Any, width: int, tmp_path: Path) -> None:
     browser.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
         {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
     )
     browser.get(page.as_uri())
+    browser.execute_script("for (const each of document.querySelectorAll('details')) each.open = 1")
     browser.save_screenshot(str(tmp_path / f"{width}.png"))
     wide = browser.execute_script("return document.documentElement.scrollWidth")
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
@@ -169,9 +175,16 @@ def test_a_person_sorts_and_zooms(page: Path, browser: Any, tmp_path: Path) -> N
     assert browser.execute_script(scale, big) == pytest.approx(wheeled * 1.25)
     assert wheeled * 1.25 > 1
     assert first > 0
+    left = "return arguments[0].getBoundingClientRect().left"
+    before = browser.execute_script(left, big)
+    dialog.send_keys(Keys.ARROW_RIGHT)
+    assert browser.execute_script(left, big) == pytest.approx(before - 60)
     browser.save_screenshot(str(tmp_path / "zoomed.png"))
     dialog.send_keys(Keys.ESCAPE)
     assert dialog.get_attribute("open") is None
+
+    browser.execute_script("arguments[0].focus()", scroll := odd.find_element(By.XPATH, ".."))
+    assert browser.switch_to.active_element == scroll  # a wide table scrolls by arrow keys
 
     browser.find_element(By.LINK_TEXT, "Which is better on the same data?").click()
     assert browser.current_url.endswith("#baselines-profile-short")

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from benchmark.evaluation.settings import distance_title
+from benchmark.report.evidence import Evidence
 from benchmark.report.figures.canvas import Style, defaults, grid, is_log, label, png, styles
 from benchmark.report.figures.shown import shown
 from benchmark.report.numbers import title
@@ -21,6 +22,10 @@ from benchmark.results.tables import Cell, Tables
 # Fewer runs of a cell show nothing between runs, fewer evaluations of a run nothing within it.
 LEAST_RUNS = LEAST_EVALUATIONS = 3
 STEPS_SHOWN = 4
+LEAST_SHARE = 0.05
+"""Of a common scale: a panel whose points take less of it shows nothing."""
+LINK: Style = {"color": "0.6", "linewidth": 0.6, "zorder": 1}
+BOX: Style = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5}
 _Points = list[tuple[Cell, pd.DataFrame]]
 
 
@@ -72,10 +77,13 @@ def _between(results: Tables, found: _Points) -> bytes:
     looks = [{**style, "linestyle": ""} for style in styles(len(steps))]
 
     def draw(panel: Axes, points: pd.DataFrame) -> pd.DataFrame:
+        drawn = points[points["step"].isin(steps)]
+        for _, rows in drawn.groupby("run_id", sort=False):
+            panel.plot(rows["signal"], rows[DISTANCE], **LINK)
         for step, look in zip(steps, looks, strict=True):
-            rows = points[points["step"] == step]
-            panel.plot(rows["signal"], rows[DISTANCE], markersize=6, alpha=0.85, **look)
-        return points[points["step"].isin(steps)]
+            rows = drawn[drawn["step"] == step]
+            panel.plot(rows["signal"], rows[DISTANCE], markersize=5, alpha=0.85, **look)
+        return drawn
 
     return _figure(results, found, draw, [f"step {step:.0f}" for step in steps], looks)
 
@@ -111,26 +119,74 @@ def _figure(
     looks: Sequence[Style],
 ) -> bytes:
     """A panel a cell, which `draw` fills; it returns what it has drawn. One legend for all."""
-    columns = min(3, max(2, len(found)))
-    figure, axes = grid(len(found), 2.5 + 0.6 / -(-len(found) // columns), columns)
+    columns = min(3, len(found))
+    height = (2.5 if columns > 1 else 3.5) + 0.6 / -(-len(found) // columns)
+    figure, axes = grid(len(found), height, columns)
+    groups = _on_one_scale(found)
+    for panel in axes[1:]:
+        panel.sharey(axes[0])
+    for first, *others in groups:
+        for at in others:
+            axes[at].sharex(axes[first])
+    drawn = [draw(panel, points) for panel, (_, points) in zip(axes, found, strict=True)]
+    if is_log(pd.concat(drawn)[DISTANCE]):
+        axes[0].set_yscale("log")
+    for group in groups:
+        if is_log(pd.concat([drawn[at] for at in group])["signal"]):
+            axes[group[0]].set_xscale("log")
+    rhos = _rhos(results)
     for at, (panel, (cell, points)) in enumerate(zip(axes, found, strict=True)):
-        drawn = draw(panel, points)
-        if is_log(drawn["signal"]):
-            panel.set_xscale("log")
-        if is_log(drawn[DISTANCE]):
-            panel.set_yscale("log")
         runs = points["run_id"].nunique()
         panel.set_title(f"{label(cell.title)}, {runs} run{'s' * (runs != 1)}", fontsize=9)
-        panel.set_xlabel(title(cell.record.signal), fontsize=9)
-        if at % columns == 0:
-            panel.set_ylabel(distance_title(results.entry.features), fontsize=9)
+        signal = cell.record.signal
+        alone = [at] in groups and sum(each.record.signal == signal for each, _ in found) > 1
+        panel.set_xlabel(f"{title(signal)}{' (own scale)' * alone}", fontsize=9)
         panel.tick_params(labelsize=7, which="both")
+        panel.tick_params(labelleft=at % columns == 0, which="both")
+        if at % columns == 0:
+            panel.set_ylabel(distance_title(results.entry.features), fontsize=8)
+        if cell.title in rhos:
+            where: Style = {"transform": panel.transAxes, "va": "top", "bbox": BOX}
+            panel.text(0.03, 0.96, rhos[cell.title], fontsize=8, **where)
         panel.grid(visible=True, which="both", linewidth=0.3, alpha=0.6)
     handles = [Line2D([], [], label=name, **look) for name, look in zip(names, looks, strict=True)]
     figure.legend(
         handles=handles, loc="outside lower center", ncols=len(handles), fontsize=9, frameon=False
     )
     return png(figure)
+
+
+def _on_one_scale(found: _Points) -> list[list[int]]:
+    """Panels with one axis for their signal, so that they can be compared: all of one signal.
+
+    Each by itself where one of them would be a mere line on the common axis.
+    """
+    groups = []
+    for signal in dict.fromkeys(cell.record.signal for cell, _ in found):
+        at = [i for i, (cell, _) in enumerate(found) if cell.record.signal == signal]
+        low, high = np.array([found[i][1]["signal"].agg(["min", "max"]) for i in at]).T
+        flat = (high - low).min() < LEAST_SHARE * (high.max() - low.min())
+        groups += [[i] for i in at] if flat else [at]
+    return groups
+
+
+def _rhos(results: Tables) -> dict[str, str]:
+    """By cell, Spearman's rho between its runs, where the analysis found one."""
+    table = Evidence(results.folder).table("correlations")
+    if table is None:
+        return {}
+    rows = table[(table["level"] == "between") & (table["measure"] == "spearman")]
+    rows = rows[(rows["role"] == "signal") & (rows["outcome"] == DISTANCE)]
+    found = {}
+    for cell in results.cells:
+        of_method = [each for each in results.cells if each.record.method == cell.record.method]
+        # Where a method has one cell, its rho is that of the whole.
+        names = [cell.title, ""] if len(of_method) == 1 else [cell.title]
+        mine = rows[rows["cell"].isin(names) & (rows["method"] == cell.record.method)]
+        mine = mine[mine["signal"] == cell.record.signal]
+        if len(mine):
+            found[cell.title] = f"rho {float(mine['value'].iloc[0] or 'nan'):.2f}"
+    return found
 
 
 def _steps(judged: pd.Series) -> list[float]:
