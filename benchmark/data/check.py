@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmark.data.celeba import CelebA, title_of
-from benchmark.data.celeba_tree import TableFile, Tree, find_tree, match
+from benchmark.data.celeba_tables import TableFile, md5, tables_within
+from benchmark.data.celeba_tree import Tree, find_tree, match
 from benchmark.data.conversions import command
 from benchmark.data.fitness import (
     LEAST_JUDGED,
@@ -117,6 +118,11 @@ def check(path: Path, deep: bool, track: Track = untracked, near: Near | None = 
     tree = find_tree(path) if path.is_dir() else None
     how = _How(deep, track, near)
     report = _check_plain(path, how) if tree is None else _check_layout(path, tree, how)
+    if path.is_file() and tables_within(open_path(path)):
+        report.notes.append(
+            f"{path.name} has CelebA's tables too: to have its parts and attributes, give bench "
+            f"data check, and --data-root, the folder that it lies in, {path.parent}"
+        )
     report.advice = _advice(path, report)
     return report
 
@@ -137,6 +143,9 @@ def _check_layout(path: Path, tree: Tree, how: _How) -> Report:
         elif images in tree.damaged:
             report.items.append(Item(images, "broken", tree.damaged[images]))
             report.why_not.append(tree.damaged[images])
+        elif images in tree.packed:
+            report.items.append(Item(f"{images}/", "missing", "packed in a form that is not read"))
+            report.why_not.append(tree.packed[images])
         elif not tree.by_looks:
             report.items.append(Item(f"{images}/", "missing", "neither the folder nor an archive"))
     report.notes += _unread({file.name: suffix_of(file.name) for file in tree.unread})
@@ -245,7 +254,7 @@ def _check_table(
     source = tree.tables.get(file)
     if source is None:
         return Item(file, "missing", f"needed for: {ANNOTATIONS[file].needed_for}"), None
-    name = source.where.name if source.where.is_file() else file
+    name = source.where.name if isinstance(source, TableFile) else file
     try:
         names = source.read().names
     except InputError as error:
@@ -255,7 +264,7 @@ def _check_table(
     if absent:
         says = f"{len(absent)} images of {PARTITION} are not in it: {absent[0]}, ..."
         return Item(name, "broken", says), None
-    official = isinstance(source, TableFile) and _md5(source.where) == OFFICIAL_MD5[file]
+    official = isinstance(source, TableFile) and md5(source.content()) == OFFICIAL_MD5[file]
     return Item(name, "official" if official else "other content", f"{len(names)} rows"), names
 
 

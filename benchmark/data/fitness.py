@@ -129,7 +129,7 @@ _ADVICE = {
     "--set data.name=folder",
     "no image of these kinds": "convert them (magick mogrify -format png), or fetch again what is "
     "no image at all",
-    "whose black and white": "convert them to 8 bits (magick mogrify -depth 8)",
+    "whose black and white": "convert them to 8 bits (magick mogrify -colorspace sRGB -depth 8)",
     "too large": "make them smaller (magick mogrify -resize 4096x4096)",
     "annotated face": "the table is of other images; fetch the one that belongs to them",
     "cannot be read": "make them readable (chmod -R u+r)",
