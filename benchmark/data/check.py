@@ -27,7 +27,7 @@ from benchmark.data.folder import FolderOfImages
 from benchmark.data.images import SAID
 from benchmark.data.layout import ALIGNED, ANNOTATIONS, OFFICIAL_MD5, PARTITION, WILD
 from benchmark.data.listing import Listing, suffix_of
-from benchmark.data.opening import open_path
+from benchmark.data.opening import PACKED, open_path
 from benchmark.data.photographs import Photographs, Reading
 from benchmark.data.selection import in_an_earlier_part
 from benchmark.data.settings import (
@@ -115,6 +115,12 @@ def check(path: Path, deep: bool, track: Track = untracked, near: Near | None = 
     """
     if not path.exists():
         raise InputError(f"{path}: no such folder")
+    if path.is_file() and suffix_of(path.name) not in PACKED:
+        made = command(suffix_of(path.name), path.name)
+        raise InputError(
+            f"{path}: neither a folder nor an archive that is read ({', '.join(PACKED)})"
+            f"{f'; what is read is made by {made}' if made else ''}"
+        )
     tree = find_tree(path) if path.is_dir() else None
     how = _How(deep, track, near)
     report = _check_plain(path, how) if tree is None else _check_layout(path, tree, how)
@@ -349,7 +355,12 @@ def _decode_all(item: Item, source: Photographs, report: Report, how: _How) -> I
 def _advice(path: Path, report: Report) -> str:
     """What to do, in one sentence."""
     if not report.views:
-        return report.why_not[0] if report.why_not else f"{path} holds no images: look elsewhere"
+        return (
+            report.why_not[0]
+            if report.why_not
+            else f"{path} holds no images: put them beside the tables (bench data get celeba "
+            "fetches CelebA's)"
+        )
     if report.broken:
         why, count = next(iter(grouped(list(report.broken.values())).items()))
         return (

@@ -23,7 +23,13 @@ _ASKED = 500  # broken images that are asked for their reason
 def unfit(source: FaceSource) -> str | None:
     """Why a data set cannot be trained on, as far as a few images tell; None: nothing is known."""
     there = np.setdiff1d(np.arange(len(source)), source.absent)
-    if len(there) < max(1, SHARE_LIMIT * len(source)):
+    if len(there) == 0:
+        return (
+            f"{source.title}: none of the {len(source)} images that its table names is there "
+            f"(first missing: {source.name(int(source.absent[0]))}): they are missing or called "
+            "otherwise; put them there (bench data get celeba fetches CelebA's)"
+        )
+    if len(there) < SHARE_LIMIT * len(source):
         return (
             f"{source.title}: {len(there)} of the {len(source)} images that its table names are "
             f"there (first missing: {source.name(int(source.absent[0]))}); with fewer than 1 in "
