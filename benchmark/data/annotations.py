@@ -57,16 +57,18 @@ def read_table(
     header: bool,
     decimals: bool = False,
     own: tuple[str, ...] = (),
+    content: bytes | None = None,
 ) -> Table:
     """Read a file of `name number number ...` lines.
 
     With `header` the authors' file names its columns (which must contain `columns`), as those of
     attributes, boxes and landmarks do; without, the columns are `columns` in order, as in the
     partition and identity files. `own` are the columns of a file that others wrote without names,
-    by default `columns`. Every fault raises InputError with the file and the line.
+    by default `columns`; `content` are the bytes of a packed one. Every fault raises InputError
+    with the file and the line.
     """
     try:
-        text = _text(path.read_bytes())
+        text = _text(path.read_bytes() if content is None else content)
     except FileNotFoundError:
         raise InputError(f"{path}: missing; it belongs to CelebA's layout") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -8,6 +8,7 @@ list_attr_celeba.txt, identity_CelebA.txt           for only, mix and disjoint
 """
 
 import hashlib
+from collections import Counter
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.annotations import Table
-from benchmark.data.celeba_tree import TableFile, Tree, as_authors_write, find_tree, match, md5
+from benchmark.data.celeba_tables import TableFile, as_authors_write, md5
+from benchmark.data.celeba_tree import Tree, find_tree, match
 from benchmark.data.images import Unreadable, decode, orientation
 from benchmark.data.layout import (
     ALIGNED,
@@ -29,7 +31,7 @@ from benchmark.data.layout import (
     PARTITION,
     WILD,
 )
-from benchmark.data.listing import Listing, shown
+from benchmark.data.listing import Listing, shown, suffix_of
 from benchmark.data.partition import PARTS, find_parts
 from benchmark.data.photographs import Photographs, Reading
 from benchmark.data.selection import (
@@ -231,11 +233,13 @@ class CelebA(Photographs):
                 f"{self._images}: {len(self) - len(self.absent)} of the {len(self)} images of "
                 f"{self.partition.said_in} are there, and are used"
             )
-        left_out = dict(self.listing.left_out)
+        tables = [each for each in self.tree.tables.values() if isinstance(each, TableFile)]
+        left_out = Counter(self.listing.left_out)
+        left_out.subtract(suffix_of(each.where.name) for each in tables if each.packed)
         if self.beside:
             left_out[f"images that {self.partition.said_in} does not name"] = self.beside
-        if left_out:
-            said.append(f"{self._images}: not read: {Listing((), left_out).said()}")
+        if +left_out:
+            said.append(f"{self._images}: not read: {Listing((), +left_out).said()}")
         return said
 
     def _kind(self) -> bytes:
@@ -282,8 +286,12 @@ def _tree(data_root: Path | None, images: str) -> Tree:
             f"where DIR or DIR/celeba holds {images}/ and {PARTITION}"
         )
     tree = find_tree(data_root, images)
-    if tree is not None and images not in tree.images and images in tree.damaged:
-        raise InputError(tree.damaged[images])
+    if not data_root.exists():
+        raise InputError(f"{data_root}: no such folder; give --data-root the one that has CelebA")
+    if tree is not None and images not in tree.images:
+        for why in (tree.damaged, tree.packed):
+            if images in why:
+                raise InputError(why[images])
     if tree is None or images not in tree.images:
         raise InputError(
             f"{data_root}: no {images}/ or {images}.zip here or in its celeba/; give --data-root "
@@ -303,12 +311,12 @@ def _holds_face(size: tuple[int, int], square: Square, margin: float) -> bool:
 def title_of(tree: Tree) -> str:
     """What captions call the faces of a tree."""
     tables = [tree.tables.get(PARTITION), tree.tables.get(LANDMARKS_ALIGNED)]
-    files = [table.where for table in tables if isinstance(table, TableFile)]
+    files = [table for table in tables if isinstance(table, TableFile)]
     sums = tuple(_md5(file) for file in files)
     if len(sums) < 2:
         return _UNKNOWN
     known = _KNOWN_MD5.get((sums[0], sums[1]))
-    if known is None and any(file.suffix != ".txt" for file in files):
+    if known is None and any(file.where.suffix != ".txt" for file in files):
         known = _known_by_values(tree)
     return known or _UNKNOWN
 
@@ -327,8 +335,8 @@ def _known_by_values(tree: Tree) -> str | None:
     return title if marks[: len(first)].tolist() == first else None
 
 
-def _md5(path: Path) -> str:
+def _md5(table: TableFile) -> str:
     try:
-        return md5(path.read_bytes())
-    except OSError:
+        return md5(table.content())
+    except (OSError, InputError):
         return "missing"

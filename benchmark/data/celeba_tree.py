@@ -4,32 +4,27 @@ The authors' drive as it is downloaded (Anno/, Eval/, Img/), Kaggle's (.csv, a f
 folder of one name), PNG, archives, Hugging Face's Parquet, webdataset's shards, or other names.
 """
 
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data import annotations, parquet
-from benchmark.data.annotations import Table
+from benchmark.data.celeba_tables import (
+    TableFile,
+    TableSource,
+    rank,
+    table_called,
+    tables_of_columns,
+    tables_within,
+)
 from benchmark.data.conversions import command
 from benchmark.data.files import Files, Folder
 from benchmark.data.images import SUFFIXES, Unreadable, size_of
-from benchmark.data.layout import (
-    ALIGNED,
-    ANNOTATIONS,
-    ATTRIBUTES,
-    IDENTITIES,
-    LANDMARKS_WILD,
-    OFFICIAL_MD5,
-    PARTITION,
-    WILD,
-)
+from benchmark.data.layout import ALIGNED, LANDMARKS_WILD, WILD
 from benchmark.data.listing import is_of_the_system, stem_of, suffix_of
 from benchmark.data.opening import PACKED, Shards, open_path
 from benchmark.data.views import aligned
@@ -38,83 +33,12 @@ from benchmark.errors import InputError
 _DEPTH = 3  # folders below the root that are looked into
 _MOST_FOLDERS = 2000  # in all: a wrong root may be a whole disk
 _SIGNS = ("anno", "annotations", "eval", "img")  # folders of the authors' drive
-_STEMS = {stem_of(file).lower(): file for file in ANNOTATIONS}
-_PERSON = ("celeb_id", "identity", "person_id", "identity_id")
 _NUMBERED = re.compile(r"\d{6}")
 _PARTS = (
     re.compile(r"(?:^|[^a-z])train(?:ing)?(?:[^a-z]|$)"),
     re.compile(r"(?:^|[^a-z])val(?:id|idation)?(?:[^a-z]|$)"),
     re.compile(r"(?:^|[^a-z])test(?:ing)?(?:[^a-z]|$)"),
 )
-
-
-class TableSource(Protocol):
-    """One of CelebA's tables, wherever it comes from."""
-
-    @property
-    def where(self) -> Path: ...
-
-    def read(self, *columns: str) -> Table:
-        """The table, which must have these columns too; raises InputError."""
-
-    def sum(self) -> bytes:
-        """SHA-256 of all that it says."""
-
-
-@dataclass(frozen=True)
-class TableFile:
-    """A table in a file."""
-
-    file: str  # its name in the authors' layout
-    where: Path
-
-    def read(self, *columns: str) -> Table:
-        return ANNOTATIONS[self.file].read(self.where, *columns)
-
-    def sum(self) -> bytes:
-        """Of the file's bytes; parts in another form count as the authors write them, so that
-        Kaggle's CelebA has the fingerprint of the authors'."""
-        if self.file == PARTITION and self.where.suffix != ".txt":
-            table = self.read()
-            return hashlib.sha256(as_authors_write(table.names, table.values[:, 0])).digest()
-        return hashlib.sha256(self.where.read_bytes()).digest()
-
-
-@dataclass(frozen=True)
-class TableOfColumns:
-    """A table made of a Parquet file's columns."""
-
-    where: Path
-    make: Callable[[], Table]
-
-    def read(self, *columns: str) -> Table:
-        table = self.make()
-        missing = [name for name in columns if name not in table.columns]
-        if missing:
-            raise InputError(
-                f"{self.where}: column {missing[0]} is missing; found: {' '.join(table.columns)}"
-            )
-        return table
-
-    def sum(self) -> bytes:
-        table = self.make()
-        digest = hashlib.sha256("/".join((*table.names, *table.columns)).encode())
-        digest.update(table.values.tobytes())
-        return digest.digest()
-
-
-def as_authors_write(names: Sequence[str], values: NDArray[np.int64]) -> bytes:
-    """list_eval_partition.txt as the authors have it: CelebA's lines end in CR LF."""
-    rows = zip(names, values.tolist(), strict=True)
-    text = "".join(f"{name} {value}\n" for name, value in rows)
-    written = text.encode("utf-8", "surrogateescape")
-    celebas = written.replace(b"\n", b"\r\n")
-    return celebas if md5(celebas) == OFFICIAL_MD5[PARTITION] else written
-
-
-def md5(data: bytes) -> str:
-    """As CelebA's files are known by."""
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -126,6 +50,7 @@ class Tree:
     tables: Mapping[str, TableSource] = field(default_factory=dict)  # by the authors' names
     taken: Sequence[str] = ()
     damaged: Mapping[str, str] = field(default_factory=dict)  # images -> why they cannot be opened
+    packed: Mapping[str, str] = field(default_factory=dict)  # images -> what unpacks them
     unread: Sequence[Path] = ()  # files of kinds that are not read, but could be made readable
     # Without a table and under another name, images may as well be those of a plain folder.
     by_looks: bool = False
@@ -154,7 +79,7 @@ def find_tree(root: Path, images: str | None = None) -> Tree | None:
         tree = _tree(place)
         if images in tree.images or (images is None and tree.images):
             return tree
-        if without_images is None and (tree.images or tree.tables or tree.damaged):
+        if without_images is None and (tree.images or tree.tables or tree.damaged or tree.packed):
             without_images = tree
     return without_images
 
@@ -181,7 +106,7 @@ def _candidates(root: Path) -> Iterator[Path]:
 def _has_sign(place: Path) -> bool:
     return any(
         _images_of(stem_of(name)) is not None
-        or stem_of(name).lower() in _STEMS
+        or table_called(name) is not None
         or (is_folder and name.lower() in _SIGNS)
         for name, is_folder in _entries(place)
     )
@@ -226,12 +151,12 @@ def _search(root: Path) -> _Found:
                 path, suffix = folder / name, suffix_of(name)
                 stem = name if is_folder else name[: len(name) - len(suffix)]
                 images = _images_of(stem)
-                if images is not None and (is_folder or suffix in PACKED):
+                if images is not None and (is_folder or suffix in PACKED or command(suffix)):
                     found.images.setdefault(images, []).append(path)
                 elif is_folder:
                     below.append(path)
-                elif stem.lower() in _STEMS and suffix in annotations.SUFFIXES:
-                    found.tables.setdefault(_STEMS[stem.lower()], []).append(path)
+                elif (table := table_called(name)) is not None:
+                    found.tables.setdefault(table, []).append(path)
                 elif suffix in PACKED:
                     found.packed.append(path)
                 elif command(suffix) is not None:
@@ -247,34 +172,53 @@ def _tree(root: Path) -> Tree:
     found = _search(root)
     images: dict[str, Files] = {}
     damaged: dict[str, str] = {}
+    packed: dict[str, str] = {}
     for kind, paths in found.images.items():
         # The authors' own name first, and a folder before an archive.
         for path in sorted(paths, key=lambda p: (stem_of(p.name).lower() != kind, p.is_file())):
             try:
-                files = open_path(path)
+                unread = _unread(path)
+                files = None if unread else open_path(path)
             except InputError as error:
                 damaged.setdefault(kind, str(error))
                 continue
-            if kind not in images or (not images[kind].images().names and files.images().names):
+            if files is None:
+                packed.setdefault(kind, unread)
+            elif kind not in images or (not images[kind].images().names and files.images().names):
                 images[kind] = files
-    suffixes = annotations.SUFFIXES
     tables: dict[str, TableSource] = {
-        file: TableFile(file, min(paths, key=lambda p: suffixes.index(suffix_of(p.name))))
-        for file, paths in found.tables.items()
+        file: TableFile(file, min(paths, key=rank)) for file, paths in found.tables.items()
     }
     by_looks = False
-    if not images and not damaged:
+    if not images and not damaged and not packed:
         try:
             others = _other_images(root, found)
         except InputError as error:
             others, damaged = None, {ALIGNED: str(error)}
+        if isinstance(others, Shards) and not tables:
+            tables = tables_within(others)
         looks = None if others is None else _kind_by_looks(others, tables)
         if others is not None and looks is not None:
             images[looks], by_looks = others, not tables
             if isinstance(others, Shards):
-                tables |= _tables_of_shards(others)
+                tables |= tables_of_columns(others)
+    for files in images.values() if not tables else ():
+        tables |= tables_within(files)
     taken = _taken(Tree(root, images, tables))
-    return Tree(root, images, tables, taken, damaged, found.unread, by_looks)
+    return Tree(root, images, tables, taken, damaged, packed, found.unread, by_looks)
+
+
+def _unread(path: Path) -> str:
+    """What makes readable the only things that are at `path`; empty where there are others."""
+    if not path.is_dir():
+        files = [path.name]
+    else:
+        files = [] if (folder := Folder(path)).images().names else folder.names()
+    if any(suffix_of(name) in PACKED for name in files):
+        return ""
+    made = next((made for name in files if (made := command(suffix_of(name), name))), None)
+    place = path if path.is_dir() else path.parent
+    return f"{path}: no image that can be read; unpack it: cd '{place}' && {made}" if made else ""
 
 
 def _other_images(root: Path, found: _Found) -> Files | None:
@@ -310,27 +254,6 @@ def _all_alike(files: Files, size: tuple[int, int]) -> bool:
         return all(size_of(files.read(name)) == size for name in files.images().names[:8])
     except Unreadable:
         return False
-
-
-def _tables_of_shards(files: Shards) -> dict[str, TableSource]:
-    """What Parquet files say of their images."""
-    kept = [each for each in files.archives.values() if isinstance(each, parquet.Parquet)]
-    if len(kept) < len(files.archives):
-        return {}
-    shared = [name for name in kept[0].numbers if all(name in each.numbers for each in kept)]
-    person = [name for name in shared if name.lower() in _PERSON]
-
-    def table(columns: Sequence[str], called: Sequence[str]) -> Table:
-        values = [np.stack([each.column(name) for name in columns], axis=1) for each in kept]
-        return Table(tuple(files.images().names), tuple(called), np.concatenate(values))
-
-    made: dict[str, TableSource] = {}
-    attributes = [name for name in shared if name not in person]
-    if attributes:
-        made[ATTRIBUTES] = TableOfColumns(files.path, lambda: table(attributes, attributes))
-    if person:
-        made[IDENTITIES] = TableOfColumns(files.path, lambda: table(person[:1], ["identity"]))
-    return made
 
 
 def _part_named(name: str) -> int:

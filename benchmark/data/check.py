@@ -10,7 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmark.data.celeba import CelebA, title_of
-from benchmark.data.celeba_tree import TableFile, Tree, find_tree, match
+from benchmark.data.celeba_tables import TableFile, md5, tables_within
+from benchmark.data.celeba_tree import Tree, find_tree, match
 from benchmark.data.conversions import command
 from benchmark.data.fitness import (
     LEAST_JUDGED,
@@ -26,7 +27,7 @@ from benchmark.data.folder import FolderOfImages
 from benchmark.data.images import SAID
 from benchmark.data.layout import ALIGNED, ANNOTATIONS, OFFICIAL_MD5, PARTITION, WILD
 from benchmark.data.listing import Listing, suffix_of
-from benchmark.data.opening import open_path
+from benchmark.data.opening import PACKED, open_path
 from benchmark.data.photographs import Photographs, Reading
 from benchmark.data.selection import in_an_earlier_part
 from benchmark.data.settings import (
@@ -114,9 +115,20 @@ def check(path: Path, deep: bool, track: Track = untracked, near: Near | None = 
     """
     if not path.exists():
         raise InputError(f"{path}: no such folder")
+    if path.is_file() and suffix_of(path.name) not in PACKED:
+        made = command(suffix_of(path.name), path.name)
+        raise InputError(
+            f"{path}: neither a folder nor an archive that is read ({', '.join(PACKED)})"
+            f"{f'; what is read is made by {made}' if made else ''}"
+        )
     tree = find_tree(path) if path.is_dir() else None
     how = _How(deep, track, near)
     report = _check_plain(path, how) if tree is None else _check_layout(path, tree, how)
+    if path.is_file() and tables_within(open_path(path)):
+        report.notes.append(
+            f"{path.name} has CelebA's tables too: to have its parts and attributes, give bench "
+            f"data check, and --data-root, the folder that it lies in, {path.parent}"
+        )
     report.advice = _advice(path, report)
     return report
 
@@ -137,6 +149,9 @@ def _check_layout(path: Path, tree: Tree, how: _How) -> Report:
         elif images in tree.damaged:
             report.items.append(Item(images, "broken", tree.damaged[images]))
             report.why_not.append(tree.damaged[images])
+        elif images in tree.packed:
+            report.items.append(Item(f"{images}/", "missing", "packed in a form that is not read"))
+            report.why_not.append(tree.packed[images])
         elif not tree.by_looks:
             report.items.append(Item(f"{images}/", "missing", "neither the folder nor an archive"))
     report.notes += _unread({file.name: suffix_of(file.name) for file in tree.unread})
@@ -245,7 +260,7 @@ def _check_table(
     source = tree.tables.get(file)
     if source is None:
         return Item(file, "missing", f"needed for: {ANNOTATIONS[file].needed_for}"), None
-    name = source.where.name if source.where.is_file() else file
+    name = source.where.name if isinstance(source, TableFile) else file
     try:
         names = source.read().names
     except InputError as error:
@@ -255,7 +270,7 @@ def _check_table(
     if absent:
         says = f"{len(absent)} images of {PARTITION} are not in it: {absent[0]}, ..."
         return Item(name, "broken", says), None
-    official = isinstance(source, TableFile) and _md5(source.where) == OFFICIAL_MD5[file]
+    official = isinstance(source, TableFile) and md5(source.content()) == OFFICIAL_MD5[file]
     return Item(name, "official" if official else "other content", f"{len(names)} rows"), names
 
 
@@ -340,7 +355,12 @@ def _decode_all(item: Item, source: Photographs, report: Report, how: _How) -> I
 def _advice(path: Path, report: Report) -> str:
     """What to do, in one sentence."""
     if not report.views:
-        return report.why_not[0] if report.why_not else f"{path} holds no images: look elsewhere"
+        return (
+            report.why_not[0]
+            if report.why_not
+            else f"{path} holds no images: put them beside the tables (bench data get celeba "
+            "fetches CelebA's)"
+        )
     if report.broken:
         why, count = next(iter(grouped(list(report.broken.values())).items()))
         return (

@@ -2,21 +2,20 @@
 
 _MAGICK = "magick mogrify -format png *{kind}"
 _OF_PACKED = {
-    ".7z": "7z x NAME{kind}",
-    ".001": "7z x NAME.7z.001",
-    ".rar": "unrar x NAME{kind}",
-    ".bz2": "tar xf NAME.tar.bz2",
-    ".tbz2": "tar xf NAME{kind}",
-    ".xz": "tar xf NAME.tar.xz",
-    ".txz": "tar xf NAME{kind}",
-    ".zst": "tar --zstd -xf NAME.tar.zst",
-    ".gz": "gunzip NAME{kind}",
+    # Read on their own, but not beside images of the same folder.
+    ".zip": "unzip {name}",
+    **dict.fromkeys((".tar", ".tar.gz", ".tgz"), "tar xf {name}"),
+    **dict.fromkeys((".7z", ".001"), "7z x {name}"),
+    ".rar": "unrar x {name}",
+    **dict.fromkeys((".bz2", ".tbz2", ".xz", ".txz"), "tar xf {name}"),
+    ".zst": "tar --zstd -xf {name}",
+    ".gz": "gunzip {name}",
 }
 _OF_IMAGES = {
     **dict.fromkeys((".heic", ".heif", ".psd", ".svg", ".tga", ".exr", ".hdr", ".pcx"), _MAGICK),
     **dict.fromkeys((".pfm", ".xcf", ".eps", ".pdf", ".j2k", ".jxl", ".qoi", ".ras"), _MAGICK),
     **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf"), _MAGICK),
-    **dict.fromkeys((".mp4", ".mov", ".avi", ".mkv", ".webm"), "ffmpeg -i NAME{kind} %06d.png"),
+    **dict.fromkeys((".mp4", ".mov", ".avi", ".mkv", ".webm"), "ffmpeg -i {name} %06d.png"),
 }
 _CLASS = "a class of your own that reads them (see the page Add your own)"
 _OF_ARRAYS = {
@@ -27,7 +26,7 @@ _OF_ARRAYS = {
 _ALL = {**_OF_PACKED, **_OF_IMAGES, **_OF_ARRAYS}
 
 
-def command(kind: str) -> str | None:
-    """For a suffix, as in `.heic`; None where nothing is known of it."""
+def command(kind: str, name: str | None = None) -> str | None:
+    """For a suffix, as in `.heic`, and a file of it; None where nothing is known of it."""
     found = _ALL.get(kind)
-    return None if found is None else found.format(kind=kind)
+    return None if found is None else found.format(kind=kind, name=name or f"NAME{kind}")

@@ -35,12 +35,12 @@ class External(Complete):
             self._source: Any = made(size=settings.size, data_root=data_root, **settings.options)
         except BenchError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise InputError(
                 f"data.name: {settings.name} cannot be built with size, data_root and "
                 f"data.options ({_said(error)})"
             ) from error
-        missing = [name for name in _NEEDED if not hasattr(self._source, name)]
+        missing = [name for name in _NEEDED if not self._has(name)]
         if missing:
             raise InputError(
                 f"data.name: {settings.name} has no {missing[0]}; a data set offers what "
@@ -49,6 +49,8 @@ class External(Complete):
         self.title, self.subject = str(self._source.title), "images"
         self.subject = str(getattr(self._source, "subject", self.subject))
         self._count = int(self._ask("__len__"))
+        if self._count < 1:
+            raise self._refusal("__len__", f"gives {self._count}; wanted is how many images it has")
         self._splits = self._read_splits()
         if hasattr(self._source, "labels"):
             self.labels = lambda: self._ask("labels")
@@ -65,6 +67,12 @@ class External(Complete):
     def pixels(self) -> str:
         """Over the settings and what the class itself says decides its pixels."""
         said = self._ask("fingerprint")
+        if not isinstance(said, str) or not said:
+            raise self._refusal(
+                "fingerprint", f"gives a {type(said).__name__}; wanted is text that says the pixels"
+            )
+        if said != self._ask("fingerprint"):
+            raise self._refusal("fingerprint", "gives another text at each call")
         text = f"external/{self._settings.model_dump_json()}/{said}"
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -73,7 +81,7 @@ class External(Complete):
 
     def decode(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """The class's own images; raises InputError where their shape or type is another."""
-        found = self._ask("decode", indices)
+        found = self._ask("decode", indices.copy())
         if not isinstance(found, tuple) or len(found) != 2:
             raise self._refusal("decode", "gives no pair of images and flags")
         images, whole = np.asarray(found[0]), np.asarray(found[1])
@@ -108,9 +116,9 @@ class External(Complete):
                 )
             if len(at) == 0:
                 raise self._refusal("splits", f"gives no {part} image")
-            if at.min() < 0 or at.max() >= len(self):
+            if at.min() < 0 or at.max() >= self._count:
                 raise self._refusal(
-                    "splits", f"gives {part} positions outside its {len(self)} images"
+                    "splits", f"gives {part} positions outside its {self._count} images"
                 )
             parts[part] = at.astype(np.int64)
         everything, counts = np.unique(np.concatenate([*parts.values()]), return_counts=True)
@@ -122,19 +130,25 @@ class External(Complete):
             )
         return parts
 
+    def _has(self, name: str) -> bool:
+        try:
+            return hasattr(self._source, name)
+        except (Exception, SystemExit) as error:
+            raise self._refusal(name, f"fails ({_said(error)})") from error
+
     def _ask(self, method: str, *arguments: Any) -> Any:
         try:
             return getattr(self._source, method)(*arguments)
         except BenchError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._refusal(method, f"fails ({_said(error)})") from error
 
     def _refusal(self, method: str, what: str) -> InputError:
         return InputError(f"data.name: {self._settings.name}: {method} {what}")
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     """An error of somebody else's code on one line, with where it was raised."""
     text = " ".join(str(error).split())[:200]
     at, trace = "", error.__traceback__

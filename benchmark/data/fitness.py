@@ -23,7 +23,13 @@ _ASKED = 500  # broken images that are asked for their reason
 def unfit(source: FaceSource) -> str | None:
     """Why a data set cannot be trained on, as far as a few images tell; None: nothing is known."""
     there = np.setdiff1d(np.arange(len(source)), source.absent)
-    if len(there) < max(1, SHARE_LIMIT * len(source)):
+    if len(there) == 0:
+        return (
+            f"{source.title}: none of the {len(source)} images that its table names is there "
+            f"(first missing: {source.name(int(source.absent[0]))}): they are missing or called "
+            "otherwise; put them there (bench data get celeba fetches CelebA's)"
+        )
+    if len(there) < SHARE_LIMIT * len(source):
         return (
             f"{source.title}: {len(there)} of the {len(source)} images that its table names are "
             f"there (first missing: {source.name(int(source.absent[0]))}); with fewer than 1 in "
@@ -129,7 +135,7 @@ _ADVICE = {
     "--set data.name=folder",
     "no image of these kinds": "convert them (magick mogrify -format png), or fetch again what is "
     "no image at all",
-    "whose black and white": "convert them to 8 bits (magick mogrify -depth 8)",
+    "whose black and white": "convert them to 8 bits (magick mogrify -colorspace sRGB -depth 8)",
     "too large": "make them smaller (magick mogrify -resize 4096x4096)",
     "annotated face": "the table is of other images; fetch the one that belongs to them",
     "cannot be read": "make them readable (chmod -R u+r)",

@@ -59,7 +59,7 @@ SAID = {
     Rule.FORMAT: "BMP, GIF, TIFF, AVIF, PPM or JPEG 2000: the first image of the file",
     Rule.PALETTE: "palettes: looked up",
     Rule.BILEVEL: "two levels: black and white",
-    Rule.DEEP: "16-bit grey: the higher 8 bits",
+    Rule.DEEP: "16 bits a channel: the higher 8",
     Rule.CMYK: "CMYK: by its colour profile, else R = (1 - C)(1 - K) and so on",
     Rule.PROFILE: "a colour profile other than sRGB: converted to sRGB, perceptual intent",
     Rule.ALPHA: "transparency: composed on white",
@@ -153,11 +153,13 @@ def _rules(image: Image.Image) -> Rule:
     elif mode == "1":
         found |= Rule.BILEVEL
     elif mode.startswith("I;16") or (mode == "I" and image.format != "TIFF"):
-        found |= Rule.DEEP
+        found |= Rule.DEEP  # of grey; Pillow itself takes the higher 8 bits of colours
     elif mode == "CMYK":
         found |= Rule.CMYK
     elif mode not in ("RGB", "L", "RGBA", "RGBa", "RGBX", "LA", "La", "YCbCr"):
         raise Unreadable(f"its pixels are {mode}, whose black and white are not known")
+    if any(";16" in str(tile) for tile in getattr(image, "tile", ())):
+        found |= Rule.DEEP
     if mode in ("PA", "RGBA", "RGBa", "LA", "La") or (
         "transparency" in image.info and mode in ("P", "RGB", "L", "1")
     ):
@@ -180,7 +182,7 @@ def _rgb(image: Image.Image, followed: Rule) -> Image.Image:
         return image if image.mode == "RGB" else image.convert("RGB")
     space, kept = _space(image.mode), dict(image.info)
     opacity: Image.Image | None = None
-    if followed & Rule.DEEP:
+    if followed & Rule.DEEP and space == "L" and image.mode.startswith("I"):
         image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
     if followed & Rule.ALPHA:
         image = image.convert("RGBA")

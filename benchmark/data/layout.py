@@ -25,14 +25,18 @@ class Annotation:
     decimals: bool = False
     own: tuple[str, ...] = ()  # all columns of CelebA's, where `columns` are not all
 
-    def read(self, path: Path, *more: str) -> Table:
-        """The table at `path`, which must have the columns `more` too; raises InputError."""
+    def read(self, path: Path, *more: str, content: bytes | None = None) -> Table:
+        """The table at `path`, which must have the columns `more` too; raises InputError.
+
+        `content` are its bytes, where it is packed.
+        """
         return read_table(
             path,
             (*self.columns, *more),
             header=self.header,
             decimals=self.decimals,
             own=self.own or self.columns,
+            content=content,
         )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from benchmark.data.images import SUFFIXES
 
 SYSTEM = "hidden or of the system"
-MASKS = "masks of other images"
+MASKS = "masks, labels or thumbnails of other images"
 NOWHERE = "links that lead nowhere"
 TWICE = "links to folders that are read already"
 CLOSED = "folders without permission"
@@ -19,11 +19,16 @@ NO_SUFFIX = "without suffix"
 # What systems and tools leave beside people's files, besides all that begins with a full stop
 # (._a.jpg, .DS_Store, .ipynb_checkpoints, ...).
 _OF_THE_SYSTEM = {
-    "__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found",
+    "__macosx", "@eadir", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#snapshot",
+    "$recycle.bin", "system volume information", "lost+found",
     "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__pycache__",
 }  # fmt: skip
-_MASK = {"mask", "masks", "seg", "segmentation", "segmentations", "parsing", "matte", "mattes"}
-_MASK_SOMEWHERE = re.compile("mask|seg|parsing|matte", re.IGNORECASE)
+_MASK = {
+    "mask", "masks", "seg", "segmentation", "segmentations", "segmentationclass",
+    "segmentationobject", "parsing", "matte", "mattes", "trimap", "trimaps", "depth", "label",
+    "labels", "annotation", "annotations", "thumb", "thumbs", "thumbnail", "thumbnails",
+}  # fmt: skip
+_MASK_SOMEWHERE = re.compile("mask|seg|parsing|matte|trimap|depth|label|anno|thumb", re.IGNORECASE)
 _WORN = {"with", "without", "no", "wearing"}  # a face with a mask on is a face
 
 

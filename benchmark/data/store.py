@@ -97,7 +97,7 @@ def open_store(
     """
     source = open_source(settings, data_root, Reading(cache, track))
     folder = cache / "stores" / source.pixels()
-    refusal = only_copies(source) or (None if folder.exists() else unfit(source))
+    refusal = (None if folder.exists() else unfit(source)) or only_copies(source)
     if refusal is not None:
         raise InputError(refusal)
     try:

@@ -410,9 +410,12 @@ def _refuse_codeless(plan: Plan) -> None:
 
 
 def _writable(folder: Path) -> None:
+    """Raise BenchError where it could not be made or written to; it is not made yet."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
+        if not there.is_dir():
+            raise NotADirectoryError(20, f"{there} is no folder")
+        if not os.access(there, os.W_OK):
             raise PermissionError(13, "Permission denied")
     except OSError as error:
         raise BenchError(

@@ -13,6 +13,7 @@ from PIL import Image
 from benchmark.data import celeba
 from benchmark.data.annotations import LANDMARKS, read_table
 from benchmark.data.celeba import CelebA
+from benchmark.data.celeba_tables import md5
 from benchmark.data.settings import CelebASettings
 from benchmark.data.store import open_store
 from benchmark.errors import BenchError, InputError
@@ -153,7 +154,7 @@ def test_title_is_known_only_by_partition_and_landmarks(
     assert CelebA(spec(), root).title == UNKNOWN
     landmarks = root / "celeba" / "list_landmarks_align_celeba.txt"
     landmarks.write_text("1\n")
-    known = celeba._md5(root / "celeba" / PARTITION), celeba._md5(landmarks)
+    known = md5((root / "celeba" / PARTITION).read_bytes()), md5(landmarks.read_bytes())
     monkeypatch.setitem(celeba._KNOWN_MD5, known, "made-up faces")
     assert CelebA(spec(), root).title == "made-up faces"
     landmarks.write_text("2\n")
@@ -168,7 +169,7 @@ def test_the_same_numbering_is_not_the_same_faces(tmp_path: Path) -> None:
     parts = [0] * 7000 + [1] * 1500 + [2] * 1500
     lines = [f"{i:06d}.jpg {part}\n" for i, part in enumerate(parts, 1)]
     (tmp_path / PARTITION).write_text("".join(lines))
-    assert celeba._md5(tmp_path / PARTITION) in {sums[0] for sums in celeba._KNOWN_MD5}
+    assert md5((tmp_path / PARTITION).read_bytes()) in {sums[0] for sums in celeba._KNOWN_MD5}
     assert CelebA(spec(), tmp_path).title == UNKNOWN
 
 
@@ -256,8 +257,10 @@ def test_damaged_bytes_are_pixels_or_a_broken_image(
 def test_a_missing_folder_says_what_is_wanted(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"--data-root DIR .*BENCH_DATA.* img_align_celeba/"):
         CelebA(spec(), None)
-    for root in (tmp_path, tmp_path / "nowhere"):
-        says = r"no img_align_celeba/ or .*\.zip here .*--data-root"
+    for root, says in (
+        (tmp_path, r"no img_align_celeba/ or .*\.zip here .*--data-root"),
+        (tmp_path / "nowhere", r"nowhere: no such folder; give --data-root"),
+    ):
         with pytest.raises(InputError, match=says) as caught:
             CelebA(spec(), root)
         assert str(root) in str(caught.value)

@@ -1,6 +1,7 @@
 """`bench data check` and `show`: what lies there, said to people and to programs."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ from PIL import Image
 
 from benchmark.cli import bench
 from benchmark.data.check import check
+from benchmark.data.settings import CelebASettings, FolderSettings
 from benchmark.data.sheet import VIEWS, contact_sheet, parse_view
+from benchmark.data.store import open_store
 from benchmark.errors import InputError
 
 
@@ -77,6 +80,45 @@ def test_a_plain_folder_and_nothing_at_all(tmp_path: Path) -> None:
     assert list(report.broken) == ["some faces!/b.png"]
     with pytest.raises(InputError, match="no such folder"):
         check(tmp_path / "none", deep=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("faces.7z", r"what is read is made by 7z x faces\.7z$"),
+        ("faces.tar.xz", r"made by tar xf faces\.tar\.xz$"),
+        ("faces.rar", r"made by unrar x faces\.rar$"),
+        ("notes.txt", r"nor an archive that is read \(\.zip, .*\)$"),
+    ],
+)
+def test_a_file_that_is_no_archive_says_what_makes_one(
+    name: str, says: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(InputError, match=says):
+        check(tmp_path / name, deep=False)
+
+
+def test_check_and_run_give_the_same_reason(tmp_path: Path) -> None:
+    """Files that are all alike and no images: not copies, but no images."""
+    (tmp_path / "faces").mkdir()
+    for i in range(40):
+        (tmp_path / "faces" / f"{i}.jpg").write_bytes(b"<html>404</html>")
+    report = check(tmp_path / "faces", deep=True)
+    settings = FolderSettings(name="folder", folder="faces", size=16)
+    with pytest.raises(InputError, match="no image of these kinds") as refusal:
+        open_store(settings, tmp_path, tmp_path / "cache")
+    assert report.advice == str(refusal.value)
+
+
+def test_an_empty_folder_of_images_is_called_that(copied: Path) -> None:
+    images = next(copied.rglob("img_align_celeba"))
+    shutil.rmtree(images)
+    images.mkdir()
+    report = check(copied, deep=True)
+    assert any("images that its table names is there" in why for why in report.why_not)
+    with pytest.raises(InputError, match="missing or called otherwise"):
+        open_store(CelebASettings(name="celeba", size=16), copied, copied / "cache")
 
 
 def test_the_command_prints_a_table_or_json(copied: Path) -> None:

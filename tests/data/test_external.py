@@ -1,5 +1,7 @@
 """Faults of data sets from outside are one line each, before anything is trained."""
 
+import itertools
+import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +16,7 @@ from benchmark.imports import load_class
 
 HERE = "tests.data.test_external"
 BLACK = np.zeros((1, 3, 16, 16), np.uint8)
+COUNTED = itertools.count()
 
 
 class Sound:
@@ -114,6 +117,23 @@ FAULTS: dict[str, tuple[type, str]] = {
     "an error in splits": (raising("splits"), r"splits fails \(KeyError"),
     "an error in len": (raising("__len__"), r"__len__ fails \(KeyError"),
     "an error in fingerprint": (raising("fingerprint"), r"fingerprint fails \(KeyError"),
+    "an error in title": (
+        type("X", (Sound,), {"title": property(lambda self: {}["lost"])}),
+        r"title fails \(KeyError: 'lost', test_external",
+    ),
+    "an exit in splits": (
+        type("X", (Sound,), {"splits": lambda self: sys.exit("bye")}),
+        r"splits fails \(SystemExit: bye",
+    ),
+    "fewer than none": (type("X", (Sound,), {"__len__": lambda self: 0}), "__len__ gives 0;"),
+    "no fingerprint": (
+        type("X", (Sound,), {"fingerprint": lambda self: None}),
+        "fingerprint gives a NoneType; wanted is text",
+    ),
+    "another fingerprint each time": (
+        type("X", (Sound,), {"fingerprint": lambda self: str(next(COUNTED))}),
+        "fingerprint gives another text at each call",
+    ),
     "an error when built": (
         type("X", (Raises,), {"where": "__init__"}),
         r"cannot be built .*\(RuntimeError: no such disk, test_external\.py:\d+\)",
@@ -132,6 +152,21 @@ def test_every_fault_is_one_line(
         open_store(settings, None, tmp_path)
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith("data.name: tests.data.test_external:Chosen")
+
+
+def test_what_decode_is_given_is_its_own_to_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Sorting(Sound):
+        def decode(self, indices: Any) -> Any:
+            whole = indices != 3
+            indices[:] = indices[::-1].copy()
+            return black(len(indices)), whole
+
+    monkeypatch.setitem(globals(), "Chosen", Sorting)
+    monkeypatch.setattr("benchmark.data.fitness.BROKEN_LIMIT", 0.5)
+    store = open_store(ExternalData(name=f"{HERE}:Chosen", size=16), None, tmp_path)
+    assert store.broken == ("image 3",)
 
 
 def test_lists_of_bools_and_other_integers_will_do(
@@ -163,8 +198,8 @@ def test_lists_of_bools_and_other_integers_will_do(
     ("code", "says"),
     [
         ("import no_such_module", "cannot be imported .No module named 'no_such_module'"),
-        ("class Faces(:", "cannot be imported .SyntaxError"),
-        ("1 / 0", "cannot be imported .ZeroDivisionError.*division by zero"),
+        ("class Faces(:", "cannot be imported .*SyntaxError"),
+        ("1 / 0", "cannot be imported .*ZeroDivisionError.*division by zero"),
         ("raise RuntimeError('two\\nlines')", "RuntimeError.*two.*lines"),
         ("x = 1", "cannot be imported .*has no attribute 'Faces'"),
     ],

@@ -16,7 +16,8 @@ from PIL import Image
 from benchmark.data import celeba
 from benchmark.data.annotations import read_table
 from benchmark.data.celeba import CelebA, title_of
-from benchmark.data.celeba_tree import as_authors_write, find_tree, md5
+from benchmark.data.celeba_tables import as_authors_write, md5
+from benchmark.data.celeba_tree import find_tree
 from benchmark.data.check import Report, check
 from benchmark.data.layout import CUTS, LANDMARKS_ALIGNED, OFFICIAL_MD5, PARTITION
 from benchmark.data.settings import CelebASettings, FolderSettings
@@ -140,6 +141,25 @@ def png_folder(root: Path) -> None:
     write_tables(root)
 
 
+def whole_in_one(name: str, top: str, suffix: str) -> Callable[[Path], None]:
+    """Everything in one archive, as Kaggle's archive.zip is."""
+
+    def build(root: Path) -> None:
+        within = root / "packing"
+        write_images(within / IMAGES)
+        write_tables(within, suffix=suffix)
+        if name.endswith(".zip"):
+            with ZipFile(root / name, "w") as archive:
+                for path in within.rglob("*.*"):
+                    archive.write(path, f"{top}{path.relative_to(within)}")
+        else:
+            with tarfile.open(root / name, "w:gz") as packed:
+                packed.add(within, top)
+        shutil.rmtree(within)
+
+    return build
+
+
 def packed(name: str, prefix: str) -> Callable[[Path], None]:
     def build(root: Path) -> None:
         write_tables(root)
@@ -175,6 +195,8 @@ FORMS: dict[str, Callable[[Path], None]] = {
     "tar": packed(f"{IMAGES}.tar", "./"),
     "tar.gz": packed(f"{IMAGES}.tar.gz", f"{IMAGES}/"),
     "tgz with another folder": packed(f"{IMAGES}.tgz", "x/"),
+    "all in Kaggle's archive": whole_in_one("archive.zip", "", ".csv"),
+    "all in a tar.gz of its name": whole_in_one("celeba.tar.gz", "celeba", ".txt"),
     "in sub-folders": shards_of_a_folder,
     "other names": other_names,
 }
@@ -578,11 +600,44 @@ def test_what_is_not_read_names_the_command(tmp_path: Path) -> None:
     (tmp_path / "Img" / "img_celeba.7z.001").write_bytes(b"7z")
     report = check(tmp_path, deep=False)
     assert report.views == []
-    assert any("7z x" in note and "img_celeba.7z.001" in note for note in report.notes)
+    assert f"cd '{tmp_path / 'Img'}' && 7z x img_celeba.7z.001" in report.advice
     (tmp_path / "phone").mkdir()
     (tmp_path / "phone" / "a.HEIC").write_bytes(b"x")
     with pytest.raises(InputError, match=r"1 \.heic: not read; .* magick mogrify -format png"):
         check(tmp_path / "phone", deep=False)
+
+
+def test_images_that_are_packed_otherwise_say_how_to_unpack_them(tmp_path: Path) -> None:
+    """The authors' drive has folders called img_celeba.7z and img_align_celeba_png.7z."""
+    drive(tmp_path)
+    for kind, folder in (("img_celeba", tmp_path), (f"{IMAGES}_png", tmp_path / "png")):
+        write_tables(folder / "Anno")
+        parts = folder / "Img" / f"{kind}.7z"
+        parts.mkdir(parents=True)
+        for number in range(1, 4):
+            (parts / f"{kind}.7z.{number:03d}").write_bytes(b"7z")
+    report = check(tmp_path, deep=True)
+    assert report.views == ["aligned", "rotated"]
+    assert report.usable
+    assert next(each for each in report.items if each.name == "img_celeba/").state == "missing"
+    (why,) = report.why_not
+    assert why.endswith(f"cd '{tmp_path / 'Img' / 'img_celeba.7z'}' && 7z x img_celeba.7z.001")
+    lacking = check(tmp_path / "png", deep=True)
+    assert lacking.views == []
+    assert lacking.advice.endswith(f"7z x {IMAGES}_png.7z.001")
+    with pytest.raises(InputError) as refusal:
+        CelebA(SETTINGS, tmp_path / "png")
+    assert str(refusal.value) == lacking.advice
+
+
+def test_an_archive_of_everything_says_where_to_look(tmp_path: Path) -> None:
+    FORMS["all in Kaggle's archive"](tmp_path)
+    report = check(tmp_path / "archive.zip", deep=False)
+    assert report.views == ["folder"]
+    assert any(note.endswith(f"the folder that it lies in, {tmp_path}") for note in report.notes)
+    assert not any(
+        ".csv" in note for note in CelebA(SETTINGS, tmp_path).notes() if "not read" in note
+    )
 
 
 def test_two_trees_beside_each_other_are_not_mixed(usual: Path, tmp_path: Path) -> None:

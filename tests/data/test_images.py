@@ -67,6 +67,18 @@ def test_what_is_no_photograph_says_why(content: bytes | None, says: str) -> Non
 HALF = (200, 100, 0, 128)  # 128 / 255 of it over white
 
 
+def deep_png(kind: int, pixel: tuple[int, ...]) -> bytes:
+    """20 x 30 pixels of 16 bits a channel, which Pillow does not write but for grey."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return len(data).to_bytes(4) + name + data + zlib.crc32(name + data).to_bytes(4)
+
+    head = (20).to_bytes(4) + (30).to_bytes(4) + bytes([16, kind, 0, 0, 0])
+    rows = (b"\0" + 20 * b"".join(value.to_bytes(2) for value in pixel)) * 30
+    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
 @pytest.mark.parametrize(
     ("content", "followed", "seen"),
     [
@@ -87,6 +99,9 @@ HALF = (200, 100, 0, 128)  # 128 / 255 of it over white
         (plain("1", 0), Rule.BILEVEL, (0, 0, 0)),
         (plain("I;16", 0x1234), Rule.DEEP, (0x12, 0x12, 0x12)),
         (plain("I;16", 0xFFFF), Rule.DEEP, (255, 255, 255)),
+        (deep_png(2, (0x12FF, 0x3400, 0xFFFF)), Rule.DEEP, (0x12, 0x34, 0xFF)),
+        (deep_png(6, (0x12FF, 0x3400, 0, 0)), Rule.DEEP | Rule.ALPHA, (255, 255, 255)),
+        (deep_png(4, (0x12FF, 0xFFFF)), Rule.DEEP | Rule.ALPHA, (0x12, 0x12, 0x12)),
         (plain("CMYK", (0, 0, 0, 0), "JPEG"), Rule.CMYK, (255, 255, 255)),
         (plain("CMYK", (51, 102, 0, 51), "TIFF"), Rule.CMYK | Rule.FORMAT, (163, 122, 204)),
     ],

@@ -54,6 +54,9 @@ JUNK = [
     "#recycle/old.jpg",
     "$RECYCLE.BIN/S-1/old.jpg",
     "lost+found/x.jpg",
+    "@Recycle/old.jpg",
+    "@Recently-Snapshot/GMT-01/a.jpg",
+    "#snapshot/a.jpg",
 ]
 
 
@@ -145,6 +148,12 @@ def test_files_of_other_kinds_are_counted_with_the_command(tmp_path: Path) -> No
             ],
         ),
         (["x/7.png"], ["Segmentation/7.png", "mask_7.png"]),
+        (["JPEGImages/7.jpg"], ["SegmentationClass/7.png", "SegmentationObject/7.png"]),
+        (["images/7.jpg"], ["labels/7.png", "depth/7.png", "trimaps/7.png"]),
+        (["images1024x1024/00007.png"], ["thumbnails128x128/00007.png"]),
+        (["7.png"], ["Thumbs/7.jpg", "7_thumb.png"]),
+        # Classes of faces, and thumbnails of images that are elsewhere.
+        (["label_0/1.jpg", "label_1/1.jpg", "thumbnails128x128/00007.png"], []),
         # No image of these is there: they are all that there is.
         (["masks/1.png", "masks/2.png"], []),
         # Faces that wear masks are faces.

@@ -1,0 +1,149 @@
+"""CelebA's tables, wherever they are: in files, in an archive, in columns of a Parquet file."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.data import annotations, parquet
+from benchmark.data.annotations import Table
+from benchmark.data.files import Archive, Files
+from benchmark.data.layout import ANNOTATIONS, ATTRIBUTES, IDENTITIES, OFFICIAL_MD5, PARTITION
+from benchmark.data.listing import stem_of, suffix_of
+from benchmark.data.opening import Shards
+from benchmark.data.tar import Tar
+from benchmark.errors import InputError
+
+_STEMS = {stem_of(file).lower(): file for file in ANNOTATIONS}
+_PERSON = ("celeb_id", "identity", "person_id", "identity_id")
+
+
+def table_called(name: str) -> str | None:
+    """The table of the authors' that a file of this name is; None for other files."""
+    return _STEMS.get(stem_of(name).lower()) if suffix_of(name) in annotations.SUFFIXES else None
+
+
+def rank(path: Path) -> int:
+    """Of several files of one table the least is taken: the authors' own kind."""
+    return annotations.SUFFIXES.index(suffix_of(path.name))
+
+
+class TableSource(Protocol):
+    """One of CelebA's tables, wherever it comes from."""
+
+    @property
+    def where(self) -> Path: ...
+
+    def read(self, *columns: str) -> Table:
+        """The table, which must have these columns too; raises InputError."""
+
+    def sum(self) -> bytes:
+        """SHA-256 of all that it says."""
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """A table in a file, or packed in the archive that has the images too."""
+
+    file: str  # its name in the authors' layout
+    where: Path  # of a packed one the archive's path and its own in that
+    packed: Callable[[], bytes | None] | None = None  # its content
+
+    def read(self, *columns: str) -> Table:
+        content = None if self.packed is None else self.content()
+        return ANNOTATIONS[self.file].read(self.where, *columns, content=content)
+
+    def content(self) -> bytes:
+        """Raises OSError where it cannot be read, InputError where it cannot be unpacked."""
+        if self.packed is None:
+            return self.where.read_bytes()
+        content = self.packed()
+        if content is None:
+            raise InputError(f"{self.where}: cannot be unpacked; fetch the archive again")
+        return content
+
+    def sum(self) -> bytes:
+        """Of the file's bytes; parts in another form count as the authors write them, so that
+        Kaggle's CelebA has the fingerprint of the authors'."""
+        if self.file == PARTITION and self.where.suffix != ".txt":
+            table = self.read()
+            return hashlib.sha256(as_authors_write(table.names, table.values[:, 0])).digest()
+        return hashlib.sha256(self.content()).digest()
+
+
+@dataclass(frozen=True)
+class TableOfColumns:
+    """A table made of a Parquet file's columns."""
+
+    where: Path
+    make: Callable[[], Table]
+
+    def read(self, *columns: str) -> Table:
+        table = self.make()
+        missing = [name for name in columns if name not in table.columns]
+        if missing:
+            raise InputError(
+                f"{self.where}: column {missing[0]} is missing; found: {' '.join(table.columns)}"
+            )
+        return table
+
+    def sum(self) -> bytes:
+        table = self.make()
+        digest = hashlib.sha256("/".join((*table.names, *table.columns)).encode())
+        digest.update(table.values.tobytes())
+        return digest.digest()
+
+
+def as_authors_write(names: Sequence[str], values: NDArray[np.int64]) -> bytes:
+    """list_eval_partition.txt as the authors have it: CelebA's lines end in CR LF."""
+    rows = zip(names, values.tolist(), strict=True)
+    text = "".join(f"{name} {value}\n" for name, value in rows)
+    written = text.encode("utf-8", "surrogateescape")
+    celebas = written.replace(b"\n", b"\r\n")
+    return celebas if md5(celebas) == OFFICIAL_MD5[PARTITION] else written
+
+
+def md5(data: bytes) -> str:
+    """As CelebA's files are known by."""
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def tables_within(files: Files) -> dict[str, TableSource]:
+    """The tables in an archive, or in several, of images."""
+    archives = files.archives if isinstance(files, Shards) else {"": files}
+    found: dict[str, list[TableFile]] = {}
+    for archive, each in archives.items():
+        for name in each.names() if isinstance(each, Archive | Tar) else ():
+            file = table_called(name)
+            if file is not None:
+                where = files.path / archive / name
+                found.setdefault(file, []).append(TableFile(file, where, partial(each.read, name)))
+    return {
+        file: min(tables, key=lambda table: rank(table.where)) for file, tables in found.items()
+    }
+
+
+def tables_of_columns(files: Shards) -> dict[str, TableSource]:
+    """What Parquet files say of their images."""
+    kept = [each for each in files.archives.values() if isinstance(each, parquet.Parquet)]
+    if len(kept) < len(files.archives):
+        return {}
+    shared = [name for name in kept[0].numbers if all(name in each.numbers for each in kept)]
+    person = [name for name in shared if name.lower() in _PERSON]
+
+    def table(columns: Sequence[str], called: Sequence[str]) -> Table:
+        values = [np.stack([each.column(name) for name in columns], axis=1) for each in kept]
+        return Table(tuple(files.images().names), tuple(called), np.concatenate(values))
+
+    made: dict[str, TableSource] = {}
+    attributes = [name for name in shared if name not in person]
+    if attributes:
+        made[ATTRIBUTES] = TableOfColumns(files.path, lambda: table(attributes, attributes))
+    if person:
+        made[IDENTITIES] = TableOfColumns(files.path, lambda: table(person[:1], ["identity"]))
+    return made
