@@ -11,15 +11,19 @@ from typing import Any
 import pandas as pd
 
 from benchmark.ablation.plan import Plan
+from benchmark.evaluation.columns import OF_JUDGE
 from benchmark.evaluation.settings import PROBE_VERSION, EvaluationSettings
 from benchmark.files import write_atomic
 from benchmark.results.source import Source
+from benchmark.results.tables import RecordedRun
 
 Row = Mapping[str, Any]
 STRIPS = "strips"
 """The folder of the figures of each run's paths."""
 SEARCHED = "_searched"
 """Ends the names of those that were found by search, where the method has an encoder too."""
+OTHERS = "judges."
+"""Begins the columns of judges beside the headline."""
 _FIRST = "1"  # the version that wrote its own number as text
 _BESIDE = ("judged_by", "versions")  # what made the numbers, and no numbers
 
@@ -34,11 +38,11 @@ def probes(found: Sequence[Source], evaluation: EvaluationSettings) -> pd.DataFr
     for each in found:
         head = {"run_id": each.planned.run_id}
         if each.recorded:
-            rows += [{**row, **head} for row in _known(each.recorded.rows("probes"))]
+            rows += [{**row, **head} for row in _recorded(each.recorded, evaluation)]
         elif (probed := probed_of(each)) is not None:
             rows.append({**head, **flat(probed, evaluation)})
         elif each.earlier:
-            rows += [{**row, **head} for row in _known(each.earlier.rows("probes"))]
+            rows += [{**row, **head} for row in _recorded(each.earlier, evaluation)]
     rows = [row for row in rows if _is_asked_for(row, evaluation)]
     columns = dict.fromkeys(name for row in rows for name in row)
     return pd.DataFrame(rows, columns=list(columns) or ["run_id"])
@@ -70,7 +74,7 @@ def flat(probed: Mapping[str, Any], evaluation: EvaluationSettings) -> dict[str,
         if name not in names and name in evaluation.judges:  # another judge of that name
             continue
         new = names.get(name, name)
-        row |= _numbers(said, "" if new == evaluation.headline else f"judges.{new}.")
+        row |= _numbers(said, "" if new == evaluation.headline else f"{OTHERS}{new}.")
     return row
 
 
@@ -92,9 +96,17 @@ def _is_asked_for(row: Row, evaluation: EvaluationSettings) -> bool:
     return all(row.get(name) == value for name, value in asked.items())
 
 
-def _known(rows: Sequence[Row]) -> list[Row]:
-    """Without the numbers that are not there."""
-    return [{k: v for k, v in row.items() if v == v} for row in rows]
+def _recorded(run: RecordedRun, evaluation: EvaluationSettings) -> list[Row]:
+    """What earlier tables have, without the numbers that are not there.
+
+    Where another judge was their headline, columns without a judge's name are not this one's.
+    """
+    headline = evaluation.judges[evaluation.headline].identity()
+    lost = () if run.record.headline.asked.identity() == headline else (*OF_JUDGE, OTHERS)
+    return [
+        {k: v for k, v in row.items() if v == v and not (lost and k.startswith(lost))}
+        for row in run.rows("probes")
+    ]
 
 
 def write_strips(folder: Path, plan: Plan, found: Sequence[Source]) -> None:

@@ -184,6 +184,20 @@ def test_strips_stay_with_their_runs_and_go_with_the_probe(probed: Path, tmp_pat
     assert not list((probed / "strips").glob("*.png"))
 
 
+def test_rows_of_the_tables_are_not_taken_for_another_headlines(
+    probed: Path, tmp_path: Path
+) -> None:
+    run = plan().runs[0]
+    (tmp_path / "runs" / run.run_id / "probe.json").unlink()
+    turned = PROBED.model_copy(update={"judges": dict(reversed(PROBED.judges.items()))})
+    write_results(plan(evaluation=turned), tmp_path / "runs", tmp_path / "results")
+    table = pd.read_csv(probed / "probes.csv").set_index("run_id")
+    assert table.loc[run.run_id, ["embedded.pixels.heldout", "version"]].tolist() == [0.3, 2]
+    names = ["embedded.middle.distance", f"judges.{JUDGE}.embedded.middle.distance"]
+    assert table.loc[run.run_id, names].isna().all()
+    assert table.loc[plan().runs[1].run_id, names].tolist() == [0.31, 310]  # from its folder
+
+
 def test_the_same_name_of_another_judge_is_not_taken_for_it(probed: Path, tmp_path: Path) -> None:
     changed = {"every": 100, "judges": {"own": {"features": JUDGE, "samples": 60}}}
     evaluation = EvaluationSettings.model_validate({**changed, "probe": SIZES.model_dump()})
