@@ -253,9 +253,14 @@ def sync(
     if kept:
         click.echo(f"{len(kept)} finished runs are not in {runs}; kept as the tables have them")
     write_evidence(folder)
+    behind: dict[str, str] = {}
+    if found.search is not None:
+        search = Tracker(mlflow, found.search, runs)
+        search.close()
+        behind |= search.left_out
     tracker = Tracker(mlflow, found, runs)
     tracker.close()
-    said = left_out(tracker.left_out)
+    said = left_out({**behind, **tracker.left_out})
     tracker.publish(folder)
     click.echo(f"tables: {folder}")
     if said:

@@ -58,8 +58,8 @@ def pairs(results: Tables, cells: Sequence[str], count: int, seed: int) -> list[
     }
     if not common:
         raise InputError(
-            f"{results.folder}: no two cells have samples of finished runs with the same seed; "
-            "`bench run FILE` makes them"
+            f"{results.folder}: no two cells have samples that differ, of finished runs with the "
+            "same seed; `bench run FILE` makes them, and longer runs differ"
         )
     random = np.random.default_rng(derive(seed, "preference"))
     found: list[Pair] = []

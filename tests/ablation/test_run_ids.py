@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from benchmark.ablation.plan import load
+from benchmark.results.tuning import with_winners
 from benchmark.spec import RunSpec
 from tests.conftest import TINY, tiny_spec
 
@@ -23,6 +24,7 @@ def test_committed_runs_keep_their_ids(folder: Path) -> None:
         committed = {row["label"]: row["run_id"] for row in csv.DictReader(file)}
     asked = ROOT / "ablations" / f"{record['name']}.yaml"
     plan = load(asked, record["profile"], tuple(record["overrides"]))
+    plan = with_winners(plan, ROOT / "no runs", ROOT / "results")
     planned = {each.label: each.run_id for each in plan.runs}
     # An arm that was added since has not run yet.
     assert {label: planned.get(label) for label in committed} == committed

@@ -31,6 +31,7 @@ OBSTACLES = {
     "run-one": "is what every run of the sweep was trained by",
     "ui": "serves until it is stopped",
     "get": "downloads",
+    "preference": "needs samples that differ, and 20 steps leave the same pixels",
     "--ablation": "would train several runs again; one is",
 }
 # Commands that need nothing more, so that a sentence has the whole of them.
