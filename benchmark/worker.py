@@ -1,6 +1,7 @@
 """One run in this process: what every executor starts as `bench run-one RUN_DIR`.
 
-It trains the run to its end, if it has not ended, and evaluates what its judges have not seen.
+It trains the run to its end, if it has not ended, evaluates what its judges have not seen, and lets
+classifiers learn from its images where its evaluation asks for that.
 """
 
 import time
@@ -80,6 +81,7 @@ def train(run: RunDirectory, where: Where, signals: Sequence[int]) -> Result:
             if result is None:
                 result = _train(run, trainer, record, panel, signals)
             panel.evaluate(lambda: bool(signals))
+            panel.classify(where)
             return result
 
 
@@ -103,7 +105,10 @@ def evaluate_one(run: RunDirectory, where: Where, judges: Sequence[str]) -> None
     with _out_of_memory(run):
         device = pick_device(where.device)
         with _stream(device):
-            Panel.of(run, where, device, judges).evaluate(lambda: bool(signals))
+            panel = Panel.of(run, where, device, judges)
+            panel.evaluate(lambda: bool(signals))
+            if not judges:
+                panel.classify(where)
 
 
 @dataclass(frozen=True)
@@ -174,6 +179,17 @@ class Panel:
                     values = judge.evaluate(sample.draw(draw), names)
                 versions = {each: judge.versions[each] for each in values}
                 rows.append(new_row(snapshot.step, draw, *at[:2], versions, values))
+
+    def classify(self, where: Where) -> None:
+        """Let classifiers learn from the pair that this run is of, if its evaluation says so and
+        both are done: the one that ends last does it."""
+        settings = self.settings.classify if self.settings else None
+        if settings is None or self.run.result() is None:
+            return
+        from benchmark.classify import classify
+
+        with alone_on(self.device):
+            classify(self.run, settings, where.data_root, where.cache, self.device)
 
 
 class _Samples:

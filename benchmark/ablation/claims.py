@@ -10,6 +10,9 @@ the headline judge. Beside the columns of methods and metrics there are:
     collapsed               1 where the samples' spread is below evaluation.collapse_below, else 0
     failed                  1 where the run failed, else 0
     broken                  1 where the run failed or was collapsed at its end, else 0
+
+and, where `evaluation` has `classify`, what that measures of a pair's last weights: the columns of
+probes.csv, as classified.generated_alone.
 """
 
 import json
@@ -211,11 +214,13 @@ def check_claims(
     claims: Sequence[Claim],
     specs: Sequence[RunSpec],
     points: Sequence[Mapping[str, Any]],
+    probed: Sequence[str] = (),
 ) -> None:
     """Raise InputError for a claim about a column, a swept key or a value that no run has.
 
-    `points` are those of the profile and of the file: a profile may leave out an arm that the
-    file has, and its claims then end as "not run".
+    `probed` are the columns of probes.csv, if the runs have any. `points` are those of the profile
+    and of the file: a profile may leave out an arm that the file has, and its claims then end as
+    "not run".
     """
     trained, evaluated = _columns(specs)
     values: dict[str, dict[str, Any]] = {}
@@ -224,15 +229,20 @@ def check_claims(
             values.setdefault(key, {})[swept_text(value)] = value
     for claim in claims:
         at = f"claims.{claim.id}.test"
-        _check_columns(path, at, claim.test, trained, evaluated)
+        _check_columns(path, at, claim.test, trained, evaluated, probed)
         _check_values(path, at, claim.test, values)
 
 
 def _check_columns(
-    path: Path, at: str, test: Any, trained: list[str], evaluated: list[str]
+    path: Path,
+    at: str,
+    test: Any,
+    trained: list[str],
+    evaluated: list[str],
+    probed: Sequence[str],
 ) -> None:
     rows = (*trained, *evaluated, *SIGNALS)
-    allowed = (*rows, BEST_DISTANCE, *COSTS, *ENDS)
+    allowed = (*rows, BEST_DISTANCE, *COSTS, *ENDS, *probed)
     if isinstance(
         test, TrendTest | ContrastTest | MeanTest | ShareTest
     ):  # of means: of no yes or no

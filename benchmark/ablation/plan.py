@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 from benchmark.ablation.claims import Claim, check_claims, swept_text
 from benchmark.ablation.messages import found, one_line, refuse_unknown
 from benchmark.ablation.written import parse
+from benchmark.classes import with_and_without
 from benchmark.errors import InputError, of_system
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.redact import redact
@@ -198,8 +199,9 @@ def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str,
     _refuse_twins(path, runs)
     _refuse_alike(path, runs)
     _check_views(path, evaluation, runs)
+    _check_pairs(path, evaluation, runs)
     points = [*(run.point for run in runs), *_points(path, file.sweep)]
-    check_claims(path, file.claims, [run.spec for run in runs], points)
+    check_claims(path, file.claims, [run.spec for run in runs], points, _probed(evaluation))
     return Plan(
         name=file.name,
         question=file.question,
@@ -228,6 +230,30 @@ def _evaluation(path: Path, profile: str, block: Any) -> EvaluationSettings:
         except InputError as error:
             raise InputError(f"{path}: {where}metrics: {error}") from None
     return found
+
+
+def _probed(evaluation: EvaluationSettings) -> list[str]:
+    """The columns of what is measured of the last weights beside the metrics."""
+    if evaluation.classify is None:
+        return []
+    from benchmark.evaluation.columns import classified_columns
+
+    return classified_columns(evaluation.classify.real)
+
+
+def _check_pairs(path: Path, evaluation: EvaluationSettings, runs: list[PlannedRun]) -> None:
+    """Of every run that teaches a classifier one class there is one that teaches the other."""
+    if evaluation.classify is None:
+        return
+    attribute, ids = evaluation.classify.attribute, {run.run_id for run in runs}
+    for run in runs:
+        pair = with_and_without(run.spec, attribute)
+        if pair is None or not {each.run_id for each in pair} <= ids:
+            raise InputError(
+                f"{path}: {EVALUATION}.classify: {run.label} has no run of the other class beside "
+                f"it; of each two runs one needs data.only: [{attribute}] and the other "
+                f"data.only: [not {attribute}], and nothing else may differ"
+            )
 
 
 def _check_views(path: Path, evaluation: EvaluationSettings, runs: list[PlannedRun]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from benchmark.evaluation.columns import CLASSIFIED
 from benchmark.markup import escaped
 from benchmark.report.captions import made_of
 from benchmark.report.document import Details, Table
@@ -39,7 +40,12 @@ def probes(results: Tables) -> Iterator[Details]:
     found = results.probes
     if found.empty:
         return
+    found = found[[key for key in found if not str(key).startswith(CLASSIFIED)]].dropna(
+        how="all", subset=[key for key in found if key in SHOWN]
+    )
     columns = {**{key: name for key, name in SHOWN.items() if key in found}, **_attributes(found)}
+    if not columns:
+        return
     rows = [_row(cell, found, columns) for cell in results.cells]
     table = Table(
         "probes",

@@ -7,7 +7,7 @@ from benchmark.ablation.claims import BEST_DISTANCE, COLLAPSED, COSTS, ENDS, SIG
 from benchmark.ablation.plan import VARIANT, Plan
 from benchmark.column import Column
 from benchmark.errors import InputError
-from benchmark.evaluation.columns import PROBE_COLUMNS, metric_columns
+from benchmark.evaluation.columns import CLASSIFIED_COLUMNS, PROBE_COLUMNS, metric_columns
 from benchmark.evaluation.metrics import METRICS
 from benchmark.methods import LEARNING_RATE
 from benchmark.methods.registry import built_in, method_class
@@ -225,6 +225,6 @@ def known_columns(table: str) -> dict[str, Column]:
         "train": {**at, **trained},
         "heldout": {**at, **heldout},
         "evaluations": {**at, **EVALUATION, **metrics},
-        "probes": {"run_id": _RUN_ID, **PROBE_COLUMNS},
+        "probes": {"run_id": _RUN_ID, **PROBE_COLUMNS, **CLASSIFIED_COLUMNS},
     }
     return tables[table] if table in tables else EVIDENCE[table]

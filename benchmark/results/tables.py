@@ -227,6 +227,8 @@ class Tables:
             collapsing = runs.get("collapsed", pd.Series(np.nan, runs.index)) == 1
             return failed.mask(collapsing & failed.notna(), 1.0)
         found = self._own(runs, column) if _is_signal(column) else runs.get(column)
+        if found is None and column in self.probes:
+            found = runs["run_id"].map(self.probes.set_index("run_id")[column])
         if found is None:
             found = pd.Series(np.nan, runs.index)
         return found.astype(float).where(runs["state"] == "done")

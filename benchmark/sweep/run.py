@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +21,7 @@ from benchmark.results.registered import obstacle
 from benchmark.results.source import only_recorded
 from benchmark.results.tables import RecordedRun
 from benchmark.results.writer import refuse_loss, with_lent, write_results
+from benchmark.runs import classified
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.evaluations import pending
 from benchmark.sweep.data import Reader, open_stores, refuse_other_data
@@ -29,6 +29,7 @@ from benchmark.sweep.driver import Driver
 from benchmark.sweep.output import Failure, Output, Summary
 
 SYNC_EVERY_S = 4.0
+CLASSIFIERS = "the classifiers"  # which is no name of a judge
 
 
 @dataclass(frozen=True)
@@ -150,22 +151,26 @@ def evaluate_plan(
 
 
 def pending_of(settings: EvaluationSettings) -> Callable[[RunDirectory], list[str]]:
-    """Which judges have not seen all snapshots of a run."""
-    return partial(
-        pending,
-        settings=settings,
-        versions={
-            name: {
-                metric: found.version
-                for metric, found in computed_by(domain(each.features), each.attribute).items()
-            }
-            for name, each in settings.judges.items()
-        },
-        networks={
-            name: getattr(network_class(each.features), "VERSION", None)
-            for name, each in settings.judges.items()
-        },
-    )
+    """Which judges have not seen all snapshots of a run, and CLASSIFIERS where they are left."""
+    versions = {
+        name: {
+            metric: found.version
+            for metric, found in computed_by(domain(each.features), each.attribute).items()
+        }
+        for name, each in settings.judges.items()
+    }
+    networks = {
+        name: getattr(network_class(each.features), "VERSION", None)
+        for name, each in settings.judges.items()
+    }
+
+    def left(run: RunDirectory) -> list[str]:
+        found = pending(run, settings, versions, networks)
+        if settings.classify is not None and classified.left(run, settings.classify):
+            found.append(CLASSIFIERS)
+        return found
+
+    return left
 
 
 def _finish(
