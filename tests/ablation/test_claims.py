@@ -49,7 +49,7 @@ def test_a_profile_may_leave_out_an_arm_that_a_claim_is_about(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("kind: contrast", "kind: contrst", "allowed: trend, contrast, correlation"),
+        ("kind: contrast", "kind: contrst", "allowed: trend, contrast, mean, correlation"),
         ("of: slow", "of: slowly", "claims.one.test.of: unknown value 'slowly', did you mean"),
         ("over: variant", "over: variants", "claims.one.test.over: unknown swept key"),
         ("where: {method.batch_norm: false}", "where: {method.batch_norm: maybe}", "False, True"),
