@@ -1,7 +1,7 @@
 """One run in this process: what every executor starts as `bench run-one RUN_DIR`.
 
-It trains the run to its end, if it has not ended, evaluates what its judges have not seen, and lets
-classifiers learn from its images where its evaluation asks for that.
+It trains the run to its end, if it has not ended, evaluates what its judges have not seen, and
+where its evaluation asks for that, probes it and lets classifiers learn from its images.
 """
 
 import time
@@ -19,7 +19,7 @@ import torch
 from benchmark.data.store import FaceStore, open_store
 from benchmark.errors import BenchError, InputError
 from benchmark.evaluation.judge import Judge
-from benchmark.evaluation.metrics import load_metric
+from benchmark.evaluation.metrics import METRICS, load_metric
 from benchmark.evaluation.samples import save_grid
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.executors.instructions import has, here
@@ -28,6 +28,7 @@ from benchmark.provenance import EnergyMeter, describe_process, method_code, wit
 from benchmark.redact import redacted
 from benchmark.runs.directory import Result, RunDirectory
 from benchmark.runs.evaluations import Evaluations, new_row
+from benchmark.runs.probes import is_probed
 from benchmark.spec import RunSpec
 from benchmark.stopping import on_stop
 from benchmark.training import snapshots
@@ -81,6 +82,7 @@ def train(run: RunDirectory, where: Where, signals: Sequence[int]) -> Result:
             if result is None:
                 result = _train(run, trainer, record, panel, signals)
             panel.evaluate(lambda: bool(signals))
+            panel.probe(where)
             panel.classify(where)
             return result
 
@@ -99,7 +101,8 @@ def refuse_slow(spec: RunSpec, device: str, allow_slow: bool) -> None:
 def evaluate_one(run: RunDirectory, where: Where, judges: Sequence[str]) -> None:
     """Let `judges` (by name; none: all) see what they have not, without training the run.
 
-    It may be training in another process. Raises Stopped when asked to.
+    It may be training in another process. Where all judges are asked, a run that is done is probed
+    too, if its evaluation says so. Raises Stopped when asked to.
     """
     signals = stop_signals()
     with _out_of_memory(run):
@@ -107,6 +110,9 @@ def evaluate_one(run: RunDirectory, where: Where, judges: Sequence[str]) -> None
         with _stream(device):
             panel = Panel.of(run, where, device, judges)
             panel.evaluate(lambda: bool(signals))
+            if not judges and panel.is_probe_left:
+                with run.locked():
+                    panel.probe(where)
             if not judges:
                 panel.classify(where)
 
@@ -179,6 +185,34 @@ class Panel:
                     values = judge.evaluate(sample.draw(draw), names)
                 versions = {each: judge.versions[each] for each in values}
                 rows.append(new_row(snapshot.step, draw, *at[:2], versions, values))
+
+    @property
+    def is_probe_left(self) -> bool:
+        """Whether the run is done, and its evaluation asks for a probe that is not there."""
+        result = self.run.result()
+        if self.settings is None or self.settings.probe is None or result is None:
+            return False
+        versions = {name: metric.version for name, metric in METRICS.items()}
+        networks = {name: judge.network_version for name, judge in self.judges.items()}
+        return result.state == "done" and not is_probed(self.run, self.settings, versions, networks)
+
+    def probe(self, where: "Where") -> None:
+        """Probe the run, which this process holds, if that is left to do."""
+        if not self.is_probe_left:
+            return
+        from benchmark.probe.look import probe  # it imports scikit-learn and SciPy
+
+        assert self.settings is not None
+        assert self.settings.probe is not None
+        with alone_on(self.device):
+            probe(
+                self.run,
+                where.data_root,
+                where.cache,
+                self.device,
+                self.settings.probe,
+                self.settings.judges,
+            )
 
     def classify(self, where: Where) -> None:
         """Let classifiers learn from the pair that this run is of, if its evaluation says so and

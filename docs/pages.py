@@ -10,7 +10,7 @@ from mkdocs.structure.files import File, Files
 
 from benchmark.ablation.schema import ablation_schema
 from benchmark.column import Column
-from benchmark.evaluation.columns import PROBE_COLUMNS, metric_columns
+from benchmark.evaluation.columns import PROBE_COLUMNS_1, metric_columns, probe_columns
 from benchmark.methods import LEARNING_RATE
 from benchmark.methods.registry import built_in, method_class
 from benchmark.results.columns import EVALUATION, EVIDENCE, RUN
@@ -82,8 +82,13 @@ def columns_page() -> str:
         watched = ", ".join(f"`{column}`" for column in method.heldout)
         lines += [f"### {name}", "", f"Its signal is `{method.signal}`; held out: {watched}.", ""]
         lines += _columns(method.columns)
-    lines += ["## probes.csv", "", "One row a run that `bench probe` has seen.", ""]
-    lines += _columns(PROBE_COLUMNS)
+    lines += [
+        "## probes.csv",
+        "",
+        "One row a run that a probe has seen. Columns of features are of",
+    ]
+    lines += ["the headline judge; those of another one begin with `judges.NAME.`.", ""]
+    lines += _columns({**probe_columns(), **PROBE_COLUMNS_1})
     for name, columns in EVIDENCE.items():
         lines += [f"## {name}.csv", "", *_columns(columns)]
     return "\n".join(lines) + "\n"

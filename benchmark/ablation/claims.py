@@ -11,8 +11,8 @@ the headline judge. Beside the columns of methods and metrics there are:
     failed                  1 where the run failed, else 0
     broken                  1 where the run failed or was collapsed at its end, else 0
 
-and, where `evaluation` has `classify`, what that measures of a pair's last weights: the columns of
-probes.csv, as classified.generated_alone.
+and, where `evaluation` has a probe or `classify`, what these measure of the last weights: the
+columns of probes.csv, as embedded.middle.distance or classified.generated_alone.
 """
 
 import json

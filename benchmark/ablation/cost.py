@@ -136,6 +136,8 @@ def describe(plan: Plan, jobs: int) -> str:
         if found.uncounted_judges:
             names = ", ".join(found.uncounted_judges)
             parts.append(f"without judging by {names}, of unknown cost")
+        if plan.evaluation.probe is not None:
+            parts.append("without its probes")
     if found.uncounted_runs:
         names = ", ".join(found.uncounted_methods)
         parts.append(f"{found.uncounted_runs} of unknown cost ({names})")

@@ -234,11 +234,16 @@ def _evaluation(path: Path, profile: str, block: Any) -> EvaluationSettings:
 
 def _probed(evaluation: EvaluationSettings) -> list[str]:
     """The columns of what is measured of the last weights beside the metrics."""
-    if evaluation.classify is None:
-        return []
-    from benchmark.evaluation.columns import classified_columns
+    found = []
+    if evaluation.probe is not None:
+        from benchmark.evaluation.columns import probed_by_judges
 
-    return classified_columns(evaluation.classify.real)
+        found += probed_by_judges(list(evaluation.judges), evaluation.probe.attributes)
+    if evaluation.classify is not None:
+        from benchmark.evaluation.columns import classified_columns
+
+        found += classified_columns(evaluation.classify.real)
+    return found
 
 
 def _check_pairs(path: Path, evaluation: EvaluationSettings, runs: list[PlannedRun]) -> None:

@@ -3,7 +3,8 @@
 Each claim on a metric is asked again of the metrics that measure the same thing, by every judge. A
 least effect is in the unit of its own metric, so that the others are asked for the direction alone,
 uncorrected: each agrees (a change the claimed way), opposes (the other way) or is silent. A claim
-of no effect is opposed by any change that it denies; none can agree, for want of a margin.
+of no effect is opposed by any change that it denies; none can agree, for want of a margin. A claim
+on what a probe measured in one judge's features is asked of the same column by the other judges.
 """
 
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 from benchmark.ablation.claims import ClaimTest, ContrastTest, CorrelationTest, TrendTest
 from benchmark.claims.effects import OPPOSITE, Direction, Effect
 from benchmark.claims.measures import measure
+from benchmark.evaluation.columns import OF_JUDGE
 from benchmark.evaluation.metrics import METRICS, Metric
 from benchmark.levels import ALPHA
 from benchmark.results.tables import Tables
@@ -40,6 +42,13 @@ def agreement(tables: Tables, test: ClaimTest) -> dict[str, Any]:
                 other_judge = voice.judge != tables.judge
                 name = f"{voice.metric.name} by {voice.judge}" if other_judge else voice.metric.name
                 said[_says(found, _turned(test.column, voice.metric.name))].append(name)
+    if isinstance(test, TrendTest | ContrastTest) and test.column.startswith(OF_JUDGE):
+        for judge in (each.name for each in tables.record.judges if each.name != tables.judge):
+            found = measure(
+                tables, test.model_copy(update={"column": f"judges.{judge}.{test.column}"})
+            )
+            if isinstance(found, Effect) and not found.gaps:
+                said[_says(found, turned=False)].append(f"{test.column} by {judge}")
     return {name: ", ".join(names) for name, names in said.items()}
 
 

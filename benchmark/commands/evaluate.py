@@ -93,8 +93,8 @@ def evaluate(
 ) -> None:
     """Judge the runs of FILE, or images; train nothing.
 
-    Each judge sees the snapshots that it has not seen. Run the same command again to continue what
-    was cut short.
+    Each judge sees the snapshots that it has not seen, and where FILE has `evaluation.probe`, runs
+    that are done are probed. Run the same command again to continue what was cut short.
 
     With --images, judge these images instead: by the judges and metrics of FILE, or against DATA
     by the feature networks that --judge names.

@@ -1,6 +1,7 @@
 """`bench probe`: what a finished run's generator knows beyond its figures."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,8 +13,11 @@ from benchmark.commands.options import (
     runs_option,
 )
 
-COUNT = click.IntRange(2)
+if TYPE_CHECKING:
+    from benchmark.evaluation.settings import ProbeSettings
+
 DEFAULT_FEATURES = "efficientnet_lite0"
+ATTRIBUTES = ("Male", "Young")
 
 
 @click.command()
@@ -22,33 +26,17 @@ DEFAULT_FEATURES = "efficientnet_lite0"
 @data_option
 @cache_option
 @device_option
-@click.option("--images", type=COUNT, default=16, show_default=True, help="Images to embed.")
-@click.option(
-    "--steps", type=COUNT, default=200, show_default=True, help="Adam steps for each image."
-)
-@click.option("--paths", type=COUNT, default=32, show_default=True, help="Paths to measure.")
-@click.option(
-    "--samples",
-    type=click.IntRange(50),
-    default=500,
-    show_default=True,
-    help="Samples and test images to compare.",
-)
-@click.option(
-    "--training",
-    type=click.IntRange(50),
-    default=5000,
-    show_default=True,
-    help="Training images to compare them with.",
-)
-@click.option("--features", help="Feature network.  [default: the run's headline judge's]")
+@click.option("--images", type=int, help="Images to embed of each part.")
+@click.option("--steps", type=int, help="Most Adam steps on a code.")
+@click.option("--samples", type=int, help="Samples and test images to compare.")
+@click.option("--training", type=int, help="Training images to compare them with.")
+@click.option("--features", help="Feature network.  [default: those of the run's judges]")
 @click.option(
     "--attribute",
     "attributes",
     multiple=True,
-    default=("Male", "Young"),
-    show_default=True,
-    help="Attribute to count among the samples, if the data have any.",
+    help="Attribute to count among the samples, if the data have any.  "
+    f"[default: {', '.join(ATTRIBUTES)}]",
 )
 def probe(
     run: str,
@@ -58,60 +46,104 @@ def probe(
     device: str,
     features: str | None,
     attributes: tuple[str, ...],
-    **sizes: int,
+    **sizes: int | None,
 ) -> None:
     """Look into RUN's latent space, and for copied images.
 
-    RUN is the id or the folder of a finished run. Writes probe.json and figures in probe/ into the
-    run's folder. The figures show training images: mind whose they are.
+    RUN is the id or the folder of a finished run. Embeds real images, walks between them and says
+    what the run's judges see on the way. Sizes are those of `evaluation.probe` in the run's
+    ablation, else its defaults. Writes probe.json and figures in probe/ into the run's folder; all
+    but the strips show real images: mind whose they are.
     """
     from benchmark.executors.threads import pin_threads
     from benchmark.runs.show import find_run
 
     directory = find_run(run, runs)
     pin_threads(directory.threads())  # before NumPy starts its own
-    from benchmark.probe import Sizes
-    from benchmark.probe import probe as look
+    from benchmark.evaluation.settings import JudgeSettings, ProbeSettings
+    from benchmark.probe.look import probe as look
     from benchmark.worker import pick_device
 
     evaluation = directory.evaluation()
-    if features is None and evaluation is not None:
-        features = evaluation.judges[evaluation.headline].features
-    found = look(
-        directory,
-        data_root,
-        cache,
-        pick_device(device),
-        Sizes(**sizes),
-        features or DEFAULT_FEATURES,
-        attributes,
-    )
-    embedding, copies = found.embedding, found.memorisation
-    click.echo(
-        f"embedded: held-out {embedding.heldout:.4f}, training {embedding.training:.4f}, gap "
-        f"{embedding.gap:+.4f} [{embedding.gap_low:+.4f}, {embedding.gap_high:+.4f}]"
-    )
-    click.echo(
-        f"paths: linear {found.linear.length:.2f}, spherical {found.spherical.length:.2f}; longest "
-        f"step {found.linear.longest_step:.2f}, {found.spherical.longest_step:.2f}"
-    )
-    click.echo(
-        f"nearest training image: {copies.distance_ratio:.2f} of a held-out image's distance; "
-        f"{in_words(copies.closer_than_heldout)}"
-    )
-    for name, share in found.attributes.items():
-        click.echo(
-            f"{name}: {share.samples_probed:.1%} of samples, {share.training:.1%} of training "
-            f"images; the probe is right on {share.accuracy:.1%} of held-out ones"
-        )
+    asked = evaluation.probe if evaluation is not None else None
+    settings = _with(asked or ProbeSettings(attributes=ATTRIBUTES), sizes, attributes)
+    judges = dict(evaluation.judges) if evaluation is not None else {}
+    if features is not None or not judges:
+        name = features or DEFAULT_FEATURES
+        judges = {name: JudgeSettings(features=name, samples=settings.samples)}
+    with directory.locked():
+        found = look(directory, data_root, cache, pick_device(device), settings, judges)
+    for line in lines(found):
+        click.echo(line)
     click.echo(f"figures: {directory.path / 'probe'}")
 
 
-def in_words(closer: float) -> str:
-    """The share of samples that are closer to a training image than 99 % of held-out images are."""
-    if closer == 0:
-        return "no sample is closer to a training image than held-out faces are"
-    return (
-        f"{closer:.1%} of samples are closer to a training image than 99 % of held-out faces are"
-        " (1 % is expected where nothing is copied)"
+def _with(
+    usual: "ProbeSettings", sizes: dict[str, int | None], attributes: tuple[str, ...]
+) -> "ProbeSettings":
+    """The usual settings, but for what the command line says."""
+    from pydantic import ValidationError
+
+    from benchmark.errors import InputError
+    from benchmark.evaluation.settings import ProbeSettings
+    from benchmark.faults import allowed
+
+    said: dict[str, Any] = {name: value for name, value in sizes.items() if value is not None}
+    said |= {"attributes": attributes} if attributes else {}
+    try:
+        return ProbeSettings.model_validate({**usual.model_dump(), **said})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"--{first['loc'][0]}: allowed: {allowed(first)}") from None
+
+
+def lines(found: Any) -> "list[str]":
+    """A Probe for people."""
+    from benchmark.evaluation.columns import copies_in_words
+
+    said = []
+    for way, embedded in ((found.way, found.embedded), ("search", found.searched)):
+        if embedded is None:
+            continue
+        pixels = embedded.pixels
+        said.append(
+            f"embedded by {way}: held-out {pixels.heldout:.4f}, training {pixels.training:.4f}, "
+            f"gap {pixels.gap:+.4f} [{pixels.gap_low:+.4f}, {pixels.gap_high:+.4f}]; "
+            f"{embedded.outside:.1%} of coordinates outside the prior"
+        )
+        if way == "search":
+            count = found.sizes.images * 5 // 2
+            said.append(
+                f"search: {embedded.steps:.0f} steps on average; {embedded.unsettled} of {count} "
+                "codes had not reached their plateau"
+            )
+        for name, judge in found.judges.items():
+            seen = judge.searched if embedded is found.searched else judge.embedded
+            said.append(
+                f"{name}: paths of {seen.linear.length:.2f} real images' distances, longest step "
+                f"{seen.linear.longest_step:.2f}; to the mirror image {seen.mirrored.length:.2f}, "
+                f"{seen.mirrored.longest_step:.2f}"
+            )
+            said.append(
+                f"{name}: distance of {found.middles} middles {seen.middle['distance']:.1f}; "
+                f"samples {judge.sampled['distance']:.1f}, two photographs laid over one another "
+                f"{judge.blended['distance']:.1f}, real images {judge.real['distance']:.1f}"
+            )
+        if embedded.identity is not None:
+            said.append(
+                f"identity: {embedded.identity.kept:.0%} of embedded faces are nearest to their own"
+                " photograph"
+            )
+    if found.no_identity:
+        said.append(f"identity: not measured: {found.no_identity}")
+    copies = found.memorisation
+    said.append(
+        f"nearest training image: {copies.distance_ratio:.2f} of a held-out image's distance; "
+        f"{copies_in_words(copies.closer_than_heldout)}"
     )
+    for name, share in found.attributes.items():
+        said.append(
+            f"{name}: {share.samples_probed:.1%} of samples, {share.training:.1%} of training "
+            f"images; the probe is right on {share.accuracy:.1%} of held-out ones"
+        )
+    return said

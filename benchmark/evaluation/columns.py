@@ -24,65 +24,186 @@ def metric_columns() -> dict[str, Column]:
 
 _SHARE = "share, 0 to 1"
 _ERROR = "of [-1, 1], mean over pixels"
-_EMBEDDING = "BEGAN, section 4.4"
-_FEATURES = "over the mean distance of two samples"
+_EMBEDDING = "BEGAN, figure 4"
+_REAL = "mean distances of two held-out images"
+_DISTANCE = "squared features"
 
 
-def _walk(kind: str) -> dict[str, Column]:
+def _gap(above: str, of: str, unit: str) -> dict[str, Column]:
+    """Of errors of embedded images."""
+    both = {"heldout": "held-out", "training": "training"}
+    found = {}
+    for name, words in both.items():
+        found[f"{above}.{name}"] = Column(
+            f"{of} of {words} images", unit, "lower" if name == "heldout" else "", _EMBEDDING
+        )
+        found[f"{above}.{name}_sd"] = Column(f"standard deviation over images: {of}, {words}", unit)
+    told = f"{of}, held-out less training; above 0 it reproduces its training images better"
+    ends = {"low": "lower", "high": "upper"}
+    found[f"{above}.gap"] = Column(told, unit, "lower")
+    for name, words in ends.items():
+        meant = f"{words} end of Welch's 95 % interval of the gap: {of}"
+        found[f"{above}.gap_{name}"] = Column(meant, unit)
+    return found
+
+
+def _walk(above: str, kind: str) -> dict[str, Column]:
     return {
-        f"{kind}.length": Column(f"{kind} paths' length in features; 1 is straight", _FEATURES),
-        f"{kind}.longest_step": Column(
-            f"the longest step of {kind} paths; 0.125 where all 8 are equal", "share of the path"
+        f"{above}.length": Column(f"length of {kind}", _REAL),
+        f"{above}.ends": Column(f"distance of the ends of {kind}; about 1 for photographs", _REAL),
+        f"{above}.longest_step": Column(
+            f"the longest step of {kind}; 0.125 where all 8 are equal", "share of the path", "lower"
         ),
     }
 
 
-# What `bench probe` measures, by dotted name; NAME stands for an attribute of the data.
-PROBE_COLUMNS: dict[str, Column] = {
-    "step": Column("of the weights that were probed", "steps"),
-    "sizes.images": Column("embedded images of each part", "images"),
-    "sizes.steps": Column("of Adam on each of them", "steps"),
-    "sizes.paths": Column("paths that were measured", "paths"),
-    "sizes.samples": Column("samples, and test images, compared with training images", "images"),
-    "sizes.training": Column("training images that they were compared with", "images"),
-    "embedding.heldout": Column("|x - G(z)| of held-out images", _ERROR, "lower", _EMBEDDING),
-    "embedding.heldout_sd": Column("its standard deviation over images", _ERROR),
-    "embedding.training": Column("|x - G(z)| of training images", _ERROR, "", _EMBEDDING),
-    "embedding.training_sd": Column("the same, over training images", _ERROR),
-    "embedding.gap": Column(
-        "held-out less training; above 0 it reproduces its training images better", _ERROR, "lower"
+def _found(name: str, how: str) -> dict[str, Column]:
+    """Of codes by any way: what pixels say, then what the headline judge's features say."""
+    return {
+        **_gap(f"{name}.pixels", f"|x - G(z)|, {how}", _ERROR),
+        f"{name}.outside": Column(
+            f"coordinates beyond those of 1,000 codes of the prior, {how}: held-out images", _SHARE
+        ),
+        f"{name}.steps": Column(f"of Adam until its plateau, mean, {how}; an encoder takes 0"),
+        f"{name}.unsettled": Column(f"codes that had not reached their plateau, {how}", "codes"),
+        f"{name}.mirror_asymmetry": Column(
+            f"|x - flipped x| half-way to the mirror image, over that of the ends, {how}; below 1 "
+            "the face turns to the front",
+            "ratio",
+        ),
+        f"{name}.identity.kept": Column(
+            f"embedded faces whose own photograph is the nearest, by dlib_face, {how}",
+            _SHARE,
+            "higher",
+        ),
+        f"{name}.identity.distance": Column(
+            f"distance to their own photographs, by dlib_face, {how}", "features", "lower"
+        ),
+        **_gap(f"{name}.features", f"distance of x and G(z) in features, {how}", _REAL),
+        **_walk(f"{name}.linear", f"straight paths between pairs of held-out images, {how}"),
+        **_walk(f"{name}.spherical", f"great arcs between pairs of held-out images, {how}"),
+        **_walk(f"{name}.mirrored", f"straight paths from an image to its mirror image, {how}"),
+        **_metrics(f"{name}.middle", f"images half-way between held-out images, {how}"),
+        f"{name}.middle_over_blended": Column(
+            f"distance of the middles over that of two photographs laid over one another, {how}",
+            "ratio",
+            "lower",
+        ),
+        f"{name}.middle_over_sampled": Column(
+            f"distance of the middles over that of as many samples, {how}", "ratio", "lower"
+        ),
+    }
+
+
+def _metrics(above: str, of: str) -> dict[str, Column]:
+    return {
+        f"{above}.{name}": Column(f"{name} of {of}", each.unit, each.better, each.source)
+        for name, each in METRICS.items()
+        if not each.labelled
+    }
+
+
+def probe_columns() -> dict[str, Column]:
+    """What a probe measures, by dotted name; NAME stands for an attribute of the data.
+
+    What the other judges say has `judges.JUDGE.` before the names of OF_JUDGE.
+    """
+    return {
+        "version": Column("of the probe"),
+        "step": Column("of the weights that were probed", "steps"),
+        "sizes.images": Column("embedded images of each part", "images"),
+        "sizes.steps": Column("of Adam on each of them, at most; in version 1 always", "steps"),
+        "sizes.samples": Column(
+            "samples, and test images, compared with training images", "images"
+        ),
+        "sizes.training": Column("training images that they were compared with", "images"),
+        "middles": Column("images half-way, and as many others, that the metrics are of", "images"),
+        **_found("embedded", "by the method's encoder, else by search"),
+        **_found("searched", "by search, of a method that has an encoder too"),
+        **_metrics("sampled", "as many samples"),
+        **_metrics("blended", "two photographs laid over one another"),
+        **_metrics("real", "real training images"),
+        "memorisation.distance_ratio": Column(
+            "median distance of samples to their nearest training image, over held-out images'; "
+            "far below 1 they are copies, or merely plainer",
+            "ratio",
+            "",
+            "evaluation/neighbours.py",
+        ),
+        "memorisation.closer_than_heldout": Column(
+            "samples nearer to a training image than all but 1 % of held-out ones", _SHARE, "lower"
+        ),
+        "attributes.NAME.training": Column("training images with the attribute", _SHARE),
+        "attributes.NAME.heldout": Column("held-out images with it", _SHARE),
+        "attributes.NAME.heldout_probed": Column(
+            "held-out images that the probe says have it", _SHARE
+        ),
+        "attributes.NAME.samples_probed": Column("samples that the probe says have it", _SHARE),
+        "attributes.NAME.samples_corrected": Column(
+            "the same, corrected for the probe's errors on held-out images",
+            _SHARE,
+            "",
+            "Rogan and Gladen 1978",
+        ),
+        "attributes.NAME.samples_low": Column(
+            "lower end of its 95 % interval, the probe's errors included", _SHARE
+        ),
+        "attributes.NAME.samples_high": Column("upper end of it", _SHARE),
+        "attributes.NAME.accuracy": Column("held-out images it is right on", _SHARE, "higher"),
+        "attributes.NAME.balanced_accuracy": Column("the mean over both classes", _SHARE, "higher"),
+    }
+
+
+# The names of what each judge says for itself begin with one of these.
+OF_JUDGE = (
+    *(f"{name}.{part}" for name in ("embedded", "searched") for part in ("features.", "linear.")),
+    *(
+        f"{name}.{part}"
+        for name in ("embedded", "searched")
+        for part in ("spherical.", "mirrored.")
     ),
-    "embedding.gap_low": Column("lower end of Welch's 95 % interval of the gap", _ERROR),
-    "embedding.gap_high": Column("upper end of Welch's 95 % interval of the gap", _ERROR),
-    **_walk("linear"),
-    **_walk("spherical"),
-    "memorisation.distance_ratio": Column(
-        "median distance of samples to their nearest training image, over held-out images'; far "
-        "below 1 they are copies, or merely plainer",
-        "ratio",
-        "",
-        "evaluation/neighbours.py",
-    ),
-    "memorisation.closer_than_heldout": Column(
-        "samples nearer to a training image than all but 1 % of held-out ones", _SHARE, "lower"
-    ),
-    "attributes.NAME.training": Column("training images with the attribute", _SHARE),
-    "attributes.NAME.heldout": Column("held-out images with it", _SHARE),
-    "attributes.NAME.heldout_probed": Column("held-out images that the probe says have it", _SHARE),
-    "attributes.NAME.samples_probed": Column("samples that the probe says have it", _SHARE),
-    "attributes.NAME.samples_corrected": Column(
-        "the same, corrected for the probe's errors on held-out images",
-        _SHARE,
-        "",
-        "Rogan and Gladen 1978",
-    ),
-    "attributes.NAME.samples_low": Column(
-        "lower end of its 95 % interval, the probe's errors included", _SHARE
-    ),
-    "attributes.NAME.samples_high": Column("upper end of it", _SHARE),
-    "attributes.NAME.accuracy": Column("held-out images it is right on", _SHARE, "higher"),
-    "attributes.NAME.balanced_accuracy": Column("the mean over both classes", _SHARE, "higher"),
+    *("embedded.middle", "searched.middle", "sampled.", "blended.", "real."),
+)
+
+
+def probed_by_judges(names: Sequence[str], attributes: Sequence[str]) -> list[str]:
+    """The columns of a probe by these judges, of which the first is the headline."""
+    known = probe_columns()
+    found = [name for name in known if "NAME" not in name]
+    found += [f"attributes.{n}.{k.split('.')[2]}" for n in attributes for k in known if "NAME" in k]
+    for judge in names[1:]:
+        found += [f"judges.{judge}.{name}" for name in known if name.startswith(OF_JUDGE)]
+    return found
+
+
+_RANDOM = "over the mean distance of two samples"
+_FIXED = "after a fixed number of Adam's steps"
+# What only version 1 of the probe measured: codes were not searched for to their plateau, and paths
+# were between random codes, in units of the generator's own spread.
+PROBE_COLUMNS_1: dict[str, Column] = {
+    "sizes.paths": Column("version 1: paths that were measured", "paths"),
+    "embedding.heldout": Column(f"version 1: |x - G(z)| of held-out images, {_FIXED}", _ERROR),
+    "embedding.heldout_sd": Column("version 1: its standard deviation over images", _ERROR),
+    "embedding.training": Column(f"version 1: |x - G(z)| of training images, {_FIXED}", _ERROR),
+    "embedding.training_sd": Column("version 1: the same, over training images", _ERROR),
+    "embedding.gap": Column("version 1: held-out less training", _ERROR),
+    "embedding.gap_low": Column("version 1: lower end of Welch's 95 % interval", _ERROR),
+    "embedding.gap_high": Column("version 1: upper end of Welch's 95 % interval", _ERROR),
+    "linear.length": Column("version 1: length of straight paths of random codes", _RANDOM),
+    "linear.longest_step": Column("version 1: their longest step", "share of the path"),
+    "spherical.length": Column("version 1: length of great arcs of random codes", _RANDOM),
+    "spherical.longest_step": Column("version 1: the arcs' longest step", "share of the path"),
 }
+
+
+def copies_in_words(closer: float) -> str:
+    """The share of samples that are closer to a training image than 99 % of held-out images are."""
+    if closer == 0:
+        return "no sample is closer to a training image than held-out faces are"
+    return (
+        f"{closer:.1%} of samples are closer to a training image than 99 % of held-out faces are"
+        " (1 % is expected where nothing is copied)"
+    )
 
 
 _ACCURACY = "mean over both classes of held-out images that are right, 0 to 1"

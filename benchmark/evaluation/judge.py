@@ -99,6 +99,10 @@ class Judge:
         return cls(name, settings, store, reference, cache, device)
 
     @property
+    def network_version(self) -> str:
+        return self._network.version
+
+    @property
     def versions(self) -> dict[str, str]:
         """The version of every metric, by name."""
         return {name: metric.version for name, metric in self._metrics.items()}

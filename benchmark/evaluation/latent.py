@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmark.evaluation.frechet import Floats
@@ -15,6 +16,8 @@ Path = Callable[[Tensor, Tensor, int], Tensor]
 
 # Adam's step on a code whose coordinates are of the order of 1.
 RATE = 0.05
+# A code has reached its plateau when its error has fallen by less than this share in so many steps.
+LEAST_GAIN, WINDOW = 0.01, 100
 
 
 @dataclass(frozen=True)
@@ -24,29 +27,53 @@ class Embedding:
     codes: Tensor  # (N, Z)
     images: Tensor  # (N, 3, S, S), what the generator makes of them
     errors: Floats  # (N,) mean absolute difference over pixels, in [-1, 1]'s units
+    steps: NDArray[np.int64]  # (N,) of Adam on each; 0 where an encoder gave the code
+    settled: NDArray[np.bool_]  # (N,) whether its error had stopped falling
 
 
-def embed(generate: Generate, images: Tensor, start: Tensor, steps: int) -> Embedding:
+def embed(generate: Generate, images: Tensor, start: Tensor, most: int) -> Embedding:
     """Codes whose images come nearest to `images` (N, 3, S, S) in [-1, 1], by Adam on each code.
 
-    BEGAN, section 4.4: e_r = |x_r - G(z_r)|. The paper gives neither the number of steps nor the
-    rate. Codes begin at `start` (N, Z) and may leave the prior's range, as there; the best step
-    counts for each. Only the codes get gradients.
+    BEGAN, figure 4: e_r = |x_r - G(z_r)|. The paper gives neither the number of steps nor the
+    rate. Each code begins at `start` (N, Z) and is searched for until its error has fallen by less
+    than LEAST_GAIN in WINDOW steps, or for `most` steps; it may leave the prior's range, as there,
+    and its best step counts. Only the codes get gradients.
     """
+    best, least = start.clone(), torch.full((len(start),), torch.inf, device=start.device)
+    steps = np.zeros(len(start), np.int64)
+    settled = np.zeros(len(start), bool)
+    left = torch.arange(len(start), device=start.device)  # those that are still searched for
     codes = start.clone().requires_grad_()
     adam = torch.optim.Adam([codes], lr=RATE)
-    best = start.clone()
-    least = torch.full((len(start),), torch.inf, device=start.device)
-    for _ in range(steps):
-        errors = (images - generate(codes)).abs().mean((1, 2, 3))
-        (codes.grad,) = torch.autograd.grad(errors.sum(), codes)
-        with torch.no_grad():
-            better = errors < least
-            least = torch.where(better, errors, least)
-            best[better] = codes[better]
-        adam.step()
+    for done in range(0, most, WINDOW):
+        before, wanted = least[left], images[left]
+        for _ in range(min(WINDOW, most - done)):
+            errors = (wanted - generate(codes)).abs().mean((1, 2, 3))
+            (codes.grad,) = torch.autograd.grad(errors.sum(), codes)
+            with torch.no_grad():
+                better = errors < least[left]
+                least[left[better]] = errors[better]
+                best[left[better]] = codes[better]
+            adam.step()
+        steps[left.cpu().numpy()] = min(done + WINDOW, most)
+        falling = least[left] < (1 - LEAST_GAIN) * before
+        settled[left[~falling].cpu().numpy()] = True
+        if not falling.any():
+            break
+        left, (codes, adam) = left[falling], _only(falling, codes, adam)
     with torch.no_grad():
-        return Embedding(best, generate(best), np.asarray(least.double().cpu().numpy()))
+        return Embedding(best, generate(best), _floats(least), steps, settled)
+
+
+def _only(rows: Tensor, codes: Tensor, adam: torch.optim.Adam) -> tuple[Tensor, torch.optim.Adam]:
+    """The search for some of the codes, which goes on as it would have."""
+    kept = codes.detach()[rows].requires_grad_()
+    smaller = torch.optim.Adam([kept], lr=RATE)
+    smaller.state[kept] = {
+        name: value[rows] if value.shape == codes.shape else value
+        for name, value in adam.state[codes].items()
+    }
+    return kept, smaller
 
 
 def encoded(generate: Generate, images: Tensor, codes: Tensor) -> Embedding:
@@ -54,7 +81,21 @@ def encoded(generate: Generate, images: Tensor, codes: Tensor) -> Embedding:
     with torch.no_grad():
         made = generate(codes)
         errors = (images - made).abs().mean((1, 2, 3))
-    return Embedding(codes, made, np.asarray(errors.double().cpu().numpy()))
+    count = len(codes)
+    return Embedding(codes, made, _floats(errors), np.zeros(count, np.int64), np.ones(count, bool))
+
+
+def _floats(values: Tensor) -> Floats:
+    return np.asarray(values.double().cpu().numpy())
+
+
+def outside(codes: Tensor, prior: Tensor) -> float:
+    """The share of the coordinates of codes (N, Z) beyond all of `prior` (M, Z) in their dimension.
+
+    Of further codes of a prior without correlations it is 2 / (M + 1).
+    """
+    beyond = (codes < prior.amin(0)) | (codes > prior.amax(0))
+    return float(beyond.double().mean())
 
 
 def linear(first: Tensor, last: Tensor, points: int) -> Tensor:
@@ -79,9 +120,14 @@ def spherical(first: Tensor, last: Tensor, points: int) -> Tensor:
 def path_lengths(features: Floats) -> tuple[Floats, Floats]:
     """Of paths through features (points, N, F): length (N,) and the longest step's share (N,).
 
-    Length is the sum of the steps. The share is 1 / (points - 1) on a path of equal steps, 1 where
-    all changes at once and 0 where nothing does.
+    Length is the sum of the steps. The share is 1 / (points - 1) on a path of equal steps, and 1
+    where all changes at once; also where nothing does, which is no even path.
     """
     steps = np.linalg.norm(np.diff(features, axis=0), axis=2)
     length = steps.sum(0)
-    return length, np.divide(steps.max(0), length, out=np.zeros_like(length), where=length > 0)
+    return length, np.divide(steps.max(0), length, out=np.ones_like(length), where=length > 0)
+
+
+def asymmetry(images: Tensor) -> Tensor:
+    """(N,) |x - flipped x| of images (N, 3, S, S), mean over pixels."""
+    return (images.float() - images.float().flip(3)).abs().mean((1, 2, 3))

@@ -12,6 +12,8 @@ from benchmark.data.settings import View
 from benchmark.strict import Slug, Strict
 
 CLASSIFIER_VERSION = 1  # another one for other numbers of the same weights
+FACE_FEATURES = "dlib_face"  # the feature network that tells faces apart
+PROBE_VERSION = 2  # another one for other numbers of the same weights
 FID_FEATURES = "inception_2015"  # the one feature network whose Fréchet distance is called FID
 
 
@@ -67,6 +69,36 @@ class ClassifySettings(Strict):
         return tuple(real) if isinstance(real, list) else real
 
 
+class ProbeSettings(Strict):
+    """How much a probe looks at of a finished generator. Where the data have fewer images, all are.
+
+    Less is faster: it searches for the codes of 2.5 times `images`, by up to `steps` steps of Adam
+    on each.
+    """
+
+    images: Annotated[int, Field(ge=12, le=1000, multiple_of=2)] = 16
+    """Images that are embedded, of each of the training and the test part. Held-out ones make half
+    as many pairs to go from one to the other, half as many to go from an image to its mirror image,
+    and the middles of all pairs are judged, up to `samples` of them."""
+    steps: Annotated[int, Field(ge=1, le=100_000)] = 2000
+    """Most steps of Adam on a code; the search ends where the error no longer falls."""
+    samples: Annotated[int, Field(ge=50, le=1_000_000)] = 500
+    """Samples, and as many held-out images, of which the nearest training images are looked for."""
+    training: Annotated[int, Field(ge=50, le=1_000_000)] = 5000
+    """Training images that they are looked for in."""
+    attributes: tuple[str, ...] = ()
+    """Attributes of the data that are counted among the samples."""
+
+    @field_validator("attributes", mode="before")
+    @classmethod
+    def _attributes_may_be_a_list(cls, attributes: Any) -> Any:
+        return tuple(attributes) if isinstance(attributes, list) else attributes
+
+    def sizes(self) -> dict[str, int]:
+        """What the numbers depend on."""
+        return self.model_dump(exclude={"attributes"})
+
+
 class EvaluationSettings(Strict):
     """Which snapshots of a run are kept, and who judges them."""
 
@@ -82,6 +114,8 @@ class EvaluationSettings(Strict):
     collapse_below: Annotated[float, Field(ge=0, le=1)] = 0.3
     """Collapsed: the samples' spread (mean pairwise distance of features, over the real images'
     own) is below this."""
+    probe: ProbeSettings | None = None
+    """Every run that is done is probed by all judges, as `bench probe` does; null: none is."""
 
     classify: ClassifySettings | None = Field(default=None, exclude_if=lambda each: each is None)
     """Every pair of runs that is done teaches a classifier its images; null: none does."""

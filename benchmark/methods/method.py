@@ -67,7 +67,7 @@ class Method(nn.Module, ABC):
 
     What else a method can do it says by having the functions: `latent(count, draw, stream)`, codes
     (count, Z) of the prior, and `generate(z)`, their images, where samples are made from a code;
-    `encode(images, draw)`, the codes (N, Z) of images, where it has an encoder.
+    `encode(images, draw)`, the codes (N, Z) of images, where it has an encoder; or None.
     """
 
     Settings: ClassVar[type[MethodSettings]] = MethodSettings
@@ -122,7 +122,7 @@ class Coded(Protocol):
 
 
 class Encoding(Protocol):
-    def encode(self, images: Tensor, draw: Draw) -> Tensor: ...
+    def encode(self, images: Tensor, draw: Draw) -> Tensor | None: ...
 
 
 def has_code(method: object) -> TypeGuard[Coded]:

@@ -1,37 +1,83 @@
-"""What `bench probe` found, cell by cell: embedding, paths, copies, attributes."""
+"""What probes found, cell by cell: embedding, paths and what lies between, copies, attributes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from benchmark.evaluation.columns import CLASSIFIED
+from benchmark.evaluation.columns import CLASSIFIED, copies_in_words
 from benchmark.markup import escaped
 from benchmark.report.captions import made_of
-from benchmark.report.document import Details, Table
+from benchmark.report.document import Details, Plain, Table, Words
 from benchmark.report.numbers import mean_spread
 from benchmark.results.tables import Cell, Tables
 
-SHOWN = {
-    "embedding.heldout": "error, held-out",
-    "embedding.training": "error, training",
-    "embedding.gap": "gap",
-    "linear.length": "path length",
+# Of the codes found by one way.
+EMBEDDED = {
+    "pixels.heldout": "error, held-out",
+    "pixels.gap": "gap",
+    "features.heldout": "in features",
+    "identity.kept": "own face",
+    "outside": "outside the prior",
+    "unsettled": "no plateau",
+}
+BETWEEN = {
+    "linear.length": "path",
+    "linear.ends": "of the ends",
     "linear.longest_step": "longest step",
+    "mirrored.length": "path, mirrored",
+    "mirrored.longest_step": "longest step, mirrored",
+    "mirror_asymmetry": "asymmetry half-way",
+    "middle.distance": "distance, half-way",
+    "middle.precision": "precision, half-way",
+    "middle_over_sampled": "over samples",
+    "middle_over_blended": "over blends",
+}
+COPIES = {
     "memorisation.distance_ratio": "nearest, ratio",
     "memorisation.closer_than_heldout": "nearer than 99 %",
 }
 # Of real held-out images: counted, and as the probe counts them; then of samples.
 SHARES = {"heldout": "real", "heldout_probed": "real, probed", "samples_probed": "samples, probed"}
-CAPTION = (
-    "What the last generators know. error: mean |x - G(z)| per pixel, in [-1, 1]'s units, of"
-    " images embedded by Adam on z (BEGAN, section 4.4), and the gap of held-out less training"
-    " images: above 0 where training images are remembered. path length: of straight paths between"
-    " random codes, in features, over the samples' mean distance; longest step: its share of a path"
-    " of 8, 0.125 where all are equal. nearest, ratio: median distance of samples to their nearest"
+EMBEDDED_CAPTION = (
+    "Real images embedded by a method's encoder, or by Adam on z until the error falls no longer"
+    " (BEGAN, figure 4). error: mean |x - G(z)| per pixel, in [-1, 1]'s units; gap: held-out less"
+    " training images, above 0 where training images are remembered; in features: the distance of x"
+    " and G(z) over that of two real images; own face: held-out faces whose own photograph is the"
+    " nearest of all held-out ones by dlib_face, where that is installed; outside the prior:"
+    " coordinates beyond those of 1,000 codes of the prior; no plateau: codes whose error still"
+    " fell when the search was ended"
+)
+BETWEEN_CAPTION = (
+    "Between pairs of embedded held-out images, and from an image to its mirror image, on straight"
+    " lines. path: its length, and the distance of its ends, over the mean distance of two real"
+    " images in features; longest step: its share of a path of 8, 0.125 where all are equal;"
+    " asymmetry half-way to the mirror image, over the ends': below 1 a face turns to the front;"
+    " distance, half-way: of the images half-way to as many real ones, which is more than that of"
+    " many images and comparable within this table alone; over samples, over blends: the same over"
+    " the distance of as many samples, and of two photographs laid over one another"
+)
+COPIES_CAPTION = (
+    "nearest, ratio: median distance of samples to their nearest"
     " training image over that of held-out images; nearer than 99 %: share of samples nearer to a"
     " training image than 99 % of the held-out ones are, 0.01 where nothing is copied, and more"
     " where samples are merely plainer than photographs. Attributes by a linear probe on the"
-    " features: its count of real images beside their labels shows its own bias."
+    " features: its count of real images beside their labels shows its own bias"
+)
+# Of version 1, whose columns are others.
+FIRST = {
+    "embedding.heldout": "error, held-out",
+    "embedding.training": "error, training",
+    "embedding.gap": "gap",
+    "linear.length": "path length",
+    "linear.longest_step": "longest step",
+}
+FIRST_CAPTION = (
+    "What the last generators know, by the first version of the probe. error: mean |x - G(z)| per"
+    " pixel, in [-1, 1]'s units, of images embedded by 200 steps of Adam on z, which is before"
+    " their plateau, and the gap of held-out less training"
+    " images: above 0 where training images are remembered. path length: of straight paths between"
+    " random codes, in features, over the samples' mean distance; longest step: its share of a path"
+    " of 8, 0.125 where all are equal"
 )
 
 
@@ -40,26 +86,60 @@ def probes(results: Tables) -> Iterator[Details]:
     found = results.probes
     if found.empty:
         return
-    found = found[[key for key in found if not str(key).startswith(CLASSIFIED)]].dropna(
-        how="all", subset=[key for key in found if key in SHOWN]
-    )
-    columns = {**{key: name for key, name in SHOWN.items() if key in found}, **_attributes(found)}
-    if not columns:
+    found = found.drop(columns=[key for key in found if str(key).startswith(CLASSIFIED)])
+    found = found.dropna(how="all", subset=[key for key in found if key != "run_id"])
+    if found.empty:
         return
-    rows = [_row(cell, found, columns) for cell in results.cells]
-    table = Table(
-        "probes",
-        pd.DataFrame([row for row in rows if row["probed"] != "0"]),
-        f"{CAPTION} {made_of(results.record)}.",
-        results.folder / "probes.csv",
-    )
-    yield Details("Latent space, copies and attributes", [table])
+    blocks: list[Plain] = []
+    ways = {way: _over(way, results.cells, found) for way in ("embedded", "searched")}
+    for caption, names in ((EMBEDDED_CAPTION, EMBEDDED), (BETWEEN_CAPTION, BETWEEN)):
+        rows = [
+            _row(cell, found, {f"{way}.{key}": name for key, name in names.items()}, suffix)
+            for cell in results.cells
+            for way, suffix in (("embedded", ""), ("searched", ", by search"))
+            if cell.title in ways[way]
+        ]
+        blocks += _table(results, rows, caption)
+    if "embedding.heldout" in found:
+        rows = [_row(cell, found, FIRST) for cell in results.cells if _has(cell, found, FIRST)]
+        blocks += _table(results, rows, FIRST_CAPTION)
+    columns = {**COPIES, **_attributes(found)}
+    rows = [_row(cell, found, columns) for cell in results.cells if _has(cell, found, columns)]
+    blocks += _table(results, rows, COPIES_CAPTION)
+    blocks.append(Words(_copies(results, found)))
+    yield Details("Latent space, copies and attributes", blocks)
 
 
-def _row(cell: Cell, found: pd.DataFrame, columns: dict[str, str]) -> dict[str, str]:
-    mine = found[found["run_id"].isin(cell.run_ids)]
-    shown = {name: mean_spread(mine[key], len(mine)) for key, name in columns.items()}
-    return {"cell": escaped(cell.title), "probed": str(len(mine)), **shown}
+def _over(way: str, cells: list[Cell], found: pd.DataFrame) -> set[str]:
+    """The cells of which some run's images were embedded so."""
+    names = {f"{way}.pixels.heldout": ""}
+    return {cell.title for cell in cells if _has(cell, found, names)}
+
+
+def _mine(cell: Cell, found: pd.DataFrame) -> pd.DataFrame:
+    return found[found["run_id"].isin(cell.run_ids)]
+
+
+def _has(cell: Cell, found: pd.DataFrame, columns: Mapping[str, str]) -> bool:
+    """Whether any of its runs has any of the columns."""
+    there = [key for key in columns if key in found]
+    return bool(_mine(cell, found)[there].notna().any(axis=None))
+
+
+def _row(
+    cell: Cell, found: pd.DataFrame, columns: Mapping[str, str], suffix: str = ""
+) -> dict[str, str]:
+    there = {key: name for key, name in columns.items() if key in found}
+    mine = _mine(cell, found).dropna(subset=list(there), how="all")
+    shown = {name: mean_spread(mine[key], len(mine)) for key, name in there.items()}
+    return {"cell": f"{escaped(cell.title)}{suffix}", "probed": str(len(mine)), **shown}
+
+
+def _table(results: Tables, rows: list[dict[str, str]], caption: str) -> Iterator[Table]:
+    if rows:
+        source = results.folder / "probes.csv"
+        made = made_of(results.record)
+        yield Table("probes", pd.DataFrame(rows).fillna(""), f"{caption}. {made}.", source)
 
 
 def _attributes(found: pd.DataFrame) -> dict[str, str]:
@@ -69,3 +149,14 @@ def _attributes(found: pd.DataFrame) -> dict[str, str]:
         for name in dict.fromkeys(names)
         for key, words in SHARES.items()
     }
+
+
+def _copies(results: Tables, found: pd.DataFrame) -> str:
+    """Whether any cell copies, a line a cell."""
+    key = "memorisation.closer_than_heldout"
+    lines = []
+    for cell in results.cells if key in found else ():
+        closer = _mine(cell, found)[key].dropna()
+        if len(closer):
+            lines.append(f"- {escaped(cell.title)}: {copies_in_words(float(closer.mean()))}.")
+    return "\n".join(lines)

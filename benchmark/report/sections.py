@@ -17,6 +17,7 @@ from benchmark.report.figures.heatmap import heatmap
 from benchmark.report.figures.samples import grids, samples, shown_seeds, without_samples
 from benchmark.report.figures.scatter import is_between, scatter
 from benchmark.report.figures.shown import shown_words
+from benchmark.report.figures.strips import strips
 from benchmark.report.numbers import least_p, number, title
 from benchmark.report.probes import probes
 from benchmark.report.tables import cell_table, measure_table, noise_table, run_table
@@ -26,7 +27,7 @@ from benchmark.results.tables import Tables
 
 NOTES = Heading(3, "Notes")
 # File names of the figures, beside ablation.json.
-FIGURES = ("curves.png", "samples.png", "heatmap.png", "scatter.png")
+FIGURES = ("curves.png", "samples.png", "heatmap.png", "scatter.png", "strips.png")
 
 
 def heading(results: Tables) -> Heading:
@@ -74,9 +75,14 @@ def section(results: Tables) -> list[Block]:
 
 
 def _first(results: Tables, pictures: Mapping[str, Picture]) -> Picture | None:
-    """The figure that the section shows: of a question about a signal, the scatter."""
-    asked = any(isinstance(claim.test, CorrelationTest) for claim in results.record.claims)
-    order = ("Signal against distance", "Samples") if asked else ("Samples", "Curves")
+    """The figure that the section shows: of a question about a signal, the scatter; of one about
+    what lies between faces, the paths."""
+    tests = [claim.test for claim in results.record.claims]
+    order = ("Samples", "Curves")
+    if any(isinstance(test, CorrelationTest) for test in tests):
+        order = ("Signal against distance", "Samples")
+    elif any(getattr(test, "column", "").startswith("embedded.") for test in tests):
+        order = ("Paths", "Samples")
     return next((pictures[name] for name in (*order, *pictures) if name in pictures), None)
 
 
@@ -197,6 +203,7 @@ def _pictures(results: Tables) -> dict[str, Picture]:
         ("heatmap", heatmap(results), "Map", _map_caption(results)),
         ("scatter", scatter(results), "Signal against distance", _scatter_caption(results)),
         ("samples", samples(results), "Samples", _samples_caption(results)),
+        ("strips", strips(results), "Paths", _strips_caption(results)),
     ):
         if image is not None:
             path = results.folder / f"{name}.png"
@@ -263,6 +270,14 @@ def _samples_caption(results: Tables) -> str:
         f"Generated {subject(results.record)}: the first rows of each run's last grid,"
         f" {which}, not selected, with its {name}."
         f"{shown_words(there)}{left_out} Small images: {enlarged}, not smoothed."
+    )
+
+
+def _strips_caption(results: Tables) -> str:
+    return (
+        "Paths through latent space between embedded held-out images, and in the last row from an"
+        " image to its mirror image; generated but for the first and last columns of procedural"
+        f" faces, which are the images that were embedded.{shown_words(results.cells)}"
     )
 
 

@@ -7,7 +7,12 @@ from benchmark.ablation.claims import BEST_DISTANCE, COLLAPSED, COSTS, ENDS, SIG
 from benchmark.ablation.plan import VARIANT, Plan
 from benchmark.column import Column
 from benchmark.errors import InputError
-from benchmark.evaluation.columns import CLASSIFIED_COLUMNS, PROBE_COLUMNS, metric_columns
+from benchmark.evaluation.columns import (
+    CLASSIFIED_COLUMNS,
+    PROBE_COLUMNS_1,
+    metric_columns,
+    probe_columns,
+)
 from benchmark.evaluation.metrics import METRICS
 from benchmark.methods import LEARNING_RATE
 from benchmark.methods.registry import built_in, method_class
@@ -191,7 +196,8 @@ def refuse_taken(plan: Plan) -> None:
 
     Two columns of one name would break the tables after the training, and every report with them.
     """
-    tables = {*RUN, *EVALUATION, *IMAGES, *TEXT, *WHOLE, *PROBE_COLUMNS, VARIANT, *plan.swept}
+    tables = {*RUN, *EVALUATION, *IMAGES, *TEXT, *WHOLE, VARIANT, *plan.swept}
+    tables |= {*probe_columns(), *PROBE_COLUMNS_1}
     tables |= {name for columns in (*REQUIRED.values(), *EVIDENCE.values()) for name in columns}
     tables |= {*SIGNALS, *COSTS, *ENDS, COLLAPSED, BEST_DISTANCE}  # a claim's own words
     taken = {**dict.fromkeys(METRICS, "is a metric"), **dict.fromkeys(tables, "is the tables' own")}
@@ -225,6 +231,11 @@ def known_columns(table: str) -> dict[str, Column]:
         "train": {**at, **trained},
         "heldout": {**at, **heldout},
         "evaluations": {**at, **EVALUATION, **metrics},
-        "probes": {"run_id": _RUN_ID, **PROBE_COLUMNS, **CLASSIFIED_COLUMNS},
+        "probes": {
+            "run_id": _RUN_ID,
+            **probe_columns(),
+            **PROBE_COLUMNS_1,
+            **CLASSIFIED_COLUMNS,
+        },
     }
     return tables[table] if table in tables else EVIDENCE[table]

@@ -5,10 +5,11 @@ runs.csv          one row a run: what it is, how it ended, its last values by th
 train.csv         one row a logging step: means since the last
 heldout.csv       one row a snapshot: the method's own measures over fixed held-out images
 evaluations.csv   one row a judge, snapshot and draw of samples: the metrics
-probes.csv        one row a run that `bench probe` has seen
+probes.csv        one row a run that a probe has seen
 images.csv        one row a set of images from outside and a judge, if there are any
 claims.csv, correlations.csv, collapse.csv, variance.csv    the evidence, by claims/evidence.py
 samples/          the first rows of each run's last grid
+strips/           paths between embedded faces, of each run that the ablation's probe has seen
 notes.md          what a person wrote after looking
 
 Whoever changes what is written raises FORMAT and adds a golden folder to tests/results/.

@@ -14,20 +14,18 @@ from PIL import Image
 from benchmark.ablation.claims import swept_text
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.errors import BenchError, InputError
-from benchmark.evaluation.columns import CLASSIFIED
 from benchmark.evaluation.metrics import METRICS
-from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.files import write_atomic
 from benchmark.methods import heldout_columns, signal, train_columns
 from benchmark.results.description import describe
 from benchmark.results.ends import ends, judged_columns, metric_names
 from benchmark.results.lent import lent
 from benchmark.results.places import ENDED, states
+from benchmark.results.probes import STRIPS, probes, write_strips
 from benchmark.results.registered import registration_record
 from benchmark.results.schema import DIGITS, REQUIRED, TEXT, RegistrationRecord
 from benchmark.results.source import Panelist, Source, counted, panel, source, sources
 from benchmark.results.tables import Row, Tables
-from benchmark.runs import classified
 from benchmark.runs.directory import Kind, RunDirectory
 from benchmark.text import UNPRINTABLE, visible
 
@@ -56,6 +54,7 @@ def write_results(plan: Plan, runs_root: Path, results: Path, *, replace: bool =
         for name in REQUIRED:
             write_table(tables.folder / f"{name}.csv", getattr(tables, name))
         _write_samples(tables.folder / "samples", found)
+        write_strips(tables.folder / STRIPS, plan, found)
     except OSError as error:
         raise BenchError(
             f"{tables.folder}: cannot write the tables ({error.strerror}); the runs are safe in"
@@ -115,7 +114,7 @@ def collect(
         train=_curves(found, "train", trained),
         heldout=_curves(found, "heldout", heldout),
         evaluations=evaluations,
-        probes=_probes(found, plan.evaluation),
+        probes=probes(found, plan.evaluation),
     )
 
 
@@ -204,41 +203,6 @@ def _outcome(source: Source) -> dict[str, Any]:
 
 def _last(source: Source, kind: Kind) -> dict[str, float]:
     return next((row.values for row in reversed(source.rows) if row.kind == kind), {})
-
-
-def _probes(found: Sequence[Source], evaluation: EvaluationSettings) -> pd.DataFrame:
-    """One row a run whose last weights were probed, or taught classifiers: each number by its
-    dotted name."""
-    rows: list[dict[str, Any]] = []
-    for each in found:
-        if each.recorded:
-            rows += _known(each.recorded.rows("probes"))
-            continue
-        row = _classified(each, evaluation)
-        probed = each.run.probe()
-        if probed and each.result and probed["weights_sha256"] == each.result.weights_sha256:
-            row = {**probed, **row}
-        if row:
-            rows.append({"run_id": each.planned.run_id, **row})
-        elif each.earlier:
-            rows += _known(each.earlier.rows("probes"))
-    if not rows:
-        return pd.DataFrame(columns=["run_id"])
-    flat = pd.json_normalize(rows)
-    return flat[["run_id", *flat.select_dtypes("number").columns]]
-
-
-def _classified(source: Source, evaluation: EvaluationSettings) -> dict[str, float]:
-    """What classifiers learnt from the pair whose first run this is."""
-    if evaluation.classify is None or source.result is None:
-        return {}
-    found = classified.numbers(source.run, evaluation.classify)
-    return {f"{CLASSIFIED}{name}": value for name, value in found.items()}
-
-
-def _known(rows: Sequence[Row]) -> list[Row]:
-    """Without the numbers that are not there."""
-    return [{k: v for k, v in row.items() if v == v} for row in rows]
 
 
 def _write_samples(folder: Path, found: Sequence[Source]) -> None:

@@ -11,7 +11,7 @@
     evaluations/        what judges said of the snapshots; see runs/evaluations.py
     log.txt             what the run's process printed
     result.json         written last: done or failed, and why
-    probe.json, probe/  what `bench probe` found, if it was asked; see probe.py
+    probe.json, probe/  what a probe found, if there was one; see probe/
     lock                held by the one process that writes here
 """
 
@@ -136,7 +136,7 @@ class RunDirectory:
         return self._record("provenance.json")
 
     def probe(self) -> dict[str, Any] | None:
-        """What `bench probe` found, if it was asked; raises BenchError where it is damaged."""
+        """What a probe found, if there was one; raises BenchError where it is damaged."""
         return self._record("probe.json")
 
     def _record(self, name: str) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.claims.evidence import write_evidence
 from benchmark.errors import EXIT_INTERRUPTED, BenchError, InputError, in_words, of_system
 from benchmark.evaluation.catalogue import domain, network_class
-from benchmark.evaluation.metrics import computed_by
+from benchmark.evaluation.metrics import METRICS, computed_by
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.executors.executor import Executor, Pending, Start
 from benchmark.executors.local import how_it_ended, last_lines
@@ -24,12 +24,13 @@ from benchmark.results.writer import refuse_loss, with_lent, write_results
 from benchmark.runs import classified
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.evaluations import pending
+from benchmark.runs.probes import is_probed
 from benchmark.sweep.data import Reader, open_stores, refuse_other_data
 from benchmark.sweep.driver import Driver
 from benchmark.sweep.output import Failure, Output, Summary
 
 SYNC_EVERY_S = 4.0
-CLASSIFIERS = "the classifiers"  # which is no name of a judge
+PROBE, CLASSIFIERS = "the probe", "the classifiers"  # which are no names of judges
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def run_plan(
     if trusted:
         output.note(f"{len(trusted)} finished runs are not here and stay as the tables have them")
     ours = [each for each in plan.runs if each.run_id not in trusted]
+    _refuse_codeless(plan)
     _check_data(plan, ours, trusted, places, output)
     try:
         for planned in ours:
@@ -139,6 +141,7 @@ def evaluate_plan(
         raise InputError(f"{places.runs}: no run of {plan.name} has a snapshot; see --runs")
     if len(there) < len(plan.runs):
         output.note(f"{len(plan.runs) - len(there)} of {len(plan.runs)} runs have no snapshot yet")
+    _refuse_codeless(plan)
     for planned in there:
         places.run(planned.run_id).write_evaluation(plan.evaluation)
     left = pending_of(plan.evaluation)
@@ -151,7 +154,8 @@ def evaluate_plan(
 
 
 def pending_of(settings: EvaluationSettings) -> Callable[[RunDirectory], list[str]]:
-    """Which judges have not seen all snapshots of a run, and CLASSIFIERS where they are left."""
+    """Which judges have not seen all snapshots of a run; PROBE and CLASSIFIERS where it is done and
+    they are left."""
     versions = {
         name: {
             metric: found.version
@@ -159,13 +163,16 @@ def pending_of(settings: EvaluationSettings) -> Callable[[RunDirectory], list[st
         }
         for name, each in settings.judges.items()
     }
+    probed = {name: metric.version for name, metric in METRICS.items()}
     networks = {
         name: getattr(network_class(each.features), "VERSION", None)
         for name, each in settings.judges.items()
     }
 
     def left(run: RunDirectory) -> list[str]:
-        found = pending(run, settings, versions, networks)
+        found, result = pending(run, settings, versions, networks), run.result()
+        if settings.probe is not None and result is not None and result.state == "done":
+            found += [] if is_probed(run, settings, probed, networks) else [PROBE]
         if settings.classify is not None and classified.left(run, settings.classify):
             found.append(CLASSIFIERS)
         return found
@@ -336,6 +343,18 @@ def refuse_overwriting(plan: Plan, places: Places, *, replace: bool) -> None:
         refuse_loss(with_lent(plan, places.runs, places.results), places.results)
     pages = [places.results / DETAILS, *places.results.glob(f"*/*/{DETAILS}")]
     refuse_foreign(places.report, *pages)
+
+
+def _refuse_codeless(plan: Plan) -> None:
+    """Raise InputError where the plan has a probe, and a method without a code to look into."""
+    if plan.evaluation.probe is None:
+        return
+    from benchmark.probe.look import refuse_codeless
+
+    try:
+        refuse_codeless([each.spec for each in plan.runs])
+    except InputError as error:
+        raise InputError(f"evaluation.probe: {error}; leave it out of the sweep") from None
 
 
 def _writable(folder: Path) -> None:

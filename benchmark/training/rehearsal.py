@@ -42,13 +42,16 @@ _USUAL = {
 Made = TypeVar("Made")
 
 
-def build_alone(spec: RunSpec) -> None:
-    """Raise InputError where the constructor of the run's method does not take its settings."""
+def build_alone(spec: RunSpec) -> Method:
+    """The run's method, for what it can do: its weights are shapes alone where that is possible.
+
+    Raises InputError where its constructor does not take its settings.
+    """
     try:
-        with torch.device("meta"):  # shapes alone, at once
-            new_method(spec, torch.device("meta"))
+        with torch.device("meta"):
+            return new_method(spec, torch.device("meta"))
     except Exception:
-        _told(spec, "its constructor", lambda: new_method(spec, CPU))
+        return _told(spec, "its constructor", lambda: new_method(spec, CPU))
 
 
 def rehearse(spec: RunSpec) -> None:

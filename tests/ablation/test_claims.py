@@ -46,6 +46,27 @@ def test_a_profile_may_leave_out_an_arm_that_a_claim_is_about(tmp_path: Path) ->
     assert [len(plan.runs) for plan in check(path)] == [8, 4]
 
 
+def test_what_a_probe_measures_may_be_claimed_where_there_is_a_probe(tmp_path: Path) -> None:
+    path = tmp_path / "arms.yaml"
+    of_probe = GOOD.replace("column: distance", "column: embedded.middle.distance")
+    path.write_text(of_probe)
+    with pytest.raises(InputError, match=r"claims\.one\.test\.column: unknown column"):
+        load(path, "demo")
+    two = "judges: {efficientnet_lite0: {samples: 100}, dlib_face: {samples: 100}}, probe: {}}"
+    probed = of_probe.replace("judges: {efficientnet_lite0: {samples: 100}}}", two)
+    path.write_text(probed)
+    probe = load(path, "demo").evaluation.probe
+    assert probe is not None
+    assert probe.images == 16
+    known = "judges.dlib_face.embedded.middle.distance"
+    path.write_text(probed.replace("embedded.middle.distance", known))
+    load(path, "demo")
+    for unknown in (known.replace("face", "faces"), "judges.dlib_face.embedded.outside"):
+        path.write_text(probed.replace("embedded.middle.distance", unknown))
+        with pytest.raises(InputError, match="unknown column"):
+            load(path, "demo")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [

@@ -28,6 +28,19 @@ def test_committed_runs_keep_their_ids(folder: Path) -> None:
     assert {label: planned.get(label) for label in committed} == committed
 
 
+@pytest.mark.parametrize("profile", ["demo", "short", "small", "paper"])
+def test_interpolation_probes_the_runs_of_baselines(profile: str) -> None:
+    """All but PixelCNN's, which need a code: nothing is trained twice."""
+
+    def ids(name: str) -> dict[str, str]:
+        plan = load(ROOT / "ablations" / f"{name}.yaml", profile)
+        return {each.label: each.run_id for each in plan.runs}
+
+    probed, trained = ids("interpolation"), ids("baselines")
+    new = {label for label, run_id in probed.items() if trained[label] != run_id}
+    assert new == {label for label in probed if label.startswith("PixelCNN")}
+
+
 def test_there_are_committed_runs() -> None:
     assert len(COMMITTED) >= 3
 

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from benchmark.cli import bench
 from benchmark.commands.compare import _short
-from benchmark.commands.probe import in_words
+from benchmark.evaluation.columns import copies_in_words
 from benchmark.reproduction import reproduce as module
 from benchmark.reproduction.comparison import Comparison
 from tests.conftest import tiny_run, tiny_spec
@@ -16,8 +16,10 @@ from tests.conftest import tiny_run, tiny_spec
 
 def test_probe_says_that_nothing_is_copied() -> None:
     said = "no sample is closer to a training image than held-out faces are"
-    assert in_words(0.0) == said
-    assert in_words(0.034).startswith("3.4% of samples are closer to a training image than 99 %")
+    assert copies_in_words(0.0) == said
+    assert copies_in_words(0.034).startswith(
+        "3.4% of samples are closer to a training image than 99 %"
+    )
 
 
 @pytest.mark.parametrize(("rows", "warned"), [(0, "no row was"), (1, "only one row was"), (2, "")])

@@ -4,14 +4,22 @@ import csv
 import json
 import re
 from pathlib import Path
+from typing import get_args, get_origin
 
 import pytest
 from pydantic import BaseModel
 
 from benchmark.evaluation.attributes import Share
-from benchmark.evaluation.columns import PROBE_COLUMNS, metric_columns
+from benchmark.evaluation.columns import (
+    OF_JUDGE,
+    PROBE_COLUMNS_1,
+    metric_columns,
+    probe_columns,
+    probed_by_judges,
+)
+from benchmark.evaluation.metrics import METRICS
 from benchmark.methods.registry import built_in, method_class
-from benchmark.probe import Probe
+from benchmark.probe.record import Embedded, JudgeSaid, Memorisation, Sizes
 from benchmark.results.columns import EVALUATION, EVIDENCE, RUN, known_columns
 from benchmark.results.schema import REQUIRED
 
@@ -39,6 +47,7 @@ def test_every_committed_column_is_explained(record: Path) -> None:
         with path.open(newline="") as file:
             header = next(csv.reader(file))
         named = {re.sub(r"^attributes\.[^.]+\.", "attributes.NAME.", name) for name in header}
+        named = {re.sub(r"^judges\.[^.]+\.", "", name) for name in named}
         unknown = named - set(known_columns(path.stem)) - swept
         assert not unknown, f"{path.name}: say in a columns.py what these mean: {sorted(unknown)}"
         assert set(REQUIRED.get(path.stem, ())) <= set(header)
@@ -46,21 +55,46 @@ def test_every_committed_column_is_explained(record: Path) -> None:
 
 def test_every_number_of_a_probe_is_explained() -> None:
     def numbers(model: type[BaseModel], above: str = "") -> set[str]:
+        """With those of metrics, which are called as the metrics are."""
         found: set[str] = set()
         for name, field in model.model_fields.items():
-            kind = field.annotation
-            if kind in (int, float, float | None):
+            kinds = [each for each in get_args(field.annotation) if each is not type(None)]
+            kind = kinds[0] if kinds else field.annotation
+            if kind in (int, float):
                 found.add(f"{above}{name}")
+            elif get_origin(field.annotation) is dict:
+                found |= {
+                    f"{above}{name}.{metric}"
+                    for metric, each in METRICS.items()
+                    if not each.labelled
+                }
             elif isinstance(kind, type) and issubclass(kind, BaseModel):
                 found |= numbers(kind, f"{above}{name}.")
         return found
 
-    assert set(PROBE_COLUMNS) == numbers(Probe) | numbers(Share, "attributes.NAME.")
+    own = {"version", "step", "middles"} | numbers(Sizes, "sizes.")
+    own |= numbers(Memorisation, "memorisation.") | numbers(Share, "attributes.NAME.")
+    by_pixels = {f"{way}.{name}" for way in ("embedded", "searched") for name in numbers(Embedded)}
+    by_features = numbers(JudgeSaid)
+    assert set(probe_columns()) == own | by_pixels | by_features
+    assert {name for name in probe_columns() if name.startswith(OF_JUDGE)} == by_features
+    assert not set(PROBE_COLUMNS_1) & set(probe_columns())
+    every = probed_by_judges(["first", "faces"], ["Male"])
+    assert len(set(every)) == len(every)
+    assert {"attributes.Male.accuracy", "judges.faces.embedded.middle.distance"} <= set(every)
+    assert not any("NAME" in name or name.startswith("judges.first") for name in every)
 
 
 def test_meanings_say_something_once() -> None:
     methods = [method_class(name).columns for name in built_in()]
-    for columns in [*methods, *EVIDENCE.values(), metric_columns(), PROBE_COLUMNS, EVALUATION, RUN]:
+    for columns in [
+        *methods,
+        *EVIDENCE.values(),
+        metric_columns(),
+        probe_columns(),
+        EVALUATION,
+        RUN,
+    ]:
         meanings = [each.meaning for each in columns.values()]
         assert all(len(meaning) > 5 for meaning in meanings)
         assert len(set(meanings)) == len(meanings)

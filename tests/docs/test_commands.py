@@ -32,7 +32,7 @@ SMALL = (
 LAMBDA = "out/results/lambda/demo"  # tables of the first walk, a demonstration
 STRANGERS = 60  # images that bench did not make
 PHOTOGRAPHS = 1000  # of a plain folder, a tenth of them for testing
-PROBE = ["--images", "2", "--steps", "2", "--paths", "2", "--samples", "50", "--training", "50"]
+PROBE = ["--images", "12", "--steps", "2", "--samples", "50", "--training", "50"]
 
 
 @dataclass

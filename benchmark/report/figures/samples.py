@@ -1,27 +1,22 @@
 """The samples of every cell side by side, each with the distance of its run."""
 
-import io
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
-from benchmark.errors import BenchError, of_system
+from benchmark.report.figures.sheet import enlarged, sheet
 from benchmark.report.figures.shown import shown
 from benchmark.report.numbers import number
 from benchmark.results.schema import DISTANCE
-from benchmark.results.tables import REWRITE, Cell, Tables
+from benchmark.results.tables import Cell, Tables
 from benchmark.text import shortened, single_line
 
 # More seeds, or more grids in all, and a sheet shows the first seed alone.
 MAX_SEEDS_SHOWN, MAX_GRIDS_SHOWN = 3, 9
 # Where one seed is shown, so many cells stand side by side.
 COLUMNS = 3
-# Grids narrower than this are enlarged, pixel by pixel.
-SMALL = 400
 LONGEST = 40  # characters of a cell
-MARGIN, LINE, FONT = 12, 36, 26
 
 
 def shown_seeds(results: Tables) -> list[int]:
@@ -57,26 +52,7 @@ def samples(results: Tables) -> bytes | None:
         (_title(cell, seed), _distance(cell, seed), _grid(results, cell, seed))
         for cell, seed in places
     ]
-    found = [tile for *_, tile in tiles if isinstance(tile, Image.Image)]
-    font = ImageFont.truetype(Path(mpl.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", FONT)
-    widest = max(int(font.getlength(text)) + 1 for *texts, _ in tiles for text in texts)
-    width = max(widest, *(tile.width for tile in found)) + MARGIN
-    height = max(tile.height for tile in found) + MARGIN + 2 * LINE
-    rows = -(-len(tiles) // columns)
-    sheet = Image.new("RGB", (width * columns + MARGIN, height * rows + MARGIN), "white")
-    draw = ImageDraw.Draw(sheet)
-    for at, (text, distance, tile) in enumerate(tiles):
-        row, column = divmod(at, columns)
-        left, top = MARGIN + column * width, MARGIN + row * height
-        draw.text((left, top), text, fill="black", font=font)
-        if isinstance(tile, str):
-            draw.text((left, top + 2 * LINE), tile, fill="#A00000", font=font)
-        else:
-            sheet.paste(tile, (left, top + LINE))
-            draw.text((left, top + LINE + tile.height), distance, fill="black", font=font)
-    file = io.BytesIO()
-    sheet.save(file, format="PNG", optimize=True)
-    return file.getvalue()
+    return sheet(tiles, columns)
 
 
 def without_samples(results: Tables) -> list[str]:
@@ -115,10 +91,4 @@ def _grid(results: Tables, cell: Cell, seed: int) -> Image.Image | str:
     path = results.folder / "samples" / f"{run_id}.png"
     if not path.is_file():
         return "no samples"
-    try:
-        with Image.open(path) as file:
-            grid = file.convert("RGB")
-    except OSError as error:
-        raise BenchError(f"{path}: cannot be read ({of_system(error)}); {REWRITE}") from None
-    scale = -(-SMALL // grid.width)
-    return grid.resize((grid.width * scale, grid.height * scale), Image.Resampling.NEAREST)
+    return enlarged(path)

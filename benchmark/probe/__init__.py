@@ -1,0 +1,7 @@
+"""What a finished run's generator knows beyond its figures: `bench probe RUN`.
+
+record.py      what a probe found: probe.json
+look.py        from a run's folder to its Probe
+embedding.py   codes of given images, and the paths between them
+seen.py        what one judge's features say of them
+"""

@@ -1,0 +1,274 @@
+"""From a finished run's folder to its Probe.
+
+<run>/probe.json    the numbers, a Probe
+<run>/probe/        figures; they show real images, so all but the strips stay in the run directory
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from benchmark.data.batches import first_positions
+from benchmark.data.settings import CelebASettings, FacesSettings, Split
+from benchmark.data.source import labels_of, open_source
+from benchmark.data.store import FaceStore, open_store
+from benchmark.errors import BenchError, InputError
+from benchmark.evaluation import attributes, latent, neighbours
+from benchmark.evaluation.attributes import Labels, Share
+from benchmark.evaluation.features import cached_features, extract
+from benchmark.evaluation.metrics import METRICS
+from benchmark.evaluation.networks import FeatureNetwork, describe, load_network
+from benchmark.evaluation.samples import save_grid
+from benchmark.evaluation.settings import (
+    FACE_FEATURES,
+    PROBE_VERSION,
+    JudgeSettings,
+    ProbeSettings,
+)
+from benchmark.files import write_atomic
+from benchmark.methods.method import Coded, Method, has_code
+from benchmark.probe.embedding import (
+    CHUNK,
+    PRIOR,
+    Found,
+    Pixels,
+    Subject,
+    Wanted,
+    all_pairs,
+    draw,
+    find,
+    gap,
+)
+from benchmark.probe.record import Embedded, Identity, Memorisation, Probe, Sizes
+from benchmark.probe.seen import Eye, Real
+from benchmark.runs.directory import RunDirectory
+from benchmark.spec import RunSpec
+from benchmark.training import checkpoint
+from benchmark.training.determinism import fix
+from benchmark.training.loop import new_method, sampler
+from benchmark.training.rehearsal import build_alone
+
+_LEAST_MIDDLES = 20  # that the metrics are computed of
+_SHOWN, _NEAREST = 8, 5  # samples shown with so many of their nearest training images
+
+
+def probe(
+    run: RunDirectory,
+    data_root: Path | None,
+    cache: Path,
+    device: torch.device,
+    settings: ProbeSettings,
+    judges: Mapping[str, JudgeSettings],
+) -> Probe:
+    """Probe the last weights of `run` by `judges` and write its `probe.json` and figures.
+
+    For whoever holds the run (`run.locked()`). Raises BenchError where the run is not done,
+    InputError where its method has no code, or the data or one of the attributes is missing.
+    """
+    spec, result = run.spec(), run.result()
+    if result is None or result.state != "done":
+        state = "not finished" if result is None else f"failed ({result.reason})"
+        raise BenchError(f"{run.path}: {state}; only a run that is done can be probed")
+    fix(spec.training.threads)
+    method = new_method(spec, device)
+    if checkpoint.read_latest(run.checkpoints, method) is None:
+        raise BenchError(f"{run.path}: no sound checkpoint is left; train the run again")
+    subject = Subject(_coded(method, spec), spec.seed, device)
+    store = open_store(spec.data, data_root, cache)
+    labels = _labels(spec.data, data_root, settings.attributes)
+    networks = {name: load_network(each.features, device) for name, each in judges.items()}
+    samples = _samples(method, spec.seed, device, settings.samples)
+    parts = _Parts(store, settings)
+    found = list(find(subject, parts.wanted, settings.steps, parts.middles))
+    if not found:
+        raise InputError(
+            f"{spec.method.name} has no encoder, and its samples have no gradient by which a code "
+            "could be searched for, so no image can be embedded"
+        )
+    folder = run.path / "probe"
+    for each, suffix in zip(found, ("", "_searched"), strict=False):
+        draw(each, parts.wanted, folder, suffix, show_ends=isinstance(spec.data, FacesSettings))
+    eyes = {}
+    for name, judge in judges.items():
+        view = judge.reference_view
+        seen = spec.data if view is None else spec.data.model_copy(update={"view": view})
+        reference = store if seen == spec.data else open_store(seen, data_root, cache)
+        eyes[name] = Eye(networks[name], parts.real(reference, judge), cache)
+    faces, why = _face_network(store, networks, device)
+    embedded = [_embedded(subject, each, parts, faces, cache) for each in found]
+    first = next(iter(eyes.values()))
+    of_samples = extract(first.network, [samples])
+    made = Probe(
+        version=PROBE_VERSION,
+        step=result.step,
+        weights_sha256=checkpoint.weights_digest(method),
+        data=store.title,
+        fingerprint=store.fingerprint,
+        sizes=Sizes(**settings.sizes()),
+        middles=parts.middles,
+        judged_by={
+            name: {"settings": each.identity(), "network": describe(networks[name])}
+            for name, each in judges.items()
+        },
+        versions={name: each.version for name, each in METRICS.items()},
+        way=found[0].way,
+        embedded=embedded[0],
+        searched=embedded[1] if len(embedded) > 1 else None,
+        judges={name: eye.says(found, samples) for name, eye in eyes.items()},
+        no_identity=why,
+        memorisation=_memorisation(first, samples, of_samples, parts, folder),
+        asked_attributes=list(settings.attributes),
+        attributes=_shares(labels, parts, first, of_samples),
+    )
+    write_atomic(run.path / "probe.json", made.model_dump_json(indent=2).encode() + b"\n")
+    return made
+
+
+class _Parts:
+    """Real images of the data, the same for every run."""
+
+    def __init__(self, store: FaceStore, settings: ProbeSettings) -> None:
+        self._store, count = store, settings.images
+        self.train_positions = self._positions("train", settings.training)
+        self.test_positions = self._positions("test", settings.samples)
+        self.train = store.fixed(self.train_positions)
+        self.test = store.fixed(self.test_positions)
+        fewest = min(len(self.test), len(self.train), len(self._positions("validation", 10**9)))
+        pairs = len(all_pairs(count, settings.samples))
+        # Middles are compared with as many images, of which none is embedded.
+        self.middles = min(pairs, fewest - count, len(self.test))
+        if self.middles < _LEAST_MIDDLES:
+            raise InputError(
+                f"probe.images: {count} of {fewest} images leave too few to compare with; "
+                f"set it to {(fewest - _LEAST_MIDDLES) // 2 * 2} or less"
+            )
+        self.wanted = Wanted(self.test[:count], self.train[:count])
+
+    def _positions(self, part: Split, count: int) -> NDArray[np.int64]:
+        return np.array(first_positions(self._store.splits[part], count))
+
+    def real(self, reference: FaceStore, judge: JudgeSettings) -> Real:
+        """What a judge compares with; `reference` is the store, or another view of it."""
+        rows = slice(len(self.wanted.heldout), len(self.wanted.heldout) + self.middles)
+        validation = self._positions("validation", rows.stop)[rows]
+        test = self.test_positions[rows]
+        return Real(
+            wanted=self.wanted,
+            heldout=self.test,
+            reference=reference.fixed(test if judge.reference == "test" else validation),
+            validation=reference.fixed(validation),
+            training=self.train[rows],
+        )
+
+
+def _coded(method: Method, spec: RunSpec) -> Coded:
+    if not has_code(method):
+        raise InputError(
+            f"{spec.method.name} has no latent code (latent and generate), so it has no latent "
+            "space to probe"
+        )
+    return method
+
+
+def refuse_codeless(specs: Sequence[RunSpec]) -> None:
+    """Raise InputError for the first of these whose method, with its settings, has no code."""
+    different = {f"{each.method.model_dump_json()} {each.data.size}": each for each in specs}
+    for spec in different.values():
+        _coded(build_alone(spec), spec)
+
+
+def _samples(method: Method, seed: int, device: torch.device, count: int) -> Tensor:
+    """uint8 (N, 3, S, S): those of the run's evaluations; leaves the method in evaluation mode."""
+    sample = sampler(method, seed, "z_eval", device)
+    images = [sample(i, min(CHUNK, count - i)).cpu() for i in range(0, count, CHUNK)]
+    method.eval().requires_grad_(False)  # after the sampler, which leaves it in training mode
+    return torch.cat(images)
+
+
+def _face_network(
+    store: FaceStore, networks: Mapping[str, FeatureNetwork], device: torch.device
+) -> tuple[FeatureNetwork | None, str]:
+    """The network that tells faces apart, or why there is none."""
+    for each in networks.values():
+        if each.name == FACE_FEATURES:
+            return each, ""
+    if store.subject != "faces":
+        return None, f"the images are {store.subject}, and no faces"
+    try:
+        return load_network(FACE_FEATURES, device), ""
+    except BenchError as error:
+        return None, str(error)
+
+
+def _embedded(
+    subject: Subject, found: Found, parts: _Parts, faces: FeatureNetwork | None, cache: Path
+) -> Embedded:
+    embedding, count = found.embedding, found.count
+    errors = embedding.errors
+    return Embedded(
+        pixels=gap(errors[:count], errors[count : 2 * count]),
+        outside=latent.outside(embedding.codes[:count], subject.codes(PRIOR, "z_range")),
+        steps=float(embedding.steps.mean()),
+        unsettled=int((~embedding.settled).sum()),
+        mirror_asymmetry=found.mirror_asymmetry,
+        identity=None if faces is None else _identity(faces, found, parts.test, cache),
+    )
+
+
+def _identity(faces: FeatureNetwork, found: Found, test: Pixels, cache: Path) -> Identity:
+    """Whether the nearest of all held-out images is the one that was embedded.
+
+    The embedded ones are the first of `test`.
+    """
+    made = extract(faces, [found.heldout]).double()
+    distances = torch.cdist(made, cached_features(faces, test, cache).double())
+    own = distances[:, : found.count].diagonal()
+    return Identity(
+        kept=float((own <= distances.amin(1)).double().mean()), distance=float(own.mean())
+    )
+
+
+def _shares(
+    labels: dict[str, Labels], parts: _Parts, eye: Eye, features: Tensor
+) -> dict[str, Share]:
+    """Each attribute's share among the samples of `features` (N, F), where it can be learnt."""
+    shares = {
+        name: attributes.probe(
+            *(eye.of_real(parts.train).numpy(), having[parts.train_positions]),
+            *(eye.of_real(parts.test).numpy(), having[parts.test_positions]),
+            samples=features.numpy(),
+        )
+        for name, having in labels.items()
+    }
+    return {name: share for name, share in shares.items() if share is not None}
+
+
+def _memorisation(
+    eye: Eye, images: Tensor, features: Tensor, parts: _Parts, folder: Path
+) -> Memorisation:
+    """The figure shows samples, each with its nearest training images; the nearest pairs first."""
+    training = eye.of_real(parts.train)
+    near = neighbours.nearest(features, training, _NEAREST)
+    usual = neighbours.nearest(eye.of_real(parts.test), training, _NEAREST)
+    rows = near.distances[:, 0].argsort()[:_SHOWN]
+    known = torch.from_numpy(parts.train)
+    shown = [torch.cat([images[[i]], known[near.positions[i]]]) for i in rows.tolist()]
+    save_grid(torch.cat(shown), 1 + _NEAREST, folder / "neighbours.png")
+    ratio, closer = neighbours.memorisation(near, usual)
+    return Memorisation(distance_ratio=ratio, closer_than_heldout=closer)
+
+
+def _labels(data: object, data_root: Path | None, names: tuple[str, ...]) -> dict[str, Labels]:
+    """Which images of the store have each attribute; nothing where the data have none at all."""
+    source = open_source(data, data_root) if isinstance(data, CelebASettings) else None
+    known, values = labels_of(source) if source is not None and names else ((), None)
+    if values is None or not known:
+        return {}
+    for name in names:
+        if name not in known:
+            raise InputError(f"{name}: no attribute of the data; they have: {', '.join(known)}")
+    return {name: values[:, known.index(name)] > 0 for name in names}
