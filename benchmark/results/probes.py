@@ -42,7 +42,7 @@ def probes(found: Sequence[Source], evaluation: EvaluationSettings) -> pd.DataFr
             rows += [{**row, **head} for row in _kept(each.recorded, evaluation)]
         elif own := {**_asked_of(each, evaluation), **_classified(each, evaluation)}:
             rows.append({**head, **own})
-        elif each.earlier:
+        elif each.earlier and probed_of(each) is None:
             rows += [{**row, **head} for row in _kept(each.earlier, evaluation)]
     columns = dict.fromkeys(name for row in rows for name in row)
     return pd.DataFrame(rows, columns=list(columns) or ["run_id"])
