@@ -16,6 +16,7 @@ from benchmark.classify import classify
 from benchmark.errors import BenchError, InputError
 from benchmark.evaluation.columns import classified_columns
 from benchmark.evaluation.settings import ClassifySettings
+from benchmark.report.classified import classified as shown_in_report
 from benchmark.results.source import source
 from benchmark.results.writer import collect
 from benchmark.runs import classified
@@ -192,6 +193,10 @@ def test_tables_have_them_and_claims_may_ask(
     tables = collect(plan, found, tmp_path / "results")
     values = tables.values("classified.gain_generated_20")
     assert values.tolist() == pytest.approx([8.0, np.nan], nan_ok=True)
+    (shown,) = shown_in_report(tables)
+    assert shown.frame["real images"].tolist() == ["20", "all"]
+    assert shown.frame["alone"].tolist() == ["0.5 ± — (n=1)", "4.5 ± — (n=1)"]
+    assert shown.frame["gain, with generated"].tolist() == ["8 ± — (n=1)", "6 ± — (n=1)"]
 
 
 def test_who_is_whose_other_class() -> None:
