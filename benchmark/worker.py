@@ -1,7 +1,7 @@
 """One run in this process: what every executor starts as `bench run-one RUN_DIR`.
 
 It trains the run to its end, if it has not ended, evaluates what its judges have not seen, and
-probes it where its evaluation asks for that.
+where its evaluation asks for that, probes it and lets classifiers learn from its images.
 """
 
 import time
@@ -83,6 +83,7 @@ def train(run: RunDirectory, where: Where, signals: Sequence[int]) -> Result:
                 result = _train(run, trainer, record, panel, signals)
             panel.evaluate(lambda: bool(signals))
             panel.probe(where)
+            panel.classify(where)
             return result
 
 
@@ -112,6 +113,8 @@ def evaluate_one(run: RunDirectory, where: Where, judges: Sequence[str]) -> None
             if not judges and panel.is_probe_left:
                 with run.locked():
                     panel.probe(where)
+            if not judges:
+                panel.classify(where)
 
 
 @dataclass(frozen=True)
@@ -210,6 +213,17 @@ class Panel:
                 self.settings.probe,
                 self.settings.judges,
             )
+
+    def classify(self, where: Where) -> None:
+        """Let classifiers learn from the pair that this run is of, if its evaluation says so and
+        both are done: the one that ends last does it."""
+        settings = self.settings.classify if self.settings else None
+        if settings is None or self.run.result() is None:
+            return
+        from benchmark.classify import classify
+
+        with alone_on(self.device):
+            classify(self.run, settings, where.data_root, where.cache, self.device)
 
 
 class _Samples:

@@ -11,8 +11,8 @@ the headline judge. Beside the columns of methods and metrics there are:
     failed                  1 where the run failed, else 0
     broken                  1 where the run failed or was collapsed at its end, else 0
 
-and, where `evaluation` has a probe, what that measures of the last weights: the columns of
-probes.csv, as embedded.pixels.heldout or embedded.middle.distance.
+and, where `evaluation` has a probe or `classify`, what these measure of the last weights: the
+columns of probes.csv, as embedded.middle.distance or classified.generated_alone.
 """
 
 import json
@@ -218,9 +218,9 @@ def check_claims(
 ) -> None:
     """Raise InputError for a claim about a column, a swept key or a value that no run has.
 
-    `probed` are the columns of a probe, if the runs have one. `points` are those of the profile and
-    of the file: a profile may leave out an arm that the file has, and its claims then end as "not
-    run".
+    `probed` are the columns of probes.csv, if the runs have any. `points` are those of the profile
+    and of the file: a profile may leave out an arm that the file has, and its claims then end as
+    "not run".
     """
     trained, evaluated = _columns(specs)
     values: dict[str, dict[str, Any]] = {}

@@ -18,6 +18,7 @@ from benchmark.ablation.claims import Claim, check_claims, swept_text
 from benchmark.ablation.messages import found, one_line, refuse_unknown
 from benchmark.ablation.tuning import TUNE, Tuning, draw, merged, tuned_cell
 from benchmark.ablation.written import parse
+from benchmark.classes import with_and_without
 from benchmark.errors import InputError, of_system
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.redact import redact
@@ -242,6 +243,7 @@ def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str,
     _refuse_twins(path, runs)
     _refuse_alike(path, runs)
     _check_views(path, evaluation, runs)
+    _check_pairs(path, evaluation, runs)
     tuning = None
     if tune is not None:
         tuning = _tuning(path, profile, settings, tune, sweep, seeds, evaluation)
@@ -309,12 +311,32 @@ def _evaluation(path: Path, profile: str, block: Any) -> EvaluationSettings:
 
 
 def _probed(evaluation: EvaluationSettings) -> list[str]:
-    """The columns of the runs' probe; none where they have none."""
-    if evaluation.probe is None:
-        return []
-    from benchmark.evaluation.columns import probed_by_judges
+    """The columns of what is measured of the last weights beside the metrics."""
+    found = []
+    if evaluation.probe is not None:
+        from benchmark.evaluation.columns import probed_by_judges
 
-    return probed_by_judges(list(evaluation.judges), evaluation.probe.attributes)
+        found += probed_by_judges(list(evaluation.judges), evaluation.probe.attributes)
+    if evaluation.classify is not None:
+        from benchmark.evaluation.columns import classified_columns
+
+        found += classified_columns(evaluation.classify.real)
+    return found
+
+
+def _check_pairs(path: Path, evaluation: EvaluationSettings, runs: list[PlannedRun]) -> None:
+    """Of every run that teaches a classifier one class there is one that teaches the other."""
+    if evaluation.classify is None:
+        return
+    attribute, ids = evaluation.classify.attribute, {run.run_id for run in runs}
+    for run in runs:
+        pair = with_and_without(run.spec, attribute)
+        if pair is None or not {each.run_id for each in pair} <= ids:
+            raise InputError(
+                f"{path}: {EVALUATION}.classify: {run.label} has no run of the other class beside "
+                f"it; of each two runs one needs data.only: [{attribute}] and the other "
+                f"data.only: [not {attribute}], and nothing else may differ"
+            )
 
 
 def _check_views(path: Path, evaluation: EvaluationSettings, runs: list[PlannedRun]) -> None:

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from benchmark.column import Column
 from benchmark.evaluation.metrics import METRICS
 
+CLASSIFIED = "classified."
+"""Begins the columns of `evaluation.classify` in probes.csv."""
+
 
 def evaluation_columns() -> list[str]:
     """The columns of one evaluation, in order: every registered metric."""
@@ -201,3 +204,40 @@ def copies_in_words(closer: float) -> str:
         f"{closer:.1%} of samples are closer to a training image than 99 % of held-out faces are"
         " (1 % is expected where nothing is copied)"
     )
+
+
+_ACCURACY = "mean over both classes of held-out images that are right, 0 to 1"
+_SCORE = "Ravuri and Vinyals 2019 (arXiv 1905.10887)"
+# What `evaluation.classify` measures; N stands for the number of real images, or all.
+CLASSIFIED_COLUMNS: dict[str, Column] = {
+    f"{CLASSIFIED}real_N": Column("a classifier from N real images alone", _ACCURACY, "higher"),
+    f"{CLASSIFIED}augmented_N": Column(
+        "from the same, mirrored and turned by up to 10 degrees", _ACCURACY, "higher"
+    ),
+    f"{CLASSIFIED}generated_N": Column(
+        "from the same and as many generated ones", _ACCURACY, "higher"
+    ),
+    f"{CLASSIFIED}gain_augmented_N": Column("augmented_N less real_N", _ACCURACY, "higher"),
+    f"{CLASSIFIED}gain_generated_N": Column("generated_N less real_N", _ACCURACY, "higher"),
+    f"{CLASSIFIED}gain_over_augmented_N": Column(
+        "generated_N less augmented_N", _ACCURACY, "higher"
+    ),
+    f"{CLASSIFIED}generated_alone": Column(
+        "from generated images alone, as many as all real ones", _ACCURACY, "higher", _SCORE
+    ),
+    f"{CLASSIFIED}shortfall": Column(
+        "generated_alone seen from real_N of the most real images", _ACCURACY, "lower", _SCORE
+    ),
+    f"{CLASSIFIED}classifier_sd": Column(
+        "standard deviation over classifiers of one pair of generators", _ACCURACY
+    ),
+}
+
+
+def classified_columns(real: Sequence[int | str]) -> list[str]:
+    """Those for these numbers of real images."""
+    return [
+        name.replace("_N", f"_{size}")
+        for name in CLASSIFIED_COLUMNS
+        for size in (real if name.endswith("_N") else ("",))
+    ]

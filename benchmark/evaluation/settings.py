@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from benchmark.data.settings import View
 from benchmark.strict import Slug, Strict
 
+CLASSIFIER_VERSION = 1  # another one for other numbers of the same weights
 FACE_FEATURES = "dlib_face"  # the feature network that tells faces apart
 PROBE_VERSION = 2  # another one for other numbers of the same weights
 FID_FEATURES = "inception_2015"  # the one feature network whose Fréchet distance is called FID
@@ -43,6 +44,29 @@ class JudgeSettings(Strict):
     def identity(self) -> dict[str, Any]:
         """What decides its figures, beside the network's version and weights."""
         return self.model_dump(mode="json", exclude={"snapshots"})
+
+
+class ClassifySettings(Strict):
+    """Whether generated images help a small classifier: its training sets, and how often it learns.
+
+    Runs come in pairs that differ in `data.only` alone: images that have the attribute, and images
+    that have not.
+    """
+
+    attribute: str
+    """What the classifier learns to tell."""
+    real: Annotated[tuple[Annotated[int, Field(ge=10)] | Literal["all"], ...], Field(min_length=1)]
+    """Real training images, half of each class, as in [250, 1000, all]; the last is the most, and
+    generated ones alone are compared with it."""
+    seeds: Annotated[int, Field(ge=1, le=100)] = 3
+    """Classifiers for each training set and pair of generators."""
+    steps: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    """Training steps of each, in batches of 32."""
+
+    @field_validator("real", mode="before")
+    @classmethod
+    def _real_may_be_a_list(cls, real: Any) -> Any:
+        return tuple(real) if isinstance(real, list) else real
 
 
 class ProbeSettings(Strict):
@@ -92,6 +116,9 @@ class EvaluationSettings(Strict):
     own) is below this."""
     probe: ProbeSettings | None = None
     """Every run that is done is probed by all judges, as `bench probe` does; null: none is."""
+
+    classify: ClassifySettings | None = Field(default=None, exclude_if=lambda each: each is None)
+    """Every pair of runs that is done teaches a classifier its images; null: none does."""
 
     @field_validator("metrics", mode="before")
     @classmethod

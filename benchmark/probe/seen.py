@@ -64,8 +64,8 @@ class Eye:
         features = self._floats(images) if isinstance(images, np.ndarray) else self.of_made(images)
         sharpness = float(laplacian_variance(torch.as_tensor(images)).mean())
         compared = Comparison(features, sharpness, self._reference)
-        asked = computed_by(self.network.domain, attribute=None)
-        values = {name: float(each.compute(compared)) for name, each in asked.items()}
+        known = computed_by(self.network.domain, None)
+        values = {name: float(each.compute(compared)) for name, each in known.items()}
         return {name: value for name, value in values.items() if math.isfinite(value)}
 
     def says(self, found: list[Found], samples: Tensor) -> JudgeSaid:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from benchmark.evaluation.columns import copies_in_words
+from benchmark.evaluation.columns import CLASSIFIED, copies_in_words
 from benchmark.markup import escaped
 from benchmark.report.captions import made_of
 from benchmark.report.document import Details, Plain, Table, Words
@@ -84,6 +84,10 @@ FIRST_CAPTION = (
 def probes(results: Tables) -> Iterator[Details]:
     """One row a cell, mean ± sd over its probed runs; nothing where no run was probed."""
     found = results.probes
+    if found.empty:
+        return
+    found = found.drop(columns=[key for key in found if str(key).startswith(CLASSIFIED)])
+    found = found.dropna(how="all", subset=[key for key in found if key != "run_id"])
     if found.empty:
         return
     blocks: list[Plain] = []

@@ -10,6 +10,7 @@ from benchmark.evaluation.settings import FID_FEATURES, distance_title
 from benchmark.markup import code, escaped
 from benchmark.report.answers import answer, answer_table, status
 from benchmark.report.captions import data_words, made_of, set_up, subject
+from benchmark.report.classified import classified
 from benchmark.report.document import Block, Details, Gallery, Heading, Picture, Plain, Words
 from benchmark.report.figures.best_of import BEST_OF
 from benchmark.report.figures.curves import curves, is_banded
@@ -50,6 +51,7 @@ def section(results: Tables) -> list[Block]:
     blocks.append(Words(f"**Question.** {escaped(record.question)}"))
     blocks.append(Words(f"**Answer** ({status(results)}). {answer(results)}"))
     blocks.append(answer_table(results))
+    blocks += classified(results)
     pictures = _pictures(results)
     shown = _first(results, pictures)
     blocks += [shown] if shown else []

@@ -8,7 +8,12 @@ from benchmark.ablation.plan import VARIANT, Plan
 from benchmark.ablation.tuning import SETTING
 from benchmark.column import Column
 from benchmark.errors import InputError
-from benchmark.evaluation.columns import PROBE_COLUMNS_1, metric_columns, probe_columns
+from benchmark.evaluation.columns import (
+    CLASSIFIED_COLUMNS,
+    PROBE_COLUMNS_1,
+    metric_columns,
+    probe_columns,
+)
 from benchmark.evaluation.metrics import METRICS
 from benchmark.methods import LEARNING_RATE
 from benchmark.methods.registry import built_in, method_class
@@ -227,6 +232,11 @@ def known_columns(table: str) -> dict[str, Column]:
         "train": {**at, **trained},
         "heldout": {**at, **heldout},
         "evaluations": {**at, **EVALUATION, **metrics},
-        "probes": {"run_id": _RUN_ID, **probe_columns(), **PROBE_COLUMNS_1},
+        "probes": {
+            "run_id": _RUN_ID,
+            **probe_columns(),
+            **PROBE_COLUMNS_1,
+            **CLASSIFIED_COLUMNS,
+        },
     }
     return tables[table] if table in tables else EVIDENCE[table]

@@ -11,11 +11,12 @@ from typing import Any
 import pandas as pd
 
 from benchmark.ablation.plan import Plan
-from benchmark.evaluation.columns import OF_JUDGE
+from benchmark.evaluation.columns import CLASSIFIED, OF_JUDGE
 from benchmark.evaluation.settings import PROBE_VERSION, EvaluationSettings
 from benchmark.files import write_atomic
 from benchmark.results.source import Source
 from benchmark.results.tables import RecordedRun
+from benchmark.runs import classified
 
 Row = Mapping[str, Any]
 STRIPS = "strips"
@@ -29,7 +30,7 @@ _BESIDE = ("judged_by", "versions")  # what made the numbers, and no numbers
 
 
 def probes(found: Sequence[Source], evaluation: EvaluationSettings) -> pd.DataFrame:
-    """One row a run whose last weights were probed.
+    """One row a run whose last weights were probed, or taught classifiers.
 
     Where the evaluation has a probe, only rows of its sizes and of this version count: those of
     `bench probe` with other sizes cannot be compared with them.
@@ -38,14 +39,33 @@ def probes(found: Sequence[Source], evaluation: EvaluationSettings) -> pd.DataFr
     for each in found:
         head = {"run_id": each.planned.run_id}
         if each.recorded:
-            rows += [{**row, **head} for row in _recorded(each.recorded, evaluation)]
-        elif (probed := probed_of(each)) is not None:
-            rows.append({**head, **flat(probed, evaluation)})
-        elif each.earlier:
-            rows += [{**row, **head} for row in _recorded(each.earlier, evaluation)]
-    rows = [row for row in rows if _is_asked_for(row, evaluation)]
+            rows += [{**row, **head} for row in _kept(each.recorded, evaluation)]
+        elif own := {**_asked_of(each, evaluation), **_classified(each, evaluation)}:
+            rows.append({**head, **own})
+        elif each.earlier and probed_of(each) is None:
+            rows += [{**row, **head} for row in _kept(each.earlier, evaluation)]
     columns = dict.fromkeys(name for row in rows for name in row)
     return pd.DataFrame(rows, columns=list(columns) or ["run_id"])
+
+
+def _asked_of(source: Source, evaluation: EvaluationSettings) -> dict[str, float]:
+    """What a probe found of a run whose folder is here, if it is one that counts."""
+    probed = probed_of(source)
+    row = flat(probed, evaluation) if probed else {}
+    return row if row and _is_asked_for(row, evaluation) else {}
+
+
+def _classified(source: Source, evaluation: EvaluationSettings) -> dict[str, float]:
+    """What classifiers learnt from the pair whose first run this is."""
+    if evaluation.classify is None or source.result is None:
+        return {}
+    found = classified.numbers(source.run, evaluation.classify)
+    return {f"{CLASSIFIED}{name}": value for name, value in found.items()}
+
+
+def _kept(recorded: RecordedRun, evaluation: EvaluationSettings) -> list[Row]:
+    """Of earlier tables, the rows that count."""
+    return [row for row in _recorded(recorded, evaluation) if _is_asked_for(row, evaluation)]
 
 
 def probed_of(source: Source) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.ablation.plan import PlannedRun
+from benchmark.classes import of_both
 from benchmark.data.fitness import LEAST_JUDGED, too_few
 from benchmark.data.photographs import Reading
 from benchmark.data.settings import DataSettings, Split
@@ -88,6 +89,7 @@ def open_stores(
     for seen, store in stores.values():
         sizes[seen.model_dump_json()] = {part: len(at) for part, at in store.splits.items()}
     refuse_too_few(evaluation, missing, sizes)
+    _refuse_too_few_to_classify(evaluation, missing, reader)
     return [*stores.values()]
 
 
@@ -98,6 +100,28 @@ def _refuse_unknown_attributes(
     for name, judge in evaluation.judges.items():
         if judge.attribute is not None:
             reader.store(data, (judge.attribute,), f"evaluation.judges.{name}.attribute")
+
+
+def _refuse_too_few_to_classify(
+    evaluation: EvaluationSettings, missing: Sequence[PlannedRun], reader: Reader
+) -> None:
+    """Raise InputError where a classifier is to learn from more real images than there are, half of
+    each class; or where the data lack its attribute."""
+    settings = evaluation.classify
+    if settings is None:
+        return
+    both = [of_both(each.spec, settings.attribute).data for each in missing]
+    for data in {each.model_dump_json(): each for each in both}.values():
+        store = reader.store(data, (settings.attribute,), "evaluation.classify.attribute")
+        assert store.labels is not None
+        having = int(store.labels[store.splits["train"], 0].sum())
+        most = 2 * min(having, len(store.splits["train"]) - having)
+        wanted = max((size for size in settings.real if isinstance(size, int)), default=0)
+        if wanted > most:
+            raise InputError(
+                f"evaluation.classify.real: {wanted} is more than the {most} training images of "
+                f"{store.title} of which half have {settings.attribute}; lower it"
+            )
 
 
 def _reference_views(evaluation: EvaluationSettings, data: DataSettings) -> list[DataSettings]:

@@ -23,6 +23,7 @@ from benchmark.results.source import only_recorded
 from benchmark.results.tables import RecordedRun
 from benchmark.results.tuning import waiting, with_winners, write_search
 from benchmark.results.writer import refuse_loss, with_lent, write_results
+from benchmark.runs import classified
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.evaluations import pending
 from benchmark.runs.probes import is_probed
@@ -31,7 +32,7 @@ from benchmark.sweep.driver import Driver
 from benchmark.sweep.output import Failure, Output, Summary
 
 SYNC_EVERY_S = 4.0
-PROBE = "the probe"  # which is no name of a judge
+PROBE, CLASSIFIERS = "the probe", "the classifiers"  # which are no names of judges
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,8 @@ def evaluate_plan(
 
 
 def pending_of(settings: EvaluationSettings) -> Callable[[RunDirectory], list[str]]:
-    """Which judges have not seen all snapshots of a run, and PROBE where it is done without one."""
+    """Which judges have not seen all snapshots of a run; PROBE and CLASSIFIERS where it is done and
+    they are left."""
     versions = {
         name: {
             metric: found.version
@@ -204,6 +206,7 @@ def pending_of(settings: EvaluationSettings) -> Callable[[RunDirectory], list[st
         }
         for name, each in settings.judges.items()
     }
+    probed = {name: metric.version for name, metric in METRICS.items()}
     networks = {
         name: getattr(network_class(each.features), "VERSION", None)
         for name, each in settings.judges.items()
@@ -212,8 +215,9 @@ def pending_of(settings: EvaluationSettings) -> Callable[[RunDirectory], list[st
     def left(run: RunDirectory) -> list[str]:
         found, result = pending(run, settings, versions, networks), run.result()
         if settings.probe is not None and result is not None and result.state == "done":
-            of_all = {name: metric.version for name, metric in METRICS.items()}
-            found += [] if is_probed(run, settings, of_all, networks) else [PROBE]
+            found += [] if is_probed(run, settings, probed, networks) else [PROBE]
+        if settings.classify is not None and classified.left(run, settings.classify):
+            found.append(CLASSIFIERS)
         return found
 
     return left

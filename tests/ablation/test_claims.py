@@ -70,7 +70,7 @@ def test_what_a_probe_measures_may_be_claimed_where_there_is_a_probe(tmp_path: P
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("kind: contrast", "kind: contrst", "allowed: trend, contrast, correlation"),
+        ("kind: contrast", "kind: contrst", "allowed: trend, contrast, mean, correlation"),
         ("of: slow", "of: slowly", "claims.one.test.of: unknown value 'slowly', did you mean"),
         ("over: variant", "over: variants", "claims.one.test.over: unknown swept key"),
         ("where: {method.batch_norm: false}", "where: {method.batch_norm: maybe}", "False, True"),

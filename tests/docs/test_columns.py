@@ -64,7 +64,9 @@ def test_every_number_of_a_probe_is_explained() -> None:
                 found.add(f"{above}{name}")
             elif get_origin(field.annotation) is dict:
                 found |= {
-                    f"{above}{name}.{metric}" for metric in METRICS if not METRICS[metric].labelled
+                    f"{above}{name}.{metric}"
+                    for metric, each in METRICS.items()
+                    if not each.labelled
                 }
             elif isinstance(kind, type) and issubclass(kind, BaseModel):
                 found |= numbers(kind, f"{above}{name}.")

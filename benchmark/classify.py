@@ -1,0 +1,223 @@
+"""What generated images are worth to a classifier: `evaluation.classify`, for a pair of runs.
+
+One generator has learnt the images that have an attribute, the other those that have not. Small
+classifiers of the attribute learn from real images alone, from real images mirrored and turned,
+from as many real and generated ones together, and from generated ones alone (Ravuri and Vinyals
+2019, arXiv 1905.10887: the classification accuracy score). All are tested on held-out real images,
+and trained for as many steps. Classes are balanced: half of the training images have the attribute.
+
+A classifier's seed derives from its generators': it is nested in them, so that the spread over
+generators' seeds includes it.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock
+from numpy.typing import NDArray
+from torch import Tensor
+
+from benchmark.classes import of_both
+from benchmark.data.store import FaceStore, open_store
+from benchmark.errors import BenchError
+from benchmark.evaluation.classifier import balanced_accuracy, trained
+from benchmark.evaluation.settings import CLASSIFIER_VERSION, ClassifySettings
+from benchmark.files import write_atomic
+from benchmark.runs import classified
+from benchmark.runs.directory import RunDirectory
+from benchmark.runs.evaluations import digest_of
+from benchmark.seeds import derive
+from benchmark.training import snapshots
+from benchmark.training.determinism import fix
+from benchmark.training.loop import new_method, sampler
+
+_CHUNK = 64
+Stop = Callable[[], bool]
+Scores = Mapping[str, list[float]]  # balanced accuracy by regime, one a classifier's seed
+
+
+@dataclass(frozen=True)
+class _Images:
+    """Of one class each: uint8 (N, 3, S, S)."""
+
+    having: Tensor
+    others: Tensor
+
+    @property
+    def most(self) -> int:
+        """The largest balanced set of them."""
+        return 2 * min(len(self.having), len(self.others))
+
+    def some(self, count: int, seed: int) -> "_Images":
+        """Half so many of each, drawn without replacement."""
+        draws = torch.Generator().manual_seed(seed)
+        having, others = (
+            part[torch.randperm(len(part), generator=draws)[: count // 2].to(part.device)]
+            for part in (self.having, self.others)
+        )
+        return _Images(having, others)
+
+    def beside(self, more: "_Images") -> "_Images":
+        return _Images(torch.cat([self.having, more.having]), torch.cat([self.others, more.others]))
+
+    def labelled(self) -> tuple[Tensor, Tensor]:
+        images = torch.cat([self.having, self.others])
+        labels = torch.zeros(len(images), dtype=torch.uint8, device=images.device)
+        labels[: len(self.having)] = 1
+        return images, labels
+
+
+def classify(
+    run: RunDirectory,
+    settings: ClassifySettings,
+    data_root: Path | None,
+    cache: Path,
+    device: torch.device,
+) -> None:
+    """Write what is not known yet of the pair that `run` is of; nothing where that is nothing.
+
+    Raises BenchError where a snapshot is missing or the cache cannot be written, InputError where
+    the data are.
+    """
+    pair = classified.pair_of(run, settings)
+    if not pair:
+        return
+    first = pair[0]
+    with FileLock(first.path / "classified.lock"):  # both runs may end at once
+        wanted = classified.made_of(pair, settings)
+        if wanted is None or not classified.left(first, settings):
+            return
+        spec = first.spec()
+        fix(spec.training.threads)
+        labels, asked = (settings.attribute,), "evaluation.classify.attribute"
+        data = of_both(spec, settings.attribute).data
+        store = open_store(data, data_root, cache, labels, asked=asked)
+        real, heldout = _real(store, "train", device), _real(store, "test", device).labelled()
+        made = _Images(*(_generated(each, real.most // 2, device) for each in pair))
+        bench = _Bench(settings, spec.seed, real, heldout)
+        scores = {**_known(bench, store, cache), **bench.of_generated(made)}
+        record = {"made_of": wanted, "data": store.fingerprint, "scores": scores}
+        classified.write(first, {**record, "numbers": summary(scores, settings)})
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """Where classifiers are trained and tested."""
+
+    settings: ClassifySettings
+    seed: int  # of the generators
+    real: _Images
+    heldout: tuple[Tensor, Tensor]
+
+    def seeds(self) -> list[int]:
+        return [derive(self.seed, "classifier", at) for at in range(self.settings.seeds)]
+
+    def sizes(self) -> dict[str, int]:
+        """Real images to train on, by the name that their columns end with."""
+        return {str(n): self.real.most if n == "all" else n for n in self.settings.real}
+
+    def of_real(self) -> dict[str, list[float]]:
+        found: dict[str, list[float]] = {}
+        for name, count in self.sizes().items():
+            for regime, augmented in (("real", False), ("augmented", True)):
+                found[f"{regime}_{name}"] = [
+                    self._score(self.real.some(count, seed), seed, augmented=augmented)
+                    for seed in self.seeds()
+                ]
+        return found
+
+    def of_generated(self, made: _Images) -> dict[str, list[float]]:
+        found = {
+            f"generated_{name}": [
+                self._score(self.real.some(count, seed).beside(made.some(count, seed)), seed)
+                for seed in self.seeds()
+            ]
+            for name, count in self.sizes().items()
+        }
+        alone = [self._score(made.some(self.real.most, seed), seed) for seed in self.seeds()]
+        return {**found, "generated_alone": alone}
+
+    def _score(self, images: _Images, seed: int, *, augmented: bool = False) -> float:
+        network = trained(*images.labelled(), seed, self.settings.steps, augmented=augmented)
+        return balanced_accuracy(network, *self.heldout)
+
+
+def summary(scores: Scores, settings: ClassifySettings) -> dict[str, float]:
+    """Means over classifiers' seeds, and what the images beside the real ones bring."""
+    means = {name: float(np.mean(each)) for name, each in scores.items()}
+    gains = {}
+    for size in map(str, settings.real):
+        real, augmented, generated = (
+            means[f"{regime}_{size}"] for regime in ("real", "augmented", "generated")
+        )
+        gains[f"gain_augmented_{size}"] = augmented - real
+        gains[f"gain_generated_{size}"] = generated - real
+        gains[f"gain_over_augmented_{size}"] = generated - augmented
+    largest = str(settings.real[-1])
+    return {
+        **means,
+        **gains,
+        "shortfall": means[f"real_{largest}"] - means["generated_alone"],
+        "classifier_sd": float(np.sqrt(np.mean([np.var(each, ddof=1) for each in scores.values()])))
+        if settings.seeds > 1
+        else 0.0,
+    }
+
+
+def _real(store: FaceStore, part: Any, device: torch.device) -> _Images:
+    assert store.labels is not None
+    at: NDArray[np.int64] = store.splits[part]
+    having = store.labels[at, 0] > 0
+    if having.all() or not having.any():
+        raise BenchError(
+            f"{store.title}: all {part} images are of one class: nothing to tell apart"
+        )
+    images = [torch.from_numpy(store.fixed(at[rows])).to(device) for rows in (having, ~having)]
+    return _Images(*images)
+
+
+def _generated(run: RunDirectory, count: int, device: torch.device) -> Tensor:
+    """uint8 (count, 3, S, S) by the last snapshot of a run."""
+    spec, kept = run.spec(), snapshots.listed(run.snapshots)
+    if not kept:
+        raise BenchError(f"{run.path}: no snapshot is left; train the run again")
+    method = new_method(spec, device)
+    kept[-1].load_into(method)
+    draw = sampler(method, spec.seed, "z_classify", device)
+    return torch.cat([draw(at, min(_CHUNK, count - at)) for at in range(0, count, _CHUNK)])
+
+
+def _known(bench: _Bench, store: FaceStore, cache: Path) -> dict[str, list[float]]:
+    """Of real images alone, which all methods' pairs of one seed share: computed once."""
+    device = bench.real.having.device
+    key = digest_of(
+        [
+            {
+                "version": CLASSIFIER_VERSION,
+                "settings": bench.settings.model_dump(mode="json"),
+                "seed": bench.seed,
+                "data": store.fingerprint,
+                "labels": store.labels_sha256,
+                "device": device.type,
+                "instructions": torch.backends.cpu.get_cpu_capability(),
+                "threads": torch.get_num_threads(),
+                "torch": torch.__version__,
+            }
+        ]
+    )
+    path = cache / "classifiers" / f"{key}.json"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            if path.exists():
+                return dict(json.loads(path.read_bytes()))
+            found = bench.of_real()
+            write_atomic(path, json.dumps(found, indent=2).encode() + b"\n")
+            return found
+    except (OSError, ValueError) as error:
+        raise BenchError(f"{path}: cannot be read or written ({error}); delete it") from None

@@ -1,0 +1,70 @@
+"""What classifiers made of a pair of generators, one a class: <run>/classified.json.
+
+It lies in the folder of the run whose images have the attribute.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmark.classes import with_and_without
+from benchmark.errors import BenchError
+from benchmark.evaluation.settings import CLASSIFIER_VERSION, ClassifySettings
+from benchmark.files import write_atomic
+from benchmark.runs.directory import RunDirectory
+
+_NAME = "classified.json"
+
+
+def pair_of(run: RunDirectory, settings: ClassifySettings) -> list[RunDirectory]:
+    """The runs with and without the attribute, of which `run` is one; none where it is neither."""
+    specs = with_and_without(run.spec(), settings.attribute)
+    return [RunDirectory(run.path.parent / each.run_id) for each in specs or ()]
+
+
+def made_of(pair: list[RunDirectory], settings: ClassifySettings) -> dict[str, Any] | None:
+    """What the numbers depend on beside the data; None until both runs are done."""
+    results = [run.result() for run in pair]
+    weights = [each.weights_sha256 for each in results if each and each.state == "done"]
+    if len(weights) != 2:
+        return None
+    return {
+        "version": CLASSIFIER_VERSION,
+        "settings": settings.model_dump(mode="json"),
+        "weights_sha256": weights,
+    }
+
+
+def left(run: RunDirectory, settings: ClassifySettings) -> bool:
+    """Whether this is a pair's first run, both are done, and nothing in force is known of them."""
+    pair = pair_of(run, settings)
+    if not pair or pair[0].path != run.path:
+        return False
+    wanted, found = made_of(pair, settings), read(run)
+    return wanted is not None and (found is None or found["made_of"] != wanted)
+
+
+def numbers(run: RunDirectory, settings: ClassifySettings) -> dict[str, float]:
+    """Of the pair whose first run this is, by name; empty where none in force are known."""
+    pair, found = pair_of(run, settings), read(run)
+    if found is None or not pair or found["made_of"] != made_of(pair, settings):
+        return {}
+    return dict(found["numbers"])
+
+
+def read(run: RunDirectory) -> dict[str, Any] | None:
+    """Raises BenchError where the file is damaged."""
+    path = run.path / _NAME
+    try:
+        found = json.loads(path.read_bytes()) if path.exists() else None
+    except ValueError:
+        raise BenchError(
+            f"{path}: damaged; delete it, and `bench run FILE` makes it again"
+        ) from None
+    return dict(found) if found is not None else None
+
+
+def write(run: RunDirectory, record: dict[str, Any]) -> Path:
+    path = run.path / _NAME
+    write_atomic(path, json.dumps(record, indent=2, sort_keys=True).encode() + b"\n")
+    return path
