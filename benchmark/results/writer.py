@@ -18,6 +18,7 @@ from benchmark.evaluation.metrics import METRICS
 from benchmark.files import write_atomic
 from benchmark.methods import heldout_columns, signal, train_columns
 from benchmark.results.description import describe
+from benchmark.results.drawn import write_drawn
 from benchmark.results.ends import ends, judged_columns, metric_names
 from benchmark.results.lent import lent
 from benchmark.results.places import ENDED, states
@@ -53,6 +54,7 @@ def write_results(plan: Plan, runs_root: Path, results: Path, *, replace: bool =
         for name in REQUIRED:
             write_table(tables.folder / f"{name}.csv", getattr(tables, name))
         _write_samples(tables.folder / "samples", found)
+        write_drawn(tables.folder, tables.record.setups)
     except OSError as error:
         raise BenchError(
             f"{tables.folder}: cannot write the tables ({error.strerror}); the runs are safe in"

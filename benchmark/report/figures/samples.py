@@ -2,14 +2,17 @@
 
 import io
 from pathlib import Path
+from typing import TypeAlias
 
 import matplotlib as mpl
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmark.errors import BenchError, of_system
+from benchmark.report.captions import setup_words
 from benchmark.report.figures.shown import shown
 from benchmark.report.numbers import number
+from benchmark.results.drawn import FOLDER as DRAWN
 from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import REWRITE, Cell, Tables
 from benchmark.text import shortened, single_line
@@ -22,6 +25,8 @@ COLUMNS = 3
 SMALL = 400
 LONGEST = 40  # characters of a cell
 MARGIN, LINE, FONT = 12, 36, 26
+_Tile: TypeAlias = tuple[str, str, Image.Image | str]
+"""What stands above, what below, and a grid or why there is none."""
 
 
 def shown_seeds(results: Tables) -> list[int]:
@@ -44,19 +49,20 @@ def grids(results: Tables) -> list[tuple[str, Path]]:
 def samples(results: Tables) -> bytes | None:
     """The final grid of every cell and shown seed: a row a cell, or cell by cell for one seed.
 
-    A run without samples keeps its place, with its state in words; cells without any are left out
-    (`without_samples` names them). None where no run has any.
+    Before them drawn faces, where there are any. A run without samples keeps its place, with its
+    state in words; cells without any are left out (`without_samples` names them). None where no run
+    has any.
     """
     seeds, absent = shown_seeds(results), set(without_samples(results))
     cells = shown([cell for cell in results.cells if cell.title not in absent])
     if not cells:
         return None
     places = [(cell, seed) for cell in cells for seed in seeds]
-    columns = len(seeds) if len(seeds) > 1 else min(COLUMNS, len(places))
-    tiles = [
-        (_title(cell, seed), _distance(cell, seed), _grid(results, cell, seed))
-        for cell, seed in places
-    ]
+    tiles = drawn(results)
+    if len(seeds) > 1:  # a row is a cell: real images have rows of their own
+        tiles += [("", "", "")] * (-len(tiles) % len(seeds))
+    tiles += [(_title(*at), _distance(*at), _grid(results, *at)) for at in places]
+    columns = len(seeds) if len(seeds) > 1 else min(COLUMNS, len(tiles))
     found = [tile for *_, tile in tiles if isinstance(tile, Image.Image)]
     font = ImageFont.truetype(Path(mpl.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", FONT)
     widest = max(int(font.getlength(text)) + 1 for *texts, _ in tiles for text in texts)
@@ -77,6 +83,17 @@ def samples(results: Tables) -> bytes | None:
     file = io.BytesIO()
     sheet.save(file, format="PNG", optimize=True)
     return file.getvalue()
+
+
+def drawn(results: Tables) -> list[_Tile]:
+    """Faces of each set-up that the shown cells have, where they are drawn ones."""
+    tiles: list[_Tile] = []
+    for at in dict.fromkeys(cell.record.setup for cell in shown(results.cells)):
+        path = results.folder / DRAWN / f"{at}.png"
+        if path.is_file():
+            view = ", ".join(setup_words(results.record.setups[at])[1:-1])
+            tiles.append((shortened(f"real: {view}", LONGEST), "", _enlarged(path)))
+    return tiles
 
 
 def without_samples(results: Tables) -> list[str]:
@@ -113,8 +130,10 @@ def _grid(results: Tables, cell: Cell, seed: int) -> Image.Image | str:
     if run_id is None:
         return "no such run"
     path = results.folder / "samples" / f"{run_id}.png"
-    if not path.is_file():
-        return "no samples"
+    return _enlarged(path) if path.is_file() else "no samples"
+
+
+def _enlarged(path: Path) -> Image.Image:
     try:
         with Image.open(path) as file:
             grid = file.convert("RGB")
