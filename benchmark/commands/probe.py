@@ -63,7 +63,7 @@ def probe(
     """Look into RUN's latent space, and for copied images.
 
     RUN is the id or the folder of a finished run. Writes probe.json and figures in probe/ into the
-    run's folder. The figures show training images: mind whose they are.
+    run's folder. The figures show training images: do not publish those of people.
     """
     from benchmark.executors.threads import pin_threads
     from benchmark.runs.show import find_run
