@@ -18,8 +18,8 @@ GLOSSARY = f"""\
 - **{SEEDS}**: sample standard deviation over training seeds, which are the unit; "±" is this one.
 - **{DRAWS}**: over repeated evaluations of the same last weights, pooled over runs: how far one
   number can be trusted, and nothing of another training run.
-- **{MIDDLE}**: the mean of the middle half of the seeds (Agarwal et al. 2021), which one that fell
-  out of line does not move, with its 95 % interval from five seeds on.
+- **{MIDDLE}**: the mean of the middle half of the seeds (Agarwal et al. 2021), which a single
+  outlier does not move, with its 95 % interval from five seeds on.
 - **last**: the last row of each finished run. **best by validation**: the test value where the
   distance to *validation* images is least; never the best test value.
 - **runs**: done of planned. **failed**: ended early, with the reason below the table.

@@ -24,6 +24,7 @@ from benchmark.report.document import (
 )
 from benchmark.report.evidence import NOT_JUDGED, Evidence
 from benchmark.report.figures.forest import FOREST, effects, forest, judged
+from benchmark.report.figures.samples import drawn
 from benchmark.report.files import GENERATED
 from benchmark.report.glossary import GLOSSARY
 from benchmark.report.numbers import NONE, number
@@ -34,10 +35,12 @@ INTRODUCTION = f"""\
 What readers of the BEGAN paper (arXiv 1703.10717) asked, and what trained networks answer. The
 training seed is the unit, and every bracket a 95 % interval over seeds (of differences: Welch's). A
 claim is *confirmatory* where it was registered before its runs, else *exploratory*. *Underpowered*
-says that so few seeds would not have shown it, and never that there is nothing.
+means that so few seeds could have missed a true effect, not that there is none.
 
 {GENERATED} from the tables under results/ alone; do not edit. `bench reproduce RUN`
-trains a run again and compares it with these tables, digit by digit."""
+trains a run again and compares it with these tables."""
+NO_PHOTOGRAPHS = """\
+No real faces are shown: photographs of people may not be republished."""
 VERDICTS = """\
 A claim names the least effect that would matter. Its verdict is *supported* (the effect is larger
 than that), *refuted* (smaller than that, or the other way), *too small* (the claimed way, but
@@ -61,6 +64,8 @@ def compose(
         over = Heading(2, escaped("/".join(place.parts[-2:])))
         sections.append(_faulty(place, over, fault))
     blocks: list[Block] = [Heading(1, "Report"), Words(INTRODUCTION)]
+    if not all(map(drawn, sound)):
+        blocks.append(Words(NO_PHOTOGRAPHS))
     blocks += [Heading(2, "Questions and answers")]
     blocks += [questions(sound), *_forest(sound)] if sound else []
     said = list(notes(folder))
@@ -122,9 +127,8 @@ def _forest(found: list[Tables]) -> Iterator[Picture]:
             image,
             "Effects of the claims on a distance",
             "Change from end to end of what varies, or from the second setting to the first, with"
-            " its 95 % interval (Welch's). Grey band: too small to count, by the claim's own words."
-            " Which way is claimed, and of which views, steps and seeds: see the table."
-            " Demonstrations are left out."
+            " its 95 % interval (Welch's). Grey band: below the claim's least effect. The table"
+            " says which way is claimed. Demonstrations are left out."
             f" {made_of_all([results.record for results in judged(found)])}.",
         )
 

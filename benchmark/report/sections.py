@@ -15,7 +15,7 @@ from benchmark.report.document import Block, Details, Gallery, Heading, Picture,
 from benchmark.report.figures.best_of import BEST_OF
 from benchmark.report.figures.curves import curves, is_banded
 from benchmark.report.figures.heatmap import heatmap
-from benchmark.report.figures.samples import grids, samples, shown_seeds, without_samples
+from benchmark.report.figures.samples import drawn, grids, samples, shown_seeds, without_samples
 from benchmark.report.figures.scatter import is_between, scatter
 from benchmark.report.figures.shown import shown_words
 from benchmark.report.figures.strips import strips
@@ -155,7 +155,7 @@ def _warnings(results: Tables) -> Iterator[Block]:
             runs = ", ".join(map(code, cell.differing))
             yield Words(
                 f"**Not comparable within {escaped(cell.cell)}:** {runs} saw other data than"
-                " the caption says. Train them anew before you trust this cell's mean."
+                " the caption says. Train them again before trusting this cell's mean."
             )
 
 
@@ -258,8 +258,8 @@ def _scatter_caption(results: Tables) -> str:
         )
     return (
         "Between runs: one point a run and step, those of one run joined; within one panel and one"
-        " step nothing differs but the seed. rho: Spearman's, between runs at the same step, mean"
-        " over all steps; descriptive. Failed and collapsed runs are shown as far as they came."
+        " step nothing differs but the seed. rho: Spearman's at one step, mean over all steps;"
+        " descriptive."
         f"{shown_words(results.cells)}"
     )
 
@@ -272,11 +272,12 @@ def _samples_caption(results: Tables) -> str:
     # Grids of 32 px are doubled, those of 16 px tripled.
     few_pixels = any(setup.data.settings["size"] < 32 for setup in results.record.setups)
     enlarged = "enlarged" if few_pixels else "doubled"
+    real = " First: real images of the test part." if drawn(results) else ""
     left_out = f" Nothing to show yet: {', '.join(map(escaped, absent))}." if absent else ""
     return (
         f"Generated {subject(results.record)}: the first rows of each run's last grid,"
         f" {which}, not selected, with its {name}."
-        f"{shown_words(there)}{left_out} Small images: {enlarged}, not smoothed."
+        f"{real}{shown_words(there)}{left_out} Small images: {enlarged}, not smoothed."
     )
 
 

@@ -18,6 +18,7 @@ from benchmark.evaluation.metrics import METRICS
 from benchmark.files import write_atomic
 from benchmark.methods import heldout_columns, signal, train_columns
 from benchmark.results.description import describe
+from benchmark.results.drawn import write_drawn
 from benchmark.results.ends import ends, judged_columns, metric_names
 from benchmark.results.lent import lent
 from benchmark.results.places import ENDED, states
@@ -57,6 +58,7 @@ def write_results(plan: Plan, runs_root: Path, results: Path, *, replace: bool =
         if not plan.part:  # a search's grids stay with its runs
             _write_samples(tables.folder / "samples", found)
         write_strips(tables.folder / STRIPS, plan, found)
+        write_drawn(tables.folder, tables.record.setups)
     except OSError as error:
         raise BenchError(
             f"{tables.folder}: cannot write the tables ({error.strerror}); the runs are safe in"

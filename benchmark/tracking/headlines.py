@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmark.markup import escaped
 from benchmark.numbers import significant
+from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import read_evidence
 
 # How two series of one run go together: as they are, and without their common trend.
@@ -42,7 +43,8 @@ def headlines(folder: Path) -> Headlines:
     for row in _rows(folder, "correlations"):
         if row["cell"] or row["measure"] != "spearman":  # over all cells, in ranks
             continue
-        if row["level"] in WITHIN and row["role"] == "signal":
+        # Of the distance alone: MLflow would draw a group for every other metric too.
+        if row["level"] in WITHIN and row["role"] == "signal" and row["outcome"] == DISTANCE:
             group = f"{row['signal']}_vs_{row['outcome']}"
             pair = pair or group
             numbers.append((f"{group}/{WITHIN[row['level']]}", row["value"], 0))

@@ -2,8 +2,10 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 
 from benchmark.errors import BenchError
 from benchmark.stopping import on_stop
@@ -21,19 +23,39 @@ def serve(uri: str, port: int) -> None:
         if not store.exists():
             raise BenchError(f"{uri}: no store there yet; `bench run` makes one")
         command += ["--artifacts-destination", (store.resolve().parent / "artifacts").as_uri()]
-    print("MLflow comes up in some seconds; Ctrl-C ends it. The charts of", flush=True)
-    for name, address in charts(uri, f"http://127.0.0.1:{port}"):
-        print(f"  {name}: {address}", flush=True)
+    if _is_open(port):
+        raise BenchError(f"port {port} is taken; give another by --port")
+    found = charts(uri, f"http://127.0.0.1:{port}")
+    print("MLflow is starting, which takes up to a minute; Ctrl-C ends it", flush=True)
     on_stop(signal.default_int_handler)
     # A session of its own: MLflow's server is a grandchild, and has to end with this process.
     with subprocess.Popen(command, start_new_session=True) as process:
         try:
+            if _answers(port, process):
+                print(
+                    "\n".join(["charts of", *(f"  {name}: {at}" for name, at in found)]), flush=True
+                )
             code = process.wait()
         except KeyboardInterrupt:
             os.killpg(process.pid, signal.SIGTERM)
             return
     if code != 0:
-        raise BenchError(f"mlflow ui ended with {code}; is port {port} taken? try --port")
+        raise BenchError(f"mlflow ui ended with {code}")
+
+
+def _answers(port: int, process: "subprocess.Popen[bytes]") -> bool:
+    """Wait until the server takes connections; False if it ends before."""
+    while process.poll() is None:
+        if _is_open(port):
+            return True
+        time.sleep(0.3)
+    return False
+
+
+def _is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def charts(uri: str, server: str) -> list[tuple[str, str]]:

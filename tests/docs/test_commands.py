@@ -25,7 +25,7 @@ SMALL = (
     ("{samples: 200}", "{samples: 50}"),
     ("size: 32", "size: 16, count: 1000"),
     ("name: began, n: 8", "name: began, n: 2"),
-    ("seeds: [0, 1]\n", "seeds: [0]\n"),
+    ("seeds: [0, 1, 2]\n", "seeds: [0]\n"),
     ("seeds: [0, 1, 2, 3]\n", "seeds: [0]\n"),
     ("[0.001, 0.01, 0.1]", "[0.001, 0.1]"),
 )

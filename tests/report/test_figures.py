@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmark.data.settings import FacesSettings
 from benchmark.report.document import pictures
 from benchmark.report.figures import curves as curves_module
 from benchmark.report.figures import scatter as scatter_module
@@ -21,10 +22,14 @@ from benchmark.report.figures import shown as shown_module
 from benchmark.report.figures.canvas import is_log, styles
 from benchmark.report.figures.curves import curves
 from benchmark.report.figures.heatmap import heatmap
+from benchmark.report.figures.samples import drawn as drawn_faces
 from benchmark.report.figures.samples import grids, samples, shown_seeds
 from benchmark.report.figures.scatter import is_between, matched, scatter
 from benchmark.report.figures.shown import shown, shown_words
+from benchmark.report.overview import compose
 from benchmark.report.sections import _curves_caption, section
+from benchmark.results.drawn import write_drawn
+from benchmark.results.schema import SetupRecord
 from benchmark.results.tables import Cell, read_tables
 
 
@@ -262,9 +267,37 @@ def test_few_seeds_are_all_shown_and_many_by_the_first(folder: Path) -> None:
     path.write_text(json.dumps({**record, "seeds": [3, 2, 1, 0]}))
     assert shown_seeds(read_tables(folder)) == [0]
     sheet = pixels(samples(read_tables(folder)))
-    # Two cells side by side, one row of them: rows of 16 px images, tripled, title, distance.
+    # Real faces and two cells, one row of them: rows of 16 px images, tripled, title, distance.
     assert sheet.shape[0] == (2 * 18 + 2) * 3 + 2 * 12 + 2 * 36
-    assert sheet.shape[1] > 2 * (8 * 18 + 2) * 3
+    assert sheet.shape[1] > 3 * (8 * 18 + 2) * 3
+
+
+def test_drawn_faces_come_before_the_samples(folder: Path) -> None:
+    from benchmark.data.procedural import ProceduralFaces
+
+    found = read_tables(folder)
+    settings = found.cells[0].setup.data.settings
+    source = ProceduralFaces(FacesSettings.model_validate(settings))
+    face = source.decode(np.array([900]))[0][0].transpose(1, 2, 0)  # the first of the test part
+    with Image.open(folder / "drawn" / "0.png") as grid:
+        np.testing.assert_array_equal(np.asarray(grid)[2:18, 2:18], face)
+    ((words, _, tile),) = drawn_faces(found)
+    assert words == "real: aligned view, crop 128 px"
+    assert isinstance(tile, Image.Image)
+    sheet = pixels(samples(found))
+    shown_face = sheet[12 + 36 + 6 : 12 + 36 + 54, 12 + 6 : 12 + 54]
+    np.testing.assert_array_equal(shown_face, np.kron(face, np.ones((3, 3, 1))))
+    assert "First: real images" in str(section(found))
+
+    record = json.loads((folder / "ablation.json").read_text())
+    record["setups"][0]["data"]["settings"]["name"] = "celeba"
+    setups = [SetupRecord.model_validate(each) for each in record["setups"]]
+    write_drawn(folder, setups)  # photographs: what was drawn before goes
+    assert not list(folder.glob("drawn/*"))
+    assert "First: real images" not in str(section(found))
+    words = "No real faces are shown"
+    assert words in str(compose([found]).opening)
+    assert pixels(samples(found)).shape[0] == (sheet.shape[0] - 12) * 2 // 3 + 12
 
 
 def test_many_cells_are_shown_by_the_first_seed(

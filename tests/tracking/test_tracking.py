@@ -226,6 +226,10 @@ def test_the_parent_opens_on_question_verdicts_and_figure(tmp_path: Path) -> Non
     assert artifacts == {"m_global_vs_distance.png", "results"}
     assert metrics["m_global_vs_distance/rho_raw_descriptive"] == pytest.approx(0.82)
     assert "m_global_vs_distance/rho_of_changes_descriptive" in metrics
+    # A group of charts a pair: those of other metrics would push the curves out of sight.
+    assert {name.partition("/")[0] for name in metrics if "_vs_" in name} == {
+        "m_global_vs_distance"
+    }
     groups = {name.rpartition("/")[0] for name in metrics}
     assert "claims" in groups
     assert "correlation" in groups

@@ -86,6 +86,8 @@ def test_a_person_sees_runs_curves_and_grids(server: str, browser: Any, tmp_path
         browser.save_screenshot(str(tmp_path / "curves.png"))
         shows(f"{page}/runs/{child.info.run_id}/artifacts/samples/00000400.png", "00000400.png")
         WebDriverWait(browser, WAIT_S).until(lambda b: _drawn_images(b) > 0)
+        said = (tmp_path / "ui.log").read_text()
+        assert f"  tiny: {page}/runs?compareRunsMode=CHART\n" in said
     finally:
         browser.save_screenshot(str(tmp_path / "last.png"))
 

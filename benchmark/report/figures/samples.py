@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmark.report.figures.sheet import enlarged, sheet
+from benchmark.report.captions import setup_words
+from benchmark.report.figures.sheet import Tile, enlarged, sheet
 from benchmark.report.figures.shown import shown
 from benchmark.report.numbers import number
+from benchmark.results.drawn import FOLDER as DRAWN
 from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import Cell, Tables
 from benchmark.text import shortened, single_line
@@ -39,20 +41,31 @@ def grids(results: Tables) -> list[tuple[str, Path]]:
 def samples(results: Tables) -> bytes | None:
     """The final grid of every cell and shown seed: a row a cell, or cell by cell for one seed.
 
-    A run without samples keeps its place, with its state in words; cells without any are left out
-    (`without_samples` names them). None where no run has any.
+    Before them drawn faces, where there are any. A run without samples keeps its place, with its
+    state in words; cells without any are left out (`without_samples` names them). None where no run
+    has any.
     """
     seeds, absent = shown_seeds(results), set(without_samples(results))
     cells = shown([cell for cell in results.cells if cell.title not in absent])
     if not cells:
         return None
     places = [(cell, seed) for cell in cells for seed in seeds]
-    columns = len(seeds) if len(seeds) > 1 else min(COLUMNS, len(places))
-    tiles = [
-        (_title(cell, seed), _distance(cell, seed), _grid(results, cell, seed))
-        for cell, seed in places
-    ]
-    return sheet(tiles, columns)
+    tiles = drawn(results)
+    if len(seeds) > 1:  # a row is a cell: real images have rows of their own
+        tiles += [("", "", "")] * (-len(tiles) % len(seeds))
+    tiles += [(_title(*at), _distance(*at), _grid(results, *at)) for at in places]
+    return sheet(tiles, len(seeds) if len(seeds) > 1 else min(COLUMNS, len(tiles)))
+
+
+def drawn(results: Tables) -> list[Tile]:
+    """Faces of each set-up that the shown cells have, where they are drawn ones."""
+    tiles: list[Tile] = []
+    for at in dict.fromkeys(cell.record.setup for cell in shown(results.cells)):
+        path = results.folder / DRAWN / f"{at}.png"
+        if path.is_file():
+            view = ", ".join(setup_words(results.record.setups[at])[1:-1])
+            tiles.append((shortened(f"real: {view}", LONGEST), "", enlarged(path)))
+    return tiles
 
 
 def without_samples(results: Tables) -> list[str]:
@@ -89,6 +102,4 @@ def _grid(results: Tables, cell: Cell, seed: int) -> Image.Image | str:
     if run_id is None:
         return "no such run"
     path = results.folder / "samples" / f"{run_id}.png"
-    if not path.is_file():
-        return "no samples"
-    return enlarged(path)
+    return enlarged(path) if path.is_file() else "no samples"

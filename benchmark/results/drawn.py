@@ -1,0 +1,54 @@
+"""Drawn faces to lay beside generated ones. Photographs of people are never copied into results."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmark.data.settings import FacesSettings
+from benchmark.files import write_atomic
+from benchmark.results.schema import SetupRecord
+
+FOLDER = "drawn"
+"""In a results folder: N.png has faces of set-up N, if they are drawn ones."""
+ROWS, COLUMNS = 2, 8
+_GUTTER = 2  # as in grids of samples (evaluation/samples.py)
+
+
+def write_drawn(folder: Path, setups: Sequence[SetupRecord]) -> None:
+    """The first test images of each set-up whose data are procedural; others' files go.
+
+    None where every visit turns a face anew: there is no one image of it.
+    """
+    wanted = set()
+    for at, setup in enumerate(setups):
+        if setup.data.settings.get("name") != "faces":
+            continue
+        from benchmark.data.procedural import ProceduralFaces
+
+        source = ProceduralFaces(FacesSettings.model_validate(setup.data.settings))
+        if source.visits is None:
+            path = folder / FOLDER / f"{at}.png"
+            images, _ = source.decode(source.splits()["test"][: ROWS * COLUMNS])
+            write_atomic(path, _grid(images))
+            wanted.add(path)
+    for path in (folder / FOLDER).glob("*.png"):
+        if path not in wanted:
+            path.unlink()
+
+
+def _grid(images: NDArray[np.uint8]) -> bytes:
+    """PNG of uint8 images (N, 3, S, S), row by row, with white between and around them."""
+    count, _, side, _ = images.shape
+    rows, step = -(-count // COLUMNS), side + _GUTTER
+    grid = np.full((rows * step + _GUTTER, COLUMNS * step + _GUTTER, 3), 255, dtype=np.uint8)
+    for at, image in enumerate(images):
+        row, column = divmod(at, COLUMNS)
+        top, left = _GUTTER + row * step, _GUTTER + column * step
+        grid[top : top + side, left : left + side] = image.transpose(1, 2, 0)
+    file = io.BytesIO()
+    Image.fromarray(grid).save(file, format="PNG", optimize=True)
+    return file.getvalue()
