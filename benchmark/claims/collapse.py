@@ -30,7 +30,8 @@ from benchmark.claims.correlation_table import BASELINES, SIGNALS
 from benchmark.levels import ALPHA
 from benchmark.results.columns import EVIDENCE
 from benchmark.results.tables import Tables
-from benchmark.statistics.hypotheses import MOST, arrangements, holm, pairing_p
+from benchmark.statistics.families import holm
+from benchmark.statistics.hypotheses import MOST, arrangements, pairing_p
 from benchmark.statistics.intervals import Estimate, Floats, ends, jackknife
 
 EVENTS = ("collapsed", "low_coverage")

@@ -25,7 +25,8 @@ from benchmark.levels import ALPHA
 from benchmark.results.tables import Tables, read_tables
 from benchmark.results.writer import tables_of_run
 from benchmark.statistics.comparison import interquartile_difference, probability_of_improvement
-from benchmark.statistics.hypotheses import change_p, holm, least_p
+from benchmark.statistics.families import holm
+from benchmark.statistics.hypotheses import change_p, least_p
 from benchmark.statistics.intervals import Floats, contrast, ends
 
 ALL = "all cells"

@@ -101,6 +101,8 @@ def _measured(
         least_p=least_p(sizes),
         power=lambda level: chance(groups, direction, test.least_effect, level),
         seeds=min(map(min, sizes)),
+        column=test.column,
+        noise=_noise(strata, groups, test.over, levels),
         constant=constant,
         saturated=constant and share and found[0] in (0.0, 1.0),
         objection=_turns(means, test),
@@ -131,6 +133,26 @@ def slope(strata: Sequence[Stratum]) -> float:
     means = [np.asarray(seeds, float).mean() for each in strata for seeds in each.values()]
     counts = [np.size(seeds) for each in strata for seeds in each.values()]
     return float(weights([list(each) for each in strata], counts) @ means)
+
+
+def _noise(
+    strata: Sequence[pd.DataFrame], groups: Sequence[Stratum], over: str, levels: Sequence[str]
+) -> dict[str, float]:
+    """By run, what its seed adds to the change: its weight times its cell's standard deviation.
+
+    Empty where that is not known, or no seeds differ.
+    """
+    cells = [np.asarray(seeds, float) for group in groups for seeds in group.values()]
+    if min(cell.size for cell in cells) < 2:
+        return {}
+    weight = weights([list(group) for group in groups], [cell.size for cell in cells])
+    parts = [w / cell.size * cell.std(ddof=1) for w, cell in zip(weight, cells, strict=True)]
+    runs = [
+        rows.loc[rows[over] == levels[round(place * (len(levels) - 1))], "run_id"]
+        for rows, group in zip(strata, groups, strict=True)
+        for place in group
+    ]
+    return {run: float(part) for of, part in zip(runs, parts, strict=True) for run in of if part}
 
 
 def chance(strata: Sequence[Stratum], direction: Direction, least: float, level: float) -> float:

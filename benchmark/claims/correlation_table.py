@@ -19,7 +19,7 @@ from benchmark.levels import ALPHA
 from benchmark.results.columns import EVIDENCE
 from benchmark.results.tables import Tables
 from benchmark.statistics.coefficients import Level, Measure
-from benchmark.statistics.hypotheses import holm, least_holm
+from benchmark.statistics.families import holm, least_holm
 from benchmark.statistics.intervals import ends
 
 OUTCOMES = ("distance", "kid", "precision", "recall", "density", "coverage", "sharpness")

@@ -1,8 +1,8 @@
 """What a claim's test measures: an effect over seeds, its interval, and the p of any margin."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pandas as pd
@@ -48,6 +48,9 @@ class Effect:
     least_p: float = math.nan
     power: Callable[[float], float] = _unknown  # by level: the chance to support a true claim
     seeds: int = 0  # of the cell with the fewest
+    # Of a change: its column, and by run the standard deviation that the run's seed adds to it.
+    column: str = ""
+    noise: Mapping[str, float] = field(default_factory=dict)
     # Every run has the least or the greatest value that there is: nothing can be told apart.
     saturated: bool = False
     # Every run has the same value.

@@ -1,12 +1,10 @@
 """The effect behind each kind of claim; trends and contrasts are in contrasts.py."""
 
 import math
-from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from benchmark.ablation.claims import (
     BoundTest,
@@ -20,13 +18,13 @@ from benchmark.ablation.claims import (
 from benchmark.claims.contrasts import shift
 from benchmark.claims.correlation import Association, associate, cells_of
 from benchmark.claims.effects import DIRECTIONS, Effect, NotRun, missing, nothing_yet
-from benchmark.claims.power import GREATEST_RHO, TRUE, TYPICAL_RHO, mean_chance, rho_chance
+from benchmark.claims.power import lead_chance, mean_chance, rho_chance
 from benchmark.claims.variance import decompose
 from benchmark.evaluation.metrics import METRICS
 from benchmark.levels import BROKEN_SHARE
 from benchmark.results.tables import Tables
 from benchmark.statistics.hypotheses import share_below_p
-from benchmark.statistics.intervals import Estimate, Floats, ends, mean, share
+from benchmark.statistics.intervals import ends, mean, share
 
 
 def measure(tables: Tables, test: ClaimTest) -> Effect | NotRun:
@@ -209,57 +207,43 @@ def _every(tables: Tables, kept: "pd.Series[float]", said: str) -> Effect | NotR
 
 
 def _share(tables: Tables, test: ShareTest) -> Effect | NotRun:
-    """By how much a key's share of the variance leads every other key's, by the jackknife."""
+    """By how much a key's share of the variance leads every other key's: see variance.py."""
     values = tables.values(test.column)
     if nothing_yet(tables.runs, values):
         return NotRun(f"No run has {test.column} yet")
     gaps, found = missing(tables.runs, values), decompose(tables, test.column)
     factors = found.factors if found else ()
-    keys = found.keys if found else ()
-    key = next((i for i, each in enumerate(keys) if test.over in each), None)
+    key = found.factor(test.over) if found else None
     if found is None or key is None or len(factors) < 2:
-        why = "The finished runs do not vary in two keys of the sweep"
+        why = "The finished runs do not cross two keys of the sweep, or not evenly"
         return Effect("up", why, gaps) if gaps else NotRun(why)
     rivals = sorted((i for i in range(len(factors)) if i != key), key=lambda i: -found.shares[i])
-
-    def lead(rival: int) -> Callable[[Floats], float]:
-        return lambda shares: float(shares[key] - shares[rival])
-
-    each = [found.estimate(lead(rival)) for rival in rivals]
-    known = [estimate for estimate in each if estimate is not None]
+    leads = [found.lead(key, rival) for rival in rivals]
+    known = [lead for lead in leads if lead is not None]
 
     def above(margin: float) -> float:
         """It has to lead every rival."""
-        return max((float(estimate.p_above(margin)) for estimate in known), default=1.0)
+        return max((lead.above(margin) for lead in known), default=1.0)
 
     def below(margin: float) -> float:
         """One that it does not lead is enough, whichever it is."""
-        least = min((float(estimate.p_below(margin)) for estimate in known), default=1.0)
+        least = min((lead.below(margin) for lead in known), default=1.0)
         return min(1.0, len(known) * least)
 
-    nearest = each[0]
-    low, high = ends(nearest)
+    nearest = leads[0]
+    low, high = (nearest.low, nearest.high) if nearest else (math.nan, math.nan)
     shares = ", ".join(f"{n} {s:.0%}" for n, s in zip(factors, found.shares, strict=True))
     return Effect(
         direction="up",
         says=f"Shares of the variance of {test.column}: {shares}, the rest {found.residual:.0%}",
         gaps=gaps,
         run_ids=tuple(found.runs["run_id"]),
-        value=lead(rivals[0])(found.shares),
+        value=float(found.shares[key] - found.shares[rivals[0]]),
         low=low,
         high=high,
         above=above,
         below=below,
         least_p=0.0 if known else 1.0,
-        power=lambda level: _chance_of_lead(nearest, test.least_effect, level),
+        power=lambda level: lead_chance(found, key, test.least_effect, found.seeds, level),
         seeds=found.seeds,
     )
-
-
-def _chance_of_lead(estimate: Estimate | None, least: float, level: float) -> float:
-    """The power of a share's claim, from its standard error: Student's t of Fisher's z."""
-    if estimate is None or not estimate.error > 0:
-        return 0.0
-    true = min(TRUE * least or TYPICAL_RHO, GREATEST_RHO)
-    away = (math.atanh(true) - math.atanh(least)) / float(estimate.error)
-    return float(stats.nct.sf(stats.t.isf(level, estimate.df), estimate.df, away))

@@ -1,9 +1,9 @@
 """What a plan's claims can hope for before it runs: the least p, and the chance to be supported.
 
 A claim is taken to be true by TRUE times its least effect (without one, by one standard deviation
-of the pilot, or a rho of TYPICAL_RHO); one of no effect by none at all; one about every run by no
-seed that breaks it. Spreads over seeds are those of a pilot: tables of the same cells, of any
-profile. Chances are at Holm's first and hardest step, and so cautious.
+of the pilot, or a rho or a lead of TYPICAL_RHO); one of no effect by none at all; one about every
+run by no seed that breaks it. Spreads over seeds are those of a pilot: tables of the same cells, of
+any profile. Chances are at Holm's first and hardest step, and so cautious.
 """
 
 import math
@@ -28,10 +28,21 @@ from benchmark.ablation.claims import (
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.claims.correlation import associate, cells_of
 from benchmark.claims.effects import DIRECTIONS, Direction
+from benchmark.claims.variance import (
+    SEED,
+    STREAMS,
+    Decomposition,
+    Factor,
+    are_streams,
+    decompose,
+    factors_of,
+)
 from benchmark.errors import InputError
 from benchmark.levels import ALPHA, BROKEN_SHARE
 from benchmark.results.tables import Tables
-from benchmark.statistics.hypotheses import MOST, holm, least_p, share_below_p
+from benchmark.statistics.components import LEAST_SEEDS_OF_STREAM, design_of, lead_power
+from benchmark.statistics.families import holm
+from benchmark.statistics.hypotheses import MOST, least_p, share_below_p
 from benchmark.statistics.intervals import LEAST_SEEDS, LEAST_SEEDS_OF_RHO
 from benchmark.statistics.power import (
     Aim,
@@ -149,9 +160,7 @@ def _design(plan: Plan, test: ClaimTest, pilot: Tables | None) -> _Design:
     if isinstance(test, CorrelationTest):
         return _correlation(runs, seeds, test, pilot)
     if isinstance(test, ShareTest):
-        varied = [k for k in plan.swept if len({swept_text(run.point[k]) for run in runs}) > 1]
-        least = 0.0 if seeds >= LEAST_SEEDS and len(varied) > 1 else 1.0
-        return _Design(seeds, least, note="its chance is not computed")
+        return _share(plan, runs, seeds, test, pilot)
     return _every(seeds, test)
 
 
@@ -186,6 +195,80 @@ def mean_chance(test: MeanTest, spread: float, seeds: int, level: float) -> floa
     if test.direction == "none":
         return max(0.0, 2 * mean_power(spread, seeds, least, alpha=level) - 1)
     return mean_power(spread, seeds, TRUE * least - least or spread, alpha=level)
+
+
+def _share(
+    plan: Plan, runs: Sequence[PlannedRun], seeds: int, test: ShareTest, pilot: Tables | None
+) -> _Design:
+    points = [{k: swept_text(v) for k, v in run.point.items()} for run in runs]
+    frame = pd.DataFrame(points).assign(**{SEED: [run.spec.seed for run in runs]})
+    factors = factors_of(frame, plan.swept)
+    if len(factors) < 2 or not any(test.over in keys for keys in factors):
+        return _Design(seeds, 1.0, note=f"no key varies beside {test.over}")
+    seen = decompose(pilot.only(test.where), test.column) if pilot is not None else None
+    of_pilot = seen if seen and set(seen.keys) == set(factors) else None
+    key = of_pilot.factor(test.over) if of_pilot else None
+    if are_streams(factors):
+        return _share_of_streams(frame, factors, test, of_pilot)
+    if any(each.startswith(STREAMS) for keys in factors for each in keys):
+        return _Design(seeds, 1.0, note="streams are swept beside other keys")
+    least = 0.0 if seeds >= LEAST_SEEDS else 1.0
+    if of_pilot is None or key is None or not of_pilot.seeds:
+        return _Design(seeds, least, note="" if pilot is None else "the pilot lacks such runs")
+    known = of_pilot
+    return _Design(
+        seeds, least, lambda n, level: lead_chance(known, key, test.least_effect, n, level)
+    )
+
+
+def _share_of_streams(
+    frame: pd.DataFrame, factors: Sequence[Factor], test: ShareTest, seen: Decomposition | None
+) -> _Design:
+    design = design_of([frame[keys[0]] for keys in factors])
+    if design is None:
+        return _Design(1, 1.0, note="the streams do not meet evenly")
+    seeds = design.least_seeds
+    if seeds < LEAST_SEEDS_OF_STREAM:
+        return _Design(seeds, 1.0, note=f"needs {LEAST_SEEDS_OF_STREAM} seeds of each stream")
+    others, said = [0.0] * (len(factors) - 1), ", if the others explain nothing"
+    if seen is not None:
+        key = seen.factor(test.over)
+        others, said = [s for i, s in enumerate(seen.shares.tolist()) if i != key], ""
+    least = test.least_effect
+    return _Design(
+        seeds,
+        0.0,
+        lambda n, level: lead_power(
+            design if n == seeds else design.with_seeds(n), others, _true_lead(least), least, level
+        ),
+        f"seeds of each stream{said}",
+    )
+
+
+def lead_chance(found: Decomposition, key: int, least: float, seeds: int, level: float) -> float:
+    """The chance to support a key's lead in shares, with the spreads of `found` and so many seeds.
+
+    Of streams by `lead_power`; else Student's t of Fisher's z, with the jackknife's error of the
+    lead over the nearest rival.
+    """
+    others = [i for i in range(len(found.keys)) if i != key]
+    true = _true_lead(least)
+    if (streams := found.streams) is not None:
+        design = streams.design if seeds == found.seeds else streams.design.with_seeds(seeds)
+        return lead_power(design, [float(found.shares[i]) for i in others], true, least, level)
+    nearest = found.lead(key, max(others, key=lambda i: found.shares[i]))
+    if nearest is None or seeds < LEAST_SEEDS:
+        return 0.0
+    if not nearest.error > 0:
+        return math.nan
+    error = nearest.error * math.sqrt(found.seeds / seeds)
+    return mean_power(
+        error * math.sqrt(seeds), seeds, math.atanh(true) - math.atanh(least), alpha=level
+    )
+
+
+def _true_lead(least: float) -> float:
+    return min(TRUE * least or TYPICAL_RHO, GREATEST_RHO)
 
 
 def _change(

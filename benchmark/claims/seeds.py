@@ -5,8 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmark.levels import ALPHA
-from benchmark.statistics.comparison import Measure, interquartile_mean
-from benchmark.statistics.hypotheses import holm
+from benchmark.statistics.comparison import (
+    Measure,
+    interquartile_mean,
+    probability_of_improvement,
+)
+from benchmark.statistics.families import holm
 from benchmark.statistics.intervals import contrast, ends
 
 
@@ -21,6 +25,13 @@ def difference(of: Sequence[float], against: Sequence[float]) -> Measure:
         return Measure(np.nan, None)
     low, high = ends(contrast([{0.0: against, 1.0: of}]))
     return Measure(float(np.mean(of) - np.mean(against)), None if np.isnan(low) else (low, high))
+
+
+def improvement(of: Sequence[float], against: Sequence[float]) -> Measure:
+    """The chance that a seed of one cell has less than one of another; NaN where one has none."""
+    if not of or not against:
+        return Measure(np.nan, None)
+    return probability_of_improvement([{0.0: np.negative(against), 1.0: np.negative(of)}])
 
 
 def stand(p: Sequence[float]) -> list[tuple[bool, float]]:

@@ -3,11 +3,16 @@
 Main effects by least squares, every key as a factor. A key's share is the sum of squares that it
 adds to all other keys (type II, as in statsmodels' anova_lm), over the total: eta squared. What is
 left is the seed's share, with the interactions in it. Keys that always change together are one
-factor. Intervals are the jackknife's over seeds, left out of every cell that has them; where the
-seeds of streams are swept (training.seeds), over those of each stream. A share has no p, since it
-is never below 0.
+factor. Intervals are the jackknife's over seeds, left out of every cell that has them. A share has
+no p, since it is never below 0.
+
+Where seeds of streams are swept (training.seeds), the levels are a sample and no choice, and their
+number is what an interval rests on. Shares are then those of variance components, of runs whose
+streams are all drawn anew (statistics/components.py); with another key swept beside the streams,
+there is no interval.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -20,14 +25,28 @@ from benchmark.claims.correlation import blocks_of_seeds
 from benchmark.claims.correlation_table import OUTCOMES
 from benchmark.results.columns import EVIDENCE
 from benchmark.results.tables import Tables
+from benchmark.statistics.components import Components, components
 from benchmark.statistics.intervals import Estimate, Floats, Indices, ends, jackknife
 
 ROUNDING = 1e-9  # below which what is left of a dummy, or a singular value, is nothing
 RESIDUAL = "seed and interactions"
 STREAMS = "training.seeds."  # of swept keys: their values are seeds
+SEED = "seed"
 JOINT = " & "
 Factor: TypeAlias = tuple[str, ...]
 """Swept keys that always change together: any of them has the factor's levels."""
+
+
+@dataclass(frozen=True)
+class Lead:
+    """By how much the share of one factor is greater than another's."""
+
+    value: float
+    low: float  # of the 95 % interval; NaN where none of that level can be had
+    high: float
+    above: Callable[[float], float]  # p of "it is at most this"
+    below: Callable[[float], float]  # ... "at least this"
+    error: float = math.nan  # of Fisher's z of the lead; NaN for streams
 
 
 @dataclass(frozen=True)
@@ -38,11 +57,16 @@ class Decomposition:
     shares: Floats  # (factors,)
     runs: pd.DataFrame  # cell by cell
     without: tuple[Floats, ...]  # a block of seeds each: (seeds, factors), without each of them
+    streams: Components | None = None  # where all factors are streams
 
     @property
     def factors(self) -> tuple[str, ...]:
         """What each is called."""
         return tuple(map(JOINT.join, self.keys))
+
+    def factor(self, key: str) -> int | None:
+        """The number of the factor that has this key's levels."""
+        return next((i for i, each in enumerate(self.keys) if key in each), None)
 
     @property
     def residual(self) -> float:
@@ -50,8 +74,39 @@ class Decomposition:
 
     @property
     def seeds(self) -> int:
-        """Of the block with the fewest, which limits what the jackknife knows."""
+        """Of the block, or the stream, with the fewest, which limits what is known."""
+        if self.streams:
+            return self.streams.design.least_seeds
         return min((len(block) for block in self.without), default=0)
+
+    def interval(self, factor: int) -> tuple[float, float]:
+        """Of a factor's share, of the residual's for the last; NaN where there is none."""
+        if self.streams:
+            return self.streams.share_interval(factor) or (math.nan, math.nan)
+        low, high = np.clip(ends(self.estimate(lambda shares: _with_rest(shares)[factor])), 0, 1)
+        return float(low), float(high)
+
+    def lead(self, of: int, over: int) -> Lead | None:
+        """None where there are too few seeds for an interval."""
+        value = float(self.shares[of] - self.shares[over])
+        if (found := self.streams) is not None:
+            between = found.lead_interval(of, over)
+            return between and Lead(
+                value,
+                *between,
+                above=lambda margin: float(found.lead_p(of, over, margin)[0]),
+                below=lambda margin: float(found.lead_p(of, over, margin)[1]),
+            )
+        estimate = self.estimate(lambda shares: float(shares[of] - shares[over]))
+        if estimate is None:
+            return None
+        return Lead(
+            value,
+            *ends(estimate),
+            above=lambda margin: float(estimate.p_above(margin)),
+            below=lambda margin: float(estimate.p_below(margin)),
+            error=float(estimate.error),
+        )
 
     def estimate(self, statistic: Callable[[Floats], float]) -> Estimate | None:
         """Of a function of the shares (factors,), from -1 to 1; None: too few seeds."""
@@ -62,30 +117,57 @@ class Decomposition:
 
 
 def decompose(tables: Tables, column: str) -> Decomposition | None:
-    """The variance of a column (or alias) over the sweep; None where it cannot be taken apart."""
+    """The variance of a column (or alias) over the sweep; None where it cannot be taken apart.
+
+    That of streams cannot where the finished runs do not cross them evenly.
+    """
     runs = tables.done.assign(_value=tables.values(column)).dropna(subset=["_value"])
     runs = runs.sort_values("cell", kind="stable")
-    factors = _factors(runs, tables.swept)
+    factors = factors_of(runs, tables.swept)
+    if are_streams(factors):
+        return _of_streams(runs, factors)
     shares = _shares(runs, factors)
     if shares is None:
         return None
     without = []
-    for key, block in _units(runs, tables.swept):
-        each = [_shares(runs[runs[key] != unit], factors) for unit in block]
-        known = [found for found in each if found is not None]
-        if len(known) < len(each):  # a level is there by one seed alone
-            return Decomposition(tuple(factors), shares, runs, ())
-        without.append(np.stack(known))
+    if not any(key.startswith(STREAMS) for keys in factors for key in keys):
+        cells = [tuple(rows[SEED]) for _, rows in runs.groupby("cell", sort=False)]
+        for block in blocks_of_seeds(cells):
+            each = [_shares(runs[runs[SEED] != seed], factors) for seed in block]
+            known = [found for found in each if found is not None]
+            if len(known) < len(each):  # a level is there by one seed alone
+                return Decomposition(tuple(factors), shares, runs, ())
+            without.append(np.stack(known))
     return Decomposition(tuple(factors), shares, runs, tuple(without))
 
 
-def _units(runs: pd.DataFrame, swept: Sequence[str]) -> list[tuple[str, list[Any]]]:
-    """Blocks of what a jackknife leaves out: seeds, or a stream's where those are swept."""
-    streams = [key for key in swept if key.startswith(STREAMS)]
-    if streams:
-        return [(key, sorted(set(runs[key]))) for key in streams]
-    cells = [tuple(rows["seed"]) for _, rows in runs.groupby("cell", sort=False)]
-    return [("seed", list(block)) for block in blocks_of_seeds(cells)]
+def are_streams(factors: Sequence[Factor]) -> bool:
+    """Whether the levels of all factors are seeds."""
+    keys = [key for each in factors for key in each if key != SEED]
+    return bool(keys) and all(key.startswith(STREAMS) for key in keys)
+
+
+def factors_of(runs: pd.DataFrame, swept: Sequence[str]) -> list[Factor]:
+    """The swept keys that vary, those that always change together joined into one.
+
+    Beside streams `seed` is one more, if it varies: that of the streams that are not swept.
+    """
+    streams = any(key.startswith(STREAMS) for key in swept)
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for key in [*swept, *[SEED] * streams]:
+        codes = tuple(int(code) for code in pd.factorize(runs[key])[0])
+        if len(set(codes)) > 1:
+            groups.setdefault(codes, []).append(key)
+    return list(map(tuple, groups.values()))
+
+
+def _of_streams(runs: pd.DataFrame, factors: Sequence[Factor]) -> Decomposition | None:
+    values = runs["_value"].to_numpy(float)
+    found = components([pd.factorize(runs[keys[0]])[0] for keys in factors], values)
+    if found is None or np.ptp(values) == 0:
+        return None
+    shares = np.array([float(found.share(i)) for i in range(len(factors))])
+    return Decomposition(tuple(factors), shares, runs, (), found)
 
 
 def _shares(runs: pd.DataFrame, factors: Sequence[Factor]) -> Floats | None:
@@ -149,9 +231,8 @@ def _moved(order: Indices) -> Indices | slice:
     return slice(None) if (order == np.arange(len(order))).all() else order
 
 
-def share_of(factor: int) -> Callable[[Floats], float]:
-    """One of the shares (factors,), for `Decomposition.estimate`."""
-    return lambda shares: float(shares[factor])
+def _with_rest(shares: Floats) -> list[float]:
+    return [*shares.tolist(), float(1 - shares.sum())]
 
 
 def variance_table(tables: Tables) -> pd.DataFrame:
@@ -175,19 +256,9 @@ def _rows(outcome: str, found: Decomposition, tables: Tables) -> list[dict[str, 
     ranks = (-found.shares).argsort().argsort() + 1
     rows = []
     for i, (name, keys) in enumerate(zip(found.factors, found.keys, strict=True)):
-        low, high = np.clip(ends(found.estimate(share_of(i))), 0, 1)
+        low, high = found.interval(i)
         levels = found.runs[keys[0]].nunique()
         head = {"key": name, "levels": levels, "share": found.shares[i], "rank": int(ranks[i])}
         rows.append({**head, "low": low, "high": high, **common})
-    low, high = np.clip(ends(found.estimate(lambda shares: float(1 - shares.sum()))), 0, 1)
+    low, high = found.interval(len(found.keys))
     return [*rows, {"key": RESIDUAL, "share": found.residual, "low": low, "high": high, **common}]
-
-
-def _factors(runs: pd.DataFrame, swept: Sequence[str]) -> list[Factor]:
-    """The keys that vary, those that always change together joined into one."""
-    groups: dict[tuple[int, ...], list[str]] = {}
-    for key in swept:
-        codes = tuple(int(code) for code in pd.factorize(runs[key])[0])
-        if len(set(codes)) > 1:
-            groups.setdefault(codes, []).append(key)
-    return list(map(tuple, groups.values()))

@@ -9,11 +9,12 @@ A claim of no effect is supported where "the effect is m or more" (and, for `non
 rejected, and refuted where "m or less" is. A claim about every run (bound, failures) is refuted by
 one counter-example, and supported where "BROKEN_SHARE of all seeds break it" is rejected.
 
-Rejected means a p of at most ALPHA after Holm's correction over all claims of the ablation, those
-that were not run included; support and refutation are corrected apart, so each kind of error is
-held to ALPHA an ablation. Claims about every run are no part of the family of refutations, since no
-p refutes them. With looks that were registered, each look has its own level (statistics/looks.py),
-and the first that decides a claim stands. Where nothing is rejected:
+Rejected means a p of at most ALPHA when corrected over all claims of the ablation, those that were
+not run included, by Holm's steps, which know how claims that share runs go together, as many arms
+against one control do (statistics/families.py). Support and refutation are corrected apart, so each
+kind of error is held to ALPHA an ablation. Claims about every run are no part of the family of
+refutations, since no p refutes them. With looks that were registered, each look has its own level
+(statistics/looks.py), and the first that decides a claim stands. Where nothing is rejected:
 
 not run       there is nothing to measure in this profile yet
 saturated     the column is at its least or greatest value in every run, so it cannot tell
@@ -38,11 +39,12 @@ from benchmark.ablation.claims import BoundTest, Claim, FailuresTest
 from benchmark.claims.agreement import agreement
 from benchmark.claims.effects import Effect, NotRun
 from benchmark.claims.measures import measure
+from benchmark.claims.relations import correlations
 from benchmark.claims.status import looks, status
 from benchmark.levels import ALPHA
 from benchmark.results.columns import EVIDENCE
 from benchmark.results.tables import Tables
-from benchmark.statistics.hypotheses import holm, least_holm
+from benchmark.statistics.families import least_step_down, step_down
 from benchmark.statistics.intervals import Floats
 
 Verdict = Literal[
@@ -96,11 +98,12 @@ def judge(claims: Sequence[Claim], tables: Tables, alpha: float = ALPHA) -> list
     for_ = [effect.p_for(m) if effect else math.nan for effect, m in pairs]
     against = [effect.p_against(m) if effect else math.nan for effect, m in pairs]
     reach = [effect.least_p if effect else math.nan for effect in measured]
-    for_holm, against_holm = holm(for_), _refutations(claims, against)
-    reach_holm = least_holm(for_, reach)
+    related = correlations(measured)
+    for_holm, reach_holm = step_down(for_, related), least_step_down(for_, reach, related)
+    against_holm = _refutations(claims, against, related)
     rows = []
     for i, (claim, effect) in enumerate(zip(claims, found, strict=True)):
-        # Holm's first and hardest step: a cautious chance.
+        # Holm's first and hardest step, without what is shared: a cautious chance.
         chance = effect.power(alpha / len(claims)) if isinstance(effect, Effect) else math.nan
         verdict, sentence = decide(effect, for_holm[i], against_holm[i], chance, alpha)
         rows.append(
@@ -121,12 +124,13 @@ def judge(claims: Sequence[Claim], tables: Tables, alpha: float = ALPHA) -> list
     return rows
 
 
-def _refutations(claims: Sequence[Claim], against: Sequence[float]) -> Floats:
-    """Holm over the claims that a p can refute; NaN for the others."""
-    counts = [not isinstance(claim.test, BoundTest | FailuresTest) for claim in claims]
-    tested = np.array(counts, dtype=bool)  # bool also where there are no claims
+def _refutations(claims: Sequence[Claim], against: Sequence[float], related: Floats) -> Floats:
+    """Corrected over the claims that a p can refute; NaN for the others."""
+    tested = [
+        i for i, each in enumerate(claims) if not isinstance(each.test, BoundTest | FailuresTest)
+    ]
     corrected = np.full(len(claims), np.nan)
-    corrected[tested] = holm([p for p, counted in zip(against, counts, strict=True) if counted])
+    corrected[tested] = step_down([against[i] for i in tested], related[np.ix_(tested, tested)])
     return corrected
 
 

@@ -47,7 +47,7 @@ than that), *refuted* (smaller than that, or the other way), *too small* (the cl
 surely smaller), *saturated* (the measure is at its end in every run), *underpowered* (a true claim
 would have been supported by these seeds in less than half of all studies), *undecided* or *not
 run*. The last four do not say that there is no effect. Tests and intervals:
-docs/explanation/intervals.md."""
+docs/explanation/evidence.md."""
 
 
 def compose(
@@ -171,8 +171,9 @@ def claims_table(found: list[Tables]) -> Table:
         "claims",
         pd.DataFrame(rows, columns=columns),
         "A claim is confirmatory where it was registered before its runs, else exploratory. p is"
-        " one-sided and corrected by Holm over the claims of one ablation; over all: whether a"
-        " decided claim still is when corrected over every claim of this report. Of a refuted or"
+        " one-sided and corrected over the claims of one ablation, by Holm's steps, or Dunnett's"
+        " where claims share runs; over all: whether a decided claim still is when corrected over"
+        " every claim of this report. Of a refuted or"
         " too small claim, p is that against it. Power: the chance that these seeds support the"
         " claim, were it true by twice its least effect. By other measures: whether other metrics"
         " of the same thing, and other judges, change the same way, uncorrected. An effect is a"

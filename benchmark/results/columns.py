@@ -99,11 +99,14 @@ EVIDENCE: dict[str, dict[str, Column]] = {
         "low": _LOW,
         "high": _HIGH,
         "p": Column("of the claim's opposite, one-sided; small speaks for the claim"),
-        "p_holm": Column("p, corrected by Holm over all claims of the file"),
+        "p_holm": Column(
+            "p, corrected over all claims of the file by Holm's steps, or Dunnett's where claims "
+            "share runs"
+        ),
         "against_p": Column("of the claim itself, one-sided; small speaks against it"),
-        "against_p_holm": Column("against_p, corrected by Holm over all claims of the file"),
+        "against_p_holm": Column("against_p, corrected in the same way"),
         "least_p": _LEAST_P,
-        "least_p_holm": _LEAST_P_HOLM,
+        "least_p_holm": Column("the same, corrected in the same way"),
         "runs": _RUNS,
         "run_ids": _RUN_IDS,
         "power": Column(

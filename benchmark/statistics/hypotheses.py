@@ -1,4 +1,4 @@
-"""Tests of claims over seeds: of a change against any margin, of a share, of a family.
+"""Tests of a claim over seeds: of a change against any margin, of a share, of a pairing.
 
 `change_p` is the greater of two p. One permutes seeds (Janssen 1997; Chung and Romano 2013): where
 the change is m, taking m off leaves groups of one mean, whose seeds may change places within their
@@ -16,10 +16,10 @@ import itertools
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import stats
 
 from benchmark.statistics.intervals import LEAST_SEEDS, Floats, Stratum, contrast, weights
@@ -114,62 +114,6 @@ def least_pairing_p(sizes: Sequence[int], alternative: Alternative = "two-sided"
 def share_below_p(broken: int, seeds: int, share: float) -> float:
     """Exact p of "at least this share of seeds break", of so many broken; 1 without seeds."""
     return float(stats.binomtest(broken, seeds, share, "less").pvalue) if seeds else 1.0
-
-
-def against_control(
-    arms: Sequence[ArrayLike],
-    control: ArrayLike,
-    margin: float = 0.0,
-    alternative: Alternative = "two-sided",
-) -> Floats:
-    """(arms,) p of "the arm less the control is at most `margin`", corrected over all arms.
-
-    Dunnett (1955) with a variance for each arm (Hasler and Hothorn 2008): scipy.stats.dunnett
-    shares one, and rejects 10 % at level 5 % where the spreads are 86 and 26. "two-sided" tests
-    "is `margin`". 1 for all where an arm has less than three seeds or none differ.
-    """
-    found = [contrast([{0.0: control, 1.0: arm}]) for arm in arms]
-    known = [each for each in found if each is not None and each.error > 0]
-    if len(known) < len(arms):
-        return np.ones(len(arms))
-    error = np.array([each.error for each in known])
-    shared = np.var(np.asarray(control), ddof=1) / np.size(control)
-    correlation = np.where(np.eye(len(arms)), 1.0, shared / np.outer(error, error))
-    p = []
-    for each in known:
-        t = float((each.value - margin) / each.error)
-        t = {"greater": t, "less": -t, "two-sided": abs(t)}[alternative]
-        df: Any = each.df  # its stubs want whole numbers
-        joint = stats.multivariate_t(shape=correlation, df=df, seed=0)
-        ends = np.full(len(arms), t)
-        p.append(1 - joint.cdf(ends, lower_limit=-ends if alternative == "two-sided" else None))
-    return np.clip(p, 0.0, 1.0)
-
-
-def holm(p: Sequence[float]) -> Floats:
-    """Holm's correction of a family; a missing p (NaN) counts as 1 and stays missing."""
-    from statsmodels.stats.multitest import multipletests
-
-    given = np.asarray(p, dtype=float)
-    if not len(given):
-        return given
-    corrected = multipletests(np.nan_to_num(given, nan=1.0), method="holm")[1]
-    return np.where(np.isnan(given), np.nan, corrected)
-
-
-def least_holm(p: Sequence[float], least: Sequence[float]) -> Floats:
-    """For each test its corrected p had it alone come out at its least p, the others as found."""
-    given = np.nan_to_num(np.asarray(p, dtype=float), nan=1.0)
-    reachable = []
-    for i, low in enumerate(least):
-        others = np.delete(given, i)
-        if math.isnan(low):
-            reachable.append(low)
-        elif (low <= others).all():
-            reachable.append(min(1.0, low * len(given)))
-        else:
-            reachable.append(float(holm([low, *others])[0]))
-    return np.array(reachable)
 
 
 def _without(stratum: Stratum, margin: float) -> Floats:

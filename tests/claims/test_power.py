@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 from ruamel.yaml import YAML
+from scipy import stats
 
 from benchmark.ablation.claims import MeanTest
 from benchmark.ablation.plan import Plan, load
 from benchmark.claims.power import Prospect, mean_chance, prospects, table
+from benchmark.claims.variance import decompose
 from benchmark.errors import InputError
 from benchmark.results.tables import Tables
+from benchmark.statistics.components import Design, lead_power
 from benchmark.statistics.power import change_power, correlation_power, mean_power
 from tests.statistics.simulate import DISTANCE, tables
 
@@ -222,6 +225,58 @@ def test_a_share_needs_a_rival(tmp_path: Path) -> None:
     assert one(prospects(plan(tmp_path, share, seeds=3, sweep=two))).decidable
     assert not one(prospects(plan(tmp_path, share, seeds=3))).decidable
     assert not one(prospects(plan(tmp_path, share, seeds=2, sweep=two))).decidable
+
+
+def test_the_chance_of_a_share_is_that_of_a_pilots_lead(tmp_path: Path) -> None:
+    """The pilot's jackknife error of the lead, over more seeds."""
+    share = {"kind": "share", "column": "distance", "over": "method.gamma", "least_effect": 0.1}
+    two = {"method.gamma": [0.3, 0.7], "method.h": [4, 8]}
+    cells = [{"method.gamma": g, "method.h": h} for g in (0.3, 0.7) for h in (4, 8)]
+    ends = np.repeat([0.0, 1, 2, 3], 6) + np.random.default_rng(0).standard_normal(24)
+    seen = tables({"signal": ends[:, None], DISTANCE: ends[:, None]}, cells, seeds=6)
+    found = [one(prospects(plan(tmp_path, share, seeds=n, sweep=two), seen)) for n in (3, 6, 24)]
+    chances = [each.chance for each in found]
+    assert chances == sorted(chances)
+    whole = decompose(seen, "distance")
+    assert whole is not None
+    estimate = whole.estimate(lambda shares: float(shares[0] - shares[1]))
+    assert estimate is not None
+    away = (np.arctanh(0.2) - np.arctanh(0.1)) / (float(estimate.error) / 2)  # of 6 seeds, by 24
+    assert chances[2] == pytest.approx(stats.nct.sf(stats.t.isf(0.05, 23), 23, away))
+    assert found[0].enough == found[2].enough
+    assert found[0].enough is not None
+    assert found[0].enough > 24
+    other = tables({"signal": ends[:12, None], DISTANCE: ends[:12, None]}, cells[:2], seeds=6)
+    assert (
+        one(prospects(plan(tmp_path, share, sweep=two), other)).note == "the pilot lacks such runs"
+    )
+
+
+def test_streams_have_seeds_of_their_own(tmp_path: Path) -> None:
+    """One `seed`, five seeds of each of two streams: what counts is the five."""
+    keys = ("training.seeds.order", "training.seeds.latents")
+    share = {"kind": "share", "column": "distance", "over": keys[0], "least_effect": 0.1}
+
+    def of(count: int) -> Prospect:
+        grid = {key: list(range(count)) for key in keys}
+        return one(prospects(plan(tmp_path, share, seeds=1, sweep=grid)))
+
+    assert (of(4).decidable, of(4).note) == (False, "needs 5 seeds of each stream")
+    found = of(5)
+    assert (found.seeds, found.decidable) == (5, True)
+    assert found.note == "seeds of each stream, if the others explain nothing"
+    assert found.chance == pytest.approx(lead_power(Design((5, 5), (5, 5)), (0,), 0.2, 0.1, 0.05))
+    assert found.enough is not None
+    assert 20 < found.enough < 60
+
+
+def test_the_lottery_can_be_decided() -> None:
+    made = load(Path(__file__).parents[2] / "ablations" / "lottery.yaml", "short")
+    for each in prospects(made):
+        assert (each.seeds, each.decidable) == (5, True)
+        assert 0.01 < each.chance < 0.1  # and seldom will be
+        assert each.enough is not None
+        assert each.enough > 20
 
 
 def test_what_others_leave_is_counted_at_best(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """Shares of the variance against statsmodels' analysis of variance."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from benchmark.claims.variance import RESIDUAL, Decomposition, decompose, share_of, variance_table
-from tests.statistics.simulate import DISTANCE, tables
+from benchmark.claims.variance import RESIDUAL, Decomposition, decompose, variance_table
+from tests.statistics.simulate import DISTANCE, Floats, tables
 
 GRID = [{"method.gamma": g, "method.h": h} for g in (0.3, 0.5, 0.7) for h in (16, 64)]
 
@@ -66,25 +68,68 @@ def test_a_seed_is_left_out_of_every_cell() -> None:
     assert whole.seeds == 5
     without = [decomposed([k for k in range(5) if k != i]).shares for i in range(5)]
     np.testing.assert_allclose(whole.without[0], without)
-    estimate = whole.estimate(share_of(0))
+    estimate = whole.estimate(lambda shares: float(shares[0]))
     assert estimate is not None
     left = np.array(without)[:, 0]
     value = whole.shares[0] - 4 * (left.mean() - whole.shares[0])
     assert np.tanh(estimate.value) == pytest.approx(value)
 
 
-def test_swept_streams_have_seeds_of_their_own() -> None:
-    """A Latin square of four seeds a stream, one run each: a stream's seed is left out at once."""
-    names = [f"training.seeds.{name}" for name in ("initialisation", "order", "latents")]
-    square = [(i, j, (i + j) % 4) for i in range(4) for j in range(4)]
-    cells = [dict(zip(names, each, strict=True)) for each in square]
-    ends = np.array([10.0 * i + j for i, j, _ in square])[:, None]
-    ends = ends + np.random.default_rng(0).standard_normal((16, 1)) / 10
-    found = decompose(tables({"signal": ends, DISTANCE: ends}, cells, seeds=1), "distance")
+STREAMS = [f"training.seeds.{name}" for name in ("initialisation", "order", "latents")]
+
+
+def crossed(seeds: int, squares: int = 2) -> list[dict[str, Any]]:
+    """Every pair of seeds of two streams in so many runs."""
+    each = range(seeds)
+    runs = [(i, j, (i + j + s) % seeds) for i in each for j in each for s in range(squares)]
+    return [dict(zip(STREAMS, run, strict=True)) for run in runs]
+
+
+def of_streams(ends: Floats, cells: list[dict[str, Any]], **more: Any) -> Decomposition | None:
+    curves = {"signal": ends[:, None], DISTANCE: ends[:, None]}
+    return decompose(tables(curves, cells, seeds=1, **more), "distance")
+
+
+def test_seeds_of_streams_are_a_sample() -> None:
+    """The shares are those of variance components, by hand from the mean squares."""
+    cells, rng = crossed(5), np.random.default_rng(0)
+    i, j, _ = (np.array([cell[key] for cell in cells]) for key in STREAMS)
+    ends = rng.standard_normal(5)[i] * 4 + rng.standard_normal(5)[j] + rng.standard_normal(50)
+    found = of_streams(ends, cells)
     assert found is not None
-    assert [len(block) for block in found.without] == [4, 4, 4]
-    assert found.seeds == 4
-    assert found.shares[0] > found.without[0][0, 0]  # without the first, the others are closer
-    estimate = found.estimate(share_of(0))
-    assert estimate is not None
-    assert estimate.df == 9  # three blocks of four
+    assert found.seeds == 5
+    frame = pd.DataFrame(cells).assign(y=ends)
+    between = [10 * frame.groupby(key)["y"].mean().var() for key in STREAMS]
+    rest = (((ends - ends.mean()) ** 2).sum() - 4 * sum(between)) / 37
+    parts = [(square - rest) / 10 for square in between]
+    np.testing.assert_allclose(found.shares, np.array(parts) / (sum(parts) + rest))
+    assert found.residual == pytest.approx(rest / (sum(parts) + rest))
+    low, high = found.interval(0)
+    assert 0 <= low < found.shares[0] < high <= 1
+    lead = found.lead(0, 1)
+    assert lead is not None
+    assert lead.low < lead.value < lead.high
+    assert lead.above(lead.low) == pytest.approx(0.025, abs=1e-6)
+    assert lead.below(lead.high) == pytest.approx(0.025, abs=1e-6)
+
+
+def test_streams_that_do_not_meet_evenly_are_not_taken_apart() -> None:
+    ends = np.random.default_rng(0).standard_normal(50)
+    assert of_streams(ends, crossed(5), state={7: "failed"}) is None
+
+
+def test_four_seeds_of_a_stream_have_shares_and_no_interval() -> None:
+    ends = np.random.default_rng(0).standard_normal(32)
+    found = of_streams(ends, crossed(4))
+    assert found is not None
+    assert np.isnan(found.interval(0)).all()
+    assert found.lead(0, 1) is None
+
+
+def test_a_stream_beside_another_key_has_no_interval() -> None:
+    cells = [{STREAMS[1]: i, "method.gamma": g} for i in range(5) for g in (0.3, 0.7)]
+    ends = np.random.default_rng(0).standard_normal(10)
+    found = of_streams(ends, cells)
+    assert found is not None
+    assert found.factors == (STREAMS[1], "method.gamma")
+    assert found.lead(0, 1) is None

@@ -37,7 +37,10 @@ def test_the_verdicts_are_those_of_the_tables(folder: Path) -> None:
     numbers = ["effect", "low", "high", "p", "p_holm", "against_p", "against_p_holm", "least_p"]
     for name in numbers:
         found = made[name].astype(float)
-        pd.testing.assert_series_equal(found, committed[name].astype(float), rtol=1e-6)
+        # What is corrected for shared runs is integrated to that many digits.
+        atol = 2e-5 if name.endswith("_holm") else 1e-8
+        expected = committed[name].astype(float)
+        pd.testing.assert_series_equal(found, expected, rtol=1e-6, atol=atol)
 
 
 def test_the_report_is_small_enough_to_be_shown() -> None:

@@ -26,6 +26,7 @@ from tests.report.material import (
     metrics,
     plan,
 )
+from tests.statistics.simulate import tables as simulated
 
 
 def rows(table: Table, key: str = "cell") -> dict[str, Any]:
@@ -53,6 +54,20 @@ def test_failed_and_collapsed_runs_are_counted(folder: Path) -> None:
     assert ebgan[f"{TITLE}, last"] == "205 (n=2)\\*" or ebgan[f"{TITLE}, last"] == "205\\*"
     assert ebgan["sd over seeds"] == "7.07"
     assert ebgan["core-minutes"] == "6"  # the failed run's time too
+
+
+def test_measures_that_a_seed_out_of_line_does_not_move() -> None:
+    """rliable's: three of B's five seeds lie below all of A's, one is level, one above all."""
+    ends = np.array([10.0, 11, 12, 13, 50, 1, 2, 3, 10, 99])[:, None]
+    arms = [{"variant": "A"}, {"variant": "B"}]
+    table = rows(cell_table(simulated({"signal": ends, "distance": ends}, arms, seeds=5)))
+    assert table["variant=A"]["better than variant=A"] == "—"
+    assert table["variant=A"]["interquartile mean"].startswith("12 [")
+    # 15 pairs of 25 are won, 4 more and a half of the pair that is level.
+    assert table["variant=B"]["better than variant=A"].startswith("0.78 [")
+    three = rows(cell_table(simulated({"signal": ends[2:8], "distance": ends[2:8]}, arms, seeds=3)))
+    assert three["variant=B"]["better than variant=A"] == "1"
+    assert three["variant=A"]["interquartile mean"] == "25"  # too few to leave one out
 
 
 def test_the_floors_are_the_last_rows(folder: Path) -> None:

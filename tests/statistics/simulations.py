@@ -3,6 +3,7 @@
 `python -m tests.statistics.simulations` prints the tables of docs/explanation/intervals.md.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -17,15 +18,17 @@ from benchmark.statistics.comparison import (
     interquartile_mean,
     probability_of_improvement,
 )
+from benchmark.statistics.components import components
+from benchmark.statistics.families import holm, step_down
 from benchmark.statistics.hypotheses import (
     MOST,
-    against_control,
     arrangements,
     change_p,
     equivalence_p,
     permutation_p,
 )
 from benchmark.statistics.intervals import (
+    Indices,
     Interval,
     Stratum,
     contrast,
@@ -40,6 +43,7 @@ from benchmark.statistics.looks import look_levels
 Floats = NDArray[np.float64]
 Rng = np.random.Generator
 SEEDS = (3, 5, 10, 24)
+FEW = SEEDS[:3]
 RHOS = (0.0, 0.3, 0.6, 0.9)
 RATIO = 26 / 86  # of the spreads of two methods in the committed tables
 RESAMPLES = 400
@@ -252,6 +256,62 @@ def failures(rng: Rng, chance: float, n: int, studies: int) -> Coverage:
     return coverage((low, high), chance)
 
 
+# Streams of seeds, crossed as in ablations/lottery.yaml: shares of the variance of three of them,
+# the first of which leads the second by STREAM_LEAD; the rest is noise.
+STREAM_LEAD = 0.1
+STREAMS = {
+    "0.1, 0, 0": (0.1, 0.0, 0.0),
+    "0.4, 0.3, 0": (0.4, 0.3, 0.0),
+    "0.3, 0.2, 0.2": (0.3, 0.2, 0.2),
+    "0.5, 0.4, 0.1": (0.5, 0.4, 0.1),
+}
+
+
+def crossing(seeds: int) -> Indices:
+    """(streams, runs): two Latin squares."""
+    each = range(seeds)
+    runs = [(i, j, (i + j + s) % seeds) for i in each for j in each for s in (0, 1)]
+    return np.array(runs).T
+
+
+def of_streams(shares: tuple[float, ...], normal: bool, seeds: int, studies: int) -> Floats:
+    """(studies, runs), of effects that are normal or exponential."""
+    rng, levels = _rng(seeds), crossing(seeds)
+    scenario = Scenario(normal, (1, 1))
+    found = np.sqrt(max(0.0, 1 - sum(shares))) * rng.standard_normal((studies, levels.shape[1]))
+    for share_, level in zip(shares, levels, strict=True):
+        found = found + np.sqrt(share_) * scenario.draw(rng, 0, studies, seeds)[:, level]
+    return found
+
+
+def leads(values: Floats, seeds: int, lead: float) -> tuple[Floats, Floats]:
+    """p of "the first stream's lead over the second is at most" this, and "at least"."""
+    found = components(crossing(seeds), values)
+    assert found is not None
+    return found.lead_p(0, 1, lead)
+
+
+def lead_of_streams(
+    shares: tuple[float, ...], normal: bool, seeds: int, studies: int
+) -> tuple[Floats, Floats]:
+    return leads(of_streams(shares, normal, seeds, studies), seeds, STREAM_LEAD)
+
+
+def lead_by_f(
+    shares: tuple[float, ...], normal: bool, seeds: int, studies: int
+) -> tuple[Floats, Floats]:
+    """Not used: Satterthwaite's F of the same ratio."""
+    found = components(crossing(seeds), of_streams(shares, normal, seeds, studies))
+    assert found is not None
+    of, over, other, rest = found.squares
+    parts = [(1 + STREAM_LEAD) * over, STREAM_LEAD * other, STREAM_LEAD * (2 * seeds - 3) * rest]
+    df = [seeds - 1, seeds - 1, found.design.rest]
+    below = np.sum(parts, axis=0)
+    freedom = below**2 / sum(part**2 / n for part, n in zip(parts, df, strict=True))
+    ratio = (1 - STREAM_LEAD) * of / below
+    return stats.f.sf(ratio, seeds - 1, freedom), stats.f.cdf(ratio, seeds - 1, freedom)
+
+
 # Tests at the boundary of what they exclude: (rng, scenario, seeds, studies) -> p (studies,).
 MARGIN = 0.7
 
@@ -285,12 +345,68 @@ def permuted_alone(rng: Rng, scenario: Scenario, n: int, studies: int) -> Floats
     return permutation_p(_moved([pair(rng, scenario, n, studies)]), MARGIN)[0]
 
 
+def arms(rng: Rng, scenario: Scenario, n: int, studies: int) -> list[Floats]:
+    """A control and three arms (studies, n) that are like it but for their spread."""
+    return [scenario.draw(rng, int(i > 0), studies, n) for i in range(4)]
+
+
 def any_arm(rng: Rng, scenario: Scenario, n: int, studies: int) -> Floats:
-    """The least corrected p of three arms that are like the control, one with its own spread."""
-    groups = [scenario.draw(rng, int(i != 1), studies, n) for i in range(4)]
+    """The least corrected p of "an arm has more than the control"."""
+    return _least_of_arms(arms(rng, scenario, n, studies))
+
+
+def any_other_arm(rng: Rng, scenario: Scenario, n: int, studies: int) -> Floats:
+    """The same of the others, beside one that has far more."""
+    control, first, *others = arms(rng, scenario, n, studies)
+    return _least_of_arms([control, first + 99, *others], but=1)
+
+
+def _least_of_arms(groups: list[Floats], but: int = 0) -> Floats:
+    p, error = _of_arms(groups)
+    part = groups[0].std(axis=-1, ddof=1)[:, None] / np.sqrt(groups[0].shape[-1]) / error
+    correlation = part[:, :, None] * part[:, None, :]
+    correlation[:, range(p.shape[1]), range(p.shape[1])] = 1
+    found = p[:, but:].min(axis=-1)  # which a corrected one is not below
+    for i in np.flatnonzero(found <= ALPHA):
+        found[i] = step_down(list(p[i]), correlation[i])[but:].min()
+    return np.asarray(found)
+
+
+def _of_arms(groups: list[Floats]) -> tuple[Floats, Floats]:
+    """(studies, arms) p and standard errors."""
+    pairs = [[{0.0: groups[0], 1.0: arm}] for arm in groups[1:]]
+    p = np.stack([change_p(pair, 0.0, "greater") for pair in pairs], axis=-1)
+    found = [contrast(pair) for pair in pairs]
+    return p, np.stack([each.error for each in found if each], axis=-1)
+
+
+def any_arm_by_holm(rng: Rng, scenario: Scenario, n: int, studies: int) -> Floats:
+    """Not used."""
+    p, _ = _of_arms(arms(rng, scenario, n, studies))
+    return np.array([holm(each).min() for each in p])
+
+
+def any_arm_by_scipy(rng: Rng, scenario: Scenario, n: int, studies: int) -> Floats:
+    """Not used: one variance for all arms."""
     return np.array(
-        [against_control(each[1:], each[0]).min() for each in zip(*groups, strict=True)]
+        [
+            stats.dunnett(*each[1:], control=each[0], alternative="greater", rng=0).pvalue.min()
+            for each in zip(*arms(rng, scenario, n, studies), strict=True)
+        ]
     )
+
+
+def any_arm_permuted(rng: Rng, scenario: Scenario, n: int, studies: int) -> Floats:
+    """Not used: the greatest of all arms' t, where all seeds change places at once."""
+    groups = arms(rng, scenario, n, studies)
+    orders = np.array([np.arange(4 * n), *(rng.permutation(4 * n) for _ in range(999))])
+    found = []
+    for values in np.concatenate(groups, axis=-1):
+        of = values[orders].reshape(len(orders), 4, n)
+        mean, variance = of.mean(axis=-1), of.var(axis=-1, ddof=1) / n
+        t = (mean[:, 1:] - mean[:, :1]) / np.sqrt(variance[:, 1:] + variance[:, :1])
+        found.append((t.max(axis=-1) >= t[0].max() - 1e-9).mean())
+    return np.array(found)
 
 
 def _moved(strata: list[Stratum]) -> list[Stratum]:
@@ -336,7 +452,19 @@ TESTS = {
     "equivalence": same,
     '"by at least m" over three strata': at_least_over_strata,
     '"rises by at least m" over four levels': rises,
+}
+FAMILIES = {
     "any of three arms against a control": any_arm,
+    "any of two arms beside a far better one": any_other_arm,
+}
+OTHER_FAMILIES = {
+    "Holm": any_arm_by_holm,
+    "SciPy's Dunnett": any_arm_by_scipy,
+    "permuted all at once": any_arm_permuted,
+}
+LEADS = {
+    "lead of a stream, Miller's jackknife": lead_of_streams,
+    "the same by Satterthwaite's F (not used)": lead_by_f,
 }
 ONE_GROUP = (one_mean, middle)  # to which the others' spread is nothing
 SLOW = (percentile_bootstrap, bootstrap_t, improvement, middle, middle_difference)
@@ -361,6 +489,18 @@ def interval_rows(studies: int) -> Iterator[tuple[str, str, list[Coverage]]]:
         yield "share of seeds that fail, Clopper-Pearson", f"share {chance}", found
 
 
+def stream_rows(studies: int) -> Iterator[tuple[str, str, list[float]]]:
+    """(method, data, share of intervals that hold the lead of one stream over another)."""
+    for method, simulate in LEADS.items():
+        for normal in (True, False):
+            for name, shares in STREAMS.items():
+                found = []
+                for n in FEW:
+                    p = np.minimum(*simulate(shares, normal, n, studies))
+                    found.append(float((p > (1 - LEVEL) / 2).mean()) if p.max() < 1 else np.nan)
+                yield method, f"{'normal' if normal else 'exponential'}, shares {name}", found
+
+
 def rejection_rows(studies: int) -> Iterator[tuple[str, str, list[float]]]:
     """(test, data, share of rejections at each of SEEDS); slow ones of fewer studies."""
     for test, simulate in TESTS.items():
@@ -368,9 +508,15 @@ def rejection_rows(studies: int) -> Iterator[tuple[str, str, list[float]]]:
             found = []
             for n in SEEDS:
                 quick = arrangements([[n, n]]) <= MOST and simulate not in RANDOM
-                count = studies // (250 if simulate is any_arm else 20 if quick else 100)
-                found.append(rejections(simulate, scenario, n, count))
+                found.append(rejections(simulate, scenario, n, studies // (20 if quick else 100)))
             yield test, data, found
+
+
+def family_rows(studies: int) -> Iterator[tuple[str, str, list[float]]]:
+    """(correction, data, share of families with a false rejection), of five seeds."""
+    for test, simulate in FAMILIES.items():
+        for data, scenario in SCENARIOS.items():
+            yield test, data, [rejections(simulate, scenario, 5, studies // 50)]
 
 
 def rejections(
@@ -401,10 +547,21 @@ def tables(studies: int) -> Iterator[str]:
         yield _line(test, data, *(f"{100 * each:.1f}" for each in shares))
 
 
+def tables_of_few(studies: int) -> Iterator[str]:
+    """The lines of the two tables of streams and of families."""
+    of_streams_, of_families = stream_rows(studies // 10), family_rows(studies)
+    for name, seeds, rows in (("interval", FEW, of_streams_), ("test", (5,), of_families)):
+        head = " | ".join(f"n = {n}" for n in seeds)
+        yield from ("", f"| {name} | data | {head} |", "|---" * (2 + len(seeds)) + "|")
+        for method, data, shares in rows:
+            cells = ("none" if np.isnan(each) else f"{100 * each:.1f}" for each in shares)
+            yield _line(method, data, *cells)
+
+
 def _line(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":
-    for line in tables(LONG):
+    for line in itertools.chain(tables(LONG), tables_of_few(LONG)):
         print(line, flush=True)

@@ -11,12 +11,9 @@ from scipy import stats
 from benchmark.statistics import hypotheses
 from benchmark.statistics.hypotheses import (
     MOST,
-    against_control,
     arrangements,
     change_p,
     equivalence_p,
-    holm,
-    least_holm,
     least_p,
     least_pairing_p,
     pairing_p,
@@ -31,7 +28,7 @@ from tests.statistics.simulations import SCENARIOS, rejections
 Floats = NDArray[np.float64]
 LEVEL, OVER = 0.05, 0.01
 # Where the wider group is skewed, few seeds show too little of its long tail: see the page.
-SLOW = ("any of three arms against a control", "the same by permutation alone (not used)")
+SLOW = ("the same by permutation alone (not used)",)
 BOUNDED = [name for name in SCENARIOS if name != "exponential, 86 against 26"]
 
 
@@ -217,44 +214,6 @@ def test_no_share_is_shown_by_few_seeds() -> None:
     assert share_below_p(0, 5, 0.5) == pytest.approx(1 / 32)
     assert share_below_p(1, 5, 0.5) == pytest.approx(6 / 32)
     assert share_below_p(0, 0, 0.5) == 1
-
-
-def test_a_shared_control_is_dunnett_s() -> None:
-    rng = np.random.default_rng(0)
-    control, *arms = stats.zscore(rng.normal(size=(4, 400)), axis=1)
-    arms[1] += 0.15
-    for alternative in ("two-sided", "greater", "less"):
-        expected = stats.dunnett(*arms, control=control, alternative=alternative, rng=rng).pvalue
-        found = against_control(arms, control, 0, alternative)
-        assert found == pytest.approx(expected, abs=0.002)
-    moved = against_control([arm + 2 for arm in arms], control, 2)
-    assert moved == pytest.approx(against_control(arms, control), abs=1e-6)
-
-
-def test_a_shared_control_lies_between_none_and_bonferroni() -> None:
-    control, *arms = _groups(5, 5, 5, 5, seed=3)
-    alone = np.array([stats.ttest_ind(arm, control, equal_var=False).pvalue for arm in arms])
-    found = against_control(arms, control)
-    assert (found >= alone - 1e-4).all()
-    assert (found <= np.minimum(1, 3 * alone) + 1e-4).all()
-    assert (against_control([arms[0], np.zeros(2)], control) == 1).all()
-
-
-def test_holm_by_hand() -> None:
-    # Sorted 0.01, 0.03, 0.04 times 3, 2, 1, then made non-decreasing.
-    np.testing.assert_allclose(holm([0.04, 0.01, 0.03]), [0.06, 0.03, 0.06])
-    found = holm([0.01, math.nan])
-    assert found[0] == pytest.approx(0.02)
-    assert math.isnan(found[1])
-    assert len(holm([])) == 0
-
-
-def test_least_corrected_p_takes_the_others_as_they_are() -> None:
-    # Alone among hopeless tests, the first must bear the whole family.
-    np.testing.assert_allclose(least_holm([0.9, 0.8], [0.01, 0.01]), [0.02, 0.02])
-    # Beside a smaller p it comes second, and is multiplied by 1.
-    np.testing.assert_allclose(least_holm([0.001, 0.9], [0.001, 0.03]), [0.002, 0.03])
-    assert math.isnan(least_holm([math.nan], [math.nan])[0])
 
 
 @pytest.mark.parametrize("seeds", [(5, 10), (5, 7, 10), (3, 6, 9, 12)])

@@ -1,0 +1,35 @@
+"""How the statistics of an ablation's claims go together: by the runs that they share.
+
+A change is a weighted sum of its cells' means, so two of one column are correlated by the runs that
+both rest on: many methods against one baseline, say. Runs of different cells count as independent,
+as in the changes' own intervals. How a claim of any other kind, or of another column, goes with the
+rest is not known.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmark.claims.effects import Direction, Effect
+from benchmark.statistics.intervals import Floats
+
+_SIGNS: dict[Direction, int] = {"up": 1, "not_down": 1, "down": -1, "not_up": -1}
+
+
+def correlations(effects: Sequence[Effect | None]) -> Floats:
+    """(claims, claims) of the one-sided statistics, for the claims or all against; NaN: unknown."""
+    found = np.full((len(effects), len(effects)), np.nan)
+    signs = [_SIGNS.get(each.direction, 0) if each and each.noise else 0 for each in effects]
+    for i, one in enumerate(effects):
+        for j, other in enumerate(effects):
+            if one and other and signs[i] and signs[j] and one.column == other.column:
+                found[i, j] = signs[i] * signs[j] * _together(one, other)
+    return found
+
+
+def _together(one: Effect, other: Effect) -> float:
+    if one is other:
+        return 1.0
+    shared = sum(part * other.noise.get(run, 0.0) for run, part in one.noise.items())
+    whole = [sum(part**2 for part in each.noise.values()) for each in (one, other)]
+    return float(np.clip(shared / np.sqrt(whole[0] * whole[1]), -1, 1))
