@@ -5,7 +5,14 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from benchmark.ablation.claims import Claim, ContrastTest, CorrelationTest, TrendTest
+from benchmark.ablation.claims import (
+    Claim,
+    ContrastTest,
+    CorrelationTest,
+    EventTest,
+    StoppingTest,
+    TrendTest,
+)
 from benchmark.claims.seeds import difference
 from benchmark.claims.status import CONFIRMATORY
 from benchmark.claims.verdicts import DECIDED
@@ -19,7 +26,7 @@ from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import Tables
 
 # Tests whose effect is in the column's own unit or a rho.
-SIZED = (TrendTest, ContrastTest, CorrelationTest)
+SIZED = (TrendTest, ContrastTest, CorrelationTest, StoppingTest, EventTest)
 
 
 def answer(results: Tables) -> str:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from benchmark.ablation.claims import CorrelationTest
+from benchmark.ablation.claims import CorrelationTest, StoppingTest
 from benchmark.errors import BenchError, of_system
 from benchmark.evaluation.settings import FID_FEATURES, distance_title
 from benchmark.markup import code, escaped
@@ -73,7 +73,8 @@ def section(results: Tables) -> list[Block]:
 
 def _first(results: Tables, pictures: Mapping[str, Picture]) -> Picture | None:
     """The figure that the section shows: of a question about a signal, the scatter."""
-    asked = any(isinstance(claim.test, CorrelationTest) for claim in results.record.claims)
+    about = CorrelationTest | StoppingTest
+    asked = any(isinstance(claim.test, about) for claim in results.record.claims)
     order = ("Signal against distance", "Samples") if asked else ("Samples", "Curves")
     return next((pictures[name] for name in (*order, *pictures) if name in pictures), None)
 
