@@ -41,12 +41,13 @@ def _stopping_frame(table: pd.DataFrame) -> pd.DataFrame:
     rows: dict[tuple[str, ...], dict[str, str]] = {}
     for _, row in table.iterrows():
         key = (row["method"], row["role"], row["rule"])
+        ends = interval(row["lost_low"], row["lost_high"])
         head = {
             "method": escaped(row["method"]),
             "stopped by": f"{row['rule']} of {title(row['signal'])} ({row['role']})",
             "runs": figure(row["runs"]),
             "at step": figure(row["step"]),
-            "lost": f"{figure(row['lost'])} {interval(row['lost_low'], row['lost_high'])}",
+            "lost": f"{figure(row['lost'])} {ends}" if ends != NONE else figure(row["lost"]),
         }
         found = rows.setdefault(key, {**head, **dict.fromkeys(RIVALS.values(), NONE)})
         found[RIVALS[row["against"]]] = figure(row["against_lost"]) + _told(row["reading"])
