@@ -58,6 +58,22 @@ class _Test(Strict):
         return self
 
 
+class Condition(Strict):
+    """A column lies below or above a value."""
+
+    column: Column
+    below: float | None = None
+    """The column is less than this."""
+    above: float | None = None
+    """The column is more than this."""
+
+    @model_validator(mode="after")
+    def _one_side(self) -> Self:
+        if (self.below is None) == (self.above is None):
+            raise ValueError("one of below and above, and not both")
+        return self
+
+
 class TrendTest(_Test):
     """How `column` changes, end to end, as the numbers of the swept key `over` grow."""
 
@@ -126,25 +142,59 @@ class CorrelationTest(_Test):
     """The smallest rho that would matter."""
 
 
-class BoundTest(_Test):
+class StoppingTest(_Test):
+    """`column` where `signal` stops a run, less `column` where another rule stops the same run.
+
+    Runs are stopped at their evaluations: see claims/stopping.py. A lower signal counts as better.
+    """
+
+    absences = ("none", "not_higher", "not_lower")
+
+    kind: Literal["stopping"]
+    signal: Column = "signal"
+    """The column that is said to tell when to stop."""
+    column: Column
+    rule: Literal["minimum", "plateau"] = "minimum"
+    """minimum: at its least value; plateau: where two evaluations have hardly lowered it."""
+    against: Literal["last", "validation", "random", "mismatched"]
+    """last: at the last evaluation; validation: at the least distance_validation; random: the mean
+    over all evaluations; mismatched: where the signals of the other runs of the cell stop."""
+    direction: Literal["higher", "lower", "none", "not_higher", "not_lower"]
+    """Where the column lies at the signal's stop, seen from the other rule's."""
+    least_effect: Effect
+    """The smallest mean difference that would matter."""
+
+
+class EventTest(_Test):
+    """`column` at the end of runs with an event, less `column` of runs of their cell without it.
+
+    The event: all conditions hold in every training row of a long enough stretch.
+    """
+
+    absences = ("none", "not_higher", "not_lower")
+
+    kind: Literal["event"]
+    event: Annotated[list[Condition], Field(min_length=1)]
+    """What has to hold at once, of columns of the training rows."""
+    lasting: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """For how large a share of the run's steps without a break; 0: in one row."""
+    after: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The share of the run's steps before which rows do not count."""
+    column: Column
+    direction: Literal["higher", "lower", "none", "not_higher", "not_lower"]
+    """Where the column lies in runs with the event, seen from those without."""
+    least_effect: Effect
+    """The smallest difference of means that would matter."""
+
+
+class BoundTest(_Test, Condition):
     """`column` stays below or above a value in every run; one run that does not refutes it."""
 
     kind: Literal["bound"]
-    column: Column
-    below: float | None = None
-    """The column is less than this."""
-    above: float | None = None
-    """The column is more than this."""
     at: Literal["throughout", "end"] = "end"
     """At the last row, or in every row."""
     after: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """With `throughout`: the share of the run's steps before which rows do not count."""
-
-    @model_validator(mode="after")
-    def _one_side(self) -> Self:
-        if (self.below is None) == (self.above is None):
-            raise ValueError("one of below and above, and not both")
-        return self
 
 
 class ShareTest(_Test):
@@ -175,6 +225,8 @@ ClaimTest = Annotated[
     | Annotated[ContrastTest, Tag("contrast")]
     | Annotated[MeanTest, Tag("mean")]
     | Annotated[CorrelationTest, Tag("correlation")]
+    | Annotated[StoppingTest, Tag("stopping")]
+    | Annotated[EventTest, Tag("event")]
     | Annotated[BoundTest, Tag("bound")]
     | Annotated[ShareTest, Tag("share")]
     | Annotated[FailuresTest, Tag("failures")],
@@ -244,15 +296,17 @@ def _check_columns(
     rows = (*trained, *evaluated, *SIGNALS)
     allowed = (*rows, BEST_DISTANCE, *COSTS, *ENDS, *probed)
     # Of means: of no yes or no.
-    if isinstance(test, TrendTest | ContrastTest | MeanTest | ShareTest):
+    if isinstance(test, TrendTest | ContrastTest | MeanTest | ShareTest | EventTest):
         allowed = tuple(name for name in allowed if name not in (COLLAPSED, *ENDS))
-    if isinstance(test, CorrelationTest):
+    if isinstance(test, CorrelationTest | StoppingTest):
         allowed = tuple(evaluated)
     if isinstance(test, BoundTest) and test.at == "throughout":
         allowed = rows
     for name, columns in (("column", allowed), ("signal", rows)):
         if (found := getattr(test, name, None)) is not None:
             refuse_unknown(path, f"{at}.{name}", "column", found, columns)
+    for i, condition in enumerate(test.event if isinstance(test, EventTest) else ()):
+        refuse_unknown(path, f"{at}.event.{i}.column", "column", condition.column, tuple(trained))
 
 
 def _check_values(path: Path, at: str, test: Any, values: dict[str, dict[str, Any]]) -> None:

@@ -10,7 +10,14 @@ on what a probe measured in one judge's features is asked of the same column by 
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark.ablation.claims import ClaimTest, ContrastTest, CorrelationTest, TrendTest
+from benchmark.ablation.claims import (
+    ClaimTest,
+    ContrastTest,
+    CorrelationTest,
+    EventTest,
+    StoppingTest,
+    TrendTest,
+)
 from benchmark.claims.effects import OPPOSITE, Direction, Effect
 from benchmark.claims.measures import measure
 from benchmark.evaluation.columns import OF_JUDGE
@@ -18,6 +25,7 @@ from benchmark.evaluation.metrics import METRICS, Metric
 from benchmark.levels import ALPHA
 from benchmark.results.tables import Tables
 
+_ON_A_METRIC = TrendTest | ContrastTest | CorrelationTest | StoppingTest | EventTest
 AGREES, OPPOSES, SILENT = "agree", "oppose", "silent"
 
 
@@ -32,7 +40,7 @@ class _Voice:
 def agreement(tables: Tables, test: ClaimTest) -> dict[str, Any]:
     """What the others say, as lists of names: columns of claims.csv; empty where none is asked."""
     said: dict[str, list[str]] = {AGREES: [], OPPOSES: [], SILENT: []}
-    if isinstance(test, TrendTest | ContrastTest | CorrelationTest) and test.column in METRICS:
+    if isinstance(test, _ON_A_METRIC) and test.column in METRICS:
         for voice in _others(tables, METRICS[test.column]):
             found = measure(
                 tables.for_judge(voice.judge),

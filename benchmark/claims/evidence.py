@@ -15,6 +15,8 @@ import pandas as pd
 
 from benchmark.claims.collapse import collapse_table
 from benchmark.claims.correlation_table import correlation_table
+from benchmark.claims.events import events_table
+from benchmark.claims.stopping_table import stopping_table
 from benchmark.claims.variance import variance_table
 from benchmark.claims.verdicts import claims_table
 from benchmark.results.tables import Tables, read_tables
@@ -23,7 +25,9 @@ from benchmark.results.writer import write_table
 TABLES = {
     "claims": claims_table,
     "correlations": correlation_table,
+    "stopping": stopping_table,
     "collapse": collapse_table,
+    "events": events_table,
     "variance": variance_table,
 }
 
@@ -34,7 +38,7 @@ def evidence(tables: Tables) -> dict[str, pd.DataFrame]:
 
 
 def write_evidence(folder: Path) -> dict[str, pd.DataFrame]:
-    """Write correlations.csv, collapse.csv, variance.csv and claims.csv from a folder's tables.
+    """Write the tables of TABLES from a folder's own, each as NAME.csv.
 
     Returns them by name. Raises InputError where the folder's own tables cannot be read.
     """

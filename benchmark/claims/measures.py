@@ -1,4 +1,4 @@
-"""The effect behind each kind of claim; trends and contrasts are in contrasts.py."""
+"""The effect behind each kind of claim; several kinds have a module of their own."""
 
 import math
 from typing import Literal
@@ -11,14 +11,18 @@ from benchmark.ablation.claims import (
     ClaimTest,
     ContrastTest,
     CorrelationTest,
+    EventTest,
     MeanTest,
     ShareTest,
+    StoppingTest,
     TrendTest,
 )
 from benchmark.claims.contrasts import shift
 from benchmark.claims.correlation import Association, associate, cells_of
 from benchmark.claims.effects import DIRECTIONS, Effect, NotRun, missing, nothing_yet
-from benchmark.claims.power import lead_chance, mean_chance, rho_chance
+from benchmark.claims.events import event
+from benchmark.claims.power import difference_chance, lead_chance, mean_chance, rho_chance
+from benchmark.claims.stopping import RIVALS, Difference, difference, stopped
 from benchmark.claims.variance import decompose
 from benchmark.evaluation.metrics import METRICS
 from benchmark.levels import BROKEN_SHARE
@@ -40,6 +44,10 @@ def measure(tables: Tables, test: ClaimTest) -> Effect | NotRun:
         return _mean(found, test)
     if isinstance(test, CorrelationTest):
         return _correlation(found, test)
+    if isinstance(test, StoppingTest):
+        return _stopping(found, test)
+    if isinstance(test, EventTest):
+        return event(found, test)
     if isinstance(test, BoundTest):
         return _bound(found, test)
     if isinstance(test, ShareTest):
@@ -146,6 +154,46 @@ def _chance_of_rho(found: Association, test: CorrelationTest, level: float) -> f
     within = test.level == "within"
     seeds = len(found.each) if within else min(map(len, found.seeds))
     return rho_chance(test, seeds, float(found.each.std(ddof=1)) if within else math.nan, level)
+
+
+def _stopping(tables: Tables, test: StoppingTest) -> Effect | NotRun:
+    """The column at the signal's stop less that at a rival's, as stopping.py has it."""
+    signal, column = tables.shown(test.signal), tables.shown(test.column)
+    ended = pd.Series(np.where(tables.runs["state"] == "done", 0.0, np.nan), tables.runs.index)
+    if nothing_yet(tables.runs, ended):
+        return NotRun("No run has finished")
+    gaps, direction = missing(tables.runs, ended), DIRECTIONS[test.direction]
+    every = stopped(cells_of(tables), test.signal, test.column, test.rule)
+    found = difference(every, test.against)
+    if found is None:
+        why = f"There are too few evaluations with {signal} and {column}"
+        if every:
+            why = f"No run can be stopped {RIVALS[test.against]}"
+        return Effect(direction, why, gaps) if gaps else NotRun(why)
+    low, high = ends(found.estimate)
+    return Effect(
+        direction=direction,
+        says=f"Mean {column} at the {test.rule} of {signal}: {found.here:.4g},"
+        f" {RIVALS[test.against]}: {found.there:.4g}; difference {found.value:.4g}",
+        gaps=gaps,
+        run_ids=found.run_ids,
+        value=found.value,
+        low=low,
+        high=high,
+        above=lambda margin: found.p(margin, "greater"),
+        below=lambda margin: found.p(margin, "less"),
+        least_p=found.least_p("greater"),
+        power=lambda level: _chance_of_difference(found, test, level),
+        seeds=len(found.each),
+        constant=len(found.each) > 1 and bool(np.ptp(found.each) == 0),
+    )
+
+
+def _chance_of_difference(found: Difference, test: StoppingTest, level: float) -> float:
+    if len(found.each) < 2 or found.least_p("greater") > level:
+        return 0.0
+    spread, least = float(found.each.std(ddof=1)), test.least_effect
+    return difference_chance(spread, len(found.each), DIRECTIONS[test.direction], least, level)
 
 
 def _bound(tables: Tables, test: BoundTest) -> Effect | NotRun:

@@ -19,15 +19,18 @@ from benchmark.ablation.claims import (
     ClaimTest,
     ContrastTest,
     CorrelationTest,
+    EventTest,
     FailuresTest,
     MeanTest,
     ShareTest,
+    StoppingTest,
     TrendTest,
     swept_text,
 )
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.claims.correlation import associate, cells_of
 from benchmark.claims.effects import DIRECTIONS, Direction
+from benchmark.claims.stopping import difference, stopped
 from benchmark.claims.variance import (
     SEED,
     STREAMS,
@@ -44,6 +47,7 @@ from benchmark.statistics.components import LEAST_SEEDS_OF_STREAM, design_of, le
 from benchmark.statistics.families import holm
 from benchmark.statistics.hypotheses import MOST, least_p, share_below_p
 from benchmark.statistics.intervals import LEAST_SEEDS, LEAST_SEEDS_OF_RHO
+from benchmark.statistics.one_sample import least_mean_p
 from benchmark.statistics.power import (
     Aim,
     change_power,
@@ -159,6 +163,10 @@ def _design(plan: Plan, test: ClaimTest, pilot: Tables | None) -> _Design:
         return _mean(runs, seeds, test, pilot)
     if isinstance(test, CorrelationTest):
         return _correlation(runs, seeds, test, pilot)
+    if isinstance(test, StoppingTest):
+        return _stopping(runs, seeds, test, pilot)
+    if isinstance(test, EventTest):
+        return _event(runs, seeds, test, pilot)
     if isinstance(test, ShareTest):
         return _share(plan, runs, seeds, test, pilot)
     return _every(seeds, test)
@@ -315,6 +323,47 @@ def change_chance(
     return change_power(spreads, seeds, 0.0, least, "within", alpha=level)
 
 
+def _stopping(
+    runs: Sequence[PlannedRun], seeds: int, test: StoppingTest, pilot: Tables | None
+) -> _Design:
+    least = least_mean_p(seeds)
+    if pilot is None:
+        return _Design(seeds, least)
+    names = {run.cell for run in runs}
+    mine = [cell for cell in cells_of(pilot) if cell.name in names]
+    found = difference(stopped(mine, test.signal, test.column, test.rule), test.against)
+    if found is None or len(found.each) < 2:
+        return _Design(seeds, least, note="the pilot lacks seeds with enough evaluations")
+    spread, direction = float(found.each.std(ddof=1)), DIRECTIONS[test.direction]
+    return _Design(
+        seeds,
+        least,
+        lambda n, level: difference_chance(spread, n, direction, test.least_effect, level),
+    )
+
+
+def _event(
+    runs: Sequence[PlannedRun], seeds: int, test: EventTest, pilot: Tables | None
+) -> _Design:
+    """At best: nobody knows beforehand how many seeds will have the event."""
+    cells, note = list(dict.fromkeys(run.cell for run in runs)), "if half of the seeds have it"
+    least = least_p([[seeds // 2, seeds - seeds // 2]] * len(cells))
+    if pilot is None:
+        return _Design(seeds, least, note=note)
+    found = _spreads(pilot, test.column)
+    if lacking := set(cells) - set(found):
+        return _Design(seeds, least, note=f"the pilot lacks seeds of {', '.join(sorted(lacking))}")
+    spreads = [{0.0: found[cell], 1.0: found[cell]} for cell in cells]
+    return _Design(
+        seeds,
+        least,
+        lambda n, level: change_chance(
+            spreads, n // 2, DIRECTIONS[test.direction], test.least_effect, level
+        ),
+        note,
+    )
+
+
 def _strata(runs: Sequence[PlannedRun], test: TrendTest | ContrastTest) -> list[dict[float, str]]:
     """By stratum, the cell at each place, as claims/contrasts.py compares them.
 
@@ -377,6 +426,20 @@ def rho_chance(test: CorrelationTest, seeds: int, spread: float, level: float) -
         return 0.0
     aim: Aim = "within" if absent else "greater"
     return correlation_power(0.0 if absent else true, seeds, margin, aim, alpha=level)
+
+
+def difference_chance(
+    spread: float, seeds: int, direction: Direction, least: float, level: float
+) -> float:
+    """The same of the mean of one difference a seed, with this spread over seeds."""
+    if least_mean_p(seeds) > level:
+        return 0.0
+    match direction:
+        case "up" | "down":
+            return mean_power(spread, seeds, (TRUE * least or spread) - least, alpha=level)
+        case "not_up" | "not_down":
+            return mean_power(spread, seeds, least, alpha=level)
+    return max(0.0, 2 * mean_power(spread, seeds, least, alpha=level) - 1)
 
 
 def _spread_of_rhos(pilot: Tables, cells: set[str], test: CorrelationTest) -> float | None:

@@ -17,7 +17,8 @@ refutations, since no p refutes them. With looks that were registered, each look
 (statistics/looks.py), and the first that decides a claim stands. Where nothing is rejected:
 
 not run       there is nothing to measure in this profile yet
-saturated     the column is at its least or greatest value in every run, so it cannot tell
+saturated     the column is at its least or greatest value in every run, or no cell has runs with
+              the claim's event and runs without it, so it cannot tell
 underpowered  had the claim been true (by twice its least effect, or with no effect at all), the
               chance to support it with these seeds and this spread was below one half
 undecided     the chance was one half or more; or a run that the verdict needs has failed or is

@@ -14,6 +14,11 @@ SHOWN = {
         *("method", "signal", "outcome", "level", "measure", "value", "low", "high", "null_mean"),
         *("p_holm", "least_p", "runs", "reading"),
     ),
+    "stopping": (
+        *("method", "signal", "rule", "against", "lost", "against_lost", "difference", "low"),
+        *("high", "p_holm", "least_p_holm", "runs", "reading"),
+    ),
+    "events": ("claim", "run_id", "cell", "seed", "had", "first_step", "longest", "value"),
     "collapse": ("method", "signal", "event", "event_runs", "runs", "verdict", "sentence"),
     "variance": ("outcome", "key", "share", "low", "high", "runs"),
 }
@@ -28,7 +33,7 @@ def correlate(where: Path, profile: str, results: Path | None, as_json: bool) ->
     """Judge the claims of WHERE, and whether signals track quality.
 
     WHERE is a folder results/ABLATION/PROFILE or an ablation file. The tables are written there
-    too: claims.csv, correlations.csv, collapse.csv and variance.csv.
+    too: claims.csv, correlations.csv, stopping.csv, collapse.csv, events.csv and variance.csv.
     """
     from benchmark.claims.evidence import write_evidence
 

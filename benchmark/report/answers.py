@@ -5,7 +5,15 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from benchmark.ablation.claims import Claim, ContrastTest, CorrelationTest, MeanTest, TrendTest
+from benchmark.ablation.claims import (
+    Claim,
+    ContrastTest,
+    CorrelationTest,
+    EventTest,
+    MeanTest,
+    StoppingTest,
+    TrendTest,
+)
 from benchmark.claims.seeds import difference
 from benchmark.claims.status import CONFIRMATORY
 from benchmark.claims.verdicts import DECIDED
@@ -19,7 +27,7 @@ from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import Tables
 
 # Tests whose effect is in the column's own unit or a rho.
-SIZED = (TrendTest, ContrastTest, MeanTest, CorrelationTest)
+SIZED = (TrendTest, ContrastTest, MeanTest, CorrelationTest, StoppingTest, EventTest)
 
 
 def answer(results: Tables) -> str:

@@ -76,6 +76,14 @@ _NEEDS = {
         *("method", "cell", "role", "signal", "outcome", "level", "measure", "step", "value"),
         *("low", "high", "null_mean", "p_holm", "least_p", "runs", "reading"),
     ),
+    "stopping": (
+        *("method", "role", "signal", "rule", "against", "lost", "lost_low", "lost_high", "step"),
+        *("against_lost", "runs", "reading"),
+    ),
+    "events": (
+        *("claim", "event", "run_id", "cell", "seed", "state", "had", "first_step", "longest"),
+        *("held", "outcome", "value"),
+    ),
 }
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from benchmark.ablation.claims import CorrelationTest
+from benchmark.ablation.claims import CorrelationTest, StoppingTest
 from benchmark.errors import BenchError, of_system
 from benchmark.evaluation.settings import FID_FEATURES, distance_title
 from benchmark.markup import code, escaped
@@ -84,7 +84,7 @@ def _first(results: Tables, pictures: Mapping[str, Picture]) -> Picture | None:
     what lies between faces, the paths."""
     tests = [claim.test for claim in results.record.claims]
     order = ("Samples", "Curves")
-    if any(isinstance(test, CorrelationTest) for test in tests):
+    if any(isinstance(test, CorrelationTest | StoppingTest) for test in tests):
         order = ("Signal against distance", "Samples")
     elif any(getattr(test, "column", "").startswith("embedded.") for test in tests):
         order = ("Paths", "Samples")

@@ -5,12 +5,15 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.ablation.claims import Claim
+from benchmark.ablation.claims import Claim, EventTest
+from benchmark.claims.events import event_words
+from benchmark.claims.stopping import RIVALS
 from benchmark.markup import code, escaped
 from benchmark.report.captions import made_of
 from benchmark.report.document import Details, Table, Words
 from benchmark.report.evidence import NOT_JUDGED, Evidence, figure, interval
 from benchmark.report.numbers import NONE, number, title
+from benchmark.report.stopping import events, stopping
 from benchmark.results.schema import DISTANCE, RegistrationRecord
 from benchmark.results.tables import Tables
 
@@ -59,6 +62,8 @@ def claims(results: Tables) -> Iterator[Details]:
         registered = Words(_registered(record.registration))
         yield Details("Claims and their tests", [registered, Words("\n".join(lines))])
     yield from _correlations(results, evidence)
+    yield from stopping(results, evidence)
+    yield from events(results, evidence)
     for name, words in (
         ("collapse", "Does the signal see collapse?"),
         ("variance", "Which setting explains the variance?"),
@@ -110,6 +115,16 @@ def in_words(claim: Claim) -> str:
             words = (
                 f"Spearman's rho of {title(test['signal'])} and {column}, over"
                 f" {LEVELS[test['level']]}, is {sign[test['direction']]} {least}"
+            )
+        case "stopping":
+            words = (
+                f"{column} {CONTRASTS[test['direction']].format(least=least)} at the"
+                f" {test['rule']} of {title(test['signal'])} than {RIVALS[test['against']]}"
+            )
+        case "event" if isinstance(claim.test, EventTest):
+            words = (
+                f"{column} {CONTRASTS[test['direction']].format(least=least)} in runs with"
+                f" {event_words(claim.test)} than in the others of their cell"
             )
         case "bound":
             side = "below" if test["below"] is not None else "above"

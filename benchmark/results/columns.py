@@ -28,6 +28,7 @@ _LEAST_P_HOLM = Column("the same, corrected by Holm")
 _RUNS = Column("how many runs the row rests on", "runs")
 _RUN_IDS = Column("these runs, separated by blanks")
 _OUTCOME = Column("the measure of quality: a metric of the headline judge")
+_SQUARED = "squared features"
 _METHOD = Column("the method's name")
 _SENTENCE = Column("the verdict in words, with what decided or stands in the way")
 _ROLE = Column("signal (in training), heldout (on fixed images) or baseline (step, L(x), ...)")
@@ -51,7 +52,7 @@ RUN: dict[str, Column] = {
     ),
     "collapsed_at": Column("since which step without a break", "steps"),
     "best_step": Column("the step with the least distance to validation images", "steps"),
-    "best_distance": Column("distance at best_step", "squared features", "lower"),
+    "best_distance": Column("distance at best_step", _SQUARED, "lower"),
     "parameters": Column("weights of both players", "numbers"),
     "wall_s": Column(
         "time that it trained, all its starts together; in tables that were converted, judged too",
@@ -82,7 +83,9 @@ EVIDENCE: dict[str, dict[str, Column]] = {
         "id": Column("the claim's id"),
         "says": Column("what is claimed"),
         "source": Column("where it is from"),
-        "kind": Column("trend, contrast, mean, correlation, bound, share or failures"),
+        "kind": Column(
+            "trend, contrast, mean, correlation, stopping, event, bound, share or failures"
+        ),
         "column": Column("the measured column, or an alias (claims.py)"),
         "over": Column("the swept key that it is compared over"),
         "direction": Column("the direction that is claimed"),
@@ -149,6 +152,31 @@ EVIDENCE: dict[str, dict[str, Column]] = {
             "others come after a semicolon"
         ),
     },
+    "stopping": {
+        "method": _METHOD,
+        "role": _ROLE,
+        "signal": Column("the column that stops a run"),
+        "rule": Column("minimum or plateau of the signal", source="claims/stopping.py"),
+        "against": Column("last, validation, random or mismatched", source="claims/stopping.py"),
+        "lost": Column(
+            "distance where the signal stops, less the run's least: mean over seeds", _SQUARED
+        ),
+        "lost_low": _LOW,
+        "lost_high": _HIGH,
+        "step": Column("at which it stops: median over runs", "steps"),
+        "against_lost": Column("the same of the other rule", _SQUARED),
+        "difference": Column("lost less against_lost: below 0 the signal stops better", _SQUARED),
+        "low": _LOW,
+        "high": _HIGH,
+        "p": Column("of no difference, two-sided"),
+        "p_holm": Column("p, corrected by Holm over the rows of its method"),
+        "least_p": _LEAST_P,
+        "least_p_holm": _LEAST_P_HOLM,
+        "runs": _RUNS,
+        "points": Column("evaluations of a run that were used", "evaluations"),
+        "reading": Column("what the row may be taken to say"),
+        "seeds": Column("of its runs"),
+    },
     "collapse": {
         "method": _METHOD,
         "role": _ROLE,
@@ -179,6 +207,20 @@ EVIDENCE: dict[str, dict[str, Column]] = {
         "verdict": Column("sees it, does not see it, cannot tell or nothing to see"),
         "sentence": _SENTENCE,
         "run_ids": _RUN_IDS,
+    },
+    "events": {
+        "claim": Column("the claim whose event it is"),
+        "event": Column("the event in words"),
+        "run_id": _RUN_ID,
+        "cell": RUN["cell"],
+        "seed": RUN["seed"],
+        "state": RUN["state"],
+        "had": Column("1 where the run had the event, else 0"),
+        "first_step": Column("the row that begins its first stretch long enough", "steps"),
+        "longest": Column("the longest stretch in which all conditions held", "steps"),
+        "held": Column("how much of the run they held in, all together", "share, 0 to 1"),
+        "outcome": _OUTCOME,
+        "value": Column("of the outcome at the run's end", "the outcome's"),
     },
     "variance": {
         "outcome": _OUTCOME,

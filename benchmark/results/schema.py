@@ -7,7 +7,8 @@ heldout.csv       one row a snapshot: the method's own measures over fixed held-
 evaluations.csv   one row a judge, snapshot and draw of samples: the metrics
 probes.csv        one row a run that a probe has seen
 images.csv        one row a set of images from outside and a judge, if there are any
-claims.csv, correlations.csv, collapse.csv, variance.csv    the evidence, by claims/evidence.py
+claims.csv, correlations.csv, stopping.csv, collapse.csv, events.csv, variance.csv
+                  the evidence, by claims/evidence.py
 tuning.json       where arms were tuned, the random settings and the winners (see tuning.py)
 search/           the same tables of the runs of these settings
 samples/          the first rows of each run's last grid

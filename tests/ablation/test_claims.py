@@ -31,6 +31,10 @@ claims:
   - {id: two, says: S, source: T, test: {kind: correlation, column: best, level: between,
      direction: positive, least_effect: 0.3}}
   - {id: three, says: S, source: T, test: {kind: bound, column: ratio, below: 1.0}}
+  - {id: four, says: S, source: T, test: {kind: event, event: [{column: k, above: 0.9}],
+     column: distance, direction: higher, least_effect: 4}}
+  - {id: five, says: S, source: T, test: {kind: stopping, column: distance, against: last,
+     direction: lower, least_effect: 3}}
 """
 GOOD = FILE.replace("column: best", "column: kid")
 
@@ -80,6 +84,13 @@ def test_what_a_probe_measures_may_be_claimed_where_there_is_a_probe(tmp_path: P
         ("level: between,", "", "claims.1.test.level: missing"),
         ("below: 1.0", "below: 1.0, above: 0.5", "one of below and above"),
         ("below: 1.0", "belw: 1.0", "did you mean 'below'"),
+        ("{column: k, above: 0.9}", "{column: k}", "one of below and above"),
+        ("{column: k,", "{column: kid,", "claims.four.test.event.0.column: unknown column 'kid'"),
+        ("[{column: k, above: 0.9}]", "[]", "claims.3.test.event"),
+        ("higher, least_effect: 4", "none, least_effect: 0", "above 0"),
+        ("against: last", "against: first", "allowed: last, validation, random, mismatched"),
+        ("column: distance, against: last", "column: wall_s, against: last", "unknown column"),
+        ("against: last", "signal: kd, against: last", "claims.five.test.signal: unknown column"),
         (
             "kind: bound, column: ratio, below: 1.0",
             "column: ratio, over: variant, direction: increasing, least_effect: 1",

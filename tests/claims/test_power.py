@@ -1,5 +1,6 @@
 """What a plan's claims can hope for, against values by hand or by the power of its test."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from scipy import stats
 
 from benchmark.ablation.claims import MeanTest
 from benchmark.ablation.plan import Plan, load
+from benchmark.claims.correlation import cells_of
 from benchmark.claims.power import Prospect, mean_chance, prospects, table
+from benchmark.claims.stopping import difference, stopped
 from benchmark.claims.variance import decompose
 from benchmark.errors import InputError
 from benchmark.results.tables import Tables
@@ -198,6 +201,29 @@ def test_correlations_within_runs_take_the_pilots_rhos(tmp_path: Path, pilot: Ta
     ]
     spread = float(np.std((np.array(rhos[:4]) + rhos[4:]) / 2, ddof=1))
     assert found.chance == pytest.approx(mean_power(spread, 5, 0.3))
+
+
+def test_stopping_takes_the_pilots_differences(tmp_path: Path, pilot: Tables) -> None:
+    test = {"kind": "stopping", "column": "distance", "against": "random", "direction": "lower"}
+    made = plan(tmp_path, {**test, "least_effect": 0.5})
+    found = one(prospects(made, pilot))
+    assert found.least_p == 1 / 32
+    each = difference(stopped(cells_of(pilot), "signal", DISTANCE, "minimum"), "random")
+    assert each is not None
+    spread = float(each.each.std(ddof=1))
+    assert found.chance == pytest.approx(mean_power(spread, 5, 0.5))
+    assert math.isnan(one(prospects(made)).chance)
+
+
+def test_an_event_may_at_best_come_in_half_of_the_seeds(tmp_path: Path, pilot: Tables) -> None:
+    test = {"kind": "event", "event": [{"column": "k", "below": 0.1}], "column": "distance"}
+    where = {"where": {"method.gamma": 0.3}}
+    made = plan(tmp_path, {**test, **where, "direction": "higher", "least_effect": 2}, seeds=10)
+    found = one(prospects(made, pilot))
+    assert found.least_p == pytest.approx(1 / 252)
+    assert found.note == "if half of the seeds have it"
+    spread = SPREADS[0]
+    assert found.chance == change_power([{0.0: spread, 1.0: spread}], 5, 4.0, 2.0)
 
 
 @pytest.mark.parametrize(("seeds", "decidable"), [(5, False), (13, False), (14, True)])

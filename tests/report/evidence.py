@@ -42,16 +42,33 @@ CORRELATION = {
     **{"reading": "no sign of it", "seeds": "0 1 2"},
 }
 AT_STEP = {**CORRELATION, "level": "at_step", "step": 300.0, "value": 0.25}
+STOPPING = {
+    **{"method": "began", "role": "signal", "signal": "m_global", "rule": "minimum"},
+    **{"lost": 12.5, "lost_low": 2, "lost_high": 23, "step": 300, "runs": 3},
+}
+EVENT = {
+    **{"claim": "began-better", "event": "k above 0.9", "run_id": "began-a", "cell": "BEGAN"},
+    **{"seed": 0, "state": "done", "had": 1, "first_step": 350, "longest": 400, "held": 0.4},
+    **{"outcome": "distance", "value": 95.0},
+}
 BASELINE = {**CORRELATION, "role": "baseline", "signal": "step", "value": -0.987}
 
 
 def write(folder: Path, **changes: Any) -> None:
-    """One claim, three correlations, one collapse, one share of variance."""
+    """One claim, and a row or two of each other table."""
     collapse = {"method": "began", "event": "collapsed", "auroc": 0.123456, "run_ids": "began-a"}
     variance = {"outcome": "kid", "key": "variant", "share": 0.81234, "run_ids": "began-a"}
     for name, rows in (
         ("claims", [{**VERDICT, **changes}]),
         ("correlations", [CORRELATION, AT_STEP, BASELINE]),
+        (
+            "stopping",
+            [
+                {**STOPPING, "against": "last", "against_lost": 30.25, "reading": "better"},
+                {**STOPPING, "against": "random", "against_lost": 13.0, "reading": "no"},
+            ],
+        ),
+        ("events", [EVENT]),
         ("collapse", [collapse]),
         ("variance", [variance]),
     ):

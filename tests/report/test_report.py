@@ -270,9 +270,19 @@ def test_verdicts_stand_in_the_claims_table_and_the_section(folder: Path) -> Non
         "correlation",
         "correlation_by_step",
         "baselines",
+        "stopping",
+        "events_began-better",
         "collapse",
         "variance",
     ]
+    (stops,) = tabled["stopping"].frame.to_dict("records")
+    assert stops["stopped by"] == "minimum of M_global (signal)"
+    assert (stops["lost"], stops["at the last evaluation"]) == ("12.5 [2, 23]", "30.25 (better)")
+    assert stops["at a random evaluation"] == "13"  # told apart from nothing
+    assert stops["at the least validation distance"] == "—"
+    (happened,) = tabled["events_began-better"].frame.to_dict("records")
+    assert (happened["event"], happened["from step"], happened["distance"]) == ("yes", "350", "95")
+    assert "1 of 1 runs had it" in tabled["events_began-better"].caption
     (main,) = tabled["correlation"].frame.to_dict("records")  # the baseline is folded away
     assert (main["signal"], main["level"]) == ("M_global (signal)", "differences, spearman")
     assert (main["correlation"], main["interval"], main["null"]) == (
@@ -366,6 +376,22 @@ def test_torn_evidence_is_refused(folder: Path) -> None:
             {"kind": "share", "column": "kid", "over": "method.gamma", "least_effect": 0.1},
             "`method.gamma` explains more of the variance of KID x1000 than any other swept key,"
             " by at least 0.1",
+        ),
+        (
+            {
+                **{"kind": "stopping", "column": "distance", "rule": "plateau"},
+                **{"against": "validation", "direction": "not_higher", "least_effect": 20},
+            },
+            "distance is not higher by 20 or more at the plateau of signal than at the least"
+            " validation distance",
+        ),
+        (
+            {
+                **{"kind": "event", "column": "distance", "event": [{"column": "k", "above": 0.9}]},
+                **{"lasting": 0.1, "direction": "higher", "least_effect": 20},
+            },
+            "distance is higher, by at least 20, in runs with k above 0.9 for 10% of the steps than"
+            " in the others of their cell",
         ),
         ({"kind": "failures"}, "no run fails or ends collapsed"),
     ],

@@ -1,0 +1,142 @@
+"""Runs with an event against runs of their cell without it: a claim's effect, and events.csv.
+
+An event is what a claim says it is: conditions on columns of the training rows, each a mean since
+the row before, that hold at once for so large a share of the run's steps. Runs are not dealt to the
+two groups, as they are to the arms of a sweep. So a difference says that the event goes with it and
+not that it is its cause; the test takes it that without a difference any seed of the cell could
+have had the event.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.ablation.claims import Condition, EventTest
+from benchmark.claims.contrasts import chance, slope
+from benchmark.claims.effects import DIRECTIONS, Effect, NotRun, missing, nothing_yet
+from benchmark.results.columns import EVIDENCE
+from benchmark.results.tables import Tables
+from benchmark.statistics.hypotheses import change_p, least_p
+from benchmark.statistics.intervals import Floats, Stratum, contrast, ends
+
+
+def event_words(test: EventTest) -> str:
+    """The event in a few words: `loss_d below 0.1 and loss_g above 1 for 5% of the steps`."""
+    held = " and ".join(_words(each) for each in test.event)
+    how_long = f" for {test.lasting:.0%} of the steps" if test.lasting else ""
+    return f"{held}{how_long}{f', after {test.after:.0%} of them' if test.after else ''}"
+
+
+def event(tables: Tables, test: EventTest) -> Effect | NotRun:
+    """The difference of a column's means between the two groups, averaged over cells."""
+    runs, values = tables.runs, tables.values(test.column)
+    if nothing_yet(runs, values):
+        return NotRun(f"No run has {test.column} yet")
+    had = runs["run_id"].map(seen(tables, test)["had"]).astype(float)
+    known = values.where(had.notna())
+    gaps, direction = missing(runs, known), DIRECTIONS[test.direction]
+    there = known.notna()
+    count = f"{int(had[there].sum())} of {int(there.sum())} runs had the event"
+    says = f"{count} ({event_words(test)})"
+    groups = _groups(runs[there]["cell"], had[there], known[there])
+    ids = tuple(runs.loc[there, "run_id"])
+    if not groups:
+        says += ", so no cell has runs with it and runs without it to compare"
+        return Effect(direction, says, gaps, ids, saturated=True)
+    strata: list[Stratum] = [dict(enumerate(group)) for group in groups]
+    with_it, without = (
+        float(np.concatenate([group[side] for group in groups]).mean()) for side in (1, 0)
+    )
+    found = np.concatenate([np.concatenate(group) for group in groups])
+    constant = bool(np.ptp(found) == 0)
+    sizes = [[len(side) for side in group] for group in groups]
+    low, high = ends(contrast(strata))
+    change = slope(strata)
+    return Effect(
+        direction=direction,
+        says=f"{says}; mean {test.column} of those {with_it:.4g}, of the others {without:.4g};"
+        f" change {change:.4g}",
+        gaps=gaps,
+        run_ids=ids,
+        value=change,
+        low=low,
+        high=high,
+        above=lambda margin: 1.0 if constant else float(change_p(strata, margin, "greater")),
+        below=lambda margin: 1.0 if constant else float(change_p(strata, margin, "less")),
+        least_p=least_p(sizes),
+        power=lambda level: chance(strata, direction, test.least_effect, level),
+        seeds=min(map(min, sizes)),
+        constant=constant,
+    )
+
+
+def _groups(
+    cells: "pd.Series[str]", had: "pd.Series[float]", values: "pd.Series[float]"
+) -> list[tuple[Floats, Floats]]:
+    """Of each cell that has both, the values of the runs without the event and with it."""
+    found = []
+    for rows in cells.groupby(cells, sort=False).groups.values():
+        of_cell = [values[rows][had[rows] == side] for side in (0, 1)]
+        if all(map(len, of_cell)):
+            without, with_it = (np.asarray(side, np.float64) for side in of_cell)
+            found.append((without, with_it))
+    return found
+
+
+def seen(tables: Tables, test: EventTest) -> pd.DataFrame:
+    """By run id, of the runs that have all columns: whether it `had` the event (1 or 0), and what
+    it saw of the conditions, as columns of EVIDENCE in results/columns.py have it."""
+    named = [each.column for each in test.event]
+    columns = ["had", "first_step", "longest", "held"]
+    if not set(named) <= set(tables.train):
+        return pd.DataFrame(columns=columns)
+    rows = tables.train[tables.train["run_id"].isin(tables.runs["run_id"])]
+    rows = rows.dropna(subset=named).sort_values("step", kind="stable")
+    found = {str(run): _stretches(own, test) for run, own in rows.groupby("run_id")}
+    return pd.DataFrame.from_dict(found, "index", columns=columns)
+
+
+def _stretches(rows: pd.DataFrame, test: EventTest) -> tuple[float, float, float, float]:
+    """`seen` of one run, whose rows are in order."""
+    steps = rows["step"].to_numpy(float)
+    last, width = steps[-1], np.diff(steps, prepend=0.0)
+    holds = np.logical_and.reduce([_holds(rows, each) for each in test.event])
+    holds &= steps >= test.after * last
+    starts = np.flatnonzero(holds & ~np.concatenate([[False], holds[:-1]]))
+    stops = np.flatnonzero(holds & ~np.concatenate([holds[1:], [False]]))
+    lengths = [width[a : b + 1].sum() for a, b in zip(starts, stops, strict=True)]
+    long = [at for at, length in enumerate(lengths) if length >= test.lasting * last]
+    first = steps[starts[long[0]]] if long else np.nan
+    return float(bool(long)), float(first), max(lengths, default=0.0), width[holds].sum() / last
+
+
+def _holds(rows: pd.DataFrame, condition: Condition) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+    values = rows[condition.column].to_numpy(float)
+    return values < condition.below if condition.below is not None else values > condition.above
+
+
+def _words(condition: Condition) -> str:
+    below = condition.below is not None
+    limit = condition.below if below else condition.above
+    return f"{condition.column} {'below' if below else 'above'} {limit:g}"
+
+
+def events_table(tables: Tables) -> pd.DataFrame:
+    """events.csv: one row a claim about an event and a run; empty without such claims."""
+    rows = [
+        row
+        for claim in tables.record.claims
+        if isinstance(claim.test, EventTest)
+        for row in _rows(tables.only(claim.test.where), claim.id, claim.test)
+    ]
+    return pd.DataFrame(rows, columns=list(EVIDENCE["events"]))
+
+
+def _rows(tables: Tables, claim: str, test: EventTest) -> Sequence[dict[str, Any]]:
+    runs = tables.runs[["run_id", "cell", "seed", "state"]]
+    runs = runs.assign(value=tables.values(test.column)).join(seen(tables, test), "run_id")
+    head = {"claim": claim, "event": event_words(test), "outcome": test.column}
+    records: list[Any] = runs.to_dict("records")
+    return [{**head, **row} for row in records]
