@@ -342,7 +342,9 @@ class StackGAN(Method):
         self._updates = 0
         # `refining` on the host, which a device would have to be waited for; None: not read yet.
         self._stage: int | None = None
-        self.register_load_state_dict_post_hook(lambda method, _: setattr(method, "_stage", None))
+        self.register_load_state_dict_post_hook(  # type: ignore[no-untyped-call]
+            lambda method, _: setattr(method, "_stage", None)
+        )
 
     def _reached(self) -> int:
         """The stage that samples end in, 0 or 1."""
