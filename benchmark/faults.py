@@ -37,10 +37,11 @@ _ALLOWED = {
     "too_short": "a list of {min_length} or more",
     "too_long": "a list of {max_length} or fewer",
 }
+_PART = r"[^./\\\x00-\x1f][^/\\\x00-\x1f]*"
 # Of benchmark/strict.py and data/settings.py, for people.
 _PATTERNS = {
     r"^[a-z0-9][a-z0-9_-]*$": "lower-case letters, digits, _ and -",
-    r"^[\w][\w. -]*(/[\w][\w. -]*)*$": "a path below --data-root, without ..",
+    rf"^{_PART}(/{_PART})*$": "a path below --data-root, without ..",
     r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$": "an import path as in module:Class",
 }
 

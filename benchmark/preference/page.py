@@ -113,7 +113,7 @@ def write_page(results: Tables, shown: Sequence[Pair], path: Path) -> None:
     written.
     """
     try:
-        if path.is_file() and GENERATED not in path.read_text("utf-8", "replace"):
+        if path.is_file() and GENERATED not in path.read_text(encoding="utf-8", errors="replace"):
             raise InputError(f"{path}: is no page of `bench preference` and is left alone")
         write_atomic(path, page(results, shown).encode())
     except OSError as error:
