@@ -161,8 +161,8 @@ EVIDENCE: dict[str, dict[str, Column]] = {
         "lost": Column(
             "distance where the signal stops, less the run's least: mean over seeds", _SQUARED
         ),
-        "lost_low": _LOW,
-        "lost_high": _HIGH,
+        "lost_low": Column("lower end of the 95 % interval of lost"),
+        "lost_high": Column("upper end of the 95 % interval of lost"),
         "step": Column("at which it stops: median over runs", "steps"),
         "against_lost": Column("the same of the other rule", _SQUARED),
         "difference": Column("lost less against_lost: below 0 the signal stops better", _SQUARED),
