@@ -52,7 +52,7 @@ def test_a_profile_may_leave_out_an_arm_that_a_claim_is_about(tmp_path: Path) ->
 
 def test_what_a_probe_measures_may_be_claimed_where_there_is_a_probe(tmp_path: Path) -> None:
     path = tmp_path / "arms.yaml"
-    of_probe = GOOD.replace("column: distance", "column: embedded.middle.distance")
+    of_probe = GOOD.replace("column: distance", "column: embedded.middle.distance", 1)
     path.write_text(of_probe)
     with pytest.raises(InputError, match=r"claims\.one\.test\.column: unknown column"):
         load(path, "demo")
