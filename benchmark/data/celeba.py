@@ -287,7 +287,9 @@ def _tree(data_root: Path | None, images: str) -> Tree:
         )
     tree = find_tree(data_root, images)
     if not data_root.exists():
-        raise InputError(f"{data_root}: no such folder; give --data-root the one that has CelebA")
+        raise InputError(
+            f"{data_root}: no such folder; give --data-root the one that holds CelebA's {images}/"
+        )
     if tree is not None and images not in tree.images:
         for why in (tree.damaged, tree.packed):
             if images in why:
