@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.data.layout import LANDMARKS_WILD, PARTITION, WILD
+from benchmark.data.celeba.layout import LANDMARKS_WILD, PARTITION, WILD
 from benchmark.data.settings import CelebASettings
 from benchmark.data.sheet import parse_view
 from benchmark.data.source import open_source

@@ -31,7 +31,7 @@ def get(name: str, data_root: Path, wild: bool) -> None:
 
     Continues from what is there.
     """
-    from benchmark.data.fetch import fetch_celeba
+    from benchmark.data.celeba.fetch import fetch_celeba
 
     fetch_celeba(data_root, wild=wild, say=click.echo)
 

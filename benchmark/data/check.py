@@ -9,10 +9,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from benchmark.data.celeba import CelebA, title_of
-from benchmark.data.celeba_tables import TableFile, md5, tables_within
-from benchmark.data.celeba_tree import Tree, find_tree, match
-from benchmark.data.conversions import command
+from benchmark.data.celeba.dataset import CelebA, title_of
+from benchmark.data.celeba.layout import ALIGNED, ANNOTATIONS, OFFICIAL_MD5, PARTITION, WILD
+from benchmark.data.celeba.tables import TableFile, md5, tables_within
+from benchmark.data.celeba.tree import Tree, find_tree, match
+from benchmark.data.containers.conversions import command
+from benchmark.data.containers.listing import Listing, suffix_of
+from benchmark.data.containers.opening import PACKED, open_path
 from benchmark.data.fitness import (
     LEAST_JUDGED,
     grouped,
@@ -25,9 +28,6 @@ from benchmark.data.fitness import (
 )
 from benchmark.data.folder import FolderOfImages
 from benchmark.data.images import SAID
-from benchmark.data.layout import ALIGNED, ANNOTATIONS, OFFICIAL_MD5, PARTITION, WILD
-from benchmark.data.listing import Listing, suffix_of
-from benchmark.data.opening import PACKED, open_path
 from benchmark.data.photographs import Photographs, Reading
 from benchmark.data.selection import in_an_earlier_part
 from benchmark.data.settings import (

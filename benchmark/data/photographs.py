@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.files import Files
+from benchmark.data.containers.files import Files
 from benchmark.data.images import RULES_VERSION, Unreadable
 from benchmark.data.settings import Split
 from benchmark.data.survey import Survey, Track, survey, untracked

@@ -123,7 +123,7 @@ _Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 
 
 class FacesSettings(Strict):
-    """Procedural faces: drawn, not photographed, with known factors (see `data/procedural.py`)."""
+    """Procedural faces: drawn, not photographed, with known factors (see `data/faces/`)."""
 
     name: Literal["faces"]
     view: View = AlignedView(name="aligned")
@@ -138,7 +138,7 @@ class FacesSettings(Strict):
 
 
 class CelebASettings(Strict):
-    """CelebA, or any faces in CelebA's layout, as `data/celeba.py` reads them."""
+    """CelebA, or any faces in CelebA's layout, as `data/celeba/dataset.py` reads them."""
 
     name: Literal["celeba"]
     view: View = AlignedView(name="aligned")

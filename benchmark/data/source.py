@@ -79,11 +79,11 @@ def open_source(
 ) -> FaceSource:
     """The data set that `settings` name; raises InputError where its files are missing."""
     if isinstance(settings, FacesSettings):
-        from benchmark.data.procedural import ProceduralFaces
+        from benchmark.data.faces.dataset import ProceduralFaces
 
         return ProceduralFaces(settings)
     if isinstance(settings, CelebASettings):
-        from benchmark.data.celeba import CelebA
+        from benchmark.data.celeba.dataset import CelebA
 
         return CelebA(settings, data_root, reading)
     if isinstance(settings, FolderSettings):

@@ -19,7 +19,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.files import Files, Stamps
+from benchmark.data.containers.files import Files, Stamps
 from benchmark.data.images import RULES_VERSION, Rule, rules
 from benchmark.files import write_atomic
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from benchmark.data.containers.opening import PACKED, open_path
 from benchmark.data.images import Unreadable, decode, orientation
-from benchmark.data.opening import PACKED, open_path
 from benchmark.data.views.square import Square, sample
 from benchmark.errors import InputError, of_system
 from benchmark.seeds import derive

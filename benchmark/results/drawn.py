@@ -27,7 +27,7 @@ def write_drawn(folder: Path, setups: Sequence[SetupRecord]) -> None:
     for at, setup in enumerate(setups):
         if setup.data.settings.get("name") != "faces":
             continue
-        from benchmark.data.procedural import ProceduralFaces
+        from benchmark.data.faces.dataset import ProceduralFaces
 
         source = ProceduralFaces(FacesSettings.model_validate(setup.data.settings))
         if source.visits is None:

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmark.data import celeba
-from benchmark.data.annotations import LANDMARKS, read_table
-from benchmark.data.celeba import CelebA
-from benchmark.data.celeba_tables import md5
+from benchmark.data.celeba import dataset as celeba
+from benchmark.data.celeba.annotations import LANDMARKS, read_table
+from benchmark.data.celeba.dataset import CelebA
+from benchmark.data.celeba.tables import md5
 from benchmark.data.settings import CelebASettings
 from benchmark.data.store import open_store
 from benchmark.errors import BenchError, InputError

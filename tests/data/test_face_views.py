@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.data.procedural import FaceFactors, ProceduralFaces, factors, landmarks, render
+from benchmark.data.faces.dataset import FaceFactors, ProceduralFaces, factors, landmarks, render
 from benchmark.data.settings import FacesSettings, RotatedView
 from benchmark.data.views import rotated
 

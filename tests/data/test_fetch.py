@@ -7,10 +7,10 @@ from zipfile import ZipFile
 
 import pytest
 
-from benchmark.data import fetch
-from benchmark.data.fetch import Refused, fetch_celeba
-from benchmark.data.layout import Remote
-from benchmark.data.unpack import unpack
+from benchmark.data.celeba import fetch
+from benchmark.data.celeba.fetch import Refused, fetch_celeba
+from benchmark.data.celeba.layout import Remote
+from benchmark.data.containers.unpack import unpack
 from benchmark.errors import BenchError
 
 TABLE = b"000001.jpg 0\n"

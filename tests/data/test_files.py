@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.data.files import Archive, Files, Folder
-from benchmark.data.opening import open_files
+from benchmark.data.containers.files import Archive, Files, Folder
+from benchmark.data.containers.opening import open_files
 from benchmark.data.survey import survey
 from benchmark.errors import InputError
 

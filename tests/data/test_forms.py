@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.data import celeba
-from benchmark.data.annotations import read_table
-from benchmark.data.celeba import CelebA, title_of
-from benchmark.data.celeba_tables import as_authors_write, md5
-from benchmark.data.celeba_tree import find_tree
+from benchmark.data.celeba import dataset as celeba
+from benchmark.data.celeba.annotations import read_table
+from benchmark.data.celeba.dataset import CelebA, title_of
+from benchmark.data.celeba.layout import CUTS, LANDMARKS_ALIGNED, OFFICIAL_MD5, PARTITION
+from benchmark.data.celeba.tables import as_authors_write, md5
+from benchmark.data.celeba.tree import find_tree
 from benchmark.data.check import Report, check
-from benchmark.data.layout import CUTS, LANDMARKS_ALIGNED, OFFICIAL_MD5, PARTITION
 from benchmark.data.settings import CelebASettings, FolderSettings
 from benchmark.data.source import labels_of, open_source
 from benchmark.data.store import open_store
@@ -524,7 +524,7 @@ def test_parts_may_be_named_by_folders_of_images_or_shards(packed: bool, tmp_pat
 
 def test_a_large_gzip_is_read_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With blocks so small that every image is beyond several."""
-    from benchmark.data import tar
+    from benchmark.data.containers import tar
 
     monkeypatch.setattr(tar, "_BLOCK", 1000)
     monkeypatch.setattr(tar, "_KEPT", 2)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmark.data.celeba import CelebA
+from benchmark.data.celeba.dataset import CelebA
 from benchmark.data.external import External
-from benchmark.data.procedural import ProceduralFaces, factors
+from benchmark.data.faces.dataset import ProceduralFaces, factors
 from benchmark.data.settings import CelebASettings, ExternalData, FacesSettings
 from benchmark.data.source import labels_of
 from benchmark.data.store import open_store

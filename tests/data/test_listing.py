@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmark.data import listing
 from benchmark.data.check import check
-from benchmark.data.files import Folder
-from benchmark.data.listing import (
+from benchmark.data.containers import listing
+from benchmark.data.containers.files import Folder
+from benchmark.data.containers.listing import (
     CLOSED,
     MASKS,
     NO_SUFFIX,
@@ -25,7 +25,7 @@ from benchmark.data.listing import (
     stem_of,
     suffix_of,
 )
-from benchmark.data.opening import open_path
+from benchmark.data.containers.opening import open_path
 from benchmark.data.settings import FolderSettings
 from benchmark.data.source import open_source
 from benchmark.data.store import open_store

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import benchmark.data.procedural as procedural
+import benchmark.data.faces.dataset as procedural
+from benchmark.data.faces.dataset import FaceFactors, ProceduralFaces, factors, landmarks, render
 from benchmark.data.faces.factors import HAIR_STYLES, _mix, hashed, normal
-from benchmark.data.procedural import FaceFactors, ProceduralFaces, factors, landmarks, render
 from benchmark.data.settings import FacesSettings
 from benchmark.errors import InputError
 

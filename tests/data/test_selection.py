@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.data.celeba import CelebA
+from benchmark.data.celeba.dataset import CelebA
 from benchmark.data.selection import mixed
 from benchmark.data.settings import CelebASettings, Mix
 from benchmark.data.store import open_store

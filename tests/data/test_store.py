@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmark.data import store as store_module
-from benchmark.data.procedural import ProceduralFaces
+from benchmark.data.faces.dataset import ProceduralFaces
 from benchmark.data.settings import FacesSettings
 from benchmark.data.store import FaceStore, open_store
 from benchmark.errors import BenchError
@@ -24,7 +24,7 @@ SETTINGS = FacesSettings(name="faces", size=16, count=300)  # three chunks
 PROCESS = """
 import os, signal, sys, time
 from pathlib import Path
-from benchmark.data.procedural import ProceduralFaces
+from benchmark.data.faces.dataset import ProceduralFaces
 from benchmark.data.settings import FacesSettings
 from benchmark.data.store import open_store
 from benchmark.errors import BenchError

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from benchmark.data import survey as survey_module
-from benchmark.data.celeba import CelebA
+from benchmark.data.celeba.dataset import CelebA
 from benchmark.data.check import check
-from benchmark.data.files import Folder
+from benchmark.data.containers.files import Folder
 from benchmark.data.images import Rule
 from benchmark.data.settings import CelebASettings, FolderSettings
 from benchmark.data.source import open_source

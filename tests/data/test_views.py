@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmark.data.celeba import CelebA
+from benchmark.data.celeba.dataset import CelebA
 from benchmark.data.settings import CelebASettings, RotatedView
 from benchmark.data.store import FaceStore, open_store
 from benchmark.data.views import rotated

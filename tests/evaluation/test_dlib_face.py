@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmark.data.procedural import factors, render
+from benchmark.data.faces.dataset import factors, render
 from benchmark.errors import BenchError
 from benchmark.evaluation import dlib_face
 from benchmark.evaluation.dlib_face import DlibFace, FaceNetwork

@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 from torch_fidelity import calculate_metrics
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from benchmark.data.procedural import factors, render
+from benchmark.data.faces.dataset import factors, render
 from benchmark.evaluation import inception_2015
 from benchmark.evaluation.features import extract
 from benchmark.evaluation.frechet import Gaussian

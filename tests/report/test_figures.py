@@ -273,7 +273,7 @@ def test_few_seeds_are_all_shown_and_many_by_the_first(folder: Path) -> None:
 
 
 def test_drawn_faces_come_before_the_samples(folder: Path) -> None:
-    from benchmark.data.procedural import ProceduralFaces
+    from benchmark.data.faces.dataset import ProceduralFaces
 
     found = read_tables(folder)
     settings = found.cells[0].setup.data.settings

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.celeba_tables import (
+from benchmark.data.celeba.layout import ALIGNED, LANDMARKS_WILD, WILD
+from benchmark.data.celeba.tables import (
     TableFile,
     TableSource,
     rank,
@@ -21,12 +22,11 @@ from benchmark.data.celeba_tables import (
     tables_of_columns,
     tables_within,
 )
-from benchmark.data.conversions import command
-from benchmark.data.files import Files, Folder
+from benchmark.data.containers.conversions import command
+from benchmark.data.containers.files import Files, Folder
+from benchmark.data.containers.listing import is_of_the_system, stem_of, suffix_of
+from benchmark.data.containers.opening import PACKED, Shards, open_path
 from benchmark.data.images import SUFFIXES, Unreadable, size_of
-from benchmark.data.layout import ALIGNED, LANDMARKS_WILD, WILD
-from benchmark.data.listing import is_of_the_system, stem_of, suffix_of
-from benchmark.data.opening import PACKED, Shards, open_path
 from benchmark.data.views import aligned
 from benchmark.errors import InputError
 

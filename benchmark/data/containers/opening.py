@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmark.data import parquet, tar
-from benchmark.data.files import Archive, Files, Folder, Stamps
-from benchmark.data.listing import Listing, suffix_of
+from benchmark.data.containers import parquet, tar
+from benchmark.data.containers.files import Archive, Files, Folder, Stamps
+from benchmark.data.containers.listing import Listing, suffix_of
 from benchmark.errors import InputError
 
 _KINDS: dict[str, Callable[[Path], Files]] = {

@@ -9,8 +9,8 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from benchmark.data.files import MOST_BYTES, Packed
-from benchmark.data.listing import SYSTEM, Listing, images_among, is_of_the_system
+from benchmark.data.containers.files import MOST_BYTES, Packed
+from benchmark.data.containers.listing import SYSTEM, Listing, images_among, is_of_the_system
 from benchmark.errors import InputError, of_system
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz")

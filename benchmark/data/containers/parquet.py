@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.files import MOST_BYTES, Packed
-from benchmark.data.listing import Listing
+from benchmark.data.containers.files import MOST_BYTES, Packed
+from benchmark.data.containers.listing import Listing
 from benchmark.errors import InputError, of_system
 
 SUFFIXES = (".parquet",)

@@ -10,13 +10,20 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data import annotations, parquet
-from benchmark.data.annotations import Table
-from benchmark.data.files import Archive, Files
-from benchmark.data.layout import ANNOTATIONS, ATTRIBUTES, IDENTITIES, OFFICIAL_MD5, PARTITION
-from benchmark.data.listing import stem_of, suffix_of
-from benchmark.data.opening import Shards
-from benchmark.data.tar import Tar
+from benchmark.data.celeba import annotations
+from benchmark.data.celeba.annotations import Table
+from benchmark.data.celeba.layout import (
+    ANNOTATIONS,
+    ATTRIBUTES,
+    IDENTITIES,
+    OFFICIAL_MD5,
+    PARTITION,
+)
+from benchmark.data.containers import parquet
+from benchmark.data.containers.files import Archive, Files
+from benchmark.data.containers.listing import stem_of, suffix_of
+from benchmark.data.containers.opening import Shards
+from benchmark.data.containers.tar import Tar
 from benchmark.errors import InputError
 
 _STEMS = {stem_of(file).lower(): file for file in ANNOTATIONS}

@@ -16,11 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.annotations import Table
-from benchmark.data.celeba_tables import TableFile, as_authors_write, md5
-from benchmark.data.celeba_tree import Tree, find_tree, match
-from benchmark.data.images import Unreadable, decode, orientation
-from benchmark.data.layout import (
+from benchmark.data.celeba.annotations import Table
+from benchmark.data.celeba.layout import (
     ALIGNED,
     ANNOTATIONS,
     ATTRIBUTES,
@@ -31,8 +28,11 @@ from benchmark.data.layout import (
     PARTITION,
     WILD,
 )
-from benchmark.data.listing import Listing, shown, suffix_of
-from benchmark.data.partition import PARTS, find_parts
+from benchmark.data.celeba.partition import PARTS, find_parts
+from benchmark.data.celeba.tables import TableFile, as_authors_write, md5
+from benchmark.data.celeba.tree import Tree, find_tree, match
+from benchmark.data.containers.listing import Listing, shown, suffix_of
+from benchmark.data.images import Unreadable, decode, orientation
 from benchmark.data.photographs import Photographs, Reading
 from benchmark.data.selection import (
     in_an_earlier_part,

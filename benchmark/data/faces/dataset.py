@@ -1,4 +1,4 @@
-"""Procedural faces: the embedded data set, drawn from known factors (data/faces/).
+"""Procedural faces: the embedded data set, drawn from known factors.
 
 It needs no download, and what a model made of it can be held against the factors. The figure
 (head, hair, shoulders and the background behind it) turns as one about the image's centre, as a

@@ -12,7 +12,7 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.listing import SYSTEM, Listing, images_among, is_of_the_system, walk
+from benchmark.data.containers.listing import SYSTEM, Listing, images_among, is_of_the_system, walk
 from benchmark.errors import InputError, of_system
 
 MOST_BYTES = 200_000_000

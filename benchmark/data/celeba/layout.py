@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.data.annotations import LANDMARKS, Table, read_table
+from benchmark.data.celeba.annotations import LANDMARKS, Table, read_table
 
 ALIGNED, WILD = "img_align_celeba", "img_celeba"
 PARTITION = "list_eval_partition.txt"

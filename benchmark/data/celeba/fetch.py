@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from benchmark.data.layout import (
+from benchmark.data.celeba.layout import (
     ALIGNED,
     ALIGNED_ZIP,
     PAGE,
@@ -13,7 +13,7 @@ from benchmark.data.layout import (
     WILD_PARTS,
     Remote,
 )
-from benchmark.data.unpack import unpack
+from benchmark.data.containers.unpack import unpack
 from benchmark.errors import BenchError
 
 # Downloads `drive` to a path, continuing from what is there; raises Refused.

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.celeba_tables import as_authors_write
-from benchmark.data.celeba_tree import Tree
-from benchmark.data.layout import CUTS, PARTITION
-from benchmark.data.listing import stem_of
+from benchmark.data.celeba.layout import CUTS, PARTITION
+from benchmark.data.celeba.tables import as_authors_write
+from benchmark.data.celeba.tree import Tree
+from benchmark.data.containers.listing import stem_of
 from benchmark.data.selection import drawn_by_name
 from benchmark.data.settings import Split
 from benchmark.errors import InputError
