@@ -75,7 +75,9 @@ def start_worker(
             stdout=log,
             stderr=log,
             env=environment(os.environ, Path.cwd()),
-            start_new_session=True,  # Ctrl-C reaches the workers through us alone
+            # Ctrl-C reaches the workers through us alone. In a session of its own each would be a
+            # group of its own to Linux's scheduler, and `nice bench run` without effect.
+            process_group=0,
         )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.executors.local import Pool
+from benchmark.executors.local import Pool, start_worker
 from benchmark.runs.directory import RunDirectory
 from benchmark.stopping import STOP
 from benchmark.sweep.output import Lasting
@@ -117,3 +117,14 @@ def test_output_that_nobody_reads_costs_nothing() -> None:
         assert lasting.write("lost\n") == 5
         lasting.flush()
     stream.close()  # Python's own last flush raises nothing either
+
+
+def test_a_worker_is_beyond_control_c_and_within_nice(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    worker = start_worker(runs(tmp_path, 1)[0], [])
+    group, session = os.getpgid(worker.pid), os.getsid(worker.pid)  # it is there until waited for
+    worker.wait()
+    assert group != os.getpgid(0)
+    assert session == os.getsid(0)
