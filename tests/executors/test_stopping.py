@@ -39,6 +39,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in STOP}
+    if before[signal.SIGHUP] == signal.SIG_IGN:  # as where the tests run under nohup
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
