@@ -16,11 +16,17 @@ _BUILT_IN = {
     "inception_2015": "benchmark.evaluation.inception_2015:Inception2015",
     "dlib_face": "benchmark.evaluation.dlib_face:DlibFace",
 }
+# What the networks that torch-fidelity registers were trained on.
+_REGISTERED_DOMAINS = {
+    "vgg16": "ImageNet",
+    "clip": "web photographs",
+    "dinov2": "web photographs",
+}
 
 
 def network_names() -> list[str]:
     """Every name that stands for a network here; import paths come beside them."""
-    return [*_BUILT_IN, *_of_torch_fidelity().registered()]
+    return [*_BUILT_IN, *of_torch_fidelity().registered()]
 
 
 def network_class(name: str) -> Any:
@@ -32,7 +38,7 @@ def network_class(name: str) -> Any:
         return load_class(name)
     if name in _BUILT_IN:
         return load_class(_BUILT_IN[name])
-    registered = _of_torch_fidelity().registered()
+    registered = of_torch_fidelity().registered()
     if name not in registered:
         raise InputError(
             f"features: there is no feature network {name!r}; choose one of "
@@ -44,7 +50,7 @@ def network_class(name: str) -> Any:
 def domain(name: str) -> str:
     """What the network was trained on ("ImageNet", "faces"); empty where it does not say."""
     declared = getattr(network_class(name), "domain", None)
-    return str(declared or _of_torch_fidelity().domain(name))
+    return str(declared or registered_domain(name))
 
 
 def seconds_per_sample(name: str) -> float | None:
@@ -52,5 +58,16 @@ def seconds_per_sample(name: str) -> float | None:
     return getattr(network_class(name), "seconds_per_sample", None)
 
 
-def _of_torch_fidelity() -> Any:
+def registered_domain(name: str) -> str:
+    """The same of a network that torch-fidelity registers, which does not say it."""
+    return _REGISTERED_DOMAINS.get(name.partition("-")[0], "")
+
+
+def is_of_torch_fidelity(network: Any) -> bool:
+    """Whether this class is torch-fidelity's own."""
+    return str(getattr(network, "__module__", "")).startswith("torch_fidelity.")
+
+
+def of_torch_fidelity() -> Any:
+    """Imported where it is wanted: torchvision, below it, takes as long to import as torch."""
     return import_module("benchmark.evaluation.torch_fidelity_networks")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.errors import BenchError, InputError
-from benchmark.evaluation import catalogue, torch_fidelity_networks
+from benchmark.evaluation import catalogue
 from benchmark.files import sha256
 
 _TRIAL = 2, 64  # images and their side, where the number of features has to be counted
@@ -69,7 +69,7 @@ def as_network(name: str, module: nn.Module, device: torch.device) -> FeatureNet
         weights_sha256=getattr(module, "weights_sha256", None) or _weights_sha256(module),
         input_size=size if isinstance(size, int) else None,
         width=_count_features(name, module, device) if width is None else int(width),
-        domain=getattr(module, "domain", None) or torch_fidelity_networks.domain(name),
+        domain=getattr(module, "domain", None) or catalogue.registered_domain(name),
         device=device,
         module=module,
     )
@@ -82,7 +82,7 @@ def describe(network: FeatureNetwork) -> dict[str, Any]:
 
 
 def _built(name: str, network: Any) -> nn.Module:
-    if name in torch_fidelity_networks.registered():
+    if catalogue.is_of_torch_fidelity(network):
         with _downloads(name):
             module = network(name, [_layer(network)])
     elif _takes_nothing(network):
@@ -102,9 +102,9 @@ def _downloads(name: str) -> Iterator[None]:
         yield
     except (OSError, RuntimeError) as error:
         reason = str(error).strip().partition("\n")[0]
+        where = catalogue.of_torch_fidelity().where_weights_belong(name)
         raise BenchError(
-            f"the weights of {name} cannot be loaded ({reason}); "
-            f"{torch_fidelity_networks.where_weights_belong(name)}, or choose other features: "
+            f"the weights of {name} cannot be loaded ({reason}); {where}, or choose other features: "
             "efficientnet_lite0"
         ) from None
 
@@ -127,7 +127,7 @@ def _version(module: nn.Module) -> str:
     declared = getattr(module, "VERSION", None)
     if declared is not None:
         return str(declared)
-    if kind.__module__.startswith("torch_fidelity."):
+    if catalogue.is_of_torch_fidelity(kind):
         return f"torch-fidelity {installed_version('torch-fidelity')}"
     try:
         return f"source {sha256(Path(inspect.getfile(kind)))[:12]}"

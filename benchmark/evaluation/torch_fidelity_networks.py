@@ -13,7 +13,6 @@ from torch_fidelity.feature_extractor_dinov2 import MODEL_METADATA as DINOV2_MOD
 from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
 
 _HERE_BY_ANOTHER_NAME = "inception-v3-compat"  # it is inception_2015
-_DOMAINS = {"vgg16": "ImageNet", "clip": "web photographs", "dinov2": "web photographs"}
 
 
 def registered() -> dict[str, Any]:
@@ -23,11 +22,6 @@ def registered() -> dict[str, Any]:
         for name, each in FEATURE_EXTRACTORS_REGISTRY.items()
         if name != _HERE_BY_ANOTHER_NAME
     }
-
-
-def domain(name: str) -> str:
-    """What a registered network was trained on; empty where that is not known."""
-    return _DOMAINS.get(name.partition("-")[0], "")
 
 
 def where_weights_belong(name: str) -> str:
