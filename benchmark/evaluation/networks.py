@@ -104,8 +104,8 @@ def _downloads(name: str) -> Iterator[None]:
         reason = str(error).strip().partition("\n")[0]
         where = catalogue.of_torch_fidelity().where_weights_belong(name)
         raise BenchError(
-            f"the weights of {name} cannot be loaded ({reason}); {where}, or choose other features: "
-            "efficientnet_lite0"
+            f"the weights of {name} cannot be loaded ({reason}); {where}, "
+            "or choose other features: efficientnet_lite0"
         ) from None
 
 

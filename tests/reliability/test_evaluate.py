@@ -15,7 +15,7 @@ from benchmark.data.store import open_store
 from benchmark.errors import InputError
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.evaluations import EvaluationRow, Evaluations
-from tests.conftest import bench
+from tests.processes import bench
 from tests.reliability.conftest import MLFLOW, TINY, Swept
 
 USUAL = "efficientnet_lite0: {samples: 60}"
