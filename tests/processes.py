@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from functools import cache
 from multiprocessing.context import ForkServerContext
@@ -25,6 +25,8 @@ from benchmark.executors.environment import environment
 from benchmark.executors.threads import pin_threads
 from benchmark.runs.directory import RunDirectory
 from benchmark.stopping import STOP
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 _PRELOADED = ["benchmark.worker", "benchmark.cli", "torch._dynamo"]
 _PRELOADED += ["benchmark.sweep.run", "benchmark.tracking.tracker"]
