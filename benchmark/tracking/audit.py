@@ -8,12 +8,14 @@ from mlflow.entities import Metric, Run
 from mlflow.tracking import MlflowClient
 from pydantic import ValidationError
 
+from benchmark.errors import BenchError
 from benchmark.evaluation.settings import EvaluationSettings
+from benchmark.methods import signal
 from benchmark.redact import redact
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.doctor import Fault
 from benchmark.runs.evaluations import Evaluations
-from benchmark.tracking.labels import JUDGES, judge_group
+from benchmark.tracking.labels import JUDGES
 from benchmark.tracking.moved import moved_experiments, put_right
 from benchmark.tracking.store import client_of, reached, sqlite_file
 from benchmark.tracking.tracked_run import STATUS, judged_metrics, metrics_of
@@ -57,6 +59,8 @@ def _faults(client: MlflowClient, uri: str, runs: Path) -> Iterator[Fault]:
             yield from list(_faults_of_run(client, where, shown, run))
         except (KeyError, ValidationError):  # its tags are another version's, or were changed
             yield Fault(where, f"its tag {JUDGES} is not one of this version", serious=False)
+        except BenchError as error:  # its description, or its method, is not here
+            yield Fault(where, str(error), serious=False)
     for run_id, parent in parents.items():
         now = states.get(run_id, set())
         if parent.info.status == "RUNNING" and "running" not in now:
@@ -96,14 +100,15 @@ def _faults_of_run(
 
 def _truth(shown: Run, run: RunDirectory) -> Iterator[Metric]:
     """Everything that MLflow should hold of a run; of several draws the first."""
+    watched = signal(run.spec().method)
     for row in run.rows():
-        yield from metrics_of(row)
+        yield from metrics_of(row, watched)
     evaluation = EvaluationSettings.model_validate_json(shown.data.tags[JUDGES])
     for name, settings in evaluation.judges.items():
         found = Evaluations.of(run.path, settings)
         for each in found.rows() if found is not None else ():
             if each.draw == 0:
-                yield from judged_metrics(judge_group(evaluation, name), each, each.values)
+                yield from judged_metrics(evaluation, name, each)
 
 
 def _all_runs(client: MlflowClient) -> Iterator[Run]:

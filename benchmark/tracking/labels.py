@@ -8,10 +8,14 @@ from typing import Any
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.markup import escaped
+from benchmark.results.schema import DISTANCE
 
 JUDGES = "bench.evaluation"  # the tag that says who judged a run
 _LONGEST = 250  # characters of a name that MLflow takes
 _EQUILIBRIUM = {"m_global", "k", "balance", "ratio"}
+# The method's own signal and the headline judge's distance: a group that sorts before the others,
+# so that MLflow draws it first and lists it first where people choose the axes of a scatter.
+_PAIR = "convergence"
 
 
 def parent_tags(plan: Plan) -> dict[str, str]:
@@ -54,9 +58,11 @@ def note(plan: Plan, verdicts: str = "", figure: str = "") -> str:
             f"Profile {plan.profile}; one child run for each setting and seed, named by what "
             "differs. Group them by the tag `cell` to see means over seeds.",
             "",
-            f"- `eval/`: samples against real images, by {plan.evaluation.headline}; of distances"
-            " and `kid` lower is better; `eval_NAME/`: the same by another judge",
-            "- `equilibrium/`: BEGAN's balance; `m_global` is its measure of convergence",
+            f"- `{_PAIR}/`: the method's own signal, and the distance of samples from real images"
+            f" by {plan.evaluation.headline}, of which lower is better",
+            "- `eval/`: its other metrics; of distances and `kid` lower is better; `eval_NAME/`:"
+            " another judge's",
+            "- `equilibrium/`: BEGAN's balance",
             "- `train/`: the method's other columns, means since the row before",
             *(["", "Claims, written before the runs:", "", *claims] if claims else []),
         ]
@@ -85,8 +91,10 @@ def parameters(planned: PlannedRun) -> dict[str, Any]:
     return {key: shown[key] for key in everything if key in shown}
 
 
-def metric_name(kind: str, column: str) -> str:
+def metric_name(kind: str, column: str, signal: str) -> str:
     """Grouped, so that MLflow puts what belongs together side by side."""
+    if column == signal:
+        return accepted(f"{_PAIR}/{column}")
     return accepted(f"{'equilibrium' if column in _EQUILIBRIUM else kind}/{column}")
 
 
@@ -103,9 +111,11 @@ def accepted(name: str) -> str:
     return f"{taken[: _LONGEST - 9].rstrip('/')}.{digits}"
 
 
-def judge_group(evaluation: EvaluationSettings, judge: str) -> str:
-    """The group of one judge's metrics."""
-    return "eval" if judge == evaluation.headline else f"eval_{judge}"
+def judged_name(evaluation: EvaluationSettings, judge: str, column: str) -> str:
+    """What one judge says in a column; the headline's distance stands with the signal."""
+    if judge != evaluation.headline:
+        return f"eval_{judge}/{column}"
+    return f"{_PAIR if column == DISTANCE else 'eval'}/{column}"
 
 
 def _flat(above: str, block: dict[str, Any]) -> Iterator[tuple[str, Any]]:

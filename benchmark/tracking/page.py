@@ -6,12 +6,16 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
 
 from benchmark.errors import BenchError
 from benchmark.stopping import on_stop
 from benchmark.tracking.store import client_of, reached, spelled, sqlite_file
 
 MOST_SHOWN = 5  # ablations, the newest first
+_TRAINING = {"workflowType": "machine_learning"}  # else its menu is that for language models
 
 
 def serve(uri: str, port: int) -> None:
@@ -25,16 +29,14 @@ def serve(uri: str, port: int) -> None:
         command += ["--artifacts-destination", (store.resolve().parent / "artifacts").as_uri()]
     if _is_open(port):
         raise BenchError(f"port {port} is taken; give another by --port")
-    found = charts(uri, f"http://127.0.0.1:{port}")
+    found = pages(uri, f"http://127.0.0.1:{port}")
     print("MLflow is starting, which takes up to a minute; Ctrl-C ends it", flush=True)
     on_stop(signal.default_int_handler)
     # A session of its own: MLflow's server is a grandchild, and has to end with this process.
     with subprocess.Popen(command, start_new_session=True) as process:
         try:
             if _answers(port, process):
-                print(
-                    "\n".join(["charts of", *(f"  {name}: {at}" for name, at in found)]), flush=True
-                )
+                print("\n".join(_lines(found)), flush=True)
             code = process.wait()
         except KeyboardInterrupt:
             os.killpg(process.pid, signal.SIGTERM)
@@ -58,21 +60,51 @@ def _is_open(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def charts(uri: str, server: str) -> list[tuple[str, str]]:
-    """(ablation, address of its runs as charts), the newest first.
+@dataclass(frozen=True)
+class Page:
+    """Where MLflow shows the newest plan of an ablation."""
+
+    name: str
+    curves: str
+    verdicts: str
+
+
+def _lines(found: list[Page]) -> Iterator[str]:
+    for page in found:
+        yield from ("", page.name, f"curves: {page.curves}", f"verdicts: {page.verdicts}")
+
+
+def pages(uri: str, server: str) -> list[Page]:
+    """Of the ablations that were run last, the newest first.
 
     Raises BenchError where the store cannot be read.
     """
-    found: list[tuple[str, str]] = []
+    found: list[Page] = []
 
     def ask() -> None:
-        order = ["last_update_time DESC"]
-        experiments = client_of(uri).search_experiments(max_results=MOST_SHOWN + 1, order_by=order)
-        found.extend(
-            (each.name, f"{server}/#/experiments/{each.experiment_id}/runs?compareRunsMode=CHART")
-            for each in experiments
-            if each.name != "Default"  # MLflow's own, empty
-        )
+        client, order = client_of(uri), ["last_update_time DESC"]
+        for each in client.search_experiments(max_results=MOST_SHOWN + 1, order_by=order):
+            number = each.experiment_id
+            for plan in client.search_runs([number], "tags.`bench.plan` LIKE '%'", max_results=1):
+                at, parent = f"{server}/#/experiments/{number}/runs", plan.info.run_id
+                curves = f"{at}?{urlencode(_curves_of(parent), quote_via=quote)}"
+                verdicts = f"{at}/{parent}?{urlencode(_TRAINING)}"
+                found.append(Page(each.name, curves, verdicts))
 
     reached(uri, ask)
     return found[:MOST_SHOWN]
+
+
+def _curves_of(parent: str) -> dict[str, str]:
+    """A plan's runs without the parent, whose claims MLflow would draw first, in its stead.
+
+    MLflow folds children under their parent unless they are sorted by something else than time;
+    sorted by seed, the ten that it draws are of the first.
+    """
+    return {
+        **_TRAINING,
+        "compareRunsMode": "CHART",
+        "searchFilter": f"tags.`mlflow.parentRunId` = '{parent}'",
+        "orderByKey": "params.`seed`",
+        "orderByAsc": "true",
+    }

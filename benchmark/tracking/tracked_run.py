@@ -1,15 +1,16 @@
 """One run in MLflow: what of its directory is there, and what is logged next."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 
 from benchmark.ablation.plan import PlannedRun
 from benchmark.evaluation.settings import EvaluationSettings
+from benchmark.methods import signal
 from benchmark.runs.directory import Kind, Row, RunDirectory, State, Tail
 from benchmark.runs.evaluations import EvaluationRow, Evaluations
-from benchmark.tracking.labels import accepted, judge_group, metric_name, parameters
+from benchmark.tracking.labels import accepted, judged_name, metric_name, parameters
 
 BATCH = 1000  # metrics in one call, the most that MLflow takes
 PARAMETERS = 100  # in one call, likewise
@@ -38,6 +39,7 @@ class TrackedRun:
         """`found` is the run in MLflow; a `fresh` one holds nothing yet."""
         self._client, self._run, self._tail = client, run, Tail(run)
         self._evaluation, self.mlflow_id = evaluation, str(found.info.run_id)
+        self._signal = signal(planned.spec.method)
         if not found.data.params:  # also when the writer died right after making the run
             shown = [
                 Param(accepted(key), str(value)[:LONGEST_VALUE])
@@ -53,8 +55,7 @@ class TrackedRun:
         self._described = "data" in found.data.tags
         self._found = found
         self._logged: dict[Kind, int] = {}  # the last step that is there, once it is asked for
-        # Of each judge, the (step, metric) pairs that are there.
-        self._judged = {name: self._pairs_of(found, name) for name in evaluation.judges}
+        self._judged: dict[str, set[int]] = {}  # by metric, the steps that are there
         self._ended: State | None = None  # with all of it logged
 
     def sync(self) -> State:
@@ -83,35 +84,28 @@ class TrackedRun:
     def _is_new(self, row: Row) -> bool:
         if row.kind not in self._logged:
             # Of one of its own metrics: people may have added others to the run.
-            names = [each.key for each in metrics_of(row) if each.key in self._found.data.metrics]
-            there = self._client.get_metric_history(self.mlflow_id, names[0]) if names else []
-            self._logged[row.kind] = max((int(point.step) for point in there), default=-1)
+            names = [each.key for each in metrics_of(row, self._signal)]
+            known = [name for name in names if name in self._found.data.metrics]
+            self._logged[row.kind] = max(self._steps_of(known[0]) if known else (), default=-1)
         return row.step > self._logged[row.kind]
 
-    def _pairs_of(self, found: Run, judge: str) -> set[tuple[int, str]]:
-        group = judge_group(self._evaluation, judge)
-        names = [name for name in found.data.metrics if name.startswith(f"{group}/")]
-        histories = {name: self._client.get_metric_history(self.mlflow_id, name) for name in names}
-        return {
-            (int(point.step), name.removeprefix(f"{group}/"))
-            for name, history in histories.items()
-            for point in history
-        }
+    def _steps_of(self, name: str) -> set[int]:
+        return {int(each.step) for each in self._client.get_metric_history(self.mlflow_id, name)}
 
     def _log_evaluations(self) -> None:
         for name, settings in self._evaluation.judges.items():
-            found, there = Evaluations.of(self._run.path, settings), self._judged[name]
-            metrics = []
+            found, metrics = Evaluations.of(self._run.path, settings), []
             for row in found.rows() if found is not None else ():
-                if row.draw == 0:
-                    new = {
-                        key: row.values[key] for key in row.values if (row.step, key) not in there
-                    }
-                    group = judge_group(self._evaluation, name)
-                    metrics += list(judged_metrics(group, row, new))
-                    there |= {(row.step, key) for key in new}
+                for metric in judged_metrics(self._evaluation, name, row) if row.draw == 0 else ():
+                    if metric.key not in self._judged:
+                        old = metric.key in self._found.data.metrics
+                        self._judged[metric.key] = self._steps_of(metric.key) if old else set()
+                    if row.step not in self._judged[metric.key]:
+                        metrics.append(metric)
             for first in range(0, len(metrics), BATCH):
                 self._client.log_batch(self.mlflow_id, metrics=metrics[first : first + BATCH])
+            for metric in metrics:
+                self._judged[metric.key].add(metric.step)
 
     def _describe(self) -> None:
         """Data and code, known once the run has begun."""
@@ -137,7 +131,7 @@ class TrackedRun:
         new = (row for row in self._tail.new() if self._is_new(row))
         try:
             for rows in batches(new):
-                metrics = [metric for row in rows for metric in metrics_of(row)]
+                metrics = [metric for row in rows for metric in metrics_of(row, self._signal)]
                 self._client.log_batch(self.mlflow_id, metrics=metrics)
                 for row in rows:
                     self._logged[row.kind] = row.step
@@ -165,14 +159,17 @@ class TrackedRun:
         self._status = status
 
 
-def metrics_of(row: Row) -> Iterator[Metric]:
+def metrics_of(row: Row, signal: str) -> Iterator[Metric]:
     for column, value in row.values.items():
-        yield Metric(metric_name(row.kind, column), value, int(row.time * 1000), row.step)
+        yield Metric(metric_name(row.kind, column, signal), value, int(row.time * 1000), row.step)
 
 
-def judged_metrics(group: str, row: EvaluationRow, values: Mapping[str, float]) -> Iterator[Metric]:
-    for name, value in values.items():
-        yield Metric(f"{group}/{name}", value, int(row.time * 1000), row.step)
+def judged_metrics(
+    evaluation: EvaluationSettings, judge: str, row: EvaluationRow
+) -> Iterator[Metric]:
+    for column, value in row.values.items():
+        name = judged_name(evaluation, judge, column)
+        yield Metric(name, value, int(row.time * 1000), row.step)
 
 
 def batches(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -117,7 +117,7 @@ def test_sqlite_locked_by_another_program(tmp_path: Path) -> None:
     other.close()
     tracker.close()
     stopped = children(f"sqlite:///{tmp_path}/mlflow.db", count=4)["gamma=0.7 seed=0"]
-    assert stopped.data.metrics["equilibrium/m_global"] == 0.25  # type: ignore[attr-defined]
+    assert stopped.data.metrics["convergence/m_global"] == 0.25  # type: ignore[attr-defined]
 
 
 # An array beyond any machine's address space, asked for in the midst of training.

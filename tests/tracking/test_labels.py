@@ -4,7 +4,7 @@ from benchmark.ablation.plan import PlannedRun
 from benchmark.tracking.labels import (
     accepted,
     child_tags,
-    judge_group,
+    judged_name,
     metric_name,
     newest_last,
     note,
@@ -55,13 +55,15 @@ def test_the_description_asks_and_says_where_the_answer_is() -> None:
 
 
 def test_metrics_stand_in_groups() -> None:
-    assert metric_name("train", "m_global") == "equilibrium/m_global"
-    assert metric_name("train", "l_real") == "train/l_real"
-    assert metric_name("heldout", "heldout_l_real") == "heldout/heldout_l_real"
+    assert metric_name("train", "m_global", "m_global") == "convergence/m_global"
+    assert metric_name("train", "k", "m_global") == "equilibrium/k"
+    assert metric_name("train", "l_real", "m_global") == "train/l_real"
+    assert metric_name("heldout", "heldout_l_real", "m_global") == "heldout/heldout_l_real"
     judges = {"usual": {"features": "efficientnet_lite0", "samples": 60}, "faces": {"samples": 60}}
     evaluation = tiny_evaluation(judges=judges)
-    assert judge_group(evaluation, "usual") == "eval"  # the headline
-    assert judge_group(evaluation, "faces") == "eval_faces"
+    assert judged_name(evaluation, "usual", "kid") == "eval/kid"  # the headline
+    assert judged_name(evaluation, "usual", "distance") == "convergence/distance"
+    assert judged_name(evaluation, "faces", "distance") == "eval_faces/distance"
 
 
 def test_names_are_as_mlflow_takes_them() -> None:

@@ -83,7 +83,7 @@ def test_what_others_put_beside_our_runs_is_left_alone(root: Path) -> None:
     tracker.close()
     assert tracker.left_out == {}
     found = children(uri(root), count=5)
-    assert found["gamma=0.7 seed=0"].data.metrics["equilibrium/m_global"] == 0.25  # type: ignore[attr-defined]
+    assert found["gamma=0.7 seed=0"].data.metrics["convergence/m_global"] == 0.25  # type: ignore[attr-defined]
     assert found["notes"].data.metrics == {"opinion": 1.0}  # type: ignore[attr-defined]
     store.set_tag(child.run_id, "bench.evaluation", "{}")
     (fault,) = faults_of_view(uri(root), root / "runs")
@@ -103,7 +103,7 @@ def test_what_was_deleted_by_hand_is_there_again(root: Path) -> None:
     tracker.sync()
     assert tracker.left_out == {}
     found = children(uri(root), count=4)["gamma=0.7 seed=0"]
-    assert found.data.metrics["equilibrium/m_global"] == 0.25  # type: ignore[attr-defined]
+    assert found.data.metrics["convergence/m_global"] == 0.25  # type: ignore[attr-defined]
 
 
 def test_a_run_that_mlflow_refuses_keeps_no_other_out(
@@ -114,8 +114,8 @@ def test_a_run_that_mlflow_refuses_keeps_no_other_out(
 
     honest = tracked_run.metrics_of
 
-    def refused(row: Row) -> Any:
-        for metric in honest(row):
+    def refused(row: Row, signal: str) -> Any:
+        for metric in honest(row, signal):
             metric._key = "no(name" if row.values.get("k") == 1.0 else metric.key
             yield metric
 
@@ -131,7 +131,7 @@ def test_a_run_that_mlflow_refuses_keeps_no_other_out(
     assert "no(name" in tracker.left_out["gamma=0.3 seed=0"]
     assert "bench doctor" in tracker.left_out["gamma=0.7 seed=0"]
     found = children(uri(root), count=4)
-    assert found["gamma=0.5 seed=0"].data.metrics["equilibrium/m_global"] == 0.25  # type: ignore[attr-defined]
+    assert found["gamma=0.5 seed=0"].data.metrics["convergence/m_global"] == 0.25  # type: ignore[attr-defined]
     said = left_out(tracker.left_out)
     assert "bench sync" in said
     assert "\n" not in said
@@ -180,7 +180,7 @@ def test_a_store_that_may_only_be_read_says_so(
     monkeypatch.setattr(os, "access", allowed)
     follow(root).close()
     check = children(uri(root))["gamma=0.7 seed=0"]
-    assert check.data.metrics["equilibrium/m_global"] == 0.25  # type: ignore[attr-defined]
+    assert check.data.metrics["convergence/m_global"] == 0.25  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

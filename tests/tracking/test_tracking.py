@@ -4,6 +4,7 @@ import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
 import torch
@@ -33,7 +34,7 @@ def fill(root: Path) -> list[RunDirectory]:
             values = {"l_real": 1 / step, "m_global": 2 / step, "k": 0.0}
             run.append(Row(step=step, kind="train", time=1.0e9 + step, values=values))
         run.append(Row(step=400, kind="heldout", time=1.0e9, values={"heldout_l_real": 0.1}))
-        judged(run, 400, kid=0.5)
+        judged(run, 400, kid=0.5, distance=9.0)
         judged(run, 400, draw=1, kid=0.7)
         save_grid(
             torch.full((4, 3, 16, 16), 90, dtype=torch.uint8), 2, run.samples / "00000400.png"
@@ -81,10 +82,13 @@ def check_whole(uri: str) -> None:
         assert run.data.tags["data.fingerprint"] == "ab" * 32  # type: ignore[attr-defined]
         assert run.inputs.dataset_inputs[0].dataset.name == "faces"  # type: ignore[attr-defined]
         run_id = run.info.run_id  # type: ignore[attr-defined]
-        history = client.get_metric_history(run_id, "equilibrium/m_global")
+        history = client.get_metric_history(run_id, "convergence/m_global")
         assert [point.step for point in history] == STEPS
         assert [point.value for point in history] == [2 / step for step in STEPS]
         assert len(client.get_metric_history(run_id, "eval/kid")) == 1
+        # What people set against each other comes first in MLflow's lists, which are sorted.
+        first = sorted(client.get_run(run_id).data.metrics)[:2]
+        assert first == ["convergence/distance", "convergence/m_global"]
         assert [item.path for item in client.list_artifacts(run_id, "samples")] == [
             "samples/00000400.png"
         ]
@@ -151,7 +155,7 @@ def test_a_resumed_run_does_not_double_its_steps(tmp_path: Path) -> None:
     tracker.close()
     Tracker(uri, plan(), tmp_path / "runs").close()
     stopped = children(uri)["gamma=0.7 seed=0"].info.run_id  # type: ignore[attr-defined]
-    history = MlflowClient(tracking_uri=uri).get_metric_history(stopped, "equilibrium/m_global")
+    history = MlflowClient(tracking_uri=uri).get_metric_history(stopped, "convergence/m_global")
     assert [point.step for point in history] == [*STEPS, 402]
 
 
@@ -202,7 +206,7 @@ def test_a_page_without_a_store_says_what_makes_one(tmp_path: Path) -> None:
 def test_the_parent_opens_on_question_verdicts_and_figure(tmp_path: Path) -> None:
     from mlflow.tracking import MlflowClient
 
-    from benchmark.tracking.page import charts
+    from benchmark.tracking.page import pages
     from benchmark.tracking.tracker import Tracker
 
     fill(tmp_path / "runs")
@@ -214,9 +218,16 @@ def test_the_parent_opens_on_question_verdicts_and_figure(tmp_path: Path) -> Non
     experiment = client.get_experiment_by_name("tiny")
     assert experiment is not None
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
-    address = f"http://host/#/experiments/{experiment.experiment_id}/runs?compareRunsMode=CHART"
-    assert charts(uri, "http://host") == [("tiny", address)]
     (parent,) = client.search_runs([experiment.experiment_id], "tags.bench.ablation = 'tiny'")
+    at = f"http://host/#/experiments/{experiment.experiment_id}/runs"
+    (page,) = pages(uri, "http://host")
+    shown = dict(parse_qsl(page.curves.removeprefix(f"{at}?")))
+    # By time MLflow would fold the children under their parent, and draw its claims.
+    assert shown["orderByKey"] == "params.`seed`"
+    drawn = client.search_runs([experiment.experiment_id], shown["searchFilter"])
+    assert sorted(run.info.run_name for run in drawn) == [each.label for each in plan().runs]
+    assert all({"seed"} <= run.data.params.keys() for run in drawn)
+    assert page.verdicts.startswith(f"{at}/{parent.info.run_id}?")
     words, metrics = parent.data.tags["mlflow.note.content"], parent.data.metrics
     assert words.startswith("**Does it work?**")
     assert "| A low gamma gives faces that look too uniform | supported | exploratory" in words
