@@ -1,6 +1,8 @@
 """Tables in a terminal: drawn by rich, or tab-separated text where it is not a terminal."""
 
 import sys
+import textwrap
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +12,9 @@ from benchmark.text import single_line
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.table import Table
+
+_PROSE = 20  # characters from which a cell is broken into lines of at least as many
 
 
 def show(title: str, table: "pd.DataFrame", empty: str = "none") -> None:
@@ -24,16 +29,74 @@ def show(title: str, table: "pd.DataFrame", empty: str = "none") -> None:
             click.echo("\t".join(row))
         return
     from rich.console import Console
+
+    console = Console()
+    names = [str(column) for column in table.columns]
+    drawn = _drawn(title, names, rows, console.width) if rows else [title, empty]
+    for line in (*drawn, ""):
+        console.print(line, markup=False, highlight=False)
+
+
+def _drawn(
+    title: str, names: list[str], rows: list[list[str]], width: int
+) -> "Iterator[str | Table]":
+    """The table where it fits without breaking a word; else without empty columns.
+
+    Else without what is the same in every row, and where that is too wide too, a line a value.
+    """
+    columns = list(zip(names, *rows, strict=True))
+    if not _fits(columns, width):
+        columns = [column for column in columns if any(column[1:])]
+    same = [] if _fits(columns, width) else [c for c in columns if _is_same(c)]
+    left = [column for column in columns if column not in same]
+    if _fits(left, width):
+        yield _table(title, left, width)
+    else:
+        yield title
+        for row in range(1, len(rows) + 1):
+            yield ""
+            for column in left:
+                if column[row]:
+                    said = f"{column[0]}: {column[row]}"
+                    yield from textwrap.wrap(said, width, subsequent_indent="  ")
+    if same:
+        said = ", ".join(f"{name} {value}" for name, value, *_ in same)
+        yield from textwrap.wrap(f"In every row: {said}", width)
+
+
+def _table(title: str, columns: list[tuple[str, ...]], width: int) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
     # As Text: in a string rich would obey what stands in square brackets.
-    drawn = Table(title=Text(title), title_justify="left", caption=None if rows else empty)
-    for column in table.columns:
-        drawn.add_column(Text(str(column)), overflow="fold")
-    for row in rows:
+    drawn = Table(title=Text(title), title_justify="left", box=None, padding=(0, 2, 0, 0))
+    natural = sum(max(map(len, column)) for column in columns) + _borders(columns)
+    for column in columns:
+        # Prose gives way; what is short keeps its words whole.
+        short = max(map(len, column[1:]), default=0) <= _PROSE
+        fixed = _least(column) if natural > width and short else None
+        drawn.add_column(Text(column[0]), overflow="fold", width=fixed)
+    for row in list(zip(*columns, strict=True))[1:]:
         drawn.add_row(*map(Text, row))
-    Console().print(drawn)
+    return drawn
+
+
+def _is_same(column: tuple[str, ...]) -> bool:
+    return len(column) > 2 and len(set(column[1:])) == 1
+
+
+def _fits(columns: list[tuple[str, ...]], width: int) -> bool:
+    return sum(map(_least, columns)) + _borders(columns) <= width
+
+
+def _borders(columns: list[tuple[str, ...]]) -> int:
+    return 2 * len(columns)
+
+
+def _least(column: tuple[str, ...]) -> int:
+    """Of its width: every word whole, and prose not a word a line."""
+    words = max(len(word) for text in column for word in text.split() or [""])
+    return max(words, min(_PROSE, max(map(len, column[1:]), default=0)))
 
 
 def _text(value: object) -> str:
