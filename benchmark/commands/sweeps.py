@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.commands.options import (
+    ASIDE,
+    FOLDER,
+    RESULTS,
     optional_file,
     profile_options,
-    results_option,
     run_argument,
     runs_option,
     written,
@@ -72,9 +74,13 @@ def status(
 
 @click.command()
 @runs_option
-@results_option
+@click.option(
+    "--results",
+    type=FOLDER,
+    help=f"Folder of the tables.  [default: {RESULTS} and {ASIDE / RESULTS}]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def ls(runs: Path, results: Path, as_json: bool) -> None:
+def ls(runs: Path, results: Path | None, as_json: bool) -> None:
     """List the runs of the runs folder by ablation.
 
     With state, step and last distance. Which ablation a run belongs to is known from the tables of
@@ -85,7 +91,7 @@ def ls(runs: Path, results: Path, as_json: bool) -> None:
     from benchmark.numbers import significant
     from benchmark.sweep.listing import by_ablation, list_runs
 
-    found = list_runs(runs, results)
+    found = list_runs(runs, *([results] if results else [RESULTS, ASIDE / RESULTS]))
     if as_json:
         click.echo(json.dumps([each.as_json() for each in found], indent=2))
         return

@@ -33,7 +33,7 @@ class Listed:
         return {**asdict(self), "places": [each._asdict() for each in self.places]}
 
 
-def list_runs(runs: Path, results: Path) -> list[Listed]:
+def list_runs(runs: Path, *results: Path) -> list[Listed]:
     """All runs of a folder, by id; raises InputError where there is no such folder."""
     if not runs.is_dir():
         raise InputError(f"{runs}: no such folder; see --runs")
@@ -53,9 +53,12 @@ def by_ablation(found: Sequence[Listed]) -> dict[str, list[tuple[Listed, str]]]:
     return {**dict(sorted(groups.items())), **({"other runs": others} if others else {})}
 
 
-def _places(runs: Path, results: Path) -> Mapping[str, Sequence[Place]]:
+def _places(runs: Path, results: Sequence[Path]) -> Mapping[str, Sequence[Place]]:
     """By run id: what the tables and the sweeps under way say."""
-    found = places(results)
+    found: dict[str, list[Place]] = {}
+    for folder in results:
+        for run_id, named in places(folder).items():
+            found.setdefault(run_id, []).extend(named)
     for driver in drivers(runs):
         for run_id, label in driver.labels.items():
             place = Place(driver.ablation, driver.profile, label)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from benchmark.cli import bench
@@ -51,6 +52,14 @@ def test_runs_are_listed_by_ablation(tmp_path: Path) -> None:
         [[begun, "stopped", "4/12"], [waiting, "queued", "0/12"], [broken, "damaged", "0/?"]]
     )
     assert lines[-1] == f"4 runs in {tmp_path / 'runs'}"
+
+
+def test_demonstrations_are_named_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _folder(tmp_path)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "results").rename(tmp_path / "out" / "results")
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(bench, ["ls"]).output.splitlines()[0] == "gamma, short:"
 
 
 def test_a_sweep_under_way_names_its_runs(tmp_path: Path) -> None:
