@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from benchmark.commands.tables import _drawn, show
+from benchmark.commands.tables import _drawn, say, show
 
 
 def test_an_empty_table_says_why(capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,3 +46,17 @@ def test_short_columns_keep_their_words_beside_prose() -> None:
     text = _seen(["claim", "can be supported", "note"], [["lsgan-sharper", "yes", "why " * 40]], 60)
     assert "lsgan-sharper" in text
     assert "supported" in text
+
+
+def test_a_long_line_is_wrapped_in_a_terminal_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = "  packages: " + ", ".join(f"package-{number} 1.0" for number in range(9))
+    monkeypatch.setenv("COLUMNS", "40")
+    say(line)
+    assert capsys.readouterr().out == f"{line}\n"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    say(line)
+    wrapped = capsys.readouterr().out.splitlines()
+    assert max(map(len, wrapped)) <= 40
+    assert " ".join(part.strip() for part in wrapped) == line.strip()

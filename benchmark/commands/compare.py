@@ -40,9 +40,9 @@ def compare(
     if as_json:
         click.echo(table.to_json(orient="records"))
     else:
-        from benchmark.commands.tables import show
+        from benchmark.commands.tables import say, show
 
-        click.echo(sentence(table, a, b))
+        say(sentence(table, a, b))
         show(f"{b} against {a}", table if full else _short(table))
     codes = {"worse": EXIT_DIFFERENT, "better": 0 if fail_if_worse else EXIT_BETTER}
     sys.exit(codes.get(verdict(table), 0))

@@ -72,7 +72,7 @@ def plan(
     """
     from benchmark.ablation.cost import default_jobs, describe
     from benchmark.claims.power import table
-    from benchmark.commands.tables import show
+    from benchmark.commands.tables import say, show
 
     found = load_plan(file, profile, overrides)
     expected = _prospects(found, pilot)
@@ -89,7 +89,7 @@ def plan(
     for planned in _tuned(found):
         click.echo(f"{'(after the search)':{len(found.runs[0].run_id)}}  {planned.label}")
     dearest = "; of each arm the dearest setting counted" if found.search else ""
-    click.echo(f"{describe(found.with_dearest, jobs)}{dearest}")
+    say(f"{describe(found.with_dearest, jobs)}{dearest}")
     if expected:
         show("claims", table(expected))
 

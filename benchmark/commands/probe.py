@@ -12,6 +12,7 @@ from benchmark.commands.options import (
     run_argument,
     runs_option,
 )
+from benchmark.commands.tables import say
 
 if TYPE_CHECKING:
     from benchmark.evaluation.settings import ProbeSettings
@@ -74,7 +75,7 @@ def probe(
     with directory.locked():
         found = look(directory, data_root, cache, pick_device(device), settings, judges)
     for line in lines(found):
-        click.echo(line)
+        say(line)
     click.echo(f"figures: {directory.path / 'probe'}")
 
 

@@ -20,6 +20,7 @@ from benchmark.commands.options import (
     runs_option,
     written_before,
 )
+from benchmark.commands.tables import say
 from benchmark.errors import EXIT_DIFFERENT
 from benchmark.executors.instructions import NAMES
 
@@ -41,7 +42,7 @@ def show(run: str, runs: Path, results: Path) -> None:
     found = find(run, results, runs)
     lines = describe(found) if isinstance(found, RunDirectory) else describe_recorded(found)
     for line in lines:
-        click.echo(line)
+        say(line)
 
 
 @click.command()
@@ -105,8 +106,8 @@ def reproduce(
     for each in chosen:
         click.echo(f"{each.run_id}: training it again")
         here = Here(cache, data_root, device, instructions)
-        found = again(each, steps, here, tolerance, click.echo)
-        click.echo(f"{each.run_id}: {found}")
+        found = again(each, steps, here, tolerance, say)
+        say(f"{each.run_id}: {found}")
         if found.caveat:
             click.echo(f"warning: {each.run_id}: {found.caveat}", err=True)
         same &= found.same
@@ -174,7 +175,7 @@ def doctor(runs: Path, cache: Path, mlflow: str, fix: bool) -> None:
         if repaired and fault.fix is not None:
             fault.fix()
         left += not repaired
-        click.echo(f"{'repaired' if repaired else 'found'}: {fault}")
+        say(f"{'repaired' if repaired else 'found'}: {fault}")
     click.echo(f"{len(faults)} faults found, {len(faults) - left} repaired")
     if left and not fix and any(fault.fix for fault in faults):
         click.echo("--fix does what follows each semicolon, where nothing can be lost")

@@ -17,6 +17,7 @@ from benchmark.commands.options import (
     runs_option,
     written,
 )
+from benchmark.commands.tables import say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -123,13 +124,13 @@ def logs(run: str, runs: Path, follow: bool, lines: int) -> None:
     log = Log(find_run(run, runs))
     there = list(log.new())
     for line in there[-lines:] if lines else []:
-        click.echo(line)
+        say(line)
     if not there and not follow:
         click.echo("nothing yet: the run has not begun")
     while follow and not log.ended:
         time.sleep(LOOK_EVERY_S / 2)
         for line in log.new():
-            click.echo(line)
+            say(line)
 
 
 @click.command()

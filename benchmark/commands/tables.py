@@ -1,5 +1,6 @@
 """Tables in a terminal: drawn by rich, or tab-separated text where it is not a terminal."""
 
+import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -15,6 +16,19 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _PROSE = 20  # characters from which a cell is broken into lines of at least as many
+
+
+def say(line: str) -> None:
+    """Print a line; in a terminal that is narrower, as several with every word whole."""
+    width = shutil.get_terminal_size().columns
+    if not sys.stdout.isatty() or len(line) <= width:
+        click.echo(line)
+        return
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    for part in textwrap.wrap(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    ):
+        click.echo(part)
 
 
 def show(title: str, table: "pd.DataFrame", empty: str = "none") -> None:
