@@ -1,7 +1,6 @@
 """`bench data`: fetch, check and look at the data."""
 
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,39 +85,33 @@ def _progress(things: "Iterable[Item]", name: str, count: int, /) -> "Iterable[I
 
 
 def _print(report: "Report") -> None:
-    from rich.console import Console
-    from rich.table import Table
+    import pandas as pd
 
-    console, table = Console(), Table(title=report.title)
-    for heading in ("what", "state", "says"):
-        table.add_column(heading, overflow="fold")
-    colours = {"broken": "red", "missing": "yellow", "official": "green", "whole": "green"}
-    for item in report.items:
-        colour = colours.get(item.state, "default")
-        table.add_row(item.name, f"[{colour}]{item.state}[/]", item.says)
-    console.print(table)
-    lines = partial(console.print, markup=False, highlight=False, soft_wrap=True)
+    from benchmark.commands.tables import say, show
+
+    rows = [(item.name, item.state, item.says) for item in report.items]
+    show(report.title, pd.DataFrame(rows, columns=["what", "state", "says"]))
     for image, why in list(report.broken.items())[:20]:
-        lines(f"{image}: {why}")
+        say(f"{image}: {why}")
     if len(report.broken) > 20:
-        console.print(f"... and {len(report.broken) - 20} more (--json lists all)")
+        say(f"... and {len(report.broken) - 20} more (--json lists all)")
     for copy, first in list(report.copies.items())[:5]:
-        lines(f"{copy}: a copy of {first}")
+        say(f"{copy}: a copy of {first}")
     if len(report.copies) > 5:
-        lines(f"... and {len(report.copies) - 5} more copies (--json lists all)")
+        say(f"... and {len(report.copies) - 5} more copies (--json lists all)")
     for image, nearest in list(report.near_copies.items())[:20]:
-        lines(f"{image}: nearly {nearest}")
+        say(f"{image}: nearly {nearest}")
     if report.near_copies:
-        lines(
+        say(
             f"warning: {len(report.near_copies)} held-out images are nearly images of another part;"
             " look at them, and take one of each pair out"
         )
     for line in (*report.notes, *report.why_not):
-        lines(line)
-    lines(f"can be trained on: {', '.join(report.views) or 'nothing'}")
+        say(line)
+    say(f"can be trained on: {', '.join(report.views) or 'nothing'}")
     if not report.deep:
-        lines("images were counted, not opened; --deep decodes every one")
-    lines(f"what to do: {report.advice}")
+        say("images were counted, not opened; --deep decodes every one")
+    say(f"what to do: {report.advice}")
 
 
 @data.command()
