@@ -119,7 +119,7 @@ def check(path: Path, deep: bool, track: Track = untracked, near: Near | None = 
         made = command(suffix_of(path.name), path.name)
         raise InputError(
             f"{path}: neither a folder nor an archive that is read ({', '.join(PACKED)})"
-            f"{f'; what is read is made by {made}' if made else ''}"
+            f"{f'; use: {made}' if made else ''}"
         )
     tree = find_tree(path) if path.is_dir() else None
     how = _How(deep, track, near)
@@ -326,11 +326,7 @@ def _kinds(listing: Listing) -> dict[str, str]:
 def _unread(kinds: Mapping[str, str]) -> list[str]:
     """What makes of files that are not read (name -> suffix) some that are."""
     commands = {name: command(kind) for name, kind in kinds.items()}
-    return [
-        f"{name}: not read; what is read is made by {made}"
-        for name, made in commands.items()
-        if made
-    ]
+    return [f"{name}: not read; use: {made}" for name, made in commands.items() if made]
 
 
 def _decode_all(item: Item, source: Photographs, report: Report, how: _How) -> Item:

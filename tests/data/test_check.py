@@ -85,9 +85,9 @@ def test_a_plain_folder_and_nothing_at_all(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("faces.7z", r"what is read is made by 7z x faces\.7z$"),
-        ("faces.tar.xz", r"made by tar xf faces\.tar\.xz$"),
-        ("faces.rar", r"made by unrar x faces\.rar$"),
+        ("faces.7z", r"use: 7z x faces\.7z$"),
+        ("faces.tar.xz", r"use: tar xf faces\.tar\.xz$"),
+        ("faces.rar", r"use: unrar x faces\.rar$"),
         ("notes.txt", r"nor an archive that is read \(\.zip, .*\)$"),
     ],
 )

@@ -1,4 +1,4 @@
-"""For kinds of files that are not read, the command that makes of them what is read."""
+"""For kinds of files that are not read, the command that converts them into what is read."""
 
 _MAGICK = "magick mogrify -format png *{kind}"
 _OF_PACKED = {
@@ -17,7 +17,7 @@ _OF_IMAGES = {
     **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf"), _MAGICK),
     **dict.fromkeys((".mp4", ".mov", ".avi", ".mkv", ".webm"), "ffmpeg -i {name} %06d.png"),
 }
-_CLASS = "a class of your own that reads them (see the page Add your own)"
+_CLASS = "a data set class of your own (see the page Add your own)"
 _OF_ARRAYS = {
     ".arrow": "datasets.load_from_disk(FOLDER).to_parquet('faces.parquet') in Python",
     **dict.fromkeys((".npy", ".npz", ".mat", ".h5", ".hdf5", ".pkl", ".pt", ".mdb"), _CLASS),
