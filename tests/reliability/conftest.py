@@ -1,6 +1,7 @@
 """One tiny sweep, trained once by the command with secrets planted around it."""
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,5 +62,6 @@ def finished(swept: Swept, tmp_path: Path) -> RunDirectory:
 
 
 @pytest.fixture(scope="session")
-def server() -> Server:
-    return forks()
+def server() -> Iterator[Server]:
+    with forks() as context:
+        yield context
