@@ -17,12 +17,13 @@ def _seen(names: list[str], rows: list[list[str]], width: int) -> str:
 
     from rich.console import Console
 
-    console = Console(file=StringIO(), width=width)
+    file = StringIO()
+    console = Console(file=file, width=width)
     for line in _drawn("a title", names, rows, width):
         console.print(line)
-    text = console.file.getvalue()  # type: ignore[attr-defined]
+    text = file.getvalue()
     assert max(map(len, text.splitlines())) <= width
-    return str(text)
+    return text
 
 
 def test_a_terminal_breaks_no_word() -> None:

@@ -15,8 +15,7 @@ from benchmark.runs.evaluations import Evaluations
 from benchmark.runs.garbage import find_garbage
 from benchmark.tracking.audit import faults_of_view
 from benchmark.training import checkpoint
-from tests.conftest import tiny_spec
-from tests.processes import bench
+from tests.conftest import bench, tiny_spec
 from tests.reliability.conftest import Swept
 from tests.reliability.test_checkpoints import spoil
 from tests.tracking.test_tracking import children, fill, plan
@@ -149,7 +148,7 @@ def test_mlflow_that_shows_otherwise_is_found_and_repaired(tmp_path: Path) -> No
     assert faults_of_view(uri, runs) == []
 
     client = MlflowClient(tracking_uri=uri)
-    shown = {name: run.info.run_id for name, run in children(uri).items()}  # type: ignore[attr-defined]
+    shown = {name: run.info.run_id for name, run in children(uri).items()}
     for name in ("tiny (demo)", "gamma=0.7 seed=0"):  # as a killed `bench run` leaves them
         client.update_run(shown[name], status="RUNNING")
     client.log_batch(shown["gamma=0.3 seed=0"], metrics=[Metric("train/l_real", 9.0, 1, 400)])

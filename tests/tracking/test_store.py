@@ -72,7 +72,7 @@ def test_what_others_put_beside_our_runs_is_left_alone(root: Path) -> None:
     from benchmark.tracking.audit import faults_of_view
 
     there = children(uri(root))
-    parent, child = (there[name].info for name in ("tiny (demo)", "gamma=0.7 seed=0"))  # type: ignore[attr-defined]
+    parent, child = (there[name].info for name in ("tiny (demo)", "gamma=0.7 seed=0"))
     store = client(root)
     beside = {"mlflow.parentRunId": parent.run_id}
     notes = store.create_run(parent.experiment_id, tags=beside, run_name="notes")
@@ -83,8 +83,8 @@ def test_what_others_put_beside_our_runs_is_left_alone(root: Path) -> None:
     tracker.close()
     assert tracker.left_out == {}
     found = children(uri(root), count=5)
-    assert found["gamma=0.7 seed=0"].data.metrics["convergence/m_global"] == 0.25  # type: ignore[attr-defined]
-    assert found["notes"].data.metrics == {"opinion": 1.0}  # type: ignore[attr-defined]
+    assert found["gamma=0.7 seed=0"].data.metrics["convergence/m_global"] == 0.25
+    assert found["notes"].data.metrics == {"opinion": 1.0}
     store.set_tag(child.run_id, "bench.evaluation", "{}")
     (fault,) = faults_of_view(uri(root), root / "runs")
     assert "gamma=0.7 seed=0" in str(fault.where)
@@ -92,18 +92,18 @@ def test_what_others_put_beside_our_runs_is_left_alone(root: Path) -> None:
 
 def test_what_was_deleted_by_hand_is_there_again(root: Path) -> None:
     store = client(root)
-    parent = children(uri(root))["tiny (demo)"].info  # type: ignore[attr-defined]
+    parent = children(uri(root))["tiny (demo)"].info
     store.delete_experiment(parent.experiment_id)
     tracker = follow(root)
     check_whole(uri(root))  # the experiment and all of its runs
     one_more_row(root, 2)
-    store.delete_run(children(uri(root))["gamma=0.7 seed=0"].info.run_id)  # type: ignore[attr-defined]
+    store.delete_run(children(uri(root))["gamma=0.7 seed=0"].info.run_id)
     tracker.sync()
     assert list(tracker.left_out) == ["gamma=0.7 seed=0"]
     tracker.sync()
     assert tracker.left_out == {}
     found = children(uri(root), count=4)["gamma=0.7 seed=0"]
-    assert found.data.metrics["convergence/m_global"] == 0.25  # type: ignore[attr-defined]
+    assert found.data.metrics["convergence/m_global"] == 0.25
 
 
 def test_a_run_that_mlflow_refuses_keeps_no_other_out(
@@ -131,7 +131,7 @@ def test_a_run_that_mlflow_refuses_keeps_no_other_out(
     assert "no(name" in tracker.left_out["gamma=0.3 seed=0"]
     assert "bench doctor" in tracker.left_out["gamma=0.7 seed=0"]
     found = children(uri(root), count=4)
-    assert found["gamma=0.5 seed=0"].data.metrics["convergence/m_global"] == 0.25  # type: ignore[attr-defined]
+    assert found["gamma=0.5 seed=0"].data.metrics["convergence/m_global"] == 0.25
     said = left_out(tracker.left_out)
     assert "bench sync" in said
     assert "\n" not in said
@@ -180,7 +180,7 @@ def test_a_store_that_may_only_be_read_says_so(
     monkeypatch.setattr(os, "access", allowed)
     follow(root).close()
     check = children(uri(root))["gamma=0.7 seed=0"]
-    assert check.data.metrics["convergence/m_global"] == 0.25  # type: ignore[attr-defined]
+    assert check.data.metrics["convergence/m_global"] == 0.25
 
 
 @pytest.mark.parametrize(

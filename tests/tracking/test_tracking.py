@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 import torch
+from mlflow.entities import Run
 
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.errors import BenchError
@@ -51,7 +52,7 @@ def fill(root: Path) -> list[RunDirectory]:
     return runs
 
 
-def children(uri: str, count: int | None = None) -> dict[str, object]:
+def children(uri: str, count: int | None = None) -> dict[str, Run]:
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(tracking_uri=uri)
@@ -73,15 +74,16 @@ def check_whole(uri: str) -> None:
         "tiny (demo)",
     ]
     parent = found.pop("tiny (demo)")
-    statuses = [found[name].info.status for name in sorted(found)]  # type: ignore[attr-defined]
+    statuses = [found[name].info.status for name in sorted(found)]
     assert statuses == ["FINISHED", "FAILED", "KILLED"]
     for run in found.values():
-        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id  # type: ignore[attr-defined]
-        assert run.data.params["method.n"] == "2"  # type: ignore[attr-defined]
-        assert run.data.tags["cell"] == run.info.run_name.partition(" seed")[0]  # type: ignore[attr-defined]
-        assert run.data.tags["data.fingerprint"] == "ab" * 32  # type: ignore[attr-defined]
-        assert run.inputs.dataset_inputs[0].dataset.name == "faces"  # type: ignore[attr-defined]
-        run_id = run.info.run_id  # type: ignore[attr-defined]
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert run.data.params["method.n"] == "2"
+        assert run.data.tags["cell"] == run.info.run_name.partition(" seed")[0]
+        assert run.data.tags["data.fingerprint"] == "ab" * 32
+        assert run.inputs is not None
+        assert run.inputs.dataset_inputs[0].dataset.name == "faces"
+        run_id = run.info.run_id
         history = client.get_metric_history(run_id, "convergence/m_global")
         assert [point.step for point in history] == STEPS
         assert [point.value for point in history] == [2 / step for step in STEPS]
@@ -92,7 +94,7 @@ def check_whole(uri: str) -> None:
         assert [item.path for item in client.list_artifacts(run_id, "samples")] == [
             "samples/00000400.png"
         ]
-    done = found["gamma=0.3 seed=0"].info.run_id  # type: ignore[attr-defined]
+    done = found["gamma=0.3 seed=0"].info.run_id
     assert client.list_artifacts(done, "checkpoint")
 
 
@@ -154,7 +156,7 @@ def test_a_resumed_run_does_not_double_its_steps(tmp_path: Path) -> None:
         run.append(Row(step=step, kind="train", time=2.0e9 + step, values=values))
     tracker.close()
     Tracker(uri, plan(), tmp_path / "runs").close()
-    stopped = children(uri)["gamma=0.7 seed=0"].info.run_id  # type: ignore[attr-defined]
+    stopped = children(uri)["gamma=0.7 seed=0"].info.run_id
     history = MlflowClient(tracking_uri=uri).get_metric_history(stopped, "convergence/m_global")
     assert [point.step for point in history] == [*STEPS, 402]
 
@@ -166,11 +168,11 @@ def test_a_waiting_run_and_a_quoted_override(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow/mlflow.db"
     tracker = Tracker(uri, quoted, tmp_path / "runs")
     tracker.sync()
-    assert children(uri)["gamma=0.3 seed=0"].info.status == "SCHEDULED"  # type: ignore[attr-defined]
+    assert children(uri)["gamma=0.3 seed=0"].info.status == "SCHEDULED"
     Tracker(uri, quoted, tmp_path / "runs").close()  # finds the same two runs again
     found = children(uri, count=2)
-    assert {run.info.status for run in found.values()} == {"KILLED"}  # type: ignore[attr-defined]
-    assert found["gamma=0.3 seed=0"].data.tags["state"] == "queued"  # type: ignore[attr-defined]
+    assert {run.info.status for run in found.values()} == {"KILLED"}
+    assert found["gamma=0.3 seed=0"].data.tags["state"] == "queued"
 
 
 @pytest.mark.parametrize("columns", [1, 3, 7, 1001])
