@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,18 +74,6 @@ def judged(run: RunDirectory, step: int, draw: int = 0, **values: float) -> None
     rows.write_record(record)
     versions = dict.fromkeys(values, "1")
     rows.append(new_row(step, draw, f"{step:016d}", record.reference, versions, values))
-
-
-def bench(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "benchmark", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=1800,
-        env={**os.environ, **environment},
-    )
 
 
 @pytest.fixture(scope="session")

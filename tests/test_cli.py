@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import bench
+from tests.processes import bench, bench_apart
 
 ROOT = Path(__file__).parents[1]
 TINY = """\
@@ -36,7 +36,7 @@ def folder(tmp_path: Path, cache: Path) -> Path:
 
 
 def test_run_ends_in_tables_report_and_mlflow(folder: Path) -> None:
-    done = bench("run", "tiny.yaml", cwd=folder)
+    done = bench_apart("run", "tiny.yaml", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 of 2 runs done, 0 failed" in done.stdout
     assert "report: REPORT.md" in done.stdout

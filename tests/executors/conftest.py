@@ -20,8 +20,8 @@ import pytest
 
 from benchmark.reproduction.comparison import compare
 from benchmark.runs.directory import RunDirectory
-from tests.conftest import bench
 from tests.executors.stub import SITE
+from tests.processes import bench_apart
 from tests.reliability.processes import wait
 from tests.report.timeless import timeless
 
@@ -126,7 +126,7 @@ class Sweep:
         return driver
 
     def bench(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return bench(*arguments, cwd=self.folder, **self.environment)
+        return bench_apart(*arguments, cwd=self.folder, **self.environment)
 
     def said(self) -> str:
         return (self.folder / "said.txt").read_text()

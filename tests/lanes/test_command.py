@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmark.runs.directory import RunDirectory
 from tests.lanes.conftest import seen
-from tests.reliability.conftest import bench
+from tests.processes import bench
 
 SWEEP = """\
 name: tiny

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.runs.directory import RunDirectory
-from tests.conftest import bench
+from tests.processes import bench_apart
 
 ROOT = Path(__file__).parents[2]
 FILE = """\
@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     made = tmp_path_factory.mktemp("plugins")
     (made / "plugins.yaml").write_text(FILE)
     (made / "cache").symlink_to(cache)
-    done = bench("run", "plugins.yaml", "--jobs", "1", cwd=made, PYTHONPATH=str(ROOT))
+    done = bench_apart("run", "plugins.yaml", "--jobs", "1", cwd=made, PYTHONPATH=str(ROOT))
     assert done.returncode == 0, done.stdout + done.stderr
     return made
 
@@ -52,7 +52,7 @@ def test_each_has_its_row_its_samples_and_its_columns(folder: Path) -> None:
 
 def test_what_a_method_cannot_do_is_refused_in_one_line(folder: Path) -> None:
     (run,) = folder.glob("runs/tests.methods.plugins.codeless.*")
-    done = bench("probe", run.name, cwd=folder, PYTHONPATH=str(ROOT))
+    done = bench_apart("probe", run.name, cwd=folder, PYTHONPATH=str(ROOT))
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert "has no latent code" in line

@@ -1,17 +1,13 @@
 """One tiny sweep, trained once by the command with secrets planted around it."""
 
-import multiprocessing
-import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from benchmark.executors.threads import pin_threads
 from benchmark.runs.directory import RunDirectory
-from tests.conftest import bench
+from tests.processes import bench, forks
 from tests.reliability.processes import Server
 
 TINY = """\
@@ -65,14 +61,5 @@ def finished(swept: Swept, tmp_path: Path) -> RunDirectory:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
-    """Processes that start in milliseconds, torch and MLflow being imported already."""
-    before = dict(os.environ)
-    pin_threads(1)
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["benchmark.worker", "benchmark.sweep.run", "benchmark.tracking.tracker"]
-    )
-    yield context
-    os.environ.clear()
-    os.environ.update(before)
+def server() -> Server:
+    return forks()

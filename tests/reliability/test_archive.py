@@ -12,7 +12,8 @@ from benchmark.errors import InputError
 from benchmark.reproduction.comparison import compare
 from benchmark.runs.archive import export_run, import_run
 from benchmark.runs.directory import RunDirectory
-from tests.conftest import bench, tiny_spec
+from tests.conftest import tiny_spec
+from tests.processes import bench
 from tests.reliability.conftest import Swept
 
 

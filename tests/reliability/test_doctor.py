@@ -15,7 +15,8 @@ from benchmark.runs.evaluations import Evaluations
 from benchmark.runs.garbage import find_garbage
 from benchmark.tracking.audit import faults_of_view
 from benchmark.training import checkpoint
-from tests.conftest import bench, tiny_spec
+from tests.conftest import tiny_spec
+from tests.processes import bench
 from tests.reliability.conftest import Swept
 from tests.reliability.test_checkpoints import spoil
 from tests.tracking.test_tracking import children, fill, plan

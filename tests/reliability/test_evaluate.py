@@ -15,7 +15,7 @@ from benchmark.data.store import open_store
 from benchmark.errors import InputError
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.evaluations import EvaluationRow, Evaluations
-from tests.conftest import bench
+from tests.processes import Command, bench, bench_apart
 from tests.reliability.conftest import MLFLOW, TINY, Swept
 
 USUAL = "efficientnet_lite0: {samples: 60}"
@@ -45,8 +45,8 @@ def write(folder: Path, old: str = "", new: str = "") -> None:
     (folder / "tiny.yaml").write_text(text.replace(old, new) if old else text)
 
 
-def evaluate(folder: Path, *arguments: str) -> str:
-    done = bench("evaluate", "tiny.yaml", "--mlflow", MLFLOW, *arguments, cwd=folder)
+def evaluate(folder: Path, *arguments: str, command: Command = bench) -> str:
+    done = command("evaluate", "tiny.yaml", "--mlflow", MLFLOW, *arguments, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -106,7 +106,7 @@ def test_a_second_judge_and_a_metric_in_one_new_file_train_nothing(trained: Path
     (trained / "gap.py").write_text(METRIC.format(version="1"))
     second = "few: {features: efficientnet_lite0, samples: 50, snapshots: last}"
     write(trained, USUAL + "}", f"{USUAL}, {second}}}, metrics: ['gap:GAP']")
-    evaluate(trained)
+    evaluate(trained, command=bench_apart)  # the metric is a process's
     after = rows(trained)
     assert len(after) == len(before) + 2 * 2  # of the last snapshot alone: one draw and a repeat
     for key, row in before.items():
@@ -120,7 +120,7 @@ def test_a_second_judge_and_a_metric_in_one_new_file_train_nothing(trained: Path
 
     # Another version of the metric: its column alone, in every row.
     (trained / "gap.py").write_text(METRIC.format(version="2"))
-    evaluate(trained)
+    evaluate(trained, command=bench_apart)
     for key, row in rows(trained).items():
         assert row.values == after[key].values
         changed = {name for name in row.versions if row.versions[name] != after[key].versions[name]}

@@ -17,7 +17,8 @@ from benchmark.errors import BenchError, BusyError
 from benchmark.executors.local import Pool, how_it_ended
 from benchmark.reproduction.comparison import compare
 from benchmark.runs.directory import Row, RunDirectory
-from tests.conftest import bench, tiny_spec
+from tests.conftest import tiny_spec
+from tests.processes import bench_apart
 from tests.reliability.conftest import Swept
 from tests.reliability.processes import Server, plan, train
 from tests.tracking.test_tracking import children, fill
@@ -41,7 +42,7 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
 
 
 def run_one(run: Path, cache: Path) -> subprocess.CompletedProcess[str]:
-    return bench("run-one", str(run), "--cache", str(cache), "--device", "cpu", cwd=run)
+    return bench_apart("run-one", str(run), "--cache", str(cache), "--device", "cpu", cwd=run)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,7 @@ def test_a_read_only_folder(swept: Swept, tmp_path: Path, cache: Path) -> None:
         assert "Read-only file system" in done.stderr
         # What is there can still be looked at.
         finished = RunDirectory(disk / "runs" / swept.runs()[0].run_id)
-        done = bench("show", str(finished.path), cwd=tmp_path)
+        done = bench_apart("show", str(finished.path), cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert run.state() == "queued"
 
@@ -246,7 +247,7 @@ def test_two_sweeps_at_once_share_the_work(swept: Swept, tmp_path: Path, cache: 
         found = compare(run, RunDirectory(here.parent), 12, 0.0)
         assert found.bits, str(found)
         assert len(RunDirectory(here.parent).rows()) == 9
-    done = bench("doctor", cwd=tmp_path)
+    done = bench_apart("doctor", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     from mlflow.tracking import MlflowClient
 

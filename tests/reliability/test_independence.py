@@ -12,7 +12,8 @@ import pytest
 from benchmark.executors.local import Pool
 from benchmark.reproduction.comparison import compare
 from benchmark.runs.directory import RunDirectory
-from tests.conftest import bench, tiny_spec
+from tests.conftest import tiny_spec
+from tests.processes import bench
 from tests.reliability.conftest import Swept
 from tests.training.test_loop import Stopped, train, values
 

@@ -14,7 +14,7 @@ from benchmark.provenance import EnergyMeter, with_earlier
 from benchmark.redact import redact, redacted
 from benchmark.results.source import commit
 from benchmark.runs.evaluations import Evaluations
-from tests.conftest import bench
+from tests.processes import bench
 from tests.reliability.conftest import IN_URL, PLANTED, Swept
 
 ROOT = Path(__file__).parents[2]

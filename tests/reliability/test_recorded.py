@@ -17,7 +17,7 @@ from benchmark.reproduction.recorded import compare, provenance
 from benchmark.reproduction.reproduce import find, pick
 from benchmark.results.tables import RecordedRun, read_tables
 from benchmark.runs.directory import RunDirectory
-from tests.conftest import bench
+from tests.processes import bench
 from tests.reliability.conftest import TINY, Swept
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,8 @@ from benchmark.errors import InputError
 from benchmark.reproduction.comparison import compare
 from benchmark.reproduction.reproduce import Here, differing, pick, reproduce
 from benchmark.runs.directory import RunDirectory
-from tests.conftest import bench, tiny_spec
+from tests.conftest import tiny_spec
+from tests.processes import bench
 from tests.reliability.conftest import Swept
 
 
