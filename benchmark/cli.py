@@ -39,6 +39,7 @@ from benchmark.commands.runs import doctor, export, gc, import_, reproduce, show
 from benchmark.commands.schema import schema
 from benchmark.commands.sections import Sections
 from benchmark.commands.sweeps import logs, ls, status, stop
+from benchmark.commands.tables import say
 from benchmark.errors import EXIT_STOPPED, BenchError, InputError, in_words
 from benchmark.surroundings import settle
 from benchmark.text import single_line
@@ -137,7 +138,8 @@ def _print_what_would_run(
 
     steps = what_would_run(plan, places, trust_tables=trust_tables)
     if not as_json:
-        click.echo("\n".join(lines(plan, steps, jobs or default_jobs(plan))))
+        for line in lines(plan, steps, jobs or default_jobs(plan)):
+            say(line)
     for each in steps if as_json else ():
         planned = {"run_id": each.planned.run_id, "label": each.planned.label}
         click.echo(json.dumps({**planned, "action": each.action, "why": each.why or None}))
@@ -251,7 +253,7 @@ def sync(
     kept = only_recorded(found, runs, tables)
     folder = write_results(found, runs, tables, replace=replace)
     if kept:
-        click.echo(f"{len(kept)} finished runs are not in {runs}; kept as the tables have them")
+        say(f"{len(kept)} finished runs are not in {runs}; kept as the tables have them")
     write_evidence(folder)
     behind: dict[str, str] = {}
     if found.search is not None:
@@ -296,5 +298,5 @@ def main() -> None:
         said = in_words(error)
         if debug or said is None:
             raise
-        click.echo(f"bench: {single_line(said)}", err=True)
+        say(f"bench: {single_line(said)}", err=True)
         sys.exit(error.exit_code if isinstance(error, BenchError) else BenchError.exit_code)

@@ -1,6 +1,7 @@
 """Text that other people wrote, made fit for a line of a terminal, a table or a figure."""
 
 import re
+import textwrap
 
 # All but the tab and the line feed; and lone surrogates, which no file can hold.
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -14,6 +15,16 @@ def visible(text: str) -> str:
 def single_line(text: str) -> str:
     """The same on one line, with single blanks where it had breaks and tabs."""
     return visible(re.sub(r"\s*[\n\t\r\v\f\x85\u2028\u2029]\s*", " ", text).strip())
+
+
+def folded(line: str, width: int) -> list[str]:
+    """The same as lines of at most this width; no word is broken, and all but the first indent."""
+    if len(line) <= width:
+        return [line]
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    return textwrap.wrap(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def shortened(text: str, most: int) -> str:

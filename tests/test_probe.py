@@ -272,7 +272,7 @@ def test_the_command_takes_what_the_ablation_asked_for(tmp_path: Path, cache: Pa
 def test_what_is_no_run_is_said_in_one_line(tmp_path: Path) -> None:
     result = CliRunner().invoke(bench, ["probe", str(tmp_path)])
     assert isinstance(result.exception, BenchError)
-    assert "no run directory, and no run of that id" in str(result.exception)
+    assert "no such run in" in str(result.exception)
 
 
 def test_pairs_are_all_or_evenly_taken() -> None:

@@ -61,3 +61,5 @@ def test_a_long_line_is_wrapped_in_a_terminal_alone(
     wrapped = capsys.readouterr().out.splitlines()
     assert max(map(len, wrapped)) <= 40
     assert " ".join(part.strip() for part in wrapped) == line.strip()
+    say(line, err=True)  # standard error is none
+    assert capsys.readouterr().err == f"{line}\n"

@@ -26,6 +26,7 @@ from benchmark.commands.options import (
     runs_option,
     written,
 )
+from benchmark.commands.tables import say
 from benchmark.errors import InputError
 
 
@@ -117,7 +118,7 @@ def evaluate(
         _evaluate_images(said, plan, places, device)
         return
     if plan is None:
-        raise InputError("give a FILE, or --images with a FILE or with --against")
+        raise InputError("FILE is missing; or give --images, with FILE or with --against DATA")
     from benchmark.executors.choice import Asked, choose
 
     start = choose(Asked(device=device, **asked), plan, runs)
@@ -163,7 +164,7 @@ def _evaluate_images(options: ImageOptions, plan: Any, places: Any, device: str)
         refuse_foreign(places.report)
         table = add_images(folder, rows, replace=options.replace)
         click.echo(f"row: {table}", err=options.as_json)
-        build(places.results, places.report, partial(click.echo, err=True))
+        build(places.results, places.report, partial(say, err=True))
 
 
 def _print(rows: Any) -> None:

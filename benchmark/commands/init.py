@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from benchmark.commands.options import FOLDER
+from benchmark.commands.tables import say
 from benchmark.errors import BenchError, InputError
 
 
@@ -26,7 +27,7 @@ def init(folder: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for file in files:
         (target / file.name).write_bytes(file.read_bytes())
-    click.echo(f"{target}: {len(files)} files; next: bench run {target / 'gamma.yaml'}")
+    say(f"{target}: {len(files)} files; next: bench run {target / 'gamma.yaml'}")
 
 
 def shipped_ablations() -> list[Path]:

@@ -19,6 +19,7 @@ from benchmark.commands.options import (
     results_option,
     runs_option,
 )
+from benchmark.commands.tables import say
 from benchmark.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def validate(files: tuple[Path, ...]) -> None:
             found = f"{plan.name}, profile {plan.profile}: {len(plan.runs)} runs{search}"
             click.echo(f"{file}: {found}")
         for warning in _hopeless([plan for plan in plans if plan.finding]):
-            click.echo(f"warning: {file}: {warning}", err=True)
+            say(f"warning: {file}: {warning}", err=True)
 
 
 @click.command()
@@ -72,7 +73,7 @@ def plan(
     """
     from benchmark.ablation.cost import default_jobs, describe
     from benchmark.claims.power import table
-    from benchmark.commands.tables import say, show
+    from benchmark.commands.tables import show
 
     found = load_plan(file, profile, overrides)
     expected = _prospects(found, pilot)
@@ -82,12 +83,12 @@ def plan(
         return
     if found.search is not None:
         for line in _searched(found.search, found):
-            click.echo(line)
-        click.echo(f"search: {describe(found.search, jobs)}")
+            say(line)
+        say(f"search: {describe(found.search, jobs)}")
     for planned in found.runs:
-        click.echo(f"{planned.run_id}  {planned.label}")
+        say(f"{planned.run_id}  {planned.label}")
     for planned in _tuned(found):
-        click.echo(f"{'(after the search)':{len(found.runs[0].run_id)}}  {planned.label}")
+        say(f"{'(after the search)':{len(found.runs[0].run_id)}}  {planned.label}")
     dearest = "; of each arm the dearest setting counted" if found.search else ""
     say(f"{describe(found.with_dearest, jobs)}{dearest}")
     if expected:
@@ -211,7 +212,7 @@ def register(
     made = of_plan(found, looks, pool)
     old = read(found) if path.exists() and not amend else None
     if old is not None and not differences(old, made):
-        click.echo(f"{path}: already says the same; commit it unless you have")
+        say(f"{path}: already registered; commit it unless you have")
         return
     # Those of a registration that is there too: another file of this name may have written it.
     registered = [run for each in old.runs.values() for run in each] if old else []
@@ -232,7 +233,7 @@ def register(
     click.echo(f"{path}: {len(made.claims)} claims, {len(made.seeds)} seeds")
     for seeds, level in zip(made.looks, levels, strict=True):
         click.echo(f"look at {seeds} seeds a cell: level {level:.4f}")
-    click.echo(
+    say(
         f"next: git add {path}, git commit, and then bench run {file} --profile {profile}; runs of"
         " an earlier commit, or of changed code, are exploratory"
     )

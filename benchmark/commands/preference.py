@@ -11,6 +11,7 @@ from benchmark.commands.options import (
     results_of_plan_option,
     written,
 )
+from benchmark.commands.tables import say
 
 
 @click.command()
@@ -54,4 +55,4 @@ def preference(
     tables = read_tables(folder)
     write_page(tables, drawn(tables, cells, pairs, seed), page)
     click.echo(f"page: {page}, {pairs} pairs")
-    click.echo(f"next: people open it and send back a file each; put these into {folder / FOLDER}")
+    say(f"next: people open it and send back a file each; put these into {folder / FOLDER}")

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from benchmark.commands.options import FILE, FOLDER, report_of, report_option, results_option
+from benchmark.commands.tables import say
 
 
 @click.command()
@@ -39,5 +40,5 @@ def report(results: Path, report: Path | None, html: Path | None, tables: Path |
 
         click.echo(f"tables: {len(export(found, document, tables))} files in {tables}")
     for fault in faults(document):
-        click.echo(f"warning: {fault}", err=True)
+        say(f"warning: {fault}", err=True)
     sys.exit(1 if faults(document) else 0)

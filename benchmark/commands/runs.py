@@ -109,7 +109,7 @@ def reproduce(
         found = again(each, steps, here, tolerance, say)
         say(f"{each.run_id}: {found}")
         if found.caveat:
-            click.echo(f"warning: {each.run_id}: {found.caveat}", err=True)
+            say(f"warning: {each.run_id}: {found.caveat}", err=True)
         same &= found.same
     sys.exit(0 if same else EXIT_DIFFERENT)
 
@@ -142,7 +142,7 @@ def import_(archive: Path, runs: Path, limit: int | None) -> None:
     from benchmark.runs.archive import LIMIT, import_run
 
     run = import_run(archive, runs, limit or LIMIT)
-    click.echo(f"{run.path}; `bench reproduce {run.run_id}` trains it again")
+    say(f"{run.path}; `bench reproduce {run.run_id}` trains it again")
 
 
 @click.command()
@@ -168,7 +168,7 @@ def doctor(runs: Path, cache: Path, mlflow: str, fix: bool) -> None:
 
         faults += faults_of_view(mlflow, runs)
     except BenchError as error:
-        click.echo(f"MLflow was not checked: {error}")
+        say(f"MLflow was not checked: {error}")
     left = 0
     for fault in faults:
         repaired = fix and fault.fix is not None
@@ -201,7 +201,7 @@ def gc(runs: Path, cache: Path, keep: int | None, dry_run: bool) -> None:
     total = 0
     for item in find_garbage(runs, cache, keep):
         total += item.size
-        click.echo(f"{item.path}: {item.size / 1e6:.1f} MB, {item.why}")
+        say(f"{item.path}: {item.size / 1e6:.1f} MB, {item.why}")
         if not dry_run:
             item.remove()
     click.echo(f"{total / 1e6:.1f} MB {'would be' if dry_run else 'was'} freed")

@@ -103,7 +103,7 @@ def ls(runs: Path, results: Path | None, as_json: bool) -> None:
             steps = f"{each.step}/{'?' if each.steps is None else each.steps}"
             distance = "" if each.distance is None else significant(each.distance)
             said = f"  {each.run_id:{widest}}  {each.state:7}  {steps:>13}  {distance:>7}  {label}"
-            click.echo(said.rstrip())
+            say(said.rstrip())
     click.echo(f"{len(found)} runs in {runs}")
 
 
@@ -184,7 +184,7 @@ def _print(found: "Status", console: "Console") -> None:
         click.echo(f"{by_id[run_id].label}: Slurm job {job}")
     for each in found.statuses:
         if each.reason:
-            click.echo(f"{each.label}: {each.reason}")
+            say(f"{each.label}: {each.reason}")
     for driver in found.drivers:
         click.echo(f"driven: {driver}")
     left = sweep_left(found.statuses)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmark.numbers import significant
-from benchmark.text import single_line
+from benchmark.text import folded, single_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,17 +18,11 @@ if TYPE_CHECKING:
 _PROSE = 20  # characters from which a cell is broken into lines of at least as many
 
 
-def say(line: str) -> None:
+def say(line: str, *, err: bool = False) -> None:
     """Print a line; in a terminal that is narrower, as several with every word whole."""
-    width = shutil.get_terminal_size().columns
-    if not sys.stdout.isatty() or len(line) <= width:
-        click.echo(line)
-        return
-    indent = " " * (len(line) - len(line.lstrip()) + 2)
-    for part in textwrap.wrap(
-        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    ):
-        click.echo(part)
+    terminal = (sys.stderr if err else sys.stdout).isatty()
+    for part in folded(line, shutil.get_terminal_size().columns) if terminal else [line]:
+        click.echo(part, err=err)
 
 
 def show(title: str, table: "pd.DataFrame", empty: str = "none") -> None:
@@ -64,7 +58,8 @@ def _drawn(
     same = [] if _fits(columns, width) else [c for c in columns if _is_same(c)]
     left = [column for column in columns if column not in same]
     if _fits(left, width):
-        yield _table(title, left, width)
+        yield title
+        yield _table(left, width)
     else:
         yield title
         for row in range(1, len(rows) + 1):
@@ -78,12 +73,12 @@ def _drawn(
         yield from textwrap.wrap(f"In every row: {said}", width)
 
 
-def _table(title: str, columns: list[tuple[str, ...]], width: int) -> "Table":
+def _table(columns: list[tuple[str, ...]], width: int) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
     # As Text: in a string rich would obey what stands in square brackets.
-    drawn = Table(title=Text(title), title_justify="left", box=None, padding=(0, 2, 0, 0))
+    drawn = Table(box=None, padding=(0, 2, 0, 0))
     natural = sum(max(map(len, column)) for column in columns) + _borders(columns)
     for column in columns:
         # Prose gives way; what is short keeps its words whole.

@@ -59,7 +59,7 @@ def _too_few(path: Path, usable: int, count: int | None, unusable: tuple[str, ..
     wanted = (
         f"{count} are needed"
         if count
-        else "an image of JPEG, PNG or WebP or another kind that Pillow reads is needed"
+        else "at least one is needed (JPEG, PNG, WebP or another format that Pillow reads)"
     )
     shown = "; ".join(unusable[:_NAMED]) + ("; ..." if len(unusable) > _NAMED else "")
     left_out = f" ({len(unusable)} unusable: {shown})" if unusable else ""

@@ -159,7 +159,7 @@ def find(name: str, results: Path, runs: Path) -> RunDirectory | RecordedRun:
     except InputError as error:
         found = find_recorded(name, results)
         if found is None:
-            raise InputError(f"{error}; nor is it in the tables of {results}") from None
+            raise InputError(f"{error}; no single run in the tables of {results} matches") from None
         return found
 
 

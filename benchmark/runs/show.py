@@ -23,8 +23,8 @@ def find_run(name: str, runs: Path) -> RunDirectory:
     if len(found) == 1:
         return RunDirectory(found[0])
     if found:
-        raise InputError(f"{name}: could be {', '.join(path.name for path in found[:5])}")
-    raise InputError(f"{name}: no run directory, and no run of that id in {runs}; see --runs")
+        raise InputError(f"{name}: ambiguous: {', '.join(path.name for path in found[:5])}")
+    raise InputError(f"{name}: no such run in {runs} (--runs); `bench ls` lists those there are")
 
 
 def describe(run: RunDirectory) -> Iterator[str]:

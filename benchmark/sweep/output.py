@@ -24,6 +24,7 @@ from benchmark.sweep.progress import (
     Progress,
     SilentProgress,
 )
+from benchmark.text import folded
 
 SAY_EVERY_S = 15.0  # where progress is lines
 Item = TypeVar("Item")
@@ -99,7 +100,9 @@ class Output:
                 self._print(f"    {line}")
 
     def _print(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        lines = folded(text, self._console.width) if self._console.is_terminal else [text]
+        for line in lines:
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 class QuietOutput(Output):

@@ -130,7 +130,7 @@ def test_the_folder_is_taken_where_it_is_here(swept: Swept, tables: Path, tmp_pa
     assert all(isinstance(run, RunDirectory) for run in pick("tiny", "demo", tables, runs, 2, 0))
     (row,) = pick("tiny", "demo", tables, tmp_path, 1, 0)
     assert isinstance(row, RecordedRun)
-    with pytest.raises(InputError, match="nor is it in the tables"):
+    with pytest.raises(InputError, match="no single run in the tables"):
         find("began-", tables, tmp_path)  # both begin so
     with pytest.raises(InputError, match="no tables here"):
         pick("other", "demo", tables, runs, 1, 0)
