@@ -13,7 +13,7 @@ from benchmark.report.captions import data_words, made_of, set_up, subject
 from benchmark.report.classified import classified
 from benchmark.report.document import Block, Details, Gallery, Heading, Picture, Plain, Words
 from benchmark.report.figures.best_of import BEST_OF
-from benchmark.report.figures.curves import curves, is_banded
+from benchmark.report.figures.curves import curves, is_apart, is_banded
 from benchmark.report.figures.heatmap import heatmap
 from benchmark.report.figures.samples import drawn, grids, samples, shown_seeds, without_samples
 from benchmark.report.figures.scatter import is_between, scatter
@@ -234,11 +234,17 @@ def _curves_caption(results: Tables) -> str:
     distance = distance_title(results.entry.features)
     own = "each method's own signal" if len(results.record.signals) > 1 else "the method's signal"
     which = shown_words(results.cells)
-    lines = "its mean over seeds, in the band of its runs" if is_banded(results) else "a line a run"
-    return (
-        f"{distance} and {signals} ({own}) against training step; one colour, line style and"
-        f" marker per cell: {lines}.{which}"
-    )
+    if is_apart(results):
+        how = (
+            "one panel per cell: its mean over seeds, in the band of its runs. Dashed grey: the"
+            " mean of the first cell with the same signal"
+        )
+    else:
+        how = "one colour, line style and marker per cell: "
+        how += (
+            "its mean over seeds, in the band of its runs" if is_banded(results) else "a line a run"
+        )
+    return f"{distance} and {signals} ({own}) against training step; {how}.{which}"
 
 
 def _map_caption(results: Tables) -> str:

@@ -128,6 +128,48 @@ def test_the_distance_comes_first_and_all_panels_have_the_same_steps(
     assert not axes[0].collections
 
 
+def _of_colour(axes: Any, style: Any) -> list[tuple[list[float], list[float]]]:
+    lines = zip(axes.lines, series(axes), strict=True)
+    return [found for line, found in lines if line.get_color() == style["color"]]
+
+
+def test_many_cells_have_a_panel_each_with_the_first_of_their_signal_in_grey(
+    made: Path, drawn: list[Figure], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = read_tables(made / "latent" / "demo")  # cells of one signal
+    assert "one colour" in _curves_caption(found)
+    monkeypatch.setattr(curves_module, "MOST_TOGETHER", 1)
+    assert "one panel per cell" in _curves_caption(found)
+    curves(found)
+    axes = [each for each in drawn[0].axes if each.axison]
+    titles = [each.get_title(loc="left") for each in axes]
+    assert titles == 2 * [cell.title for cell in found.cells]  # the distance, then the signal
+    assert len({each.get_xlim() for each in axes}) == 1
+    distances = axes[: len(found.cells)]
+    assert len({each.get_ylim() for each in distances}) == 1
+    (first,) = _of_colour(distances[0], curves_module.OWN)
+    assert not _of_colour(distances[0], curves_module.GREY)
+    for each in distances[1:]:
+        assert _of_colour(each, curves_module.GREY) == [first]
+
+
+def test_a_curve_that_a_common_axis_would_flatten_has_its_own_scale(
+    made: Path, drawn: list[Figure], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = made / "latent" / "demo"
+    found = read_tables(folder)
+    monkeypatch.setattr(curves_module, "MOST_TOGETHER", 1)
+    curves(found)
+    found.train.loc[found.train["run_id"].isin(found.cells[0].run_ids), "m_global"] *= -500
+    curves(found)
+    scales = [
+        {axes.get_ylim() for axes in figure.axes[len(found.cells) :] if axes.axison}
+        for figure in drawn
+    ]
+    assert len(scales[0]) == 1 < len(scales[1])
+    assert any(text.get_text() == "(own scale)" for axes in drawn[1].axes for text in axes.texts)
+
+
 def test_more_than_ten_lines_are_means_and_bands(
     folder: Path, drawn: list[Figure], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,14 +1,28 @@
 """The distance, and each method's own signal, against the training step."""
 
 from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from benchmark.evaluation.settings import distance_title
-from benchmark.report.figures.canvas import Style, defaults, grid, is_log, label, png, styles
+from benchmark.report.figures.canvas import (
+    COLOURS,
+    DPI,
+    WIDTH,
+    Style,
+    defaults,
+    grid,
+    is_log,
+    label,
+    png,
+    styles,
+)
 from benchmark.report.figures.shown import shown
 from benchmark.report.numbers import title
 from benchmark.results.schema import DISTANCE, REAL
@@ -25,6 +39,15 @@ CROSS: Style = {
 MOST_LINES = 10
 # Opacity of a band; where there are many of them the fainter one.
 BAND, FAINT_BAND, MANY_BANDS = 0.15, 0.07, 6
+# More cells than these are told apart in panels of their own, so many side by side.
+MOST_TOGETHER, MOST_ACROSS = 6, 5
+ROW, HEADING = 1.5, 0.45  # inches of such a row, and of what is written above and below a block
+LEAST_SHARE = 0.05  # of a common axis: a panel whose curve takes less of it shows nothing
+OWN: Style = {"color": COLOURS[0], "linestyle": "-", "marker": ""}
+GREY: Style = {"color": "0.6", "linestyle": "--", "linewidth": 1.2, "zorder": 1}
+BOX: Style = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0}
+CORNER: Style = {"ha": "right", "va": "top", "fontsize": 7, "bbox": BOX}
+_Cells: TypeAlias = list[tuple[Cell, Style]]
 RING: Style = {
     **{"color": "black", "marker": "o", "linestyle": "", "markersize": 10},
     **{"markerfacecolor": "none", "markeredgewidth": 1.2},
@@ -35,7 +58,8 @@ RING: Style = {
 def curves(results: Tables) -> bytes | None:
     """One panel for the distance and one a signal, where any run has them, on the same steps.
 
-    One line a run; of more than MOST_LINES runs one line and a band a cell.
+    One line a run; of more than MOST_LINES runs one line and a band a cell. Of more than
+    MOST_TOGETHER cells each has panels of its own.
     """
     judged = results.judged
     if results.train.empty and judged.empty:
@@ -46,6 +70,8 @@ def curves(results: Tables) -> bytes | None:
     signals = [name for name in results.record.signals if name in own]
     signals = [name for name in signals if results.train[name].notna().any()]
     has_distance = DISTANCE in judged and bool(judged[DISTANCE].notna().any())
+    if is_apart(results):
+        return _apart(results, cells, [DISTANCE] * has_distance + signals)
     panels = has_distance + len(signals)
     rows = -(-panels // 2)
     figure, axes = grid(panels, 3.4 + 1.0 / rows)
@@ -54,13 +80,11 @@ def curves(results: Tables) -> bytes | None:
     many = is_banded(results)
     for panel in axes[:has_distance]:
         _floors(panel, cells)
-        name = distance_title(results.entry.features)
-        _panel(panel, cells, judged, DISTANCE, f"{name}: lower is better", None, many)
+        _panel(panel, cells, judged, DISTANCE, _heading(results, cells, DISTANCE), None, many)
         _collapses(panel, cells, judged)
     for panel, signal in zip(axes[has_distance:], signals, strict=True):
-        mine = [each for each in cells if each[0].record.signal == signal]
-        methods = dict.fromkeys(cell.record.method for cell, _ in mine)
-        name = f"{title(signal)}, own signal of {', '.join(methods)}"
+        mine = _with_signal(cells, signal)
+        name = _heading(results, mine, signal)
         _panel(panel, mine, results.train, signal, name, 6, many)
     handles = _legend(few)
     columns = 4 if max(len(str(each.get_label())) for each in handles) <= SHORT else 3
@@ -76,9 +100,105 @@ def is_banded(results: Tables) -> bool:
     return sum(len(cell.rows) for cell in shown(results.cells)) > MOST_LINES
 
 
+def is_apart(results: Tables) -> bool:
+    """Whether the cells are too many for one panel."""
+    return len(shown(results.cells)) > MOST_TOGETHER
+
+
+def _heading(results: Tables, cells: _Cells, column: str) -> str:
+    if column == DISTANCE:
+        return f"{distance_title(results.entry.features)}: lower is better"
+    methods = dict.fromkeys(cell.record.method for cell, _ in cells)
+    return f"{title(column)}, own signal of {', '.join(methods)}"
+
+
+def _with_signal(cells: _Cells, signal: str) -> _Cells:
+    return [each for each in cells if each[0].record.signal == signal]
+
+
+def _apart(results: Tables, cells: _Cells, columns: Sequence[str]) -> bytes:
+    """A block of panels for the distance and one for the signals, in each a panel a cell.
+
+    All have the same steps, and those of one column the same scale, if that flattens none.
+    """
+    across = -(-len(cells) // -(-len(cells) // MOST_ACROSS))
+    signals = [name for name in columns if name != DISTANCE]
+    of_signals = [(each, name) for name in signals for each in _with_signal(cells, name)]
+    blocks = [[(each, DISTANCE) for each in cells]] if DISTANCE in columns else []
+    blocks += [of_signals] if of_signals else []
+    rows = [-(-len(block) // across) for block in blocks]
+    size = (WIDTH, ROW * sum(rows) + HEADING * (len(rows) + 1))
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    parts = figure.subfigures(len(blocks), 1, squeeze=False, height_ratios=rows).flat
+    steps: Axes | None = None
+    for part, block, down in zip(parts, blocks, rows, strict=True):
+        panels = list(part.subplots(down, across, squeeze=False).flat)
+        for empty in panels[len(block) :]:
+            empty.set_axis_off()
+        steps = steps or panels[0]
+        scale: dict[str, Axes] = {}
+        for at, (panel, (each, column)) in enumerate(zip(panels, block, strict=False)):
+            panel.sharex(steps) if panel is not steps else None
+            table = results.judged if column == DISTANCE else results.train
+            own = column != DISTANCE and _any_flat(table, _with_signal(cells, column), column)
+            if not own and scale.setdefault(column, panel) is not panel:
+                panel.sharey(scale[column])
+            _alone(panel, each[0], _with_signal(cells, each[0].record.signal)[0][0], table, column)
+            panel.set_title(label(each[0].title, 24), fontsize=8, loc="left")
+            said = title(column) if len(signals) > 1 and column != DISTANCE else ""
+            said += " (own scale)" if own else ""
+            panel.text(0.97, 0.95, said.strip(), transform=panel.transAxes, **CORNER)
+            beside = block[at - 1][1] if at % across else None
+            panel.tick_params(labelleft=own or beside != column)
+            panel.tick_params(labelbottom=at + across >= len(block))
+        part.suptitle(_headings(results, cells, block), fontsize=9)
+    part.supxlabel("training step (updates)", fontsize=8)
+    handles = [Line2D([], [], label="mean of the cell", **OWN)]
+    handles.append(Line2D([], [], label="mean of the first cell with the same signal", **GREY))
+    handles += _legend([cell for cell, _ in cells])[len(cells) :]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    return png(figure)
+
+
+def _headings(results: Tables, cells: _Cells, block: Sequence[tuple[Any, str]]) -> str:
+    columns = list(dict.fromkeys(column for _, column in block))
+    if len(columns) == 1:
+        return label(_heading(results, _with_signal(cells, columns[0]), columns[0]), 100)
+    return "Each method's own signal"
+
+
+def _alone(panel: Axes, cell: Cell, first: Cell, table: pd.DataFrame, column: str) -> None:
+    """A cell on its own panel, before the mean of another."""
+    if first is not cell:
+        rows = table[table["run_id"].isin(first.run_ids) & table[column].notna()]
+        mean = rows.groupby("step")[column].mean()
+        panel.plot(mean.index.to_numpy(), mean.to_numpy(), **GREY)
+    one: _Cells = [(cell, OWN)]
+    if column == DISTANCE:
+        _floors(panel, one)
+    _panel(panel, one, table, column, "", None, many=True)
+    if column == DISTANCE:
+        _collapses(panel, one, table)
+    panel.set_xlabel("")
+    panel.tick_params(labelsize=7, which="both")
+    panel.xaxis.set_major_locator(MaxNLocator(3))
+    if panel.get_yscale() == "log":
+        panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        panel.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _any_flat(table: pd.DataFrame, cells: _Cells, column: str) -> bool:
+    """Whether a cell's curve would be a mere line on an axis for all of them."""
+    found = [table.loc[table["run_id"].isin(cell.run_ids), column] for cell, _ in cells]
+    spans = [values.max() - values.min() for values in found]
+    whole = max(values.max() for values in found) - min(values.min() for values in found)
+    return bool(np.nanmin(spans) < LEAST_SHARE * whole)
+
+
 def _panel(
     axes: Axes,
-    cells: list[tuple[Cell, Style]],
+    cells: _Cells,
     table: pd.DataFrame,
     column: str,
     name: str,
@@ -126,19 +246,17 @@ def _panel(
     axes.grid(visible=True, which="both", linewidth=0.3, alpha=0.6)
 
 
-def _lines(
-    table: pd.DataFrame, cells: list[tuple[Cell, Style]], column: str
-) -> dict[str, pd.DataFrame]:
+def _lines(table: pd.DataFrame, cells: _Cells, column: str) -> dict[str, pd.DataFrame]:
     """By run, the rows that have a value, in order of step; runs without any are not there."""
     rows = table[table["run_id"].isin(_run_ids(cells)) & table[column].notna()]
     return {str(run): own for run, own in rows.sort_values("step", kind="stable").groupby("run_id")}
 
 
-def _run_ids(cells: list[tuple[Cell, Style]]) -> list[str]:
+def _run_ids(cells: _Cells) -> list[str]:
     return [run_id for cell, _ in cells for run_id in cell.run_ids]
 
 
-def _collapses(axes: Axes, cells: list[tuple[Cell, Style]], judged: pd.DataFrame) -> None:
+def _collapses(axes: Axes, cells: _Cells, judged: pd.DataFrame) -> None:
     """A ring where a run collapsed for good."""
     lines = _lines(judged, cells, DISTANCE)
     for run in (run for cell, _ in cells for run in cell.rows):
@@ -147,7 +265,7 @@ def _collapses(axes: Axes, cells: list[tuple[Cell, Style]], judged: pd.DataFrame
             axes.plot(since, at[DISTANCE].iloc[0], **RING)
 
 
-def _floors(axes: Axes, cells: list[tuple[Cell, Style]]) -> None:
+def _floors(axes: Axes, cells: _Cells) -> None:
     floors = {cell.floors.get(REAL, {}).get(DISTANCE) for cell, _ in cells}
     for floor in sorted(value for value in floors if value is not None):
         axes.axhline(floor, **FLOOR)
