@@ -53,6 +53,8 @@ def allowed(fault: Mapping[str, Any]) -> str:
         return _PATTERNS[context["pattern"]]
     if fault["type"] == "literal_error":
         return ", ".join(re.split(", | or ", str(context["expected"]))).replace("'", "")
+    if fault["type"] == "union_tag_invalid":
+        return str(context["expected_tags"]).replace("'", "")
     if fault["type"] in _ALLOWED:
         return _ALLOWED[fault["type"]].format(**context)
     said = str(fault["msg"]).removeprefix("Value error, ")

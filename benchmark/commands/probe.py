@@ -95,7 +95,9 @@ def _with(
         return ProbeSettings.model_validate({**usual.model_dump(), **said})
     except ValidationError as error:
         first = error.errors()[0]
-        raise InputError(f"--{first['loc'][0]}: allowed: {allowed(first)}") from None
+        raise InputError(
+            f"--{first['loc'][0]} {first['input']}: allowed: {allowed(first)}"
+        ) from None
 
 
 def lines(found: Any) -> "list[str]":

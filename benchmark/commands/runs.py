@@ -96,7 +96,7 @@ def reproduce(
     from benchmark.reproduction.reproduce import reproduce as again
 
     if (run is None) == (ablation is None):
-        raise InputError("give either a RUN or --ablation NAME")
+        raise InputError("give RUN or --ablation NAME, and not both")
     if run is not None:
         chosen = [find(run, results or RESULTS, runs)]
     else:
@@ -176,9 +176,12 @@ def doctor(runs: Path, cache: Path, mlflow: str, fix: bool) -> None:
             fault.fix()
         left += not repaired
         say(f"{'repaired' if repaired else 'found'}: {fault}")
-    click.echo(f"{len(faults)} faults found, {len(faults) - left} repaired")
+    said = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+    click.echo(f"{said} found, {len(faults) - left} repaired")
     if left and not fix and any(fault.fix for fault in faults):
-        click.echo("--fix does what follows each semicolon, where nothing can be lost")
+        click.echo(
+            "next: bench doctor --fix, which does what follows each semicolon; no result is lost"
+        )
     sys.exit(1 if left else 0)
 
 

@@ -225,8 +225,8 @@ def _check(
     first = min(spec.training.log_every, last)
     if steps is not None and not first <= steps <= last:
         raise InputError(
-            f"--steps {steps}: {run.run_id} has its first row at step {first}, its last at "
-            f"{last}; choose between them"
+            f"--steps {steps}: allowed: {first} to {last}, the steps of the first and the last row "
+            f"of {run.run_id}"
         )
     source = open_source(spec.data, here.data_root, Reading(here.cache))
     now, then = source.fingerprint(), provenance["data"]

@@ -166,6 +166,8 @@ def _why(uri: str, error: BaseException) -> str:
         known = _DRIVERS.get(_MEANT.get(backend, backend))
         forms = [known[1]] if known else [form for _, form in _DRIVERS.values()]
         return f"names no database that MLflow knows; write {' or '.join(forms)}"
+    if "maintenance mode" in str(error):  # a path, or file: MLflow writes to no folder any more
+        return "is a folder, which MLflow no longer writes to; write sqlite:///FOLDER/mlflow.db"
     if found := re.search(r"out-of-date database schema \(found version (\w+)", str(error)):
         return _of_another_version(uri, found[1])
     return f"cannot be written ({redact(cause(error))})"

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +47,7 @@ def test_a_sound_sweep_has_no_faults_and_a_damaged_one_has(swept: Swept, tmp_pat
     assert not (tmp_path / "mlflow").exists()  # looking makes no store
     done = bench("doctor", "--fix", "--cache", str(swept.folder / "cache"), cwd=tmp_path)
     assert done.returncode == 0, done.stdout
-    assert "1 faults found, 1 repaired" in done.stdout
+    assert "1 fault found, 1 repaired" in done.stdout
     assert not (torn / "samples" / ".abc.tmp").exists()
 
 
@@ -165,6 +167,29 @@ def test_mlflow_that_shows_otherwise_is_found_and_repaired(tmp_path: Path) -> No
     assert again == []
     Tracker(uri, plan(), runs).close()  # what `bench sync` does
     assert set(children(uri, count=4)) == set(shown)
+    assert faults_of_view(uri, runs) == []
+
+
+def test_metrics_under_their_names_of_earlier_versions_are_found_and_made_again(
+    tmp_path: Path,
+) -> None:
+    from benchmark.tracking.tracker import Tracker
+
+    runs, uri = tmp_path / "runs", f"sqlite:///{tmp_path}/mlflow/mlflow.db"
+    fill(runs)
+    Tracker(uri, plan(), runs).close()
+    now = {name: run.data.metrics for name, run in children(uri).items()}
+    with closing(sqlite3.connect(tmp_path / "mlflow" / "mlflow.db")) as database, database:
+        for table in ("metrics", "latest_metrics"):
+            for group, name in (("equilibrium", "m_global"), ("eval", "distance")):
+                names = (f"{group}/{name}", f"convergence/{name}")
+                database.execute(f"UPDATE {table} SET key = ? WHERE key = ?", names)
+    found = faults_of_view(uri, runs)
+    assert found
+    assert all("equilibrium/m_global is not what" in fault.what for fault in found)
+    repair(found)
+    Tracker(uri, plan(), runs).close()
+    assert {name: run.data.metrics for name, run in children(uri).items()} == now
     assert faults_of_view(uri, runs) == []
 
 

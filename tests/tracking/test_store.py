@@ -282,6 +282,10 @@ def test_a_file_that_is_no_store_is_refused_at_once(tmp_path: Path) -> None:
     for name in ("folder.db", "text.db"):
         with pytest.raises(BenchError, match=r"unable to open database file|not a database"):
             Tracker(f"sqlite:///{tmp_path}/{name}", plan(), tmp_path)
+    with pytest.raises(
+        BenchError, match="is a folder, which MLflow no longer writes to; write sql"
+    ):
+        Tracker(str(tmp_path / "mlruns"), plan(), tmp_path)
 
 
 @pytest.mark.parametrize("error", [KeyError("bench"), RuntimeError("no home"), SystemExit(3)])
