@@ -76,7 +76,7 @@ def bench(debug: bool) -> None:
 @click.option(
     "--trust-tables",
     is_flag=True,
-    help="Do not train runs that the tables of --results have finished; keep what they say.",
+    help="Skip runs that are finished in the tables of --results; keep their rows.",
 )
 @replace_option
 @click.option("--dry-run", is_flag=True, help="Print what would be trained; write nothing.")
@@ -105,7 +105,7 @@ def run(
 ) -> None:
     """Train every run of FILE; write its tables and the report.
 
-    Run the same command again to continue what was cut short.
+    Run the same command again to resume an interrupted sweep.
     """
     from benchmark.executors.choice import Asked, choose
 
@@ -238,7 +238,7 @@ def sync(
     """Bring MLflow and the tables of FILE up to date.
 
     Both are made from the run directories. A finished run that is in the tables but not in --runs
-    stays as the tables have it. Tables with finished runs that FILE has not are refused.
+    stays as the tables have it. Refuses tables with finished runs that FILE does not have.
     """
     from benchmark.claims.evidence import write_evidence
     from benchmark.results.source import only_recorded

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def compare(
     a: str, b: str, other_faces: bool, fail_if_worse: bool, full: bool, as_json: bool
 ) -> None:
-    """Say whether B is better or worse than A.
+    """Test whether B is better or worse than A.
 
     Each is a folder results/ABLATION/PROFILE (of this or another checkout), one of its cells as
     FOLDER:CELL, one of its runs as FOLDER:RUN_ID, or a run's own folder.

@@ -30,7 +30,7 @@ SHOWN = {
 @results_of_plan_option
 @click.option("--json", "as_json", is_flag=True, help="Print every row and column as JSON.")
 def correlate(where: Path, profile: str, results: Path | None, as_json: bool) -> None:
-    """Judge the claims of WHERE, and whether signals track quality.
+    """Test the claims of WHERE, and whether signals track quality.
 
     WHERE is a folder results/ABLATION/PROFILE or an ablation file. The tables are written there
     too: claims.csv, correlations.csv, stopping.csv, collapse.csv, events.csv and variance.csv.

@@ -41,13 +41,13 @@ def get(name: str, data_root: Path, wild: bool) -> None:
 @click.option(
     "--near",
     is_flag=True,
-    help="Warn of held-out images that nearly are training images, by a judge's features.",
+    help="Warn of held-out images that are near copies of training images, by a judge's features.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(path: Path, deep: bool, near: bool, as_json: bool) -> None:
-    """Say what data are at PATH, what is broken and what to do about it.
+    """Describe the data at PATH, what is broken and how to fix it.
 
-    PATH holds CelebA or other faces in one of its forms, or is a plain folder or an archive of
+    PATH holds CelebA or other faces in one of its layouts, or is a plain folder or an archive of
     images.
 
     Exit code 1: something is broken, or no view can be trained on.

@@ -46,7 +46,7 @@ class ImageOptions:
 @click.command()
 @optional_file
 @profile_options
-@click.option("--judge", "judges", multiple=True, metavar="NAME", help="Ask only this judge.")
+@click.option("--judge", "judges", multiple=True, metavar="NAME", help="Use only this judge.")
 @click.option(
     "--images",
     type=click.Path(path_type=Path, exists=True),
@@ -57,7 +57,9 @@ class ImageOptions:
     metavar="DATA|CELL",
     help="With --images: faces, celeba or a folder in --data-root; with FILE, one of its cells.",
 )
-@click.option("--size", type=click.IntRange(16, 512), help="With --against DATA: pixels a side.")
+@click.option(
+    "--size", type=click.IntRange(16, 512), help="With --against DATA: image size in pixels."
+)
 @click.option("--as", "name", metavar="NAME", help="With --images: add them to FILE's tables.")
 @data_option
 @runs_option
@@ -94,8 +96,8 @@ def evaluate(
 ) -> None:
     """Judge the runs of FILE, or images; train nothing.
 
-    Each judge sees the snapshots that it has not seen, and where FILE has `evaluation.probe`, runs
-    that are done are probed. Run the same command again to continue what was cut short.
+    Each judge evaluates the snapshots that it has not seen yet; where FILE has `evaluation.probe`,
+    finished runs are probed. Run the same command again to resume an interrupted evaluation.
 
     With --images, judge these images instead: by the judges and metrics of FILE, or against DATA
     by the feature networks that --judge names.

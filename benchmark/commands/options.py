@@ -54,7 +54,7 @@ profile_options = _options(
         "overrides",
         multiple=True,
         metavar="KEY=VALUE",
-        help="Set a key, as in training.steps=500.",
+        help="Override a key, as in training.steps=500.",
     ),
 )
 
@@ -73,7 +73,7 @@ runs_option = click.option(
     type=_Folder(path_type=Path),
     default=Path("runs"),
     show_default=True,
-    help="Folder of the runs.",
+    help="Folder with the runs.",
 )
 data_option = click.option(
     "--data-root", type=FOLDER, envvar="BENCH_DATA", help="Folder that holds celeba/."
@@ -83,22 +83,22 @@ cache_option = click.option(
     type=FOLDER,
     default=Path("cache"),
     show_default=True,
-    help="Folder of what can be made again.",
+    help="Cache folder; all of it can be rebuilt.",
 )
 results_option = click.option(
-    "--results", type=FOLDER, default=RESULTS, show_default=True, help="Folder of the tables."
+    "--results", type=FOLDER, default=RESULTS, show_default=True, help="Folder with the tables."
 )
 report_option = click.option(
     "--report",
     type=FILE,
-    help=f"The report. [default: {REPORT} beside a folder called {RESULTS}, in any other]",
+    help=f"The report. [default: {REPORT} beside the folder {RESULTS}, or inside a folder of another name]",
 )
 # Of a command that has an ablation, which may be a demonstration: see `written`.
 results_of_plan_option = click.option(
     "--results",
     type=FOLDER,
-    help="Folder of the tables."
-    f" [default: {RESULTS}; of a demonstration, or of other runs by --set, {ASIDE / RESULTS}]",
+    help="Folder with the tables."
+    f" [default: {RESULTS}; {ASIDE / RESULTS} for a demonstration, or with --set]",
 )
 mlflow_option = click.option(
     "--mlflow",
@@ -111,7 +111,7 @@ mlflow_option = click.option(
 replace_option = click.option(
     "--replace",
     is_flag=True,
-    help="Let go of what is finished in the tables and FILE no longer has.",
+    help="Drop finished runs that FILE no longer has from the tables.",
 )
 device_option = click.option(
     "--device", default="auto", show_default=True, help="cpu, cuda or auto."
@@ -125,7 +125,7 @@ graphs_option = click.option(
 instructions_option = click.option(
     "--instructions",
     type=click.Choice(NAMES),
-    help="Use only these vector instructions, so that other processors give the same bits.",
+    help="Use only these vector instructions, for the same bits on other processors.",
 )
 allow_slow_option = click.option(
     "--allow-slow", is_flag=True, help="Train in bfloat16 on a processor without AMX."
@@ -190,7 +190,7 @@ executor_options = _options(
     click.option(
         "--jobs",
         type=click.IntRange(1),
-        help="Runs at once.  [default: what fits here, or in the cluster]",
+        help="Runs in parallel.  [default: what fits here, or in the cluster]",
     ),
     click.option(
         "--lanes",
@@ -204,14 +204,14 @@ executor_options = _options(
     click.option(
         "--gpus-per-run",
         type=click.FloatRange(0),
-        help="Ray, Slurm; on Ray also a part of one, as in 0.25.  [default: 0]",
+        help="Ray, Slurm: GPUs of a run; on Ray also a fraction, as in 0.25.  [default: 0]",
     ),
     click.option("--partition", help="Slurm: partition to queue jobs in."),
     click.option(
         "--time",
         callback=_minutes,
         metavar="MINUTES|HH:MM:SS",
-        help="Slurm: limit of a job; a run that needs longer is queued again.  [default: 60]",
+        help="Slurm: time limit of a job; a run that needs longer is requeued.  [default: 60]",
     ),
     click.option(
         "--sbatch",
@@ -222,5 +222,5 @@ executor_options = _options(
 )
 output_options = _options(
     click.option("--quiet", is_flag=True, help="Print only failures and one line at the end."),
-    click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line."),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line."),
 )

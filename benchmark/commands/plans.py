@@ -38,7 +38,7 @@ pilot_option = click.option(
 def validate(files: tuple[Path, ...]) -> None:
     """Check ablation files in every profile; write nothing.
 
-    Warns of claims that no outcome of so few seeds can support.
+    Warns of claims that too few seeds can never support.
     """
     for file in files:
         plans = load_profiles(file)
@@ -55,7 +55,7 @@ def validate(files: tuple[Path, ...]) -> None:
 @click.command()
 @file_argument
 @profile_options
-@click.option("--jobs", type=click.IntRange(1), help="Runs at once.")
+@click.option("--jobs", type=click.IntRange(1), help="Runs in parallel.")
 @pilot_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plan(
@@ -68,8 +68,8 @@ def plan(
 ) -> None:
     """Print the runs, cost and power of FILE; start nothing.
 
-    The cost is rough. For each claim: whether so few seeds can support it and, with --pilot, the
-    chance that they will.
+    The cost is a rough estimate. For each claim: whether the seeds are enough to support it and,
+    with --pilot, its power.
     """
     from benchmark.ablation.cost import default_jobs, describe
     from benchmark.claims.power import table

@@ -20,7 +20,7 @@ from benchmark.commands.tables import say
 @results_of_plan_option
 @click.option("--cell", "cells", multiple=True, help="Only these cells, at least two.")
 @click.option(
-    "--pairs", type=click.IntRange(1, 1000), default=60, show_default=True, help="How many."
+    "--pairs", type=click.IntRange(1, 1000), default=60, show_default=True, help="Number of pairs."
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Draws pairs and sides.")
 @click.option(

@@ -27,8 +27,8 @@ ATTRIBUTES = ("Male", "Young")
 @data_option
 @cache_option
 @device_option
-@click.option("--images", type=int, help="Images to embed of each part.")
-@click.option("--steps", type=int, help="Most Adam steps on a code.")
+@click.option("--images", type=int, help="Images to embed from each split.")
+@click.option("--steps", type=int, help="Maximum Adam steps for a code.")
 @click.option("--samples", type=int, help="Samples and test images to compare.")
 @click.option("--training", type=int, help="Training images to compare them with.")
 @click.option("--features", help="Feature network.  [default: those of the run's judges]")
@@ -49,12 +49,12 @@ def probe(
     attributes: tuple[str, ...],
     **sizes: int | None,
 ) -> None:
-    """Look into RUN's latent space, and for copied images.
+    """Probe RUN's latent space; look for copied training images.
 
-    RUN is the id or the folder of a finished run. Embeds real images, walks between them and says
-    what the run's judges see on the way. Sizes are those of `evaluation.probe` in the run's
-    ablation, else its defaults. Writes probe.json and figures in probe/ into the run's folder; all
-    but the strips show real images: mind whose they are.
+    RUN is the id or the folder of a finished run. Embeds real images, interpolates between them
+    and has the run's judges evaluate the paths. Sizes are those of `evaluation.probe` in the run's
+    ablation, or the defaults. Writes probe.json and figures in probe/ into the run's folder; all
+    figures but the strips show real images: mind their licence.
     """
     from benchmark.executors.threads import pin_threads
     from benchmark.runs.show import find_run

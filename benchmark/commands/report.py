@@ -17,7 +17,7 @@ from benchmark.commands.tables import say
 def report(results: Path, report: Path | None, html: Path | None, tables: Path | None) -> None:
     """Write REPORT.md and its figures from the results folder.
 
-    Exit code 1: a section could not be drawn; it says why, and the others are whole.
+    Exit code 1: a section could not be drawn; it says why, and the others are complete.
     """
     from benchmark.report.document import faults
     from benchmark.report.markdown import write_markdown

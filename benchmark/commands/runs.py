@@ -30,7 +30,7 @@ from benchmark.executors.instructions import NAMES
 @runs_option
 @results_option
 def show(run: str, runs: Path, results: Path) -> None:
-    """Print what RUN is, what made it and what came of it.
+    """Print RUN's settings, provenance and results.
 
     RUN is an id or a folder. If its folder is not here, print what the tables of --results say.
     """
@@ -133,7 +133,7 @@ def export(run: str, archive: Path | None, runs: Path) -> None:
 @click.command("import")
 @click.argument("archive", type=FILE)
 @runs_option
-@click.option("--limit", type=click.IntRange(1), help="Most bytes to unpack.  [default: 4 GiB]")
+@click.option("--limit", type=click.IntRange(1), help="Maximum bytes to unpack.  [default: 4 GiB]")
 def import_(archive: Path, runs: Path, limit: int | None) -> None:
     """Bring in a run that `bench export` packed.
 
@@ -149,7 +149,7 @@ def import_(archive: Path, runs: Path, limit: int | None) -> None:
 @runs_option
 @cache_option
 @mlflow_option
-@click.option("--fix", is_flag=True, help="Repair what can be, without losing a result.")
+@click.option("--fix", is_flag=True, help="Repair what can be repaired without losing a result.")
 def doctor(runs: Path, cache: Path, mlflow: str, fix: bool) -> None:
     """Look for damaged runs and stores; repair them.
 
@@ -193,7 +193,7 @@ def doctor(runs: Path, cache: Path, mlflow: str, fix: bool) -> None:
     type=click.IntRange(1),
     help="Keep the last N snapshots of a finished run.  [default: all]",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be removed; remove nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be removed; remove nothing.")
 def gc(runs: Path, cache: Path, keep: int | None, dry_run: bool) -> None:
     """Remove old checkpoints and unused stores.
 

@@ -42,10 +42,10 @@ def status(
     watch: bool,
     as_json: bool,
 ) -> None:
-    """Show how the runs of FILE stand, or all runs.
+    """Show the state of the runs of FILE, or of all runs.
 
-    On any executor. A run is queued, running, stopped (with a checkpoint), done or failed;
-    collapsed runs are marked.
+    Works with every executor. A run is queued, running, stopped (with a checkpoint), done or
+    failed; collapsed runs are marked.
     """
     import json
 
@@ -78,14 +78,13 @@ def status(
 @click.option(
     "--results",
     type=FOLDER,
-    help=f"Folder of the tables.  [default: {RESULTS} and {ASIDE / RESULTS}]",
+    help=f"Folder with the tables.  [default: {RESULTS} and {ASIDE / RESULTS}]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def ls(runs: Path, results: Path | None, as_json: bool) -> None:
-    """List the runs of the runs folder by ablation.
+    """List the runs by ablation, with state, step and last distance.
 
-    With state, step and last distance. Which ablation a run belongs to is known from the tables of
-    --results and from sweeps under way.
+    The ablation of a run is looked up in the tables of --results and in sweeps under way.
     """
     import json
 
@@ -111,12 +110,14 @@ def ls(runs: Path, results: Path | None, as_json: bool) -> None:
 @run_argument
 @runs_option
 @click.option("-f", "--follow", is_flag=True, help="Keep printing until the run has ended.")
-@click.option("--lines", type=click.IntRange(0), default=20, show_default=True, help="How many.")
+@click.option(
+    "--lines", type=click.IntRange(0), default=20, show_default=True, help="Number of lines."
+)
 def logs(run: str, runs: Path, follow: bool, lines: int) -> None:
     """Print the end of RUN's log.
 
-    RUN is an id or a folder. The log has its rows, what judges said, what its process printed and
-    how it ended.
+    RUN is an id or a folder. The log holds its metrics, its evaluations, the output of its
+    process and how it ended.
     """
     from benchmark.runs.log import Log
     from benchmark.runs.show import find_run
