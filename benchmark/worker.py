@@ -327,7 +327,7 @@ def _out_of_memory(run: RunDirectory) -> Iterator[None]:
             raise
         raise BenchError(
             f"{run.run_id}: out of memory ({first[:100]}); it is safe up to its last checkpoint: "
-            "start fewer runs at once with --jobs and --lanes, or take a machine with more"
+            "start fewer runs at once with --jobs and --lanes, or use a machine with more"
         ) from None
 
 

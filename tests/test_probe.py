@@ -213,7 +213,7 @@ def test_only_a_run_that_is_done_is_probed(run: RunDirectory, cache: Path) -> No
         probe(run, None, cache, CPU, SETTINGS.model_copy(update={"images": 60}), JUDGES)
     for path in run.checkpoints.iterdir():
         path.unlink()
-    with pytest.raises(BenchError, match="no sound checkpoint"):
+    with pytest.raises(BenchError, match="no intact checkpoint"):
         probe(run, None, cache, CPU, SETTINGS, JUDGES)
     assert not (run.path / "probe.json").exists()
 

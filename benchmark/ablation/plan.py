@@ -64,7 +64,7 @@ class AblationFile(Strict):
         ids = [claim.id for claim in self.claims]
         for name in ids:
             if ids.count(name) > 1:
-                raise ValueError(f"claim {name!r} is there twice")
+                raise ValueError(f"claim {name!r} occurs twice")
         return self
 
 
@@ -429,7 +429,7 @@ def _check_seeds(path: Path, seeds: Any) -> None:
         raise InputError(f"{path}: seeds: {found(seeds)}; allowed: a list of whole numbers >= 0")
     twins = [seed for seed in seeds if seeds.count(seed) > 1]
     if twins:
-        raise InputError(f"{path}: seeds: {twins[0]} is there twice; each seed counts once")
+        raise InputError(f"{path}: seeds: {twins[0]} occurs twice; each seed counts once")
 
 
 def _points(path: Path, sweep: Any) -> Iterator[Block]:

@@ -48,7 +48,7 @@ class _Plain:
         """`at`: the key that it stands below."""
         self._count += 1
         if self._count > MOST_VALUES:
-            raise InputError(f"{at}: more than {MOST_VALUES:,} values; mind aliases of aliases")
+            raise InputError(f"{at}: more than {MOST_VALUES:,} values; check for nested aliases")
         if isinstance(written, dict):
             return {self._key(at, key): self.value(key, each) for key, each in written.items()}
         if isinstance(written, list):

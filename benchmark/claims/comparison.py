@@ -157,7 +157,7 @@ def _comparable(a: Side, b: Side, pairs: Sequence[tuple[str, str]], but: set[str
         ]
         known = [judge for judge in judges if judge is not None]
         if len(known) < len(judges):
-            raise InputError(f"not comparable: {cell_a}: a run lacks a record of what judged it")
+            raise InputError(f"not comparable: {cell_a}: a run has no record of its judges")
         keys = {key for judge in known for key in judge} - but
         off = sorted(k for k in keys if any(judge.get(k) != known[0].get(k) for judge in known))
         if off:
@@ -165,7 +165,9 @@ def _comparable(a: Side, b: Side, pairs: Sequence[tuple[str, str]], but: set[str
                 f"{key} {' and '.join(dict.fromkeys(str(judge.get(key)) for judge in known))}"
                 for key in off
             )
-            raise InputError(f"not comparable: {cell_a} and {cell_b} were judged by other {values}")
+            raise InputError(
+                f"not comparable: {cell_a} and {cell_b} were judged with different {values}"
+            )
 
 
 def _runs(side: Side, cell: str) -> pd.DataFrame:

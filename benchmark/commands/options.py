@@ -91,7 +91,7 @@ results_option = click.option(
 report_option = click.option(
     "--report",
     type=FILE,
-    help=f"The report. [default: {REPORT} beside the folder {RESULTS}, or inside a folder of another name]",
+    help=f"The report. [default: {REPORT} beside the folder {RESULTS}, or in one of another name]",
 )
 # Of a command that has an ablation, which may be a demonstration: see `written`.
 results_of_plan_option = click.option(

@@ -118,7 +118,7 @@ def check(path: Path, deep: bool, track: Track = untracked, near: Near | None = 
     if path.is_file() and suffix_of(path.name) not in PACKED:
         made = command(suffix_of(path.name), path.name)
         raise InputError(
-            f"{path}: neither a folder nor an archive that is read ({', '.join(PACKED)})"
+            f"{path}: neither a folder nor a supported archive ({', '.join(PACKED)})"
             f"{f'; use: {made}' if made else ''}"
         )
     tree = find_tree(path) if path.is_dir() else None

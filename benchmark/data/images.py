@@ -81,7 +81,7 @@ def rules(content: bytes | None) -> Rule:
     if content is None or _is_plain(content):
         return Rule(0)
     try:
-        # What lacks its end is known only once it has been decoded.
+        # Whether an image is truncated is known only once it has been decoded.
         if content.startswith(b"\xff\xd8") and not content.endswith(_END):
             return _decoded(content)[1]
         return _rules(_opened(content))

@@ -81,7 +81,7 @@ def _first_whole(source: FaceSource, count: int) -> NDArray[np.uint8]:
     at = source.splits()["train"][: 2 * count]
     images, whole = source.decode(at)
     if whole.sum() < count:
-        raise InputError(f"{source.title}: too few whole images for a sheet of {count}")
+        raise InputError(f"{source.title}: too few intact images for a sheet of {count}")
     at, images = at[whole][:count], images[whole][:count]
     if source.visits is None:
         return images

@@ -56,7 +56,7 @@ class DlibFace(nn.Module):
             raise BenchError(
                 f"{path}: not the weights that `dlib_face` stands for (SHA-256 "
                 f"{self.weights_sha256}, expected {self.WEIGHTS_SHA256}); uninstall the package "
-                f"that this file is of, then {_INSTALL}"
+                f"that this file belongs to, then {_INSTALL}"
             )
         network = FaceNetwork(content)
         self.network = network.to(memory_format=torch.channels_last)

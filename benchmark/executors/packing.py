@@ -42,9 +42,7 @@ class Lanes:
         Raises InputError where more are asked for than there can be.
         """
         if asked is not None and asked > STREAMS:
-            raise InputError(
-                f"--lanes {asked}: a process has {STREAMS} at most; give it more --jobs"
-            )
+            raise InputError(f"--lanes {asked}: at most {STREAMS} per process; raise --jobs")
         free = free_bytes(device) if asked is None else None
         return cls(asked, None if free is None else free // (jobs or 1))
 

@@ -46,8 +46,8 @@ class Queue:
         gpus = asked.gpus_per_run or 0
         if gpus != int(gpus):
             raise InputError(
-                f"--gpus-per-run {gpus:g}: Slurm gives whole ones; a part of one is asked for by "
-                "--sbatch, as in --sbatch gres=shard:1, where the cluster has that"
+                f"--gpus-per-run {gpus:g}: Slurm allocates whole GPUs; request a fraction with "
+                "--sbatch, as in --sbatch gres=shard:1, where the cluster supports it"
             )
         extra: dict[str, Any] = {"requeue": True}  # after the loss of a node too
         for pair in asked.sbatch:

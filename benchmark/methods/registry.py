@@ -169,11 +169,13 @@ def _chosen(value: Any) -> Any:
     try:
         again = model.model_validate(json.loads(found.model_dump_json()))
     except Exception as error:
-        raise InputError(f"{name}: its settings cannot be kept as JSON ({_told(error)})") from error
+        raise InputError(
+            f"{name}: its settings cannot be written as JSON ({_told(error)})"
+        ) from error
     if again != found:
-        raise InputError(f"{name}: its settings are others once they are kept as JSON and read")
+        raise InputError(f"{name}: its settings change in a round trip through JSON")
     if model.model_validate(value) != found:
-        raise InputError(f"{name}: its settings have other defaults each time")
+        raise InputError(f"{name}: its settings have different defaults each time")
     return found
 
 

@@ -76,7 +76,7 @@ def probe(
     fix(spec.training.threads)
     method = new_method(spec, device)
     if checkpoint.read_latest(run.checkpoints, method) is None:
-        raise BenchError(f"{run.path}: no sound checkpoint is left; train the run again")
+        raise BenchError(f"{run.path}: no intact checkpoint is left; train the run again")
     subject = Subject(_coded(method, spec), spec.seed, device)
     store = open_store(spec.data, data_root, cache)
     labels = _labels(spec.data, data_root, settings.attributes)

@@ -42,7 +42,7 @@ def add_images(folder: Path, rows: list[ImagesRow], *, replace: bool = False) ->
         if now != row["images_sha256"] and not replace:
             raise InputError(
                 f"{folder / 'images.csv'}: {row['name']!r} names other images there; give another"
-                " --as, or --replace to let go of them"
+                " --as, or --replace to drop them"
             )
     kept = [row for row in old if (row["name"], row["judge"]) not in images]
     write_table(folder / "images.csv", pd.DataFrame([*kept, *new]))

@@ -477,7 +477,7 @@ def _check(folder: Path, record: AblationRecord, runs: pd.DataFrame) -> None:
         twice = runs[runs.duplicated(columns)]
         if len(twice):
             raise BenchError(
-                f"{folder / 'runs.csv'}: {twice['run_id'].iloc[0]} is there twice; {REWRITE}"
+                f"{folder / 'runs.csv'}: {twice['run_id'].iloc[0]} occurs twice; {REWRITE}"
             )
     odd = {each.cell for each in record.cells} ^ set(runs["cell"])
     if odd:

@@ -82,7 +82,7 @@ def refuse_loss(plan: Plan, results: Path) -> None:
         raise InputError(
             f"{folder}: {count} there ({lost[0]}) would be lost, since {plan.path or plan.name} has"
             " other runs; give the file a `name` of its own, or --results another folder, or"
-            " --replace to let go of them"
+            " --replace to drop them"
         )
 
 

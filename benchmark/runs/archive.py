@@ -39,7 +39,7 @@ def export_run(run: RunDirectory, to: Path) -> Path:
     if run.result() is None or run.provenance() is None:
         raise InputError(f"{run.path}: not finished; `bench run` continues it")
     if to.exists():
-        raise InputError(f"{to}: is there already; choose another name")
+        raise InputError(f"{to}: already exists; choose another name")
     temporary = to.with_name(f".{to.name}.tmp")
     try:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -88,11 +88,11 @@ def import_run(archive: Path, runs: Path, limit: int = LIMIT) -> RunDirectory:
             RuntimeError,
             NotImplementedError,
         ) as error:
-            raise InputError(f"{archive}: not a whole zip file ({error})") from None
+            raise InputError(f"{archive}: not a valid zip file ({error})") from None
         run_id = _check_run(archive, RunDirectory(unpacked))
         place = runs / run_id
         if place.exists():
-            raise InputError(f"{place}: this run is there already; choose another --runs folder")
+            raise InputError(f"{place}: this run already exists; choose another --runs folder")
         unpacked.rename(place)
     return RunDirectory(place)
 
@@ -104,11 +104,11 @@ def _check_names(archive: Path, file: zipfile.ZipFile) -> None:
         # The name is matched whole, so that no path can leave the folder; a link has a kind.
         if not _ALLOWED.fullmatch(member.filename) or kind not in (0, 0o100000):
             raise InputError(
-                f"{archive}: holds {member.filename!r}, which is no part of a run; nothing of it "
+                f"{archive}: holds {member.filename!r}, which is no part of a run; nothing "
                 "was unpacked"
             )
     if len(set(names)) < len(names):
-        raise InputError(f"{archive}: holds a file twice; nothing of it was unpacked")
+        raise InputError(f"{archive}: contains a file twice; nothing was unpacked")
     if missing := sorted(_NEEDED - set(names)):
         raise InputError(f"{archive}: no run in it: {', '.join(missing)} missing")
 

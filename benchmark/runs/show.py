@@ -24,7 +24,7 @@ def find_run(name: str, runs: Path) -> RunDirectory:
         return RunDirectory(found[0])
     if found:
         raise InputError(f"{name}: ambiguous: {', '.join(path.name for path in found[:5])}")
-    raise InputError(f"{name}: no such run in {runs} (--runs); `bench ls` lists those there are")
+    raise InputError(f"{name}: no such run in {runs} (--runs); `bench ls` lists the runs")
 
 
 def describe(run: RunDirectory) -> Iterator[str]:

@@ -42,7 +42,7 @@ def against_plan(plan: Plan, cell: str | None, names: Sequence[str]) -> Against:
     data = [cells[cell]] if cell is not None else list(cells.values())
     if any(each != data[0] for each in data):
         raise InputError(
-            f"{plan.name} has several data sets; choose one by --against CELL: {', '.join(cells)}"
+            f"{plan.name} has several data sets; choose one with --against CELL: {', '.join(cells)}"
         )
     for name in names:
         if name not in plan.evaluation.judges:

@@ -195,7 +195,7 @@ class Lasting:
 def choose_output(*, quiet: bool, as_json: bool) -> Output:
     """Who tells what on stdout. Raises InputError where both are asked for."""
     if quiet and as_json:
-        raise InputError("give --quiet or --json, one of the two")
+        raise InputError("--quiet and --json exclude each other")
     console, aside = (Console(file=cast(TextIO, Lasting(to))) for to in (sys.stdout, sys.stderr))
     if as_json:
         return JsonOutput(console, aside)

@@ -28,7 +28,7 @@ def serve(uri: str, port: int) -> None:
             raise BenchError(f"{uri}: no store there yet; `bench run` makes one")
         command += ["--artifacts-destination", (store.resolve().parent / "artifacts").as_uri()]
     if _is_open(port):
-        raise BenchError(f"port {port} is taken; give another by --port")
+        raise BenchError(f"port {port} is taken; choose another with --port")
     found = pages(uri, f"http://127.0.0.1:{port}")
     print("MLflow is starting, which takes up to a minute; Ctrl-C ends it", flush=True)
     on_stop(signal.default_int_handler)

@@ -111,7 +111,9 @@ def make_room(uri: str, name: str) -> str | None:
         return None
     folder = store.resolve().parent
     if "\udc80" <= max(str(folder)) <= "\udcff":  # MLflow would make another folder beside it
-        raise BenchError(f"{folder}: its name is not text in UTF-8; give another store by --mlflow")
+        raise BenchError(
+            f"{folder}: its name is not text in UTF-8; choose another store with --mlflow"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     if not store.exists():
         _create(uri, store)

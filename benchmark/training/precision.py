@@ -24,7 +24,7 @@ def choose(precision: Precision, method: Method, device: torch.device) -> None:
     """
     if precision == "tf32" and not has_tf32(device):
         raise BenchError(
-            f"training.precision: tf32 is of NVIDIA GPUs from Ampere on, and this run is on "
+            f"training.precision: tf32 needs an NVIDIA GPU (Ampere or later), and this run is on "
             f"{device.type}; use float32"
         )
     if device.type == "cuda":

@@ -67,7 +67,7 @@ def test_a_folder_comes_before_an_archive_of_its_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no archive at all"])
 def test_a_broken_archive_is_one_line(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "faces.zip").write_bytes(content)
-    with pytest.raises(InputError, match=r"faces\.zip: not a whole zip archive .*fetch it again"):
+    with pytest.raises(InputError, match=r"faces\.zip: not a valid zip archive .*fetch it again"):
         open_files(tmp_path, "faces")
 
 

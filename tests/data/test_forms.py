@@ -472,7 +472,7 @@ def test_a_parquet_file_is_a_folder_of_images_too(tmp_path: Path) -> None:
     one = FolderSettings(name="folder", folder="faces/train-0.parquet", size=16)
     assert np.array_equal(open_source(one, tmp_path).decode(np.arange(30))[0], images)
     (tmp_path / "faces" / "train-0.parquet").write_bytes(b"PAR1" + bytes(200) + b"PAR1")
-    with pytest.raises(InputError, match="not a whole Parquet file"):
+    with pytest.raises(InputError, match="not a valid Parquet file"):
         open_source(settings, tmp_path)
 
 
@@ -534,7 +534,7 @@ def test_a_large_gzip_is_read_in_any_order(tmp_path: Path, monkeypatch: pytest.M
         assert archive.read(f"{i:06d}.jpg") == content(i)
     cut = (tmp_path / "x.tar.gz").read_bytes()
     (tmp_path / "x.tar.gz").write_bytes(cut[: len(cut) // 2])
-    with pytest.raises(InputError, match=r"x\.tar\.gz: not a whole tar archive .*fetch it again"):
+    with pytest.raises(InputError, match=r"x\.tar\.gz: not a valid tar archive .*fetch it again"):
         tar.Tar(tmp_path / "x.tar.gz")
     # Two gzip files, one after the other, are one.
     plain = gzip.decompress(cut)
@@ -575,9 +575,9 @@ def test_a_damaged_archive_is_one_line_of_the_report(tmp_path: Path) -> None:
     report = check(tmp_path, deep=False)
     (item,) = (item for item in report.items if item.name == IMAGES)
     assert item.state == "broken"
-    assert "not a whole zip archive" in item.says
+    assert "not a valid zip archive" in item.says
     assert len(report.items) == 8  # the tables too
-    with pytest.raises(InputError, match="not a whole zip archive"):
+    with pytest.raises(InputError, match="not a valid zip archive"):
         CelebA(SETTINGS, tmp_path)
 
 

@@ -165,7 +165,7 @@ def test_a_job_that_is_told_has_its_run_stop_and_goes_on_later(
 
 
 def test_words_that_slurm_could_not_take(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"--gpus-per-run 0.5: Slurm gives whole ones"):
+    with pytest.raises(InputError, match=r"--gpus-per-run 0.5: Slurm allocates whole GPUs"):
         choose(Asked("slurm", gpus_per_run=0.5), plan(1), tmp_path)
     written = {"90": 90, "01:30:00": 90, "1-00:00:30": 1441, "00:00:20": 1}
     for text, minutes in written.items():

@@ -192,5 +192,5 @@ def test_a_terminal_has_a_table_that_is_drawn_again(tmp_path: Path) -> None:
 
 
 def test_quiet_and_json_are_not_both(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="one of the two"):
+    with pytest.raises(InputError, match="exclude each other"):
         choose_output(quiet=True, as_json=True)

@@ -122,7 +122,7 @@ def test_tf32_is_refused_where_there_is_none(tmp_path: Path, cache: Path) -> Non
     with pytest.raises(BenchError) as refused:
         train(spec_of("began", "tf32"), tmp_path, cache)
     assert str(refused.value) == (
-        "training.precision: tf32 is of NVIDIA GPUs from Ampere on, and this run is on cpu; "
+        "training.precision: tf32 needs an NVIDIA GPU (Ampere or later), and this run is on cpu; "
         "use float32"
     )
 

@@ -528,7 +528,7 @@ class Broken(MethodSettings):
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        (Kinds, "its settings cannot be kept as JSON"),
+        (Kinds, "its settings cannot be written as JSON"),
         (Broken, "its settings raise KeyError: 'n'"),
         ("nothing", "Settings must be a subclass of"),
     ],

@@ -87,13 +87,13 @@ def read_table(
     for number in range(begin + head.lines, end):
         name, numbers = _row(path, number + 1, lines[number], split, head, decimals)
         if name in rows:
-            raise InputError(f"{path}:{number + 1}: {name} is there twice")
+            raise InputError(f"{path}:{number + 1}: {name} occurs twice")
         rows[name] = None
         values.extend(numbers)
     if head.announced is not None and head.announced != len(rows):
         raise InputError(
             f"{path}:{begin + 1}: {head.announced} rows announced, {len(rows)} found; the file is "
-            "cut or edited"
+            "truncated or edited"
         )
     if not rows:
         raise InputError(f"{path}: no rows")

@@ -120,7 +120,7 @@ class Archive(Packed):
             self._zip = ZipFile(path)
         except (OSError, BadZipFile, ValueError, NotImplementedError) as error:
             raise InputError(
-                f"{path}: not a whole zip archive ({of_system(error)}); fetch it again"
+                f"{path}: not a valid zip archive ({of_system(error)}); fetch it again"
             ) from None
         inside = f"{path.stem}/"
         # A folder's name ends in a slash; a damaged member may have none at all.

@@ -33,7 +33,7 @@ class Parquet(Packed):
             schema = self._file.schema_arrow
         except (OSError, ValueError, arrow.ArrowException) as error:
             raise InputError(
-                f"{path}: not a whole Parquet file ({of_system(error)}); fetch it again"
+                f"{path}: not a valid Parquet file ({of_system(error)}); fetch it again"
             ) from None
         column = _image_column(schema)
         if column is None:

@@ -38,7 +38,7 @@ class Tar(Packed):
                 members = {m.name.removeprefix("./"): m for m in archive if m.isfile()}
         except (OSError, EOFError, ValueError, tarfile.TarError, zlib.error) as error:
             raise InputError(
-                f"{path}: not a whole tar archive ({of_system(error)}); fetch it again"
+                f"{path}: not a valid tar archive ({of_system(error)}); fetch it again"
             ) from None
         inside = f"{path.name.partition('.')[0]}/"
         within = {n.removeprefix(inside): m for n, m in members.items() if n.startswith(inside)}

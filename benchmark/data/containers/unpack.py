@@ -47,7 +47,7 @@ def _unzip(archive: Path, into: Path) -> None:
             _refuse_escapes(archive, packed.namelist())
             packed.extractall(into)
     except (BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise BenchError(f"{archive}: not a whole zip archive ({error}); fetch it again") from None
+        raise BenchError(f"{archive}: not a valid zip archive ({error}); fetch it again") from None
 
 
 def _un7zip(first: Path, into: Path) -> None:
@@ -70,5 +70,5 @@ def _un7zip(first: Path, into: Path) -> None:
             packed.extractall(into)
     except faults as error:
         raise BenchError(
-            f"{first}: the parts are not a whole 7z archive ({error}); fetch them again"
+            f"{first}: the parts are not a valid 7z archive ({error}); fetch them again"
         ) from None
