@@ -266,7 +266,7 @@ def _scatter_caption(results: Tables) -> str:
 
 def _samples_caption(results: Tables) -> str:
     seeds, name = shown_seeds(results), distance_title(results.entry.features)
-    which = "every seed" if len(seeds) == len(results.record.seeds) else "the first seed alone"
+    which = "every seed" if len(seeds) == len(results.record.seeds) else f"seed {seeds[0]} alone"
     absent = without_samples(results)
     there = [cell for cell in results.cells if cell.title not in set(absent)]
     # Grids of 32 px are doubled, those of 16 px tripled.

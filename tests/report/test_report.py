@@ -13,7 +13,7 @@ from PIL import Image
 
 from benchmark.ablation.claims import TrendTest
 from benchmark.errors import BenchError
-from benchmark.report.answers import answer, status
+from benchmark.report.answers import answer, answer_table, asked, status
 from benchmark.report.document import (
     Block,
     Details,
@@ -28,7 +28,7 @@ from benchmark.report.markdown import build, write_markdown
 from benchmark.report.overview import claims_table, compose
 from benchmark.report.sections import notes, settings_in_words
 from benchmark.report.verdicts import claims, in_words
-from benchmark.results.tables import read_all, read_record, read_tables
+from benchmark.results.tables import Tables, read_all, read_record, read_tables
 from benchmark.results.writer import write_results
 from tests.report import evidence
 from tests.report.material import CLAIM, plan
@@ -245,6 +245,30 @@ def test_a_decided_claim_stands_in_the_answer(folder: Path) -> None:
     assert status(found) == "exploratory"
     evidence.write(folder, verdict="supported", oppose="kid")
     assert answer(read_tables(folder)).endswith("[80, 110.5], hangs on the measure).")
+
+
+def test_the_table_is_of_what_the_claims_are_about(folder: Path) -> None:
+    """Precision is the same in all runs of this folder, and nobody has probed."""
+
+    def found(*columns: str) -> Tables:
+        tests = [{**CLAIM["test"], "column": column} for column in columns]
+        tests += [{"kind": "bound", "column": "ratio", "below": 1, "at": "throughout"}]
+        claims = [{**CLAIM, "id": f"c{at}", "test": test} for at, test in enumerate(tests)]
+        record = json.loads((folder / "ablation.json").read_text())
+        (folder / "ablation.json").write_text(json.dumps({**record, "claims": claims}))
+        return read_tables(folder)
+
+    distance = "Fréchet distance (efficientnet_lite0)"
+    assert asked(found()) == ["distance"]
+    results = found("precision", "kid", *["embedded.middle.distance"] * 2, "distance", "kid")
+    assert asked(results) == ["kid", "distance", "precision"]
+    assert asked(found("precision", "spread", "kid", "recall")) == ["spread", "kid", "precision"]
+    results = found("kid", "attribute_share")
+    table = answer_table(results).frame.set_index("cell")
+    assert list(table)[3:] == ["KID x1000", "less BEGAN", "share with the attribute", distance]
+    assert table.loc["EBGAN-PT", "less BEGAN"] == "95"  # as the distance, in thousandths
+    assert table.loc["real against real"].tolist()[-4:] == ["0.5", "—", "—", "40.12"]
+    assert answer(results) == "Of KID x1000, share with the attribute: 3 claims not judged."
 
 
 def test_verdicts_stand_in_the_claims_table_and_the_section(folder: Path) -> None:
