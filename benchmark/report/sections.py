@@ -252,9 +252,10 @@ def _map_caption(results: Tables) -> str:
 def _scatter_caption(results: Tables) -> str:
     if not is_between(results):
         return (
-            "Within runs: one point an evaluation, joined as training went on. Two series that both"
-            " fall always go together, so this shows how it went and is no evidence that one tracks"
-            f" the other; that takes several runs of a setting.{shown_words(results.cells)}"
+            "Within runs: one point an evaluation, joined as training went on, the first one open."
+            " Two series that both fall always go together, so this shows how it went and is no"
+            " evidence that one tracks the other; that takes several runs of a"
+            f" setting.{shown_words(results.cells)}"
         )
     return (
         "Between runs: one point a run and step, those of one run joined; within one panel and one"
