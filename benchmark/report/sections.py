@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from benchmark.ablation.claims import CorrelationTest, StoppingTest
 from benchmark.errors import BenchError, of_system
 from benchmark.evaluation.settings import FID_FEATURES, distance_title
 from benchmark.markup import code, escaped
@@ -22,6 +21,7 @@ from benchmark.report.figures.strips import strips
 from benchmark.report.numbers import least_p, number, title
 from benchmark.report.preference import preference
 from benchmark.report.probes import probes
+from benchmark.report.signals import about_signals, signals
 from benchmark.report.tables import cell_table, measure_table, noise_table, run_table
 from benchmark.report.tuning import tuning
 from benchmark.report.verdicts import claims
@@ -51,6 +51,7 @@ def section(results: Tables) -> list[Block]:
     blocks.append(Words(f"**Question.** {escaped(record.question)}"))
     blocks.append(Words(f"**Answer** ({status(results)}). {answer(results)}"))
     blocks.append(answer_table(results))
+    blocks += signals(results)
     blocks += classified(results)
     pictures = _pictures(results)
     shown = _first(results, pictures)
@@ -84,7 +85,7 @@ def _first(results: Tables, pictures: Mapping[str, Picture]) -> Picture | None:
     what lies between faces, the paths."""
     tests = [claim.test for claim in results.record.claims]
     order = ("Samples", "Curves")
-    if any(isinstance(test, CorrelationTest | StoppingTest) for test in tests):
+    if about_signals(results):
         order = ("Signal against distance", "Samples")
     elif any(getattr(test, "column", "").startswith("embedded.") for test in tests):
         order = ("Paths", "Samples")
