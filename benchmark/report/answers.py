@@ -18,6 +18,7 @@ from benchmark.ablation.claims import (
 from benchmark.claims.seeds import difference
 from benchmark.claims.status import CONFIRMATORY
 from benchmark.claims.verdicts import DECIDED
+from benchmark.evaluation.columns import CLASSIFIED
 from benchmark.markup import escaped
 from benchmark.report.captions import distance_name, made_of
 from benchmark.report.document import Table
@@ -128,10 +129,13 @@ def answer_table(results: Tables) -> Table:
         for column in columns:
             row[names[column]] = number(judged.get(column, np.nan) * FACTORS.get(column, 1.0))
         rows.append(row)
+    taught = ""
+    if any(column.startswith(CLASSIFIED) for column in columns):
+        taught = "What two generators teach together stands at the one with the attribute. "
     return Table(
         "answer",
         pd.DataFrame(rows),
-        f"Last snapshots, mean ± sd over seeds. {made_of(record)}.",
+        f"Last snapshots, mean ± sd over seeds. {taught}{made_of(record)}.",
         results.folder / "runs.csv",
     )
 

@@ -26,18 +26,18 @@ TITLES = {
     "bits_per_dim": "bits per dimension",
     "attribute_share": "share with the attribute",
     "attribute_excess": "share beyond the training images'",
-    f"{CLASSIFIED}generated_alone": "accuracy, generated alone",
-    f"{CLASSIFIED}shortfall": "shortfall, generated alone",
+    f"{CLASSIFIED}generated_alone": "accuracy of generated alone",
+    f"{CLASSIFIED}shortfall": "shortfall of generated alone",
     f"{CLASSIFIED}classifier_sd": "sd over classifiers",
 }
 # Of so many real images, after CLASSIFIED and before their number.
 TAUGHT = {
     "real": "accuracy",
-    "augmented": "accuracy, mirrored and turned",
-    "generated": "accuracy, with generated",
-    "gain_augmented": "gain, mirrored and turned",
-    "gain_generated": "gain, with generated",
-    "gain_over_augmented": "gain over mirrored and turned",
+    "augmented": "accuracy with mirroring and turning",
+    "generated": "accuracy with generated images",
+    "gain_augmented": "gain by mirroring and turning",
+    "gain_generated": "gain by generated images",
+    "gain_over_augmented": "gain over mirroring and turning",
 }
 FACTORS = {"kid": 1000.0, "kid_sd": 1000.0}
 
@@ -58,7 +58,7 @@ def title(column: str) -> str:
         if column.startswith(prefix):
             return words + title(column.removeprefix(prefix))
     taught, _, size = column.removeprefix(CLASSIFIED).rpartition("_")
-    if column.startswith(CLASSIFIED) and taught in TAUGHT:
+    if column.startswith(CLASSIFIED) and taught in TAUGHT and column not in TITLES:
         return f"{TAUGHT[taught]} ({size} real)"
     return TITLES.get(column, column)
 
