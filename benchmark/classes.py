@@ -1,8 +1,20 @@
-"""Two runs, one generator a class: `data.only` has an attribute in one, its lack in the other."""
+"""Runs that show images with an attribute and without: two, or one that is told which.
+
+Of two, one generator a class, `data.only` has the attribute in one and its lack in the other.
+"""
 
 from collections.abc import Sequence
 
+from benchmark.methods import attributes
 from benchmark.spec import RunSpec
+
+
+def generators(spec: RunSpec, attribute: str) -> tuple[RunSpec, ...]:
+    """The runs that show both classes, of which `spec` is one: two, or one whose method has the
+    attribute for a label; none where it shows neither.
+    """
+    pair = with_and_without(spec, attribute)
+    return pair or ((spec,) if attribute in attributes(spec.method) else ())
 
 
 def with_and_without(spec: RunSpec, attribute: str) -> tuple[RunSpec, RunSpec] | None:

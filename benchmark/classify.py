@@ -1,10 +1,12 @@
-"""What generated images are worth to a classifier: `evaluation.classify`, for a pair of runs.
+"""What generated images are worth to a classifier: `evaluation.classify`.
 
-One generator has learnt the images that have an attribute, the other those that have not. Small
-classifiers of the attribute learn from real images alone, from real images mirrored and turned,
-from as many real and generated ones together, and from generated ones alone (Ravuri and Vinyals
-2019, arXiv 1905.10887: the classification accuracy score). All are tested on held-out real images,
-and trained for as many steps. Classes are balanced: half of the training images have the attribute.
+Of a pair of runs one generator has learnt the images that have an attribute, the other those that
+have not; or one run has learnt both with their labels, and is asked for either, with further labels
+as training images of that class have them. Small classifiers of the attribute learn from real
+images alone, from real images mirrored and turned, from as many real and generated ones together,
+and from generated ones alone (Ravuri and Vinyals 2019, arXiv 1905.10887: the classification
+accuracy score). All are tested on held-out real images, and trained for as many steps. Classes are
+balanced: half of the training images have the attribute.
 
 A classifier's seed derives from its generators': it is nested in them, so that the spread over
 generators' seeds includes it.
@@ -28,6 +30,7 @@ from benchmark.errors import BenchError
 from benchmark.evaluation.classifier import balanced_accuracy, trained
 from benchmark.evaluation.settings import CLASSIFIER_VERSION, ClassifySettings
 from benchmark.files import write_atomic
+from benchmark.methods import attributes
 from benchmark.runs import classified
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.evaluations import digest_of
@@ -79,17 +82,17 @@ def classify(
     cache: Path,
     device: torch.device,
 ) -> None:
-    """Write what is not known yet of the pair that `run` is of; nothing where that is nothing.
+    """Write what is not known yet of the pair that `run` is of, or of `run` alone.
 
     Raises BenchError where a snapshot is missing or the cache cannot be written, InputError where
     the data are.
     """
-    pair = classified.pair_of(run, settings)
-    if not pair:
+    generators = classified.generators_of(run, settings)
+    if not generators:
         return
-    first = pair[0]
+    first = generators[0]
     with FileLock(first.path / "classified.lock"):  # both runs may end at once
-        wanted = classified.made_of(pair, settings)
+        wanted = classified.made_of(generators, settings)
         if wanted is None or not classified.left(first, settings):
             return
         spec = first.spec()
@@ -98,7 +101,14 @@ def classify(
         data = of_both(spec, settings.attribute).data
         store = open_store(data, data_root, cache, labels, asked=asked)
         real, heldout = _real(store, "train", device), _real(store, "test", device).labelled()
-        made = _Images(*(_generated(each, real.most // 2, device) for each in pair))
+        count = real.most // 2
+        if len(generators) == 1:
+            told = open_store(spec.data, data_root, cache, attributes(spec.method))
+            both = _labels(told, settings.attribute, count, spec.seed)
+            images = _generated(first, 2 * count, device, both)
+            made = _Images(images[:count], images[count:])
+        else:
+            made = _Images(*(_generated(each, count, device) for each in generators))
         bench = _Bench(settings, spec.seed, real, heldout)
         scores = {**_known(bench, store, cache), **bench.of_generated(made)}
         record = {"made_of": wanted, "data": store.fingerprint, "scores": scores}
@@ -181,14 +191,26 @@ def _real(store: FaceStore, part: Any, device: torch.device) -> _Images:
     return _Images(*images)
 
 
-def _generated(run: RunDirectory, count: int, device: torch.device) -> Tensor:
-    """uint8 (count, 3, S, S) by the last snapshot of a run."""
+def _labels(store: FaceStore, attribute: str, count: int, seed: int) -> NDArray[np.uint8]:
+    """(2 count, A): of `count` training images that have the attribute, then of others, drawn with
+    replacement, so that further labels are as common, and come together, as in the class."""
+    assert store.labels is not None
+    rows = store.labels[store.splits["train"]]
+    having = rows[:, store.attributes.index(attribute)] > 0
+    draws = np.random.default_rng(derive(seed, "labels_classify"))
+    return np.concatenate([draws.choice(rows[part], count) for part in (having, ~having)])
+
+
+def _generated(
+    run: RunDirectory, count: int, device: torch.device, labels: NDArray[np.uint8] | None = None
+) -> Tensor:
+    """uint8 (count, 3, S, S) by the last snapshot of a run, with these labels if there are any."""
     spec, kept = run.spec(), snapshots.listed(run.snapshots)
     if not kept:
         raise BenchError(f"{run.path}: no snapshot is left; train the run again")
     method = new_method(spec, device)
     kept[-1].load_into(method)
-    draw = sampler(method, spec.seed, "z_classify", device)
+    draw = sampler(method, spec.seed, "z_classify", device, labels)
     return torch.cat([draw(at, min(_CHUNK, count - at)) for at in range(0, count, _CHUNK)])
 
 

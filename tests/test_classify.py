@@ -11,11 +11,12 @@ from torch import Tensor
 
 import benchmark.classify as module
 from benchmark.ablation.plan import Plan, PlannedRun, load
-from benchmark.classes import of_both, with_and_without
+from benchmark.classes import generators, of_both, with_and_without
 from benchmark.classify import classify
 from benchmark.errors import BenchError, InputError
 from benchmark.evaluation.columns import classified_columns
 from benchmark.evaluation.settings import ClassifySettings
+from benchmark.methods.stackgan import StackGAN
 from benchmark.report.classified import classified as shown_in_report
 from benchmark.results.source import source
 from benchmark.results.writer import collect
@@ -25,7 +26,7 @@ from benchmark.spec import RunSpec
 from benchmark.sweep.data import Reader, open_stores
 from benchmark.sweep.run import CLASSIFIERS, pending_of
 from benchmark.training import snapshots
-from benchmark.training.loop import new_method
+from benchmark.training.loop import new_method, to_uint8
 from tests.conftest import tiny_evaluation, tiny_run, tiny_spec
 
 FILE = Path(__file__).parents[1] / "ablations" / "augmentation.yaml"
@@ -81,7 +82,7 @@ def test_each_regime_has_its_images(
 ) -> None:
     """Generated images with glasses are white here, those without are black."""
 
-    def white_or_black(run: RunDirectory, count: int, device: torch.device) -> Tensor:
+    def white_or_black(run: RunDirectory, count: int, *_: object) -> Tensor:
         return torch.full((count, 3, 16, 16), 255 * (run.path == pair[0].path), dtype=torch.uint8)
 
     monkeypatch.setattr(module, "_generated", white_or_black)
@@ -162,6 +163,62 @@ def test_a_pair_waits_for_both(tmp_path: Path) -> None:
     assert classified.read(first) is None
 
 
+def stackgan(*attributes: str, **changes: Any) -> RunSpec:
+    method = {"name": "stackgan", "attributes": attributes, "n": 4, "z": 4, "c": 4, "d": 4}
+    return RunSpec.model_validate(
+        {**tiny_spec(**changes).model_dump(mode="json"), "method": method}
+    )
+
+
+def test_one_that_is_told_the_class_needs_no_other(
+    tmp_path: Path, learnt: Learnt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Samples are as bright as their labels say: 255 with glasses, and 100 more smiling."""
+    spec = stackgan("Smiling", "Eyeglasses")
+
+    def sample_with(self: object, labels: Tensor, *_: object) -> Tensor:
+        bright = (labels.float() @ torch.tensor([0.2, 1.0]) - 0.6)[:, None, None, None]
+        return bright.expand(-1, 3, 16, 16)
+
+    monkeypatch.setattr(StackGAN, "sample_with", sample_with)
+    run = ended(tmp_path / "runs", spec)
+    assert generators(spec, "Eyeglasses") == (spec,)
+    assert generators(spec, "Bald") == ()
+    assert classified.left(run, SETTINGS)
+    run_it([run], tmp_path, at=0)
+    assert not classified.left(run, SETTINGS)
+    assert {f"classified.{name}" for name in classified.numbers(run, SETTINGS)} == {
+        *classified_columns(SETTINGS.real)
+    }
+    images, labels, *_ = learnt[-1]
+    levels = to_uint8(torch.tensor([-0.6, -0.4, 0.4, 0.6])).tolist()
+    found = images[:, 0, 0, 0]
+    assert {*found[labels == 0].tolist()} == {*levels[:2]}
+    assert {*found[labels == 1].tolist()} == {*levels[2:]}
+    store = module.open_store(spec.data, None, tmp_path, ("Smiling", "Eyeglasses"))
+    assert store.labels is not None
+    rows = store.labels[store.splits["train"]]
+    for at, plain in ((0, levels[0]), (1, levels[2])):
+        smiling = float((found[labels == at] != plain).float().mean())
+        assert smiling == pytest.approx(rows[rows[:, 1] == at, 0].mean(), abs=0.12)
+
+
+def test_a_labelled_method_without_the_ability_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "augmentation.yaml"
+    plugin = "tests.methods.plugins.labelled:Conditional"
+    start, _, _ = FILE.read_text().partition("sweep:\n")
+    method = f"{{name: '{plugin}', attributes: [Male]}}"
+    text = f"{start}seeds: [0]\nprofiles: {{paper: {{}}}}\nsweep: {{variants: {{told: {{method: "
+    text += f"{method}}}}}}}\n"
+    path.write_text(text)
+    message = rf"told seed=0: {plugin} makes no samples of the labels asked for \(sample_with\)"
+    with pytest.raises(InputError, match=message):
+        load(path, "paper")
+    path.write_text(text.replace("[Male]", "[Young]"))
+    with pytest.raises(InputError, match=r"one run needs Male among its method\.attributes"):
+        load(path, "paper")
+
+
 def test_real_networks_learn_from_real_snapshots(pair: list[RunDirectory], tmp_path: Path) -> None:
     run_it(pair, tmp_path)
     first = classified.read(pair[0])
@@ -218,7 +275,7 @@ def test_a_run_without_its_other_class_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "augmentation.yaml"
     path.write_text(text)
     pairs = load(path, "short").runs
-    assert len(pairs) == 30
+    assert len(pairs) == 35
     path.write_text(
         text.replace("BEGAN without: {data: {only: [not Male]}}", "BEGAN without: null")
     )

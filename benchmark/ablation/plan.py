@@ -18,9 +18,10 @@ from benchmark.ablation.claims import Claim, check_claims, swept_text
 from benchmark.ablation.messages import found, one_line, refuse_unknown
 from benchmark.ablation.tuning import TUNE, Tuning, draw, merged, tuned_cell
 from benchmark.ablation.written import parse
-from benchmark.classes import with_and_without
+from benchmark.classes import generators
 from benchmark.errors import InputError, of_system
 from benchmark.evaluation.settings import EvaluationSettings
+from benchmark.methods.registry import method_class
 from benchmark.redact import redact
 from benchmark.spec import RunSpec
 from benchmark.strict import Slug, Strict
@@ -325,17 +326,23 @@ def _probed(evaluation: EvaluationSettings) -> list[str]:
 
 
 def _check_pairs(path: Path, evaluation: EvaluationSettings, runs: list[PlannedRun]) -> None:
-    """Of every run that teaches a classifier one class there is one that teaches the other."""
+    """Every run can teach a classifier both classes, or one, and there is a run for the other."""
     if evaluation.classify is None:
         return
     attribute, ids = evaluation.classify.attribute, {run.run_id for run in runs}
     for run in runs:
-        pair = with_and_without(run.spec, attribute)
-        if pair is None or not {each.run_id for each in pair} <= ids:
+        own, name = generators(run.spec, attribute), run.spec.method.name
+        if not own or not {each.run_id for each in own} <= ids:
             raise InputError(
                 f"{path}: {EVALUATION}.classify: {run.label} has no run of the other class beside "
                 f"it; of each two runs one needs data.only: [{attribute}] and the other "
-                f"data.only: [not {attribute}], and nothing else may differ"
+                f"data.only: [not {attribute}], and nothing else may differ; or one run needs "
+                f"{attribute} among its method.attributes"
+            )
+        if len(own) == 1 and not hasattr(method_class(name), "sample_with"):
+            raise InputError(
+                f"{path}: {EVALUATION}.classify: {run.label}: {name} makes no samples of "
+                "the labels asked for (sample_with); give it a run a class by data.only"
             )
 
 

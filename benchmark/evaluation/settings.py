@@ -50,7 +50,8 @@ class ClassifySettings(Strict):
     """Whether generated images help a small classifier: its training sets, and how often it learns.
 
     Runs come in pairs that differ in `data.only` alone: images that have the attribute, and images
-    that have not.
+    that have not. A method that has the attribute among its labels, as StackGAN may, is asked for
+    either and needs one run.
     """
 
     attribute: str
@@ -59,7 +60,7 @@ class ClassifySettings(Strict):
     """Real training images, half of each class, as in [250, 1000, all]; the last is the most, and
     generated ones alone are compared with it."""
     seeds: Annotated[int, Field(ge=1, le=100)] = 3
-    """Classifiers for each training set and pair of generators."""
+    """Classifiers for each training set and pair of generators, or generator of both classes."""
     steps: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
     """Training steps of each, in batches of 32."""
 

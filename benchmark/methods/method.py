@@ -23,6 +23,7 @@ __all__ = [
     "gradient_norm",
     "has_code",
     "has_encoder",
+    "takes_labels",
 ]
 
 GRADIENTS: Mapping[str, Column] = {
@@ -67,7 +68,9 @@ class Method(nn.Module, ABC):
 
     What else a method can do it says by having the functions: `latent(count, draw, stream)`, codes
     (count, Z) of the prior, and `generate(z)`, their images, where samples are made from a code;
-    `encode(images, draw)`, the codes (N, Z) of images, where it has an encoder; or None.
+    `encode(images, draw)`, the codes (N, Z) of images, where it has an encoder; or None;
+    `sample_with(labels, draw, stream)`, images with these labels (N, A), as a batch has them, where
+    samples can be asked for by label.
     """
 
     Settings: ClassVar[type[MethodSettings]] = MethodSettings
@@ -121,6 +124,10 @@ class Coded(Protocol):
     def generate(self, z: Tensor) -> Tensor: ...
 
 
+class Asked(Protocol):
+    def sample_with(self, labels: Tensor, draw: Draw, stream: str) -> Tensor: ...
+
+
 class Encoding(Protocol):
     def encode(self, images: Tensor, draw: Draw) -> Tensor | None: ...
 
@@ -133,6 +140,11 @@ def has_code(method: object) -> TypeGuard[Coded]:
 def has_encoder(method: object) -> TypeGuard[Encoding]:
     """Whether a method, or its class, finds the code of an image: `encode`."""
     return hasattr(method, "encode")
+
+
+def takes_labels(method: object) -> TypeGuard[Asked]:
+    """Whether a method, or its class, makes samples of the labels asked for: `sample_with`."""
+    return hasattr(method, "sample_with")
 
 
 def dropped(v: Tensor, share: float, draw: Draw, stream: str) -> Tensor:

@@ -387,6 +387,10 @@ class StackGAN(Method):
         rows = (share * MEMORY).long().clamp(max=MEMORY - 1)
         return torch.cat([code, self.seen[rows]], 1)
 
+    def sample_with(self, labels: Tensor, draw: Draw, stream: str) -> Tensor:
+        noise = self._noise(len(labels), draw, stream)
+        return self.generate(torch.cat([noise, labels.to(noise)], 1))
+
     def _noise(self, count: int, draw: Draw, stream: str) -> Tensor:
         c = self.settings.c if self.labelled else 0
         return draw.normal(stream, count, self.settings.z + 2 * c)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.ablation.claims import (
+    BoundTest,
     Claim,
     ContrastTest,
     CorrelationTest,
@@ -17,17 +18,19 @@ from benchmark.ablation.claims import (
 from benchmark.claims.seeds import difference
 from benchmark.claims.status import CONFIRMATORY
 from benchmark.claims.verdicts import DECIDED
+from benchmark.evaluation.columns import CLASSIFIED
 from benchmark.markup import escaped
 from benchmark.report.captions import distance_name, made_of
 from benchmark.report.document import Table
 from benchmark.report.evidence import NOT_JUDGED, Evidence, Verdict
-from benchmark.report.numbers import NONE, finite, mean_spread, number, title
+from benchmark.report.numbers import FACTORS, NONE, finite, mean_spread, number, title
 from benchmark.report.tables import beside
 from benchmark.results.schema import DISTANCE
-from benchmark.results.tables import Tables
+from benchmark.results.tables import Cell, Tables
 
 # Tests whose effect is in the column's own unit or a rho.
 SIZED = (TrendTest, ContrastTest, MeanTest, CorrelationTest, StoppingTest, EventTest)
+ASKED = 3  # columns of the answer's table beside the distance: what a page is wide enough for
 
 
 def answer(results: Tables) -> str:
@@ -43,6 +46,9 @@ def answer(results: Tables) -> str:
     if not results.record.claims:
         return "No claim."
     rest = [f"{count} claim{'s' * (count > 1)} {name}" for name, count in open_.items()]
+    about = asked(results)
+    if not decided and about[0] != DISTANCE:  # which a decided claim would have said
+        return f"Of {', '.join(map(title, about))}: {'; '.join(rest)}."
     return "; ".join([*decided, *rest]) + "."
 
 
@@ -69,31 +75,67 @@ def _size(claim: Claim, verdict: Verdict) -> str:
     return f" ({', '.join(said)})" if said else ""
 
 
+def asked(results: Tables) -> list[str]:
+    """The columns that the question is about: those that most claims are on, as far as they were
+    measured, at the most ASKED; the distance where there are none."""
+    count = Counter(
+        test.column
+        for test in (claim.test for claim in results.record.claims)
+        if hasattr(test, "column")
+        and not (isinstance(test, BoundTest) and test.at == "throughout")  # the end says little
+    )
+    measured = {name: results.values(name).dropna() for name, _ in count.most_common()}
+    # Of two that as many claims are on, first the one that is not the same in every run.
+    found = [name for name, values in measured.items() if len(values)]
+    found.sort(key=lambda name: (-count[name], measured[name].nunique() == 1))
+    return found[:ASKED] or [DISTANCE]
+
+
 def answer_table(results: Tables) -> Table:
-    """One row a cell: the distance over seeds, and how far it is from the first cell's."""
+    """One row a cell: what is asked, over seeds, how far the first of it is from the first cell's,
+    and the distance."""
     record, planned = results.record, len(results.record.seeds)
-    name, cells = distance_name(record, record.headline), results.cells
+    columns = list(dict.fromkeys([*asked(results), DISTANCE]))
+    names = {column: title(results.shown(column)) for column in columns}
+    names[DISTANCE] = distance_name(record, record.headline)
+    cells, leading = results.cells, columns[0]
+    values = {
+        column: dict(zip(results.runs["run_id"], results.values(column), strict=True))
+        for column in columns
+    }
+
+    def of(cell: Cell, column: str) -> list[float]:
+        factor = FACTORS.get(column, 1.0)
+        return [values[column][run["run_id"]] * factor for run in cell.done]
+
     first = cells[0]
+    whole = all(len(cell.done) == planned for cell in cells)
     broken = any(cell.failed or cell.collapsed for cell in cells)
     rows = []
     for cell in cells:
-        row = {"cell": escaped(cell.title), "runs": f"{len(cell.done)}/{planned}"}
+        row = {"cell": escaped(cell.title)}
+        if not whole:
+            row["runs"] = f"{len(cell.done)}/{planned}"
         if broken:
             row |= {"failed": str(cell.failed), "collapsed": str(cell.collapsed)}
-        row[name] = mean_spread(cell.values(DISTANCE), planned)
-        if len(cells) > 1:
-            own = finite(cell.values(DISTANCE))
-            row[f"less {first.title}"] = (
-                NONE if cell is first else _difference(own, finite(first.values(DISTANCE)))
-            )
+        for column in columns:
+            row[names[column]] = mean_spread(of(cell, column), planned)
+            if column == leading and len(cells) > 1:
+                own, other = (finite(of(each, column)) for each in (cell, first))
+                row[f"less {first.title}"] = NONE if cell is first else _difference(own, other)
         rows.append(row)
     for label, found in beside(results):
-        value = found.get(results.judge, {}).get(DISTANCE, np.nan)
-        rows.append(dict.fromkeys(rows[0], NONE) | {"cell": label, name: number(value)})
+        row, judged = dict.fromkeys(rows[0], NONE) | {"cell": label}, found.get(results.judge, {})
+        for column in columns:
+            row[names[column]] = number(judged.get(column, np.nan) * FACTORS.get(column, 1.0))
+        rows.append(row)
+    taught = ""
+    if any(column.startswith(CLASSIFIED) for column in columns):
+        taught = "What two generators teach together stands at the one with the attribute. "
     return Table(
         "answer",
         pd.DataFrame(rows),
-        f"Last snapshots, mean ± sd over seeds. {made_of(record)}.",
+        f"Last snapshots, mean ± sd over seeds. {taught}{made_of(record)}.",
         results.folder / "runs.csv",
     )
 

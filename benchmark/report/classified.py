@@ -27,14 +27,15 @@ CAPTION = (
     "Balanced accuracy on held-out real images of a small classifier, mean ± sd over generators'"
     " seeds, each the mean over its own classifiers. It learnt from so many real images, half of"
     " each class: alone, mirrored and turned by up to 10 degrees, or with as many generated ones,"
-    " by one generator a class; or from generated ones alone, as many as all real ones"
-    " (classification accuracy score, Ravuri and Vinyals 2019). sd over classifiers: of one pair of"
-    " generators. A pair has the name of its run with the attribute"
+    " by one generator a class, or by one that is told the class; or from generated ones alone, as"
+    " many as all real ones (classification accuracy score, Ravuri and Vinyals 2019). gain: less"
+    " alone. sd over classifiers: of the same generators. A pair of generators has the name of its"
+    " run with the attribute"
 )
 
 
 def classified(results: Tables) -> Iterator[Table]:
-    """One row a pair of cells and training set; nothing where no classifier was trained."""
+    """One row a pair of cells, or one cell, and training set; nothing without classifiers."""
     sizes = [str(key).removeprefix(_REAL) for key in results.probes if str(key).startswith(_REAL)]
     rows = []
     for cell in results.cells:
@@ -46,7 +47,7 @@ def classified(results: Tables) -> Iterator[Table]:
                 words: mean_spread(found[f"{CLASSIFIED}{name}"], len(cell.rows))
                 for words, name in shown.items()
             }
-            rows.append({"pair": escaped(cell.title), "real images": size, **numbers})
+            rows.append({"generators": escaped(cell.title), "real images": size, **numbers})
     if rows:
         yield Table(
             "classified",

@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 import numpy as np
 
+from benchmark.evaluation.columns import CLASSIFIED
 from benchmark.numbers import significant
 
 NONE = "—"
@@ -22,6 +23,21 @@ TITLES = {
     "loss_d": "L_D",
     "loss_g": "L_G",
     "wasserstein": "Wasserstein estimate",
+    "bits_per_dim": "bits per dimension",
+    "attribute_share": "share with the attribute",
+    "attribute_excess": "share beyond the training images'",
+    f"{CLASSIFIED}generated_alone": "accuracy of generated alone",
+    f"{CLASSIFIED}shortfall": "shortfall of generated alone",
+    f"{CLASSIFIED}classifier_sd": "sd over classifiers",
+}
+# Of so many real images, after CLASSIFIED and before their number.
+TAUGHT = {
+    "real": "accuracy",
+    "augmented": "accuracy with mirroring and turning",
+    "generated": "accuracy with generated images",
+    "gain_augmented": "gain by mirroring and turning",
+    "gain_generated": "gain by generated images",
+    "gain_over_augmented": "gain over mirroring and turning",
 }
 FACTORS = {"kid": 1000.0, "kid_sd": 1000.0}
 
@@ -41,6 +57,9 @@ def title(column: str) -> str:
     for prefix, words in (("heldout_", "held-out "), ("best_", "best ")):
         if column.startswith(prefix):
             return words + title(column.removeprefix(prefix))
+    taught, _, size = column.removeprefix(CLASSIFIED).rpartition("_")
+    if column.startswith(CLASSIFIED) and taught in TAUGHT and column not in TITLES:
+        return f"{TAUGHT[taught]} ({size} real)"
     return TITLES.get(column, column)
 
 

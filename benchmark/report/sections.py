@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from benchmark.ablation.claims import CorrelationTest, StoppingTest
 from benchmark.errors import BenchError, of_system
 from benchmark.evaluation.settings import FID_FEATURES, distance_title
 from benchmark.markup import code, escaped
@@ -22,6 +21,7 @@ from benchmark.report.figures.strips import strips
 from benchmark.report.numbers import least_p, number, title
 from benchmark.report.preference import preference
 from benchmark.report.probes import probes
+from benchmark.report.signals import about_signals, signals
 from benchmark.report.tables import cell_table, measure_table, noise_table, run_table
 from benchmark.report.tuning import tuning
 from benchmark.report.verdicts import claims
@@ -51,6 +51,7 @@ def section(results: Tables) -> list[Block]:
     blocks.append(Words(f"**Question.** {escaped(record.question)}"))
     blocks.append(Words(f"**Answer** ({status(results)}). {answer(results)}"))
     blocks.append(answer_table(results))
+    blocks += signals(results)
     blocks += classified(results)
     pictures = _pictures(results)
     shown = _first(results, pictures)
@@ -84,7 +85,7 @@ def _first(results: Tables, pictures: Mapping[str, Picture]) -> Picture | None:
     what lies between faces, the paths."""
     tests = [claim.test for claim in results.record.claims]
     order = ("Samples", "Curves")
-    if any(isinstance(test, CorrelationTest | StoppingTest) for test in tests):
+    if about_signals(results):
         order = ("Signal against distance", "Samples")
     elif any(getattr(test, "column", "").startswith("embedded.") for test in tests):
         order = ("Paths", "Samples")
@@ -258,9 +259,10 @@ def _map_caption(results: Tables) -> str:
 def _scatter_caption(results: Tables) -> str:
     if not is_between(results):
         return (
-            "Within runs: one point an evaluation, joined as training went on. Two series that both"
-            " fall always go together, so this shows how it went and is no evidence that one tracks"
-            f" the other; that takes several runs of a setting.{shown_words(results.cells)}"
+            "Within runs: one point an evaluation, joined as training went on, the first one open."
+            " Two series that both fall always go together, so this shows how it went and is no"
+            " evidence that one tracks the other; that takes several runs of a"
+            f" setting.{shown_words(results.cells)}"
         )
     return (
         "Between runs: one point a run and step, those of one run joined; within one panel and one"
@@ -272,7 +274,7 @@ def _scatter_caption(results: Tables) -> str:
 
 def _samples_caption(results: Tables) -> str:
     seeds, name = shown_seeds(results), distance_title(results.entry.features)
-    which = "every seed" if len(seeds) == len(results.record.seeds) else "the first seed alone"
+    which = "every seed" if len(seeds) == len(results.record.seeds) else f"seed {seeds[0]} alone"
     absent = without_samples(results)
     there = [cell for cell in results.cells if cell.title not in set(absent)]
     # Grids of 32 px are doubled, those of 16 px tripled.

@@ -45,6 +45,21 @@ HEADINGS = {
     "lead_steps": "lead in steps",
     "left_out": "runs left out",
 }
+# Beside what made the numbers.
+CAPTIONS = {
+    "collapse": (
+        "One row a signal of a method and an event: collapsed, as the evaluations say it, or"
+        " low_coverage, below half of the most that the run had. pairs: of a run with the event and"
+        " one without, of one cell at one step; auroc: the share of them in which the signal is"
+        " higher with the event, 0.5 by chance. The alarm rings where the signal climbs back by"
+        " a quarter of its fall: alarmed, missed: runs where the event stayed and it rang in time,"
+        " or not; false alarms: in runs without the event"
+    ),
+    "variance": (
+        "Of the variance of an outcome over the finished runs, the share that a swept key explains"
+        " (eta squared, type II), with its interval over seeds"
+    ),
+}
 # Of collapse.csv and variance.csv, the columns of names, which no number is made of.
 WORDS = ["method", "role", "signal", "event", "verdict", "outcome", "key"]
 LEVELS = {
@@ -71,7 +86,8 @@ def claims(results: Tables) -> Iterator[Details]:
         table = evidence.table(name)
         if table is not None and len(table):
             source = results.folder / f"{name}.csv"
-            yield Details(words, [Table(name, _folded(table), f"{made_of(record)}.", source)])
+            caption = f"{CAPTIONS[name]}. {made_of(record)}."
+            yield Details(words, [Table(name, _folded(table), caption, source)])
     yield from _runs(evidence)
 
 

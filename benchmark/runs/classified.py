@@ -1,13 +1,14 @@
 """What classifiers made of a pair of generators, one a class: <run>/classified.json.
 
-It lies in the folder of the run whose images have the attribute.
+It lies in the folder of the run whose images have the attribute, or of the one generator that is
+told the class.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
-from benchmark.classes import with_and_without
+from benchmark.classes import generators
 from benchmark.errors import BenchError
 from benchmark.evaluation.settings import CLASSIFIER_VERSION, ClassifySettings
 from benchmark.files import write_atomic
@@ -16,17 +17,18 @@ from benchmark.runs.directory import RunDirectory
 _NAME = "classified.json"
 
 
-def pair_of(run: RunDirectory, settings: ClassifySettings) -> list[RunDirectory]:
-    """The runs with and without the attribute, of which `run` is one; none where it is neither."""
-    specs = with_and_without(run.spec(), settings.attribute)
-    return [RunDirectory(run.path.parent / each.run_id) for each in specs or ()]
+def generators_of(run: RunDirectory, settings: ClassifySettings) -> list[RunDirectory]:
+    """The runs with and without the attribute, of which `run` is one, or `run` alone where it is
+    told the attribute; none where it is neither."""
+    specs = generators(run.spec(), settings.attribute)
+    return [RunDirectory(run.path.parent / each.run_id) for each in specs]
 
 
-def made_of(pair: list[RunDirectory], settings: ClassifySettings) -> dict[str, Any] | None:
-    """What the numbers depend on beside the data; None until both runs are done."""
-    results = [run.result() for run in pair]
+def made_of(found: list[RunDirectory], settings: ClassifySettings) -> dict[str, Any] | None:
+    """What the numbers depend on beside the data; None until all these runs are done."""
+    results = [run.result() for run in found]
     weights = [each.weights_sha256 for each in results if each and each.state == "done"]
-    if len(weights) != 2:
+    if len(weights) != len(found):
         return None
     return {
         "version": CLASSIFIER_VERSION,
@@ -36,18 +38,19 @@ def made_of(pair: list[RunDirectory], settings: ClassifySettings) -> dict[str, A
 
 
 def left(run: RunDirectory, settings: ClassifySettings) -> bool:
-    """Whether this is a pair's first run, both are done, and nothing in force is known of them."""
-    pair = pair_of(run, settings)
-    if not pair or pair[0].path != run.path:
+    """Whether this is a pair's first run or the only one, all are done, and nothing in force is
+    known of them."""
+    own = generators_of(run, settings)
+    if not own or own[0].path != run.path:
         return False
-    wanted, found = made_of(pair, settings), read(run)
+    wanted, found = made_of(own, settings), read(run)
     return wanted is not None and (found is None or found["made_of"] != wanted)
 
 
 def numbers(run: RunDirectory, settings: ClassifySettings) -> dict[str, float]:
-    """Of the pair whose first run this is, by name; empty where none in force are known."""
-    pair, found = pair_of(run, settings), read(run)
-    if found is None or not pair or found["made_of"] != made_of(pair, settings):
+    """Of those whose first run this is, by name; empty where none in force are known."""
+    own, found = generators_of(run, settings), read(run)
+    if found is None or not own or found["made_of"] != made_of(own, settings):
         return {}
     return dict(found["numbers"])
 

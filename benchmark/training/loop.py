@@ -14,7 +14,7 @@ from benchmark.data.batches import batch_positions, first_positions
 from benchmark.data.store import FaceStore
 from benchmark.errors import BenchError, InputError
 from benchmark.methods import signal
-from benchmark.methods.method import Batch, Method
+from benchmark.methods.method import Batch, Method, takes_labels
 from benchmark.methods.registry import build, method_class
 from benchmark.precision import full_precision
 from benchmark.runs.directory import Result, Row, RunDirectory
@@ -57,12 +57,26 @@ def new_method(spec: RunSpec, device: torch.device) -> Method:
     return method.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def sampler(method: Method, seed: int, stream: str, device: torch.device) -> Sampler:
-    """sample(start, count) -> uint8 images (count, 3, S, S) fixed by (seed, stream, start)."""
+def sampler(
+    method: Method,
+    seed: int,
+    stream: str,
+    device: torch.device,
+    labels: NDArray[np.uint8] | None = None,
+) -> Sampler:
+    """sample(start, count) -> uint8 images (count, 3, S, S) fixed by (seed, stream, start).
+
+    With `labels` (N, A), of a method that takes them, the images have those from `start` on.
+    """
 
     def sample(start: int, count: int) -> Tensor:
         with evaluating(method), seeded(type(method), seed, stream, start, device):
-            return to_uint8(method.sample(count, StepDraw(seed, start, device), stream))
+            draw = StepDraw(seed, start, device)
+            if labels is None:
+                return to_uint8(method.sample(count, draw, stream))
+            assert takes_labels(method)
+            asked = torch.from_numpy(labels[start : start + count]).to(device)
+            return to_uint8(method.sample_with(asked, draw, stream))
 
     return sample
 

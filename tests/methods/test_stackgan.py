@@ -11,7 +11,7 @@ import torch.nn.functional as nnf
 from torch import Tensor, nn
 
 from benchmark.methods import attributes
-from benchmark.methods.method import Batch, has_code
+from benchmark.methods.method import Batch, has_code, takes_labels
 from benchmark.methods.registry import method_class
 from benchmark.methods.stackgan import MEMORY, StackGAN, StackGanSettings, _others
 from benchmark.training import snapshots
@@ -401,6 +401,16 @@ def test_with_attributes_it_is_labelled() -> None:
     assert has_code(method)
     assert method.latent(5, draw, "z_eval").shape == (5, 3 + 2 * 2 + 2)
     assert draw.streams == [("normal", "z_eval"), ("uniform", "z_eval_attributes")]
+
+
+def test_samples_can_be_asked_for_by_their_labels() -> None:
+    method, draw = stackgan(**BOTH).eval(), FixedDraw()
+    assert takes_labels(method)
+    found = method.sample_with(labels(), draw, "z_asked")
+    noise = FixedDraw().normal("z_asked", len(labels()), 3 + 2 * 2)
+    torch.testing.assert_close(found, method.generate(torch.cat([noise, labels()], 1)))
+    other = method.sample_with(1 - labels(), FixedDraw(), "z_asked")
+    assert not torch.allclose(found, other)
 
 
 @pytest.mark.parametrize("block", [{}, BOTH], ids=["plain", "attributes"])

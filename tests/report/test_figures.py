@@ -19,7 +19,7 @@ from benchmark.report.document import pictures
 from benchmark.report.figures import curves as curves_module
 from benchmark.report.figures import scatter as scatter_module
 from benchmark.report.figures import shown as shown_module
-from benchmark.report.figures.canvas import is_log, styles
+from benchmark.report.figures.canvas import grid, is_crowded, is_log, png, styles, untangled
 from benchmark.report.figures.curves import curves
 from benchmark.report.figures.heatmap import heatmap
 from benchmark.report.figures.samples import drawn as drawn_faces
@@ -42,8 +42,8 @@ def pixels(png: bytes | None) -> NDArray[np.uint8]:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """Curves and scatters as they are before they become PNGs."""
     figures: list[Figure] = []
-    for module in (curves_module, scatter_module):
-        monkeypatch.setattr(module, "png", figures.append)
+    monkeypatch.setattr(curves_module, "png", figures.append)
+    monkeypatch.setattr(scatter_module, "untangled", lambda figure, _: figures.append(figure))
     return figures
 
 
@@ -247,6 +247,30 @@ def test_two_runs_of_a_cell_are_shown_each_by_itself(made: Path, tmp_path: Path)
     few = sorted(evaluations["step"].unique())[-2:]
     evaluations[evaluations["step"].isin(few)].to_csv(copy / "evaluations.csv", index=False)
     assert scatter(read_tables(copy)) is None  # two evaluations of a run
+
+
+def test_a_runs_first_evaluation_is_open(made: Path, drawn: list[Figure]) -> None:
+    scatter(read_tables(made / "latent" / "demo"))
+    lines = drawn[0].axes[0].lines
+    assert [len(line.get_xdata()) for line in lines] == [3, 1, 3, 1]
+    assert [line.get_markerfacecolor() == "white" for line in lines] == [False, True] * 2
+    assert lines[1].get_xdata()[0] == lines[0].get_xdata()[0]
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_numbers_of_an_axis_do_not_overlap(log: bool) -> None:
+    """LAPGAN's L_G hardly leaves ln 2."""
+    figure, axes = grid(3, 2.0, 3)
+    axes[0].plot([0.6925, 0.6936], [1, 2])
+    axes[1].plot([0.1, 0.6], [1, 2])
+    axes[2].plot([1234567, 1234987], [1, 2])
+    if log:
+        axes[1].set_xscale("log")
+    png(figure)
+    assert [is_crowded(each) for each in axes] == [True, log, True]
+    assert untangled(figure, axes)
+    assert not any(map(is_crowded, axes))
+    assert all(len(each.get_xticklabels()) >= 2 for each in axes)
 
 
 def test_panels_that_are_compared_have_common_axes(

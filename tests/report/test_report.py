@@ -13,7 +13,7 @@ from PIL import Image
 
 from benchmark.ablation.claims import TrendTest
 from benchmark.errors import BenchError
-from benchmark.report.answers import answer, status
+from benchmark.report.answers import answer, answer_table, asked, status
 from benchmark.report.document import (
     Block,
     Details,
@@ -23,12 +23,13 @@ from benchmark.report.document import (
     pictures,
     tables,
 )
-from benchmark.report.evidence import Evidence
+from benchmark.report.evidence import _NEEDS, Evidence
 from benchmark.report.markdown import build, write_markdown
 from benchmark.report.overview import claims_table, compose
 from benchmark.report.sections import notes, settings_in_words
+from benchmark.report.signals import signals
 from benchmark.report.verdicts import claims, in_words
-from benchmark.results.tables import read_all, read_record, read_tables
+from benchmark.results.tables import Tables, read_all, read_record, read_tables
 from benchmark.results.writer import write_results
 from tests.report import evidence
 from tests.report.material import CLAIM, plan
@@ -245,6 +246,63 @@ def test_a_decided_claim_stands_in_the_answer(folder: Path) -> None:
     assert status(found) == "exploratory"
     evidence.write(folder, verdict="supported", oppose="kid")
     assert answer(read_tables(folder)).endswith("[80, 110.5], hangs on the measure).")
+
+
+def test_the_table_is_of_what_the_claims_are_about(folder: Path) -> None:
+    """Precision is the same in all runs of this folder, and nobody has probed."""
+
+    def found(*columns: str) -> Tables:
+        tests = [{**CLAIM["test"], "column": column} for column in columns]
+        tests += [{"kind": "bound", "column": "ratio", "below": 1, "at": "throughout"}]
+        claims = [{**CLAIM, "id": f"c{at}", "test": test} for at, test in enumerate(tests)]
+        record = json.loads((folder / "ablation.json").read_text())
+        (folder / "ablation.json").write_text(json.dumps({**record, "claims": claims}))
+        return read_tables(folder)
+
+    distance = "Fréchet distance (efficientnet_lite0)"
+    assert asked(found()) == ["distance"]
+    results = found("precision", "kid", *["embedded.middle.distance"] * 2, "distance", "kid")
+    assert asked(results) == ["kid", "distance", "precision"]
+    assert asked(found("precision", "spread", "kid", "recall")) == ["spread", "kid", "precision"]
+    results = found("kid", "attribute_share")
+    table = answer_table(results).frame.set_index("cell")
+    assert list(table)[3:] == ["KID x1000", "less BEGAN", "share with the attribute", distance]
+    assert table.loc["EBGAN-PT", "less BEGAN"] == "95"  # as the distance, in thousandths
+    assert table.loc["real against real"].tolist()[-4:] == ["0.5", "—", "—", "40.12"]
+    assert answer(results) == "Of KID x1000, share with the attribute: 3 claims not judged."
+
+
+def test_signals_of_several_methods_stand_side_by_side(folder: Path) -> None:
+    test = {"kind": "correlation", "column": "distance", "level": "within"}
+    test |= {"direction": "positive", "least_effect": 0.3}
+    record = json.loads((folder / "ablation.json").read_text())
+    record["claims"] = [{**CLAIM, "test": test}]
+    (folder / "ablation.json").write_text(json.dumps(record))
+    assert list(signals(read_tables(folder))) == []  # nothing was analysed
+    rows = [
+        {"method": "began", "level": "differences", "value": 0.5, "low": 0.25, "high": 0.75},
+        {"method": "began", "level": "between", "value": -0.5},
+        {"method": "ebgan", "level": "raw", "value": 0.9},
+    ]
+    same = {"cell": "", "role": "signal", "outcome": "distance", "measure": "spearman"}
+    more = dict.fromkeys(_NEEDS["correlations"], "")
+    pd.DataFrame([{**more, **same, **row} for row in rows]).to_csv(
+        folder / "correlations.csv", index=False
+    )
+    rows = [
+        {"method": "began", "against": "last", "lost": 20, "against_lost": 30},
+        {"method": "began", "against": "mismatched", "lost": 20, "against_lost": 25},
+    ]
+    same = {"role": "signal", "rule": "minimum"}
+    more = dict.fromkeys(_NEEDS["stopping"], "")
+    pd.DataFrame([{**more, **same, **row} for row in rows]).to_csv(
+        folder / "stopping.csv", index=False
+    )
+    (table,) = signals(read_tables(folder))
+    assert table.frame.iloc[0].tolist() == [
+        *("began", "M_global", "0.5 [0.25, 0.75]", "-0.5", "20", "30", "25")
+    ]
+    assert table.frame.iloc[1].tolist() == ["ebgan", "L_D", *["—"] * 5]
 
 
 def test_verdicts_stand_in_the_claims_table_and_the_section(folder: Path) -> None:

@@ -198,3 +198,5 @@ def test_names_and_digits() -> None:
     assert [least_p(n) for n in (1, 2, 3, 5)] == [1.0, 2 / 6, 2 / 20, 2 / 252]
     assert title("heldout_m_global") == "held-out M_global"
     assert title("best_distance") == "best distance"
+    assert title("classified.gain_generated_250") == "gain by generated images (250 real)"
+    assert title("classified.generated_alone") == "accuracy of generated alone"

@@ -2,10 +2,10 @@
 
 import io
 import unicodedata
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from itertools import cycle, islice
+from itertools import cycle, islice, pairwise
 from typing import Any, TypeAlias
 
 import matplotlib as mpl
@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.ticker import MaxNLocator, NullFormatter
 from PIL import Image
 
 from benchmark.text import shortened, single_line
@@ -26,6 +27,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<")
 # Beyond this ratio between largest and least value a linear axis would hide the curves' ends.
 LOG_RATIO = 10.0
 WIDTH, DPI = 9.0, 200
+GAP = 8  # pixels between two numbers of an axis
 # Keyword arguments of a line or of its markers.
 Style: TypeAlias = dict[str, Any]
 
@@ -83,6 +85,39 @@ def png(figure: Figure) -> bytes:
     small = Image.fromarray(np.ascontiguousarray(pixels)).quantize(256, dither=Image.Dither.NONE)
     small.save(file, format="PNG", optimize=True)
     return file.getvalue()
+
+
+def untangled(figure: Figure, axes: Sequence[Axes]) -> bytes:
+    """The figure with fewer numbers below every panel where they would run into one another.
+
+    Matplotlib has room for short ones in mind, and those of a narrow range have many digits.
+    """
+    image = png(figure)
+    for most in (5, 4, 3, 2):
+        crowded = [each.xaxis for each in axes if is_crowded(each)]
+        if not crowded:
+            break
+        for axis in crowded:
+            if axis.get_scale() == "log":
+                axis.set_minor_formatter(NullFormatter())
+            else:
+                axis.set_major_locator(MaxNLocator(most))
+        image = png(figure)
+    return image
+
+
+def is_crowded(panel: Axes) -> bool:
+    """Whether numbers below a panel that has been drawn overlap, or leave no gap."""
+    axis, (low, high) = panel.xaxis, sorted(panel.get_xlim())
+    shown = [
+        tick.label1
+        for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks())
+        if low <= tick.get_loc() <= high and tick.label1.get_visible()
+    ]
+    boxes = sorted(
+        (each.get_window_extent() for each in shown if each.get_text()), key=lambda b: b.x0
+    )
+    return any(right.x0 < left.x1 + GAP for left, right in pairwise(boxes))
 
 
 def styles(count: int) -> list[Style]:

@@ -13,7 +13,15 @@ from matplotlib.lines import Line2D
 
 from benchmark.evaluation.settings import distance_title
 from benchmark.report.evidence import Evidence
-from benchmark.report.figures.canvas import Style, defaults, grid, is_log, label, png, styles
+from benchmark.report.figures.canvas import (
+    Style,
+    defaults,
+    grid,
+    is_log,
+    label,
+    styles,
+    untangled,
+)
 from benchmark.report.figures.shown import shown
 from benchmark.report.numbers import title
 from benchmark.results.schema import DISTANCE
@@ -25,6 +33,9 @@ STEPS_SHOWN = 4
 LEAST_SHARE = 0.05
 """Of a common scale: a panel whose points take less of it shows nothing."""
 LINK: Style = {"color": "0.6", "linewidth": 0.6, "zorder": 1}
+# Of a run's first evaluation, which says where its line begins.
+OPEN: Style = {"markerfacecolor": "white", "markersize": 6}
+FIRST: Style = {**OPEN, "marker": "o", "linestyle": "", "color": "0.35"}
 BOX: Style = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5}
 _Points = list[tuple[Cell, pd.DataFrame]]
 
@@ -98,17 +109,13 @@ def _within(results: Tables, found: _Points) -> bytes:
             panel.plot(
                 rows["signal"], rows[DISTANCE], markersize=4, linewidth=0.7, **looks[of_run[run_id]]
             )
-            for step, signal, distance in rows[["step", "signal", DISTANCE]].iloc[[0, -1]].values:
-                panel.annotate(
-                    f"step {step:.0f}",
-                    (signal, distance),
-                    xytext=(4, 3),
-                    textcoords="offset points",
-                    fontsize=7,
-                )
+            panel.plot(
+                rows["signal"].iloc[0], rows[DISTANCE].iloc[0], **looks[of_run[run_id]], **OPEN
+            )
         return points
 
-    return _figure(results, found, draw, [f"seed {s:.0f}" for s in seeds], list(looks.values()))
+    names = [*(f"seed {seed:.0f}" for seed in seeds), "first evaluation"]
+    return _figure(results, found, draw, names, [*looks.values(), FIRST])
 
 
 def _figure(
@@ -153,7 +160,7 @@ def _figure(
     figure.legend(
         handles=handles, loc="outside lower center", ncols=len(handles), fontsize=9, frameon=False
     )
-    return png(figure)
+    return untangled(figure, axes)
 
 
 def _on_one_scale(found: _Points) -> list[list[int]]:
