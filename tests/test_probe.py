@@ -266,7 +266,7 @@ def test_the_command_takes_what_the_ablation_asked_for(tmp_path: Path, cache: Pa
     )
     done = CliRunner().invoke(bench, [*asked, "--images", "7"])
     assert isinstance(done.exception, InputError)
-    assert str(done.exception).startswith("--images: allowed: ")
+    assert str(done.exception).startswith("--images 7: allowed: ")
 
 
 def test_what_is_no_run_is_said_in_one_line(tmp_path: Path) -> None:

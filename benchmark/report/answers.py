@@ -94,7 +94,7 @@ def asked(results: Tables) -> list[str]:
 def answer_table(results: Tables) -> Table:
     """One row a cell: what is asked, over seeds, how far the first of it is from the first cell's,
     and the distance."""
-    record, planned = results.record, len(results.record.seeds)
+    record = results.record
     columns = list(dict.fromkeys([*asked(results), DISTANCE]))
     names = {column: title(results.shown(column)) for column in columns}
     names[DISTANCE] = distance_name(record, record.headline)
@@ -109,17 +109,17 @@ def answer_table(results: Tables) -> Table:
         return [values[column][run["run_id"]] * factor for run in cell.done]
 
     first = cells[0]
-    whole = all(len(cell.done) == planned for cell in cells)
+    whole = all(len(cell.done) == cell.planned for cell in cells)
     broken = any(cell.failed or cell.collapsed for cell in cells)
     rows = []
     for cell in cells:
         row = {"cell": escaped(cell.title)}
         if not whole:
-            row["runs"] = f"{len(cell.done)}/{planned}"
+            row["runs"] = f"{len(cell.done)}/{cell.planned}"
         if broken:
             row |= {"failed": str(cell.failed), "collapsed": str(cell.collapsed)}
         for column in columns:
-            row[names[column]] = mean_spread(of(cell, column), planned)
+            row[names[column]] = mean_spread(of(cell, column), cell.planned)
             if column == leading and len(cells) > 1:
                 own, other = (finite(of(each, column)) for each in (cell, first))
                 row[f"less {first.title}"] = NONE if cell is first else _difference(own, other)

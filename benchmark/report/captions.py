@@ -60,7 +60,11 @@ def training(record: AblationRecord) -> str:
     batch = _one_or_each(record, {cell.cell: f"{cell.batch}" for cell in record.cells})
     count = len(record.seeds)
     seeds = f"{count} training seed{'s' * (count != 1)} ({', '.join(map(str, record.seeds))})"
-    return f"{steps} steps of batch {batch}{_precision(record)}; {seeds}"
+    lent = len(record.registration.lent) if record.registration else 0
+    others = f" and {lent} run{'s' * (lent != 1)} of identical cells in other ablations" * bool(
+        lent
+    )
+    return f"{steps} steps of batch {batch}{_precision(record)}; {seeds}{others}"
 
 
 def _precision(record: AblationRecord) -> str:

@@ -95,18 +95,24 @@ def _faulty(folder: Path, over: Heading, fault: str) -> Section:
     return Section(folder, over, [over, words], fault)
 
 
+def _seeds(results: Tables) -> str:
+    """Seeds of a cell, planned and lent; a range where cells differ."""
+    counts = sorted({cell.planned for cell in results.cells})
+    return f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+
+
 def questions(found: list[Tables]) -> Table:
     """One row an ablation and profile."""
     rows = []
     for results in found:
         done, planned = (results.runs["state"] == "done").sum(), len(results.runs)
         judges = [judge.name for judge in results.record.judges if judge.digest]
-        seeds = len(results.record.seeds)
         rows.append(
             {
                 "question": f"[{escaped(results.record.question)}](#{heading(results).anchor})",
                 "answer": answer(results),
-                "seeds": f"{seeds}" + f" ({planned - done} runs missing)" * bool(planned - done),
+                "seeds": _seeds(results)
+                + f" ({planned - done} runs missing)" * bool(planned - done),
                 "judges": ", ".join(judges) or NONE,
                 "status": status(results),
             }

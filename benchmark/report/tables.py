@@ -39,7 +39,7 @@ def cell_table(results: Tables) -> Table:
 
     Then the distance by every further judge that has evaluated any run.
     """
-    record, planned = results.record, len(results.record.seeds)
+    record = results.record
     name = distance_name(record, record.headline)
     others = [judge for judge in record.judges[1:] if judge.digest]
     by_judge = {judge.name: results.for_judge(judge.name).cells for judge in others}
@@ -49,22 +49,22 @@ def cell_table(results: Tables) -> Table:
         half, better = middle(values), improvement(values, finite(first.values(DISTANCE)))
         row = {
             "cell": escaped(cell.title),
-            "runs": f"{len(cell.done)}/{planned}",
+            "runs": f"{len(cell.done)}/{cell.planned}",
             "failed": str(cell.failed),
             "collapsed": str(cell.collapsed),
-            f"{name}, last": mean(cell.values(DISTANCE), planned),
+            f"{name}, last": mean(cell.values(DISTANCE), cell.planned),
             SEEDS: spread(cell.values(DISTANCE)),
             DRAWS: pooled(cell.values(f"noise_{DISTANCE}")),
             MIDDLE: between(half.value, *(half.interval or (np.nan, np.nan))),
             f"better than {escaped(first.title)}": NONE
             if cell is first
             else between(better.value, *(better.interval or (np.nan, np.nan))),
-            f"{name}, best by validation": mean_spread(cell.values(BEST), planned),
+            f"{name}, best by validation": mean_spread(cell.values(BEST), cell.planned),
             "at step": _range(finite(cell.values("best_step"))),
         }
         for judge in others:
             values = by_judge[judge.name][at].values(DISTANCE)
-            row[f"{distance_name(record, judge)}, last"] = mean_spread(values, planned)
+            row[f"{distance_name(record, judge)}, last"] = mean_spread(values, cell.planned)
         minutes = float(np.nansum([run["cpu_s"] for run in cell.rows])) / 60
         rows.append({**row, "core-minutes": number(minutes)})
     for label, found in beside(results):
@@ -85,17 +85,20 @@ def cell_table(results: Tables) -> Table:
 
 def measure_table(results: Tables) -> Table:
     """One row a cell, one column a measure at the last checkpoint: mean ± sd over seeds."""
-    record, planned = results.record, len(results.record.seeds)
+    record = results.record
     own = title(record.signals[0]) if len(record.signals) == 1 else "own signal"
     measures = [name for name in results.metrics if name not in APART]
     rows = []
     for cell in results.cells:
         signal = cell.record.signal
         which = "" if len(record.signals) == 1 else f"{title(signal)} "
-        row = {"cell": escaped(cell.title), own: which + mean_spread(cell.values(signal), planned)}
+        row = {
+            "cell": escaped(cell.title),
+            own: which + mean_spread(cell.values(signal), cell.planned),
+        }
         for column in measures:
             scaled = [value * FACTORS.get(column, 1.0) for value in cell.values(column)]
-            row[title(column)] = mean_spread(scaled, planned)
+            row[title(column)] = mean_spread(scaled, cell.planned)
         rows.append(row)
     for label, found in beside(results):
         row, values = {"cell": label, own: NONE}, found.get(results.judge, {})
@@ -108,7 +111,7 @@ def measure_table(results: Tables) -> Table:
 
 def noise_table(results: Tables) -> Table:
     """One row a measure and cell, with both noises and the floors, for who needs everything."""
-    planned = len(results.record.seeds)
+    planned = {cell.title: cell.planned for cell in results.cells}
     found = summary(results)
     factor = found["measure"].map(FACTORS).fillna(1.0)
     frame = pd.DataFrame(
@@ -117,7 +120,7 @@ def noise_table(results: Tables) -> Table:
             "cell": found["cell"].map(escaped),
             "runs": found["runs"].map(str),
             "mean": (found["mean"] * factor).map(number)
-            + np.where(found["runs"] < planned, INCOMPLETE, ""),
+            + np.where(found["runs"] < found["cell"].map(planned), INCOMPLETE, ""),
             SEEDS: (found["sd_seeds"] * factor).map(noise),
             DRAWS: (found["sd_evaluations"] * factor).map(noise),
             MIDDLE: [
@@ -197,7 +200,7 @@ def beside(results: Tables) -> list[tuple[str, ByJudge]]:
 
 
 def _incomplete(results: Tables) -> str:
-    if all(len(cell.done) == len(results.record.seeds) for cell in results.cells):
+    if all(len(cell.done) == cell.planned for cell in results.cells):
         return ""
     return f" {INCOMPLETE} fewer finished runs than planned, which may flatter the cell."
 

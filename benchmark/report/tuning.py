@@ -45,7 +45,7 @@ def tuning(results: Tables) -> Iterator[Block]:
 def arm_table(results: Tables, record: TuningRecord) -> Table:
     """One row an arm: what was searched, the winner, and test distances tuned and untuned."""
     cells = {cell.title: cell for cell in results.cells}
-    planned, name = len(results.record.seeds), distance_title(results.entry.features)
+    name = distance_title(results.entry.features)
     rows = []
     for arm in record.arms:
         own, tuned = cells.get(arm.arm), cells.get(tuned_cell(arm.arm))
@@ -59,8 +59,8 @@ def arm_table(results: Tables, record: TuningRecord) -> Table:
                 "collapsed": str(sum(each.collapsed for each in arm.settings)),
                 "winner": _values(winner.values) if winner else "not known yet",
                 f"its {name}, validation": _distance(winner),
-                f"tuned: {name}, test": _test(tuned, planned),
-                f"own settings: {name}, test": _test(own, planned),
+                f"tuned: {name}, test": _test(tuned),
+                f"own settings: {name}, test": _test(own),
                 "tuned less own": _gain(tuned, own),
                 "GFLOP a step, tuned / own": (
                     f"{_number(winner.gflop if winner else None)} / {_number(arm.gflop)}"
@@ -148,8 +148,8 @@ def _number(value: float | None) -> str:
     return NONE if value is None else number(value)
 
 
-def _test(cell: Cell | None, planned: int) -> str:
-    return NONE if cell is None else mean_spread(cell.values(DISTANCE), planned)
+def _test(cell: Cell | None) -> str:
+    return NONE if cell is None else mean_spread(cell.values(DISTANCE), cell.planned)
 
 
 def _gain(tuned: Cell | None, own: Cell | None) -> str:

@@ -60,6 +60,11 @@ class Cell:
     def done(self) -> list[Row]:
         return [run for run in self.rows if run["state"] == "done"]
 
+    @property
+    def planned(self) -> int:
+        """All its runs, finished or not, those lent by other ablations included."""
+        return len(self.rows)
+
     def values(self, column: str) -> list[float]:
         """Of the finished runs; NaN where one lacks it."""
         return [run.get(column, np.nan) for run in self.done]

@@ -13,6 +13,8 @@ from benchmark.ablation.registration import differences, of_plan, parse, path_of
 from benchmark.claims.status import Look, looks, status
 from benchmark.cli import bench
 from benchmark.errors import InputError
+from benchmark.report.captions import training
+from benchmark.report.overview import questions
 from benchmark.results.registered import obstacle
 from benchmark.results.schema import AblationRecord, RegistrationRecord
 from benchmark.results.tables import read_record, read_tables
@@ -339,6 +341,8 @@ def test_identical_cells_of_another_ablation_lend_their_seeds(
     tables = read_tables(results / "gain" / "short")
     seeds = tables.runs[tables.runs["cell"] == "gamma=0.3"]["seed"].tolist()
     assert seeds == ([3, 4, 5, 8, 9] if pool else [3, 4, 5])
+    assert questions([tables]).frame["seeds"].item() == ("3 to 5" if pool else "3")
+    assert ("2 runs of identical cells in other ablations" in training(tables.record)) == pool
     said = status(found, checkout.plan().claims[0], tables.runs["run_id"].tolist())
     assert said.confirmatory
     # Without the lender's folders its runs stay, as all that the tables have.
@@ -426,7 +430,7 @@ def test_register_says_what_to_do_next(here: Checkout) -> None:
     assert here.why() == ""
     assert read(here.plan()) == of_plan(here.plan())
     before = (here.root / REGISTERED).read_bytes()
-    assert said_by(*REGISTER).startswith(f"{REGISTERED}: already says the same")
+    assert said_by(*REGISTER).startswith(f"{REGISTERED}: already registered")
     assert (here.root / REGISTERED).read_bytes() == before
 
 

@@ -88,7 +88,7 @@ def test_a_plain_folder_and_nothing_at_all(tmp_path: Path) -> None:
         ("faces.7z", r"use: 7z x faces\.7z$"),
         ("faces.tar.xz", r"use: tar xf faces\.tar\.xz$"),
         ("faces.rar", r"use: unrar x faces\.rar$"),
-        ("notes.txt", r"nor an archive that is read \(\.zip, .*\)$"),
+        ("notes.txt", r"nor a supported archive \(\.zip, .*\)$"),
     ],
 )
 def test_a_file_that_is_no_archive_says_what_makes_one(

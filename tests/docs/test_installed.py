@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = sorted(path.name for path in (ROOT / "ablations").iterdir())
+SHIPPED = sorted(path.name for path in (ROOT / "ablations").iterdir() if path.is_file())
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ def heatmap(results: Tables) -> bytes | None:
 
     None, too, where a key has so many values that no page holds the map.
     """
-    keys, record = results.record.swept, results.record
+    keys = results.record.swept
     points = [cell.record.point for cell in results.cells]
     numeric = all(_is_number(value) for point in points for value in point.values())
     if len(keys) != 2 or not numeric or results.runs.empty:
@@ -38,11 +38,12 @@ def heatmap(results: Tables) -> bytes | None:
         found = finite(cell.values(DISTANCE))
         means[at] = np.mean(found) if found else np.nan
         bad[at] = _bad(cell)
-        words[at] = f"{int(bad[at])} of {len(cell.rows)}"
+        words[at] = f"{int(bad[at])} of {cell.planned}"
+    most = max(cell.planned for cell in results.cells)
     figure, (left, right) = grid(2, 0.9 + 0.75 * len(rows))
     name = distance_title(results.entry.features)
     _map(left, means, {at: number(means[at]) for at in words}, f"{name} (lower is better)")
-    _map(right, bad, words, "runs that failed or collapsed", "Oranges", most=len(record.seeds))
+    _map(right, bad, words, "runs that failed or collapsed", "Oranges", most=most)
     left.set_ylabel(label(keys[0]))
     for axes in (left, right):
         axes.set_xticks(range(len(columns)), list(map(swept_text, columns)))
