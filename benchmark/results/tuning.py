@@ -39,7 +39,7 @@ class SettingRecord(Strict):
     """What was drawn, by dotted key."""
     steps: int
     gflop: float | None
-    """Operations per step; null if the method does not declare them."""
+    """Billions of operations per step; null if the method does not declare them."""
     state: str
     collapsed: bool
     distance: float | None
@@ -67,7 +67,7 @@ class ArmRecord(Strict):
     ranges: dict[str, Any]
     """The ranges as in the file, by dotted key."""
     gflop: float | None
-    """Operations per step with the arm's own settings."""
+    """Billions of operations per step with the arm's own settings."""
     settings: list[SettingRecord]
     winner: int | None
     """The number of a setting; null until every run has ended."""
