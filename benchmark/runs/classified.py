@@ -1,4 +1,4 @@
-"""What classifiers made of a pair of generators, one a class: <run>/classified.json.
+"""Results of classifiers on a pair of generators, one per class: <run>/classified.json.
 
 It lies in the folder of the run whose images have the attribute.
 """
@@ -17,13 +17,13 @@ _NAME = "classified.json"
 
 
 def pair_of(run: RunDirectory, settings: ClassifySettings) -> list[RunDirectory]:
-    """The runs with and without the attribute, of which `run` is one; none where it is neither."""
+    """The runs with and without the attribute, of which `run` is one; empty if it is neither."""
     specs = with_and_without(run.spec(), settings.attribute)
     return [RunDirectory(run.path.parent / each.run_id) for each in specs or ()]
 
 
 def made_of(pair: list[RunDirectory], settings: ClassifySettings) -> dict[str, Any] | None:
-    """What the numbers depend on beside the data; None until both runs are done."""
+    """What the numbers depend on besides the data; None until both runs are done."""
     results = [run.result() for run in pair]
     weights = [each.weights_sha256 for each in results if each and each.state == "done"]
     if len(weights) != 2:
@@ -36,7 +36,7 @@ def made_of(pair: list[RunDirectory], settings: ClassifySettings) -> dict[str, A
 
 
 def left(run: RunDirectory, settings: ClassifySettings) -> bool:
-    """Whether this is a pair's first run, both are done, and nothing in force is known of them."""
+    """Whether this is a pair's first run, both are done, and they have no valid results yet."""
     pair = pair_of(run, settings)
     if not pair or pair[0].path != run.path:
         return False
@@ -45,7 +45,7 @@ def left(run: RunDirectory, settings: ClassifySettings) -> bool:
 
 
 def numbers(run: RunDirectory, settings: ClassifySettings) -> dict[str, float]:
-    """Of the pair whose first run this is, by name; empty where none in force are known."""
+    """Results of the pair whose first run this is, by name; empty if there are no valid ones."""
     pair, found = pair_of(run, settings), read(run)
     if found is None or not pair or found["made_of"] != made_of(pair, settings):
         return {}
