@@ -1,4 +1,5 @@
-"""Two runs, one generator a class: `data.only` has an attribute in one, its lack in the other."""
+"""Two runs, one generator per class: `data.only` selects an attribute in one, its absence in the
+other."""
 
 from collections.abc import Sequence
 
@@ -6,7 +7,7 @@ from benchmark.spec import RunSpec
 
 
 def with_and_without(spec: RunSpec, attribute: str) -> tuple[RunSpec, RunSpec] | None:
-    """The run on images that have the attribute and the one on those that have not.
+    """The run on images with the attribute and the one on those without.
 
     One of them is `spec` itself; None where its data are chosen by neither.
     """
@@ -24,7 +25,7 @@ def with_and_without(spec: RunSpec, attribute: str) -> tuple[RunSpec, RunSpec] |
 
 
 def of_both(spec: RunSpec, attribute: str) -> RunSpec:
-    """The same on the images of both classes: those that a classifier learns to tell apart."""
+    """The same on images of both classes, which a classifier learns to distinguish."""
     words = (attribute, f"not {attribute}")
     only = tuple(word for word in getattr(spec.data, "only", ()) if word not in words)
     data = spec.data.model_copy(update={"only": only})

@@ -1,10 +1,11 @@
-"""What generated images are worth to a classifier: `evaluation.classify`, for a pair of runs.
+"""The value of generated images to a classifier: `evaluation.classify`, for a pair of runs.
 
-One generator has learnt the images that have an attribute, the other those that have not. Small
-classifiers of the attribute learn from real images alone, from real images mirrored and turned,
-from as many real and generated ones together, and from generated ones alone (Ravuri and Vinyals
+One generator was trained on images with an attribute, the other on those without. Small classifiers
+of the attribute are trained on real images alone, on augmented real images (mirrored and rotated),
+on equally many real and generated ones together, and on generated ones alone (Ravuri and Vinyals
 2019, arXiv 1905.10887: the classification accuracy score). All are tested on held-out real images,
-and trained for as many steps. Classes are balanced: half of the training images have the attribute.
+and trained for the same number of steps. Classes are balanced: half of the training images have the
+attribute.
 
 A classifier's seed derives from its generators': it is nested in them, so that the spread over
 generators' seeds includes it.
@@ -43,18 +44,18 @@ Scores = Mapping[str, list[float]]  # balanced accuracy by regime, one a classif
 
 @dataclass(frozen=True)
 class _Images:
-    """Of one class each: uint8 (N, 3, S, S)."""
+    """Images of each class: uint8 (N, 3, S, S)."""
 
     having: Tensor
     others: Tensor
 
     @property
     def most(self) -> int:
-        """The largest balanced set of them."""
+        """Size of the largest balanced set."""
         return 2 * min(len(self.having), len(self.others))
 
     def some(self, count: int, seed: int) -> "_Images":
-        """Half so many of each, drawn without replacement."""
+        """Half of `count` from each class, drawn without replacement."""
         draws = torch.Generator().manual_seed(seed)
         having, others = (
             part[torch.randperm(len(part), generator=draws)[: count // 2].to(part.device)]
@@ -79,7 +80,7 @@ def classify(
     cache: Path,
     device: torch.device,
 ) -> None:
-    """Write what is not known yet of the pair that `run` is of; nothing where that is nothing.
+    """Write the results still missing for the pair that includes `run`, if any.
 
     Raises BenchError where a snapshot is missing or the cache cannot be written, InputError where
     the data are.
@@ -148,7 +149,7 @@ class _Bench:
 
 
 def summary(scores: Scores, settings: ClassifySettings) -> dict[str, float]:
-    """Means over classifiers' seeds, and what the images beside the real ones bring."""
+    """Means over classifiers' seeds, and the gain from images added to the real ones."""
     means = {name: float(np.mean(each)) for name, each in scores.items()}
     gains = {}
     for size in map(str, settings.real):
@@ -193,7 +194,8 @@ def _generated(run: RunDirectory, count: int, device: torch.device) -> Tensor:
 
 
 def _known(bench: _Bench, store: FaceStore, cache: Path) -> dict[str, list[float]]:
-    """Of real images alone, which all methods' pairs of one seed share: computed once."""
+    """Scores on real images alone, shared by all methods' pairs with the same seed: computed
+    once."""
     device = bench.real.having.device
     key = digest_of(
         [

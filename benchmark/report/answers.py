@@ -31,7 +31,7 @@ SIZED = (TrendTest, ContrastTest, MeanTest, CorrelationTest, StoppingTest, Event
 
 
 def answer(results: Tables) -> str:
-    """What became of the claims: decided ones in full, of the others how many and why."""
+    """The claims' outcomes: decided ones in full, for the others how many and why."""
     verdicts = Evidence(results.folder).verdicts
     decided, open_ = [], Counter[str]()
     for claim in results.record.claims:

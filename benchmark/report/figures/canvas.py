@@ -68,7 +68,7 @@ def _glyphs() -> Container[int]:
 
 
 def _number(character: str) -> str:
-    """Nothing for what joins or changes its neighbours and has no shape of its own."""
+    """Empty for combining characters and others without a shape of their own."""
     shapeless = unicodedata.category(character) in ("Cf", "Mn")
     return "" if shapeless else f"U+{ord(character):04X}"
 
@@ -86,7 +86,8 @@ def png(figure: Figure) -> bytes:
 
 
 def styles(count: int) -> list[Style]:
-    """Colour, dashes and marker: no two cells share all, and colour alone carries no meaning."""
+    """Colour, dashes and marker: no two cells share all three, and colour alone carries no
+    meaning."""
     both = zip(cycle(COLOURS), cycle(DASHES), cycle(MARKERS), strict=False)
     return [{"color": c, "linestyle": d, "marker": m} for c, d, m in islice(both, count)]
 
