@@ -64,7 +64,7 @@ _COLUMNS = {
 
 
 class EbganSettings(MethodSettings):
-    """EBGAN (arXiv 1609.03126), or EBGAN-PT if the pulling-away weight is above 0."""
+    """EBGAN (arXiv 1609.03126); with a pulling-away weight it is EBGAN-PT."""
 
     name: Literal["ebgan"]
     n: Width = 64
