@@ -83,7 +83,7 @@ class BeganSettings(MethodSettings):
     """Section 3.5.1: h_0 upsampled and concatenated after every upsampling."""
     carry_steps: Annotated[int, Field(ge=0)] = 0
     """Section 3.5.1: vanishing residuals, whose carry falls from 1 to 0 over this many steps
-    (16,000 in the paper); 0 disables them."""
+    (16,000 in the paper); 0 is none."""
     batch_norm: bool = False
     """Departure: batch normalisation after every convolution but the last."""
     output: Literal["linear", "tanh"] = "linear"
