@@ -1,6 +1,6 @@
-"""Runs that show images with an attribute and without: two, or one that is told which.
+"""The runs that generate images with an attribute and without it: two, or one that takes labels.
 
-Of two, one generator a class, `data.only` has the attribute in one and its lack in the other.
+Of two, `data.only` selects the attribute in one and its absence in the other.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ def generators(spec: RunSpec, attribute: str) -> tuple[RunSpec, ...]:
 
 
 def with_and_without(spec: RunSpec, attribute: str) -> tuple[RunSpec, RunSpec] | None:
-    """The run on images that have the attribute and the one on those that have not.
+    """The run on images with the attribute and the one on those without.
 
     One of them is `spec` itself; None where its data are chosen by neither.
     """
@@ -36,7 +36,7 @@ def with_and_without(spec: RunSpec, attribute: str) -> tuple[RunSpec, RunSpec] |
 
 
 def of_both(spec: RunSpec, attribute: str) -> RunSpec:
-    """The same on the images of both classes: those that a classifier learns to tell apart."""
+    """The same on images of both classes, which a classifier learns to distinguish."""
     words = (attribute, f"not {attribute}")
     only = tuple(word for word in getattr(spec.data, "only", ()) if word not in words)
     data = spec.data.model_copy(update={"only": only})

@@ -1,12 +1,13 @@
-"""What generated images are worth to a classifier: `evaluation.classify`.
+"""The value of generated images to a classifier: `evaluation.classify`.
 
-Of a pair of runs one generator has learnt the images that have an attribute, the other those that
-have not; or one run has learnt both with their labels, and is asked for either, with further labels
-as training images of that class have them. Small classifiers of the attribute learn from real
-images alone, from real images mirrored and turned, from as many real and generated ones together,
-and from generated ones alone (Ravuri and Vinyals 2019, arXiv 1905.10887: the classification
-accuracy score). All are tested on held-out real images, and trained for as many steps. Classes are
-balanced: half of the training images have the attribute.
+In a pair of runs, one generator was trained on images with an attribute, the other on those
+without. A single run will do if its method was trained on both with labels and samples by label;
+its other labels are then drawn from the training images of the class. Small classifiers of the
+attribute are trained on real images alone, on augmented real images (mirrored and rotated), on
+equally many real and generated ones together, and on generated ones alone (Ravuri and Vinyals 2019,
+arXiv 1905.10887: the classification accuracy score). All are tested on held-out real images, and
+trained for the same number of steps. Classes are balanced: half of the training images have the
+attribute.
 
 A classifier's seed derives from its generators': it is nested in them, so that the spread over
 generators' seeds includes it.
@@ -46,18 +47,18 @@ Scores = Mapping[str, list[float]]  # balanced accuracy by regime, one a classif
 
 @dataclass(frozen=True)
 class _Images:
-    """Of one class each: uint8 (N, 3, S, S)."""
+    """Images of each class: uint8 (N, 3, S, S)."""
 
     having: Tensor
     others: Tensor
 
     @property
     def most(self) -> int:
-        """The largest balanced set of them."""
+        """Size of the largest balanced set."""
         return 2 * min(len(self.having), len(self.others))
 
     def some(self, count: int, seed: int) -> "_Images":
-        """Half so many of each, drawn without replacement."""
+        """Half of `count` from each class, drawn without replacement."""
         draws = torch.Generator().manual_seed(seed)
         having, others = (
             part[torch.randperm(len(part), generator=draws)[: count // 2].to(part.device)]
@@ -82,7 +83,7 @@ def classify(
     cache: Path,
     device: torch.device,
 ) -> None:
-    """Write what is not known yet of the pair that `run` is of, or of `run` alone.
+    """Write the results still missing for the pair that includes `run`, or for `run` alone.
 
     Raises BenchError where a snapshot is missing or the cache cannot be written, InputError where
     the data are.
@@ -158,7 +159,7 @@ class _Bench:
 
 
 def summary(scores: Scores, settings: ClassifySettings) -> dict[str, float]:
-    """Means over classifiers' seeds, and what the images beside the real ones bring."""
+    """Means over classifiers' seeds, and the gain from images added to the real ones."""
     means = {name: float(np.mean(each)) for name, each in scores.items()}
     gains = {}
     for size in map(str, settings.real):
@@ -215,7 +216,8 @@ def _generated(
 
 
 def _known(bench: _Bench, store: FaceStore, cache: Path) -> dict[str, list[float]]:
-    """Of real images alone, which all methods' pairs of one seed share: computed once."""
+    """Scores on real images alone, shared by all methods' pairs with the same seed: computed
+    once."""
     device = bench.real.having.device
     key = digest_of(
         [

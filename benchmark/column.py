@@ -1,4 +1,4 @@
-"""What one column of a table means; the rooms that make columns list theirs in columns.py."""
+"""The meaning of one column of a table; packages that produce columns list theirs in columns.py."""
 
 from typing import Literal, NamedTuple
 
@@ -7,9 +7,9 @@ class Column(NamedTuple):
     """An entry of the reference of columns."""
 
     meaning: str
-    # Empty for words, counts of nothing in particular, and pure numbers.
+    # Empty for words, plain counts, and dimensionless numbers.
     unit: str = ""
-    # Which way is better; empty where neither is, or where it depends.
+    # Which direction is better; empty if neither is, or if it depends.
     better: Literal["higher", "lower", ""] = ""
-    # The paper and section, or the module, that defines it; empty where the meaning is all.
+    # The paper and section, or the module, that defines it; empty if the meaning says it all.
     source: str = ""

@@ -19,7 +19,7 @@ class InputError(BenchError):
 
 
 class BusyError(BenchError):
-    """Another living process is writing here; what waits for it can continue afterwards."""
+    """Another living process is writing here; waiting work can continue afterwards."""
 
     exit_code = 69  # EX_UNAVAILABLE
 
@@ -38,7 +38,7 @@ def in_words(error: Exception) -> str | None:
 
 
 def of_system(error: BaseException) -> str:
-    """What the operating system or a library says, without the error's number and file."""
+    """The message of the operating system or a library, without the error's number and file."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).split()) or type(error).__name__

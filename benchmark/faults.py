@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a value, in the words of `bench`: what would be allowed there."""
+"""Translate pydantic's errors into `bench`'s wording: what would be allowed there."""
 
 import re
 from collections.abc import Mapping
@@ -62,5 +62,5 @@ def allowed(fault: Mapping[str, Any]) -> str:
 
 
 def is_sentence(fault: Mapping[str, Any]) -> bool:
-    """Whether `allowed` is a whole sentence, of a check of ours."""
+    """Whether `allowed` is a whole sentence, from one of our own checks."""
     return bool(fault["type"] == "value_error")

@@ -32,7 +32,7 @@ def sha256(path: Path) -> str:
 
 
 def _sync(folder: Path) -> None:
-    """Make a rename outlive a power cut."""
+    """Make a rename survive a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

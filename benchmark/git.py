@@ -1,4 +1,4 @@
-"""What the history of a checkout says, asked of the `git` command."""
+"""Queries of a checkout's history through the `git` command."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LONGEST_S = 60
-# People's own settings change nothing that is read here.
+# Users' own settings must not affect what is read here.
 _PLAIN = ("-c", "log.showSignature=false", "-c", "diff.noprefix=false", "-c", "color.ui=false")
 _ASIDE = {
     **{"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1"},
@@ -26,7 +26,7 @@ class Version:
 
 
 def ask(folder: Path, *arguments: str) -> str | None:
-    """What git prints in `folder`; None where it fails, or there is no git."""
+    """git's output in `folder`; None if it fails, or there is no git."""
     found = _run(folder, arguments)
     return None if found is None else found.decode(errors="replace")
 
@@ -38,8 +38,8 @@ def top(folder: Path) -> Path | None:
 
 
 def versions(path: Path) -> list[Version]:
-    """What a file has said, oldest first, under its earlier names too; a deletion is left out."""
-    # Git follows no name in reverse.
+    """A file's versions, oldest first, under its earlier names too; deletions are left out."""
+    # Git cannot follow renames in reverse.
     log = ["log", "--follow", "-z", "--name-only", "--format=%x01%H %cI", "--", path.name]
     found = []
     for entry in (ask(path.parent, *log) or "").split("\x01")[1:]:
@@ -73,5 +73,5 @@ def _run(folder: Path, arguments: Sequence[str]) -> bytes | None:
 
 
 def _is_of_git_itself(variable: str) -> bool:
-    """Not of one repository: a hook, which runs `bench`, has GIT_DIR and more of its own."""
+    """Without repository variables: a hook that runs `bench` has its own GIT_DIR and more."""
     return not variable.startswith("GIT_") or variable.startswith(("GIT_CONFIG", "GIT_EXEC_PATH"))

@@ -17,11 +17,11 @@ def load_class(path: str) -> Any:
     """
     name, _, kind = path.partition(":")
     here = Path.cwd()
-    if str(here) not in sys.path:  # where methods, data sets and judges of one's own may lie
+    if str(here) not in sys.path:  # where the user's own methods, data sets and judges may be
         sys.path.append(str(here))
     module: ModuleType | None = None
     try:
-        with redirect_stdout(sys.stderr):  # what it prints is no part of what we print
+        with redirect_stdout(sys.stderr):  # keeps its prints out of our output
             module = import_module(name)
         if Path.cwd() != here:
             raise ImportError("it changes the working folder, below which the runs lie")
@@ -35,11 +35,11 @@ def load_class(path: str) -> Any:
 
 
 def _told(error: BaseException) -> str:
-    """What code from outside has raised."""
+    """The exception raised by external code, for people."""
     return f"it raises {type(error).__name__}: {of_system(error)}"
 
 
 def _found(module: ModuleType | None) -> str:
-    """Where a module that lacks the class was found: another of its name may have been meant."""
+    """Where a module without the class was found: another one of that name may have been meant."""
     at = getattr(module, "__file__", None) or (module is not None and "Python itself") or None
     return f", which is {at}" if at else ""

@@ -1,8 +1,8 @@
 """Several runs in this process, side by side: each is a lane, a thread that does what a run does.
 
 A lane has its own lock, checkpoints, rows, log and result, and on a GPU a stream and a graph of its
-own; it calls what a lone run calls, so that its bits are a lone run's. The main thread has what is
-the process's: the signals, which stop all lanes, and standard output.
+own; it executes the same code as a lone run, so that its bits are the same. The main thread owns
+what belongs to the process: the signals, which stop all lanes, and standard output.
 """
 
 import io
@@ -23,10 +23,10 @@ from benchmark.worker import Where, stop_signals, train
 
 
 def run_lanes(runs: Sequence[RunDirectory], where: Where) -> int:
-    """Train all `runs` from wherever they stand; the exit code of the process.
+    """Train all `runs` from their current state; the exit code of the process.
 
-    A lane that fails, or that there is no memory for, fails alone. Raises InputError where there
-    are more runs than a GPU has streams for.
+    A lane that fails, or runs out of memory, fails alone. Raises InputError where there are more
+    runs than a GPU has streams for.
     """
     if len(runs) > STREAMS:
         raise InputError(f"{len(runs)} runs: a process has {STREAMS} lanes at most")
@@ -52,10 +52,10 @@ def run_lanes(runs: Sequence[RunDirectory], where: Where) -> int:
 
 
 def exit_code(codes: Sequence[int]) -> int:
-    """One code for all lanes: 0 where each has a good result.
+    """One code for all lanes: 0 if all succeeded.
 
-    Where they differ it is the one after which a run is tried again: a run that has a result is
-    not, and one that failed will say so again.
+    If they differ, it is the one after which runs are retried: a run with a result is not retried,
+    and a failed one will report its failure again.
     """
     for code in (BusyError.exit_code, EXIT_STOPPED):
         if code in codes:
@@ -64,7 +64,7 @@ def exit_code(codes: Sequence[int]) -> int:
 
 
 def _train(run: RunDirectory, where: Where, signals: Sequence[int]) -> int:
-    """What would be the exit code of the run alone; what it would have said is printed."""
+    """The exit code that the run alone would have; its messages are printed."""
     try:
         result = train(run, where, signals)
     except Stopped:

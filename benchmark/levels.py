@@ -1,13 +1,13 @@
 """The levels of every test and interval."""
 
 ALPHA = 0.05
-"""Rejected: a corrected p of at most this."""
+"""The significance level: a corrected p of at most this rejects."""
 
 RULES = 3
 """The version of the rules by which claims are tested; registrations name it."""
 
 LEVEL = 0.95
-"""Of every confidence interval."""
+"""The level of every confidence interval."""
 
 BROKEN_SHARE = 0.2
-"""A claim about every run is supported where it is rejected that so many seeds break it."""
+"""A claim about every run is supported if it is rejected that this share of seeds breaks it."""

@@ -1,4 +1,4 @@
-"""Text of people's own in Markdown: escaped on the way in, plain again on the way out."""
+"""User text in Markdown: escaped on the way in, plain again on the way out."""
 
 import re
 from functools import cache
@@ -31,7 +31,7 @@ def code(text: str) -> str:
 
 
 def plain(markdown: str) -> str:
-    """What a line of Markdown says, without its markup."""
+    """The text of a line of Markdown, without its markup."""
     return "".join(map(_text, _parser().parseInline(markdown)[0].children or ()))
 
 

@@ -1,4 +1,4 @@
-"""How a GPU rounds float32, which training may choose, and which is never the judge's choice."""
+"""A GPU's float32 precision, which training may reduce but judges never do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-# Of the whole process. Not `cudnn.flags` nor `allow_tf32`: they fail, or change what they should
-# restore, where the precision of convolutions was set by itself.
+# Process-wide settings. Not `cudnn.flags` or `allow_tf32`: they fail, or change what they should
+# restore, if the precision of convolutions was set separately.
 _SWITCHES: tuple[Any, ...] = (
     torch.backends.cuda.matmul,
     # torch puts an object in this module's place, whose attributes mypy cannot see.
@@ -27,7 +27,8 @@ def has_tf32(device: torch.device) -> bool:
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """No rounding to TF32, whatever training has chosen, for it is chosen again at the end."""
+    """Without TF32 inside this context, whatever training has chosen, which is restored at the
+    end."""
     chosen = [switch.fp32_precision for switch in _SWITCHES]
     round_to_tf32(False)
     try:

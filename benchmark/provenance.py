@@ -57,9 +57,9 @@ def describe_process(device: torch.device, precision: str = "float32") -> dict[s
 
 
 def with_earlier(record: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
-    """`record` of a run that goes on, with those of its earlier starts where they differ.
+    """`record` of a resumed run, with those of its earlier starts if they differ.
 
-    So a run that was begun by one commit, or on one machine, and ended by another says so.
+    So a run begun with one commit, or on one machine, and finished with another records both.
     """
     if before is None:
         return record
@@ -75,8 +75,8 @@ def _essence(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def code_version() -> dict[str, Any]:
-    """The source's hash, the commit and what differs from it; no commit outside a checkout."""
-    # A package that was installed somewhere below another project's checkout is none of its.
+    """The source's hash, the commit and the diff from it; no commit outside a checkout."""
+    # A package installed somewhere below another project's checkout is not part of it.
     tracked = ask(_PACKAGE, "ls-files", "--error-unmatch", "__init__.py") is not None
     commit = ask(_PACKAGE, "rev-parse", "HEAD") if tracked else None
     plain = ("--no-ext-diff", "--no-textconv", "--no-color")
@@ -107,7 +107,7 @@ def method_code(settings: MethodSettings) -> str | None:
 class EnergyMeter:
     """Joules that the processors' packages have used since it was made (RAPL).
 
-    They count the whole machine, whoever else works on it.
+    They count the whole machine, including other users' work.
     """
 
     def __init__(self, root: Path = Path("/sys/class/powercap")) -> None:
@@ -147,7 +147,7 @@ def _source() -> str:
 
 
 def _packages() -> dict[str, str | None]:
-    """What the project depends on, and the versions that are here."""
+    """The project's dependencies, in their installed versions."""
     try:
         wanted = requires("began-bench") or []
     except PackageNotFoundError:
@@ -175,13 +175,13 @@ def _driver() -> str | None:
 
 
 def _allocator(maps: Path = Path("/proc/self/maps")) -> str:
-    """The allocator that this process has in memory, whatever it was asked for."""
+    """The allocator that this process has loaded, whatever was requested."""
     loaded = _text(maps)
     return next((name for name in ("tcmalloc", "jemalloc") if f"lib{name}" in loaded), "system")
 
 
 def _text(path: Path) -> str:
-    """What the system says of itself, file names of any bytes included; empty where it does not."""
+    """A system file's content, file names of any bytes included; empty if unreadable."""
     try:
         return path.read_bytes().decode(errors="replace")
     except OSError:
@@ -193,7 +193,7 @@ def _determinism(*, cuda: bool) -> dict[str, Any]:
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
         "cudnn_benchmark": torch.backends.cudnn.benchmark,
         "cudnn_deterministic": torch.backends.cudnn.deterministic,
-        # torch's word for the whole fails where a GPU's own was set.
+        # torch's global getter fails if a GPU-specific precision was set.
         "matmul_precision": (
             torch.backends.cuda.matmul.fp32_precision
             if cuda

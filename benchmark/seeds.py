@@ -1,4 +1,4 @@
-"""Randomness as a function of (seed, stream, step), so that no generator state need be saved."""
+"""Randomness as a function of (seed, stream, step), so that no generator state needs saving."""
 
 import hashlib
 

@@ -33,12 +33,12 @@ class RunSpec(Strict):
         return cls.model_validate_json(text)
 
     def seed_of(self, stream: Stream) -> int:
-        """What a stream of training's randomness starts from: the run's `seed` unless split."""
+        """The seed of a stream of training's randomness: the run's `seed` unless set separately."""
         own = self.training.seeds.of(stream)
         return self.seed if own is None else own
 
     def trains_as(self) -> Self:
-        """The same with every stream's seed spelt out: equal where the weights are."""
+        """The same with every stream's seed explicit: equal if the weights are."""
         seeds = StreamSeeds(**{stream: self.seed_of(stream) for stream in STREAMS})
         training = self.training.model_copy(update={"seeds": seeds})
         return self.model_copy(update={"training": training, "seed": 0})

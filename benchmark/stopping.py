@@ -1,4 +1,4 @@
-"""The signals that ask a process to stop, so that what goes on in it ends in order."""
+"""The signals that ask a process to stop, so that its work ends cleanly."""
 
 import signal
 from collections.abc import Callable
@@ -11,7 +11,7 @@ STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
 
 
 def on_stop(act: Callable[[int, FrameType | None], Any]) -> dict[int, Any]:
-    """Call `act` when asked to stop; the handlers that were there before. For the main thread.
+    """Call `act` when asked to stop; returns the previous handlers. For the main thread.
 
     A hangup that is ignored stays ignored: nohup wants the process to outlive its terminal.
     """

@@ -26,5 +26,5 @@ def _name(settings: Any) -> str | None:
     return "external" if isinstance(name, str) and ":" in name else name
 
 
-# Which of a block's kinds is meant: the one of that `name`, or external where it is an import path.
+# Selects a block's kind: the one with that `name`, or external if it is an import path.
 BY_NAME = Discriminator(_name)

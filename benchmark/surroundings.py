@@ -1,4 +1,5 @@
-"""What a process finds around it that is meant for other programs, and must change nothing here."""
+"""Settings of a process's environment that are meant for other programs and must not affect this
+one."""
 
 import atexit
 import os
@@ -15,19 +16,20 @@ def settle() -> None:
     _open_streams()
     _give_a_home()
     os.environ.pop("MPLBACKEND", None)  # of figures in windows
-    # Of every process of Python that this one starts, MLflow's page and Slurm's jobs included.
+    # Inherited by every Python process that this one starts, including MLflow's page and Slurm's
+    # jobs.
     os.environ["PYTHONSAFEPATH"] = "1"
     if "PYTHONWARNINGS" in os.environ:  # for programs of one's own; -W is meant for this one
         _warn_as_usual()
 
 
 def _open_streams() -> None:
-    """Standard streams that take every character, and are there: a service may have closed them."""
+    """Make standard streams accept every character and exist: a service may have closed them."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free descriptor
     sys.stdout = sys.stdout or os.fdopen(1, "w")
     sys.stderr = sys.stderr or os.fdopen(2, "w")
     for stream in (sys.stdout, sys.stderr):
@@ -37,7 +39,7 @@ def _open_streams() -> None:
 
 
 def _give_a_home() -> None:
-    """A home directory for the libraries that do not start without one; it goes with the process.
+    """A home directory for libraries that need one to start; removed with the process.
 
     A user that the system does not know, as in a container, has none unless HOME names it.
     """

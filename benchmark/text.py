@@ -1,4 +1,4 @@
-"""Text that other people wrote, made fit for a line of a terminal, a table or a figure."""
+"""Text from other people, made safe for a line of a terminal, a table or a figure."""
 
 import re
 import textwrap
@@ -28,7 +28,7 @@ def folded(line: str, width: int) -> list[str]:
 
 
 def shortened(text: str, most: int) -> str:
-    """At most so many characters, with "…" for what is missing in the middle."""
+    """At most `most` characters, with "…" in place of the middle."""
     if len(text) <= most:
         return text
     end = (most - 1) // 2

@@ -1,7 +1,7 @@
 """One run in this process: what every executor starts as `bench run-one RUN_DIR`.
 
-It trains the run to its end, if it has not ended, evaluates what its judges have not seen, and
-where its evaluation asks for that, probes it and lets classifiers learn from its images.
+It trains the run to its end, if unfinished, runs its judges on new snapshots and, if its evaluation
+says so, probes it and trains classifiers on its images.
 """
 
 import time
@@ -41,7 +41,7 @@ GRID = 64, 8  # samples and columns of a grid
 
 @dataclass(frozen=True)
 class Where:
-    """What a run finds around it; none of it is part of its description."""
+    """A run's execution environment; not part of its description."""
 
     data_root: Path | None
     cache: Path
@@ -62,7 +62,7 @@ def pick_device(name: str) -> torch.device:
 
 
 def run_one(run: RunDirectory, where: Where) -> Result:
-    """Train and evaluate one run from wherever it stands; raises Stopped when asked to."""
+    """Train and evaluate one run from its current state; raises Stopped when asked to."""
     return train(run, where, stop_signals())
 
 
@@ -99,7 +99,7 @@ def refuse_slow(spec: RunSpec, device: str, allow_slow: bool) -> None:
 
 
 def evaluate_one(run: RunDirectory, where: Where, judges: Sequence[str]) -> None:
-    """Let `judges` (by name; none: all) see what they have not, without training the run.
+    """Let `judges` (by name; none: all) evaluate new snapshots, without training the run.
 
     It may be training in another process. Where all judges are asked, a run that is done is probed
     too, if its evaluation says so. Raises Stopped when asked to.
@@ -161,7 +161,7 @@ class Panel:
                 raise Stopped
 
     def evaluate_snapshot(self, snapshot: Snapshot, *, last: bool) -> None:
-        """Append the rows that are missing of one snapshot, and its grid if it has none.
+        """Append the missing rows of one snapshot, and its grid if it has none.
 
         `last`: of a run that has ended, whose further draws are evaluated too.
         """
@@ -188,7 +188,7 @@ class Panel:
 
     @property
     def is_probe_left(self) -> bool:
-        """Whether the run is done, and its evaluation asks for a probe that is not there."""
+        """Whether the run is done, and its evaluation asks for a probe that is missing."""
         result = self.run.result()
         if self.settings is None or self.settings.probe is None or result is None:
             return False
@@ -215,8 +215,8 @@ class Panel:
             )
 
     def classify(self, where: Where) -> None:
-        """Let classifiers learn from the pair that this run is of, if its evaluation says so and
-        both are done: the one that ends last does it."""
+        """Train classifiers on this run's pair, if its evaluation says so and both are done: the
+        run that ends last does it."""
         settings = self.settings.classify if self.settings else None
         if settings is None or self.run.result() is None:
             return
@@ -234,7 +234,7 @@ class _Samples:
         self._draws: dict[int, Sampler] = {}
 
     def draw(self, number: int) -> Sampler:
-        """Draw 0 is that of every evaluation; further ones are of other codes."""
+        """Every evaluation uses draw 0; further draws use other codes."""
         if not self._draws:
             spec = self._run.spec()
             with ALONE:
@@ -332,7 +332,7 @@ def _out_of_memory(run: RunDirectory) -> Iterator[None]:
 
 
 def _store_name(store: FaceStore) -> str:
-    """What the store is called in the cache, so that `bench gc` keeps it."""
+    """The store's name in the cache, so that `bench gc` keeps it."""
     images = store.images
     return Path(str(images.filename)).parent.name if isinstance(images, np.memmap) else ""
 

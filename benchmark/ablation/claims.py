@@ -1,8 +1,8 @@
-"""Claims: a sentence at stake and the test that would decide it, written before the runs.
+"""Claims: a statement and the test that decides it, written before the runs.
 
-The shapes here are what an ablation file may say; verdicts are reached in claims/verdicts.py,
-whose docstring says by which rule. Every test names columns of the results. Metrics are those of
-the headline judge. Beside the columns of methods and metrics there are:
+These models define the claims of an ablation file; verdicts are reached in claims/verdicts.py,
+whose docstring states the rules. Every test names columns of the results. Metrics are those of the
+headline judge. Besides the columns of methods and metrics there are:
 
     best_distance           the distance at the step with the least distance_validation
     signal, heldout_signal  the method's own measure of convergence, in training or held out
@@ -44,7 +44,7 @@ DEFAULT_KIND = "trend"
 
 
 class _Test(Strict):
-    # Directions that say that there is no effect: they need a least effect to be provable.
+    # Directions that claim no effect: they need a least effect to be provable.
     absences: ClassVar[tuple[str, ...]] = ()
 
     where: dict[str, Value] = {}  # noqa: RUF012 - pydantic copies defaults
@@ -59,7 +59,7 @@ class _Test(Strict):
 
 
 class Condition(Strict):
-    """A column lies below or above a value."""
+    """A condition: a column lies below or above a value."""
 
     column: Column
     below: float | None = None
@@ -89,9 +89,10 @@ class TrendTest(_Test):
 
 
 class ContrastTest(_Test):
-    """`column` where `over` is `of`, less `column` where it is `against`.
+    """`column` where `over` is `of`, minus `column` where it is `against`.
 
-    "not_higher" and "not_lower" say that it is not worse by `least_effect` or more; "none" is both.
+    "not_higher" and "not_lower" claim that it is not worse by `least_effect` or more; "none" is
+    both.
     """
 
     absences = ("none", "not_higher", "not_lower")
@@ -104,20 +105,21 @@ class ContrastTest(_Test):
     against: Value
     """The value whose runs they are compared with."""
     direction: Literal["higher", "lower", "none", "not_higher", "not_lower"]
-    """Where the column lies at `of`, seen from `against`."""
+    """Whether the column is higher or lower at `of` than at `against`."""
     least_effect: Effect
     """The smallest difference of means that would matter."""
 
 
 class MeanTest(_Test):
-    """The mean of `column` over seeds lies on one side of a number; of a seed, over its runs."""
+    """The mean of `column` over seeds lies on one side of a number; a seed's runs are averaged
+    first."""
 
     absences = ("none",)
 
     kind: Literal["mean"]
     column: Column
     direction: Literal["higher", "lower", "none"]
-    """Where the mean lies, seen from `than`."""
+    """Whether the mean is above or below `than`."""
     than: float
     """The number that it is compared with."""
     least_effect: Effect
@@ -125,13 +127,13 @@ class MeanTest(_Test):
 
 
 class CorrelationTest(_Test):
-    """How `signal` and `column` go together, as Spearman's rho: see claims/correlation.py."""
+    """The correlation of `signal` and `column`, as Spearman's rho: see claims/correlation.py."""
 
     absences = ("none",)
 
     kind: Literal["correlation"]
     signal: Column = "signal"
-    """The column that is said to track the other."""
+    """The column that is claimed to track the other."""
     column: Column
     level: Literal["within", "between", "last"]
     """within: of their changes between evaluations of one run; between: of the runs of one cell at
@@ -143,7 +145,7 @@ class CorrelationTest(_Test):
 
 
 class StoppingTest(_Test):
-    """`column` where `signal` stops a run, less `column` where another rule stops the same run.
+    """`column` where `signal` stops a run, minus `column` where another rule stops the same run.
 
     Runs are stopped at their evaluations: see claims/stopping.py. A lower signal counts as better.
     """
@@ -152,21 +154,22 @@ class StoppingTest(_Test):
 
     kind: Literal["stopping"]
     signal: Column = "signal"
-    """The column that is said to tell when to stop."""
+    """The column that is claimed to tell when to stop."""
     column: Column
     rule: Literal["minimum", "plateau"] = "minimum"
-    """minimum: at its least value; plateau: where two evaluations have hardly lowered it."""
+    """minimum: at its least value; plateau: once two evaluations have hardly lowered it."""
     against: Literal["last", "validation", "random", "mismatched"]
     """last: at the last evaluation; validation: at the least distance_validation; random: the mean
     over all evaluations; mismatched: where the signals of the other runs of the cell stop."""
     direction: Literal["higher", "lower", "none", "not_higher", "not_lower"]
-    """Where the column lies at the signal's stop, seen from the other rule's."""
+    """Whether the column is higher or lower at the signal's stop than at the other rule's."""
     least_effect: Effect
     """The smallest mean difference that would matter."""
 
 
 class EventTest(_Test):
-    """`column` at the end of runs with an event, less `column` of runs of their cell without it.
+    """`column` at the end of runs with an event, minus `column` of runs of the same cell without
+    it.
 
     The event: all conditions hold in every training row of a long enough stretch.
     """
@@ -175,14 +178,14 @@ class EventTest(_Test):
 
     kind: Literal["event"]
     event: Annotated[list[Condition], Field(min_length=1)]
-    """What has to hold at once, of columns of the training rows."""
+    """Conditions on columns of the training rows that must hold simultaneously."""
     lasting: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """For how large a share of the run's steps without a break; 0: in one row."""
+    """The share of the run's steps for which they must hold without a break; 0: in one row."""
     after: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """The share of the run's steps before which rows do not count."""
     column: Column
     direction: Literal["higher", "lower", "none", "not_higher", "not_lower"]
-    """Where the column lies in runs with the event, seen from those without."""
+    """Whether the column is higher or lower in runs with the event than in those without."""
     least_effect: Effect
     """The smallest difference of means that would matter."""
 
@@ -235,22 +238,22 @@ ClaimTest = Annotated[
 
 
 class Claim(Strict):
-    """A sentence of the paper (or of its readers) and the test that would decide it."""
+    """A statement of the paper (or of its readers) and the test that decides it."""
 
     id: Slug
-    """What tables call it."""
+    """Its name in tables."""
     says: Annotated[str, Field(min_length=1)]
-    """The sentence."""
+    """The statement."""
     source: Annotated[str, Field(min_length=1)]
-    """Who says so: a paper's section, readers."""
+    """Its source: a paper's section, readers."""
     test: ClaimTest
-    """What decides it."""
+    """The test that decides it."""
 
 
 def swept_text(value: object) -> str:
-    """A swept value as text, in claims and in the tables: never by way of a float.
+    """A swept value as text, in claims and in tables, without conversion to a float.
 
-    1 and 1.0 have the same, and so have 1 and "1": a plan has one of two such values at most.
+    1 and 1.0 have the same text, and so do 1 and "1": a plan has at most one of two such values.
     """
     if value is None:
         return ""
@@ -268,11 +271,10 @@ def check_claims(
     points: Sequence[Mapping[str, Any]],
     probed: Sequence[str] = (),
 ) -> None:
-    """Raise InputError for a claim about a column, a swept key or a value that no run has.
+    """Raise InputError for a claim about a column, swept key or value that no run has.
 
-    `probed` are the columns of probes.csv, if the runs have any. `points` are those of the profile
-    and of the file: a profile may leave out an arm that the file has, and its claims then end as
-    "not run".
+    `probed` are the columns of probes.csv, if any. `points` are those of the profile and of the
+    file: a profile may leave out an arm that the file has, and its claims then end as "not run".
     """
     trained, evaluated = _columns(specs)
     values: dict[str, dict[str, Any]] = {}
@@ -295,7 +297,7 @@ def _check_columns(
 ) -> None:
     rows = (*trained, *evaluated, *SIGNALS)
     allowed = (*rows, BEST_DISTANCE, *COSTS, *ENDS, *probed)
-    # Of means: of no yes or no.
+    # For means, not for yes/no columns.
     if isinstance(test, TrendTest | ContrastTest | MeanTest | ShareTest | EventTest):
         allowed = tuple(name for name in allowed if name not in (COLLAPSED, *ENDS))
     if isinstance(test, CorrelationTest | StoppingTest):
@@ -326,7 +328,7 @@ def _check_values(path: Path, at: str, test: Any, values: dict[str, dict[str, An
 
 
 def _refuse_unquoted(path: Path, at: str, value: Value, swept: Iterable[Any]) -> None:
-    """A number may stand for a text only where one text alone reads as that number."""
+    """A number may stand for a text value only if exactly one text reads as that number."""
     alike = [text for text in swept if not isinstance(value, str) and _number(text) == value]
     if len(alike) > 1:
         raise InputError(
@@ -336,7 +338,7 @@ def _refuse_unquoted(path: Path, at: str, value: Value, swept: Iterable[Any]) ->
 
 
 def _number(text: object) -> float | None:
-    """What a text reads as; None where it is no text, or no number."""
+    """The number that a text reads as; None if it is not a text, or not a number."""
     try:
         return float(text) if isinstance(text, str) else None
     except ValueError:
@@ -344,7 +346,7 @@ def _number(text: object) -> float | None:
 
 
 def _columns(specs: Sequence[RunSpec]) -> tuple[list[str], list[str]]:
-    """What training rows have, and what is measured at snapshots, over all methods."""
+    """The columns of training rows, and those measured at snapshots, over all methods."""
     methods = [spec.method for spec in specs]
     trained = dict.fromkeys(name for each in methods for name in train_columns(each))
     heldout = dict.fromkeys(name for each in methods for name in heldout_columns(each))

@@ -1,4 +1,5 @@
-"""What a plan will cost, before it starts: rough, from operation counts, and said to be so."""
+"""What a plan will cost, before it starts: a rough estimate from operation counts, presented as
+such."""
 
 import os
 from dataclasses import dataclass
@@ -14,14 +15,15 @@ from benchmark.spec import RunSpec
 
 BYTES_A_ROW = 450
 FLOAT = 4  # bytes
-# Of a run on a device beside its networks: the judge, and the libraries' workspaces.
+# Memory of a run on a device besides its networks: the judge, and the libraries' workspaces.
 JUDGE_BYTES = 300_000_000
-# Maps that a layer keeps for the backward pass, and passes that are kept at once, D's and G's.
+# Maps that a layer keeps for the backward pass, and passes of D and G held at once.
 KEPT_MAPS, KEPT_PASSES = 2, 3
 
 
 def default_jobs(plan: Plan, lanes: int = 1) -> int:
-    """As many processes of so many runs as fit on this machine's cores with each run's threads."""
+    """As many processes as fit on this machine's cores, given the runs per process and threads per
+    run."""
     return max(1, (os.cpu_count() or 1) // (most_threads(plan) * lanes))
 
 
@@ -36,11 +38,11 @@ class Cost:
 
     seconds: float
     disk: int
-    uncounted: tuple[str, ...] = ()  # judges whose time is not known, and not in `seconds`
+    uncounted: tuple[str, ...] = ()  # judges of unknown time, not included in `seconds`
 
 
 def estimate(spec: RunSpec, evaluation: EvaluationSettings) -> Cost | None:
-    """One run on one CPU core, trained and judged; None where its method says no cost."""
+    """One run on one CPU core, trained and judged; None if its method declares no cost."""
     work = work_of(spec)
     if work is None:
         return None
@@ -63,7 +65,7 @@ def estimate(spec: RunSpec, evaluation: EvaluationSettings) -> Cost | None:
 
 
 def device_bytes(spec: RunSpec) -> int | None:
-    """What a run takes of a device, rather too much; None where its method says no cost.
+    """A run's memory on a device, an upper estimate; None if its method declares no cost.
 
     Weights, gradients and Adam's two moments; the maps kept for backward passes; the judge.
     """
@@ -75,9 +77,9 @@ def device_bytes(spec: RunSpec) -> int | None:
 
 
 def work_of(spec: RunSpec) -> Work | None:
-    """What a training step computes, as the method itself says.
+    """Cost of a training step, as declared by the method.
 
-    Raises InputError where one from outside says nothing of the kind.
+    Raises InputError if an external method returns something else.
     """
     name = spec.method.name
     try:
@@ -94,11 +96,11 @@ def work_of(spec: RunSpec) -> Work | None:
 
 @dataclass(frozen=True)
 class Total:
-    """Of a whole plan: the runs of known cost, and what is not known."""
+    """Cost of a whole plan: the runs of known cost, and what is unknown."""
 
     runs: int
     at_once: int
-    seconds: float | None  # with so many at once; None where no run's cost is known
+    seconds: float | None  # given the runs at once; None if no run's cost is known
     disk: int | None  # bytes
     uncounted_judges: tuple[str, ...]
     uncounted_runs: int

@@ -1,4 +1,4 @@
-"""Which keys a block may have, read off the pydantic models."""
+"""Which keys a block may have, according to the pydantic models."""
 
 from typing import Annotated, Any, get_args, get_origin
 
@@ -11,9 +11,9 @@ from benchmark.methods.settings import MethodSettings
 def keys_at(
     model: type[BaseModel], loc: tuple[int | str, ...], written: dict[str, Any]
 ) -> list[str]:
-    """The fields of what is below `model` at a pydantic error location; empty where none is.
+    """The fields of the model below `model` at a pydantic error location; empty if there is none.
 
-    Which settings a method has, its name in `written` says.
+    The method's name in `written` determines its settings.
     """
     found = _models(model, list(loc))
     if found is MethodSettings:

@@ -12,14 +12,14 @@ from benchmark.faults import allowed as allowed_by
 from benchmark.faults import is_sentence
 from benchmark.text import shortened
 
-# What pydantic calls the members of a union of single values.
+# pydantic's names for the members of a union of single values.
 _KINDS = ("bool", "int", "float", "str")
 LONGEST = 120
-"""Characters of a value that a message repeats."""
+"""Characters of a value quoted in a message."""
 
 
 def found(value: Any, lead: str = "found ") -> str:
-    """What was written, as a message repeats it: on one line, and cut where it is long."""
+    """What was written, as quoted in a message: on one line, and shortened if long."""
     try:
         return f"{lead}{shortened(repr(value), LONGEST)}"
     except ValueError:  # a number of thousands of digits
@@ -49,7 +49,7 @@ def one_line(
     model: type[BaseModel],
 ) -> str:
     """The first fault of `written`, a `model`: file, key's path, what was found and allowed."""
-    # An unknown key comes first: a misspelt one is also a missing one.
+    # An unknown key comes first: a misspelt key is also a missing one.
     fault = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     # The discriminator's value stands in pydantic's path but not in the file.
     keys = [str(part) for part in fault["loc"] if not _is_tag(part, fault["loc"], written)]
@@ -66,7 +66,7 @@ def one_line(
         return f"{path}: {where}{at}: missing"
     if is_sentence(fault):
         return f"{path}: {where}{at}: {_found(fault['input'])}{allowed_by(fault)}"
-    if fault["loc"][-1:] and fault["loc"][-1] in _KINDS:  # a fault for each that it might have been
+    if fault["loc"][-1:] and fault["loc"][-1] in _KINDS:  # one fault for each possible kind
         at, above = ".".join(keys[:-1]), fault["loc"][:-1]
         alike = (each for each in error.errors() if each["loc"][:-1] == above)
         allowed = list(dict.fromkeys(map(allowed_by, alike)))
@@ -75,12 +75,12 @@ def one_line(
 
 
 def _found(value: Any) -> str:
-    """A single value that was found; a whole block says nothing."""
+    """The single value that was found; a whole block is not quoted."""
     return "" if isinstance(value, dict | list | BaseModel) else f"{found(value)}; "
 
 
 def plainly(error: ValidationError) -> str:
-    """The first fault of what people did not write: the key's path and what is allowed there."""
+    """The first fault in a file not written by people: the key's path and what is allowed there."""
     first = error.errors()[0]
     at = ".".join(map(str, first["loc"]))
     said = {"missing": "missing", "extra_forbidden": "unknown key"}.get(first["type"])
@@ -90,8 +90,8 @@ def plainly(error: ValidationError) -> str:
 
 
 def _no_such_kind(at: str, said: dict[str, Any]) -> str:
-    """That a block names no kind, or one that there is not: `said` by pydantic."""
-    # pydantic has 'on', or _name() where a function reads the key: they are called after it.
+    """The message for a block with no kind, or an unknown one, from what pydantic `said`."""
+    # pydantic gives 'on', or _name() if a function, named after the key, reads it.
     key = said["discriminator"].strip("_'()")
     if "tag" not in said:
         return f"{at}.{key}: missing; it says which kind of {at.rpartition('.')[2]} this is"

@@ -1,4 +1,4 @@
-"""An ablation file: one question, what varies, over which seeds, and which claims are at stake.
+"""An ablation file: one question, what varies, over which seeds, and which claims are tested.
 
 YAML 1.2 -> validated by pydantic -> a profile and overrides applied -> one RunSpec per run.
 """
@@ -31,7 +31,7 @@ from benchmark.training.settings import Seed
 Seeds = Annotated[list[Seed], Field(min_length=1)]
 Block = dict[str, Any]
 BLOCKS = ("method", "data", "training")  # of a run
-EVALUATION = "evaluation"  # who judges the runs, and no part of one
+EVALUATION = "evaluation"  # who judges the runs; not part of a run
 SEARCH = "search"  # the part of a plan that tunes its arms
 PAIRED, VARIANTS, VARIANT = "paired", "variants", "variant"
 LONGEST_NAME = 80  # of overrides in the name of a folder
@@ -42,7 +42,7 @@ class AblationFile(Strict):
     """The file as written; `base` and `profiles` are checked once they are merged."""
 
     name: Slug
-    """What folders, tables and MLflow call it."""
+    """Its name in folders, tables and MLflow."""
     question: Annotated[str, Field(min_length=1)]
     """One sentence; it heads the report."""
     source: str | None = None
@@ -52,13 +52,13 @@ class AblationFile(Strict):
     sweep: Annotated[Block, Field(min_length=1)]
     """What varies between runs."""
     seeds: Seeds
-    """Every point of the sweep is trained once with each of these."""
+    """Every point of the sweep is trained once with each of these seeds."""
     profiles: dict[Slug, Block]
-    """Named scales, as in demo, short and paper: each says what it changes, and nothing else."""
+    """Named scales, as in demo, short and paper: each lists only what it changes."""
     tune: Block | None = None
-    """Random settings of every arm, the best of which is trained beside the arm's own."""
+    """Random settings of every arm, the best of which is trained in addition to the arm's own."""
     claims: list[Claim] = []  # noqa: RUF012 - pydantic copies defaults
-    """What is said beforehand, and the tests that decide it."""
+    """Statements made beforehand, and the tests that decide them."""
 
     @model_validator(mode="after")
     def _no_twins(self) -> Self:
@@ -82,12 +82,12 @@ class PlannedRun:
 
     @property
     def label(self) -> str:
-        """What people call it: `gamma=0.3 seed=1`, or `EBGAN-PT seed=1`."""
+        """Its label for people: `gamma=0.3 seed=1`, or `EBGAN-PT seed=1`."""
         return f"{single_line(self.cell)} seed={self.spec.seed}"
 
     @property
     def cell(self) -> str:
-        """What the runs of one cell, which differ in their seed alone, have in common."""
+        """What the runs of one cell, which differ only in their seed, have in common."""
         return " ".join(
             str(value) if key == VARIANT else f"{key.rsplit('.', 1)[-1]}={value}"
             for key, value in self.point.items()
@@ -106,21 +106,21 @@ class Plan:
     claims: tuple[Claim, ...]
     evaluation: EvaluationSettings
     runs: tuple[PlannedRun, ...]
-    finding: bool = True  # false: a demonstration, which shows that the tool works and no more
+    finding: bool = True  # false: a demonstration, which only shows that the tool works
     path: Path | None = None  # the file
-    apart: str = ""  # what --set changes, where it trains other runs than the file does
+    apart: str = ""  # what --set changes, if it results in other runs than the file's
     tuning: Tuning | None = None  # random settings of its arms
     part: str = ""  # SEARCH where the runs are those of the random settings
 
     @property
     def place(self) -> Path:
-        """Of its tables below a results folder: what --set trains has a folder of its own."""
+        """The path of its tables below a results folder; runs with --set have a separate folder."""
         own = f"{self.profile}+{self.apart}" if self.apart else self.profile
         return Path(self.name, own, self.part)
 
     @property
     def search(self) -> "Plan | None":
-        """The runs of the random settings, which claim nothing; None where nothing is tuned."""
+        """The plan of the random settings' runs, without claims; None if nothing is tuned."""
         if self.tuning is None:
             return None
         found = [each for arm in self.tuning.arms.values() for each in arm]
@@ -149,7 +149,7 @@ class Plan:
 
     @property
     def with_dearest(self) -> "Plan":
-        """As large as it can become once the search has ended; the plan where nothing is tuned."""
+        """The plan at the largest size possible after the search; unchanged if nothing is tuned."""
         return self.with_tuned(self.tuning.dearest) if self.tuning else self
 
     @property
@@ -190,7 +190,7 @@ def _are_of_file(plan: Plan, path: Path, file: AblationFile) -> bool:
 
 
 def _in_a_name(overrides: tuple[str, ...]) -> str:
-    """Overrides in the name of a folder, with a hash where they are more than a name can hold."""
+    """Overrides as a folder name, with a hash if they are too long for one."""
     said = "+".join(overrides)
     name = re.sub(r"[^A-Za-z0-9_.=+-]+", "_", said)[:LONGEST_NAME]
     return name if name == said else f"{name}-{hashlib.sha256(said.encode()).hexdigest()[:6]}"
@@ -312,7 +312,7 @@ def _evaluation(path: Path, profile: str, block: Any) -> EvaluationSettings:
 
 
 def _probed(evaluation: EvaluationSettings) -> list[str]:
-    """The columns of what is measured of the last weights beside the metrics."""
+    """The columns measured on the last weights, besides the metrics."""
     found = []
     if evaluation.probe is not None:
         from benchmark.evaluation.columns import probed_by_judges
@@ -326,7 +326,7 @@ def _probed(evaluation: EvaluationSettings) -> list[str]:
 
 
 def _check_pairs(path: Path, evaluation: EvaluationSettings, runs: list[PlannedRun]) -> None:
-    """Every run can teach a classifier both classes, or one, and there is a run for the other."""
+    """Check that every run serves a classifier with both classes, or has a counterpart."""
     if evaluation.classify is None:
         return
     attribute, ids = evaluation.classify.attribute, {run.run_id for run in runs}
@@ -359,8 +359,7 @@ def _check_views(path: Path, evaluation: EvaluationSettings, runs: list[PlannedR
 def _merge(base: Block, patch: Block) -> Block:
     """`patch` over `base`.
 
-    A block that names another `name` (or `on`) replaces the old one, and so do judges of which one
-    is new.
+    A block with another `name` (or `on`) replaces the old one, as do judges if any of them is new.
     """
     merged = dict(base)
     for key, value in patch.items():
@@ -415,7 +414,7 @@ def _set(path: Path, where: str, settings: Block, key: str, value: Any) -> Block
     refuse_unknown(path, where, "key", block, (*BLOCKS, EVALUATION, *[TUNE] * told))
     size = settings.get("data", {}).get("size")
     if where.startswith("--set ") and key == "data.name" and size is not None:
-        # Every data set has a size; whoever only names another means images of the same.
+        # Every data set has a size; one that is only renamed keeps it.
         return _merge(settings, {"data": {"name": value, "size": size}})
     nested: Any = value
     for part in reversed(rest.split(".")):
@@ -491,7 +490,7 @@ def _spec(path: Path, profile: str, point: Block, settings: Block) -> RunSpec:
 
 def _refuse_twins(path: Path, runs: list[PlannedRun]) -> None:
     seen: dict[str, PlannedRun] = {}
-    # Where all streams have seeds of their own, another `seed` trains the same network again.
+    # If all streams have their own seeds, another `seed` trains the same network again.
     split = any(not run.spec.training.seeds.whole for run in runs)
     for run in runs:
         key = run.spec.trains_as().run_id if split else run.run_id
@@ -502,7 +501,8 @@ def _refuse_twins(path: Path, runs: list[PlannedRun]) -> None:
 
 
 def _refuse_alike(path: Path, runs: list[PlannedRun]) -> None:
-    """Tables know a value by its text and a setting by its cell: two that differ share neither."""
+    """Tables identify a value by its text and a setting by its cell, so different ones must not
+    share either."""
     values: dict[tuple[str, str], Any] = {}
     points: dict[str, PlannedRun] = {}
     cells: dict[tuple[str, ...], PlannedRun] = {}

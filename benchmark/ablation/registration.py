@@ -1,9 +1,9 @@
-"""A registration: what an ablation claims and how that will be tested, committed before its runs.
+"""A registration: an ablation's claims and how they will be tested, committed before its runs.
 
 ablations/registered/<ablation>-<profile>.yaml    beside the ablation's file, by `bench register`
 
-The file proves nothing by itself. The commit that has it does, where it comes before the runs'
-commits in the history: results/registered.py looks that up.
+The file proves nothing by itself. The commit that adds it does, if it precedes the runs' commits in
+the history: results/registered.py checks that.
 """
 
 import hashlib
@@ -42,15 +42,16 @@ class Registration(Strict):
     """Of all claims together, over all looks."""
     seeds: Seeds
     looks: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1)]
-    """The seeds that a cell has at each look, in order: the first so many of `seeds`."""
+    """The number of seeds per cell at each look, in order, taken from the start of `seeds`."""
     pool: bool
     """Whether identical cells of other ablations may lend their seeds."""
     evaluation: EvaluationSettings
-    """The judges, the first of which decides, and what else the claims' columns depend on."""
+    """The judges, the first of which is decisive, and whatever else the claims' columns depend
+    on."""
     claims: list[Claim]
     runs: dict[str, list[str]]
-    """By cell, the ids of its runs in the order of the seeds: other training has other ids. Of a
-    tuned cell none: they depend on what the search finds."""
+    """By cell, the ids of its runs in the order of the seeds: different training gives different
+    ids. Empty for a tuned cell: its ids depend on the search."""
     search: Annotated[dict[str, list[str]], Field(exclude_if=lambda search: not search)] = {}  # noqa: RUF012 - pydantic copies defaults
     """By tuned arm, the ids of its search's runs."""
 
@@ -98,7 +99,8 @@ def of_plan(plan: Plan, looks: Sequence[int] = (), pool: bool = False) -> Regist
 
 
 def path_of(plan: Plan) -> Path | None:
-    """Where the registration of a plan lies, if there is one; None for a plan of no file."""
+    """The path of a plan's registration, whether or not it exists; None for a plan without a
+    file."""
     if plan.path is None:
         return None
     return plan.path.parent / FOLDER / f"{plan.name}-{plan.profile}.yaml"
@@ -137,10 +139,10 @@ def parse(content: bytes, path: Path) -> Registration:
 def write(registration: Registration, path: Path, head: str) -> None:
     """Write the file with `head` as comments above."""
     text = io.StringIO()
-    yaml: Any = YAML(typ="safe", pure=True)  # its stubs know no order of keys
+    yaml: Any = YAML(typ="safe", pure=True)  # its stubs lack the order of keys
     yaml.sort_base_mapping_type_on_output = False
     yaml.default_flow_style = None  # lists of plain values on one line
-    yaml.width = 4096  # it would leave blanks at the ends of the lines that it breaks
+    yaml.width = 4096  # wrapped lines would have trailing spaces
     yaml.dump(registration.model_dump(mode="json"), text)
     lines = [f"# {line}".rstrip() for line in head.splitlines()]
     write_atomic(path, "\n".join([*lines, text.getvalue()]).encode())
@@ -153,7 +155,7 @@ def claim_digest(claim: Claim) -> str:
 
 
 def differences(then: Registration, now: Registration) -> str:
-    """What has changed, in words; empty where both say the same."""
+    """What has changed, in words; empty if both are equal."""
     old, new = ({claim.id: claim_digest(claim) for claim in each.claims} for each in (then, now))
     said = {
         "added": [name for name in new if name not in old],
@@ -168,7 +170,7 @@ def differences(then: Registration, now: Registration) -> str:
         if before != after:
             parts.append(f"{name}: {_words(before)} became {_words(after)}")
     before, after = (list(each.evaluation.judges.items()) for each in (then, now))
-    if before != after:  # their order too: the first decides
+    if before != after:  # their order too: the first is decisive
         parts.append("other judges")
     rest = {"judges"}
     if then.evaluation.model_dump(exclude=rest) != now.evaluation.model_dump(exclude=rest):

@@ -1,10 +1,10 @@
 """The JSON Schema (draft 2020-12) of an ablation file, made from the pydantic models.
 
 `base`, a profile and a variant hold parts of a block, which are checked once they are merged. So no
-key of a block is required here, and a block without its `name` (or `on`) may be any of its kinds.
-What one key may be beside another, and which sizes the networks can halve, `bench validate` says.
-Where a file names a method from outside, keys of methods are free in its sweep, variants and
-profiles: only the method knows them.
+key of a block is required here, and a block without its `name` (or `on`) may be of any kind.
+Constraints between keys, and sizes that the networks support, are checked by `bench validate`. If a
+file names an external method, method keys in its sweep, variants and profiles are unrestricted:
+only the method knows them.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ OPTIONS = r"^data\.options\.[^.]+$"
 METHOD_KEY = r"^method\.[A-Za-z_]\w*(\.\w+)*$"
 IMPORT_PATH = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 _REF = "#/$defs/"
-# What a plug-in's settings are only it knows.
+# Only a plug-in knows its own settings.
 _PLUGIN: Json = {
     "type": "object",
     "description": "A method from outside the package: `name` is the import path of its class.",
@@ -134,7 +134,7 @@ def _make_partial(schema: Json) -> None:
 
 
 def _untag(union: Json) -> None:
-    """Without its tag a part fits several kinds."""
+    """Without its tag a partial block matches several kinds."""
     union.pop("discriminator", None)
     if "oneOf" in union:
         union["anyOf"] = union.pop("oneOf")
@@ -162,7 +162,7 @@ def _refs(schema: Any) -> Iterator[str]:
 
 
 def _dotted(defs: Json, blocks: Json) -> Json:
-    """Every key with the blocks above it, as a sweep writes it, and what it may be."""
+    """Every dotted key, as in a sweep, with its schema."""
     found: dict[str, dict[str, None]] = {}
     for block, schema in blocks.items():
         for at, ref in _keys(defs, schema, block):
@@ -213,7 +213,7 @@ def _sweep(dotted: Json) -> Json:
 
 
 def _built_in_sweep(of_method: Json, method: Json) -> Json:
-    """What a sweep may say of the package's methods, beside what every sweep may say."""
+    """A sweep's keys for the package's methods, in addition to those of every sweep."""
     known: Json = {
         "anyOf": [{"not": {"pattern": METHOD_KEY}}, {"enum": list(of_method)}],
     }
@@ -232,7 +232,7 @@ def _built_in_sweep(of_method: Json, method: Json) -> Json:
 
 
 def _unless_from_outside(method: Json) -> Json:
-    """Conditions on a file: what is checked where it names no method by an import path."""
+    """Conditional schemas: what is checked if the file names no method by an import path."""
     path = {"type": "string", "pattern": IMPORT_PATH}
     named = _with(method=_with(name=path))
     in_sweep = {

@@ -1,11 +1,11 @@
-"""Fair tuning: as many random settings for every arm, drawn from ranges that the file states.
+"""Fair tuning: equally many random settings for every arm, drawn from ranges given in the file.
 
-Short runs of all of them are judged by validation images. The setting of an arm that does best is
-trained as the arm's own is, with fresh seeds, beside it. So every arm has had the same number of
-tries (Lucic et al., arXiv 1711.10337; Gulrajani and Lopez-Paz's DomainBed, arXiv 2007.01434).
+Short runs of all of them are judged by validation images. An arm's best setting is then trained
+like the arm's own, with fresh seeds, in addition to it. So every arm gets the same number of tries
+(Lucic et al., arXiv 1711.10337; Gulrajani and Lopez-Paz's DomainBed, arXiv 2007.01434).
 
-A draw is a function of (tune.seed, arm, number of the setting, key), so that a further range or a
-higher count changes no other draw.
+A draw is a function of (tune.seed, arm, number of the setting, key), so that adding a range or
+raising the count changes no other draw.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,27 +28,27 @@ if TYPE_CHECKING:
 
 TUNE, SETTING = "tune", "setting"
 MOST_DRAWS = 200
-"""For one setting that is new and within the band."""
+"""Attempts to draw one setting that is new and within the band."""
 FIXED = ("method.name", "training.steps", "training.log_every", "training.checkpoint_every")
-"""What no range may be of, beside the data, threads, precision and seeds."""
+"""Keys that no range may be for, besides the data, threads, precision and seeds."""
 
 Ends = Annotated[list[float], Field(min_length=2, max_length=2)]
 WholeEnds = Annotated[list[int], Field(min_length=2, max_length=2)]
 
 
 class Range(Strict):
-    """What a setting is drawn from: a list of choices, or a distribution's least and most."""
+    """What a setting is drawn from: a list of choices, or a distribution's minimum and maximum."""
 
     choices: Annotated[list[Any], Field(min_length=2)] | None = None
-    """Each as likely; a list by itself says the same."""
+    """Equally likely choices; a plain list means the same."""
     uniform: Ends | None = None
-    """Numbers, each as likely; three digits of them are kept."""
+    """Uniform numbers, rounded to three digits."""
     log_uniform: Ends | None = None
-    """Numbers whose logarithm is uniform; three digits of them are kept."""
+    """Log-uniform numbers, rounded to three digits."""
     integers: WholeEnds | None = None
-    """Whole numbers, each as likely, both ends among them."""
+    """Uniform whole numbers, both ends included."""
     log_integers: WholeEnds | None = None
-    """Whole numbers as likely as 1 over their size, both ends among them."""
+    """Whole numbers with probability proportional to 1 over their value, both ends included."""
 
     @model_validator(mode="before")
     @classmethod
@@ -72,17 +72,17 @@ class Range(Strict):
 
     @property
     def values(self) -> list[Any]:
-        """The choices, or the least and the most."""
+        """The choices, or the minimum and maximum."""
         ((_, values),) = self.model_dump(exclude_none=True).items()
         return list(values)
 
     @property
     def written(self) -> Any:
-        """As a file says it in short."""
+        """In the file's short form."""
         return self.choices or self.model_dump(exclude_none=True)
 
     def at(self, share: float) -> Any:
-        """The value below which this share of the draws is, 0 <= share < 1."""
+        """The quantile at `share`, 0 <= share < 1."""
         if self.choices:
             return self.choices[int(share * len(self.choices))]
         low, high = self.values
@@ -92,7 +92,7 @@ class Range(Strict):
         if self.log_integers:
             return min(int(low * ((high + 1) / low) ** share), int(high))
         value = low * (high / low) ** share if self.log_uniform else low + share * (high - low)
-        # Of few digits, so that another mathematical library gives the same description.
+        # Rounded, so that the description does not depend on the mathematical library.
         return min(max(float(f"{value:.3g}"), float(low)), float(high))
 
 
@@ -102,7 +102,7 @@ class Budget(Strict):
     steps: Steps | None = None
     """Updates."""
     core_seconds: Annotated[float, Field(gt=0)] | None = None
-    """Seconds of one core, as `bench plan` reckons them from operation counts."""
+    """Seconds of one core, as `bench plan` estimates them from operation counts."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -112,12 +112,12 @@ class Budget(Strict):
 
 
 class Band(Strict):
-    """What every drawn setting lies within, by the least and the most."""
+    """Limits of every drawn setting, by minimum and maximum."""
 
     parameters: Ends | None = None
     """Weights of both players, without biases."""
     gflop: Ends | None = None
-    """Billions of operations a step, a multiply-add being two."""
+    """Billions of operations per step, a multiply-add counting as two."""
 
     @model_validator(mode="after")
     def _rise(self) -> Self:
@@ -140,7 +140,7 @@ class TuneSettings(Strict):
     count: Annotated[int, Field(ge=2, le=1000)]
     """Settings that are drawn for each arm."""
     seed: Seed = 1000
-    """Of the draws, and of the search's training; the winners have the ablation's `seeds`."""
+    """Seed of the draws, and of the search's training; the winners use the ablation's `seeds`."""
     budget: Budget
     """How long a run of the search trains."""
     band: Band | None = None
@@ -150,12 +150,12 @@ class TuneSettings(Strict):
 
 
 def tuned_cell(arm: str) -> str:
-    """What the runs of an arm's winning setting are called."""
+    """The name of the runs of an arm's winning setting."""
     return f"{arm} tuned"
 
 
 def gflop(work: "Work", batch: int) -> float:
-    """Of a training step: billions of operations, a multiply-add being two."""
+    """Cost of a training step: billions of operations, a multiply-add counting as two."""
     return 2e-9 * work.macs * batch
 
 
@@ -163,7 +163,7 @@ class Make(Protocol):
     def __call__(
         self, arm: str, values: Mapping[str, Any], seed: int, steps: int | None = None
     ) -> RunSpec:
-        """The run of an arm with these settings; raises InputError where it cannot have them."""
+        """The run of an arm with these settings; raises InputError if they are not valid for it."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,8 @@ class Tuning:
 
     @property
     def dearest(self) -> dict[str, int]:
-        """By arm, the number of the setting whose step computes most; 1 where none says so."""
+        """By arm, the number of the setting with the most costly step; 1 if costs are not
+        declared."""
         return {arm: max(found, key=_cost).number for arm, found in self.arms.items()}
 
 
@@ -257,7 +258,7 @@ def draw(
             if block_ not in ("method", "training") or not name or closed:
                 refuse(f"arms.{arm}.{key}", "no setting of a method or its training to draw")
             for value in each.values:
-                make(arm, {key: value}, seeds[0])  # a bad end is an error, drawn or not
+                make(arm, {key: value}, seeds[0])  # an invalid end is an error even if never drawn
     drawn = {arm: _of_arm(arm, ranges, settings, make, refuse) for arm, ranges in arms.items()}
     longest = max(each.search.training.steps for found in drawn.values() for each in found)
     judge = headline.model_copy(update={"reference": "validation", "snapshots": "last"})
@@ -277,7 +278,8 @@ def _of_arm(
     make: Make,
     refuse: Callable[[str, str], NoReturn],
 ) -> list[Candidate]:
-    """As many settings as the file says, each new, within the band and none of them the arm's own.
+    """The number of settings given in the file, all distinct, within the band and unlike the arm's
+    own.
 
     A draw that does not fit is drawn again.
     """
@@ -314,7 +316,7 @@ def _fits(
 
 
 def _steps(spec: RunSpec, budget: Budget, arm: str, refuse: Callable[[str, str], NoReturn]) -> int:
-    """Of a run of the search; of seconds, whole rows of its log."""
+    """Steps of a search run; a budget in seconds is rounded to whole log rows."""
     if budget.steps is not None:
         return budget.steps
     assert budget.core_seconds is not None

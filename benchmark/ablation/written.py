@@ -1,4 +1,4 @@
-"""The YAML that people write: one document of plain values, or one line that says what is wrong."""
+"""YAML written by people: one document of plain values, or a one-line error."""
 
 import warnings
 from typing import Any

@@ -1,10 +1,11 @@
-"""Does a verdict hang on one metric, or on one judge?
+"""Does a verdict depend on one metric, or on one judge?
 
-Each claim on a metric is asked again of the metrics that measure the same thing, by every judge. A
-least effect is in the unit of its own metric, so that the others are asked for the direction alone,
-uncorrected: each agrees (a change the claimed way), opposes (the other way) or is silent. A claim
-of no effect is opposed by any change that it denies; none can agree, for want of a margin. A claim
-on what a probe measured in one judge's features is asked of the same column by the other judges.
+Each claim on a metric is also tested on the metrics that measure the same thing, by every judge. A
+least effect is in the unit of its own metric, so the others are tested for direction only,
+uncorrected: each agrees (a change in the claimed direction), opposes (the opposite direction) or is
+silent. A claim of no effect is opposed by any change that it denies; none can agree, as there is no
+margin. A claim on what a probe measured in one judge's features is tested on the same column by the
+other judges.
 """
 
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ class _Voice:
 
 
 def agreement(tables: Tables, test: ClaimTest) -> dict[str, Any]:
-    """What the others say, as lists of names: columns of claims.csv; empty where none is asked."""
+    """The others' results, as lists of names: columns of claims.csv; empty if none is tested."""
     said: dict[str, list[str]] = {AGREES: [], OPPOSES: [], SILENT: []}
     if isinstance(test, _ON_A_METRIC) and test.column in METRICS:
         for voice in _others(tables, METRICS[test.column]):
@@ -61,7 +62,7 @@ def agreement(tables: Tables, test: ClaimTest) -> dict[str, Any]:
 
 
 def _others(tables: Tables, metric: Metric) -> list[_Voice]:
-    """The metrics that any judge has given of the same thing, but for the claim's own."""
+    """The metrics of the same thing reported by any judge, except the claim's own."""
     alike = [
         METRICS[name]
         for name in tables.metrics
@@ -82,7 +83,7 @@ _ASKED = {
 
 
 def _turned(column: str, other: str) -> bool:
-    """Whether better is up for one of the two and down for the other."""
+    """Whether higher is better for one of the two and lower for the other."""
     return METRICS[column].better_is_lower != METRICS[other].better_is_lower
 
 

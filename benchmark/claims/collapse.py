@@ -1,19 +1,18 @@
-"""Does a signal see collapse? collapse.csv: one row a method, signal and event.
+"""Does a signal detect collapse? collapse.csv: one row per method, signal and event.
 
 Two events, at an evaluation: `collapsed`, the evaluation's own flag, and `low_coverage`, coverage
-below half of the most that the run had reached before (and that was at least 0.05). Methods take a
-lower signal for a better one, so a signal that sees an event is higher where it has come.
+below half of the run's previous maximum (which was at least 0.05). Lower signals count as better,
+so a signal that detects an event is higher once it has occurred.
 
 AUROC is the share of pairs of runs of one cell at one step, one with the event and one without,
-in which the signal is higher in the one with it (ties count half). The seed is the unit: its
-interval and p are the jackknife's over seeds, left out of every cell that has them; and p is at
-least that of whole series that change places within their cells. A failed run is never dropped: it
-counts with its last row carried forward. Holm's correction is over the method's own signals, not
-the baselines.
+in which the signal is higher in the run with it (ties count half). The seed is the unit: interval
+and p are from the jackknife over seeds, each left out of every cell that has it; and p is at least
+that of a test permuting whole series within cells. A failed run is never dropped: its last row is
+carried forward. Holm's correction covers the method's own signals, not the baselines.
 
-Lead time is of use while a run trains: the alarm rings at the first evaluation whose signal has
-climbed back by a quarter of the way that it had come down. It leads by the steps from there to the
-event's onset, the first step from which the event stays.
+Lead time measures use during training: the alarm is raised at the first evaluation whose signal has
+risen by a quarter of its previous total fall. The lead is the number of steps from there to the
+event's onset, the first step from which the event persists.
 """
 
 from collections import Counter
@@ -37,7 +36,7 @@ from benchmark.statistics.intervals import Estimate, Floats, ends, jackknife
 EVENTS = ("collapsed", "low_coverage")
 LOW, LEAST_COVERAGE = 0.5, 0.05
 CLIMB = 0.25
-GOOD = 0.7  # an AUROC that would be of use
+GOOD = 0.7  # an AUROC that would be useful
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Series:
 def collapse_table(tables: Tables) -> pd.DataFrame:
     """The columns of EVIDENCE in results/columns.py.
 
-    Runs that have not ended, and networks seen before, are left out.
+    Unfinished runs, and runs with the same final weights as an earlier one, are left out.
     """
     tables = tables.networks
     rows = []
@@ -160,18 +159,19 @@ def _but(cell: Series, seed: int) -> Series:
 def _two_sided(estimate: Estimate | None) -> float:
     if estimate is None:
         return 1.0
-    if not estimate.error > 0:  # no pair but is concordant: permutations decide alone
+    if not estimate.error > 0:  # every pair is concordant: permutations alone decide
         return 0.0
     return min(1.0, 2 * float(min(estimate.p_above(), estimate.p_below())))
 
 
 def auroc(cells: Sequence[Series]) -> float:
-    """The concordant ones of all pairs."""
+    """The share of concordant pairs."""
     return sum(float(concordance(cell).trace()) for cell in cells) / _pairs(cells)
 
 
 def _alike(cells: Sequence[Series]) -> list[int]:
-    """How many seeds have the same events in all of these cells, which have the same seeds."""
+    """The sizes of groups of seeds with the same events in all these cells, which share their
+    seeds."""
     events = np.concatenate([cell.event for cell in cells], axis=1)
     return list(Counter(map(tuple, events)).values())
 
@@ -182,19 +182,22 @@ def _pairs(cells: Sequence[Series]) -> int:
 
 
 def concordance(cell: Series) -> Floats:
-    """(runs, runs): what run i's signal adds to the concordant pairs with run j's events.
+    """(runs, runs): the contribution of run i's signal to the concordant pairs, given run j's
+    events.
 
-    The sum over runs that meet their own events, over all pairs, is the AUROC: Mann and Whitney's
-    U, the midranks of the runs with the event less the least that they could be.
+    The sum over runs with their own events, divided by all pairs, is the AUROC: Mann and Whitney's
+    U, the midranks of the runs with the event minus their least possible sum.
     """
     mixed = (cell.event.min(axis=0) < cell.event.max(axis=0)).astype(float)
     ranks, count = stats.rankdata(cell.signal, axis=0), cell.event.sum(axis=0)
-    # The least is the same whoever has the events: each of their ranks bears its part.
+    # The least sum does not depend on which runs have the events; it is split evenly over their
+    # ranks.
     return np.asarray((ranks - (count + 1) / 2) * mixed @ cell.event.T)
 
 
 def _alarms(cells: Sequence[Series]) -> dict[str, Any]:
-    """How often, and how early, the alarm rings in runs with the event, and falsely in others."""
+    """How often, and how early, the alarm is raised in runs with the event, and falsely in
+    others."""
     leads, missed, false, quiet = [], 0, 0, 0
     for cell in cells:
         best = np.minimum.accumulate(cell.signal, axis=1)
@@ -215,7 +218,7 @@ def _alarms(cells: Sequence[Series]) -> dict[str, Any]:
 
 
 def _onset(event: Floats, steps: Floats) -> float | None:
-    """The first step from which the event stays; None where it does not last to the end."""
+    """The first step from which the event persists; None if it does not last to the end."""
     if not event[-1]:
         return None
     before = np.flatnonzero(event == 0)

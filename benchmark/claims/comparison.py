@@ -1,12 +1,13 @@
-"""Two sides (runs, cells, whole ablations or the same at two commits): better, worse or neither?
+"""Compare two sides (runs, cells, whole ablations, or one at two commits): better, worse or
+neither?
 
-A cell is compared with the cell of the same name on the other side, or one cell with any other.
-The first row of each outcome is over all cells: the difference of means, B less A, averaged over
-them, by Welch and by permutation (statistics/hypotheses.py). Rows of single cells are corrected by
-Holm over the cells of their outcome. Beside it stand two measures of reinforcement learning's
-evaluations (Agarwal et al. 2021): the chance that a seed of B is better than one of A, and the
-difference of interquartile means. Only the distance decides whether a difference was found; the
-other outcomes are there to look at.
+A cell is compared with the cell of the same name on the other side; a single cell with any other.
+The first row of each outcome is over all cells: the difference of means, B minus A, averaged over
+cells, tested by Welch and by permutation (statistics/hypotheses.py). Rows of single cells are
+Holm-corrected over the cells of their outcome. Two measures from the evaluation of reinforcement
+learning are added (Agarwal et al. 2021): the chance that a seed of B is better than one of A, and
+the difference of interquartile means. Only the distance decides whether a difference was found; the
+other outcomes are descriptive.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,9 +31,9 @@ from benchmark.statistics.hypotheses import change_p, least_p
 from benchmark.statistics.intervals import Floats, contrast, ends
 
 ALL = "all cells"
-DATA = "reference data"  # of what judged a run: the fingerprint of the images compared with
+DATA = "reference data"  # of a run's judging: the fingerprint of the images compared with
 OFF = "sharpness off 1"
-"""Sharpness is best at the data's own: what counts is how far it is from 1."""
+"""Sharpness is best at the data's own value, so its distance from 1 is compared."""
 COLUMNS = (
     *("outcome", "cell", "verdict", "a", "b", "difference", "low", "high", "p", "p_holm"),
     *("least_p", "better", "better_low", "better_high", "iqm", "iqm_low", "iqm_high"),
@@ -42,7 +43,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Side:
-    """One side: its runs, and by run id what judged them (None: not known)."""
+    """One side: its runs, and by run id what judged them (None: unknown)."""
 
     title: str
     tables: Tables
@@ -67,14 +68,14 @@ def read_side(text: str) -> Side:
 
 
 def _split(text: str) -> tuple[str, str]:
-    """The folder and what follows its colon: a run's id or a cell's name may hold colons too."""
+    """The folder and the part after its colon; run ids and cell names may contain colons too."""
     ends = [len(text), *(at for at in range(len(text) - 1, -1, -1) if text[at] == ":")]
     end = next((at for at in ends if Path(text[:at]).is_dir()), len(text))
     return text[:end], text[end + 1 :]
 
 
 def _judges(tables: Tables) -> dict[str, Mapping[str, Any] | None]:
-    """All that decides what the headline judge says of each run."""
+    """Everything that determines the headline judge's values for each run."""
     judge = tables.entry
     by = {"judge": judge.asked.identity(), "network": judge.network, "metrics": judge.parameters}
     flat = {key: value for part in by.values() for key, value in part.items()}
@@ -88,10 +89,11 @@ def _judges(tables: Tables) -> dict[str, Mapping[str, Any] | None]:
 
 
 def compare_sides(a: Side, b: Side, *, other_faces: bool = False) -> pd.DataFrame:
-    """COLUMNS, one row an outcome and cell; raises InputError where they are not comparable.
+    """COLUMNS, one row per outcome and cell; raises InputError where they are not comparable.
 
-    With `other_faces` each side may have been judged against faces of its own, as the views of one
-    data set are: a difference is then of the faces too, and of the floor that real faces get.
+    With `other_faces` each side may have been judged against its own reference images, as with
+    views of one data set: a difference may then also come from the images, and from the floor that
+    real images reach.
     """
     pairs = _pairs(a, b)
     _comparable(a, b, pairs, {DATA} if other_faces else set())
@@ -107,15 +109,15 @@ def compare_sides(a: Side, b: Side, *, other_faces: bool = False) -> pd.DataFram
 
 
 def verdict(table: pd.DataFrame) -> str:
-    """The first row's, or of a single cell that differs where all together do not."""
+    """The first row's outcome, or that of a single cell that differs when all together do not."""
     decides = table.loc[table["outcome"] == table["outcome"].iloc[0], "verdict"]
     found = {*decides} & {"better", "worse"}
-    # Cells that differ in opposite ways are worse: something got lost.
+    # Cells that differ in opposite directions count as worse: something got lost.
     return "worse" if "worse" in found else "better" if found else str(decides.iloc[0])
 
 
 def sentence(table: pd.DataFrame, a: str, b: str) -> str:
-    """What was found of the first outcome, for people: "B is better than A: 228 lower, ..."."""
+    """The result for the first outcome, for people: "B is better than A: 228 lower, ..."."""
     row = table.iloc[0]
     if row["outcome"] == "weights":
         return f"{b} and {a} are the same networks."
@@ -222,7 +224,7 @@ def _values(side: Side, cell: str, outcome: str) -> Floats:
 
 
 def _tested(outcome: str, groups: Sequence[Sequence[Floats]]) -> dict[str, Any]:
-    """The mean over cells of the difference of means, B less A."""
+    """The mean over cells of the difference of means, B minus A."""
     strata = [{0.0: x, 1.0: y} for x, y in groups]
     a, b = (float(np.mean([group[side].mean() for group in groups])) for side in (0, 1))
     low, high = ends(contrast(strata))

@@ -18,7 +18,7 @@ from benchmark.results.tables import Tables
 from benchmark.statistics.hypotheses import change_p, least_p
 from benchmark.statistics.intervals import Floats, Stratum, contrast, ends, weights
 
-ROUNDING = 1e-12  # of the values: a smaller effect is what sums in another order leave
+ROUNDING = 1e-12  # relative to the values: a smaller effect is rounding of the sums
 
 
 def shift(tables: Tables, test: TrendTest | ContrastTest) -> Effect | NotRun:
@@ -62,7 +62,7 @@ def _nothing(
 
 
 def _strata(tables: Tables, runs: pd.DataFrame, over: str) -> list[pd.DataFrame]:
-    """Runs that share the other swept keys, but for those that always change with `over`."""
+    """Runs that share the other swept keys, except those that always change with `over`."""
     by_level = runs.groupby(over)
     others = [key for key in tables.swept if key != over and (by_level[key].nunique() > 1).any()]
     groups = [rows for _, rows in runs.groupby(others, sort=False)] if others else [runs]
@@ -112,7 +112,7 @@ def _measured(
 def _by_place(
     stratum: pd.DataFrame, values: "pd.Series[float]", over: str, levels: Sequence[str]
 ) -> dict[float, Floats]:
-    """The values of a stratum's seeds by where their level lies, from 0 to 1."""
+    """The values of a stratum's seeds by the position of their level, from 0 to 1."""
     return {
         levels.index(str(level)) / (len(levels) - 1): np.asarray(values[rows.index], np.float64)
         for level, rows in sorted(stratum.groupby(over), key=lambda each: levels.index(each[0]))
@@ -129,7 +129,7 @@ def _means(
 
 
 def slope(strata: Sequence[Stratum]) -> float:
-    """The change of `contrast`, which is known however few the seeds."""
+    """The change as in `contrast`, which is defined for any number of seeds."""
     means = [np.asarray(seeds, float).mean() for each in strata for seeds in each.values()]
     counts = [np.size(seeds) for each in strata for seeds in each.values()]
     return float(weights([list(each) for each in strata], counts) @ means)
@@ -138,9 +138,10 @@ def slope(strata: Sequence[Stratum]) -> float:
 def _noise(
     strata: Sequence[pd.DataFrame], groups: Sequence[Stratum], over: str, levels: Sequence[str]
 ) -> dict[str, float]:
-    """By run, what its seed adds to the change: its weight times its cell's standard deviation.
+    """By run, its seed's contribution to the change: its weight times its cell's standard
+    deviation.
 
-    Empty where that is not known, or no seeds differ.
+    Empty if that is unknown, or the seeds do not differ.
     """
     cells = [np.asarray(seeds, float) for group in groups for seeds in group.values()]
     if min(cell.size for cell in cells) < 2:
@@ -169,7 +170,8 @@ def chance(strata: Sequence[Stratum], direction: Direction, least: float, level:
 
 
 def _twins(strata: Sequence[pd.DataFrame], test: TrendTest | ContrastTest) -> str:
-    """A contrast whose runs are the same networks: the test, which pairs no runs, cannot see it."""
+    """A contrast whose runs end with identical networks, which the test, being unpaired, cannot
+    detect."""
     if isinstance(test, TrendTest):
         return ""
     ended = pd.concat(strata).groupby("seed")["weights_sha256"]

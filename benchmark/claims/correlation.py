@@ -1,6 +1,6 @@
-"""Does a signal go together with image quality? Four answers, of rising worth.
+"""Does a signal correlate with image quality? Four answers, in increasing strength of evidence.
 
-raw          within a run, as the papers' figures invite one to look: descriptive only, since two
+raw          within a run, as the papers' figures suggest: descriptive only, since two
              falling series always correlate (Yule 1926; Granger and Newbold 1974).
 differences  within a run, Spearman's rho of the changes between evaluations at a fixed interval.
 partial      within a run, Spearman's rho given the step (ranks, so the log step is the same).
@@ -8,13 +8,13 @@ between      of the runs of one cell at the same step, Spearman's rho over seeds
              the steps.
 
 The seed is the unit, however many evaluations or cells there are. A seed's rho within runs is the
-mean over its runs, so their interval is Student's; that of the mean of rhos between seeds is the
-jackknife's over seeds, left out of every cell that has them (statistics/intervals.py). Ranks are
+mean over its runs, with Student's interval; the mean of rhos between seeds has the jackknife's
+interval over seeds, each left out of every cell that has it (statistics/intervals.py). Ranks are
 taken within a cell: raw signals are never pooled over cells.
 
-p is that of mismatched pairs: a run's signal says nothing of its own quality that it does not say
-of another run's of the same cell. Runs' whole series change places within their cells, alike in
-cells with the same seeds; cells that share some of their seeds alone are taken for strangers.
+p comes from mismatched pairs; the null hypothesis is that a run's signal tells no more about its
+own quality than about that of another run of the same cell. Whole series are permuted within cells,
+identically in cells with the same seeds; cells that share only some seeds count as independent.
 
 An undefined rho (one of the series is constant) counts as 0 where others are defined.
 """
@@ -43,7 +43,7 @@ LEAST_POINTS = 3  # evaluations of a run, or runs of a cell, below which a rho s
 
 @dataclass(frozen=True)
 class Cell:
-    """The finished runs of one cell at the steps that all of them have been evaluated at."""
+    """The finished runs of one cell at the steps at which all of them were evaluated."""
 
     name: str
     run_ids: tuple[str, ...]
@@ -52,7 +52,7 @@ class Cell:
     columns: Mapping[str, Floats]  # each (runs, S)
 
     def at(self, step: float, columns: Sequence[str]) -> "Cell":
-        """The same runs at one step alone, with those of these columns that are there."""
+        """The same runs at a single step, with those of these columns that exist."""
         here = self.steps == step
         found = {name: self.columns[name][:, here] for name in columns if name in self.columns}
         return replace(self, steps=self.steps[here], columns=found)
@@ -60,16 +60,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Association:
-    """A correlation over seeds and what it rests on; NaN where it is undefined."""
+    """A correlation over seeds and its basis; NaN if undefined."""
 
     value: float
-    estimate: Estimate | None  # None: too few seeds for an interval of its level
+    estimate: Estimate | None  # None: too few seeds for an interval
     null_mean: float  # of mismatched pairs
     blocks: tuple[Floats, ...]  # of seeds, for `pairing_p`
     cells: int
     runs: int
     points: int  # fewest evaluations of a run
-    each: Floats  # within runs: one rho a seed
+    each: Floats  # within runs: one rho per seed
     seeds: tuple[tuple[int, ...], ...]  # of each block
     run_ids: tuple[str, ...]
 
@@ -82,7 +82,8 @@ class Association:
 
 
 def cells_of(tables: Tables) -> list[Cell]:
-    """Cells in the order of runs.csv; unfinished runs and networks seen before are left out."""
+    """Cells in the order of runs.csv; unfinished runs, and runs with the same final weights as an
+    earlier one, are left out."""
     tables = tables.networks
     points = tables.points[tables.points["state"] == "done"]
     seeds = tables.seeds
@@ -151,7 +152,7 @@ def associate(
 
 
 def _by_seed(seeds: Sequence[tuple[int, ...]], tables: Sequence[Floats]) -> Floats:
-    """(seeds,): the mean over its runs of each seed's own rho."""
+    """(seeds,): each seed's rho, averaged over its runs."""
     found: dict[int, list[float]] = {}
     for of_cell, table in zip(seeds, tables, strict=True):
         for seed, rho in zip(of_cell, np.diagonal(table), strict=True):
@@ -162,7 +163,8 @@ def _by_seed(seeds: Sequence[tuple[int, ...]], tables: Sequence[Floats]) -> Floa
 def _estimate(
     pairs: Sequence["_Pair"], seeds: Sequence[tuple[int, ...]], value: float, each: Floats
 ) -> Estimate | None:
-    """With its standard error over seeds; None where there are too few for an interval."""
+    """The estimate with its standard error over seeds; None if there are too few for an
+    interval."""
     if len(each):
         return mean(each)
     if min(map(len, seeds)) < LEAST_SEEDS_OF_RHO:
@@ -175,12 +177,13 @@ def _estimate(
     found = mean_rank_correlation(
         value, *(np.array([_without(pairs, order, seed) for seed in block]) for block in blocks)
     )
-    # One order at every step, whoever is left out: the steps are copies of one another.
+    # The order is the same at every step, whichever seed is left out, so all steps carry one rho.
     return found if found is None or found.error > 0 else alone
 
 
 def _without(pairs: Sequence["_Pair"], seeds: Sequence[tuple[int, ...]], seed: int) -> float:
-    """The mean over steps and cells of rho between seeds, but for one; `seeds` pair by pair."""
+    """The mean over steps and cells of rho between seeds, leaving one seed out; `seeds` is by
+    pair."""
     rhos, at = [], 0
     for pair in pairs:
         for x, y in zip(pair.x, pair.y, strict=True):
@@ -192,7 +195,7 @@ def _without(pairs: Sequence["_Pair"], seeds: Sequence[tuple[int, ...]], seed: i
 
 
 def blocks_of_seeds(cells: Sequence[tuple[int, ...]]) -> list[list[int]]:
-    """The seeds of cells, together where one cell has some of each: no seed is in two blocks."""
+    """The cells' seeds in blocks, merged when cells overlap, so that no seed is in two blocks."""
     blocks: list[set[int]] = []
     for of_cell in cells:
         joined = [block for block in blocks if block & {*of_cell}]
@@ -203,7 +206,7 @@ def blocks_of_seeds(cells: Sequence[tuple[int, ...]]) -> list[list[int]]:
 
 @dataclass(frozen=True)
 class _Pair:
-    """Two columns of cells that are alike in their runs' number and their steps, side by side."""
+    """Two columns, stacked over cells with the same number of runs and steps."""
 
     at: Indices  # (C,) the cells' numbers
     x: Floats  # (C, runs, S)
@@ -212,7 +215,7 @@ class _Pair:
 
 
 def _pairs(cells: Sequence[Cell], signal: str, outcome: str, level: Level) -> list[_Pair]:
-    """Where both columns are there at every run, of the cells that have enough of them."""
+    """The values where every run has both columns, in cells that have enough of them."""
     alike: dict[tuple[int, bytes], list[int]] = {}
     for at, cell in enumerate(cells):
         if signal in cell.columns and outcome in cell.columns:
@@ -243,7 +246,7 @@ def _changes(pair: _Pair) -> _Pair:
 
 
 def _at(pairs: Sequence[_Pair]) -> Indices:
-    """The numbers of the cells that the pairs are of, pair by pair."""
+    """The cell index of each pair."""
     return np.concatenate([pair.at for pair in pairs])
 
 
@@ -253,7 +256,7 @@ def _numbers(pairs: Sequence[_Pair]) -> Indices:
 
 
 def _in_order(pairs: Sequence[_Pair], values: Sequence[Floats]) -> list[Floats]:
-    """What is there for each cell of each pair (C, ...), cell by cell in order."""
+    """The values (C, ...) of each pair, split by cell, in order."""
     order = np.argsort(_at(pairs))
     every = [of_cell for of_pair in values for of_cell in of_pair]
     return [every[at] for at in order]

@@ -2,9 +2,9 @@
 
 One family is corrected by Holm: the method's own signal, in training and held out, under
 `differences`, `partial` and `between`, against every outcome, over all methods of the ablation.
-Raw correlations are descriptive, baselines are there to compare with, the rows of single cells and
-of single steps (`at_step`, of the distance alone) show how far an answer depends on a choice; none
-of these is corrected or decides.
+Raw correlations are descriptive, baselines are for comparison; rows of single cells and single
+steps (`at_step`, for the distance only) show how far an answer depends on a choice. None of these
+is corrected or decisive.
 """
 
 import math
@@ -76,7 +76,7 @@ def _method_rows(tables: Tables, method: str) -> Iterator[dict[str, Any]]:
 def _single_rows(
     cells: Sequence[Cell], signal: str, outcome: str, head: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """Each cell by itself, at the deciding levels."""
+    """Each cell by itself, at the decisive levels."""
     for cell in cells:
         yield from _rows([cell], signal, outcome, {**head, "cell": cell.name}, MEASURES[3:])
 
@@ -97,7 +97,7 @@ def _rows(
 def _step_rows(
     cells: Sequence[Cell], signal: str, head: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """Between runs at each step by itself: whether the answer is that of an early stage."""
+    """Between runs at each single step: whether the result stems from an early stage."""
     for step in sorted({step for cell in cells for step in cell.steps.tolist()}):
         here = [cell.at(step, (signal, "distance")) for cell in cells]
         for row in _rows(here, signal, "distance", head, [("between", "spearman")]):
@@ -114,7 +114,7 @@ def _numbers(found: Association) -> dict[str, Any]:
 
 
 def _reading(row: Any) -> str:
-    """What a row may be taken to say."""
+    """The interpretation of a row."""
     if math.isnan(row["value"]):
         return "undefined: one of the two is constant, or follows the step exactly"
     if row["level"] == "raw":

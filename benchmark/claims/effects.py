@@ -1,4 +1,4 @@
-"""What a claim's test measures: an effect over seeds, its interval, and the p of any margin."""
+"""What a claim's test measures: an effect over seeds, its interval, and p for any margin."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -33,35 +33,36 @@ def _unknown(_: float) -> float:
 
 @dataclass(frozen=True)
 class Effect:
-    """A claim's effect as it was found; a number that could not be found is NaN."""
+    """A claim's measured effect; numbers that could not be computed are NaN."""
 
     direction: Direction
     says: str  # what was found, in words
-    # Runs that the verdict needs and lacks, each with its reason; any blocks the verdict.
+    # Missing runs that the verdict needs, each with its reason; any of them blocks the verdict.
     gaps: tuple[str, ...]
     run_ids: tuple[str, ...] = ()
     value: float = math.nan
-    low: float = math.nan  # of the 95 % interval; NaN where none of that level can be had
+    low: float = math.nan  # of the 95 % interval; NaN if there is none
     high: float = math.nan
     above: Callable[[float], float] = _unknown  # one-sided p of "the effect is at most this"
     below: Callable[[float], float] = _unknown  # ... "at least this"
     least_p: float = math.nan
     power: Callable[[float], float] = _unknown  # by level: the chance to support a true claim
     seeds: int = 0  # of the cell with the fewest
-    # Of a change: its column, and by run the standard deviation that the run's seed adds to it.
+    # For a change: its column, and by run the standard deviation contributed by the run's seed.
     column: str = ""
     noise: Mapping[str, float] = field(default_factory=dict)
-    # Every run has the least or the greatest value that there is: nothing can be told apart.
+    # Every run has the least or greatest possible value, so nothing can be distinguished.
     saturated: bool = False
     # Every run has the same value.
     constant: bool = False
-    # What stands against support whatever the p: a trend that turns back.
+    # What rules out support whatever the p: a trend that reverses.
     objection: str = ""
     # A counter-example that refutes a claim about every run, whatever is missing.
     counter: str = ""
 
     def p_for(self, least: float) -> float:
-        """p of the claim's opposite, `least` being its least effect: small speaks for it."""
+        """p of the claim's opposite, `least` being its least effect; a small p supports the
+        claim."""
         match self.direction:
             case "up":
                 return self.above(least)
@@ -76,7 +77,8 @@ class Effect:
         return self.above(math.nan)
 
     def p_against(self, least: float) -> float:
-        """p of the claim itself: small speaks against it. NaN where only a run can refute it."""
+        """p of the claim itself; a small p speaks against it. NaN if only a counter-example can
+        refute it."""
         match self.direction:
             case "up":
                 return self.below(least)

@@ -1,10 +1,9 @@
 """Runs with an event against runs of their cell without it: a claim's effect, and events.csv.
 
-An event is what a claim says it is: conditions on columns of the training rows, each a mean since
-the row before, that hold at once for so large a share of the run's steps. Runs are not dealt to the
-two groups, as they are to the arms of a sweep. So a difference says that the event goes with it and
-not that it is its cause; the test takes it that without a difference any seed of the cell could
-have had the event.
+A claim defines its event: conditions on columns of the training rows, each a mean since the
+previous row, that hold simultaneously for a given share of the run's steps. Unlike in a sweep, runs
+are not assigned to the two groups, so a difference shows association with the event, not causation;
+the test assumes that, without a difference, any seed of the cell could have had the event.
 """
 
 from collections.abc import Sequence
@@ -75,7 +74,7 @@ def event(tables: Tables, test: EventTest) -> Effect | NotRun:
 def _groups(
     cells: "pd.Series[str]", had: "pd.Series[float]", values: "pd.Series[float]"
 ) -> list[tuple[Floats, Floats]]:
-    """Of each cell that has both, the values of the runs without the event and with it."""
+    """For each cell with both kinds, the values of the runs without the event and with it."""
     found = []
     for rows in cells.groupby(cells, sort=False).groups.values():
         of_cell = [values[rows][had[rows] == side] for side in (0, 1)]

@@ -1,12 +1,12 @@
 """The evidence of an ablation, written beside its tables in results/<ablation>/<profile>/.
 
 Numbers are empty where they are undefined or do not apply. So are the ends (low, high) of a 95 %
-interval where the seeds are too few for one that holds: docs/explanation/intervals.md has each
-method and its simulations. p_holm is corrected over its table's family; least_p is the least p that
-the design could reach at all, and least_p_holm the same when corrected. run_ids lists the runs,
-parted by blanks.
+interval if the seeds are too few for a valid one: docs/explanation/intervals.md has each method and
+its simulations. p_holm is corrected over its table's family; least_p is the least p that the design
+could reach, and least_p_holm the same after correction. run_ids lists the runs, separated by
+spaces.
 
-What each column means stands in columns.py, from which the reference page is made.
+Columns are documented in columns.py, from which the reference page is made.
 """
 
 from pathlib import Path
@@ -33,7 +33,7 @@ TABLES = {
 
 
 def evidence(tables: Tables) -> dict[str, pd.DataFrame]:
-    """Every table by its name, in the order in which a reader wants them."""
+    """Every table by its name, in reading order."""
     return {name: make(tables) for name, make in TABLES.items()}
 
 

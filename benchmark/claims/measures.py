@@ -32,7 +32,7 @@ from benchmark.statistics.intervals import ends, mean, share
 
 
 def measure(tables: Tables, test: ClaimTest) -> Effect | NotRun:
-    """The effect that a claim's test is about, from the runs that its `where` leaves."""
+    """The effect that a claim tests, from the runs selected by its `where`."""
     found = tables.only(test.where)
     if found.runs.empty:
         return NotRun("This profile has no such runs")
@@ -56,7 +56,8 @@ def measure(tables: Tables, test: ClaimTest) -> Effect | NotRun:
 
 
 def _unmeasured(tables: Tables, column: str) -> str:
-    """Why the headline judge never gives a metric; empty where it does, or is not known yet."""
+    """Why the headline judge never reports a metric; empty if it does, or if this is not known
+    yet."""
     metric, judge = METRICS.get(column), tables.entry
     if metric is None or judge.digest is None:
         return ""
@@ -101,7 +102,7 @@ def _mean(tables: Tables, test: MeanTest) -> Effect | NotRun:
 def _correlation(tables: Tables, test: CorrelationTest) -> Effect | NotRun:
     """Spearman's rho, as correlation.py has it.
 
-    A relation has to be seen by both: rho beyond the margin, and matched pairs more alike than
+    A relation must pass both tests: rho beyond the margin, and matched pairs correlating more than
     mismatched ones.
     """
     level: Literal["differences", "between"] = "between"
@@ -157,7 +158,7 @@ def _chance_of_rho(found: Association, test: CorrelationTest, level: float) -> f
 
 
 def _stopping(tables: Tables, test: StoppingTest) -> Effect | NotRun:
-    """The column at the signal's stop less that at a rival's, as stopping.py has it."""
+    """The column at the signal's stop minus that at a rival's, as in stopping.py."""
     signal, column = tables.shown(test.signal), tables.shown(test.column)
     ended = pd.Series(np.where(tables.runs["state"] == "done", 0.0, np.nan), tables.runs.index)
     if nothing_yet(tables.runs, ended):
@@ -211,7 +212,7 @@ def _bound(tables: Tables, test: BoundTest) -> Effect | NotRun:
 
 
 def _worst(curves: pd.DataFrame, test: BoundTest) -> "pd.Series[float]":
-    """By run, the value that is nearest to breaking the bound."""
+    """By run, the value closest to violating the bound."""
     last = curves.groupby("run_id")["step"].transform("max")
     late = curves[curves["step"] >= test.after * last].groupby("run_id")["value"]
     return late.max() if test.below is not None else late.min()
@@ -220,13 +221,13 @@ def _worst(curves: pd.DataFrame, test: BoundTest) -> "pd.Series[float]":
 def _every(tables: Tables, kept: "pd.Series[float]", said: str) -> Effect | NotRun:
     """A claim about every run: `kept` is 1 where a run agrees, 0 where it does not.
 
-    The seed is the unit: one agrees where all its runs do. The effect is the share of seeds that
-    agree, with Clopper and Pearson's interval; p is the exact binomial one that BROKEN_SHARE of all
-    seeds, or more, would not.
+    The seed is the unit: it agrees if all its runs do. The effect is the share of seeds that agree,
+    with Clopper and Pearson's interval; p is the exact binomial one that BROKEN_SHARE of all seeds,
+    or more, would not.
     """
     if kept.isna().all():
         return NotRun("No run has what the claim is about yet")
-    # A run that agrees but has not ended as planned may yet break the claim.
+    # A run that agrees so far but has not finished may still break the claim.
     kept = kept.where((kept == 0) | (tables.runs["state"] == "done"))
     known = kept.dropna()
     gaps, good = missing(tables.runs, kept), int(known.sum())
@@ -255,7 +256,7 @@ def _every(tables: Tables, kept: "pd.Series[float]", said: str) -> Effect | NotR
 
 
 def _share(tables: Tables, test: ShareTest) -> Effect | NotRun:
-    """By how much a key's share of the variance leads every other key's: see variance.py."""
+    """By how much a key's share of the variance exceeds every other key's: see variance.py."""
     values = tables.values(test.column)
     if nothing_yet(tables.runs, values):
         return NotRun(f"No run has {test.column} yet")
@@ -270,11 +271,11 @@ def _share(tables: Tables, test: ShareTest) -> Effect | NotRun:
     known = [lead for lead in leads if lead is not None]
 
     def above(margin: float) -> float:
-        """It has to lead every rival."""
+        """The key must lead every rival."""
         return max((lead.above(margin) for lead in known), default=1.0)
 
     def below(margin: float) -> float:
-        """One that it does not lead is enough, whichever it is."""
+        """A single rival that it does not lead is enough to refute the claim."""
         least = min((lead.below(margin) for lead in known), default=1.0)
         return min(1.0, len(known) * least)
 

@@ -1,9 +1,10 @@
-"""What a plan's claims can hope for before it runs: the least p, and the chance to be supported.
+"""What a plan's claims can achieve before it runs: the least p, and the power to support each
+claim.
 
 A claim is taken to be true by TRUE times its least effect (without one, by one standard deviation
 of the pilot, or a rho or a lead of TYPICAL_RHO); one of no effect by none at all; one about every
 run by no seed that breaks it. Spreads over seeds are those of a pilot: tables of the same cells, of
-any profile. Chances are at Holm's first and hardest step, and so cautious.
+any profile. Power is computed at Holm's first and strictest step, and so is conservative.
 """
 
 import math
@@ -60,12 +61,12 @@ from benchmark.statistics.power import (
 TRUE = 2.0
 TYPICAL_RHO, GREATEST_RHO = 0.3, 0.9
 Chance = Callable[[int, float], float]
-"""The power with so many seeds a cell at a level."""
+"""The power at a level with a number of seeds per cell."""
 
 
 @dataclass(frozen=True)
 class Prospect:
-    """Of one claim; the p is for it, one-sided."""
+    """The prospects of one claim; p is one-sided, in its favour."""
 
     claim: str
     seeds: int
@@ -74,11 +75,11 @@ class Prospect:
     least_p_holm: float
     """At worst: times the number of claims."""
     decidable: bool
-    """Whether any outcome can support it, were all other claims supported as clearly as can be."""
+    """Whether any outcome can support it, assuming all other claims reach their least p."""
     chance: float
-    """Of support with the planned seeds; NaN where it is not known."""
+    """Power with the planned seeds; NaN if unknown."""
     enough: int | None
-    """The seeds a cell for a chance of 80 %; None where that is not known."""
+    """Seeds per cell needed for 80 % power; None if unknown."""
     note: str
 
 
@@ -91,7 +92,7 @@ class _Design:
 
 
 def prospects(plan: Plan, pilot: Tables | None = None, alpha: float = ALPHA) -> list[Prospect]:
-    """One a claim, in order. With looks `alpha` is the level of the last.
+    """One per claim, in order. With looks, `alpha` is the level of the last.
 
     Raises InputError where the pilot has other judges.
     """
@@ -254,7 +255,8 @@ def _share_of_streams(
 
 
 def lead_chance(found: Decomposition, key: int, least: float, seeds: int, level: float) -> float:
-    """The chance to support a key's lead in shares, with the spreads of `found` and so many seeds.
+    """The power to support a key's lead in shares, given the spreads of `found` and a number of
+    seeds.
 
     Of streams by `lead_power`; else Student's t of Fisher's z, with the jackknife's error of the
     lead over the nearest rival.
@@ -345,7 +347,7 @@ def _stopping(
 def _event(
     runs: Sequence[PlannedRun], seeds: int, test: EventTest, pilot: Tables | None
 ) -> _Design:
-    """At best: nobody knows beforehand how many seeds will have the event."""
+    """The best case: it is unknown beforehand how many seeds will have the event."""
     cells, note = list(dict.fromkeys(run.cell for run in runs)), "if half of the seeds have it"
     least = least_p([[seeds // 2, seeds - seeds // 2]] * len(cells))
     if pilot is None:
@@ -365,9 +367,9 @@ def _event(
 
 
 def _strata(runs: Sequence[PlannedRun], test: TrendTest | ContrastTest) -> list[dict[float, str]]:
-    """By stratum, the cell at each place, as claims/contrasts.py compares them.
+    """By stratum, the cell at each position, as compared by claims/contrasts.py.
 
-    Runs that share the other swept keys, but for those that always change with `over`.
+    A stratum's runs share the other swept keys, except those that always change with `over`.
     """
     points = {run.cell: {k: swept_text(v) for k, v in run.point.items()} for run in runs}
     if isinstance(test, ContrastTest):
@@ -400,7 +402,7 @@ def _correlation(
 ) -> _Design:
     within, absent = test.level == "within", test.direction == "none"
     fewest = LEAST_SEEDS if within else LEAST_SEEDS_OF_RHO
-    # A seed's own pair has to be told from mismatched ones; for "no rho" it has not.
+    # Matched pairs must be distinguished from mismatched ones; not for a claim of "no rho".
     least = 0.0 if absent else 1 / min(math.factorial(seeds), MOST)
     if seeds < fewest:
         return _Design(seeds, 1.0, note=f"rank correlations need {fewest} seeds")

@@ -1,4 +1,4 @@
-"""Which cell's samples people prefer: win rates of every two cells that they were asked about."""
+"""Which cell's samples people prefer: win rates of every pair of cells that they were shown."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,10 +25,10 @@ class WinRate:
 
 
 def win_rates(votes: Sequence[Vote], cells: Sequence[str]) -> list[WinRate]:
-    """Of every two cells with answers, in the order of `cells`.
+    """Win rates for every pair of cells with answers, in the order of `cells`.
 
-    The interval, of 95 %, is for other raters and other training seeds, as far as there are two of
-    each; see statistics/clustered.py.
+    The 95 % interval generalises over raters and over training seeds, given at least two of each;
+    see statistics/clustered.py.
     """
     found = []
     for cell, over in combinations(cells, 2):

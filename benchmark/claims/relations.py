@@ -1,9 +1,9 @@
-"""How the statistics of an ablation's claims go together: by the runs that they share.
+"""How the statistics of an ablation's claims correlate, given the runs that they share.
 
-A change is a weighted sum of its cells' means, so two of one column are correlated by the runs that
-both rest on: many methods against one baseline, say. Runs of different cells count as independent,
-as in the changes' own intervals. How a claim of any other kind, or of another column, goes with the
-rest is not known.
+A change is a weighted sum of its cells' means, so two changes of one column are correlated through
+shared runs: many methods against one baseline, say. Runs of different cells count as independent,
+as in the changes' own intervals. The correlation of other kinds of claims, or between columns, is
+unknown.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What may be said of the seeds of one cell, of two cells, and of all claims of a report."""
+"""Statistics over the seeds of one cell, of two cells, and over all claims of a report."""
 
 from collections.abc import Sequence
 
@@ -15,12 +15,12 @@ from benchmark.statistics.intervals import contrast, ends
 
 
 def middle(values: Sequence[float]) -> Measure:
-    """The interquartile mean, which a seed that fell out of line does not move."""
+    """The interquartile mean, which is robust to an outlying seed."""
     return interquartile_mean(values) if values else Measure(np.nan, None)
 
 
 def difference(of: Sequence[float], against: Sequence[float]) -> Measure:
-    """Of the means of two cells, by Welch; NaN where one has no seed."""
+    """Difference of the means of two cells, by Welch; NaN if one has no seed."""
     if not of or not against:
         return Measure(np.nan, None)
     low, high = ends(contrast([{0.0: against, 1.0: of}]))
@@ -35,5 +35,6 @@ def improvement(of: Sequence[float], against: Sequence[float]) -> Measure:
 
 
 def stand(p: Sequence[float]) -> list[tuple[bool, float]]:
-    """Of claims of several ablations: whether each is still decided, and its p over all."""
+    """For claims of several ablations: whether each is still decided, and its p corrected over
+    all."""
     return [(bool(each <= ALPHA), float(each)) for each in holm(p)]

@@ -1,9 +1,9 @@
-"""Confirmatory or exploratory: whether a claim was registered as it is tested, before its runs.
+"""Confirmatory or exploratory: whether a claim was registered, as it is tested, before its runs.
 
-Everything that the registration says has to hold of what is tested: the claim's every word, the
-judge and the evaluation, the rules, the seeds (all, or those of a look) and the cells, so that
-nobody adds seeds until a claim holds or leaves out an arm that contradicts it. And every run that
-the verdict rests on has to be one that was registered, of code that came after the registration.
+What is tested must match the registration in everything: the claim's exact wording, the judge and
+the evaluation, the rules, the seeds (all, or those of a look) and the cells, so that nobody can add
+seeds until a claim holds or drop an arm that contradicts it. Every run behind the verdict must have
+been registered, and made by code committed after the registration.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ CONFIRMATORY, EXPLORATORY = "confirmatory", "exploratory"
 
 @dataclass(frozen=True)
 class Status:
-    """`why` says in a few words what makes a claim exploratory; empty where it is confirmatory."""
+    """`why` says briefly what makes a claim exploratory; empty if it is confirmatory."""
 
     why: str = ""
 
@@ -31,12 +31,12 @@ class Status:
 
     @property
     def text(self) -> str:
-        """As tables have it."""
+        """As written in tables."""
         return CONFIRMATORY if self.confirmatory else f"{EXPLORATORY}: {self.why}"
 
 
 class Look(NamedTuple):
-    """One look at the claims: the seeds that a cell then has, and what its tests are held to."""
+    """One look at the claims: the number of seeds per cell, and the level of its tests."""
 
     seeds: int
     level: float
@@ -58,7 +58,7 @@ def status(record: AblationRecord, claim: Claim, run_ids: Sequence[str]) -> Stat
 
 
 def looks(record: AblationRecord) -> tuple[Look, ...]:
-    """The looks in order; without a registration one, at all seeds."""
+    """The looks in order; without a registration, a single one at all seeds."""
     registration = record.registration
     if registration is None:
         return (Look(len(record.seeds), ALPHA),)

@@ -1,11 +1,11 @@
-"""A signal as a stopping rule: what a run that it stops is worth against other ways to stop it.
+"""A signal as a stopping rule, compared with other rules for stopping the same run.
 
 A run is stopped at one of its evaluations. By the signal, a lower one counting as better, at
 
-    minimum     its least value, which is known once the run is over
-    plateau     the first evaluation at which the last PATIENCE have lowered the signal's least
-                value by at most HARDLY of the way that it had come down before them; the last
-                evaluation where there is none. It looks at no later evaluation.
+    minimum     its least value, known only once the run is over
+    plateau     the first evaluation at which the last PATIENCE evaluations have lowered the
+                signal's minimum by at most HARDLY of its total fall before them, or else the last
+                evaluation. It looks at no later evaluation.
 
 or, as its rivals, at
 
@@ -15,11 +15,11 @@ or, as its rivals, at
     mismatched  where the signals of the other runs of its cell stop: the mean over them. A signal
                 that merely stops all runs late, while the distance falls, is no better than this.
 
-What is lost is the distance there, less the least that the run has at any evaluation. The best of
-several noisy distances flatters itself, by the same in every rule of a run, so that differences
-between rules are free of it. A difference is one number a run; the seed is the unit, so it is the
-mean over a seed's runs, and its p is `mean_p`. Against mismatched signals it also has to be seen by
-the permutation of whole runs that correlation.py has.
+The loss is the distance there minus the run's least distance at any evaluation. The minimum of
+several noisy distances is biased low, but equally for all rules of a run, so differences between
+rules are unaffected. A difference is one number per run, averaged over a seed's runs, as the seed
+is the unit; its p is `mean_p`. Against mismatched signals it must also pass the permutation of
+whole runs used in correlation.py.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,7 +46,7 @@ RIVALS: Mapping[Rival, str] = {
     "mismatched": "where other runs' signals stop",
 }
 PATIENCE, HARDLY = 2, 0.05
-ROUNDING = 1e-12  # of the values: a smaller difference is that of their sums
+ROUNDING = 1e-12  # relative to the values: smaller differences are rounding
 
 
 @dataclass(frozen=True)
@@ -56,16 +56,16 @@ class Stopped:
     run_ids: tuple[str, ...]
     seeds: tuple[int, ...]
     points: int  # evaluations
-    steps: Floats  # (runs,) at which they stop
+    steps: Floats  # (runs,) where they stop
     here: Floats  # (runs,) the column there
     best: Floats  # (runs,) the column at its best
-    rivals: Mapping[Rival, Floats]  # (runs,) where other rules stop; without those that cannot
+    rivals: Mapping[Rival, Floats]  # (runs,) where other rules stop; inapplicable ones are left out
     crossed: Floats  # (runs, runs) the column of run j where the signal of run i stops
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The column at the signal's stop less that at a rival's, over seeds."""
+    """The column at the signal's stop minus that at a rival's, over seeds."""
 
     each: Floats  # (seeds,)
     here: float  # means over seeds
@@ -83,7 +83,7 @@ class Difference:
         return mean(self.each)
 
     def p(self, margin: float = 0.0, alternative: Alternative = "two-sided") -> float:
-        """p of "at most `margin`" (greater), of "at least" (less), or of none."""
+        """p of "at most `margin`" (greater), of "at least" (less), or of no difference."""
         p = mean_p(self.each, margin, alternative)
         easy = (margin < 0 and alternative == "greater") or (margin > 0 and alternative == "less")
         return p if easy or not self.blocks else max(p, pairing_p(self.blocks, alternative))
@@ -95,7 +95,7 @@ class Difference:
 
 
 def stop(signal: Floats, rule: Rule) -> Indices:
-    """(runs,): the number of the evaluation at which each signal (runs, S) stops its run."""
+    """(runs,): the index of the evaluation at which each signal (runs, S) stops its run."""
     if rule == "minimum":
         return np.asarray(signal.argmin(axis=1))
     least = np.minimum.accumulate(signal, axis=1)
@@ -106,7 +106,7 @@ def stop(signal: Floats, rule: Rule) -> Indices:
 
 
 def stopped(cells: Sequence[Cell], signal: str, column: str, rule: Rule) -> list[Stopped]:
-    """Of the cells that have both columns at enough evaluations."""
+    """The cells that have both columns at enough evaluations."""
     found = []
     for cell in cells:
         if signal not in cell.columns or column not in cell.columns:
@@ -144,7 +144,7 @@ def _stopped(
 
 
 def difference(found: Sequence[Stopped], rival: Rival) -> Difference | None:
-    """Over the cells that have the rival; None without any."""
+    """The comparison over the cells that have the rival; None without any."""
     known = [each for each in found if rival in each.rivals]
     if not known:
         return None

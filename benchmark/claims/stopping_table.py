@@ -1,8 +1,8 @@
 """stopping.csv: each method's own signal as a stopping rule, against its rivals, in the distance.
 
 One row a method, signal (in training and held out), rule and rival; cells are pooled, as one number
-a seed. Holm's families are the rows of one method each: whether a method's signal is of use is a
-question of its own.
+a seed. Holm's families are the rows of one method each: whether a method's signal is useful is a
+separate question.
 """
 
 import math
@@ -83,7 +83,7 @@ def _numbers(found: Sequence[Stopped], rival: Rival, against: Difference) -> dic
 
 
 def _reading(row: Any) -> str:
-    """What a row may be taken to say."""
+    """The interpretation of a row."""
     if row["least_p_holm"] > ALPHA:
         return "cannot tell: no p of so few seeds can be low enough"
     if math.isnan(row["p_holm"]) or row["p_holm"] > ALPHA:

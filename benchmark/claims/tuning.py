@@ -1,4 +1,4 @@
-"""What the search of a tuned ablation says of its arms: the best of so many tries."""
+"""What a tuned ablation's search says about its arms: the best of a number of tries."""
 
 from collections.abc import Mapping
 
@@ -10,8 +10,8 @@ from benchmark.statistics.intervals import Floats
 def best_of(record: TuningRecord) -> Mapping[str, Floats]:
     """By arm, the expected validation distance of the best of 1, 2, ... settings.
 
-    Of the arms whose runs have all ended. A setting that failed or collapsed counts as the worst
-    that survived in any arm; where none did, there is nothing to show.
+    Only for arms whose runs have all ended. A setting that failed or collapsed counts as the worst
+    surviving one in any arm; if none survived, there is nothing to show.
     """
     ended = [arm for arm in record.arms if arm.winner is not None]
     survived = [

@@ -1,15 +1,14 @@
 """Which swept key explains how much of an outcome's variance: variance.csv.
 
-Main effects by least squares, every key as a factor. A key's share is the sum of squares that it
-adds to all other keys (type II, as in statsmodels' anova_lm), over the total: eta squared. What is
-left is the seed's share, with the interactions in it. Keys that always change together are one
-factor. Intervals are the jackknife's over seeds, left out of every cell that has them. A share has
-no p, since it is never below 0.
+Main effects by least squares, with every key as a factor. A key's share is the sum of squares that
+it adds to that of all other keys (type II, as in statsmodels' anova_lm), over the total: eta
+squared. The residual is the seed's share, including interactions. Keys that always change together
+are one factor. Intervals are from the jackknife over seeds, each left out of every cell that has
+it. A share has no p, since it is never below 0.
 
-Where seeds of streams are swept (training.seeds), the levels are a sample and no choice, and their
-number is what an interval rests on. Shares are then those of variance components, of runs whose
-streams are all drawn anew (statistics/components.py); with another key swept beside the streams,
-there is no interval.
+If seeds of streams are swept (training.seeds), the levels are random, and an interval depends on
+their number. Shares are then of variance components, for runs whose streams are all drawn afresh
+(statistics/components.py); with another key swept beside the streams, there is no interval.
 """
 
 import math
@@ -28,9 +27,9 @@ from benchmark.results.tables import Tables
 from benchmark.statistics.components import Components, components
 from benchmark.statistics.intervals import Estimate, Floats, Indices, ends, jackknife
 
-ROUNDING = 1e-9  # below which what is left of a dummy, or a singular value, is nothing
+ROUNDING = 1e-9  # below which the residual of a dummy, or a singular value, counts as zero
 RESIDUAL = "seed and interactions"
-STREAMS = "training.seeds."  # of swept keys: their values are seeds
+STREAMS = "training.seeds."  # prefix of swept keys whose values are seeds
 SEED = "seed"
 JOINT = " & "
 Factor: TypeAlias = tuple[str, ...]
@@ -39,10 +38,10 @@ Factor: TypeAlias = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Lead:
-    """By how much the share of one factor is greater than another's."""
+    """By how much one factor's share exceeds another's."""
 
     value: float
-    low: float  # of the 95 % interval; NaN where none of that level can be had
+    low: float  # of the 95 % interval; NaN if there is none
     high: float
     above: Callable[[float], float]  # p of "it is at most this"
     below: Callable[[float], float]  # ... "at least this"
@@ -56,16 +55,16 @@ class Decomposition:
     keys: tuple[Factor, ...]
     shares: Floats  # (factors,)
     runs: pd.DataFrame  # cell by cell
-    without: tuple[Floats, ...]  # a block of seeds each: (seeds, factors), without each of them
+    without: tuple[Floats, ...]  # one array per block: (seeds, factors), with each seed left out
     streams: Components | None = None  # where all factors are streams
 
     @property
     def factors(self) -> tuple[str, ...]:
-        """What each is called."""
+        """The name of each."""
         return tuple(map(JOINT.join, self.keys))
 
     def factor(self, key: str) -> int | None:
-        """The number of the factor that has this key's levels."""
+        """The index of the factor with this key's levels."""
         return next((i for i, each in enumerate(self.keys) if key in each), None)
 
     @property
@@ -74,13 +73,13 @@ class Decomposition:
 
     @property
     def seeds(self) -> int:
-        """Of the block, or the stream, with the fewest, which limits what is known."""
+        """Seeds of the smallest block or stream, which limits precision."""
         if self.streams:
             return self.streams.design.least_seeds
         return min((len(block) for block in self.without), default=0)
 
     def interval(self, factor: int) -> tuple[float, float]:
-        """Of a factor's share, of the residual's for the last; NaN where there is none."""
+        """The interval of a factor's share, the last being the residual's; NaN if there is none."""
         if self.streams:
             return self.streams.share_interval(factor) or (math.nan, math.nan)
         low, high = np.clip(ends(self.estimate(lambda shares: _with_rest(shares)[factor])), 0, 1)
@@ -109,7 +108,8 @@ class Decomposition:
         )
 
     def estimate(self, statistic: Callable[[Floats], float]) -> Estimate | None:
-        """Of a function of the shares (factors,), from -1 to 1; None: too few seeds."""
+        """The estimate of a function of the shares (factors,), from -1 to 1; None: too few
+        seeds."""
         if not self.without:
             return None
         parts = [np.array([statistic(shares) for shares in block]) for block in self.without]
@@ -135,7 +135,7 @@ def decompose(tables: Tables, column: str) -> Decomposition | None:
         for block in blocks_of_seeds(cells):
             each = [_shares(runs[runs[SEED] != seed], factors) for seed in block]
             known = [found for found in each if found is not None]
-            if len(known) < len(each):  # a level is there by one seed alone
+            if len(known) < len(each):  # a level exists for one seed only
                 return Decomposition(tuple(factors), shares, runs, ())
             without.append(np.stack(known))
     return Decomposition(tuple(factors), shares, runs, tuple(without))
@@ -150,7 +150,7 @@ def are_streams(factors: Sequence[Factor]) -> bool:
 def factors_of(runs: pd.DataFrame, swept: Sequence[str]) -> list[Factor]:
     """The swept keys that vary, those that always change together joined into one.
 
-    Beside streams `seed` is one more, if it varies: that of the streams that are not swept.
+    Beside streams, a varying `seed` is one more factor: that of the streams not swept.
     """
     streams = any(key.startswith(STREAMS) for key in swept)
     groups: dict[tuple[int, ...], list[str]] = {}
@@ -171,7 +171,7 @@ def _of_streams(runs: pd.DataFrame, factors: Sequence[Factor]) -> Decomposition 
 
 
 def _shares(runs: pd.DataFrame, factors: Sequence[Factor]) -> Floats | None:
-    """(factors,) of the values of these runs; None where there is nothing to take apart."""
+    """Shares (factors,) for the values of these runs; None if there is no variance to decompose."""
     values = runs["_value"].to_numpy(float)
     if not factors or len(runs) < 3 or np.ptp(values) == 0:
         return None
@@ -189,7 +189,7 @@ def _shares(runs: pd.DataFrame, factors: Sequence[Factor]) -> Floats | None:
 class _Explained:
     """The sum of squares of centred values that factors explain by main effects.
 
-    The factor with the most levels is a mean for each; what it leaves of the others has an
+    The factor with the most levels is removed by group means; the residuals of the others get an
     orthonormal basis (Frisch and Waugh 1933; Lovell 1963), so that no matrix is (runs, runs).
     """
 
@@ -210,7 +210,7 @@ class _Explained:
 
 
 def _explained(levels: Sequence[Indices], runs: int) -> _Explained:
-    """What factors explain of so many runs, each given by its levels' numbers; none: the mean."""
+    """What factors explain, each given by its runs' level indices; without factors, the mean."""
     none = np.zeros(runs, dtype=np.intp)
     first, *others = sorted(levels, key=np.max, reverse=True) or [none]
     counts = np.bincount(first)
@@ -227,7 +227,7 @@ def _explained(levels: Sequence[Indices], runs: int) -> _Explained:
 
 
 def _moved(order: Indices) -> Indices | slice:
-    """The same order, which costs nothing to apply where everything stays in its place."""
+    """The same order, as a slice, which costs nothing, if it is the identity."""
     return slice(None) if (order == np.arange(len(order))).all() else order
 
 

@@ -3,18 +3,20 @@
 With m the claim's least effect, and a claim that an effect goes up (down is its mirror):
 
 supported     "the effect is m or less" is rejected
-refuted       "the effect is m or more" is rejected, and what was found is no effect that way
-too small     the same, but what was found points the claimed way
-A claim of no effect is supported where "the effect is m or more" (and, for `none`, "-m or less") is
-rejected, and refuted where "m or less" is. A claim about every run (bound, failures) is refuted by
-one counter-example, and supported where "BROKEN_SHARE of all seeds break it" is rejected.
+refuted       "the effect is m or more" is rejected, and the effect found is not in that direction
+too small     the same, but the effect found points the claimed way
 
-Rejected means a p of at most ALPHA when corrected over all claims of the ablation, those that were
-not run included, by Holm's steps, which know how claims that share runs go together, as many arms
-against one control do (statistics/families.py). Support and refutation are corrected apart, so each
-kind of error is held to ALPHA an ablation. Claims about every run are no part of the family of
-refutations, since no p refutes them. With looks that were registered, each look has its own level
-(statistics/looks.py), and the first that decides a claim stands. Where nothing is rejected:
+A claim of no effect is supported where
+"the effect is m or more" (and, for `none`, "-m or less") is rejected, and refuted where "m or less"
+is. A claim about every run (bound, failures) is refuted by one counter-example, and supported where
+"BROKEN_SHARE of all seeds break it" is rejected.
+
+Rejected means a corrected p of at most ALPHA over all claims of the ablation, including those not
+run, by a step-down procedure that accounts for the correlation of claims that share runs, such as
+many arms against one control (statistics/families.py). Support and refutation are corrected
+separately, so each kind of error is held to ALPHA per ablation. Claims about every run are not in
+the family of refutations, since no p refutes them. With registered looks, each look has its own
+level (statistics/looks.py), and the first that decides a claim stands. Where nothing is rejected:
 
 not run       there is nothing to measure in this profile yet
 saturated     the column is at its least or greatest value in every run, or no cell has runs with
@@ -24,8 +26,8 @@ underpowered  had the claim been true (by twice its least effect, or with no eff
 undecided     the chance was one half or more; or a run that the verdict needs has failed or is
               missing, which blocks a verdict whatever the p
 
-Beside each verdict stands what the other metrics of the same thing, and the other judges, say: see
-`agreement.py`.
+Each verdict comes with the results of the other metrics of the same thing and of the other judges:
+see `agreement.py`.
 """
 
 import math
@@ -82,7 +84,8 @@ def claims_table(tables: Tables) -> pd.DataFrame:
 
 
 def first_seeds(tables: Tables, seeds: int) -> Tables:
-    """The runs of the first so many seeds, as registered; at the last look all, lent ones too."""
+    """The runs of a look's first seeds, as registered; at the last look all runs, including lent
+    ones."""
     registration = tables.record.registration
     if registration is None or seeds >= len(tables.record.seeds):
         return tables
@@ -91,7 +94,7 @@ def first_seeds(tables: Tables, seeds: int) -> Tables:
 
 
 def judge(claims: Sequence[Claim], tables: Tables, alpha: float = ALPHA) -> list[dict[str, Any]]:
-    """One row a claim; the claims together are the family that is corrected."""
+    """One row per claim; all claims together form the corrected family."""
     found = [measure(tables, claim.test) for claim in claims]
     least = [getattr(claim.test, "least_effect", 0.0) for claim in claims]
     measured = [effect if isinstance(effect, Effect) else None for effect in found]
@@ -104,7 +107,7 @@ def judge(claims: Sequence[Claim], tables: Tables, alpha: float = ALPHA) -> list
     against_holm = _refutations(claims, against, related)
     rows = []
     for i, (claim, effect) in enumerate(zip(claims, found, strict=True)):
-        # Holm's first and hardest step, without what is shared: a cautious chance.
+        # Holm's first and strictest step, ignoring correlations: a conservative power.
         chance = effect.power(alpha / len(claims)) if isinstance(effect, Effect) else math.nan
         verdict, sentence = decide(effect, for_holm[i], against_holm[i], chance, alpha)
         rows.append(

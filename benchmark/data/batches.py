@@ -1,4 +1,5 @@
-"""Batches as a function of (seed, step): any step's batch can be made without those before it."""
+"""Batches as a function of (seed, step): any step's batch can be made without the preceding
+ones."""
 
 from functools import lru_cache
 from heapq import nsmallest
@@ -14,7 +15,7 @@ from benchmark.seeds import derive
 def _permutation(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
     generator = np.random.Generator(np.random.Philox(derive(seed, "batch", epoch)))
     order = generator.permutation(count)
-    order.flags.writeable = False  # it is shared by every step of the epoch
+    order.flags.writeable = False  # shared by all steps of the epoch
     return order
 
 
@@ -23,8 +24,8 @@ def batch_positions(
 ) -> NDArray[np.int64]:
     """Positions (batch,) of the images of a step, counted from 0.
 
-    Every epoch is a fresh permutation cut into whole batches; what does not fill one is left out
-    of that epoch. Raises InputError where the split is smaller than one batch.
+    Every epoch is a fresh permutation cut into whole batches; the incomplete last batch is dropped.
+    Raises InputError where the split is smaller than one batch.
     """
     batches = len(split) // batch
     if batches == 0:

@@ -45,8 +45,8 @@ State = Literal[
     "official", "other content", "whole", "unchecked", "missing", "subset", "resized", "broken"
 ]
 _CHUNK = 1 << 20
-# Of the images that a check decodes to: what is whole does not depend on it, and what is alike is
-# looked for at the larger.
+# Sizes to which a check decodes images: whether an image is readable does not depend on it;
+# near-copies are searched at the larger.
 _SIZE, _SIZE_TO_COMPARE = 16, 64
 Near = Callable[[Photographs], Mapping[str, str]]
 # By the images that they are of: views that can be trained on whenever the first can.
@@ -74,7 +74,7 @@ class Report:
     views: list[str] = field(default_factory=list)
     broken: dict[str, str] = field(default_factory=dict)  # image -> why
     deep: bool = False
-    notes: list[str] = field(default_factory=list)  # what was taken for what, left out, mended
+    notes: list[str] = field(default_factory=list)  # how files were interpreted, left out, repaired
     copies: dict[str, str] = field(default_factory=dict)  # image -> the first of the same content
     near_copies: dict[str, str] = field(default_factory=dict)  # image -> what it nearly is
     why_not: list[str] = field(default_factory=list)  # why a view cannot be trained on
@@ -192,7 +192,7 @@ def _look(
 
 
 def _look_at_resized(tree: Tree, size: str, report: Report, how: _How) -> Item:
-    """Aligned images that somebody has cropped or resized: a plain folder's."""
+    """Aligned images that were cropped or resized count as a plain folder."""
     place = tree.images[ALIGNED].path
     plain = _check_plain(place, how)
     report.views += plain.views
@@ -233,7 +233,7 @@ def _judge(item: Item, source: Photographs, report: Report, how: _How) -> tuple[
 
 
 def _describe(source: Photographs, report: Report) -> None:
-    """What the contents of the files say: rules that they follow, and copies of one another."""
+    """Findings from the files' contents: decoding rules, and copies of one another."""
     for rule, count in source.survey.counts().items():
         note = f"{source.place}: {count} images: {SAID[rule]}"
         report.notes += [note] if note not in report.notes else []
@@ -324,7 +324,7 @@ def _kinds(listing: Listing) -> dict[str, str]:
 
 
 def _unread(kinds: Mapping[str, str]) -> list[str]:
-    """What makes of files that are not read (name -> suffix) some that are."""
+    """How to convert unsupported files (name -> suffix) into supported ones."""
     commands = {name: command(kind) for name, kind in kinds.items()}
     return [f"{name}: not read; use: {made}" for name, made in commands.items() if made]
 

@@ -17,18 +17,18 @@ _NEEDED = ("title", "fingerprint", "splits", "decode", "name", "__len__")
 
 
 class External(Complete):
-    """Any class that is built as `Class(size=, data_root=, **options)` and offers what
-    FaceSource does, but for what Complete says and for `pixels` and `visits`; its `subject` is
-    "images" if it says none.
+    """Any class that is built as `Class(size=, data_root=, **options)` and offers FaceSource's
+    interface, except what Complete provides and `pixels` and `visits`; `subject` defaults to
+    "images".
 
-    Whatever its class raises is an InputError, so that a fault in it is one line.
+    Any exception of its class becomes an InputError, so that a fault in it is one line.
     """
 
     visits: Visits | None = None
 
     def __init__(self, settings: ExternalData, data_root: Path | None) -> None:
-        """Raises InputError where the class is not there or is no data set, or its parts are no
-        positions of its images, each in one part."""
+        """Raises InputError if the class is missing or not a data set, or if its parts are not
+        disjoint sets of image positions."""
         self._settings, self.size = settings, settings.size
         made = load_class(settings.name)
         try:
@@ -65,7 +65,7 @@ class External(Complete):
         return self._splits
 
     def pixels(self) -> str:
-        """Over the settings and what the class itself says decides its pixels."""
+        """Digest over the settings and whatever the class declares to determine its pixels."""
         said = self._ask("fingerprint")
         if not isinstance(said, str) or not said:
             raise self._refusal(
@@ -80,7 +80,7 @@ class External(Complete):
         return self.pixels()
 
     def decode(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """The class's own images; raises InputError where their shape or type is another."""
+        """The class's own images; raises InputError if their shape or type is wrong."""
         found = self._ask("decode", indices.copy())
         if not isinstance(found, tuple) or len(found) != 2:
             raise self._refusal("decode", "gives no pair of images and flags")

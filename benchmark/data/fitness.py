@@ -1,4 +1,4 @@
-"""Whether a data set can be trained on: the one judgement of `bench data check` and of a run."""
+"""Whether a data set can be trained on: shared by `bench data check` and runs."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,8 @@ from benchmark.data.source import FaceSource
 
 # Training continues only if fewer than this share of the images is broken.
 BROKEN_LIMIT = 1e-3
-# Of the images that a table names, this share must be there: with fewer it is another data set's.
+# This share of the images named in a table must exist: with fewer, the table is for another data
+# set.
 SHARE_LIMIT = 0.01
 LEAST_JUDGED = 50  # images of each part: a judge takes no fewer samples
 _LOOKED_AT = 16  # images before all are decoded
@@ -21,7 +22,7 @@ _ASKED = 500  # broken images that are asked for their reason
 
 
 def unfit(source: FaceSource) -> str | None:
-    """Why a data set cannot be trained on, as far as a few images tell; None: nothing is known."""
+    """Why a data set cannot be trained on, judging from a few images; None: no reason found."""
     there = np.setdiff1d(np.arange(len(source)), source.absent)
     if len(there) == 0:
         return (
@@ -47,7 +48,7 @@ def unfit(source: FaceSource) -> str | None:
 
 
 def _few(source: FaceSource) -> list[int]:
-    """Some images of those that are there, evenly from first to last."""
+    """Some of the existing images, evenly spaced from first to last."""
     there = np.setdiff1d(np.arange(len(source)), source.absent)
     found: list[int] = there[:: max(1, len(there) // _LOOKED_AT)][:_LOOKED_AT].tolist()
     return found
@@ -62,7 +63,8 @@ def resized(source: Photographs) -> str | None:
 
 
 def too_many_broken(source: FaceSource, broken: Sequence[int]) -> str | None:
-    """Why a data set with these broken images is refused, with their reasons; None: it is not."""
+    """Why a data set with these broken images is refused, with their reasons; None if it is
+    accepted."""
     there = len(source) - len(source.absent)
     if not broken or len(broken) < BROKEN_LIMIT * there:
         return None
@@ -74,7 +76,7 @@ def too_many_broken(source: FaceSource, broken: Sequence[int]) -> str | None:
 
 
 def only_copies(source: FaceSource) -> str | None:
-    """Which part holds nothing but copies; None where each has more. It reads every file."""
+    """Which part holds only copies; None if no part does. It reads every file."""
     copies = source.copies()
     for part, at in source.splits().items():
         if len(at) and len(np.setdiff1d(at, copies)) == 0:
@@ -86,11 +88,11 @@ def only_copies(source: FaceSource) -> str | None:
 
 
 def too_few(sizes: Mapping[Split, int], needed: Mapping[Split, int]) -> int | None:
-    """How many images in all would give each part what it needs; None where it has that."""
+    """How many images in total would give each part enough; None if each has enough."""
     if all(sizes[part] >= count for part, count in needed.items()):
         return None
     total = sum(sizes.values())
-    # Of a part that is empty no share is known: a tenth, as where parts are drawn.
+    # The share of an empty part is unknown: assume a tenth, as when parts are drawn.
     return max(
         ceil(count * total / sizes[part]) if sizes[part] else 10 * count
         for part, count in needed.items()

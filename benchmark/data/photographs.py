@@ -28,7 +28,7 @@ class Reading:
 
 
 class Photographs(ABC):
-    """Photographs by name. A subclass says what a square of them is, and which part each is in."""
+    """Photographs by name. A subclass defines the square crop, and the part of each image."""
 
     title: str
     subject: str
@@ -55,7 +55,7 @@ class Photographs(ABC):
 
     @abstractmethod
     def _kind(self) -> bytes:
-        """Everything that decides the pixels but for the images' files."""
+        """Everything that determines the pixels, except the image files."""
 
     @abstractmethod
     def _parts(self) -> dict[Split, NDArray[np.int64]]:
@@ -108,7 +108,7 @@ class Photographs(ABC):
         return np.array([], dtype=np.int64)
 
     def notes(self) -> list[str]:
-        """What was taken for what, and what was left out."""
+        """How files were interpreted, and what was left out."""
         return []
 
     def decode(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:

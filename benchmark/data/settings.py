@@ -1,4 +1,4 @@
-"""What the `data` block of an ablation file may say. No torch here."""
+"""The `data` block of an ablation file. No torch here."""
 
 from typing import Annotated, Any, Literal
 
@@ -63,13 +63,13 @@ class RotatedView(Strict):
     degrees: Annotated[float, Field(ge=0, le=180)]
     """In degrees: the sd of the normal, the half-width of the uniform roll."""
     draw: Literal["image", "visit"] = "image"
-    """One roll an image for good, or a fresh one each time the image is seen (augmentation)."""
+    """One fixed roll per image, or a fresh one each time the image is seen (augmentation)."""
     shift: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     """Sd of a random shift, over the crop's side."""
     scale: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Sd of the logarithm of a random scale."""
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 0
-    """Another seed gives every image another roll."""
+    """Seed of the rolls."""
 
 
 class WildView(Strict):
@@ -112,7 +112,7 @@ class Mix(Strict):
     attribute: str
     """One of the data set's attributes, as in Smiling."""
     share: Annotated[float, Field(ge=0, le=1)]
-    """Of the training images that are kept."""
+    """The attribute's share among the training images that are kept."""
 
 
 def _words(value: Any) -> Any:
@@ -129,8 +129,8 @@ class FacesSettings(Strict):
     view: View = AlignedView(name="aligned")
     size: ImageSize = 32
     count: Annotated[int, Field(ge=100, le=10_000_000)] = 20_000
-    """How many faces there are; every part is a share of them."""
-    # Both are left out of the description where they choose nothing: runs without keep their ids.
+    """Total number of faces; every part is a share of them."""
+    # Both are omitted from the description if unset, so that runs without them keep their ids.
     only: _Words = Field(default=(), exclude_if=lambda only: not only)
     """Only images with (or, as in "not Smiling", without) these attributes, in every part."""
     mix: Mix | None = Field(default=None, exclude_if=lambda mix: mix is None)
@@ -150,7 +150,7 @@ class CelebASettings(Strict):
     mix: Mix | None = None
     """Training images thinned until an attribute has a given share."""
     disjoint: bool = False
-    """Leave people out of validation and test who are in training too."""
+    """Exclude people from validation and test who are also in training."""
 
 
 _PART = r"[^./\\\x00-\x1f][^/\\\x00-\x1f]*"  # of a path: any name but a hidden one
@@ -173,7 +173,7 @@ class ExternalData(Strict):
     name: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
     size: ImageSize = 64
     options: dict[str, bool | int | float | str] = {}  # noqa: RUF012 - pydantic copies defaults
-    """Handed to the class as they are."""
+    """Passed to the class unchanged."""
 
 
 DataSettings = Annotated[

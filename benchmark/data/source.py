@@ -1,4 +1,4 @@
-"""What every data set is to the store."""
+"""The interface between a data set and the store."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 class FaceSource(Protocol):
     """Images by index, in an order fixed by the data alone.
 
-    One that has labels offers them by `labels() -> (names, array)`: what may be said of an image
-    (("Smiling", "Eyeglasses")), and uint8 (len, names) of 0 and 1.
+    One with labels offers `labels() -> (names, array)`: attribute names (("Smiling",
+    "Eyeglasses")), and uint8 (len, names) of 0 and 1.
     """
 
     title: str  # what captions call the data
     subject: str  # what its images are of: "faces", "digits"
     size: int  # side of the images in pixels
-    # Where every visit turns an image again: how to make images of what `decode` gives.
+    # If images are rotated at every visit: how to make images from the output of `decode`.
     visits: Visits | None
-    absent: NDArray[np.int64]  # images that are named but not there: in no part, and not broken
+    absent: NDArray[np.int64]  # images that are named but missing: in no part, and not broken
 
     def __len__(self) -> int: ...
 
     def pixels(self) -> str:
-        """64 hexadecimal digits over everything that decides what `decode` gives."""
+        """64 hexadecimal digits over everything that determines the output of `decode`."""
 
     def fingerprint(self) -> str:
         """64 hexadecimal digits over that and the parts, and nothing else."""
@@ -50,7 +50,7 @@ class FaceSource(Protocol):
         """Indices that are left out because an earlier part holds the same image."""
 
     def notes(self) -> Sequence[str]:
-        """What was taken for what and what was left out, in words."""
+        """How files were interpreted and what was left out, in words."""
 
     def decode(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Images (N, 3, size, size) of indices (N,), and which of them (N,) are whole.
@@ -59,11 +59,11 @@ class FaceSource(Protocol):
         """
 
     def name(self, index: int) -> str:
-        """What to call an image when it is broken."""
+        """An image's name for messages when it is broken."""
 
 
 class Complete:
-    """What a data set says of itself from which nothing can be missing: one that is drawn."""
+    """Mixin for a data set from which nothing can be missing, such as a drawn one."""
 
     absent = np.array([], dtype=np.int64)
 

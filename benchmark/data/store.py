@@ -5,8 +5,8 @@
 
 <pixels> is the fingerprint of the pixels alone: choices of parts share one store.
 
-It is written beside its place and renamed into it, so that half a store is never seen; a lock
-makes a second preparation wait for the first.
+It is written to a temporary folder and renamed, so that a partial store is never seen; a lock makes
+a second preparation wait for the first.
 """
 
 import hashlib
@@ -48,13 +48,14 @@ class FaceStore:
     broken: tuple[str, ...]
     visits: Visits | None = None
     subject: str = "images"  # what the images are of
-    attributes: tuple[str, ...] = ()  # those that were asked for
+    attributes: tuple[str, ...] = ()  # the requested ones
     labels: NDArray[np.uint8] | None = None  # (N, attributes) of 0 and 1, where any were
-    notes: tuple[str, ...] = ()  # what was taken for what, and what was left out
+    notes: tuple[str, ...] = ()  # how files were interpreted, and what was left out
 
     @property
     def labels_sha256(self) -> str | None:
-        """Of the attributes' names and all labels; the fingerprint is of the images and parts."""
+        """Digest of the attributes' names and all labels; the fingerprint covers images and
+        parts."""
         if self.labels is None:
             return None
         names = "/".join(self.attributes).encode()
@@ -63,14 +64,14 @@ class FaceStore:
     def batch(self, positions: NDArray[np.int64], seed: int, step: int) -> NDArray[np.uint8]:
         """What a run's training step sees of `positions`: a new array (N, 3, S, S).
 
-        Where every visit turns an image again, by how much follows from (seed, step, position).
+        If images are rotated at every visit, the angle is a function of (seed, step, position).
         """
         return self._seen(positions, f"visit/{seed}/{step}")
 
     def fixed(self, positions: NDArray[np.int64]) -> NDArray[np.uint8]:
         """The images at `positions`, (N, 3, S, S), the same for every run, seed and step.
 
-        Where every visit turns an image again, they are turned as `draw: image` turns them.
+        If images are rotated at every visit, they are rotated here as by `draw: image`.
         """
         return self._seen(positions, "image")
 
@@ -93,7 +94,7 @@ def open_store(
     With `attributes`, which the setting `asked` names, it has labels; `track` may show progress.
     Raises InputError where the data or
     one of these attributes is missing, BenchError where too many images are broken, the cache
-    cannot be written or the store in it is damaged. A store that is there is only read.
+    cannot be written or the store in it is damaged. An existing store is only read.
     """
     source = open_source(settings, data_root, Reading(cache, track))
     folder = cache / "stores" / source.pixels()
@@ -177,7 +178,7 @@ def _prepare(source: FaceSource, folder: Path, track: Track) -> None:
             raise BenchError(refusal)
         with (temporary / "images.npy").open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        # The title is for whoever looks here, the sum for `bench doctor`.
+        # The title is for human readers, the checksum for `bench doctor`.
         record = {"title": source.title, "broken": broken, "images_sha256": digest}
         (temporary / "store.json").write_text(json.dumps(record), encoding="utf-8")
         for path in temporary.iterdir():

@@ -1,7 +1,7 @@
-"""What the contents of many images are: their SHA-256 and the rules that they are decoded by.
+"""A survey of many images: their SHA-256 and the rules by which they are decoded.
 
-The sums of files that have not changed since (size, times and inode) are kept in the cache, so
-that a data set is read once and not at every run.
+Checksums of unchanged files (by size, times and inode) are cached, so that a data set is read once
+and not at every run.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from benchmark.files import write_atomic
 
 _CHUNK = 256  # files that a thread reads in one go
 _THREADS = min(16, os.cpu_count() or 1)
-# A file that was changed so shortly before it was read may change again within its time's tick.
+# A file modified just before it was read may change again within one timestamp tick.
 _SETTLED_NS = 2_000_000_000
 
 Item = TypeVar("Item")
@@ -51,7 +51,7 @@ class Survey:
     rules: NDArray[np.uint16]  # as images.Rule
 
     def digest(self, names: Sequence[str]) -> bytes:
-        """SHA-256 over names and contents, in this order; where they lie does not enter."""
+        """SHA-256 over names and contents, in this order; locations do not enter."""
         total = hashlib.sha256()
         sums = self.sums.tobytes()
         for row, name in enumerate(names):
@@ -68,7 +68,7 @@ class Survey:
         return np.where(self.there, first[which.reshape(-1)], rows)
 
     def counts(self) -> dict[Rule, int]:
-        """How many images follow each rule; none that nobody follows."""
+        """How many images follow each rule; unused rules are left out."""
         found = {rule: int((self.rules & rule != 0).sum()) for rule in Rule}
         return {rule: count for rule, count in found.items() if count}
 
@@ -126,7 +126,7 @@ class _Known:
 
     @classmethod
     def load(cls, cache: Path, files: Files, names: Sequence[str]) -> "_Known":
-        """Nothing is known where there is no such file, or it is damaged or of other rules."""
+        """Empty if there is no such file, or it is damaged or from other rules."""
         where = hashlib.sha256(os.fsencode(files.path.resolve())).hexdigest()[:32]
         path = cache / "sums" / f"{where}.npz"
         stamps, found = files.stamps(names), _empty(len(names))

@@ -1,9 +1,9 @@
-"""What share of samples has an attribute, by a linear probe on features of real images.
+"""Estimate the share of samples with an attribute, by a linear probe on features of real images.
 
-A probe that is wrong on some images miscounts: the share of a rare attribute is too high by what it
-takes for it, that of a common one too low by what it overlooks. How often it is wrong is counted on
-held-out images, and the share corrected by it (statistics/prevalence.py). Samples that are no
-photographs may mislead it more: that no held-out image can tell.
+An imperfect probe is biased: false positives inflate the share of a rare attribute, and misses
+deflate that of a common one. Its error rates are measured on held-out images and the share is
+corrected for them (statistics/prevalence.py). Samples may mislead it more than photographs do,
+which held-out images cannot reveal.
 """
 
 from dataclasses import dataclass
@@ -19,8 +19,9 @@ from benchmark.strict import Strict
 
 Labels = NDArray[np.bool_]
 
-# Inverse strength of the L2 penalty on standardised features: strong, as there are many. On faces a
-# stronger one predicts the commoner label too often, a weaker one is less accurate.
+# Inverse strength of the L2 penalty on standardised features. It is strong, as there are many
+# features; on faces a stronger one predicts the more common label too often, and a weaker one is
+# less accurate.
 PENALTY = 1e-2
 
 
@@ -30,25 +31,25 @@ class Share(Strict):
     training: float
     heldout: float
     heldout_probed: float
-    """By the probe; its difference from `heldout` is the probe's own bias."""
+    """As predicted by the probe; its difference from `heldout` is the probe's own bias."""
     samples_probed: float
     samples_corrected: float | None
-    """The same, corrected for the probe's errors on the held-out images; None, as its interval is,
-    where the probe is no better than a coin."""
+    """The same, corrected for the probe's errors on the held-out images; None, like its interval,
+    if the probe is no better than chance."""
     samples_low: float | None
     samples_high: float | None
-    """Ends of its 95 % interval, which includes that these errors are known from few images."""
+    """Ends of its 95 % interval, which accounts for the uncertainty of these error rates."""
     accuracy: float
     """Of the probe, on the held-out images."""
     balanced_accuracy: float
-    """The mean over both classes."""
+    """Balanced accuracy: the mean over both classes."""
 
 
 @dataclass(frozen=True)
 class Counted:
     """The share of samples that have an attribute: as probed, and corrected with its 95 % interval.
 
-    None but for the first where the probe is no better than a coin.
+    All but the first are None if the probe is no better than chance.
     """
 
     probed: float
@@ -59,7 +60,7 @@ class Counted:
 
 @dataclass(frozen=True)
 class AttributeProbe:
-    """A logistic regression that was fitted on some images and checked on others."""
+    """A logistic regression fitted on some images and checked on others."""
 
     model: Any
     known: Classified
@@ -68,8 +69,8 @@ class AttributeProbe:
     def fit(cls, features: Floats, labels: Labels, heldout: Floats, truth: Labels) -> Self | None:
         """On features (N, F) with labels (N,), checked on others (M, F) of known truth (M,).
 
-        Both classes weigh the same, so that a rare one is not overlooked. None where either set has
-        one class alone, so that nothing can be learnt or checked.
+        Both classes have equal weight, so that a rare one is not overlooked. None if either set has
+        only one class.
         """
         from sklearn.linear_model import LogisticRegression  # slow to import
         from sklearn.pipeline import make_pipeline
@@ -91,7 +92,7 @@ class AttributeProbe:
 
     @property
     def youden(self) -> float:
-        """Youden's J on the held-out images: 0 where it tells nothing, 1 without errors."""
+        """Youden's J on the held-out images: 0 if it is uninformative, 1 if it makes no errors."""
         return float(self.known.youden())
 
     @property
@@ -99,7 +100,7 @@ class AttributeProbe:
         return (1 + self.youden) / 2
 
     def predict(self, features: Floats) -> Labels:
-        """Which rows (N, F) it says have the attribute."""
+        """Which rows (N, F) it predicts to have the attribute."""
         return np.asarray(self.model.predict(features), dtype=np.bool_)
 
     def count(self, features: Floats) -> Counted:

@@ -1,8 +1,8 @@
 """Which feature networks there are, by name. No torch until one is asked for.
 
-A network is a class of its own file, one that the installed torch-fidelity registers, or one from
-outside, named by its import path. It says of itself, without its weights: `domain`, what it was
-trained on, and `seconds_per_sample`, roughly, on one CPU core.
+A network is a class in a file of its own, one registered by the installed torch-fidelity, or an
+external one named by its import path. Its class declares, without loading weights, `domain`, what
+it was trained on, and `seconds_per_sample`, a rough time on one CPU core.
 """
 
 from importlib import import_module
@@ -25,7 +25,7 @@ _REGISTERED_DOMAINS = {
 
 
 def network_names() -> list[str]:
-    """Every name that stands for a network here; import paths come beside them."""
+    """Every built-in name of a network; import paths are accepted as well."""
     return [*_BUILT_IN, *of_torch_fidelity().registered()]
 
 
@@ -48,18 +48,18 @@ def network_class(name: str) -> Any:
 
 
 def domain(name: str) -> str:
-    """What the network was trained on ("ImageNet", "faces"); empty where it does not say."""
+    """What the network was trained on ("ImageNet", "faces"); empty if not declared."""
     declared = getattr(network_class(name), "domain", None)
     return str(declared or registered_domain(name))
 
 
 def seconds_per_sample(name: str) -> float | None:
-    """Of one CPU core for one image, roughly; None where it is not known."""
+    """Rough time for one image on one CPU core; None if unknown."""
     return getattr(network_class(name), "seconds_per_sample", None)
 
 
 def registered_domain(name: str) -> str:
-    """The same of a network that torch-fidelity registers, which does not say it."""
+    """The same for a network registered by torch-fidelity, which does not declare it."""
     return _REGISTERED_DOMAINS.get(name.partition("-")[0], "")
 
 
@@ -69,5 +69,5 @@ def is_of_torch_fidelity(network: Any) -> bool:
 
 
 def of_torch_fidelity() -> Any:
-    """Imported where it is wanted: torchvision, below it, takes as long to import as torch."""
+    """Imported lazily: its dependency torchvision takes as long to import as torch."""
     return import_module("benchmark.evaluation.torch_fidelity_networks")

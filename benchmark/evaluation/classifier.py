@@ -1,4 +1,5 @@
-"""A small classifier of two classes, to see what training images are worth; fixed by its seed."""
+"""A small binary classifier, to measure the value of training images; deterministic given its
+seed."""
 
 import math
 
@@ -9,7 +10,7 @@ from benchmark.precision import full_precision
 
 BATCH = 32
 RATE = 1e-3
-DEGREES = 10.0  # of turns, to either side
+DEGREES = 10.0  # maximum rotation to either side
 _SCORED = 256
 
 
@@ -38,8 +39,9 @@ def trained(
 ) -> SmallCNN:
     """A classifier that has learnt from uint8 `images` (N, 3, S, S) with labels (N,) of 0 and 1.
 
-    Adam on the cross entropy, so many steps of batches drawn with replacement, however many images
-    there are. `augmented`: half of a batch's images are mirrored, and all turned a little.
+    Adam on the cross entropy, for a fixed number of steps on batches drawn with replacement,
+    however many images there are. `augmented`: half of a batch's images are mirrored, and all
+    slightly rotated.
     """
     device = images.device
     draws = torch.Generator().manual_seed(seed)
@@ -60,7 +62,8 @@ def trained(
 
 
 def _new(draws: torch.Generator) -> SmallCNN:
-    """With torch's usual weights, though not of its global generator, which others may be using."""
+    """With torch's default initialisation, but not from its global generator, which others may be
+    using."""
     with torch.device("meta"):
         network = SmallCNN()
     network.to_empty(device="cpu")
@@ -73,7 +76,7 @@ def _new(draws: torch.Generator) -> SmallCNN:
 
 
 def balanced_accuracy(network: SmallCNN, images: Tensor, labels: Tensor) -> float:
-    """The mean over both classes of the share that is right, of uint8 (N, 3, S, S) and (N,)."""
+    """Balanced accuracy on uint8 images (N, 3, S, S) with labels (N,)."""
     with torch.no_grad(), full_precision():
         logits = torch.cat([network(_floats(part)) for part in torch.split(images, _SCORED)])
     right, has = (logits > 0) == (labels > 0), labels > 0

@@ -6,7 +6,7 @@ from benchmark.column import Column
 from benchmark.evaluation.metrics import METRICS
 
 CLASSIFIED = "classified."
-"""Begins the columns of `evaluation.classify` in probes.csv."""
+"""Prefix of the columns of `evaluation.classify` in probes.csv."""
 
 
 def evaluation_columns() -> list[str]:
@@ -15,7 +15,7 @@ def evaluation_columns() -> list[str]:
 
 
 def metric_columns() -> dict[str, Column]:
-    """What each of them means."""
+    """The meaning of each of them."""
     return {
         name: Column(metric.meaning, metric.unit, metric.better, metric.source)
         for name, metric in METRICS.items()
@@ -30,7 +30,7 @@ _DISTANCE = "squared features"
 
 
 def _gap(above: str, of: str, unit: str) -> dict[str, Column]:
-    """Of errors of embedded images."""
+    """Columns for errors of embedded images."""
     both = {"heldout": "held-out", "training": "training"}
     found = {}
     for name, words in both.items():
@@ -58,7 +58,7 @@ def _walk(above: str, kind: str) -> dict[str, Column]:
 
 
 def _found(name: str, how: str) -> dict[str, Column]:
-    """Of codes by any way: what pixels say, then what the headline judge's features say."""
+    """Columns for codes, however found: from pixels, then from the headline judge's features."""
     return {
         **_gap(f"{name}.pixels", f"|x - G(z)|, {how}", _ERROR),
         f"{name}.outside": Column(
@@ -106,7 +106,7 @@ def _metrics(above: str, of: str) -> dict[str, Column]:
 def probe_columns() -> dict[str, Column]:
     """What a probe measures, by dotted name; NAME stands for an attribute of the data.
 
-    What the other judges say has `judges.JUDGE.` before the names of OF_JUDGE.
+    Other judges' columns have the names of OF_JUDGE with the prefix `judges.JUDGE.`.
     """
     return {
         "version": Column("of the probe"),
@@ -154,7 +154,7 @@ def probe_columns() -> dict[str, Column]:
     }
 
 
-# The names of what each judge says for itself begin with one of these.
+# Prefixes of the columns that each judge has separately.
 OF_JUDGE = (
     *(f"{name}.{part}" for name in ("embedded", "searched") for part in ("features.", "linear.")),
     *(
@@ -167,7 +167,7 @@ OF_JUDGE = (
 
 
 def probed_by_judges(names: Sequence[str], attributes: Sequence[str]) -> list[str]:
-    """The columns of a probe by these judges, of which the first is the headline."""
+    """The columns of a probe by these judges, the first being the headline judge."""
     known = probe_columns()
     found = [name for name in known if "NAME" not in name]
     found += [f"attributes.{n}.{k.split('.')[2]}" for n in attributes for k in known if "NAME" in k]
@@ -178,8 +178,8 @@ def probed_by_judges(names: Sequence[str], attributes: Sequence[str]) -> list[st
 
 _RANDOM = "over the mean distance of two samples"
 _FIXED = "after a fixed number of Adam's steps"
-# What only version 1 of the probe measured: codes were not searched for to their plateau, and paths
-# were between random codes, in units of the generator's own spread.
+# Columns only of version 1 of the probe, which did not search for codes until the error plateaued,
+# and measured paths between random codes in units of the generator's own spread.
 PROBE_COLUMNS_1: dict[str, Column] = {
     "sizes.paths": Column("version 1: paths that were measured", "paths"),
     "embedding.heldout": Column(f"version 1: |x - G(z)| of held-out images, {_FIXED}", _ERROR),
@@ -208,7 +208,7 @@ def copies_in_words(closer: float) -> str:
 
 _ACCURACY = "mean over both classes of held-out images that are right, 0 to 1"
 _SCORE = "Ravuri and Vinyals 2019 (arXiv 1905.10887)"
-# What `evaluation.classify` measures; N stands for the number of real images, or all.
+# What `evaluation.classify` measures; N stands for the number of real images, or `all`.
 CLASSIFIED_COLUMNS: dict[str, Column] = {
     f"{CLASSIFIED}real_N": Column("a classifier from N real images alone", _ACCURACY, "higher"),
     f"{CLASSIFIED}augmented_N": Column(
@@ -236,7 +236,7 @@ CLASSIFIED_COLUMNS: dict[str, Column] = {
 
 
 def classified_columns(real: Sequence[int | str]) -> list[str]:
-    """Those for these numbers of real images."""
+    """The columns for these numbers of real images."""
     return [
         name.replace("_N", f"_{size}")
         for name in CLASSIFIED_COLUMNS

@@ -1,4 +1,4 @@
-"""dlib's face recognition network in plain torch: features by which people are told apart.
+"""dlib's face recognition network in plain torch: features that distinguish people.
 
 Trained by Davis King (dlib, 2017) so that photographs of one person lie less than 0.6 apart; a
 residual network (He et al., "Deep residual learning for image recognition", 2015) of 29
@@ -33,7 +33,7 @@ _BLOCKS = (
 
 
 class DlibFace(nn.Module):
-    """The 128 features of dlib's face recognition; Euclidean distances are what they are for.
+    """The 128 features of dlib's face recognition, meant to be compared by Euclidean distance.
 
     Images are resized to the 150 x 150 of its training. In dlib's own crops the eyes lie 0.35 of
     the image's side apart and 0.31 of it below the top.
@@ -47,7 +47,7 @@ class DlibFace(nn.Module):
     WEIGHTS_SHA256 = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
 
     def __init__(self) -> None:
-        """Raises BenchError where the weights are missing or other ones."""
+        """Raises BenchError if the weights are missing or have another checksum."""
         super().__init__()
         path = _weights_path()
         content = path.read_bytes()
@@ -71,9 +71,9 @@ class DlibFace(nn.Module):
 
 
 class FaceNetwork(nn.Module):
-    """The network as the bytes of dlib's file have it, each batch norm in its convolution.
+    """The network read from dlib's file, with each batch norm folded into its convolution.
 
-    Raises ValueError where the bytes are not such a file's.
+    Raises ValueError if the bytes are not such a file.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -109,7 +109,8 @@ class FaceNetwork(nn.Module):
 
 
 class _Block(nn.Module):
-    """Two convolutions around a shortcut, which is averaged 2 x 2 where the first has stride 2."""
+    """Two convolutions around a shortcut, which is average-pooled 2 x 2 if the first has stride
+    2."""
 
     def __init__(self, first: nn.Conv2d, second: nn.Conv2d) -> None:
         super().__init__()
@@ -140,8 +141,8 @@ def _grown(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 class _File:
     """dlib's serialization of this network, read from its first byte to its last.
 
-    Layers come innermost first, that is from the image to the features. What is read must be what
-    is expected there; anything else raises ValueError.
+    Layers come innermost first, that is from the image to the features. Any unexpected content
+    raises ValueError.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -165,7 +166,7 @@ class _File:
         weights = self._tensor(after * before * size * size + after, 1, 1, 1)
         self._expect(after, size, size, stride, stride, padding, padding)
         self._expect(1, after, before, size, size, 1, 1, after, 1, 1)
-        self._skip_reals(4)  # rates of training
+        self._skip_reals(4)  # learning rates
         self._finish()
         if size == 7:
             self._expect(1)  # only in the innermost layer
@@ -186,7 +187,7 @@ class _File:
         self._expect(after, before)
         weights = self._tensor(before, after, 1, 1)
         self._expect(1, before, after, 1, 1, 1, 0, 0, 0, 0, 1)
-        self._skip_reals(4)  # rates of training
+        self._skip_reals(4)  # learning rates
         self._finish()
 
         layer = nn.Linear(before, after, bias=False, device="meta")
@@ -204,7 +205,7 @@ class _File:
             raise self._fault(self._at, "end")
 
     def _finish(self) -> None:
-        """What ends every layer: three flags and three tensors, which training had filled."""
+        """The trailer of every layer: three flags and three tensors left over from training."""
         at = self._at
         if self._take(3).strip(b"01"):
             raise self._fault(at, "three flags")
@@ -253,7 +254,7 @@ def _parameter(values: NDArray[np.float64]) -> nn.Parameter:
 
 
 def _weights_path() -> Path:
-    """The weights' file in the installed package, whose code is not run to find it."""
+    """The weights file in the installed package, located without running the package's code."""
     spec = find_spec("face_recognition_models")
     for folder in (spec and spec.submodule_search_locations) or ():
         path = Path(folder) / "models" / "dlib_face_recognition_resnet_model_v1.dat"

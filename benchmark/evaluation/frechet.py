@@ -2,8 +2,8 @@
 
 |m - m_r|^2 + tr S + tr S_r - 2 tr (S S_r)^(1/2), with means m and covariances S (Heusel et al.
 2017, arXiv 1706.08500, equation 6). With S_r = C C^T the last trace is that of the square root of
-C^T S C, which is symmetric: its eigenvalues are real, cheap and exact where those of the plain
-product are neither. In float32 the distance would be off by up to 0.4.
+C^T S C, which is symmetric: its eigenvalues are real, and cheap to compute accurately, unlike those
+of the plain product. In float32 the distance would be off by up to 0.4.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from scipy.linalg.blas import dtrmm
 Floats = NDArray[np.float64]
 
 # Subsets of the extrapolation: sizes as shares of all samples, and draws at each. Smaller ones
-# leave the line: on faces, the value of 1,000 samples was 1 below that of 6,000 with subsets from a
-# half on, and 4 above it with subsets from a fifth on.
+# deviate from the line: on faces, the value of 1,000 samples was 1 below that of 6,000 with subsets
+# from a half on, and 4 above it with subsets from a fifth on.
 FRACTIONS = 0.5, 0.6, 0.75
 DRAWS = 3
 SEED = 2020
@@ -25,7 +25,8 @@ SEED = 2020
 
 @dataclass(frozen=True)
 class Gaussian:
-    """The real side, with what every distance to it needs; `features` (N, F), N at least 2."""
+    """The real side, with the quantities that every distance to it needs; `features` (N, F), N at
+    least 2."""
 
     features: Floats
 
@@ -72,7 +73,7 @@ class Gaussian:
         return float(np.polyfit(1 / np.array(sizes), distances, 1)[1])
 
     def _projected(self, features: Floats) -> Floats | None:
-        """Features times C (M, R), where that is the shorter way: M at most F."""
+        """Features times C (M, R), for M at most F, where this is cheaper."""
         return (features - self.mean) @ self.factor if len(features) <= features.shape[1] else None
 
     def _distance(self, features: Floats, projected: Floats | None) -> float:
@@ -108,7 +109,7 @@ def root_trace(symmetric: Floats) -> float:
 def _deviations(features: Floats) -> Floats:
     """From the mean, over the square root of N - 1: A with covariance A^T A."""
     deviations = features - features.mean(0)
-    deviations /= np.sqrt(len(features) - 1)  # in place: to touch fresh memory takes longer
+    deviations /= np.sqrt(len(features) - 1)  # in place: allocating fresh memory takes longer
     return np.asarray(deviations)
 
 

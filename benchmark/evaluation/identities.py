@@ -1,8 +1,8 @@
-"""How many different faces a generator has: the birthday test, on distances in place of the eye.
+"""How many different faces a generator can make: the birthday test, on distances instead of by eye.
 
-Arora and Zhang 2017 (arXiv 1706.08224): where two of s samples are the same as often as not, the
-generator has about s^2 different images. People looked at their closest pairs; here two samples are
-the same where a face network finds them more alike than it finds all but a few pairs of different
+Arora and Zhang 2017 (arXiv 1706.08224): if s samples contain a duplicate with probability one half,
+the generator has about s^2 different images. They inspected the closest pairs by eye; here two
+samples are the same if a face network finds them more alike than all but a few pairs of different
 photographs.
 """
 
@@ -11,11 +11,11 @@ import numpy as np
 from benchmark.evaluation import pairs
 from benchmark.evaluation.frechet import Floats
 
-# Of the pairs of held-out images, those that count as the same, though they are different ones: one
-# in 1,000. No generator can have many more identities than the inverse of it; a smaller share would
-# rest on too few pairs of some hundred images.
+# The false positive rate: the share of pairs of different held-out images that count as the same,
+# one in 1,000. Its inverse bounds the number of identities that can be measured; a smaller rate
+# would rest on too few pairs when there are only a few hundred images.
 ALIKE = 1e-3
-_CALIBRATED = 2000  # images, of at most so many is the threshold: two million pairs
+_CALIBRATED = 2000  # at most this many images set the threshold: two million pairs
 
 
 def threshold(heldout: Floats) -> float:
@@ -26,12 +26,12 @@ def threshold(heldout: Floats) -> float:
 
 
 def identities(samples: Floats, nearer: float) -> float:
-    """How many equally likely images would collide as often as these samples (N, F) do.
+    """The number of equally likely images that would collide as often as these samples (N, F).
 
     Two draws of n equally likely images are the same with probability 1 / n, so that a first
-    collision is expected among sqrt(pi n / 2) samples. All collisions count, of which the first is
-    one: pairs over colliding pairs, and over one pair where none collides, which is then a lower
-    bound.
+    collision is expected among sqrt(pi n / 2) samples. All collisions count, not only the first:
+    the estimate is all pairs over colliding pairs. If none collides, one is assumed, which gives a
+    lower bound.
     """
     count = len(samples)
     return count * (count - 1) / 2 / max(1, pairs.nearer(samples, nearer))

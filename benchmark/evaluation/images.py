@@ -1,4 +1,4 @@
-"""Anybody's generated images: read from a folder, a zip archive or an .npz."""
+"""Generated images from any source: read from a folder, a zip archive or an .npz."""
 
 from collections.abc import Callable
 from heapq import nsmallest
@@ -21,7 +21,7 @@ _NAMED = 3  # unusable images that a message names
 
 
 class ReadImages(NamedTuple):
-    """Images as a judge takes them, and what could not be used."""
+    """Images in the form that a judge takes, and those that could not be used."""
 
     images: NDArray[np.uint8]  # (N, 3, S, S), in order of name
     unusable: tuple[str, ...]  # "name: why"
@@ -32,8 +32,8 @@ def read_images(path: Path, size: int, count: int | None = None) -> ReadImages:
 
     Resized by Pillow's bicubic filter with antialiasing; other files are ignored. Of more than
     `count` images the same ones are always taken, chosen by a hash of their names, so that every
-    class's folder has its share. An .npz holds uint8 (N, H, W, 3) or (N, 3, H, W), as `arr_0` or
-    alone.
+    class folder is represented. An .npz holds uint8 (N, H, W, 3) or (N, 3, H, W), named `arr_0` or
+    as its only array.
 
     Broken images, and those of fewer than 8 pixels a side, are left out and named. Raises
     InputError where there is no such folder or file, or fewer usable images than `count`.

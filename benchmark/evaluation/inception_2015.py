@@ -1,4 +1,4 @@
-"""The 2015 Inception: the features of FID, and of nothing else that is called FID."""
+"""The 2015 Inception: the only features on which a Fréchet distance is called FID here."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -24,7 +24,7 @@ class Inception2015(nn.Module):
     seconds_per_sample: ClassVar[float] = 0.15
 
     def __init__(self) -> None:
-        """Raises BenchError where the weights cannot be downloaded or are other ones."""
+        """Raises BenchError if the weights cannot be downloaded or have another checksum."""
         super().__init__()
         weights = _weights()
         self.network = FeatureExtractorInceptionV3(

@@ -30,9 +30,9 @@ from benchmark.runs.evaluations import JudgeRecord, digest_of
 
 Images = NDArray[np.uint8]  # (N, 3, S, S)
 
-# Generated images asked for at a time: fixed, because the codes of a run may depend on it.
+# Generated images requested at a time: fixed, because a run's codes may depend on it.
 _CHUNK = 64
-# Youden's J of an attribute's probe: below it the correction makes nothing but noise.
+# Least Youden's J of an attribute's probe: below it the correction yields only noise.
 _LEAST_YOUDEN = 0.2
 
 
@@ -50,11 +50,11 @@ class Judge:
     ) -> None:
         """Load the network and the real images' features, computed unless they are in `cache`.
 
-        `store` is trained on, `reference` compared with: the same or another view of it; `name` is
-        the judge's in the ablation file. Where it is told an attribute, both have its labels.
-        Raises InputError where a part of the data has too few images or they are all alike, or
-        where the features do not tell the attribute; BenchError where the network's weights cannot
-        be had.
+        `store` is the training data, `reference` what samples are compared with: the same or
+        another view of it; `name` is the judge's in the ablation file. If the judge has an
+        attribute, both need its labels. Raises InputError where a part of the data has too few
+        images or they are all alike, or where the features do not predict the attribute; BenchError
+        where the network's weights cannot be had.
         """
         self.name, self.features = name, settings.features
         self.reference_fingerprint = reference.fingerprint
@@ -84,9 +84,9 @@ class Judge:
         cache: Path,
         device: torch.device,
     ) -> "Judge":
-        """The judge of `data`, whose `store` is open; it opens what else it needs. Raises as ever.
+        """The judge of `data`, whose `store` is open; it opens whatever else it needs.
 
-        Raises InputError, too, where the data lack its attribute.
+        Raises as the constructor does, and InputError if the data lack its attribute.
         """
         view, wanted = settings.reference_view, settings.attribute
         seen = data if view is None else data.model_copy(update={"view": view})
@@ -109,13 +109,15 @@ class Judge:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over what decides the figures, but for the data and the metrics' versions."""
+        """SHA-256 over all that determines the values, except the data and the metrics'
+        versions."""
         return digest_of(self._identity.values())
 
     @cached_property
     def _identity(self) -> dict[str, dict[str, Any]]:
         samples, network = self._settings.samples, describe(self._network)
-        # A covariance of no more samples than features is singular: the distance is mostly bias.
+        # With no more samples than features the covariance is singular, and the distance mostly
+        # bias.
         more: dict[str, Any] = {"samples_per_feature": samples / self._network.width}
         if self._settings.attribute is not None:
             more["labels_sha256"] = self._store.labels_sha256
@@ -126,7 +128,7 @@ class Judge:
         }
 
     def record(self) -> JudgeRecord:
-        """The judge, with what real images score: computed once and kept in the cache.
+        """The judge's record, with the scores of real images: computed once and cached.
 
         Raises InputError where there are too few training images, BenchError where the cache cannot
         be written.
@@ -172,7 +174,7 @@ class Judge:
         return values
 
     def _floors(self) -> dict[str, dict[str, float]]:
-        """What a perfect generator would score, and what a blurred one would.
+        """The scores of a perfect generator and of a blurred one.
 
         "real": as many training images. "blurred": the same, halved by averaging 2 x 2 pixels and
         enlarged bilinearly.
@@ -181,10 +183,10 @@ class Judge:
         return {"real": self._floor(images), "blurred": self._floor(_blurred(images))}
 
     def _floor(self, images: Images) -> dict[str, float]:
-        """Their metrics, from the cache by content where their versions are these."""
+        """Their metrics, from the content-addressed cache if the versions match."""
         seen = {"images": [content_key(self._network, images), *self._compared_with]}
         trait = self._real.trait
-        if trait is not None:  # the same images may be told another attribute
+        if trait is not None:  # the same images may be judged for another attribute
             attribute = self._settings.attribute, self._store.labels_sha256, trait.training
             seen["attribute"] = list(map(str, attribute))
         key = digest_of([seen])
@@ -215,10 +217,10 @@ class Judge:
     def _trait(
         self, reference: FaceStore, real: NDArray[np.float64], validation: NDArray[np.float64]
     ) -> Trait | None:
-        """The judge's attribute; its probe learns on the validation images, of which no generator
-        knows anything, and is checked on the test images.
+        """The judge's attribute; its probe is fitted on the validation images, which no generator
+        has seen, and is checked on the test images.
 
-        Raises InputError where it does not learn to tell it.
+        Raises InputError if the probe does not learn it.
         """
         name = self._settings.attribute
         if name is None:

@@ -14,9 +14,9 @@ Generate = Callable[[Tensor], Tensor]
 # path(first, last, points): codes (points, N, Z) between codes (N, Z), ends included.
 Path = Callable[[Tensor, Tensor, int], Tensor]
 
-# Adam's step on a code whose coordinates are of the order of 1.
+# Adam's learning rate for a code whose coordinates are of order 1.
 RATE = 0.05
-# A code has reached its plateau when its error has fallen by less than this share in so many steps.
+# A code has reached its plateau when its error has fallen by less than LEAST_GAIN in WINDOW steps.
 LEAST_GAIN, WINDOW = 0.01, 100
 
 
@@ -26,8 +26,8 @@ class Embedding:
 
     codes: Tensor  # (N, Z)
     images: Tensor  # (N, 3, S, S), what the generator makes of them
-    errors: Floats  # (N,) mean absolute difference over pixels, in [-1, 1]'s units
-    steps: NDArray[np.int64]  # (N,) of Adam on each; 0 where an encoder gave the code
+    errors: Floats  # (N,) mean absolute difference over pixels in [-1, 1]
+    steps: NDArray[np.int64]  # (N,) Adam steps on each; 0 if an encoder gave the code
     settled: NDArray[np.bool_]  # (N,) whether its error had stopped falling
 
 
@@ -36,13 +36,13 @@ def embed(generate: Generate, images: Tensor, start: Tensor, most: int) -> Embed
 
     BEGAN, figure 4: e_r = |x_r - G(z_r)|. The paper gives neither the number of steps nor the
     rate. Each code begins at `start` (N, Z) and is searched for until its error has fallen by less
-    than LEAST_GAIN in WINDOW steps, or for `most` steps; it may leave the prior's range, as there,
-    and its best step counts. Only the codes get gradients.
+    than LEAST_GAIN in WINDOW steps, or for `most` steps; it may leave the prior's range, as in the
+    paper, and its best step counts. Only the codes get gradients.
     """
     best, least = start.clone(), torch.full((len(start),), torch.inf, device=start.device)
     steps = np.zeros(len(start), np.int64)
     settled = np.zeros(len(start), bool)
-    left = torch.arange(len(start), device=start.device)  # those that are still searched for
+    left = torch.arange(len(start), device=start.device)  # codes still being optimised
     codes = start.clone().requires_grad_()
     adam = torch.optim.Adam([codes], lr=RATE)
     for done in range(0, most, WINDOW):
@@ -66,7 +66,7 @@ def embed(generate: Generate, images: Tensor, start: Tensor, most: int) -> Embed
 
 
 def _only(rows: Tensor, codes: Tensor, adam: torch.optim.Adam) -> tuple[Tensor, torch.optim.Adam]:
-    """The search for some of the codes, which goes on as it would have."""
+    """The search restricted to some of the codes, otherwise unchanged."""
     kept = codes.detach()[rows].requires_grad_()
     smaller = torch.optim.Adam([kept], lr=RATE)
     smaller.state[kept] = {
@@ -77,7 +77,7 @@ def _only(rows: Tensor, codes: Tensor, adam: torch.optim.Adam) -> tuple[Tensor, 
 
 
 def encoded(generate: Generate, images: Tensor, codes: Tensor) -> Embedding:
-    """The codes (N, Z) that an encoder gives `images`, and how near to them the generator comes."""
+    """The codes (N, Z) that an encoder assigns to `images`, and the reconstruction errors."""
     with torch.no_grad():
         made = generate(codes)
         errors = (images - made).abs().mean((1, 2, 3))
@@ -107,7 +107,7 @@ def linear(first: Tensor, last: Tensor, points: int) -> Tensor:
 def spherical(first: Tensor, last: Tensor, points: int) -> Tensor:
     """A Path of great arcs (White 2016, arXiv 1609.04468).
 
-    Codes in nearly the same or opposite directions are joined by a line.
+    Codes in nearly the same or opposite directions are joined by a straight line.
     """
     cosine = torch.nn.functional.cosine_similarity(first, last, dim=1)
     angle = cosine.clamp(-1, 1).acos()[:, None]
@@ -118,10 +118,10 @@ def spherical(first: Tensor, last: Tensor, points: int) -> Tensor:
 
 
 def path_lengths(features: Floats) -> tuple[Floats, Floats]:
-    """Of paths through features (points, N, F): length (N,) and the longest step's share (N,).
+    """For paths through features (points, N, F): length (N,) and the longest step's share (N,).
 
-    Length is the sum of the steps. The share is 1 / (points - 1) on a path of equal steps, and 1
-    where all changes at once; also where nothing does, which is no even path.
+    Length is the sum of the steps. The share is 1 / (points - 1) on a path of equal steps, and 1 if
+    all the change happens at once, or if nothing changes, which does not count as even.
     """
     steps = np.linalg.norm(np.diff(features, axis=0), axis=2)
     length = steps.sum(0)

@@ -1,10 +1,9 @@
 """Every metric of generated images, in one registry. No torch here.
 
 All compare two sets of features, in float64: in float32 the Fréchet distance is off by up to 0.4,
-and distances between equal rows are far from zero. Some need a judge that knows more: one whose
-network was trained on faces, or one that is told an attribute of the data. A new metric is one
-`Metric` that is registered, in a file of its own; tables, captions, glossary and judges take it
-from here.
+and distances between equal rows are far from zero. Some need a special judge: one whose network was
+trained on faces, or one with an attribute of the data. A new metric is one registered `Metric` in a
+file of its own; tables, captions, glossary and judges pick it up from here.
 """
 
 import re
@@ -43,7 +42,7 @@ class Reference:
     features: Floats  # (N, F), N at least 2
     validation: Floats  # (N, F), of as many validation images
     sharpness: float  # mean variance of their Laplacian
-    trait: Trait | None = None  # where the judge is told an attribute
+    trait: Trait | None = None  # if the judge has an attribute
 
     @cached_property
     def gaussian(self) -> Gaussian:
@@ -70,7 +69,7 @@ class Reference:
 
     @cached_property
     def alike(self) -> float:
-        """The distance of two images that count as the same."""
+        """The distance below which two images count as the same."""
         return identities.threshold(self.features)
 
 
@@ -130,19 +129,20 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Metric:
-    """One number about generated images, and all that is said of it anywhere."""
+    """One number about generated images, with all the text about it used anywhere."""
 
     name: str  # its column
     compute: Callable[[Comparison], float]
-    better: Literal["higher", "lower", ""]  # empty where neither is
+    better: Literal["higher", "lower", ""]  # empty if neither
     unit: str
-    version: str  # another one for other values of the same images
+    version: str  # changes when the same images get other values
     meaning: str
     source: str  # the paper that defines it
-    # Claims on one are asked of the others that measure the same: quality is both of the others.
+    # A claim on one metric is also tested on others of the same kind: quality covers both other
+    # kinds.
     measures: Literal["quality", "fidelity", "variety", ""] = ""
-    domain: str = ""  # of the only networks whose features it is meant for; empty: of any
-    labelled: bool = False  # only by a judge that is told an attribute
+    domain: str = ""  # training domain of the networks it is meant for; empty: any
+    labelled: bool = False  # only for a judge with an attribute
 
     @property
     def better_is_lower(self) -> bool:
@@ -357,7 +357,7 @@ METRICS: dict[str, Metric] = {
 
 
 def computed_by(domain: str, attribute: str | None) -> dict[str, Metric]:
-    """Those that a judge computes: its network's domain, and the attribute that it is told."""
+    """The metrics that a judge computes, given its network's domain and its attribute, if any."""
     return {
         name: metric
         for name, metric in METRICS.items()
@@ -366,7 +366,7 @@ def computed_by(domain: str, attribute: str | None) -> dict[str, Metric]:
 
 
 def register(metric: Metric) -> None:
-    """Add a metric; every judge that is made later computes it.
+    """Add a metric; every judge created afterwards computes it.
 
     Raises InputError where its name is taken or unfit for a column, or it has no version.
     """
@@ -395,7 +395,7 @@ def load_metric(path: str) -> Metric:
 
 
 def parameters(samples: int) -> dict[str, int]:
-    """What the metrics' values depend on beside features and versions, for so many samples."""
+    """What the metrics' values depend on besides features and versions, for a number of samples."""
     return {
         "kid_subsets": KID_SUBSETS,
         "kid_subset_size": kid_subset_size(samples),

@@ -1,5 +1,5 @@
 """Near-copies across the parts of a data set, by a feature network: another JPEG of one photograph,
-a slightly other crop. A distance to held-out images and a probe for memory are spoilt by them."""
+a slightly different crop. They would bias distances to held-out images and memorisation probes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from benchmark.data.survey import Track, untracked
 from benchmark.evaluation.features import extract
 from benchmark.evaluation.networks import FeatureNetwork
 
-# Cosine of two images' features by EfficientNet-Lite0 at 64 px. Of 1,500 photographs of different
-# people the two most alike are at 0.952; photographs saved again by JPEG or cut by a pixel or two
-# are mostly above 0.96, and copies that are changed more are not found.
+# Cosine of two images' features by EfficientNet-Lite0 at 64 px. Among 1,500 photographs of
+# different people the two most alike are at 0.952; photographs re-encoded as JPEG or cropped by a
+# pixel or two are mostly above 0.96; copies changed more than that are missed.
 ALIKE = 0.96
 _CHUNK = 256
 
 
 @dataclass(frozen=True)
 class Pair:
-    """An image, the one of an earlier part that it is nearest to, and the cosine of the two."""
+    """An image, its nearest image in an earlier part, and their cosine."""
 
     image: int
     nearest: int
@@ -33,7 +33,7 @@ class Pair:
 def near_copies(
     source: Photographs, network: FeatureNetwork, track: Track = untracked
 ) -> list[Pair]:
-    """Held-out images that are nearly one of an earlier part, the most alike first.
+    """Held-out images that nearly duplicate one in an earlier part, the most alike first.
 
     Exact copies, which `source.survey` knows, and broken images are left out. It takes a few
     milliseconds an image for the features alone.
@@ -73,7 +73,7 @@ def pairs(
 def _features(
     source: Photographs, indices: NDArray[np.int64], network: FeatureNetwork, track: Track
 ) -> tuple[Tensor, NDArray[np.int64]]:
-    """Of the images that are whole, and which these are."""
+    """Features of the readable images, and which images these are."""
     chunks = [indices[i : i + _CHUNK] for i in range(0, len(indices), _CHUNK)]
     kept: list[NDArray[np.int64]] = []
 

@@ -24,8 +24,8 @@ def memorisation(samples: Neighbours, heldout: Neighbours) -> tuple[float, float
     """Median distance of samples to their nearest training image over that of held-out images.
 
     Near 1 the samples are as far from the training images as images never trained on; far below 1
-    they copy, or are merely plainer than photographs. The second number is the share of samples
-    nearer than all but 1 % of the held-out images: 0.01 where nothing is copied.
+    they are copies, or merely plainer than photographs. The second number is the share of samples
+    nearer than all but 1 % of the held-out images: 0.01 if nothing is copied.
     """
     near, usual = samples.distances[:, 0], heldout.distances[:, 0]
     closer = (near < usual.quantile(0.01)).double().mean()

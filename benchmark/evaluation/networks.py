@@ -16,7 +16,7 @@ from benchmark.errors import BenchError, InputError
 from benchmark.evaluation import catalogue
 from benchmark.files import sha256
 
-_TRIAL = 2, 64  # images and their side, where the number of features has to be counted
+_TRIAL = 2, 64  # images and their side, for counting the features
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +26,8 @@ class FeatureNetwork:
     name: str
     version: str
     weights_sha256: str
-    input_size: int | None  # side that images are resized to; None where it does not say
-    width: int  # features of an image
+    input_size: int | None  # side that images are resized to; None if not declared
+    width: int  # features per image
     domain: str
     device: torch.device
     module: nn.Module
@@ -44,10 +44,11 @@ class FeatureNetwork:
 
 
 def load_network(name: str, device: torch.device) -> FeatureNetwork:
-    """The network of a name or import path, its weights checked.
+    """The network with a name or import path, its weights verified.
 
-    Raises InputError where there is none, BenchError where its weights are missing or other ones.
-    torch's random generator is left as it was, though building a network draws initial weights.
+    Raises InputError if there is none, BenchError if its weights are missing or have another
+    checksum. torch's random generator is left untouched, though building a network draws initial
+    weights.
     """
     with torch.random.fork_rng(devices=[]):
         module = _built(name, catalogue.network_class(name))
@@ -57,8 +58,9 @@ def load_network(name: str, device: torch.device) -> FeatureNetwork:
 def as_network(name: str, module: nn.Module, device: torch.device) -> FeatureNetwork:
     """A module that takes uint8 (N, 3, H, W) and gives (N, F), or a tuple of that alone.
 
-    What it does not say itself (VERSION, weights_sha256, WIDTH) is found out: a hash of its source,
-    one of its weights, and the features of a trial. Raises InputError where it gives anything else.
+    Whatever it does not declare (VERSION, weights_sha256, WIDTH) is derived: a hash of its source,
+    a hash of its weights, and the number of features in a trial. Raises InputError where it gives
+    anything else.
     """
     module = module.to(device).eval().requires_grad_(False)
     size = getattr(module, "INPUT_IMAGE_SIZE", getattr(module, "resolution", None))  # CLIP's word
@@ -122,7 +124,7 @@ def _takes_nothing(network: Any) -> bool:
 
 
 def _version(module: nn.Module) -> str:
-    """What it says itself, else torch-fidelity's, else a hash of the file it is written in."""
+    """Its declared version, else torch-fidelity's, else a hash of its source file."""
     kind = type(module)
     declared = getattr(module, "VERSION", None)
     if declared is not None:
@@ -131,7 +133,7 @@ def _version(module: nn.Module) -> str:
         return f"torch-fidelity {installed_version('torch-fidelity')}"
     try:
         return f"source {sha256(Path(inspect.getfile(kind)))[:12]}"
-    except (OSError, TypeError):  # typed into an interpreter
+    except (OSError, TypeError):  # defined in an interpreter
         return "unknown"
 
 

@@ -20,9 +20,9 @@ _ROWS = 2000
 class Within:
     """Pairs of different rows of one set of features (N, F)."""
 
-    kernel: Floats  # (K,) sum of KID's kernel over the ordered pairs of each of K subsets
+    kernel: Floats  # (K,) sum of KID's kernel over the ordered pairs in each of K subsets
     distance: float  # mean Euclidean distance
-    near: Floats  # (N,) distance of each row to its 3rd nearest other one
+    near: Floats  # (N,) distance of each row to its 3rd nearest neighbour
     far: Floats  # (N,) and to its 5th
 
 
@@ -62,10 +62,10 @@ def between(
 ) -> Between:
     """Of features (N, F) and (M, F), with the subsets (N, K) and (M, K) of each.
 
-    Precision and recall are the share of generated images in a ball of a real one, as wide as its
-    3rd neighbour is far, and the reverse. Density is how many such balls, as wide as the 5th
-    neighbour is far, an average generated image lies in, over 5; it may exceed 1. Coverage is the
-    share of real images whose ball holds a generated one.
+    Precision is the share of generated images within a real image's ball, whose radius is the
+    distance to its 3rd neighbour; recall is the reverse. Density is the mean number of such balls,
+    with the 5th neighbour's distance as radius, that contain a generated image, over 5; it may
+    exceed 1. Coverage is the share of real images whose ball contains a generated one.
     """
     squares = np.square(fake).sum(1), np.square(real).sum(1)
     kernel, precise = np.zeros(subsets[0].shape[1]), 0
@@ -89,7 +89,7 @@ def between(
 
 
 def nearer(features: Floats, distance: float) -> int:
-    """How many pairs of different rows (N, F) are at most so far apart."""
+    """The number of pairs of different rows (N, F) that are at most `distance` apart."""
     squares, found = np.square(features).sum(1), 0
     for start in range(0, len(features), _ROWS):
         rows = slice(start, start + _ROWS)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmark.files import write_atomic
 
-# Pixels of white between two images and around the grid.
+# White pixels between images and around the grid.
 _GUTTER = 2
 
 

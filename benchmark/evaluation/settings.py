@@ -1,7 +1,7 @@
-"""What the `evaluation` block of an ablation file may say. No torch here.
+"""The `evaluation` block of an ablation file. No torch here.
 
-None of it belongs to a run's description: a run is its training, and is judged by as many judges
-as anybody likes, while it trains or at any time after.
+None of it belongs to a run's description: a run is its training, and any number of judges may judge
+it, while it trains or at any time after.
 """
 
 from typing import Annotated, Any, Literal, Self
@@ -11,9 +11,9 @@ from pydantic import Field, field_validator, model_validator
 from benchmark.data.settings import View
 from benchmark.strict import Slug, Strict
 
-CLASSIFIER_VERSION = 1  # another one for other numbers of the same weights
-FACE_FEATURES = "dlib_face"  # the feature network that tells faces apart
-PROBE_VERSION = 2  # another one for other numbers of the same weights
+CLASSIFIER_VERSION = 1  # changes when the same weights get other numbers
+FACE_FEATURES = "dlib_face"  # the feature network that distinguishes faces
+PROBE_VERSION = 2  # changes when the same weights get other numbers
 FID_FEATURES = "inception_2015"  # the one feature network whose Fréchet distance is called FID
 
 
@@ -29,11 +29,11 @@ class JudgeSettings(Strict):
     reference_view: View | None = None
     """Another view of the same images to compare with; by default the one trained on."""
     snapshots: Literal["all", "last"] = "all"
-    """Snapshots that it judges; a slow judge may see the last one alone."""
-    # Left out where it is not asked for: older judges stay the same.
+    """Snapshots that it judges; a slow judge may see the last one only."""
+    # Omitted if not set, so that older judges keep their identity.
     attribute: str | None = Field(default=None, exclude_if=lambda name: name is None)
     """Attribute of the data, as in Smiling, whose share among the samples is estimated: by a probe
-    that is fitted on the validation images, its errors being counted on the test images."""
+    fitted on the validation images, with its errors counted on the test images."""
 
     @model_validator(mode="after")
     def _errors_are_counted_on_other_images(self) -> Self:
@@ -42,25 +42,25 @@ class JudgeSettings(Strict):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """What decides its figures, beside the network's version and weights."""
+        """What determines its values, besides the network's version and weights."""
         return self.model_dump(mode="json", exclude={"snapshots"})
 
 
 class ClassifySettings(Strict):
-    """Whether generated images help a small classifier: its training sets, and how often it learns.
+    """Whether generated images help a small classifier: its training sets, and how often it is
+    trained.
 
-    Runs come in pairs that differ in `data.only` alone: images that have the attribute, and images
-    that have not. A method that has the attribute among its labels, as StackGAN may, is asked for
-    either and needs one run.
+    Runs come in pairs that differ in `data.only` alone: images with the attribute, and images
+    without it. A method that takes the attribute as a label, as StackGAN may, needs one run.
     """
 
     attribute: str
-    """What the classifier learns to tell."""
+    """The attribute that the classifier learns."""
     real: Annotated[tuple[Annotated[int, Field(ge=10)] | Literal["all"], ...], Field(min_length=1)]
-    """Real training images, half of each class, as in [250, 1000, all]; the last is the most, and
-    generated ones alone are compared with it."""
+    """Real training images, half of each class, as in [250, 1000, all]; the last is the largest,
+    and training on generated images alone is compared with it."""
     seeds: Annotated[int, Field(ge=1, le=100)] = 3
-    """Classifiers for each training set and pair of generators, or generator of both classes."""
+    """Classifiers for each training set and pair of generators, or single labelled generator."""
     steps: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
     """Training steps of each, in batches of 32."""
 
@@ -71,24 +71,25 @@ class ClassifySettings(Strict):
 
 
 class ProbeSettings(Strict):
-    """How much a probe looks at of a finished generator. Where the data have fewer images, all are.
+    """How much of a finished generator a probe examines. If the data have fewer images, all are
+    used.
 
-    Less is faster: it searches for the codes of 2.5 times `images`, by up to `steps` steps of Adam
-    on each.
+    Smaller is faster: it searches for the codes of 2.5 times `images`, by up to `steps` steps of
+    Adam on each.
     """
 
     images: Annotated[int, Field(ge=12, le=1000, multiple_of=2)] = 16
-    """Images that are embedded, of each of the training and the test part. Held-out ones make half
-    as many pairs to go from one to the other, half as many to go from an image to its mirror image,
-    and the middles of all pairs are judged, up to `samples` of them."""
+    """Images embedded from each of the training and test parts. The held-out ones give half as many
+    paths from one image to another, and half as many from an image to its mirror image; the
+    midpoints of all pairs are judged, up to `samples` of them."""
     steps: Annotated[int, Field(ge=1, le=100_000)] = 2000
-    """Most steps of Adam on a code; the search ends where the error no longer falls."""
+    """Most steps of Adam on a code; the search ends once the error stops falling."""
     samples: Annotated[int, Field(ge=50, le=1_000_000)] = 500
-    """Samples, and as many held-out images, of which the nearest training images are looked for."""
+    """Samples, and as many held-out images, whose nearest training images are searched for."""
     training: Annotated[int, Field(ge=50, le=1_000_000)] = 5000
-    """Training images that they are looked for in."""
+    """Training images among which these are searched."""
     attributes: tuple[str, ...] = ()
-    """Attributes of the data that are counted among the samples."""
+    """Data attributes that are counted among the samples."""
 
     @field_validator("attributes", mode="before")
     @classmethod
@@ -101,7 +102,7 @@ class ProbeSettings(Strict):
 
 
 class EvaluationSettings(Strict):
-    """Which snapshots of a run are kept, and who judges them."""
+    """Which snapshots of a run are kept, and by whom they are judged."""
 
     every: Annotated[int, Field(ge=1)]
     """Steps between two snapshots; the last step always has one."""
@@ -111,15 +112,16 @@ class EvaluationSettings(Strict):
     metrics: tuple[str, ...] = ()
     """Metrics from outside the package, each by its import path, as in `package.module:METRIC`."""
     repeats: Annotated[int, Field(ge=0, le=100)] = 2
-    """More draws of samples from the last snapshot: evaluation noise, apart from training seeds."""
+    """Additional draws of samples from the last snapshot: they measure evaluation noise separately
+    from training seeds."""
     collapse_below: Annotated[float, Field(ge=0, le=1)] = 0.3
     """Collapsed: the samples' spread (mean pairwise distance of features, over the real images'
     own) is below this."""
     probe: ProbeSettings | None = None
-    """Every run that is done is probed by all judges, as `bench probe` does; null: none is."""
+    """Every finished run is probed by all judges, as `bench probe` does; null: none is."""
 
     classify: ClassifySettings | None = Field(default=None, exclude_if=lambda each: each is None)
-    """Every pair of runs that is done teaches a classifier its images; null: none does."""
+    """A classifier is trained on the images of every finished pair of runs; null: none is."""
 
     @field_validator("metrics", mode="before")
     @classmethod

@@ -28,7 +28,7 @@ def laplacian_variance(images: Tensor) -> Tensor:
 
 
 class Watched:
-    """An iterable of images that measures the mean `laplacian_variance` of those it has given."""
+    """An iterable of images that measures the mean `laplacian_variance` of those it has yielded."""
 
     def __init__(self, images: Iterable[Tensor]) -> None:
         self._images, self._sum, self._count = images, 0.0, 0

@@ -9,7 +9,7 @@ SEED = 2020
 
 
 def sliced_wasserstein(left: Floats, right: Floats) -> float:
-    """Between the rows of two (N, F) arrays, in the features' own units; neither is rescaled.
+    """Between the rows of two (N, F) arrays, in the features' own units, without rescaling.
 
     The root of the mean, over random directions, of the squared Wasserstein-2 distance between the
     projections, which sorting gives exactly (Rabin et al. 2011; Bonneel et al. 2015). The

@@ -25,7 +25,7 @@ def registered() -> dict[str, Any]:
 
 
 def where_weights_belong(name: str) -> str:
-    """Which file to put where, for a machine that cannot download it."""
+    """Which file to put where on a machine that cannot download it."""
     folder = Path(torch.hub.get_dir())
     if name in CLIP_URLS:
         *_, digest, _ = CLIP_URLS[name].split("/")

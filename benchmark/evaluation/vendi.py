@@ -14,7 +14,7 @@ def vendi_score(features: Floats) -> float:
     """
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     rows = features / np.where(lengths > 0, lengths, 1) / np.sqrt(len(features))
-    # Both products have the same eigenvalues, beside zeros.
+    # Both products have the same nonzero eigenvalues.
     small = rows @ rows.T if len(rows) <= rows.shape[1] else rows.T @ rows
     eigenvalues = np.linalg.eigvalsh(small)
     positive = eigenvalues[eigenvalues > 0]

@@ -1,6 +1,6 @@
-"""The memory allocator of a worker: faster where the system has it, never asked of anybody.
+"""The memory allocator of a worker: a faster one if the system has it, never required.
 
-It moves where numbers lie, never what they are: weights are the same to the bit with any.
+It affects only where numbers are stored: weights are bit-identical with any.
 """
 
 import os
@@ -8,15 +8,15 @@ import sys
 from ctypes.util import find_library
 from functools import lru_cache
 
-# Large thresholds keep glibc from giving freed pages back after every step. They stand for the
-# case that nothing is preloaded.
+# Large thresholds keep glibc from giving freed pages back after every step. They apply if nothing
+# is preloaded.
 _THRESHOLDS = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "1073741824"}
 
 
 def variables() -> dict[str, str]:
     """What the environment of a new worker needs; docs/performance.md says what it gains."""
     library = _tcmalloc() if sys.platform == "linux" else None
-    if library is None or "LD_PRELOAD" in os.environ:  # somebody else's choice stays
+    if library is None or "LD_PRELOAD" in os.environ:  # keep the user's choice
         return dict(_THRESHOLDS)
     return {**_THRESHOLDS, "LD_PRELOAD": library}
 

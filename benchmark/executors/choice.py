@@ -1,4 +1,4 @@
-"""Which executor trains a sweep, from what the command line says."""
+"""Which executor trains a sweep, from the command line."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -17,11 +17,11 @@ TAKES = {
 
 @dataclass(frozen=True)
 class Asked:
-    """The options of `bench run` about executors; each as it stands here where nothing was said."""
+    """The executor options of `bench run`, with their defaults."""
 
     executor: str = "local"
     jobs: int | None = None
-    lanes: int | None = 1  # None: as many as pay and fit
+    lanes: int | None = 1  # None: as many as are worthwhile and fit
     device: str = "auto"
     address: str | None = None  # of a Ray cluster
     gpus_per_run: float | None = None

@@ -1,4 +1,4 @@
-"""The environment of a worker: what people set for other programs changes no bit of a run."""
+"""The environment of a worker: settings for other programs must not affect a run's bits."""
 
 import os
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ _SET = {
 
 
 def environment(found: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """What a worker that is started in `folder` gets of the environment `found`."""
+    """The environment of a worker started in `folder`, given the current one, `found`."""
     kept = {k: v for k, v in found.items() if k in _KEPT or not k.startswith(_DROPPED)}
     if "PYTHONPATH" in kept:
         kept["PYTHONPATH"] = _without(kept["PYTHONPATH"], folder)

@@ -1,4 +1,4 @@
-"""What every executor does: start workers, look after them, start them again, stop when asked.
+"""The common part of executors: start, monitor and restart workers, and stop when asked.
 
 A worker is one `bench run-one RUN_DIR`, wherever it is: a child process, a Ray task, a Slurm job.
 On this machine it may be given several runs, which it trains side by side as lanes.
@@ -18,7 +18,7 @@ from benchmark.runs.directory import RunDirectory
 from benchmark.stopping import on_stop
 
 POLL_S = 0.2
-RESTARTS = 2  # of a worker that was killed before its run got any further
+RESTARTS = 2  # of a worker killed before its run made progress
 UNLIMITED = 1_000_000_000  # jobs: the cluster's own queue decides
 Worker = TypeVar("Worker")
 Pack = tuple[RunDirectory, ...]  # runs of one worker
@@ -35,7 +35,7 @@ class Executor(Protocol):
         """Finish every run that is pending; the last exit code of each worker, by run id.
 
         Stops on the signals of stopping.py: every worker writes a checkpoint first. A second signal
-        kills. So it does before it raises what comes up: no worker trains on alone.
+        kills. It also stops them before raising an exception, so that no worker is left training.
         """
 
     def stop(self) -> None:
@@ -104,7 +104,7 @@ class Polling(ABC, Generic[Worker]):
             for run_id in ended:
                 del self._workers[run_id]
             again = [self._runs[id_] for id_, code in ended.items() if self._again(id_, code)]
-            # One lane may be the death of all: what got no further twice goes on alone.
+            # One lane may crash all: runs without progress twice continue alone.
             alone = [run for run in again if self._restarts[run.run_id, run.reached()] > 1]
             waiting += self._packs([run for run in again if run not in alone])
             waiting += [(run,) for run in alone]
@@ -112,7 +112,7 @@ class Polling(ABC, Generic[Worker]):
             time.sleep(self.poll_s)
 
     def _leave_none(self) -> None:
-        """Ask every worker to stop, if nobody has, and wait for it."""
+        """Ask every worker to stop, if not asked before, and wait for them."""
         if not self.stopped:
             self.stop()
         while self._workers:

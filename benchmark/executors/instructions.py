@@ -1,7 +1,7 @@
-"""The vector instructions of a worker, which decide in which order its sums are added.
+"""The vector instructions of a worker, which determine the order of summation.
 
-A processor with AVX-512 gives other last bits than one with AVX2, and after some thousand steps
-other digits; bfloat16 by AMX gives others again. Held to AVX2, each of them gives those of AVX2.
+Processors with AVX-512 and AVX2 differ in the last bits and, after a few thousand steps, in leading
+digits; bfloat16 on AMX differs again. Restricted to AVX2, all give the AVX2 results.
 """
 
 import os
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from benchmark.errors import InputError
 
-# What torch's own kernels, oneDNN's convolutions, MKL's and OpenBLAS's products obey. They read it
-# when they are loaded.
+# Variables read at load time by torch's own kernels, oneDNN's convolutions, and MKL's and
+# OpenBLAS's products.
 _VARIABLES = {
     "AVX2": {
         "ATEN_CPU_CAPABILITY": "avx2",
@@ -49,7 +49,7 @@ def has(name: str) -> bool:
 
 
 def hold_to(name: str) -> None:
-    """Hold this process to them; call it before NumPy and torch are imported.
+    """Restrict this process to them; call it before NumPy and torch are imported.
 
     Raises InputError where this processor lacks them or does not say.
     """
@@ -67,7 +67,7 @@ def here() -> str:
 def used(capability: str, precision: str) -> str:
     """What a run on the CPU really uses: AMX, or what torch reports as its `capability`.
 
-    torch does not report AMX, which oneDNN takes for bfloat16 unless it is held to less.
+    torch does not report AMX, which oneDNN uses for bfloat16 unless restricted.
     """
     limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "")
     amx = precision == "bfloat16" and has("AMX") and (not limit or limit.endswith("AMX"))

@@ -1,7 +1,7 @@
 """Which runs share a process as lanes, and how many fit on a GPU.
 
-Lanes are worth it where one run leaves a device idle. On a CPU none does: there every run has a
-process of its own, unless somebody asks for lanes.
+Lanes are worthwhile if one run leaves a device idle. On a CPU none does: there every run has its
+own process, unless lanes are requested.
 """
 
 import json
@@ -20,8 +20,8 @@ from benchmark.runs.directory import RunDirectory
 from benchmark.spec import RunSpec
 
 MOST = 16  # lanes of a process by `auto`: its threads take turns at the interpreter
-STREAMS = 32  # that torch has for a device; two lanes on one would capture each other
-# Of the device's free memory. The rest is for what is rough in the estimate.
+STREAMS = 32  # torch's streams per device; two lanes on one would capture each other's work
+# Share of the device's free memory to use. The rest covers errors of the estimate.
 SHARE = 0.8
 # What a process has on a device before it trains: the context, libraries, kernels.
 PROCESS_BYTES = 1_000_000_000
@@ -68,7 +68,7 @@ class Lanes:
         if self.asked is not None:
             return self.asked
         one = device_bytes(spec)
-        if self.free is None or one is None:  # from outside: nobody knows what it takes
+        if self.free is None or one is None:  # an external method: its memory is unknown
             return 1
         return max(1, min(MOST, int((SHARE * self.free - PROCESS_BYTES) // one)))
 
@@ -101,7 +101,7 @@ def _shape(value: Any) -> Any:
 
 
 def _evenly(runs: list[RunDirectory], most: int) -> list[Pack]:
-    """As few packs as can be, their sizes alike: the longest decides when all are done."""
+    """As few packs as possible, of similar sizes: the longest determines the total time."""
     count = -(-len(runs) // most)
     bounds = [len(runs) * at // count for at in range(count + 1)]
     return [tuple(runs[low:high]) for low, high in pairwise(bounds)]

@@ -38,7 +38,7 @@ class Cluster:
 
 @dataclass
 class RayTasks(Polling["ray.ObjectRef[int]"]):
-    """Workers that are tasks of a Ray cluster, which queues what it has no room for."""
+    """Workers that are tasks of a Ray cluster, which queues those that do not fit."""
 
     poll_s: float = PAUSE_S
     cluster: Cluster = field(default_factory=lambda: Cluster("auto", 1, 0))

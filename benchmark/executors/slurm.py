@@ -1,8 +1,8 @@
 """Runs on a Slurm cluster: job arrays through submitit, one job per run.
 
 At a time-out or pre-emption the job is signalled before its end, its run writes a checkpoint, and
-the job is queued again. A driver that dies leaves its jobs to Slurm; started again, it takes them
-over. All nodes share the runs folder, in which submitit keeps its own files too.
+the job is queued again. If the driver dies, its jobs remain with Slurm; a restarted driver takes
+them over. All nodes share the runs folder, in which submitit keeps its own files too.
 """
 
 import signal
@@ -169,7 +169,7 @@ class RunOne:
     def checkpoint(self) -> DelayedSubmission | None:
         """At a time-out or pre-emption: what is queued again, once the checkpoint is written.
 
-        None where the run gets no further whatever is done.
+        None if the run cannot make progress.
         """
         self._stop()
         if self._worker is not None:

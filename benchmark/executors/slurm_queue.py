@@ -1,4 +1,4 @@
-"""What Slurm says of a run's job; the job's id lies in the run's folder, as slurm.json."""
+"""Slurm's state of a run's job; the job's id is in the run's folder, in slurm.json."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ from benchmark.files import write_atomic
 from benchmark.runs.directory import RunDirectory
 
 RECORD = "slurm.json"
-# Of a job that will not go on by itself. What is in none of these states is waiting or running.
+# States of a job that will not continue by itself. In any other state it is waiting or running.
 ENDED = {
     *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY"),
     *("PREEMPTED", "TIMEOUT"),

@@ -1,4 +1,4 @@
-"""One file a method; each reads like its paper. What a method logs, by its settings."""
+"""One file per method, each reading like its paper; and what a method logs under its settings."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,7 @@ def train_columns(settings: MethodSettings) -> list[str]:
 
 
 def heldout_columns(settings: MethodSettings) -> list[str]:
-    """The columns that the method itself gives at a snapshot, over held-out images."""
+    """The columns that the method itself measures on held-out images at each snapshot."""
     return [f"heldout_{column}" for column in method_class(settings.name).heldout]
 
 
@@ -30,5 +30,5 @@ def signal(settings: MethodSettings) -> str:
 
 
 def attributes(settings: MethodSettings) -> tuple[str, ...]:
-    """The attributes of the data that the method wants as labels; none where it wants no labels."""
+    """The data attributes that the method uses as labels; empty if it uses none."""
     return settings.attributes if isinstance(settings, LabelledSettings) else ()

@@ -1,7 +1,7 @@
 """ALI: Adversarially learned inference (arXiv 1606.00704).
 
-A generator makes images of codes, an encoder finds codes of images, and the discriminator tells
-which of the two made a pair (equation 1):
+A generator maps codes to images, an encoder maps images to codes, and the discriminator tells which
+of the two produced a pair (equation 1):
 
     q(x, z): x real, z = mu(x) + sigma(x) eps, eps normal        (equation 2)
     p(x, z): z normal, x = G(z).
@@ -11,18 +11,18 @@ The losses are those of Algorithm 1, with D before its sigmoid, so that -log D =
     L_D = E_q softplus(-D(x, z)) + E_p softplus(D(x, z))
     L_G = E_q softplus(D(x, z)) + E_p softplus(-D(x, z)),
 
-L_G of generator and encoder together, with both of its terms. Both gradients are taken at the same
-weights and of one pass over D, then both sides move, as in the authors' code.
+Generator and encoder minimise L_G together, with both of its terms. Both gradients are taken at the
+same weights, from one pass through D, before either side is updated, as in the authors' code.
 
-The layers are those of the paper's appendix: at 32 px those of SVHN, which the authors' code has
-for CelebA too; at 64 px those of CelebA. Other sizes are ours: 16 px is 32's without its first
-halving, and beyond 64 px each doubling adds a convolution that halves. All convolutions are without
-padding, so that the generator's maps are the encoder's in reverse.
+The layers follow the paper's appendix: at 32 px its SVHN networks, which the authors' code also
+uses for CelebA; at 64 px its CelebA networks. Other sizes are ours: 16 px drops the first stride-2
+layer of the 32 px networks, and above 64 px each doubling adds a stride-2 convolution. No
+convolution is padded, so the generator's feature maps are the encoder's in reverse.
 
-Chosen or changed: images are in [-1, 1], so outputs are 2 sigmoid - 1 and dropped pixels grey. The
-output's bias begins at 0, as the tables have it, and is one a channel; the authors' code has one a
-pixel, from the data's mean. Every layer without a norm has a bias, which their code leaves out in
-some. z has 256 dimensions at 64 px too, where the table has 512 and an encoder of 512 outputs, mean
+Chosen or changed: images are in [-1, 1], so outputs are 2 sigmoid - 1 and dropped pixels are grey.
+The output bias starts at 0, as in the tables, with one per channel; the authors' code has one per
+pixel, initialised from the data mean. Every layer without a norm has a bias; their code omits some.
+z has 256 dimensions at 64 px too; the table has 512, but its encoder has only 512 outputs, for mean
 and log sigma together. The tables' beta_2 of 0.001 is what their library calls 0.999.
 """
 
@@ -50,8 +50,8 @@ _COLUMNS = {
     ),
     **GRADIENTS,
 }
-SD = 0.01  # of all weights at the start
-MEMORY = 0.05  # what a batch adds to the batch norms' running statistics, in the authors' code
+SD = 0.01  # of the initial weights
+MEMORY = 0.05  # batch norm momentum, as in the authors' code
 PIECES = 2  # of a maxout
 
 
@@ -65,13 +65,14 @@ class AliSettings(MethodSettings):
     z: Width = 256
     """Dimensions of the code."""
     discriminator: Literal["leaky", "maxout"] = "leaky"
-    """Leaky ReLU, with batch norm over the image's maps, as the paper's for faces and SVHN; or
-    maxouts of two without any norm, as its for CIFAR-10. A maxout's width counts both pieces."""
+    """Leaky ReLU, with batch norm in the layers for images, as in the paper for faces and SVHN; or
+    two-piece maxouts without any norm, as for CIFAR-10. A maxout's width counts both pieces."""
     dropout: Rate = 0.2
-    """Share of the numbers that are dropped before each of the discriminator's layers, but at 64 px
-    and more not before the leaky ones for images. (For CIFAR-10 it is 0.5 beyond the inputs.)"""
+    """Dropout rate before each of the discriminator's layers, except, at 64 px and above, before
+    the leaky ReLU layers for images. (For CIFAR-10 it is 0.5 after the inputs.)"""
     slope: Annotated[float, Field(ge=0, lt=1)] = 0.02
-    """Of the leaky ReLUs below 0: the paper's for faces; for SVHN 0.01, for CIFAR-10 0.1."""
+    """Negative slope of the leaky ReLUs: the paper's for faces; it has 0.01 for SVHN, 0.1 for
+    CIFAR-10."""
     beta_1: Rate = 0.5
     beta_2: Rate = 0.999
 
@@ -79,11 +80,11 @@ class AliSettings(MethodSettings):
 class Layout(NamedTuple):
     """Kernels, strides and widths at one size; widths are multiples of n."""
 
-    down: tuple[tuple[int, int, int], ...]  # kernel, stride and width, of encoder and D's images
-    up: tuple[int, ...]  # widths of the generator, whose kernels and strides are those reversed
-    pointwise: bool  # one more 1x1 layer at the end of the encoder's and of the generator's
-    pair: int  # width of D's layers for pairs; those for codes have half of it
-    image_dropout: bool  # before D's layers for images, the first of which then has no norm
+    down: tuple[tuple[int, int, int], ...]  # kernel, stride, width: encoder and D's image layers
+    up: tuple[int, ...]  # the generator's widths; its kernels and strides are `down`'s reversed
+    pointwise: bool  # one more 1x1 layer at the end of encoder and generator
+    pair: int  # width of D's layers for pairs; those for codes have half
+    image_dropout: bool  # before D's image layers; the first then has no norm
 
 
 _32 = Layout(
@@ -104,7 +105,7 @@ _64 = Layout(
 
 
 def layout(size: int) -> Layout:
-    """Of images of `size` pixels; every one ends at 1 x 1."""
+    """For images of `size` pixels; every size ends at 1 x 1."""
     if size <= 64:
         return {16: _16, 32: _32, 64: _64}[size]
     half = layout(size // 2)
@@ -112,7 +113,7 @@ def layout(size: int) -> Layout:
 
 
 class Maxout(nn.Module):
-    """(N, C, ...) -> (N, C / 2, ...): the larger of each two neighbours."""
+    """(N, C, ...) -> (N, C / 2, ...): the larger of each pair of neighbours."""
 
     def forward(self, v: Tensor) -> Tensor:
         return torch.maximum(v[:, ::2], v[:, 1::2])
@@ -121,7 +122,7 @@ class Maxout(nn.Module):
 def layer(
     convolution: nn.Conv2d | nn.ConvTranspose2d, activation: nn.Module, *, norm: bool
 ) -> list[nn.Module]:
-    """A convolution, batch norm in place of its bias where there is one, and what follows."""
+    """A convolution, batch norm (replacing the bias) if any, and the activation."""
     if not norm:
         return [convolution, activation]
     convolution.register_parameter("bias", None)
@@ -183,8 +184,8 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Images (N, 3, S, S) and their codes (N, Z) -> (N,), before the sigmoid.
 
-    Both are seen by layers of their own, then together. All dropout is drawn from `draw`, whose
-    streams are named by the layers' numbers; in evaluation mode there is none.
+    Each passes through its own layers, then both through joint ones. Dropout masks come from
+    `draw`, in streams named by layer number; evaluation mode has no dropout.
     """
 
     def __init__(self, size: int, settings: AliSettings) -> None:
@@ -234,13 +235,13 @@ class Discriminator(nn.Module):
 
 
 def _convolution(kernel: int, one: int, other: int, sides: tuple[int, int]) -> tuple[int, int, int]:
-    """For what a step costs: a layer between maps of `one` and `other` channels."""
+    """For estimating a step's cost: a layer between maps of `one` and `other` channels."""
     weights, (fine, coarse) = kernel**2 * one * other, sides
     return weights, coarse**2, max(one * fine**2, other * coarse**2)
 
 
 def _of_images(size: int, n: int, kept: int = 1) -> tuple[Layers, int]:
-    """The layers of the encoder's or D's, from images to 1 x 1, and their last channels."""
+    """The encoder's or D's layers, from images to 1 x 1, and their final channel count."""
     layers, channels, side = Layers(), 3, size
     for kernel, stride, width in layout(size).down:
         smaller = (side - kernel) // stride + 1
@@ -299,7 +300,7 @@ class ALI(Method):
         }
 
     def _makers(self) -> nn.Module:
-        """Generator and encoder: the side that makes pairs."""
+        """Generator and encoder, which produce the pairs."""
         return nn.ModuleList([self.generator, self.encoder])
 
     def latent(self, count: int, draw: Draw, stream: str) -> Tensor:
@@ -324,8 +325,8 @@ class ALI(Method):
     def cost(cls, settings: AliSettings, size: int) -> Work:
         encoder = _encoder_layers(size, settings.n, settings.z)
         generator = _generator_layers(size, settings.n, settings.z)
-        # D judges both kinds of pairs, and is differentiated in full for L_D and to its inputs for
-        # L_G; the makers once forward, once back in full.
+        # D runs forward on both kinds of pairs, then backward in full for L_D and to its inputs
+        # only for L_G; generator and encoder run once forward and once backward in full.
         passes = (8, 3)
         made = work(_discriminator_layers(size, settings), generator, passes, STRIDED_RATE)
         found = work([], encoder, passes, STRIDED_RATE)
@@ -337,7 +338,7 @@ class ALI(Method):
         )
 
     def _judged(self, x: Tensor, z: Tensor, draw: Draw) -> dict[str, Tensor]:
-        """Both losses, D over either kind of pair and sigma; D sees all pairs in one pass."""
+        """Both losses, mean D over each kind of pair, and sigma; D sees all pairs in one pass."""
         code, sd = self._encode(x, draw)
         images, codes = torch.cat([x, self.generate(z)]), torch.cat([code, z])
         on_real, on_fake = self.discriminator(images, codes, draw).chunk(2)
@@ -356,7 +357,7 @@ class ALI(Method):
             optimizer.zero_grad(set_to_none=True)
         found = self._judged(x, self.latent(len(x), draw, "z"), draw)
         for name, side in (("loss_d", self.discriminator), ("loss_g", makers)):
-            # Through the other side, but not into its weights' gradients.
+            # Backpropagate through the other side without touching its weights' gradients.
             loss, weights = found[name], list(side.parameters())
             torch.autograd.backward(loss, inputs=weights, retain_graph=True)
         for optimizer in self.optimizers.values():
@@ -368,5 +369,5 @@ class ALI(Method):
         }
 
     def watch(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
-        """Both losses, D over either kind of pair and sigma, without dropout."""
+        """Both losses, mean D over each kind of pair, and sigma, without dropout."""
         return self._judged(batch.images, self.latent(len(batch.images), draw, "z_heldout"), draw)

@@ -14,8 +14,9 @@ and the measure of convergence (section 3.4.1):
 
     M_global = L(x) + |gamma L(x) - L(G(z_G))|.
 
-Two kin of it, no part of the paper: a denoising discriminator rebuilds v from v + noise; a
-variational one rebuilds v from a code drawn from N(mean(v), variance(v)), and L_D has a KL term.
+Two variants that are not in the paper: a denoising discriminator reconstructs v from v + noise; a
+variational one reconstructs v from a code drawn from N(mean(v), variance(v)), and adds a KL term to
+L_D.
 """
 
 from itertools import chain
@@ -66,11 +67,12 @@ _COLUMNS = {
 
 
 class BeganSettings(MethodSettings):
-    """BEGAN (arXiv 1703.10717), and its denoising and variational kin."""
+    """BEGAN (arXiv 1703.10717), and its denoising and variational variants."""
 
     name: Literal["began"]
     design: Literal["figure_1", "author"] = "figure_1"
-    """Figure 1 to the letter, or the author's earlier layers, whose count is the paper's 17.3 M."""
+    """Figure 1 to the letter, or the author's earlier layers, whose parameter count matches the
+    paper's 17.3 M."""
     n: Width = 64
     """Channels of the first convolution; the encoder grows n, 2n, 3n, ..."""
     h: Width = 64
@@ -80,8 +82,8 @@ class BeganSettings(MethodSettings):
     skips: bool = False
     """Section 3.5.1: h_0 upsampled and concatenated after every upsampling."""
     carry_steps: Annotated[int, Field(ge=0)] = 0
-    """Section 3.5.1: vanishing residuals, whose carry falls from 1 to 0 in so many steps (16,000 in
-    the paper); 0 is none."""
+    """Section 3.5.1: vanishing residuals, whose carry falls from 1 to 0 over this many steps
+    (16,000 in the paper); 0 is none."""
     batch_norm: bool = False
     """Departure: batch normalisation after every convolution but the last."""
     output: Literal["linear", "tanh"] = "linear"
@@ -91,15 +93,15 @@ class BeganSettings(MethodSettings):
     eta: Literal[1, 2] = 1
     """The norm of the energy |v - D(v)|^eta; the paper does not say which one it used."""
     lambda_k: Annotated[float, Field(ge=0, le=1)] = 0.001
-    """Gain of the equilibrium's integral control, equation 5; 0 keeps k where it begins."""
+    """Gain of the equilibrium's integral control, equation 5; 0 keeps k at its initial value."""
     k_0: Annotated[float, Field(ge=0, le=1)] = 0.0
     """The balance k before the first step."""
     k_clip: bool = True
     """Departure: k not clipped to [0, 1]."""
     k_from: Literal["generator", "discriminator"] = "generator"
-    """Departure: k from the loss of the discriminator's fakes, L(G(z_D))."""
+    """Departure: k is updated from the loss on the discriminator's fakes, L(G(z_D))."""
     shared_z: bool = False
-    """Departure: one draw of z for both players, and so one pass over the fakes."""
+    """Departure: one draw of z for both players, and hence one pass over the fakes."""
     prior: Prior = "uniform"
     updates: Literal["simultaneous", "alternating"] = "simultaneous"
     """Departure: the generator's update sees the discriminator already updated."""
@@ -108,26 +110,26 @@ class BeganSettings(MethodSettings):
     noise_sd: Annotated[float, Field(ge=0, le=2)] = 0.0
     """Denoising auto-encoder: sd of the normal noise added to D's input (not to its target)."""
     kl_weight: Annotated[float, Field(ge=0, le=100)] = 0.0
-    """Variational auto-encoder: weight of KL(q(code | x) || N(0, 1)) a code dimension in L_D."""
+    """Variational auto-encoder: weight of KL(q(code | x) || N(0, 1)) per code dimension in L_D."""
     # Adam's defaults, section 4.1.
     beta_1: Rate = 0.9
     beta_2: Rate = 0.999
 
 
 class Reconstruction(NamedTuple):
-    """What one pass of the discriminator over v (N, 3, S, S) gives."""
+    """The result of one discriminator pass over v (N, 3, S, S)."""
 
     energy: Tensor  # L(v), a scalar
     code: Tensor  # (N, h); a variational encoder's mean
     log_variance: Tensor | None  # (N, h), of a variational encoder
 
 
-# Terms of L_D beside equation 5, by name: weight and value.
+# Terms added to equation 5's L_D, by name: weight and value.
 Terms = dict[str, tuple[float, Tensor]]
 
 
 class BEGAN(Method):
-    """Both players and their balance. G has the decoder's shape and weights of its own."""
+    """Both players and their balance. G has the decoder's architecture but its own weights."""
 
     Settings: ClassVar[type[MethodSettings]] = BeganSettings
     columns = _COLUMNS
@@ -157,13 +159,15 @@ class BEGAN(Method):
         }
 
     def carry(self) -> Tensor | None:
-        """Of the vanishing residuals, section 3.5.1: from 1 linearly to 0; None without them."""
+        """Carry of the vanishing residuals, section 3.5.1: linear from 1 to 0; None without
+        them."""
         if not self.settings.carry_steps:
             return None
         return (1 - self.updates_done / self.settings.carry_steps).clamp(min=0)
 
     def reconstruct(self, v: Tensor, draw: Draw | None = None, use: str = "") -> Reconstruction:
-        """One pass over v (N, 3, S, S). Without `draw` no noise, and the mean for a code."""
+        """One pass over v (N, 3, S, S). Without `draw`, no noise is added and the code is its
+        mean."""
         noise_sd, carry = self.settings.noise_sd, self.carry()
         seen = v
         if draw is not None and noise_sd > 0:
@@ -179,7 +183,7 @@ class BEGAN(Method):
         return Reconstruction(energy, mean, log_variance)
 
     def terms(self, real: Reconstruction, fake: Reconstruction, z: Tensor) -> Terms:
-        """What L_D has beside equation 5, given passes over x and over G(z), z (N, Z)."""
+        """The terms that L_D adds to equation 5, given passes over x and over G(z), z (N, Z)."""
         if real.log_variance is None:
             return {}
         mean, log_variance = real.code, real.log_variance
@@ -240,7 +244,7 @@ class BEGAN(Method):
         return {name: values[name] for name in self.heldout}
 
     def parameter_count(self) -> int:
-        """Of both players, as the paper counts them (17.3 M at 128 px, n = 128)."""
+        """Parameters of both players, as the paper counts them (17.3 M at 128 px, n = 128)."""
         players = chain(self.discriminator.parameters(), self.generator.parameters())
         return sum(p.numel() for p in players)
 
@@ -251,9 +255,9 @@ class BEGAN(Method):
     def _backward_textbook(
         self, x: Tensor, draw: Draw
     ) -> tuple[Reconstruction, Reconstruction, Reconstruction, Terms]:
-        """Gradients of L_D, and D's step when alternating; then those of L_G by a pass of its own.
+        """Gradients of L_D, and D's step when alternating; then those of L_G from a separate pass.
 
-        Returns the passes over x, G(z_D) and G(z_G), and the further terms of L_D.
+        Returns the passes over x, G(z_D) and G(z_G), and the extra terms of L_D.
         """
         shared, leak = self.settings.shared_z, self.settings.leak
         z_d = self.latent(len(x), draw, "z" if shared else "z_D")
@@ -289,8 +293,8 @@ class BEGAN(Method):
     ) -> tuple[Reconstruction, Reconstruction, Reconstruction, Terms]:
         """Both players' gradients when they share z, by one pass of D over the fakes: exact.
 
-        One backward pass gives d L(G(z)) for D's and for G's weights alike. L_G wants it as it is,
-        L_D wants -k times it, and the real images' gradient is added by a second backward pass.
+        One backward pass gives d L(G(z)) for D's and for G's weights alike. L_G uses it unchanged,
+        L_D uses -k times it, and a second backward pass adds the real images' gradient.
         """
         z = self.latent(len(x), draw, "z")
         fake = self.reconstruct(self.generate(z), draw, "fake")

@@ -1,7 +1,7 @@
 """BEGAN-CS: Chang et al., "Escaping from Collapsing Modes in a Constrained Space" (ECCV 2018).
 
-BEGAN whose encoder must also find the code that a fake was made from, so that the auto-encoder's
-code space keeps the shape of the prior's:
+BEGAN whose encoder must also recover the code that a fake was generated from, so that the
+auto-encoder's code space keeps the shape of the prior:
 
     L_D = L(x) - k_t L(G(z_D)) + alpha |z_D - Enc(G(z_D))|
     L_G = L(G(z_G))
@@ -23,7 +23,7 @@ from benchmark.methods.settings import MethodSettings, Rate, Width
 
 
 class BeganCsSettings(MethodSettings):
-    """BEGAN-CS (Chang et al., ECCV 2018): BEGAN whose encoder must find the code of a fake."""
+    """BEGAN-CS (Chang et al., ECCV 2018): BEGAN whose encoder must recover the code of a fake."""
 
     name: Literal["began_cs"]
     n: Width = 64
@@ -52,7 +52,7 @@ _COLUMNS = {
 
 
 class ConstrainedBEGAN(BEGAN):
-    """BEGAN with h = z and the constraint in L_D; what its settings lack is BEGAN's default."""
+    """BEGAN with h = z and the constraint in L_D; all other settings are BEGAN's defaults."""
 
     Settings = BeganCsSettings
     columns = _COLUMNS
@@ -73,6 +73,6 @@ class ConstrainedBEGAN(BEGAN):
 
 
 def _of_began(settings: BeganCsSettings) -> BeganSettings:
-    """The settings of the BEGAN that is constrained."""
+    """The settings of the underlying BEGAN."""
     shared = settings.model_dump(exclude={"name", "alpha"})
     return BeganSettings(name="began", z=settings.h, **shared)

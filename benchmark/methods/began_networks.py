@@ -1,8 +1,8 @@
-"""BEGAN's networks (arXiv 1703.10717v4, section 3.5), in both designs that are known of.
+"""BEGAN's networks (arXiv 1703.10717v4, section 3.5), in both known designs.
 
 `figure_1` is the paper's figure to the letter, extended to every resolution: 24.3 M parameters at
-128 px with n = 128. `author` is what the author's earlier layers have, the only layout whose
-count is the paper's 17.3 M. They differ so, at S px with log2(S / 8) scales:
+128 px with n = 128. `author` follows the author's earlier layers, the only layout whose parameter
+count matches the paper's 17.3 M. They differ as follows, at S px with log2(S / 8) scales:
 
     encoder   both halve the map scale times, (c, c) then (c, c + n) with stride 2;
               figure_1 adds a pair of convolutions at 8 x 8
@@ -29,12 +29,12 @@ BASE = 8  # pixels of the last map, section 3.5
 
 
 def scales(size: int) -> int:
-    """How often a map of `size` pixels is halved on its way to 8 x 8."""
+    """How many times a map of `size` pixels is halved to reach 8 x 8."""
     return (size // BASE).bit_length() - 1
 
 
 class Convolution(nn.Module):
-    """A 3 x 3 convolution and its ELU, between them batch normalisation where asked for.
+    """A 3 x 3 convolution and an ELU, optionally with batch normalisation between them.
 
     Vanishing residual (section 3.5.1): where output and input have the same size, the result is
     carry * input + (1 - carry) * output. `carry` is a scalar, None for none.
@@ -99,7 +99,7 @@ class Decoder(nn.Module):
 
     def forward(self, code: Tensor, carry: Tensor | None = None) -> Tensor:
         x = self.start(code).unflatten(1, (self.n, BASE, BASE))
-        if self.skips:  # it joins maps that are channels-last in training; mixed layouts are slow
+        if self.skips:  # concatenated with channels-last maps in training; mixed layouts are slow
             x = x.contiguous(memory_format=torch.channels_last)
         h_0 = x
         for group in range(len(self.convolutions) // 2):
@@ -117,7 +117,7 @@ class Decoder(nn.Module):
 
 
 class AutoEncoder(nn.Module):
-    """The discriminator: an encoder and a decoder; a variational one's encoder gives 2h numbers."""
+    """The discriminator: an encoder and a decoder; a variational encoder outputs 2h numbers."""
 
     def __init__(self, settings: "BeganSettings", size: int) -> None:
         super().__init__()
@@ -128,7 +128,7 @@ class AutoEncoder(nn.Module):
 
 @torch.no_grad()
 def initialise_as_author(network: nn.Module) -> None:
-    """Weights from a normal of sd 0.01 cut at two sd, biases 0, in place."""
+    """Weights from a normal of sd 0.01 truncated at two sd, biases 0, in place."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.trunc_normal_(module.weight, std=0.01, a=-0.02, b=0.02)
@@ -141,7 +141,7 @@ def _double(x: Tensor) -> Tensor:
 
 
 def layers(settings: "BeganSettings", size: int) -> tuple[Layers, Layers]:
-    """The discriminator's and the generator's, for what a step costs."""
+    """The discriminator's and the generator's layers, for estimating a step's cost."""
     n, halvings = settings.n, scales(size)
     figure_1 = settings.design == "figure_1"
     outer = (27 * n, size**2, n * size**2)  # from an image, and to one

@@ -3,33 +3,35 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-# Multiply-adds a second and core that training reached where this was measured (two cores with
+# Multiply-adds per second and core that training reached where this was measured (two cores with
 # AVX2, 32 px, batch 16): BEGAN at n = 16, and the methods of strided convolutions and batch norm,
-# which keep a core less busy, at n = 32. Another machine may well be three times off; a GPU far
-# more.
+# which keep a core less busy, at n = 32. Another machine may differ by a factor of three; a GPU by
+# far more.
 RATE = 2.2e10
 STRIDED_RATE = 1.4e10
 
-# A network as its layers' weights, how many places each weight is applied at, and the numbers of
-# the larger of a layer's two maps, of one image.
+# A network as a list of layers: weights, places that each weight is applied at, and the size of the
+# larger of the layer's input and output maps, for one image.
 Layers = list[tuple[int, int, int]]
 
 
 @dataclass(frozen=True)
 class Work:
-    """A training step per image, and the sizes that decide memory; parameters less biases."""
+    """Compute of a training step per image, and the sizes that determine memory; biases are not
+    counted."""
 
     macs: float  # multiply-adds
     rate: float  # of them a second on one core
     parameters: int  # of both players
-    generator: int  # parameters that samples need, which a snapshot holds
-    maps: int  # numbers of all layers' maps, of both players and one image
+    generator: int  # parameters needed for sampling, which a snapshot holds
+    maps: int  # elements in all layers' maps, both players, per image
 
 
 def work(
     discriminator: Layers, generator: Layers, passes: tuple[float, float], rate: float
 ) -> Work:
-    """Of two players, and how many passes a step makes over each; see `two_players`."""
+    """The cost with two players, given how many passes a step makes through each; see
+    `two_players`."""
     macs = [sum(weights * places for weights, places, _ in g) for g in (discriminator, generator)]
     both = discriminator + generator
     return Work(
@@ -42,11 +44,11 @@ def work(
 
 
 def two_players(*, shared_z: bool) -> tuple[float, float]:
-    """Passes over D and over G of a step of both players.
+    """Passes through D and G in one step of both players.
 
-    A backward pass in full counts as two, one for the input's gradient alone as one. D has three
-    forward and two backward in full and one for L_G, G two forward and one backward; a shared z
-    saves each a forward pass.
+    A full backward pass counts as two, one for the input gradient alone as one. D has three forward
+    passes, two full backward passes and one input-only pass for L_G; G has two forward and one
+    backward. A shared z saves each a forward pass.
     """
     return (7, 3) if shared_z else (8, 4)
 

@@ -6,10 +6,10 @@ The losses are those of the first GAN (arXiv 1406.2661), the generator's non-sat
     L_G = -E log D(G(z_G)).
 
 A step is the first GAN's Algorithm 1 with k = 1: the discriminator moves first, and the generator
-is then judged by it with codes of its own. So no pass over fakes serves both players.
+is then updated against it with its own codes. So no pass over fakes serves both players.
 
-Layers are those of the authors' Lua code (remembered): 4x4 kernels and a normal start of the
-batch norms' gains, where the paper draws 5x5 and says nothing of gains.
+Layers are those of the authors' Lua code (remembered): 4x4 kernels and normally initialised batch
+norm gains, where the paper draws 5x5 kernels and does not mention gains.
 """
 
 from functools import partial
@@ -46,8 +46,8 @@ _COLUMNS = {
 BASE = 4  # pixels of the smallest map
 
 # A discriminator's batch norm has no running statistics. It only ever judges whole batches, of
-# real images or of fakes, and running means would mix the two: what is watched in evaluation mode
-# would not be what is trained. So it normalises by the batch in either mode.
+# real images or of fakes, and running means would mix the two: evaluation mode would measure
+# something other than what is trained. So it normalises by the batch in either mode.
 BatchNormD = partial(nn.BatchNorm2d, track_running_stats=False)
 
 
@@ -113,7 +113,8 @@ class Discriminator(nn.Sequential):
 
 
 def discriminator_layers(size: int, n: int) -> Layers:
-    """For what a step costs; the generator's are their mirror image but for the first."""
+    """The discriminator's layers, for estimating a step's cost; the generator mirrors all but the
+    first."""
     channels = widths(size, n)
     return [*strided(channels, size), (16 * channels[-1], 1, 16 * channels[-1])]
 
@@ -160,7 +161,7 @@ class DCGAN(Method):
         return work(d, g, two_players(shared_z=False), STRIDED_RATE)
 
     def update(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
-        """One step of either player, D before G."""
+        """One step of each player, D before G."""
         x = batch.images
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
@@ -175,7 +176,7 @@ class DCGAN(Method):
 
         on_fake_g = self.discriminator(self.generate(self.latent(len(x), draw, "z_G")))
         loss_g = softplus(-on_fake_g).mean()
-        # Through D, but not into its weights' gradients.
+        # Backpropagate through D without touching its weights' gradients.
         loss_g.backward(inputs=list(self.generator.parameters()))  # type: ignore[no-untyped-call]
         self.optimizers["generator"].step()
 

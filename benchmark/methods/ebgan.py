@@ -1,7 +1,7 @@
 """EBGAN: energy-based generative adversarial networks (arXiv 1609.03126).
 
-The discriminator is an auto-encoder and its energy the L2 norm of the error of each image
-(section 2.3),
+The discriminator is an auto-encoder and its energy is the L2 norm of each image's reconstruction
+error (section 2.3),
 
     D(x) = ||Dec(Enc(x)) - x||,
 
@@ -11,14 +11,14 @@ and the players' losses, equations 1 and 2 (section 2.1), are
     L_G = D(G(z)) + weight * PT(Enc(G(z))).
 
 PT is the pulling-away term (section 2.4), the mean over pairs i != j of a batch of the squared
-cosine similarity of their codes; EBGAN-PT is the name with a weight of 0.1. It is L_G's alone.
+cosine similarity of their codes; EBGAN-PT is EBGAN with a weight of 0.1. It enters L_G only.
 
-The paper does not order the players' updates. Here both gradients are taken at the same weights,
-so that `shared_z` changes the codes and nothing else.
+The paper does not specify the order of the players' updates. Here both gradients are taken at the
+same weights, so that `shared_z` changes the codes and nothing else.
 
-Remembered of the paper's appendix, not read again: the layers of 64 px faces, batch norm
-everywhere but at G's output and D's input, ReLU in both players, weights N(0, 0.002) in D and
-N(0, 0.02) in G. Not remembered, and chosen: the decoder's output is linear, gains begin at 1 in D.
+From memory of the paper's appendix, not rechecked: the layers of 64 px faces, batch norm everywhere
+but at G's output and D's input, ReLU in both players, weights N(0, 0.002) in D and N(0, 0.02) in G.
+Our own choices: the decoder's output is linear, and gains start at 1 in D.
 """
 
 from itertools import pairwise
@@ -73,14 +73,14 @@ class EbganSettings(MethodSettings):
     """Dimensions of the generator's input."""
     margin: Annotated[float, Field(gt=0)] = 20.0
     """The margin m at 64 px. The L2 norm of an error grows with the square root of the pixels, so
-    the method uses m * size / 64: the same error a pixel closes the hinge at every resolution."""
+    the method uses m * size / 64: the same per-pixel error closes the hinge at every resolution."""
     pulling_away: Annotated[float, Field(ge=0, le=100)] = 0.0
     """Weight of the pulling-away term in L_G; the paper's EBGAN-PT has 0.1."""
     energy: Literal["l2", "pixel_mean", "batch_l2"] = "l2"
     """||D(x) - x|| a sample, as in the paper. Departures: its mean square a pixel under the same,
     unscaled margin (the hinge never closes), or one norm over the whole batch."""
     hinge: bool = True
-    """Departure: L_D without max(0, .), so that the discriminator gains without end."""
+    """Departure: L_D without max(0, .), so that it is unbounded below."""
     pulling_away_form: Literal["squared", "unsquared", "pixels", "dimensions"] = "squared"
     """Departures: cosine similarities not squared; taken between images instead of codes; between
     the code's dimensions instead of the batch's samples."""
@@ -96,13 +96,14 @@ def widths(size: int, n: int) -> list[int]:
 
     At 64 px that is the paper's (64)-(128)-(256). Depth follows the resolution, so that a cell of
     the code sees as large a part of the face at every one (22 pixels of 64, 10 of 32). At 16 px
-    one layer is left, which rebuilds nearly anything: good for tests, no judge of faces.
+    only one layer is left, which reconstructs nearly anything: fine for tests, useless for judging
+    faces.
     """
     return [n << scale for scale in range((size // BASE).bit_length() - 1)]
 
 
 class AutoEncoder(nn.Module):
-    """(N, 3, S, S) -> the images rebuilt, (N, 3, S, S), and their codes (N, C, 8, 8).
+    """(N, 3, S, S) -> the reconstructions, (N, 3, S, S), and their codes (N, C, 8, 8).
 
     4x4 convolutions of stride 2 and the decoder as their mirror image.
     """
@@ -134,7 +135,7 @@ class AutoEncoder(nn.Module):
 def pulling_away(codes: Tensor, form: str) -> Tensor:
     """PT of codes (N, K), section 2.4: the mean over i != j of cos(S_i, S_j)^2.
 
-    `form` is of EbganSettings; "pixels" is "squared" given images for codes.
+    `form` is as in EbganSettings; "pixels" is "squared" applied to images instead of codes.
     """
     if form == "dimensions":
         # Pairs of the K columns. The sum of squares of the K x K matrix A'A is that of the N x N
@@ -175,9 +176,9 @@ class EBGAN(Method):
         }
 
     def energy(self, v: Tensor) -> tuple[Tensor, Tensor]:
-        """D(v) of each image of v (N, 3, S, S), as (N,), and the codes (N, K) on the way there.
+        """D(v) of each image of v (N, 3, S, S), as (N,), and the codes (N, K).
 
-        With `batch_l2` the energy is one for the whole batch, as (1,).
+        With `batch_l2` there is a single energy for the whole batch, (1,).
         """
         rebuilt, codes = self.discriminator(v)
         error = rebuilt - v
@@ -256,12 +257,12 @@ class EBGAN(Method):
         }
 
     def _hinge(self, energies: Tensor) -> Tensor:
-        """The mean over images of max(0, m - D(G(z))), each with a hinge of its own."""
+        """The mean over images of max(0, m - D(G(z))), the hinge being applied per image."""
         gap = self.m - energies
         return (relu(gap) if self.settings.hinge else gap).mean()
 
     def _pulling_away(self, fake: Tensor, codes: Tensor) -> Tensor:
-        """PT without its weight; without a gradient where the weight is 0, to be looked at only."""
+        """Unweighted PT; without a gradient where the weight is 0, when it is only logged."""
         form = self.settings.pulling_away_form
         with torch.set_grad_enabled(self.settings.pulling_away > 0):
             return pulling_away(fake.flatten(1) if form == "pixels" else codes, form)

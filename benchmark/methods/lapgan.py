@@ -1,37 +1,40 @@
 """LAPGAN: a Laplacian pyramid of adversarial networks (arXiv 1506.05751).
 
 An image I_K of 8 pixels has been halved K times, I_k = d(I_{k-1}); level k of its Laplacian pyramid
-is what the next coarser image, enlarged, lacks (equation 3):
+is the difference from the next coarser image, upsampled (equation 3):
 
     l_k = u(I_{k+1}),    h_k = I_k - l_k.
 
-One conditional GAN a level learns those residuals from noise z_k and l_k. At the coarsest level a
-GAN without a condition makes images of 8 px. Each has the loss of equation 2, the generator's
-non-saturating, with D before its sigmoid, and D sees l + h, the sum:
+At each level a conditional GAN learns those residuals from noise z_k and l_k. At the coarsest level
+an unconditional GAN generates 8 px images. Each has the loss of equation 2, non-saturating for the
+generator, with D before its sigmoid, and D sees the sum l + h:
 
     L_D = 1/2 (E softplus(-D(l + h)) + E softplus(D(l + G(z, l))))
     L_G = E softplus(-D(l + G(z, l))).
 
-The half is that of the authors' code, a mean over real images and fakes together; SGD feels it.
-Training has the real images' l_k, so the levels are independent, and a step updates all of them;
-samples go up the pyramid with the images made so far (equation 5), by the same d and u:
+The factor 1/2 is from the authors' code, a mean over real images and fakes together; it matters to
+SGD. Training uses l_k of real images, so the levels are independent, and a step updates all of
+them; sampling goes up the pyramid from the images generated so far (equation 5), with the same d
+and u:
 
     I_K = G_K(z_K),    I_k = u(I_{k+1}) + G_k(z_k, u(I_{k+1})).
 
-A code is the noise of all levels, uniform in [-1, 1]: z numbers for 8 px, and then one a pixel of
-each level, which its G sees as a fourth plane. At 32 px that is 1,380 numbers with a z of 100.
+A code is the noise of all levels, uniform in [-1, 1]: z numbers for 8 px, then one per pixel of
+each further level, which its G sees as a fourth channel. At 32 px that is 1,380 numbers with a z of
+100.
 
-Layers, their start, SGD and its damped momentum are those of the authors' code for CIFAR-10,
-without classes. Chosen or changed: pixels are in [-1, 1], where the code has each normalised by its
-mean and deviation; d is the mean of four pixels and u bilinear; D and G of a step see the same real
-l. At 8 px both hidden layers have ReLUs, as in the paper's text; the code's generator has a sigmoid
-in the second. The code's momentum rises by 0.0008 an epoch, ours a little every step, and begins at
-0.5 at 8 px too, where its is 0. Its learning rate falls by 4 parts in a million an epoch;
-`lr_decay` can stay at `never`. Levels beyond 32 px are like those below, where the paper has other
-networks for its scenes of 64 px.
+Layers, initialisation, SGD and its damped momentum are those of the authors' code for CIFAR-10,
+without classes. Chosen or changed: pixels are in [-1, 1], where the code standardises each; d is
+the mean of four pixels and u bilinear; D and G of a step see the same real l. At 8 px both hidden
+layers have ReLUs, as in the paper's text; the code's generator has a sigmoid in the second. The
+code's momentum rises by 0.0008 per epoch, ours a little every step, and ours starts at 0.5 at 8 px
+too, where the code's starts at 0. Its learning rate falls by 4 parts in a million an epoch;
+`lr_decay` can stay at `never`. Levels above 32 px use the same networks as those below; the paper
+has different ones for its 64 px scenes.
 
-At 8 px the generator makes nearly the same image of every code for the first thousands of steps, so
-samples of larger sizes are no faces: in one run at 32 px they were by step 4,000, not by 3,000.
+For the first few thousand steps the 8 px generator makes nearly the same image from every code, so
+samples do not look like faces at larger sizes either: in one run at 32 px they did by step 4,000,
+but not by 3,000.
 """
 
 from collections.abc import Iterator
@@ -73,7 +76,7 @@ _COLUMNS = {
     **GRADIENTS,
 }
 BASE = 8  # pixels of the coarsest level
-SD_G, SD_D = 0.05, 0.005  # of the weights there at the start; all others start as torch's do
+SD_G, SD_D = 0.05, 0.005  # of the initial weights there; all others use torch's defaults
 
 
 class LapganSettings(MethodSettings):
@@ -83,18 +86,18 @@ class LapganSettings(MethodSettings):
     n: Width = 64
     """Channels of both players' convolutions, at every level above 8 px."""
     z: Width = 100
-    """Dimensions of the noise at 8 px; each further level has one number a pixel."""
+    """Dimensions of the noise at 8 px; each further level has one number per pixel."""
     hidden_g: Width = 1200
     """Units of both hidden layers of the generator at 8 px."""
     hidden_d: Width = 600
     """Units of both hidden layers of the discriminator at 8 px."""
     dropout: Rate = 0.5
-    """Share of the numbers that are dropped before each fully connected layer of a discriminator
-    but its first."""
+    """Dropout rate before each fully connected layer of a discriminator but the first."""
     momentum: Rate = 0.5
-    """Of SGD at the start. A step is along m times the last one plus 1 - m times the gradient."""
+    """Initial momentum m of SGD. A step is along m times the last one plus 1 - m times the
+    gradient."""
     momentum_rise: Annotated[float, Field(ge=0, lt=1)] = 1.1e-6
-    """What a step adds to the momentum: 0.0008 an epoch of 703 steps."""
+    """Increase of the momentum per step: 0.0008 per epoch of 703 steps."""
     momentum_end: Rate = 0.7
     """Where the momentum stops rising; the paper's text has 0.8 (remembered)."""
 
@@ -156,8 +159,8 @@ class Residual(nn.Sequential):
 class Discriminator(nn.Module):
     """Images (N, 3, S, S) -> (N,), before the sigmoid.
 
-    Dropout between its parts is drawn from `draw`, in streams named by `use` and the parts'
-    numbers; in evaluation mode there is none.
+    Dropout masks between its parts come from `draw`, in streams named by `use` and the part's
+    number; evaluation mode has no dropout.
     """
 
     def __init__(self, dropout: float, *parts: nn.Module) -> None:
@@ -179,7 +182,8 @@ def _map_of(side: int) -> tuple[int, int]:
 
 
 def discriminator(settings: LapganSettings, side: int) -> Discriminator:
-    """Of one level: fully connected at 8 px, then two convolutions without padding."""
+    """The discriminator of one level: fully connected at 8 px, above that two unpadded
+    convolutions."""
     if side == BASE:
         hidden = settings.hidden_d
         first = Discriminator(
@@ -199,7 +203,7 @@ def discriminator(settings: LapganSettings, side: int) -> Discriminator:
 
 
 def _layers(settings: LapganSettings, side: int) -> tuple[Layers, Layers]:
-    """Of D and of G at one level, their first layers first."""
+    """Layers of D and G at one level, in order."""
     if side == BASE:
         d = [3 * BASE**2, settings.hidden_d, settings.hidden_d, 1]
         g = [settings.z, settings.hidden_g, settings.hidden_g, 3 * BASE**2]
@@ -237,7 +241,7 @@ class LAPGAN(Method):
             "discriminator": _sgd(self.discriminator),
             "generator": _sgd(self.generator),
         }
-        # The momentum follows it, so it stays on the host; `get_extra_state` saves it.
+        # The momentum depends on it, so it stays on the host; `get_extra_state` saves it.
         self._updates = 0
 
     def get_extra_state(self) -> Tensor:
@@ -248,7 +252,7 @@ class LAPGAN(Method):
 
     @property
     def momentum(self) -> float:
-        """Of the next update."""
+        """The momentum of the next update."""
         risen = self.settings.momentum + self.settings.momentum_rise * self._updates
         return min(risen, self.settings.momentum_end)
 
@@ -267,7 +271,7 @@ class LAPGAN(Method):
 
     @property
     def _numbers(self) -> list[int]:
-        """Of each level's noise."""
+        """The shape of each level's noise."""
         return [self.settings.z, *(side**2 for side in self.sides[1:])]
 
     def latent(self, count: int, draw: Draw, stream: str) -> Tensor:
@@ -281,7 +285,7 @@ class LAPGAN(Method):
         return [first, *(plane.reshape(-1, 1, side, side) for plane, side in squares)]
 
     def _made(self, level: int, noise: Tensor, below: Tensor | None) -> Tensor:
-        """The images of one level, given its noise and the images `below` it; none at 8 px."""
+        """The images of one level, given its noise and the images `below` it (none at 8 px)."""
         if below is None:
             first: Tensor = self.generator[level](noise)
             return first
@@ -290,7 +294,7 @@ class LAPGAN(Method):
         return coarse + residual
 
     def generate(self, z: Tensor) -> Tensor:
-        """Up the pyramid, each level on what the one below it made."""
+        """Sample up the pyramid, each level from the output of the one below."""
         images: Tensor | None = None
         for level, noise in enumerate(self._noise(z)):
             images = self._made(level, noise, images)
@@ -298,7 +302,7 @@ class LAPGAN(Method):
         return images
 
     def _fakes(self, z: Tensor, real: list[Tensor]) -> Iterator[Tensor]:
-        """Every level's, on real coarser images."""
+        """The images of every level, each generated from real coarser images."""
         below: Tensor | None = None
         for level, noise in enumerate(self._noise(z)):
             yield self._made(level, noise, below)
@@ -310,7 +314,7 @@ class LAPGAN(Method):
         return torch.stack([d(each, draw, f"{use}_{side}") for d, each, side in pairs])
 
     def update(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
-        """One step of either player at every level, D before G, each with codes of its own."""
+        """One step of each player at every level, D before G, each with its own codes."""
         real, count = pyramid(batch.images), len(batch.images)
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
@@ -327,7 +331,7 @@ class LAPGAN(Method):
 
         fake = list(self._fakes(self.latent(count, draw, "z_G"), real))
         losses_g = softplus(-self._judged(fake, draw, "G")).mean(1)
-        # Through D, but not into its weights' gradients.
+        # Backpropagate through D without touching its weights' gradients.
         losses_g.sum().backward(inputs=list(self.generator.parameters()))  # type: ignore[no-untyped-call]
         self.optimizers["generator"].step()
         self._updates += 1
@@ -348,7 +352,7 @@ class LAPGAN(Method):
 
 
 def _sgd(player: nn.Module) -> torch.optim.SGD:
-    """Over all levels: each weight has the gradient of its own level's loss alone.
+    """One optimiser for all levels: each weight gets the gradient of its own level's loss alone.
 
     The training loop sets the learning rate, the authors' 0.02.
     """

@@ -1,4 +1,4 @@
-"""What a method is to the rest of the package."""
+"""The interface between a method and the rest of the package."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ GRADIENTS: Mapping[str, Column] = {
 
 
 class Batch(NamedTuple):
-    """Real images, and their labels for a method that is `labelled`."""
+    """Real images, and their labels for a `labelled` method."""
 
     images: Tensor  # (N, 3, S, S) in [-1, 1]
     labels: Tensor | None = None  # (N, A), 0 or 1 for each of the settings' `attributes`
@@ -61,41 +61,41 @@ class Method(nn.Module, ABC):
     It is built as `Class(settings, size)`, `size` being the images' side in pixels. All state that
     a resumed run needs lives in parameters, buffers and `optimizers`; randomness comes from the
     `draw` that is passed in, or, as dropout's, from global generators, which the loop seeds at each
-    step for a method from outside the package. Those of the package use `draw` alone.
+    step for a method from outside the package. The package's own methods use `draw` alone.
 
     With `training.precision: bfloat16` each call of a network (a submodule, or a part of one that
     has no `forward` of its own) computes in bfloat16 and returns float32.
 
-    What else a method can do it says by having the functions: `latent(count, draw, stream)`, codes
-    (count, Z) of the prior, and `generate(z)`, their images, where samples are made from a code;
-    `encode(images, draw)`, the codes (N, Z) of images, where it has an encoder; or None;
-    `sample_with(labels, draw, stream)`, images with these labels (N, A), as a batch has them, where
-    samples can be asked for by label.
+    Optional abilities are declared by defining functions: `latent(count, draw, stream)`, codes
+    (count, Z) from the prior, and `generate(z)`, their images, if samples are generated from a
+    code; `encode(images, draw)`, the codes (N, Z) of images, or None, if it may have an encoder;
+    `sample_with(labels, draw, stream)`, images with these labels (N, A), given as in a batch, if
+    samples can be requested by label.
     """
 
     Settings: ClassVar[type[MethodSettings]] = MethodSettings
-    """What its block of an ablation file may say; LabelledSettings where it is `labelled`."""
+    """The schema of its block in an ablation file; LabelledSettings if it is `labelled`."""
     columns: ClassVar[Mapping[str, Column]]
-    """Of a training row, in order: what `update` returns."""
+    """The columns of a training row, in order: what `update` returns."""
     heldout: ClassVar[tuple[str, ...]]
     """Those of `columns` that `watch` returns, logged as heldout_<column>."""
     signal: ClassVar[str]
-    """The column that its paper watches for convergence; lower is taken for better."""
+    """The column that its paper watches for convergence; lower counts as better."""
     sampled_by: ClassVar[tuple[str, ...]] = ("generator",)
-    """Submodules and buffers that `sample` needs, where they are there: what a snapshot holds."""
+    """Submodules and buffers that `sample` needs, which a snapshot stores if they exist."""
     labelled: bool = False
-    """Whether batches must carry labels; an instance may have it by its settings."""
+    """Whether batches must carry labels; an instance may override it, depending on its settings."""
     capturable: ClassVar[bool] = False
     """Whether `update` does the same work at every step and keeps no number on the host, so that a
-    GPU may replay what one call of it launched; its optimizers are Adam, which can be told to do
-    likewise. Each class says it for itself: it is not inherited."""
+    GPU may replay the kernels launched by one call; its optimizers must be Adam, which can be made
+    capturable. Each class declares it for itself: it is not inherited."""
 
     optimizers: Mapping[str, torch.optim.Optimizer]
-    """The training loop sets their learning rates before every update."""
+    """The optimizers, whose learning rates the training loop sets before every update."""
 
     @classmethod
     def cost(cls, settings: Any, size: int) -> Work | None:
-        """What a training step computes on images of `size` pixels; None where it is not known."""
+        """Cost of a training step on images of `size` pixels; None if unknown."""
         return None
 
     @abstractmethod
@@ -110,9 +110,9 @@ class Method(nn.Module, ABC):
         """
 
     def sample(self, count: int, draw: Draw, stream: str) -> Tensor:
-        """Images (count, 3, S, S), meant for [-1, 1] and clamped by whoever shows them.
+        """Images (count, 3, S, S), nominally in [-1, 1]; the caller clamps them.
 
-        A method without a code, or one that draws labels too, has its own.
+        A method without a code, or one that also draws labels, overrides it.
         """
         assert has_code(self)
         return self.generate(self.latent(count, draw, stream))
@@ -133,12 +133,12 @@ class Encoding(Protocol):
 
 
 def has_code(method: object) -> TypeGuard[Coded]:
-    """Whether a method, or its class, makes samples from a code: `latent` and `generate`."""
+    """Whether a method, or its class, generates samples from a code: `latent` and `generate`."""
     return hasattr(method, "latent") and hasattr(method, "generate")
 
 
 def has_encoder(method: object) -> TypeGuard[Encoding]:
-    """Whether a method, or its class, finds the code of an image: `encode`."""
+    """Whether a method, or its class, can encode images: `encode`."""
     return hasattr(method, "encode")
 
 
@@ -148,14 +148,14 @@ def takes_labels(method: object) -> TypeGuard[Asked]:
 
 
 def dropped(v: Tensor, share: float, draw: Draw, stream: str) -> Tensor:
-    """Dropout: each number is 0 with probability `share`, else 1 / (1 - share) times itself."""
+    """Dropout: each element is zeroed with probability `share`, else scaled by 1 / (1 - share)."""
     kept = draw.uniform(stream, *v.shape) >= 2 * share - 1
     return v * kept / (1 - share)
 
 
 def adam(player: nn.Module, betas: tuple[float, float]) -> torch.optim.Adam:
     """Adam over one player's weights; the training loop sets its learning rate."""
-    # Over lists of tensors: the bits of the loop over them, at two thirds of its time on a CPU.
+    # `foreach`: bit-identical to the loop over tensors, in two thirds of the time on a CPU.
     return torch.optim.Adam(player.parameters(), betas=betas, foreach=True)
 
 

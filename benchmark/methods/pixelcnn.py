@@ -7,39 +7,39 @@ No adversary: the network says how likely each pixel is, given those above it an
 
 A layer has two stacks (figure 2): the vertical sees the rows above and feeds the horizontal, which
 also sees the row's pixels to the left. Each ends in a gate (equation 2), and the horizontal adds
-what it was given. With a code h of the image the distribution is p(x | h), and each gate has terms
-of h that are the same at every place (equations 3 and 4):
+what it was given. Given a code h of the image, the distribution is p(x | h), and each gate has
+terms in h that are the same at every position (equations 3 and 4):
 
     y = tanh(W_f * x + V_f h) sigmoid(W_g * x + V_g h).
 
-h is what an encoder makes of the image, and both are trained together (section 2.4: a PixelCNN for
-the decoder of an auto-encoder). Kernels are shifted instead of masked (section 2.2).
+h is the output of an encoder, trained jointly (section 2.4: a PixelCNN as the decoder of an
+auto-encoder). Kernels are shifted instead of masked (section 2.2).
 
-The output is a mixture of K logistic distributions of a pixel's three channels together, rounded to
-the levels of the data (PixelCNN++, sections 2.1 and 2.2):
+The output is a mixture of K logistic distributions over a pixel's three channels jointly,
+discretised to the levels of the data (PixelCNN++, sections 2.1 and 2.2):
 
     p(r, g, b) = sum_k pi_k P(r; mu_r, s_r) P(g; mu_g + a r, s_g) P(b; mu_b + b r + c g, s_b),
     P(v; mu, s) = sigmoid((v + w/2 - mu) / s) - sigmoid((v - w/2 - mu) / s),
 
-w being the distance of two levels, and the lowest and highest level having the tails; or a softmax
-over the levels of each channel, given the channels before it, as in the gated PixelCNN.
+where w is the distance between levels and the lowest and highest levels absorb the tails; or a
+softmax over the levels of each channel, given the channels before it, as in the gated PixelCNN.
 
-Its measure is -log2 p(x) a pixel and channel, bits per dimension. That of fewer than 256 levels is
-made comparable by log2(256 / levels): the levels that are told apart no more are equally likely.
-With a code it is of the image given its own code, which is no likelihood of the image: it says how
-well the decoder does, not how well it models faces.
+The metric is -log2 p(x) per pixel and channel, bits per dimension. With fewer than 256 levels,
+log2(256 / levels) is added to keep values comparable: merged levels count as equally likely. With a
+code it is conditional on the image's own code, so it is not a likelihood of the image: it measures
+the decoder, not how well the model fits faces.
 
-Samples are drawn pixel by pixel, and for each only what is new is computed: of the vertical stack a
-row at a time, of the horizontal one pixel.
+Samples are drawn pixel by pixel, computing only what is new: one row at a time in the vertical
+stack, one pixel in the horizontal.
 
 Chosen or changed. The gated paper's networks for 32 px have 20 layers of 384 channels and kernels
-of 5 x 5 (remembered), so that the last sees the whole image; a smaller one does not know where in a
-face it is, unless told (`coordinates`). Channels depend on each other in the output alone, as in
-PixelCNN++, where the gated paper splits every layer's maps in three. Of PixelCNN++ there are the
-output, Adam and the average of the weights; not its halved resolutions, skips, weight normalisation
-and dropout. The paper has no distribution of h: samples draw it from a normal distribution with the
-mean and covariance that training images' codes had lately. h as a map of the image (equation 5) is
-left out.
+of 5 x 5 (remembered), so that the last layer sees the whole image; a smaller network cannot tell
+where in a face it is unless given `coordinates`. Channels depend on each other in the output only,
+as in PixelCNN++; the gated paper splits every layer's maps in three. Taken from PixelCNN++ are the
+output, Adam and weight averaging, but not its downsampling, skips, weight normalisation and
+dropout. The paper gives no prior for h: sampling draws it from a normal distribution with the
+running mean and covariance of training images' codes. The spatial form of h (equation 5) is not
+implemented.
 """
 
 import math
@@ -70,9 +70,9 @@ _COLUMNS = {
 # Root mean squares at the start: of a pixel, of a gate of two numbers of variance 1, and of one
 # such number where it is above 0.
 PIXEL, GATED, RECTIFIED = 0.55, 0.34, math.sqrt(0.5)
-START = 0.3  # of what the head gives: all of its distributions begin wide, and differ
+START = 0.3  # of the head's output: its distributions all start wide, and differ
 LEAST_LOG_S = -7.0  # of a logistic distribution, in the authors' code of PixelCNN++
-MEMORY = 0.01  # what a batch adds to the codes' running mean and covariance
+MEMORY = 0.01  # a batch's weight in the codes' running mean and covariance
 
 
 class PixelCnnSettings(MethodSettings):
@@ -84,24 +84,24 @@ class PixelCnnSettings(MethodSettings):
     layers: Annotated[int, Field(ge=1, le=100)] = 5
     """Gated layers. The paper has 20. Each sees `kernel` // 2 rows more."""
     kernel: Literal[3, 5, 7] = 5
-    """Pixels, both ways, of the kernels before they are cut to what has been drawn already."""
+    """Kernel size in pixels, before kernels are cut to already generated pixels."""
     coordinates: bool = False
-    """Departure: a pixel's row and column as two more channels of the input, for networks that see
-    less than the image."""
+    """Departure: a pixel's row and column as two extra input channels, for networks whose receptive
+    field is smaller than the image."""
     code: Annotated[int, Field(ge=0, le=4096)] = 0
-    """Dimensions of the code that images are conditional on, which an encoder makes of the image;
-    0: no code and no encoder. The paper's auto-encoders have 10 and 100."""
+    """Dimensions of the code that images are conditioned on, the output of an encoder; 0: no code
+    and no encoder. The paper's auto-encoders have 10 and 100."""
     output: Literal["logistic", "softmax"] = "logistic"
     """A mixture of logistic distributions a pixel (PixelCNN++), or a softmax over the levels of
     each channel (gated PixelCNN)."""
     mixtures: Annotated[int, Field(ge=1, le=100)] = 10
     """Logistic distributions in the mixture."""
     levels: Literal[2, 4, 8, 16, 32, 64, 128, 256] = 256
-    """Levels of a channel that are told apart. Fewer make a softmax smaller and images coarser."""
+    """Quantisation levels per channel. Fewer make a softmax smaller and images coarser."""
     average: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Samples and held-out bits come from a moving average of the weights that keeps this share of
-    itself at every step, from the first weights on; 0: from the weights themselves, as in the gated
-    paper. PixelCNN++ has 0.9995, which looks back over 2,000 steps."""
+    """Decay of the exponential moving average of the weights, started from the initial ones, that
+    samples and held-out bits use; 0: the weights themselves, as in the gated paper. PixelCNN++ has
+    0.9995, a window of about 2,000 steps."""
     beta_1: Rate = 0.95
     beta_2: Rate = 0.9995
 
@@ -122,7 +122,7 @@ def level_of(x: Tensor, levels: int) -> Tensor:
 
 
 def value_of(level: Tensor, levels: int) -> Tensor:
-    """The middle of each level, in [-1, 1]."""
+    """The centre of each level, in [-1, 1]."""
     pixels = 256 // levels
     return level / (127.5 / pixels) + ((pixels - 1) / 255 - 1)
 
@@ -132,18 +132,18 @@ def quantised(x: Tensor, levels: int) -> Tensor:
 
 
 def discretised_logistic(x: Tensor, mean: Tensor, log_s: Tensor, levels: int) -> Tensor:
-    """log P(x; mean, s) of the middles of levels; shapes are broadcast."""
+    """log P(x; mean, s) at level centres x; shapes broadcast."""
     half = 128 / levels / 127.5
     scale = torch.exp(-log_s)
     above, below = (x + half - mean) * scale, (x - half - mean) * scale
     lowest, highest = x - half < -1, x + half > 1
-    # sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a)), which loses no digits.
+    # sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a)), which avoids cancellation.
     log_p = torch.where(highest, 0.0, -softplus(-above)) - torch.where(lowest, 0.0, softplus(below))
     return log_p + torch.where(lowest | highest, 0.0, (-torch.expm1(-2 * half * scale)).log())
 
 
 def categorical(logits: Tensor, uniform: Tensor) -> Tensor:
-    """(N, K) and numbers (N,) in [0, 1] -> (N,): draws by the inverse of the distribution."""
+    """(N, K) and numbers (N,) in [0, 1] -> (N,): draws by inverting the cumulative distribution."""
     count = logits.shape[1]
     # cumsum is not deterministic on a GPU.
     until = logits.softmax(1) @ logits.new_ones(count, count).triu()
@@ -153,10 +153,11 @@ def categorical(logits: Tensor, uniform: Tensor) -> Tensor:
 def convolution(
     inputs: int, outputs: int, kernel: int | tuple[int, int], rms: float, sd: float = 1.0
 ) -> nn.Conv2d:
-    """One whose outputs begin with deviation `sd` where its inputs have root mean square `rms`.
+    """A layer whose initial outputs have standard deviation `sd` for inputs of root mean square
+    `rms`.
 
-    As PixelCNN++ starts, there by measuring a batch. With torch's own start a gate passes on a
-    third of what it is given, and the sixth vertical layer next to nothing.
+    PixelCNN++ does the same from statistics of a batch. With torch's default initialisation a gate
+    passes on a third of its input, and the sixth vertical layer next to nothing.
     """
     layer = nn.Conv2d(inputs, outputs, kernel)
     nn.init.normal_(layer.weight, 0.0, sd / (rms * math.sqrt(layer.weight[0].numel())))
@@ -174,7 +175,7 @@ def pointwise(layer: nn.Conv2d, v: Tensor) -> Tensor:
 class Logistic(nn.Module):
     """Features (N, C, ...) -> the mixtures (N, 10 K, ...): logits, means, log s, coefficients."""
 
-    uniforms = 4  # uniform numbers that a pixel takes
+    uniforms = 4  # uniform numbers needed per pixel
 
     def __init__(self, n: int, mixtures: int, levels: int) -> None:
         super().__init__()
@@ -215,7 +216,7 @@ class Logistic(nn.Module):
 class Softmax(nn.Module):
     """Features (N, C, ...) -> logits of each channel's levels, (N, 3 L, ...).
 
-    Green depends on red, and blue on both, through a layer of the channel's own.
+    Green depends on red, and blue on both, each through its own layer.
     """
 
     uniforms = 3
@@ -261,19 +262,19 @@ def gate(v: Tensor) -> Tensor:
 class Layer(nn.Module):
     """The layer of figure 2: vertical and horizontal stack, (N, C, S, S) each.
 
-    The vertical leaves its gate to the next layer, for the last needs none. At the first layer,
-    whose horizontal stack must not see the pixel itself, nothing is added to what comes out.
+    The vertical stack's gate is applied in the next layer, as the last needs none. The first layer,
+    whose horizontal stack must not see the pixel itself, has no residual connection.
     """
 
     def __init__(self, inputs: int, settings: PixelCnnSettings, *, first: bool) -> None:
         super().__init__()
         n, kernel = settings.n, settings.kernel
         self.first, self.side = first, kernel // 2
-        self.reach = self.side if first else self.side + 1  # rows, or columns, of what is cut
+        self.reach = self.side if first else self.side + 1  # rows or columns of the cut kernel
         self.vertical = convolution(inputs, 2 * n, (self.reach, kernel), PIXEL if first else GATED)
         self.across = convolution(2 * n, 2 * n, 1, 1.0)
         self.horizontal = convolution(inputs, 2 * n, (1, self.reach), PIXEL if first else 1.0)
-        # All layers together add as much as the first gives.
+        # All layers together add as much as the first layer outputs.
         self.out = convolution(n, n, 1, GATED, 1.0 if first else settings.layers**-0.5)
         # V of equation 4.
         self.code_v, self.code_h = (
@@ -288,20 +289,20 @@ class Layer(nn.Module):
         return v, self.residual(h, gate(made))
 
     def row(self, above: Tensor, v: Tensor, code: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The same of one more row v (N, C, 1, S) of the vertical stack.
+        """The same for one new row v (N, C, 1, S) of the vertical stack.
 
-        `above` (N, C, reach, S + kernel - 1) are the rows that its kernel saw last; returns those
-        that it sees now, and the row.
+        `above` (N, C, reach, S + kernel - 1) are the rows last seen by its kernel; returns the rows
+        seen now, and the output row.
         """
         new = pad(self.vertical_input(v, code), (self.side, self.side))
         above = torch.cat([above[:, :, 1:], new], 2)
         return above, self.vertical(above)
 
     def pixel(self, left: Tensor, h: Tensor, crossed: Tensor) -> tuple[Tensor, Tensor]:
-        """The same of one more pixel h (N, C) of the horizontal stack.
+        """The same for one new pixel h (N, C) of the horizontal stack.
 
-        `left` (N, reach, C) are those that its kernel saw last, `crossed` (N, 2 C) what the
-        vertical stack gives; returns the pixels that it sees now, and the pixel.
+        `left` (N, reach, C) are the pixels last seen by its kernel, `crossed` (N, 2 C) the vertical
+        stack's contribution; returns the pixels seen now, and the output pixel.
         """
         left = torch.cat([left[:, 1:], h[:, None]], 1)
         weight = self.horizontal.weight.permute(0, 2, 3, 1).flatten(1)
@@ -309,24 +310,25 @@ class Layer(nn.Module):
         return left, self.residual(h, made)
 
     def residual(self, h: Tensor, gated: Tensor) -> Tensor:
-        """What the horizontal stack goes on with."""
+        """The horizontal stack's output."""
         made = pointwise(self.out, gated)
         return made if self.first else h + made
 
     def vertical_input(self, v: Tensor, code: Tensor | None) -> Tensor:
-        """What the vertical stack of this layer sees: the gate of the layer before."""
+        """The vertical stack's input: the gated output of the previous layer."""
         if self.first:
             return v
         return gate(v if self.code_v is None else v + self.code_v(code)[:, :, None, None])
 
     def from_above(self, v: Tensor, code: Tensor | None) -> Tensor:
-        """What comes to the horizontal stack's gate from elsewhere: the vertical's and the code."""
+        """Other inputs to the horizontal stack's gate: from the vertical stack and the code."""
         given: Tensor = self.across(v)
         return given if self.code_h is None else given + self.code_h(code)[:, :, None, None]
 
 
 class Network(nn.Module):
-    """Images (N, 3, S, S) of levels, and their codes (N, Z) if any -> `head`'s, (N, P, S, S)."""
+    """Quantised images (N, 3, S, S) and their codes (N, Z), if any -> the head's input, (N, P, S,
+    S)."""
 
     head: Logistic | Softmax
     where: Tensor
@@ -362,7 +364,8 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def sample(self, uniform: Tensor, code: Tensor | None = None) -> Tensor:
-        """Images (N, 3, S, S) of numbers (N, U, S, S) in [0, 1], U the head's, and codes if any."""
+        """Images (N, 3, S, S) from numbers (N, U, S, S) in [0, 1], U being the head's, and codes,
+        if any."""
         count, _, _, size = uniform.shape
         layers = [layer for layer in self.layers if isinstance(layer, Layer)]
         where = self.where.expand(count, -1, -1, -1)
@@ -395,7 +398,7 @@ class Network(nn.Module):
 
 
 class Encoder(nn.Sequential):
-    """(N, 3, S, S) -> codes (N, Z): strided convolutions to 4 x 4, as of an auto-encoder."""
+    """(N, 3, S, S) -> codes (N, Z): strided convolutions down to 4 x 4, as in an auto-encoder."""
 
     def __init__(self, size: int, n: int, code: int) -> None:
         layers, channels = list[nn.Module](), 3
@@ -406,7 +409,8 @@ class Encoder(nn.Sequential):
 
 
 class Codes(nn.Module):
-    """What codes of training images had lately, and the numbers that `generate` makes pixels of."""
+    """Running statistics of training images' codes, and the random numbers that `generate` turns
+    into pixels."""
 
     mean: Tensor  # (Z,)
     covariance: Tensor  # (Z, Z)
@@ -425,7 +429,7 @@ class Codes(nn.Module):
         self.covariance.lerp_(off.T @ off / len(off), MEMORY)
 
     def drawn(self, normal: Tensor) -> Tensor:
-        """Standard normal numbers (N, Z) -> codes of their mean and covariance."""
+        """Standard normal numbers (N, Z) -> codes with this mean and covariance."""
         variances, axes = torch.linalg.eigh(self.covariance)
         codes: Tensor = self.mean + normal @ (axes * variances.clamp(min=0).sqrt()) @ axes.T
         return codes
@@ -479,7 +483,7 @@ class PixelCNN(Method):
     capturable = True
 
     def __new__(cls, settings: PixelCnnSettings, size: int) -> "PixelCNN":
-        # A method says what it can do by the functions that it has.
+        # A method's abilities are declared by the functions it defines.
         return super().__new__(ConditionalPixelCNN if settings.code else cls)
 
     def __init__(self, settings: PixelCnnSettings, size: int) -> None:
@@ -496,14 +500,14 @@ class PixelCNN(Method):
         self.optimizers = {"generator": adam(self._trained(), betas)}
 
     def _trained(self) -> nn.ModuleList:
-        """The network, not its average, and the encoder."""
+        """The network itself, not its average, and the encoder."""
         return nn.ModuleList(
             part for part in (self.learner or self.generator, self.encoder) if part is not None
         )
 
     @classmethod
     def cost(cls, settings: PixelCnnSettings, size: int) -> Work:
-        # Once forward, once back in full.
+        # One forward pass, one full backward pass.
         passes = (0, 3)
         made = work([], _network_layers(size, settings), passes, RATE)
         if not settings.code:
@@ -523,7 +527,7 @@ class PixelCNN(Method):
         return nats / math.log(2) + math.log2(256 / levels)
 
     def update(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
-        """One step up the likelihood of the batch, of the network and its encoder together."""
+        """One ascent step on the batch's likelihood, for the network and its encoder together."""
         x, optimizer, trained = batch.images, self.optimizers["generator"], self._trained()
         optimizer.zero_grad(set_to_none=True)
         code = None if self.encoder is None else self.encoder(x)
@@ -544,7 +548,7 @@ class PixelCNN(Method):
             )
 
     def watch(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
-        """Bits of held-out images, given their own codes where there are any."""
+        """Bits per dimension of held-out images, given their own codes, if any."""
         code = None if self.encoder is None else self.encoder(batch.images)
         return {"bits_per_dim": self._bits(self.generator, batch.images, code)}
 
@@ -558,7 +562,7 @@ class PixelCNN(Method):
 
 
 class ConditionalPixelCNN(PixelCNN):
-    """With a code: how likely an image is, given what the encoder made of it."""
+    """With a code: models an image given its own encoding."""
 
     capturable = True
 
@@ -567,26 +571,27 @@ class ConditionalPixelCNN(PixelCNN):
         return self.codes.drawn(draw.normal(stream, count, self.settings.code))
 
     def generate(self, z: Tensor) -> Tensor:
-        """Images of codes, all of them from the same random numbers, as in the paper's figure 5.
+        """Images from codes, all with the same random numbers, as in the paper's figure 5.
 
-        Gradients do not pass: pixels are draws of levels.
+        No gradient flows through: pixels are sampled levels.
         """
         return self.generator.sample(self.codes.uniform.expand(len(z), -1, -1, -1), z)
 
     def sample(self, count: int, draw: Draw, stream: str) -> Tensor:
-        """Images of codes of `latent`, each from random numbers of its own."""
+        """Images from codes of `latent`, each with its own random numbers."""
         code = self.latent(count, draw, stream)
         return self.generator.sample(self._uniform(count, draw, stream), code)
 
     def encode(self, images: Tensor, draw: Draw) -> Tensor:
-        """h, without chance."""
+        """h, deterministically."""
         assert self.encoder is not None
         code: Tensor = self.encoder(images)
         return code
 
 
 def _without_gradients(network: Network) -> Network:
-    """A copy whose weights are buffers: no optimizer's, and no parameters to be counted."""
+    """A copy whose weights are buffers, so that no optimizer updates them and they are not counted
+    as parameters."""
     copy = deepcopy(network)
     for part in copy.modules():
         for name, weight in list(part.named_parameters(recurse=False)):

@@ -1,7 +1,7 @@
-"""From a `method` block to its settings, and from settings to the method that they name.
+"""Looks up the settings class for a `method` block, and the method for its settings.
 
-A method of the package is a module beside this one: adding the file is enough. Any other is a
-class named by its import path. torch is imported with the first method, not before.
+A built-in method is a module beside this one: adding the file is enough. Any other is a class named
+by its import path. torch is not imported before the first method is.
 """
 
 import inspect
@@ -25,8 +25,8 @@ from benchmark.methods.settings import LabelledSettings, MethodSettings
 if TYPE_CHECKING:
     from benchmark.methods.method import Method
 
-# Columns of a training row beside the method's, and what derived columns begin with. The other
-# columns of the tables are known to results/columns.py, which refuses them of a plan.
+# Columns of a training row other than the method's, and prefixes of derived columns.
+# results/columns.py knows the tables' other columns and rejects plans that reuse their names.
 ROW = ("run_id", "step", "lr")
 PREFIXES = ("heldout_", "best_", "noise_")
 
@@ -46,7 +46,7 @@ def built_in_settings() -> list[type[MethodSettings]]:
 def method_class(name: str) -> "type[Method]":
     """The method called `name`: one of the package, or an import path.
 
-    Raises InputError where there is none, or where its class is not what a method must be.
+    Raises InputError where there is none, or where its class does not fulfil the method interface.
     """
     found = load_class(name) if ":" in name else _defined_in(name)
     if found is None:
@@ -59,7 +59,7 @@ def method_class(name: str) -> "type[Method]":
 
 def build(settings: MethodSettings, size: int) -> "Method":
     """The method on images of `size` pixels, freshly initialised from torch's global generator."""
-    # A copy: a constructor that changes its settings would change what the run is called.
+    # A copy: a constructor that mutates its settings would change the run's id.
     method = method_class(settings.name)(settings.model_copy(deep=True), size)
     from torch.nn.parameter import is_lazy
 
@@ -101,7 +101,7 @@ def _defined_in(name: str) -> "type[Method] | None":
 
 
 def _faults(found: Any) -> Iterator[str]:
-    """What keeps a class from being a method, in words."""
+    """Why a class is not a valid method, in words."""
     from benchmark.methods.method import Method, has_code
 
     if not (isinstance(found, type) and issubclass(found, Method)):

@@ -1,4 +1,4 @@
-"""What the settings of every method have in common. No torch here."""
+"""The settings common to all methods. No torch here."""
 
 from typing import Annotated, Any, Literal
 
@@ -30,7 +30,7 @@ Attributes = Annotated[Names, Field(min_length=1)]
 
 
 class MethodSettings(Strict):
-    """What the `method` block of an ablation file may say; a method adds its own keys."""
+    """The keys that every `method` block of an ablation file may have; a method adds its own."""
 
     name: str
     """A method of the package, or the import path of a class, as in `package.module:Class`."""
@@ -40,4 +40,4 @@ class LabelledSettings(MethodSettings):
     """The settings of a method that learns from labels."""
 
     attributes: Attributes
-    """Attributes of the data that it is given, in this order, as in [Smiling, Eyeglasses]."""
+    """Data attributes used as labels, in this order, as in [Smiling, Eyeglasses]."""

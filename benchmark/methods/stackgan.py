@@ -1,45 +1,47 @@
 """StackGAN: stacked generative adversarial networks (arXiv 1612.03242).
 
-Stage I makes images of half the size, and stage II makes whole images of those. Both know a
-condition t, in the paper a text and here an image's attributes, by conditioning augmentation
+Stage I generates images of half the size, which stage II turns into full-size ones. Both are
+conditioned on t, a text in the paper and here an image's attributes, by conditioning augmentation
 (section 3.2): a code c is drawn from N(mu(t), sigma(t)^2), with each stage's own mu and sigma, and
 
     KL(N(mu, sigma^2) || N(0, 1))        (equation 2)
 
-keeps it near a normal one. With D before its sigmoid, so that -log D = softplus(-D), x of the
-stage's size and t* the attributes of another image, unequal to t (equations 3 to 6):
+keeps its distribution near a standard normal. With D before its sigmoid, so that -log D =
+softplus(-D), x of the stage's size and t* the attributes of another image, unequal to t (equations
+3 to 6):
 
     L_D = E softplus(-D(x, t)) + 1/2 (E softplus(D(x, t*)) + E softplus(D(G, t)))
     L_G = E softplus(-D(G, t)) + lambda KL,
 
 with G = G_1(z, c_1) in stage I and G = G_2(G_1(z, c_1), c_2) in stage II, which has no z of its
 own. The first `stage_1` steps of a run train stage I. All later ones train stage II, with stage I
-frozen and as samples see it, its batch norms by their running statistics. Until stage II has begun,
-samples are stage I's, enlarged.
+frozen in evaluation mode, its batch norms using running statistics. Until stage II has begun,
+samples are stage I's, upsampled.
 
-From the authors' code, where the paper says nothing or something else: the wrong pairs (x, t*) and
-the halves; lambda = 2 of a KL that is a mean over dimensions, where the paper has 1 (remembered);
-the same fakes for D's and G's updates. The code takes any other image's text for t*; of a few
-attributes many would be right.
+Taken from the authors' code, where the paper is silent or differs: the wrong pairs (x, t*) and the
+halves; lambda = 2 of a KL that is a mean over dimensions, where the paper has 1 (remembered); the
+same fakes for D's and G's updates. The code takes any other image's text for t*; with only a few
+attributes many of those would match.
 
-Without attributes there is no condition: no c, no KL, no wrong pairs, and fakes count in full. So
-has the second version where there are no labels (arXiv 1710.10916), but there the stages are
-trained together, and pass on features, not images.
+Without attributes there is no condition: no c, no KL, no wrong pairs, and fakes have full weight.
+The second version does the same without labels (arXiv 1710.10916), but trains its stages jointly
+and passes features, not images, between them.
 
-A code is z, the noise of either c, and attributes, 0 or 1 each. Those of a sample are drawn from
-the last 1,024 training images, whole rows, so that they are as common, and come together, as in
-the data: with any other mixture samples would be another distribution, and judges would say so.
+A code is z, the noise for both stages' c, and attributes, 0 or 1 each. A sample's attributes are a
+whole row drawn from the last 1,024 training images, so that their frequencies and co-occurrence
+match the data: with any other mixture the samples' distribution would differ, and judges would
+penalise it.
 
 Layers are those of section 3.4: in stage I nearest upsampling and 3x3 convolutions, from 4x4; in D
-4x4 convolutions of stride 2 down to 4x4, then a 1x1 convolution over its maps and N_d numbers of
-the attributes; in stage II halvings to 16x16, if there are any to be made, residual blocks and
-upsampling. (With maps of 4x4 it made the same four faces of all that it was given, after 1,250
-steps at 32 px; with these, varied ones.) Chosen or changed: stage II doubles the size, where the
-paper goes from 64 to 256 px; mu and log sigma are linear in the attributes, without the code's
-leaky ReLU, and their weights start as torch's do; G and D have one width n, where the paper has 128
-and 64. The paper halves the rate every 100 of 600 epochs, in each stage anew; `lr_decay` runs
-through both. Two attributes make four conditions, for which all this is much: of CelebA's 40, name
-as many as the data has.
+4x4 convolutions of stride 2 down to 4x4, then a 1x1 convolution over its maps and N_d numbers for
+the attributes; in stage II downsampling to 16x16, if needed, residual blocks and upsampling. (With
+4x4 maps it produced the same four faces from every input after 1,250 steps at 32 px; with 16x16
+maps, varied ones.) Chosen or changed: stage II doubles the size, where the paper goes from 64 to
+256 px; mu and log sigma are linear in the attributes, without the leaky ReLU of the authors' code,
+and with torch's default initialisation; G and D share one width n, where the paper has 128 and 64.
+The paper halves the rate every 100 of 600 epochs, restarting in each stage; `lr_decay` runs through
+both. Two attributes make only four conditions, which hardly needs such a model: of CelebA's 40,
+name as many as the data has.
 """
 
 from dataclasses import replace
@@ -94,29 +96,29 @@ class StackGanSettings(LabelledSettings):
 
     name: Literal["stackgan"]
     attributes: Names = ()
-    """Attributes of the data in the place of the paper's text, as in [Male, Young]. Without any the
-    method is unconditional, as it may be in arXiv 1710.10916."""
+    """Data attributes in place of the paper's text, as in [Male, Young]. Without any the method is
+    unconditional, as in arXiv 1710.10916 without labels."""
     stage_1: Annotated[int, Field(ge=1)] = 100_000
     """Steps of stage I; all later ones are stage II's. The paper has 600 epochs of each."""
     n: Width = 64
     """Channels of the first convolution of either discriminator and of stage II; they double as the
-    maps halve. Stage I's generator has its discriminator's in reverse."""
+    maps halve. Stage I's generator has its discriminator's widths in reverse."""
     z: Width = 100
     """Dimensions of the noise, N_z."""
     c: Width = 128
-    """Dimensions of the code that is drawn for the attributes, N_g."""
+    """Dimensions of the conditioning code c, N_g."""
     d: Width = 128
-    """Dimensions that a discriminator sees attributes in, N_d."""
+    """Dimensions to which a discriminator projects the attributes, N_d."""
     blocks: Annotated[int, Field(ge=0, le=16)] = 2
     """Residual blocks of stage II; the paper has 2 for 128 px and 4 for 256 px."""
     kl_weight: Annotated[float, Field(ge=0)] = 2.0
-    """lambda, of the KL divergence a dimension in L_G."""
+    """lambda, the weight of the KL divergence per dimension in L_G."""
     beta_1: Rate = 0.5
     beta_2: Rate = 0.999
 
 
 class Made(NamedTuple):
-    """What a stage makes of codes."""
+    """A stage's output for given codes."""
 
     images: Tensor  # (N, 3, S, S) in [-1, 1]
     mean: Tensor  # (N, c); (N, 0) without attributes
@@ -152,7 +154,7 @@ class Residual(nn.Module):
 class Augmentation(nn.Module):
     """Conditioning augmentation: attributes (N, A) and noise (N, c) -> c, its mean and log sigma.
 
-    Without attributes all three have no numbers.
+    Without attributes all three are empty.
     """
 
     def __init__(self, attributes: int, c: int) -> None:
@@ -200,7 +202,7 @@ class StageTwo(nn.Module):
     """Images of half the size, attributes (N, A) and noise for c (N, c) -> `Made`, whole images."""
 
     def __init__(self, settings: StackGanSettings, size: int) -> None:
-        """`size`: of the images that it is given."""
+        """`size`: of the input images."""
         super().__init__()
         self.augmentation = Augmentation(len(settings.attributes), settings.c)
         channels = refined(size, settings.n)
@@ -227,7 +229,7 @@ class StageTwo(nn.Module):
 
 
 def _spread(c: Tensor, v: Tensor) -> Tensor:
-    """(N, C) at every place of v's maps."""
+    """(N, C) repeated at every position of v's maps."""
     return c[:, :, None, None].expand(-1, -1, *v.shape[2:])
 
 
@@ -261,7 +263,7 @@ class Discriminator(nn.Module):
         return tuple(self.last(self._with(each, maps)).flatten() for each in labels)
 
     def _with(self, labels: Tensor, maps: Tensor) -> Tensor:
-        """Maps that know the attributes, where there are any."""
+        """Feature maps joined with the attributes, if any."""
         if not labels.shape[1]:
             return maps
         joint: Tensor = self.joint(torch.cat([maps, _spread(self.attributes(labels), maps)], 1))
@@ -269,7 +271,7 @@ class Discriminator(nn.Module):
 
 
 def _upsampled(channels: list[int], side: int) -> Layers:
-    """For what a step costs: 3x3 convolutions after upsampling, the first one's to `side`."""
+    """For estimating a step's cost: 3x3 convolutions after upsampling, the first to `side`."""
     return [
         (9 * one * two, (side << scale) ** 2, max(one, two) * (side << scale) ** 2)
         for scale, (one, two) in enumerate(pairwise(channels))
@@ -277,7 +279,7 @@ def _upsampled(channels: list[int], side: int) -> Layers:
 
 
 def _discriminator_layers(settings: StackGanSettings, size: int) -> tuple[Layers, Layers]:
-    """Those of images alone, and those of pairs."""
+    """The layers for images alone, and those for pairs."""
     channels, attributes, d = widths(size, settings.n), len(settings.attributes), settings.d
     wide, places = channels[-1], BASE**2
     pairs: Layers = [(places * wide, 1, places * wide)]
@@ -307,7 +309,7 @@ def _generator_layers(settings: StackGanSettings, size: int) -> tuple[Layers, La
 
 
 class StackGAN(Method):
-    """Both players of both stages; those of one are in training."""
+    """Both players of both stages; one stage is in training at a time."""
 
     Settings = StackGanSettings
     columns = _COLUMNS
@@ -340,7 +342,7 @@ class StackGAN(Method):
         }
         # It decides which stage a step trains, so it stays on the host; `get_extra_state` saves it.
         self._updates = 0
-        # `refining` on the host, which a device would have to be waited for; None: not read yet.
+        # `refining` on the host, to avoid waiting for the device; None: not read yet.
         self._stage: int | None = None
         self.register_load_state_dict_post_hook(  # type: ignore[no-untyped-call]
             lambda method, _: setattr(method, "_stage", None)
@@ -360,7 +362,7 @@ class StackGAN(Method):
 
     @classmethod
     def cost(cls, settings: StackGanSettings, size: int) -> Work:
-        """The mean of both stages' steps."""
+        """The mean cost of both stages' steps."""
         first, second = _generator_layers(settings, size)
         d = [_discriminator_layers(settings, side) for side in (size // 2, size)]
         both = work(
@@ -369,9 +371,9 @@ class StackGAN(Method):
             (0, 0),
             STRIDED_RATE,
         )
-        # G once forward and once back in full, and stage I once more forward for stage II. D sees
-        # images, and pairs of them, in as many passes, each back in full, and is differentiated to
-        # its inputs for L_G.
+        # G runs once forward and once backward in full, plus stage I once forward for stage II. D's
+        # layers for images and for pairs run as many passes, each with a full backward pass, and
+        # one to the inputs for L_G.
         pairs = 11 if settings.attributes else 8
         macs = 4 * _macs(first) + 3 * _macs(second) - _macs(second[:1])
         for of_images, of_pairs in d:
@@ -379,7 +381,7 @@ class StackGAN(Method):
         return replace(both, macs=macs / 2)
 
     def latent(self, count: int, draw: Draw, stream: str) -> Tensor:
-        """Normal noise for z and for either c, and attributes of images that were trained on."""
+        """Normal noise for z and both c, and attributes of past training images."""
         code = self._noise(count, draw, stream)
         if not self.labelled:
             return code
@@ -415,7 +417,7 @@ class StackGAN(Method):
         return interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)
 
     def _frozen(self, code: Tensor) -> Tensor:
-        """Stage I's images as samples have them."""
+        """Stage I's images, as in sampling."""
         self.generator[0].eval()
         with torch.no_grad():
             images = self._first(code).images
@@ -423,11 +425,11 @@ class StackGAN(Method):
         return images
 
     def _made(self, stage: int, code: Tensor) -> Made:
-        """By the stage in training, 0 or 1."""
+        """The output of a stage, 0 or 1, for a code."""
         return self._second(self._frozen(code), code) if stage else self._first(code)
 
     def update(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
-        """One step of either player of one stage, D before G; both have the same fakes."""
+        """One step of each player of one stage, D before G, on the same fakes."""
         stage = int(self._updates >= self.settings.stage_1)
         x, labels = _given(batch, stage)
         if self.labelled:
@@ -499,7 +501,7 @@ class StackGAN(Method):
         return softplus(-on_fake).mean() + self.settings.kl_weight * kl, kl
 
     def _remember(self, labels: Tensor) -> None:
-        """In turn, MEMORY of them; all at once the first time."""
+        """Store in a ring buffer of MEMORY rows; the first call fills all of it."""
         count = MEMORY if self._updates == 0 else min(len(labels), MEMORY)
         at = torch.arange(count, device=labels.device)
         self.seen[(at + self._updates * len(labels)) % MEMORY] = labels[at % len(labels)]
@@ -512,9 +514,9 @@ def _given(batch: Batch, stage: int) -> tuple[Tensor, Tensor]:
 
 
 def _others(labels: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-    """For each image the attributes of another one of the batch, unequal to its own.
+    """For each image, the attributes of another one in the batch that differ from its own.
 
-    (N, A), and weights (N,) that make a sum a mean over those images that have such another.
+    (N, A), and weights (N,) that turn a sum into a mean over the images that have such a partner.
     """
     unequal = (labels[:, None] != labels[None]).any(2)
     chances = torch.where(unequal, draw.uniform("wrong", len(labels), len(labels)), -2.0)

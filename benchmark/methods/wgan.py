@@ -10,11 +10,11 @@ are clipped to [-c, c]. The paper shows the estimate falling as the samples get 
 A step is one pass of Algorithm 1's inner loop, a critic update on x; the generator is updated with
 codes of its own after every `critic`-th. RMSprop for both, as momentum made training unstable.
 
-From the authors' code, where the paper says nothing: a critic that is brought near its optimum by
-`long_critic` updates, before each of the generator's first `warm_up` updates and before every
-`long_every`-th; one that is clipped before its update, where Algorithm 1 clips after it
-(`clip_when`); and every weight is clipped, so batch norm's gains shrink from 1 to c. The networks
-are DCGAN's of this package, which have biases at both ends that the authors' code leaves out.
+From the authors' code, where the paper says nothing: the critic is brought near its optimum by
+`long_critic` updates before each of the generator's first `warm_up` updates and before every
+`long_every`-th; it is clipped before its update, where Algorithm 1 clips after it (`clip_when`);
+and every weight is clipped, so batch norm gains shrink from 1 to c. The networks are this package's
+DCGAN, which has biases at both ends that the authors' code omits.
 """
 
 from abc import abstractmethod
@@ -54,18 +54,19 @@ class WganSettings(MethodSettings):
     z: Width = 100
     """Dimensions of the generator's input."""
     critic: Annotated[int, Field(ge=1, le=1000)] = 5
-    """Critic updates, and so steps, for one update of the generator."""
+    """Critic updates, and hence steps, per generator update."""
     long_critic: Annotated[int, Field(ge=1, le=1000)] = 100
     """The same for the generator's first `warm_up` updates, and for every `long_every`-th."""
     warm_up: Annotated[int, Field(ge=0)] = 25
-    """Updates of the generator at the start that wait for `long_critic` of the critic's."""
+    """Number of initial generator updates that each follow `long_critic` critic updates."""
     long_every: Annotated[int, Field(ge=1)] = 500
-    """Of the generator's updates, number 0, this one, twice this one, ... wait so long, too."""
+    """Generator updates 0, `long_every`, 2 `long_every`, ... also follow `long_critic` critic
+    updates."""
     clip: Annotated[float, Field(gt=0)] = 0.01
     """The critic's weights are clipped to [-clip, clip]."""
     clip_when: Literal["before", "after"] = "before"
-    """Before each of the critic's updates, as the authors' code, or after it, as Algorithm 1: then
-    the generator sees a critic that is clipped to the last bit."""
+    """Before each of the critic's updates, as the authors' code, or after it, as Algorithm 1: in
+    which case the generator always sees a fully clipped critic."""
     prior: Prior = "normal"
 
 
@@ -95,7 +96,7 @@ class CriticFirst(Method):
 
     @abstractmethod
     def generator_updates(self, critic_updates: int) -> int:
-        """How many updates the generator has had after so many of the critic's."""
+        """The number of generator updates after a given number of critic updates."""
 
     def get_extra_state(self) -> Tensor:
         return torch.tensor(self._updates)
@@ -122,10 +123,10 @@ class CriticFirst(Method):
         }
 
     def follow(self, count: int, draw: Draw, critic_fake: Tensor) -> None:
-        """After an update of the critic: the generator's, on `count` codes, where it is its turn.
+        """After a critic update: the generator's update, on `count` codes, if it is due.
 
-        Before the first, G has not moved: its gradient counts as 0, and its loss is read off the
-        critic's fakes.
+        Before the first, G has not moved: its gradient counts as 0, and its loss is computed from
+        the critic's fakes.
         """
         before = self.generator_updates(self._updates)
         self._updates += 1
@@ -138,7 +139,7 @@ class CriticFirst(Method):
     def _update_generator(self, count: int, draw: Draw) -> None:
         self.optimizers["generator"].zero_grad(set_to_none=True)
         loss = -self.critic(self.generate(self.latent(count, draw, "z_G"))).mean()
-        # Through the critic, but not into its weights' gradients.
+        # Backpropagate through the critic without touching its weights' gradients.
         loss.backward(inputs=list(self.generator.parameters()))
         self.loss_g.copy_(loss.detach())
         self.grad_norm_g.copy_(gradient_norm(self.generator))
@@ -162,12 +163,12 @@ class WGAN(CriticFirst):
         }
 
     def generator_updates(self, critic_updates: int) -> int:
-        # The most that are not more critic updates than there were; each needs one at least.
+        # Upper bound for the search: each generator update needs at least one critic update.
         possible = range(critic_updates + 1)
         return bisect_right(possible, critic_updates, key=self._critic_updates) - 1
 
     def _critic_updates(self, generator_updates: int) -> int:
-        """Of the critic before so many of the generator's have been made, from 0."""
+        """Critic updates needed for this many generator updates."""
         long, every = min(self.settings.warm_up, generator_updates), self.settings.long_every
         # After the warm-up, the multiples of `every`; those below k are ceil(k / every).
         often = long + -(-generator_updates // every) - -(-long // every)
@@ -181,12 +182,12 @@ class WGAN(CriticFirst):
             discriminator_layers(size, settings.n),
             generator_layers(size, settings.n, settings.z),
         )
-        # Two passes in full; G's update in some steps, counted as after the warm-up.
+        # Two full passes; G's update counts at its frequency after the warm-up.
         each = settings.critic + (settings.long_critic - settings.critic) / settings.long_every
         return work(d, g, (6 + 2 / each, 1 + 3 / each), STRIDED_RATE)
 
     def update(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
-        """One critic update on x, and one of the generator where it is its turn.
+        """One critic update on x, and a generator update if it is due.
 
         Between two of those, `loss_g` and `grad_norm_g` are repeated.
         """
@@ -221,5 +222,6 @@ class WGAN(CriticFirst):
 
 
 def _rmsprop(player: nn.Module) -> torch.optim.RMSprop:
-    """torch's, as the authors' code; the training loop sets its learning rate, the paper's 5e-5."""
+    """torch's RMSprop, as in the authors' code; the training loop sets the learning rate (5e-5 in
+    the paper)."""
     return torch.optim.RMSprop(player.parameters(), lr=5e-5, foreach=True)

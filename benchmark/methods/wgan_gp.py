@@ -3,16 +3,17 @@
     L_D = E D(G(z)) - E D(x) + lambda E (||grad D(x_hat)||_2 - 1)^2        (equation 3)
     L_G = -E D(G(z)),
 
-x_hat = eps x + (1 - eps) G(z) with one eps, uniform in [0, 1], an image. E D(x) - E D(G(z)) is
-the critic's estimate of the Wasserstein distance: the paper shows it falling as the samples get
-better (section 5).
+x_hat = eps x + (1 - eps) G(z) with one eps per image, uniform in [0, 1]. E D(x) - E D(G(z)) is the
+critic's estimate of the Wasserstein distance: the paper shows it falling as the samples get better
+(section 5).
 
 A step is one pass of Algorithm 1's inner loop, a critic update on x; after every `critic`-th the
-generator is updated with codes of its own, as the algorithm has it.
+generator is updated with its own codes, as in the algorithm.
 
 The networks are DCGAN's, among those of section 5. The critic has layer norm in place of batch
 norm, as section 4 recommends: the penalty is on the gradient of each image, and batch norm would
-make it depend on the others. The start N(0, 0.02) is that of the authors' code (remembered).
+make it depend on the other images. The initialisation N(0, 0.02) is from the authors' code (from
+memory).
 """
 
 from itertools import pairwise
@@ -59,7 +60,7 @@ class WganGpSettings(MethodSettings):
     z: Width = 128
     """Dimensions of the generator's input."""
     critic: Annotated[int, Field(ge=1, le=100)] = 5
-    """Critic updates, and so steps, for one update of the generator."""
+    """Critic updates, and hence steps, per generator update."""
     penalty: Annotated[float, Field(ge=0)] = 10.0
     """Weight of the gradient penalty."""
     prior: Prior = "normal"
@@ -117,7 +118,7 @@ class WGANGP(CriticFirst):
             discriminator_layers(size, settings.n),
             generator_layers(size, settings.n, settings.z),
         )
-        # Three passes, one of them differentiated twice; G's update in each `critic`-th step.
+        # Three passes, one of them differentiated twice; G's update in every `critic`-th step.
         passes = (12 + 2 / settings.critic, 1 + 3 / settings.critic)
         return work(d, g, passes, STRIDED_RATE)
 

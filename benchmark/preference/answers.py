@@ -13,7 +13,7 @@ from benchmark.results.tables import Tables
 from benchmark.strict import Strict
 
 PAGE = 1
-"""Of the question and how it is put; answers to another are not mixed with these."""
+"""Version of the question and its wording; answers to different versions are not mixed."""
 FOLDER = "preference"
 
 
@@ -58,7 +58,7 @@ class Vote:
 
 
 def read_votes(results: Tables) -> tuple[list[Vote], list[str]]:
-    """All votes that count, and in one line each what does not: by file, why."""
+    """All votes that count, and by file, in one line, why others do not."""
     found: list[Vote] = []
     faults: list[str] = []
     seen: dict[tuple[str, str], str] = {}
@@ -75,7 +75,7 @@ def read_votes(results: Tables) -> tuple[list[Vote], list[str]]:
         if why := _other(given.page, results):
             faults.append(f"{path.name}: {why}")
             continue
-        # The same person at the same page again has been asked once.
+        # The same person answering the same page again counts once.
         key = given.rater, given.page.digest
         if (other := seen.setdefault(key, path.name)) != path.name:
             faults.append(f"{path.name}: {given.rater} answered that page in {other}, which counts")

@@ -1,8 +1,8 @@
 """One self-contained page that asks a person which of two samples looks more like a photograph.
 
-Blind: it holds pixels and hashes of them, and neither names nor an order that says who made them.
-Pairs of cells take turns, so that a page that is left early has all about equally often; both
-images of a pair are of runs with the same training seed.
+Blind: it holds pixels and hashes of them, and neither names nor order reveals their origin. Pairs
+of cells alternate, so that a page left early has all about equally often; both images of a pair are
+of runs with the same training seed.
 """
 
 import base64
@@ -37,7 +37,7 @@ class Pair:
 
 
 def pairs(results: Tables, cells: Sequence[str], count: int, seed: int) -> list[Pair]:
-    """So many, the same for the same seed; of these cells, or of all.
+    """`count` pairs, the same for the same seed; of these cells, or of all.
 
     Raises InputError where there is no such cell, or fewer than two have samples of the same
     training seed.
@@ -125,7 +125,7 @@ def _embedded(sample: Sample) -> str:
 
 
 def _subject(results: Tables) -> str:
-    """What one image is to look like: the data's word is of many."""
+    """What one image should look like, in the singular."""
     words = {setup.data.subject for setup in results.record.setups}
     known = {"faces": "a face", "digits": "a digit"}
     return known.get(words.pop() or "", "something real") if len(words) == 1 else "something real"

@@ -61,7 +61,7 @@ def samples(results: Tables) -> Mapping[str, Sample]:
 
 
 def _tiles(grid: NDArray[np.uint8], size: int) -> list[NDArray[np.uint8]]:
-    """Row by row; what is all white is the end of a row that is not full."""
+    """Row by row; an all-white tile ends an incomplete row."""
     step = size + _GUTTER
     found = [
         np.ascontiguousarray(grid[top : top + size, left : left + size])

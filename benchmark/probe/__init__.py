@@ -1,4 +1,4 @@
-"""What a finished run's generator knows beyond its figures: `bench probe RUN`.
+"""What a finished run's generator has learnt beyond its metrics: `bench probe RUN`.
 
 record.py      what a probe found: probe.json
 look.py        from a run's folder to its Probe

@@ -55,7 +55,7 @@ class Subject:
         return None if codes is None else latent.encoded(self.method.generate, wanted, codes)
 
     def searched(self, images: Pixels, most: int) -> Embedding | None:
-        """By Adam on the codes, from codes of the prior; None where samples have no gradient."""
+        """By Adam on the codes, from codes of the prior; None if samples are not differentiable."""
         wanted, start = to_floats(images, self.device), self.codes(len(images), "z_embed")
         if not self.method.generate(start[:2].clone().requires_grad_()).requires_grad:
             return None
@@ -111,7 +111,8 @@ class Found:
 
     @property
     def mirror_asymmetry(self) -> float:
-        """Of the images half-way to the mirror image over that of the ends; 1 where ends have none.
+        """Asymmetry of the images half-way to the mirror image over that of the ends; 1 if the ends
+        have none.
 
         Below 1 a face turns to the front on its way.
         """
@@ -134,7 +135,7 @@ class Found:
 
 
 def find(subject: Subject, wanted: Wanted, most: int, middles: int) -> Iterator[Found]:
-    """By each way that the method has, its encoder first."""
+    """The embedding by each way that the method supports, its encoder first."""
     images = wanted.all()
     for way, embedding in (
         ("encoder", subject.encoded(images)),
@@ -173,7 +174,7 @@ def all_pairs(count: int, most: int) -> NDArray[np.int64]:
 
 
 def blends(images: Pixels, pairs: NDArray[np.int64]) -> Pixels:
-    """(M, 3, S, S): two photographs laid over one another, what any path has to beat."""
+    """(M, 3, S, S): two photographs blended, the baseline for any path."""
     return np.asarray(images[pairs].mean(1).round().astype(np.uint8))
 
 
@@ -197,7 +198,7 @@ def gap(heldout: Floats, training: Floats) -> Gap:
 def draw(found: Found, wanted: Wanted, folder: Path, suffix: str, *, show_ends: bool) -> None:
     """The figures of one way; `embedded_*` show real images.
 
-    `show_ends`: the strip begins and ends with the held-out images, as no person is in them.
+    `show_ends`: the strip begins and ends with the held-out images, as they show no real person.
     """
     real = np.concatenate([wanted.heldout, wanted.training])
     pairs = torch.stack([torch.from_numpy(real), found.made[: len(real)]], dim=1)

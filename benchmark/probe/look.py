@@ -66,7 +66,7 @@ def probe(
 ) -> Probe:
     """Probe the last weights of `run` by `judges` and write its `probe.json` and figures.
 
-    For whoever holds the run (`run.locked()`). Raises BenchError where the run is not done,
+    The caller must hold the run (`run.locked()`). Raises BenchError where the run is not done,
     InputError where its method has no code, or the data or one of the attributes is missing.
     """
     spec, result = run.spec(), run.result()
@@ -139,7 +139,7 @@ class _Parts:
         self.test = store.fixed(self.test_positions)
         fewest = min(len(self.test), len(self.train), len(self._positions("validation", 10**9)))
         pairs = len(all_pairs(count, settings.samples))
-        # Middles are compared with as many images, of which none is embedded.
+        # Midpoints are compared with equally many images, none of them embedded.
         self.middles = min(pairs, fewest - count, len(self.test))
         if self.middles < _LEAST_MIDDLES:
             raise InputError(
@@ -192,7 +192,7 @@ def _samples(method: Method, seed: int, device: torch.device, count: int) -> Ten
 def _face_network(
     store: FaceStore, networks: Mapping[str, FeatureNetwork], device: torch.device
 ) -> tuple[FeatureNetwork | None, str]:
-    """The network that tells faces apart, or why there is none."""
+    """The network that distinguishes faces, or why there is none."""
     for each in networks.values():
         if each.name == FACE_FEATURES:
             return each, ""

@@ -13,8 +13,8 @@ class Gap(Strict):
     heldout_sd: float
     training: float
     training_sd: float
-    # Held-out less training, with Welch's 95 % interval: above 0 where the generator remembers its
-    # training images better than it knows others.
+    # Held-out minus training, with Welch's 95 % interval: above 0 if the generator reproduces its
+    # training images better than others.
     gap: float
     gap_low: float
     gap_high: float
@@ -23,8 +23,8 @@ class Gap(Strict):
 class Walk(Strict):
     """Paths between the codes of two given images, in features: means over the paths.
 
-    Distances are over the mean distance of two real held-out images, so that a generator whose
-    images are all alike has short paths whose ends are alike, and not even ones.
+    Distances are relative to the mean distance of two real held-out images, so that a generator
+    whose images are all alike gets short paths with similar ends, not even ones.
     """
 
     length: float
@@ -35,7 +35,7 @@ class Walk(Strict):
 
 
 class Identity(Strict):
-    """Whether an embedded face is still the same person's, by a network that tells faces apart."""
+    """Whether an embedded face still shows the same person, by a face recognition network."""
 
     kept: float
     distance: float

@@ -34,7 +34,7 @@ ASKED = 3  # columns of the answer's table beside the distance: what a page is w
 
 
 def answer(results: Tables) -> str:
-    """What became of the claims: decided ones in full, of the others how many and why."""
+    """The claims' outcomes: decided ones in full, for the others how many and why."""
     verdicts = Evidence(results.folder).verdicts
     decided, open_ = [], Counter[str]()
     for claim in results.record.claims:

@@ -1,4 +1,4 @@
-"""What made a number, in words: data, view, crop, size, judge, counts, seeds, profile."""
+"""How a number was obtained, in words: data, view, crop, size, judge, counts, seeds, profile."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from benchmark.results.schema import AblationRecord, JudgeEntry, SetupRecord
 
 
 def made_of(record: AblationRecord, judges: Sequence[JudgeEntry] = ()) -> str:
-    """What the numbers of an ablation depend on, as every caption says it; no full stop.
+    """What an ablation's numbers depend on, as in every caption; without a full stop.
 
     `judges` beside the headline have given some of the numbers.
     """
@@ -122,7 +122,7 @@ def judge_name(judge: JudgeEntry) -> str:
 
 
 def judge_words(judge: JudgeEntry) -> str:
-    """All that decides what a judge says of samples."""
+    """All that determines a judge's values for samples."""
     if judge.digest is None:
         return judge_name(judge)
     network = ", ".join(

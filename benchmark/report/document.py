@@ -1,4 +1,4 @@
-"""What a report is made of, whatever it is written as. Words are Markdown, without HTML."""
+"""The structure of a report, independent of output format. Text is Markdown, without HTML."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -67,7 +67,7 @@ Plain: TypeAlias = Heading | Words | Table | Picture | Gallery
 
 @dataclass(frozen=True)
 class Details:
-    """What most readers skip, and a reader of one number needs."""
+    """Details that most readers skip, but that are needed to check a number."""
 
     summary: str
     blocks: Sequence[Plain]
@@ -102,7 +102,7 @@ class Document:
 
 
 def faults(document: Document) -> list[str]:
-    """What could not be said, and why."""
+    """Sections that could not be written, and why."""
     return [
         f"section {plain(section.heading.text)}: cannot be drawn: {section.fault}"
         for section in document.sections

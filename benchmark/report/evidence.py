@@ -1,4 +1,4 @@
-"""What the analysis found, where it has been run: verdicts and its tables beside ablation.json."""
+"""The analysis's results, if it has been run: verdicts and its tables beside ablation.json."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -109,7 +109,7 @@ def _verdict(row: "pd.Series[str]") -> Verdict:
         sentence=row["sentence"],
         effect=figure(row["effect"]),
         interval=interval(row["low"], row["high"]),
-        # The p that decided: against the claim where that is what the runs say.
+        # The decisive p: against the claim if the runs contradict it.
         p=figure(row["against_p_holm" if row["verdict"] in AGAINST else "p_holm"]),
         least_p=figure(row["least_p_holm"]),
         status=row["status"],

@@ -1,4 +1,4 @@
-"""Writing the report's files, and those alone: what somebody else wrote is never overwritten."""
+"""Write the report's files only: files from other sources are never overwritten."""
 
 import re
 from pathlib import Path
@@ -33,7 +33,7 @@ def write_generated(path: Path, content: bytes) -> None:
 
 
 def refuse_foreign(*paths: Path) -> None:
-    """Raise InputError where one of them is there and no page of a report."""
+    """Raise InputError if one of them exists and is not a page of a report."""
     for path in paths:
         if path.is_file() and is_foreign(path):
             raise InputError(

@@ -1,4 +1,4 @@
-"""What the words of the tables mean: said once, at the head of the report."""
+"""The meaning of the tables' terms: explained once, at the head of the report."""
 
 from benchmark.evaluation.metrics import METRICS
 from benchmark.report.numbers import INCOMPLETE, title

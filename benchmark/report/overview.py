@@ -1,4 +1,4 @@
-"""The whole report: what it is, the questions and answers, in plain words, all claims, sections."""
+"""The whole report: introduction, questions and answers in plain words, all claims, sections."""
 
 import math
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What people chose who were asked which of two samples looks more like a photograph."""
+"""People's choices when asked which of two samples looks more like a photograph."""
 
 from collections.abc import Sequence
 

@@ -107,7 +107,7 @@ def notes(folder: Path) -> Iterator[Words]:
 
 
 def _settings(record: AblationRecord) -> list[Plain]:
-    """Who asked, what all runs share, and what each cell departs in."""
+    """The question's source, what all runs share, and how each cell departs from it."""
     source = [Words(f"Source of the question: {escaped(record.source)}.")] if record.source else []
     return [*source, Words(set_up(record)), Words(settings_in_words(record))]
 
@@ -148,7 +148,7 @@ def _pairs(settings: dict[str, object]) -> str:
 
 
 def _warnings(results: Tables) -> Iterator[Block]:
-    """What forbids to read some numbers as they stand."""
+    """Caveats against taking some numbers at face value."""
     yield from (Words(_bias(judge)) for judge in results.record.judges if _is_biased(judge))
     yield from map(Words, _unjudged(results))
     for cell in results.record.cells:
@@ -185,7 +185,8 @@ def _unjudged(results: Tables) -> Iterator[str]:
 
 
 def _twins(results: Tables) -> Iterator[str]:
-    """Cells whose runs end with the very weights of an earlier cell's: no test can part them."""
+    """Cells whose runs end with the same weights as an earlier cell's: no test can separate
+    them."""
     first: dict[tuple[float, str], str] = {}  # (seed, weights) to the earliest cell with them
     for cell in results.cells:
         weights = [(run["seed"], run["weights_sha256"]) for run in cell.done]
@@ -315,7 +316,7 @@ def _failures(results: Tables) -> str:
 
 
 def _reach_of_all(results: Tables) -> str:
-    """What nothing here can show, in a sentence."""
+    """The limits of the results, in a sentence."""
     methods = escaped(", ".join(dict.fromkeys(cell.method for cell in results.record.cells)))
     steps = ", ".join(f"{n}" for n in dict.fromkeys(cell.steps for cell in results.record.cells))
     return f"It says nothing beyond these images, {methods} and {steps} steps."

@@ -17,7 +17,7 @@ HAD = {YES: "yes", NO: "no", "": "not known"}
 
 
 def stopping(results: Tables, evidence: Evidence) -> Iterator[Details]:
-    """What is lost by stopping at each signal, beside what is lost otherwise."""
+    """The loss from stopping by each signal, compared with other rules."""
     rows = evidence.table("stopping")
     if rows is None or rows.empty:
         return

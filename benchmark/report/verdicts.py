@@ -1,4 +1,4 @@
-"""Claims and what became of them, and the analysis's tables, in a section."""
+"""Claims and their outcomes, and the analysis's tables, in a section."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -250,7 +250,7 @@ def _correlation_frame(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _folded(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of the analysis without what only its CSV has room for: run ids and sentences."""
+    """A table of the analysis without run ids and sentences, which only its CSV has room for."""
     kept = table.drop(columns=["run_ids", "sentence"], errors="ignore")
     for column in kept:
         kept[column] = kept[column].map(_name if column in WORDS else figure)

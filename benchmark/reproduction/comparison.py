@@ -21,7 +21,7 @@ Rows = Mapping[Key, Mapping[str, float]]
 
 @dataclass
 class Comparison:
-    """What was compared up to step `last`, and where the two part."""
+    """What was compared up to step `last`, and where the two diverge."""
 
     last: int
     tolerance: float  # 0: the same bits
@@ -39,14 +39,14 @@ class Comparison:
 
     @property
     def caveat(self) -> str | None:
-        """Where so little was compared that it says little."""
+        """A caveat if too little was compared."""
         if self.rows > 1:
             return None
         rows = "only one row was" if self.rows else "no row was"
         return f"{rows} compared, up to step {self.last}; more --steps compare more"
 
     def saw(self, step: int, what: str, deviation: float) -> None:
-        """Count a difference; `deviation` is infinite where no number can say how large it is."""
+        """Count a difference; `deviation` is infinite if its size is undefined."""
         self.bits = False
         if deviation > self.tolerance:
             self.parted.setdefault(step, []).append(what)
@@ -153,7 +153,8 @@ def _pixels(file: Path | IO[bytes]) -> NDArray[np.float64]:
 
 
 def _compare_digests(run: RunDirectory, again: RunDirectory, found: Comparison) -> None:
-    """Weights at every step where both have digests; a stop leaves one that the other lacks."""
+    """Weights at every step where both have digests; stopping a run leaves one that the other
+    lacks."""
     then, now = (
         {each.step: each.tensors for each in digests.read(folder.checkpoints)}
         for folder in (run, again)

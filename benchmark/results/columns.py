@@ -1,6 +1,6 @@
-"""What each column of the tables in results/ means: the reference is made from this.
+"""What each column of the tables in results/ means: the reference page is generated from this.
 
-Columns that a method, a metric or the probe gives are explained where they are made.
+Columns from a method, a metric or the probe are explained where they are produced.
 """
 
 from benchmark.ablation.claims import BEST_DISTANCE, COLLAPSED, COSTS, ENDS, SIGNALS
@@ -34,7 +34,7 @@ _SENTENCE = Column("the verdict in words, with what decided or stands in the way
 _ROLE = Column("signal (in training), heldout (on fixed images) or baseline (step, L(x), ...)")
 _SIGNAL = Column("the column that is said to track quality")
 
-# Of runs.csv, beside the last values of the columns below.
+# Columns of runs.csv, besides the last values of the columns below.
 RUN: dict[str, Column] = {
     "run_id": _RUN_ID,
     "label": Column("what people call the run"),
@@ -72,7 +72,7 @@ RUN: dict[str, Column] = {
     "data": Column("the data's fingerprint"),
 }
 
-# Of evaluations.csv, before the metrics.
+# Columns of evaluations.csv before the metrics.
 EVALUATION: dict[str, Column] = {
     "judge": Column("the judge's name in the ablation's file"),
     "draw": Column("0, or from 1 the number of a further draw of samples from the last weights"),
@@ -238,14 +238,15 @@ EVIDENCE: dict[str, dict[str, Column]] = {
 
 
 def refuse_taken(plan: Plan) -> None:
-    """Raise InputError where a method or a metric of the plan has a column that the tables have.
+    """Raise InputError if a column of one of the plan's methods or metrics clashes with the
+    tables'.
 
-    Two columns of one name would break the tables after the training, and every report with them.
+    Two columns with one name would break the tables after training, and every report on them.
     """
     tables = {*RUN, *EVALUATION, *IMAGES, *TEXT, *WHOLE, VARIANT, SETTING, *plan.swept}
     tables |= {*probe_columns(), *PROBE_COLUMNS_1}
     tables |= {name for columns in (*REQUIRED.values(), *EVIDENCE.values()) for name in columns}
-    tables |= {*SIGNALS, *COSTS, *ENDS, COLLAPSED, BEST_DISTANCE}  # a claim's own words
+    tables |= {*SIGNALS, *COSTS, *ENDS, COLLAPSED, BEST_DISTANCE}  # aliases used in claims
     taken = {**dict.fromkeys(METRICS, "is a metric"), **dict.fromkeys(tables, "is the tables' own")}
     for name in METRICS:
         if name in tables:
@@ -260,7 +261,7 @@ def refuse_taken(plan: Plan) -> None:
 
 
 def known_columns(table: str) -> dict[str, Column]:
-    """Every column that results' `table`.csv may have but for swept keys, with its entry.
+    """Every column that `table`.csv in results/ may have, except swept keys, with its entry.
 
     A column that several methods share (loss_d) has one of their entries. Raises KeyError where
     there is no such table.

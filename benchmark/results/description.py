@@ -69,16 +69,16 @@ def describe(
 
 @dataclass(frozen=True)
 class _Setups:
-    """Those in use, each once; what a run does not know yet fits any of its settings."""
+    """The distinct values in use; values that a run does not know yet match any."""
 
     found: list[SetupRecord]
 
     def place(self, setup: SetupRecord) -> int:
-        """The index of the one that a run has, which learns from it."""
+        """The index of the one matching a run, whose known values are merged into it."""
         for at, other in enumerate(self.found):
             if _fits(setup, other):
                 data = other.data if other.data.fingerprint else setup.data
-                # The same judge on another machine gives the same floors but for their last bits.
+                # On another machine the same judge gives the same floors up to the last bits.
                 self.found[at] = SetupRecord(
                     data=data,
                     references={**setup.references, **other.references},
@@ -90,7 +90,7 @@ class _Setups:
 
 
 def _setup(source: Source, judges: Sequence[Panelist]) -> SetupRecord:
-    """The data of a run and what its judges compared it with, as far as that is known."""
+    """The data of a run and its judges' reference data, as far as known."""
     old = source.recorded or source.earlier
     known = old.setup if old else None
     names = {each.recorded_as: each.entry.name for each in judges if counted(source, each)}
@@ -137,7 +137,7 @@ def _cell(planned: PlannedRun, settings: dict[str, Any], setup: int) -> CellReco
 def _flat(spec: RunSpec) -> dict[str, Any]:
     """Dotted keys and their values, without the seed.
 
-    An empty block, or one whose own keys have dots, is a value: it could not be put together again.
+    An empty block, or one whose keys contain dots, counts as a value: it could not be reassembled.
     """
     flat: dict[str, Any] = {}
 

@@ -1,4 +1,5 @@
-"""Drawn faces to lay beside generated ones. Photographs of people are never copied into results."""
+"""Drawn faces to show beside generated ones. Photographs of people are never copied into
+results."""
 
 import io
 from collections.abc import Sequence
@@ -13,15 +14,15 @@ from benchmark.files import write_atomic
 from benchmark.results.schema import SetupRecord
 
 FOLDER = "drawn"
-"""In a results folder: N.png has faces of set-up N, if they are drawn ones."""
+"""Folder in results: N.png has faces of set-up N, if these are drawn."""
 ROWS, COLUMNS = 2, 8
 _GUTTER = 2  # as in grids of samples (evaluation/samples.py)
 
 
 def write_drawn(folder: Path, setups: Sequence[SetupRecord]) -> None:
-    """The first test images of each set-up whose data are procedural; others' files go.
+    """Write the first test images of each set-up with procedural data; other files are removed.
 
-    None where every visit turns a face anew: there is no one image of it.
+    None if every visit rotates a face anew: then it has no single image.
     """
     wanted = set()
     for at, setup in enumerate(setups):

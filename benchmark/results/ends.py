@@ -1,4 +1,4 @@
-"""What evaluations say of a run at its end: last, best, collapsed and how far draws differ."""
+"""What evaluations say about a run's end: last, best, collapsed and the spread over draws."""
 
 from collections.abc import Sequence
 
@@ -9,11 +9,11 @@ from benchmark.results.schema import BEST, DISTANCE, REQUIRED, VALIDATION
 
 
 def ends(evaluations: pd.DataFrame, judge: str, collapse_below: float) -> pd.DataFrame:
-    """`judged_columns` by run: what runs.csv says of the evaluations by one judge.
+    """`judged_columns` by run: the columns of runs.csv from one judge's evaluations.
 
-    `collapsed` is that of the last evaluation, `collapsed_at` since when without a break; the best
-    is where the distance to validation images is least; noise is the standard deviation (ddof 1)
-    over all draws from the last weights.
+    `collapsed` is from the last evaluation, `collapsed_at` the step since which it has held without
+    a break; the best is where the distance to validation images is least; noise is the standard
+    deviation (ddof 1) over all draws from the last weights.
     """
     metrics = metric_names(evaluations)
     mine = evaluations[evaluations["judge"] == judge].sort_values("step", kind="stable")
@@ -40,12 +40,12 @@ def metric_names(evaluations: pd.DataFrame) -> list[str]:
 
 
 def judged_columns(metrics: Sequence[str]) -> list[str]:
-    """Of runs.csv, those that come from evaluations."""
+    """The columns of runs.csv that come from evaluations."""
     noise = [f"noise_{name}" for name in metrics]
     return ["collapsed", "collapsed_at", *metrics, "best_step", BEST, *noise]
 
 
 def collapsed(rows: pd.DataFrame, below: float) -> "pd.Series[float]":
-    """1 where the samples' spread is below the threshold, NaN where it was not measured."""
+    """1 if the samples' spread is below the threshold, NaN if it was not measured."""
     spread = rows["spread"] if "spread" in rows else pd.Series(np.nan, rows.index)
     return (spread < below).astype(float).where(spread.notna())

@@ -1,4 +1,4 @@
-"""images.csv: images from outside, whose training is unknown, beside an ablation's runs."""
+"""images.csv: external images, whose training is unknown, evaluated like an ablation's runs."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from benchmark.strict import Strict
 
 
 class ImagesRow(Strict):
-    """What one judge says of one set of images."""
+    """One judge's values for one set of images."""
 
     name: str
     judge: str
@@ -20,19 +20,19 @@ class ImagesRow(Strict):
     unusable: int
     """Broken or tiny images that were left out."""
     images_sha256: str
-    """Of the images as they were judged: their squares, at the data's size."""
+    """Fingerprint of the images as judged: square crops at the data's size."""
     judge_digest: str
     reference: str
     """Fingerprint of the data compared with."""
     values: dict[str, float]
     floor: dict[str, dict[str, float]]
-    """What real images score in their place; kept with the ablation's set-ups, not in the table."""
+    """The scores of real images instead; kept with the ablation's set-ups, not in the table."""
 
 
 def add_images(folder: Path, rows: list[ImagesRow], *, replace: bool = False) -> Path:
-    """Write the rows into images.csv; those of the same name and judge are replaced.
+    """Write the rows into images.csv, replacing those with the same name and judge.
 
-    Raises InputError where these were of other images, unless `replace` lets go of them.
+    Raises InputError if these are of other images, unless `replace` is set.
     """
     new = [{**row.model_dump(exclude={"values", "floor"}), **row.values} for row in rows]
     old = read_images(folder).to_dict("records")

@@ -1,8 +1,8 @@
-"""Runs that other ablations lend: of the very same cell, with seeds that the plan has not.
+"""Runs lent by other ablations: of an identical cell, with seeds that the plan lacks.
 
-A run's id is the hash of its training, so two cells are the same where a run of either would have
-the same id. Only where the registration says `pool`, which is decided before the runs; a lent run
-counts as registered where it came after the registration, as the plan's own do.
+A run's id is the hash of its training, so two cells are identical if their runs with the same seed
+have the same id. Runs are lent only if the registration says `pool`, which is decided before the
+runs; like the plan's own, a lent run counts as registered if it came after the registration.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from benchmark.runs.directory import RunDirectory
 
 
 def lent(plan: Plan, runs_root: Path, results: Path) -> list[PlannedRun]:
-    """The finished ones whose folder is in `runs_root`, or which the plan's own tables have.
+    """The finished ones whose folder is in `runs_root`, or that are in the plan's own tables.
 
     Raises InputError where the registration, or the tables of an ablation, cannot be read.
     """

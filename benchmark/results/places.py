@@ -1,4 +1,4 @@
-"""Which ablation names a run, without a table library, so that `bench ls` is quick."""
+"""Which ablations contain a run; without a table library, so that `bench ls` is quick."""
 
 import csv
 import sys
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Place(NamedTuple):
-    """Where an ablation has a run."""
+    """A run's place in an ablation."""
 
     ablation: str
     profile: str
@@ -16,11 +16,11 @@ class Place(NamedTuple):
 
 
 ENDED = ("done", "failed")
-csv.field_size_limit(sys.maxsize)  # an exception may say a lot
+csv.field_size_limit(sys.maxsize)  # exception texts may be long
 
 
 def places(results: Path) -> dict[str, list[Place]]:
-    """By run id, from every runs.csv; what is damaged there names nothing."""
+    """Places by run id, from every runs.csv; damaged files are skipped."""
     found: dict[str, list[Place]] = {}
     for path in run_tables(results):
         ablation, profile = path.relative_to(results).parts[:2]
@@ -31,17 +31,17 @@ def places(results: Path) -> dict[str, list[Place]]:
 
 
 def run_tables(results: Path) -> list[Path]:
-    """Every runs.csv: of the ablations, then of their searches."""
+    """Every runs.csv: those of the ablations, then those of their searches."""
     return [*sorted(results.glob("*/*/runs.csv")), *sorted(results.glob("*/*/search/runs.csv"))]
 
 
 def states(folder: Path) -> dict[str, str]:
-    """By run id, the state of every run that the tables in `folder` have, of any format."""
+    """By run id, the state of every run in the tables in `folder`, of any format version."""
     return {row.get("run_id") or "": row.get("state") or "" for row in _rows(folder / "runs.csv")}
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:
-    """As far as the file can be read; none where there is none."""
+    """The rows, as far as the file can be read; none if there is no file."""
     try:
         with path.open(encoding="utf-8", errors="replace", newline="") as file:
             yield from csv.DictReader(file)

@@ -1,7 +1,7 @@
-"""probes.csv: from what probes found of runs to one row a run, each number by its dotted name.
+"""probes.csv: one row per run from its probe, each number under its dotted name.
 
-A probe of version 1 had other numbers, by other names (evaluation/columns.py): its rows stay as
-they are, and no column has numbers of both.
+Version 1 of the probe had other numbers under other names (evaluation/columns.py): its rows are
+kept, and no column mixes both versions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,20 +20,20 @@ from benchmark.runs import classified
 
 Row = Mapping[str, Any]
 STRIPS = "strips"
-"""The folder of the figures of each run's paths."""
+"""The folder for figures of each run's paths."""
 SEARCHED = "_searched"
-"""Ends the names of those that were found by search, where the method has an encoder too."""
+"""Suffix of columns for codes found by search, if the method has an encoder too."""
 OTHERS = "judges."
-"""Begins the columns of judges beside the headline."""
+"""Prefix of columns of judges other than the headline."""
 _FIRST = "1"  # the version that wrote its own number as text
-_BESIDE = ("judged_by", "versions")  # what made the numbers, and no numbers
+_BESIDE = ("judged_by", "versions")  # provenance, not numbers
 
 
 def probes(found: Sequence[Source], evaluation: EvaluationSettings) -> pd.DataFrame:
-    """One row a run whose last weights were probed, or taught classifiers.
+    """One row per run whose last weights were probed or used to train classifiers.
 
-    Where the evaluation has a probe, only rows of its sizes and of this version count: those of
-    `bench probe` with other sizes cannot be compared with them.
+    If the evaluation has a probe, only rows with its sizes and this version count: results of
+    `bench probe` with other sizes are not comparable.
     """
     rows: list[Row] = []
     for each in found:
@@ -49,14 +49,14 @@ def probes(found: Sequence[Source], evaluation: EvaluationSettings) -> pd.DataFr
 
 
 def _asked_of(source: Source, evaluation: EvaluationSettings) -> dict[str, float]:
-    """What a probe found of a run whose folder is here, if it is one that counts."""
+    """The probe of a run whose folder is here, if it counts."""
     probed = probed_of(source)
     row = flat(probed, evaluation) if probed else {}
     return row if row and _is_asked_for(row, evaluation) else {}
 
 
 def _classified(source: Source, evaluation: EvaluationSettings) -> dict[str, float]:
-    """What classifiers learnt from the pair whose first run this is."""
+    """Results of classifiers trained on the pair whose first run this is."""
     if evaluation.classify is None or source.result is None:
         return {}
     found = classified.numbers(source.run, evaluation.classify)
@@ -64,12 +64,12 @@ def _classified(source: Source, evaluation: EvaluationSettings) -> dict[str, flo
 
 
 def _kept(recorded: RecordedRun, evaluation: EvaluationSettings) -> list[Row]:
-    """Of earlier tables, the rows that count."""
+    """The rows of earlier tables that count."""
     return [row for row in _recorded(recorded, evaluation) if _is_asked_for(row, evaluation)]
 
 
 def probed_of(source: Source) -> dict[str, Any] | None:
-    """What was found of the last weights of a run whose folder is here."""
+    """Everything measured on the last weights of a run whose folder is here."""
     probed = None if source.recorded else source.run.probe()
     same = probed and source.result and probed["weights_sha256"] == source.result.weights_sha256
     return probed if same else None
@@ -91,7 +91,7 @@ def flat(probed: Mapping[str, Any], evaluation: EvaluationSettings) -> dict[str,
     rest = {key: value for key, value in probed.items() if key not in ("judges", *_BESIDE)}
     row = _numbers(rest)
     for name, said in probed["judges"].items():
-        if name not in names and name in evaluation.judges:  # another judge of that name
+        if name not in names and name in evaluation.judges:  # another judge with that name
             continue
         new = names.get(name, name)
         row |= _numbers(said, "" if new == evaluation.headline else f"{OTHERS}{new}.")
@@ -117,9 +117,9 @@ def _is_asked_for(row: Row, evaluation: EvaluationSettings) -> bool:
 
 
 def _recorded(run: RecordedRun, evaluation: EvaluationSettings) -> list[Row]:
-    """What earlier tables have, without the numbers that are not there.
+    """The row of earlier tables, without missing numbers.
 
-    Where another judge was their headline, columns without a judge's name are not this one's.
+    If their headline was another judge, columns without a judge's name are not this one's.
     """
     headline = evaluation.judges[evaluation.headline].identity()
     lost = () if run.record.headline.asked.identity() == headline else (*OF_JUDGE, OTHERS)
@@ -130,7 +130,7 @@ def _recorded(run: RecordedRun, evaluation: EvaluationSettings) -> list[Row]:
 
 
 def write_strips(folder: Path, plan: Plan, found: Sequence[Source]) -> None:
-    """The paths of each run that its ablation has probed; those of runs that it has not go."""
+    """Copy the path figures of each probed run; those of other runs are removed."""
     kept = set()
     for each in found:
         run_id = each.planned.run_id

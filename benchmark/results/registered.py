@@ -1,4 +1,4 @@
-"""Which runs came after the registration of their ablation: what the history says."""
+"""Which runs came after their ablation's registration, according to the Git history."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -22,16 +22,16 @@ from benchmark.results.source import Source, commit
 
 PACKAGE = Path(__file__).parents[1]
 CHANGED_CODE = "+"
-"""In a run's commit: the code was not that of the commit, or there was none."""
+"""Marks in a run's commit: the code differed from the commit, or there was no commit."""
 
 
 def registration_record(
     plan: Plan, found: Sequence[Source], searched: Sequence[Source] = ()
 ) -> RegistrationRecord | None:
-    """What ablation.json says of a plan's registration; None without a file or a checkout.
+    """The entry in ablation.json on a plan's registration; None without a file or a checkout.
 
-    `found` are the plan's runs, `searched` those that its arms were tuned by: the runs of a winner
-    count as registered where all of these do, too. Raises InputError where the file is damaged.
+    `found` are the plan's runs, `searched` those by which its arms were tuned: a winner's runs
+    count as registered only if all of these do too. Raises InputError where the file is damaged.
     """
     path, now = path_of(plan), read(plan)
     root = top(path.parent) if path is not None and now is not None else None
@@ -66,7 +66,7 @@ def registration_record(
 
 
 def _tuned(plan: Plan, now: Registration) -> dict[str, list[str]]:
-    """By tuned cell, its runs, where the search that chose them is the registered one."""
+    """By tuned cell, its runs, if the search that chose them is the registered one."""
     found: dict[str, list[str]] = {}
     drawn = plan.tuning.arms if plan.tuning else {}
     for arm, ids in now.search.items():
@@ -77,7 +77,8 @@ def _tuned(plan: Plan, now: Registration) -> dict[str, list[str]]:
 
 
 def obstacle(plan: Plan, code: Path = PACKAGE) -> str:
-    """Why registered claims would be exploratory if their runs began now; empty where nothing is.
+    """Why registered claims would be exploratory if their runs began now; empty if there is no
+    reason.
 
     Raises InputError where the registration is damaged.
     """
@@ -93,13 +94,13 @@ def obstacle(plan: Plan, code: Path = PACKAGE) -> str:
 
 
 Statement = tuple[Version, Registration | None]
-"""A commit of the file and what it said; None where this version of bench cannot read it."""
+"""A commit of the file and its content; None if this version of bench cannot read it."""
 
 
 def _statements(path: Path, now: Registration) -> list[Statement]:
     """Every commit of the file, oldest first.
 
-    Git takes a file that was made from another ablation's for the same one: that one is left out.
+    Git treats a file copied from another ablation's as a rename: that one is left out.
     """
     found: list[Statement] = []
     for version in versions(path):
@@ -114,7 +115,7 @@ def _statements(path: Path, now: Registration) -> list[Statement]:
 
 
 def _amendments(history: Sequence[Statement], now: Registration) -> Iterator[str]:
-    """From each statement to the next that differs, and to the file as it is."""
+    """The changes from each version to the next, and to the current file."""
     all_said = [*(said or now for _, said in history), now]
     for (version, said), later in zip(history, all_said[1:], strict=True):
         made = f"{version.commit[:12]} of {version.time[:10]}"
@@ -135,7 +136,7 @@ def _unregistered(folder: Path, since: str | None, found: Sequence[Source]) -> l
         if each.recorded is not None:
             codes = [each.commit or ""]
             old = each.recorded.record.registration
-            # Where its folder was known, so were all of its starts.
+            # If its folder was available, all of its starts were known.
             doubted = (
                 old is not None and old.commit == since and each.run.run_id in old.unregistered
             )

@@ -1,12 +1,12 @@
 """The tables of results/<ablation>/<profile>/: their names, their columns and ablation.json.
 
 ablation.json     what every number depends on: an AblationRecord
-runs.csv          one row a run: what it is, how it ended, its last values by the headline judge
-train.csv         one row a logging step: means since the last
-heldout.csv       one row a snapshot: the method's own measures over fixed held-out images
-evaluations.csv   one row a judge, snapshot and draw of samples: the metrics
-probes.csv        one row a run that a probe has seen
-images.csv        one row a set of images from outside and a judge, if there are any
+runs.csv          one row per run: what it is, how it ended, its last values by the headline judge
+train.csv         one row per logging step: means since the last
+heldout.csv       one row per snapshot: the method's own measures over fixed held-out images
+evaluations.csv   one row per judge, snapshot and draw of samples: the metrics
+probes.csv        one row per probed run
+images.csv        one row per external image set and judge, if any
 claims.csv, correlations.csv, stopping.csv, collapse.csv, events.csv, variance.csv
                   the evidence, by claims/evidence.py
 tuning.json       where arms were tuned, the random settings and the winners (see tuning.py)
@@ -27,12 +27,14 @@ from benchmark.strict import Strict
 
 FORMAT: Final = 4
 DIGITS = 9
-"""Of a number in a CSV: they tell any two float32 apart; more would be noise in the history."""
+"""Significant digits in a CSV: enough to distinguish any two float32; more would be noise in the
+history."""
 DISTANCE, VALIDATION, BEST = "distance", "distance_validation", "best_distance"
 REAL, BLURRED = "real", "blurred"
-"""Floors: real training images, and the same blurred, in the generator's place."""
+"""Floors: the scores of real training images, and of the same blurred, instead of generated
+ones."""
 
-# Columns that every table has; what methods, metrics and probes add is all numbers.
+# Columns that every table has; those added by methods, metrics and probes are all numeric.
 REQUIRED = {
     "runs": (
         *("run_id", "label", "cell", "seed", "method", "signal", "state", "reason", "step"),
@@ -43,12 +45,12 @@ REQUIRED = {
     "evaluations": ("run_id", "judge", "step", "draw"),
     "probes": ("run_id",),
 }
-# Of images.csv, before the metrics.
+# Columns of images.csv before the metrics.
 IMAGES = (
     *("name", "judge", "features", "samples", "unusable", "images_sha256", "judge_digest"),
     "reference",
 )
-# Never read as numbers, which a hash may look like. Swept keys are text too.
+# Never parsed as numbers, which a hash may look like. Swept keys are text too.
 TEXT = {
     *("run_id", "label", "cell", "method", "signal", "state", "reason", "judge"),
     *("weights_sha256", "commit", "instructions", "data"),
@@ -70,17 +72,17 @@ class DataRecord(Strict):
 
 
 class SetupRecord(Strict):
-    """Data that several cells may share, and what the judges compare samples with."""
+    """Data that several cells may share, and the judges' reference data."""
 
     data: DataRecord
     references: dict[str, str]
-    """By judge, the fingerprint of the data compared with; of the judges that have rows."""
+    """By judge, the fingerprint of its reference data, for judges that have rows."""
     floors: dict[str, dict[str, dict[str, float]]]
     """By judge and floor, the metrics of real images in the generator's place."""
 
 
 class JudgeEntry(Strict):
-    """A judge, and the version of it whose rows are in the tables."""
+    """A judge, in the version whose rows are in the tables."""
 
     name: str
     settings: dict[str, Any]
@@ -90,7 +92,7 @@ class JudgeEntry(Strict):
     network: dict[str, Any]
     parameters: dict[str, Any]
     versions: dict[str, str]
-    """Of each metric."""
+    """The version of each metric."""
 
     @property
     def asked(self) -> JudgeSettings:
@@ -107,17 +109,17 @@ class JudgeEntry(Strict):
 
 
 class EvaluationRecord(Strict):
-    """Of EvaluationSettings, what does not concern one judge alone."""
+    """The part of EvaluationSettings that does not concern a single judge."""
 
     every: int
     metrics: list[str]
-    """From outside the package, by import path."""
+    """Metrics from outside the package, by import path."""
     repeats: int
     collapse_below: float
 
 
 class CellRecord(Strict):
-    """What the runs of a cell, which differ in their seed alone, have in common."""
+    """What the runs of a cell, which differ only in their seed, have in common."""
 
     cell: str
     point: dict[str, Any]
@@ -130,25 +132,25 @@ class CellRecord(Strict):
     setup: int
     """Index into `setups`."""
     differing: list[str]
-    """Runs that saw other data, or were compared with other data, than the set-up says."""
+    """Runs whose training or reference data differ from the set-up's."""
 
 
 class RegistrationRecord(Strict):
-    """The registration of the ablation, and what the history of the checkout says of it."""
+    """The ablation's registration, and what the checkout's history says about it."""
 
     path: str
-    """Of the file, from the top of the checkout."""
+    """The file's path relative to the top of the checkout."""
     sha256: str
-    """Of the file as it is."""
+    """SHA-256 of the current file."""
     commit: str | None
-    """The first whose file says what it says now; null where none does."""
+    """The first commit with the file's current content; null if there is none."""
     time: str | None
-    """Of that commit, in ISO 8601."""
+    """The date of that commit, in ISO 8601."""
     rules: int
     """The version of the test rules."""
     alpha: float
     looks: list[int]
-    """The seeds that a cell has at each look, in order."""
+    """The number of seeds per cell at each look, in order."""
     seeds: list[int]
     pool: bool
     """Whether identical cells of other ablations may lend their seeds."""
@@ -158,15 +160,15 @@ class RegistrationRecord(Strict):
     runs: dict[str, list[str]]
     """By cell, the ids of its runs in the order of the seeds."""
     lent: list[str]
-    """Runs of the same cells with further seeds, which other ablations trained."""
+    """Runs of the same cells with further seeds, trained by other ablations."""
     amended: list[str]
-    """One sentence for each commit of the file that said something else."""
+    """One sentence for each commit of the file with different content."""
     unregistered: list[str]
-    """Runs that have begun and are not known to be of code after that commit."""
+    """Runs that have begun but are not known to use code from after that commit."""
 
 
 class AblationRecord(Strict):
-    """What every number of the tables depends on."""
+    """Everything that the tables' numbers depend on."""
 
     format: Literal[4]
     name: str
@@ -174,7 +176,7 @@ class AblationRecord(Strict):
     source: str | None
     profile: str
     finding: bool
-    """False for a demonstration, which shows that the harness works and no more."""
+    """False for a demonstration, which only shows that the harness works."""
     swept: list[str]
     seeds: list[int]
     overrides: list[str]
@@ -182,16 +184,16 @@ class AblationRecord(Strict):
     """In the file's order; the first is the headline, which decides the claims."""
     evaluation: EvaluationRecord
     settings: dict[str, Any]
-    """What all runs share, the seed apart, by dotted key."""
+    """What all runs share except the seed, by dotted key."""
     setups: list[SetupRecord]
     cells: list[CellRecord]
     commits: list[str]
     devices: list[str]
     lanes: dict[str, int]
-    """Of runs that shared their process: how many it trained beside one another."""
+    """For runs that shared a process: how many it trained side by side."""
     claims: list[Claim]
     registration: RegistrationRecord | None
-    """Null where there is no such file, or the tables were written outside a checkout."""
+    """Null if there is no such file, or the tables were written outside a checkout."""
 
     @property
     def headline(self) -> JudgeEntry:

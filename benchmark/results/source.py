@@ -1,4 +1,4 @@
-"""A planned run and what is known of it: from its folder or, without one, from earlier tables."""
+"""A planned run and what is known about it, from its folder or else from earlier tables."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from benchmark.runs.evaluations import EvaluationRow, Evaluations, JudgeRecord
 
 @dataclass(frozen=True)
 class Judgement:
-    """What one judge says of a run."""
+    """One judge's results for a run."""
 
     record: JudgeRecord
     rows: Sequence[EvaluationRow]
@@ -34,7 +34,7 @@ class Source:
     result: Result | None
     judgements: Mapping[str, Judgement] = field(default_factory=dict)  # by the judge's name
     recorded: RecordedRun | None = None
-    # The row of earlier tables, where the weights are the same: what the folder lacks stays.
+    # The row of earlier tables, if the weights are the same: it supplies what the folder lacks.
     earlier: RecordedRun | None = None
 
     @property
@@ -45,21 +45,21 @@ class Source:
 
     @property
     def devices(self) -> Sequence[str]:
-        """One, unless the tables that it is known from name several."""
+        """The number of lanes: one, unless earlier tables say several."""
         if self.recorded:
             return self.recorded.record.devices
         return (self.provenance["device"],) if self.provenance else ()
 
     @property
     def lanes(self) -> int:
-        """The most runs, this one among them, that one process trained at any of its starts."""
+        """The most runs, including this one, that one process trained at any of its starts."""
         if self.recorded:
             return self.recorded.record.lanes.get(self.recorded.run_id, 1)
         return max((int(each.get("lanes", 1)) for each in self.starts), default=1)
 
     @property
     def starts(self) -> list[Mapping[str, Any]]:
-        """Records of what made it, of each start that differs from the others."""
+        """Provenance records, one for each start that differs from the others."""
         made = self.provenance
         return [*made.get("earlier", []), made] if made else []
 
@@ -67,7 +67,7 @@ class Source:
 def sources(plan: Plan, runs_root: Path, results: Path, *, replace: bool = False) -> list[Source]:
     """All runs of a plan, in order; raises as `only_recorded` does.
 
-    `replace`: nothing stays of what earlier tables have of runs whose folder is here.
+    `replace`: discard what earlier tables have on runs whose folder is here.
     """
     lacking = _lacking(plan, runs_root)
     ended = _ended(plan, results, bool(lacking))
@@ -87,7 +87,7 @@ def sources(plan: Plan, runs_root: Path, results: Path, *, replace: bool = False
 
 
 def source(planned: PlannedRun, run: RunDirectory, evaluation: EvaluationSettings) -> Source:
-    """What the folder of a run holds."""
+    """The contents of a run's folder."""
     said = {}
     for name, settings in evaluation.judges.items():
         rows = Evaluations.of(run.path, settings)
@@ -97,14 +97,14 @@ def source(planned: PlannedRun, run: RunDirectory, evaluation: EvaluationSetting
 
 
 def _of_one_reference(rows: Sequence[EvaluationRow]) -> list[EvaluationRow]:
-    """Those that were compared with the same data as the newest, in order of step and draw."""
+    """The rows with the same reference data as the newest, in order of step and draw."""
     newest = max(rows, key=lambda row: row.time, default=None)
     return [row for row in rows if newest and row.reference == newest.reference]
 
 
 @dataclass(frozen=True)
 class Panelist:
-    """A judge of the tables, and what earlier tables call the one whose rows are its own."""
+    """A judge of the tables, and its name in earlier tables."""
 
     entry: JudgeEntry
     recorded_as: str | None = None
@@ -113,8 +113,8 @@ class Panelist:
 def panel(plan: Plan, found: Sequence[Source]) -> list[Panelist]:
     """The plan's judges, each in its newest version over all runs.
 
-    Runs that earlier tables have may have been judged by others, or by other versions: these follow
-    as judges of their own, so that no row is lost and none is mixed.
+    Runs in earlier tables may have been judged by others, or by other versions: these follow as
+    separate judges, so that no rows are lost or mixed.
     """
     kept = next((run for each in found if (run := each.recorded or each.earlier)), None)
     old = {each.name: each for each in kept.record.judges if each.digest} if kept else {}
@@ -154,7 +154,7 @@ def _entry(name: str, settings: JudgeSettings, found: Sequence[Source]) -> Judge
 
 
 def _joined(entry: JudgeEntry, old: JudgeEntry) -> JudgeEntry | None:
-    """The judge of runs that are here and of some in the tables; None where they are not one."""
+    """The common judge of runs here and of some in the tables; None if they have different ones."""
     if entry.asked.identity() != old.asked.identity():
         return None
     if entry.digest is None:
@@ -166,13 +166,13 @@ def _joined(entry: JudgeEntry, old: JudgeEntry) -> JudgeEntry | None:
 
 
 def judgement(source: Source, judge: Panelist) -> Judgement | None:
-    """What this version of the judge says of a run whose folder is here."""
+    """This version of the judge's results for a run whose folder is here."""
     said = source.judgements.get(judge.entry.name)
     return said if said and said.record.digest == judge.entry.digest else None
 
 
 def counted(source: Source, judge: Panelist) -> list[dict[str, Any]]:
-    """Rows of evaluations.csv: those by this version of the judge and of each metric."""
+    """Rows of evaluations.csv by this version of the judge and of each metric."""
     entry = judge.entry
     if source.recorded:
         rows = source.recorded.rows("evaluations")
@@ -190,9 +190,9 @@ def counted(source: Source, judge: Panelist) -> list[dict[str, Any]]:
 
 
 def _earlier(source: Source, judge: Panelist) -> list[dict[str, Any]]:
-    """Rows of earlier tables that the folder of a run, with the same weights, may lack.
+    """Rows of earlier tables, for the same weights, that a run's folder may lack.
 
-    None where the folder has another version of the judge, or it compared with other data.
+    None if the folder has another version of the judge, or other reference data.
     """
     if source.earlier is None:
         return []
@@ -208,9 +208,9 @@ def _earlier(source: Source, judge: Panelist) -> list[dict[str, Any]]:
 
 
 def only_recorded(plan: Plan, runs_root: Path, results: Path) -> dict[str, RecordedRun]:
-    """Runs of a plan that its tables have finished and `runs_root` has not, by their ids.
+    """Runs of a plan that are finished in its tables but not in `runs_root`, by id.
 
-    Raises BenchError where the tables do not say enough of one to keep it.
+    Raises BenchError if the tables do not hold enough on one to keep it.
     """
     lacking = _lacking(plan, runs_root)
     ended = _ended(plan, results, True) if lacking else {}
@@ -227,9 +227,9 @@ def _lacking(plan: Plan, runs_root: Path) -> list[str]:
 
 
 def _ended(plan: Plan, results: Path, needed: bool) -> dict[str, RecordedRun]:
-    """What the plan's tables have finished.
+    """The finished runs in the plan's tables.
 
-    Raises BenchError where they cannot be read, but for tables that are not `needed`.
+    Raises BenchError if they cannot be read, unless they are not `needed`.
     """
     folder = results / plan.place
     if not (folder / "runs.csv").exists():
@@ -239,7 +239,7 @@ def _ended(plan: Plan, results: Path, needed: bool) -> dict[str, RecordedRun]:
     except BenchError:
         if needed:
             raise
-        return {}  # every run is here, and this is how damaged tables are mended
+        return {}  # every run is here, so damaged tables can be rewritten
 
 
 def _kept(

@@ -1,7 +1,7 @@
-"""The tables of results/<ablation>/<profile>/, read: the one reader for claims, report and tools.
+"""The only reader of the tables in results/<ablation>/<profile>/, for claims, report and tools.
 
-Swept keys are text and measured columns numbers. What a table lacks, as those of an unfinished
-ablation do, is missing (NaN).
+Swept keys are text and measured columns numbers. Absent values, as in an unfinished ablation, are
+NaN.
 """
 
 import json
@@ -41,12 +41,12 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Cell:
-    """The runs that differ in their seed alone."""
+    """The runs that differ only in their seed."""
 
     record: CellRecord
     setup: SetupRecord
     floors: Mapping[str, Mapping[str, float]]  # of the judge whose metrics are the columns
-    rows: Sequence[Row]  # its runs, by seed: a frame of a few is slow to work with
+    rows: Sequence[Row]  # its runs, by seed: small data frames are slow
 
     @property
     def title(self) -> str:
@@ -66,7 +66,7 @@ class Cell:
         return len(self.rows)
 
     def values(self, column: str) -> list[float]:
-        """Of the finished runs; NaN where one lacks it."""
+        """Values of the finished runs; NaN where one is missing."""
         return [run.get(column, np.nan) for run in self.done]
 
     @property
@@ -75,7 +75,7 @@ class Cell:
 
     @property
     def collapsed(self) -> int:
-        """Runs that are collapsed at their last evaluation, whether they failed of it or not."""
+        """Runs that are collapsed at their last evaluation, whether or not they failed."""
         return sum(run.get("collapsed") == 1 for run in self.rows)
 
 
@@ -94,7 +94,7 @@ class Tables:
 
     @property
     def title(self) -> str:
-        """With the folder where that is not named so: a copy, or runs by --set."""
+        """The name, with the folder if that has another name: a copy, or runs with --set."""
         found = f"{self.record.name}, profile {self.record.profile}"
         place = (self.folder.parent.name, self.folder.name)
         named = (self.record.name, self.record.profile)
@@ -111,7 +111,7 @@ class Tables:
 
     @property
     def metrics(self) -> list[str]:
-        """The metrics that any judge has given, in the tables' order."""
+        """The metrics reported by any judge, in the tables' order."""
         return metric_names(self.evaluations)
 
     @cached_property
@@ -139,9 +139,10 @@ class Tables:
 
     @property
     def networks(self) -> "Tables":
-        """Without the runs that ended with the very weights of an earlier one.
+        """Without runs whose final weights equal those of an earlier one.
 
-        A departure that never acts leaves the same networks, which are no further evidence.
+        A departure that never takes effect yields identical networks, which are no additional
+        evidence.
         """
         weights = self.runs["weights_sha256"]
         again = weights.duplicated() & (weights != "")
@@ -170,7 +171,7 @@ class Tables:
         return replace(self, runs=kept)
 
     def shown(self, column: str) -> str:
-        """The column that an alias means in every run here, or the alias where runs differ."""
+        """The column that an alias stands for in every run here, or the alias if runs differ."""
         names = {f"{_prefix(column)}{name}" for name in self.runs["signal"]}
         return names.pop() if _is_signal(column) and len(names) == 1 else column
 
@@ -185,7 +186,7 @@ class Tables:
 
     @cached_property
     def points(self) -> pd.DataFrame:
-        """`judged` with what else was measured by then, and the aliases of ablation/claims.py.
+        """`judged`, with other values measured up to then, and the aliases of ablation/claims.py.
 
         Training columns are means over the training rows since the evaluation before.
         """
@@ -222,7 +223,7 @@ class Tables:
     def values(self, column: str) -> "pd.Series[float]":
         """One number a run, at its end: `column` may be an alias of ablation/claims.py.
 
-        NaN where a run has none, as `broken` of a run that has not ended.
+        NaN where a run has none, such as `broken` for an unfinished run.
         """
         runs = self.runs
         failed = (runs["state"] == "failed").astype(float).where(runs["state"].isin(ENDED))
@@ -252,7 +253,7 @@ class Tables:
         )
 
     def by_run(self, name: str) -> Mapping[str, list[Row]]:
-        """Of train, heldout, evaluations or probes, the rows of each run."""
+        """The rows of each run in train, heldout, evaluations or probes."""
         if name not in self._rows:
             rows = self._rows[name] = defaultdict(list)
             for row in getattr(self, name).to_dict("records"):
@@ -261,13 +262,13 @@ class Tables:
 
     @cached_property
     def _rows(self) -> dict[str, defaultdict[str, list[Row]]]:
-        """What `by_run` was asked for: a table of a thousand runs' steps is large as rows."""
+        """Cache of `by_run`: the rows of a thousand runs' steps take much memory."""
         return {}
 
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """A finished run as the tables have it, for whoever has not its folder."""
+    """A finished run as recorded in the tables, for use without its folder."""
 
     tables: Tables
     row: Mapping[str, Any]  # of runs.csv
@@ -295,12 +296,12 @@ class RecordedRun:
 
     @property
     def setup(self) -> SetupRecord | None:
-        """Its data; None where they are not those of its cell, hence not known."""
+        """Its data; None if they differ from its cell's and so are unknown."""
         known = self.run_id not in self.cell.differing
         return self.record.setups[self.cell.setup] if known else None
 
     def spec(self) -> RunSpec:
-        """The description, rebuilt from ablation.json; its id is that of the row.
+        """The description, rebuilt from ablation.json; its id matches the row's.
 
         Raises BenchError where this version cannot rebuild it.
         """
@@ -326,7 +327,7 @@ class RecordedRun:
     def evaluation(self) -> EvaluationSettings:
         """Which snapshots it kept, and who judged them."""
         asked: dict[str, JudgeEntry] = {}
-        for each in self.record.judges:  # of two versions of one judge the first
+        for each in self.record.judges:  # the first of two versions of one judge
             asked.setdefault(json.dumps(each.asked.identity()), each)
         judges = {each.name: each.settings for each in asked.values()}
         return EvaluationSettings.model_validate(
@@ -334,7 +335,8 @@ class RecordedRun:
         )
 
     def rows(self, table: str) -> list[Row]:
-        """Of train, heldout, evaluations or probes, in the file's order; NaN: not there."""
+        """The run's rows in train, heldout, evaluations or probes, in the file's order; NaN:
+        missing."""
         return self.tables.by_run(table).get(self.run_id, [])
 
 
@@ -351,7 +353,7 @@ def read_tables(folder: Path) -> Tables:
     }
     runs = frames["runs"]
     _check(folder, record, runs)
-    # Of ablation.json, not of the CSV, which cannot tell the word "1" from the number.
+    # From ablation.json, as a CSV cannot tell the word "1" from the number.
     points = {each.cell: each.point for each in record.cells}
     for key in record.swept:
         runs[key] = [swept_text(points[cell][key]) for cell in runs["cell"]]
@@ -391,8 +393,8 @@ def read_record(folder: Path) -> AblationRecord:
 def read_all(results: Path, damaged: dict[Path, str] | None = None) -> list[Tables]:
     """Every results/<ablation>/<profile>/, by name, demonstrations after findings.
 
-    Raises BenchError where there is nothing to read or a table cannot be read. With `damaged`, only
-    where no folder can be read; each of the others is entered there, and why.
+    Raises BenchError if there is nothing to read or a table cannot be read. With `damaged`, only if
+    no folder can be read; unreadable ones are entered there with the reason.
     """
     signs = [*results.glob("*/*/ablation.json"), *results.glob("*/*/runs.csv")]
     folders = sorted({path.parent for path in signs})
@@ -414,7 +416,8 @@ def read_all(results: Path, damaged: dict[Path, str] | None = None) -> list[Tabl
 
 
 def find_recorded(name: str, results: Path) -> RecordedRun | None:
-    """The finished run of an id, or of its unmistakable beginning; of the first that has it."""
+    """The finished run with an id or an unambiguous prefix of it, from the first tables that have
+    it."""
     places: dict[str, Path] = {}
     for path in run_tables(results):
         runs = _parsed(path, str)
@@ -425,7 +428,7 @@ def find_recorded(name: str, results: Path) -> RecordedRun | None:
 
 
 def read_evidence(folder: Path, name: str, needs: Sequence[str] = ()) -> pd.DataFrame | None:
-    """A table of the evidence as text, with at least these columns; None where it is not there."""
+    """A table of the evidence as text, with at least these columns; None if it does not exist."""
     path = folder / f"{name}.csv"
     if not path.is_file():
         return None
@@ -435,7 +438,7 @@ def read_evidence(folder: Path, name: str, needs: Sequence[str] = ()) -> pd.Data
 
 
 def read_images(folder: Path) -> pd.DataFrame:
-    """images.csv, one row a set of images from outside and a judge; empty where it is not there."""
+    """images.csv, one row per external image set and judge; empty if it does not exist."""
     path = folder / "images.csv"
     return _read(path, IMAGES) if path.is_file() else pd.DataFrame(columns=IMAGES)
 
@@ -456,7 +459,8 @@ def _read(path: Path, needs: Sequence[str], swept: Sequence[str] = ()) -> pd.Dat
 
 
 def _parsed(path: Path, kind: Any) -> pd.DataFrame:
-    """A CSV file; `kind` is that of all columns, or tells that of each. Empty numbers are NaN."""
+    """A CSV file; `kind` is the type of all columns, or maps a column to its type. Empty numbers
+    are NaN."""
     try:
         columns = pd.read_csv(path, nrows=0).columns
         kinds = {each: kind if isinstance(kind, type) else kind(each) for each in columns}
@@ -477,7 +481,7 @@ def _refuse_gaps(path: Path, table: pd.DataFrame, needs: Sequence[str]) -> None:
 
 
 def _check(folder: Path, record: AblationRecord, runs: pd.DataFrame) -> None:
-    """Each run and each (cell, seed) once, and the cells those of ablation.json."""
+    """Check that runs and (cell, seed) pairs are unique, and that the cells match ablation.json."""
     for columns in (["run_id"], ["cell", "seed"]):
         twice = runs[runs.duplicated(columns)]
         if len(twice):

@@ -4,8 +4,8 @@ results/<ablation>/<profile>/tuning.json    a TuningRecord
                              search/        the tables of the search's runs (see schema.py)
 
 An arm's winner is known once all of its search's runs have ended and been judged: the one with the
-least distance to validation images. A collapsed setting comes after all that have not collapsed, a
-failed one last; where these are all, one of them wins, and is trained and shown as any other.
+least distance to validation images. A collapsed setting ranks after all that have not collapsed, a
+failed one last; if there are no others, one of these wins, and is trained and shown like any other.
 """
 
 import json
@@ -31,7 +31,7 @@ TUNING = "tuning.json"
 
 
 class SettingRecord(Strict):
-    """A random setting of an arm, and what became of its run of the search."""
+    """A random setting of an arm, and the outcome of its search run."""
 
     number: int
     run_id: str
@@ -39,11 +39,11 @@ class SettingRecord(Strict):
     """What was drawn, by dotted key."""
     steps: int
     gflop: float | None
-    """Of a step; null where the method does not say."""
+    """Billions of operations per step; null if the method does not declare them."""
     state: str
     collapsed: bool
     distance: float | None
-    """To validation images, at the run's end."""
+    """Distance to validation images at the run's end."""
 
     @property
     def ended(self) -> bool:
@@ -65,9 +65,9 @@ class ArmRecord(Strict):
 
     arm: str
     ranges: dict[str, Any]
-    """As the file has them, by dotted key."""
+    """The ranges as in the file, by dotted key."""
     gflop: float | None
-    """Of a step with the arm's own settings."""
+    """Billions of operations per step with the arm's own settings."""
     settings: list[SettingRecord]
     winner: int | None
     """The number of a setting; null until every run has ended."""
@@ -82,7 +82,7 @@ class TuningRecord(Strict):
     budget: dict[str, float]
     band: dict[str, list[float]] | None
     judge: JudgeEntry
-    """Who chose, by validation images."""
+    """The judge that chose, by validation images."""
     arms: list[ArmRecord]
 
     @property
@@ -92,7 +92,8 @@ class TuningRecord(Strict):
 
 
 def with_winners(plan: Plan, runs_root: Path, results: Path) -> Plan:
-    """With the tuned runs of every arm whose winner is known; the plan where nothing is tuned."""
+    """The plan with the tuned runs of every arm whose winner is known; unchanged if nothing is
+    tuned."""
     found = _search(plan, runs_root, results)
     return plan if found is None else plan.with_tuned(_record(plan, found).winners)
 
@@ -185,7 +186,7 @@ def _setting(candidate: Candidate, row: Row) -> SettingRecord:
         gflop=_gflop(candidate.search),
         state=row["state"],
         collapsed=row.get("collapsed") == 1,
-        # As the tables have it, so that they alone choose the same.
+        # As in the tables, so that these alone lead to the same choice.
         distance=None if distance != distance else float(f"{distance:.{DIGITS}g}"),
     )
 

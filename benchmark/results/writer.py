@@ -31,7 +31,7 @@ from benchmark.runs.directory import Kind, RunDirectory
 from benchmark.text import UNPRINTABLE, visible
 
 GRID_ROWS = 2
-"""Of a run's last grid: enough for results/; the run's folder keeps its whole grids."""
+"""Rows kept of a run's last grid: enough for results/; the run's folder keeps the full grids."""
 EXACT = 2.0**53
 """Below it a float64 holds every whole number."""
 _GUTTER = 2  # between the images of a grid and around them (see evaluation/samples.py)
@@ -40,9 +40,9 @@ _GUTTER = 2  # between the images of a grid and around them (see evaluation/samp
 def write_results(plan: Plan, runs_root: Path, results: Path, *, replace: bool = False) -> Path:
     """Write the tables of a plan from its runs, whatever state they are in; returns their folder.
 
-    What the tables have of a finished run and `runs_root` has not stays as they have it. Raises
-    InputError where they have finished runs that the plan has not, unless these are to be
-    replaced; BenchError where the folder cannot be written, or a run cannot be kept.
+    Finished runs in the tables that are not in `runs_root` are kept unchanged. Raises InputError if
+    the tables have finished runs that are not in the plan, unless these are to be replaced;
+    BenchError if the folder cannot be written, or a run cannot be kept.
     """
     pooled = with_lent(plan, runs_root, results)
     if not replace:
@@ -69,12 +69,12 @@ def write_results(plan: Plan, runs_root: Path, results: Path, *, replace: bool =
 
 
 def with_lent(plan: Plan, runs_root: Path, results: Path) -> Plan:
-    """With the runs that other ablations lend."""
+    """With the runs lent by other ablations."""
     return dataclasses.replace(plan, runs=(*plan.runs, *lent(plan, runs_root, results)))
 
 
 def refuse_loss(plan: Plan, results: Path) -> None:
-    """Raise InputError where a plan's tables have finished runs that are none of its own."""
+    """Raise InputError if a plan's tables have finished runs that are not in the plan."""
     folder, planned = results / plan.place, {each.run_id for each in plan.runs}
     lost = [run for run, state in states(folder).items() if state in ENDED and run not in planned]
     if lost:
@@ -87,9 +87,9 @@ def refuse_loss(plan: Plan, results: Path) -> None:
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
-    """As CSV, numbers to DIGITS digits; whole ones, such as steps and counts, to the last."""
+    """As CSV, with numbers to DIGITS digits; whole numbers, such as steps and counts, in full."""
     text = table.to_csv(index=False, float_format=_digits, lineterminator="\n")
-    if UNPRINTABLE.search(text):  # an exception's words, which no reader of CSV would take back
+    if UNPRINTABLE.search(text):  # exception texts may hold characters that CSV readers reject
         text = visible(text)
     write_atomic(path, text.encode())
 
@@ -168,7 +168,7 @@ def _runs(
         row: Row = {**(each.recorded.row if each.recorded else _outcome(each))}
         old = each.recorded.record if each.recorded else None
         as_now = old and (old.headline.name, old.evaluation.collapse_below)
-        if as_now != (headline.recorded_as, below):  # else it stays to the last digit
+        if as_now != (headline.recorded_as, below):  # otherwise it stays to the last digit
             row |= dict.fromkeys(judged, np.nan) | said.get(each.planned.run_id, {})
         row |= {key: swept_text(value) for key, value in each.planned.point.items()}
         row |= {"run_id": each.planned.run_id, "label": each.planned.label}
@@ -183,7 +183,7 @@ def _is_word(column: str, plan: Plan) -> bool:
 
 
 def _outcome(source: Source) -> dict[str, Any]:
-    """How a run went, the judges apart; an empty text where there is nothing to say."""
+    """How a run went, apart from the judges; empty text where there is nothing to say."""
     result, provenance = source.result, source.provenance or {}
     data = provenance.get("data", {})
     return {
@@ -197,7 +197,7 @@ def _outcome(source: Source) -> dict[str, Any]:
         "cpu_s": result.cpu_s if result else None,
         "weights_sha256": result.weights_sha256 if result else "",
         "commit": source.commit or "",
-        # Of each of its starts, if they were not the same.
+        # For each of its starts, if they differ.
         "instructions": "+".join(
             dict.fromkeys(each["instructions"] for each in source.starts if "instructions" in each)
         ),
@@ -210,7 +210,8 @@ def _last(source: Source, kind: Kind) -> dict[str, float]:
 
 
 def _write_samples(folder: Path, found: Sequence[Source]) -> None:
-    """The first rows of each run's last grid; grids of runs that the plan no longer has go."""
+    """Write the first rows of each run's last grid; grids of runs no longer in the plan are
+    removed."""
     for each in found:
         grids = sorted(each.run.samples.glob("*.png"))
         if grids and not each.recorded:
@@ -233,9 +234,9 @@ def first_rows(grid: Path, size: int, rows: int = GRID_ROWS) -> bytes:
 
 
 def tables_of_run(path: Path) -> Tables:
-    """What the tables would say of the run in one folder alone.
+    """The tables' content for the run in a single folder.
 
-    Raises BenchError where it is no run, InputError where nobody has asked a judge about it.
+    Raises BenchError if it is not a run, InputError if no judge has been assigned to it.
     """
     run = RunDirectory(path)
     evaluation = run.evaluation()

@@ -7,8 +7,8 @@
         snapshots/<step>-<sum>.safetensors
         checkpoints/<step>-<sum>.safetensors (the last), checkpoints/digests.jsonl
 
-An archive is data: nothing in it is executed, no pickle is ever read, and a name that is not one
-of these is refused before anything is written. The log stays at home; it may hold local paths.
+An archive is data: nothing in it is executed, no pickle is ever read, and any other name is refused
+before anything is written. The log is left out, as it may contain local paths.
 """
 
 import re
@@ -69,8 +69,8 @@ def _packed(run: RunDirectory) -> Iterator[Path]:
 def import_run(archive: Path, runs: Path, limit: int = LIMIT) -> RunDirectory:
     """Unpack a run below `runs`, in full or not at all.
 
-    Raises InputError where the file is no such archive, holds anything else, unpacks to more than
-    `limit` bytes, is damaged, or where the run is there already.
+    Raises InputError if the file is not such an archive, contains anything else, unpacks to more
+    than `limit` bytes, is damaged, or if the run exists already.
     """
     runs.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".import-", dir=runs) as folder:
@@ -119,7 +119,7 @@ def _unpack(archive: Path, file: zipfile.ZipFile, folder: Path, limit: int) -> N
         path = folder / member.filename
         path.parent.mkdir(parents=True, exist_ok=True)
         with file.open(member) as source, path.open("xb") as target:
-            # Counted while unpacking: what an archive says of its own sizes may be a lie.
+            # Counted while unpacking: the sizes stated in an archive may be false.
             while chunk := source.read(min(_CHUNK, left + 1)):
                 left -= len(chunk)
                 if left < 0:
@@ -131,7 +131,7 @@ def _unpack(archive: Path, file: zipfile.ZipFile, folder: Path, limit: int) -> N
 
 
 def _check_run(archive: Path, run: RunDirectory) -> str:
-    """The id of a run that is what it says; every sum is taken again."""
+    """The id of an unpacked run, after verifying it and recomputing every checksum."""
     from benchmark.runs.doctor import faults_of  # torch is not needed to export
 
     try:

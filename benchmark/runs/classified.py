@@ -1,7 +1,6 @@
-"""What classifiers made of a pair of generators, one a class: <run>/classified.json.
+"""Results of classifiers on a pair of generators, or a single labelled one: <run>/classified.json.
 
-It lies in the folder of the run whose images have the attribute, or of the one generator that is
-told the class.
+It lies in the folder of the run whose images have the attribute, or of the single run.
 """
 
 import json
@@ -18,14 +17,14 @@ _NAME = "classified.json"
 
 
 def generators_of(run: RunDirectory, settings: ClassifySettings) -> list[RunDirectory]:
-    """The runs with and without the attribute, of which `run` is one, or `run` alone where it is
-    told the attribute; none where it is neither."""
+    """The runs with and without the attribute, of which `run` is one, or `run` alone if its method
+    takes the attribute as a label; empty if neither."""
     specs = generators(run.spec(), settings.attribute)
     return [RunDirectory(run.path.parent / each.run_id) for each in specs]
 
 
 def made_of(found: list[RunDirectory], settings: ClassifySettings) -> dict[str, Any] | None:
-    """What the numbers depend on beside the data; None until all these runs are done."""
+    """What the numbers depend on besides the data; None until all these runs are done."""
     results = [run.result() for run in found]
     weights = [each.weights_sha256 for each in results if each and each.state == "done"]
     if len(weights) != len(found):
@@ -38,8 +37,8 @@ def made_of(found: list[RunDirectory], settings: ClassifySettings) -> dict[str, 
 
 
 def left(run: RunDirectory, settings: ClassifySettings) -> bool:
-    """Whether this is a pair's first run or the only one, all are done, and nothing in force is
-    known of them."""
+    """Whether this is a pair's first run or a single one, all are done, and there are no valid
+    results yet."""
     own = generators_of(run, settings)
     if not own or own[0].path != run.path:
         return False
@@ -48,7 +47,7 @@ def left(run: RunDirectory, settings: ClassifySettings) -> bool:
 
 
 def numbers(run: RunDirectory, settings: ClassifySettings) -> dict[str, float]:
-    """Of those whose first run this is, by name; empty where none in force are known."""
+    """Results of the generators whose first run this is, by name; empty if none are valid."""
     own, found = generators_of(run, settings), read(run)
     if found is None or not own or found["made_of"] != made_of(own, settings):
         return {}

@@ -1,4 +1,4 @@
-"""The run directory: the truth about one run. MLflow and the tables are made from it.
+"""The run directory: the authoritative record of one run. MLflow and the tables are made from it.
 
 <runs>/<run_id>/
     spec.json           the RunSpec
@@ -46,7 +46,7 @@ class Row(Strict):
 
     step: int
     kind: Kind
-    # Seconds since the epoch; the only part of a row that a re-run does not repeat.
+    # Seconds since the epoch; the only part of a row that a re-run does not reproduce.
     time: float
     values: dict[str, float]
 
@@ -114,7 +114,7 @@ class RunDirectory:
             return self.spec().training.threads  # it says what is wrong
 
     def evaluation(self) -> EvaluationSettings | None:
-        """Which snapshots to keep and who judges them, if any sweep has asked.
+        """Which snapshots to keep and who judges them, if set by a sweep.
 
         Raises BenchError where the file is damaged.
         """
@@ -162,7 +162,7 @@ class RunDirectory:
         write_atomic(self.path / "result.json", result.model_dump_json(indent=2).encode() + b"\n")
 
     def rows(self) -> list[Row]:
-        """All whole rows; a line cut short by a kill is left out (the next start removes it).
+        """All complete rows; a line cut short by a kill is left out (the next start removes it).
 
         Raises BenchError where another line is not a row.
         """
@@ -171,7 +171,7 @@ class RunDirectory:
         return _rows(self._metrics, self._metrics.read_bytes().split(b"\n")[:-1])
 
     def last_step(self) -> int:
-        """Of its last whole row, without reading the others; 0 before the first.
+        """The step of its last complete row, without reading the others; 0 before the first.
 
         Raises BenchError where that line is not a row.
         """
@@ -186,7 +186,7 @@ class RunDirectory:
         with self._metrics.open("a", encoding="utf-8") as file:
             file.write(row.model_dump_json() + "\n")
             file.flush()
-            os.fsync(file.fileno())  # a checkpoint never outlives the rows before it
+            os.fsync(file.fileno())  # rows must be durable before a later checkpoint
 
     def cut_after(self, step: int) -> None:
         """Drop the rows beyond a checkpoint, which the resumed run will write again."""
@@ -198,7 +198,7 @@ class RunDirectory:
         """Hold the run for writing; raises BusyError when another process does."""
         self.path.mkdir(parents=True, exist_ok=True)
         try:
-            # Not at once: `is_locked` of another process holds the lock for a moment.
+            # With a wait: `is_locked` in another process holds the lock for a moment.
             with FileLock(self.path / "lock", timeout=LOCK_WAIT_S):
                 for left in self.path.rglob(TEMPORARY):  # by a writer that was killed
                     left.unlink()
@@ -239,7 +239,7 @@ class Tail:
         self._inode = self._offset = 0
 
     def new(self) -> list[Row]:
-        """Whole rows since the last call; all of them again where a resumption cut some off.
+        """Complete rows since the last call; all of them again if a resumption removed some.
 
         Raises BenchError where a line is not a row.
         """

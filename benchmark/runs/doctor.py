@@ -1,7 +1,7 @@
-"""Find what a crash, a bad disk or an accident left behind, and repair what is safe to repair.
+"""Find damage from a crash, a bad disk or an accident, and repair what is safe to repair.
 
-Only what can be made again is ever removed: leftovers of killed writers, half a line, a checkpoint
-or a store whose sum is wrong. A run that a living process writes is left alone.
+Only reproducible data is ever removed: leftovers of killed writers, a partial line, a checkpoint or
+store with a wrong checksum. A run that a living process writes is left alone.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from benchmark.runs.evaluations import FOLDER, Evaluations
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong at a place, and what would repair it."""
+    """A fault, where it is, and its repair."""
 
     where: Path | str
     what: str
@@ -38,7 +38,7 @@ class Fault:
 
 
 def faults_of_runs(runs: Path) -> Iterator[Fault]:
-    """Of every folder below `runs` that is or was meant to be a run."""
+    """The faults of every folder below `runs` that is or was meant to be a run."""
     for folder in sorted(path for path in runs.iterdir() if path.is_dir()):
         if folder.name.startswith(".import-"):
             yield _leftover(folder)
@@ -47,7 +47,7 @@ def faults_of_runs(runs: Path) -> Iterator[Fault]:
 
 
 def faults_of(run: RunDirectory, name: str) -> list[Fault]:
-    """Of one run that should be called `name`."""
+    """The faults of one run that should be called `name`."""
     try:
         spec = run.spec()
     except BenchError as error:
@@ -156,7 +156,7 @@ def _faults_of_evaluations(run: RunDirectory) -> Iterator[Fault]:
 
 
 def faults_of_stores(cache: Path) -> Iterator[Fault]:
-    """Of the decoded images; a store is made again from the data by whoever needs it."""
+    """The faults of decoded stores; a store is rebuilt from the data when needed."""
     for folder in sorted((cache / "stores").glob("*")):
         if not folder.is_dir():
             continue
@@ -202,7 +202,7 @@ def is_whole(path: Path) -> bool:
 
 
 def _weights_sha256(path: Path) -> str:
-    """As training/checkpoint.py takes it, from the file."""
+    """The same digest as in training/checkpoint.py, computed from the file."""
     prefix = "method/"
     digest = hashlib.sha256()
     tensors = _tensors(path.read_bytes())

@@ -1,11 +1,12 @@
-"""What judges said of a run's snapshots: one file a judge, beside the run and never part of it.
+"""Judges' evaluations of a run's snapshots: one file per judge, beside the run and never part of
+it.
 
 <run>/evaluations/<features>-<digest>.json     the judge: a JudgeRecord
 <run>/evaluations/<features>-<digest>.jsonl    one EvaluationRow a line
 
-A row says which snapshot it is of (its digest) and by which version of each metric; a later row of
-the same snapshot and draw adds columns, or replaces those of an older version. Rows are appended
-under a lock, so that a worker that trains and `bench evaluate` may write at the same time.
+A row records its snapshot (by digest) and the version of each metric; a later row of the same
+snapshot and draw adds columns, or replaces those of an older version. Rows are appended under a
+lock, so that a training worker and `bench evaluate` may write at the same time.
 """
 
 import json
@@ -29,20 +30,20 @@ FOLDER = "evaluations"
 
 
 class JudgeRecord(Strict):
-    """A judge as it was, with all that its figures depend on."""
+    """A judge's record, with all that its values depend on."""
 
     digest: str
-    """SHA-256 over everything below but `made`, `floor` and `reference`."""
+    """SHA-256 over everything below except `made`, `floor` and `reference`."""
     settings: dict[str, Any]
     """`JudgeSettings.identity()`."""
     network: dict[str, Any]
     """The feature network: name, version, weights_sha256, input_size, width, domain."""
     parameters: dict[str, Any]
-    """Of the metrics: subsets, neighbours and the like."""
+    """Parameters of the metrics: subsets, neighbours and the like."""
     reference: str
     """Fingerprint of the data that samples are compared with."""
     floor: dict[str, dict[str, float]]
-    """By name ("real", "blurred"): the metrics of real images in the generator's place."""
+    """By name ("real", "blurred"): the metrics of real images instead of generated ones."""
     made: float
     """Seconds since the epoch; of two records of the same settings the newer one counts."""
 
@@ -64,7 +65,7 @@ class EvaluationRow(Strict):
 
 
 class Evaluations:
-    """What one judge said of one run."""
+    """One judge's evaluations of one run."""
 
     def __init__(self, run: Path, features: str, digest: str) -> None:
         name = f"{features.replace(':', '.')}-{digest[:12]}"
@@ -73,13 +74,13 @@ class Evaluations:
 
     @classmethod
     def of(cls, run: Path, settings: JudgeSettings) -> "Evaluations | None":
-        """Those of the judge with these settings, the newest if its version changed; or None."""
+        """The evaluations by the judge with these settings, in its newest version; or None."""
         found = [each for each in cls.all(run) if each.record().settings == settings.identity()]
         return max(found, key=lambda each: each.record().made, default=None)
 
     @classmethod
     def all(cls, run: Path) -> "list[Evaluations]":
-        """Of every judge that has said anything."""
+        """The evaluations by every judge that has any."""
         made = []
         for path in sorted((run / FOLDER).glob("*.json")):
             each = cls.__new__(cls)
@@ -104,7 +105,7 @@ class Evaluations:
     def rows(self) -> list[EvaluationRow]:
         """One row for each (step, draw), by step; columns of several lines are merged.
 
-        A line cut short by a kill is left out. Raises BenchError where another line is no row.
+        A line cut short by a kill is left out. Raises BenchError if another line is not a row.
         """
         merged: dict[tuple[int, int], EvaluationRow] = {}
         for row in self._lines():
@@ -125,7 +126,7 @@ class Evaluations:
     def missing(
         self, snapshot: str, reference: str, step: int, draw: int, versions: Mapping[str, str]
     ) -> list[str]:
-        """The metrics of `versions` that this snapshot and draw still lack."""
+        """The metrics of `versions` still missing for this snapshot and draw."""
         for row in self.rows():
             if (row.step, row.draw, row.snapshot, row.reference) == (
                 step,
@@ -137,12 +138,12 @@ class Evaluations:
         return list(versions)
 
     def remove(self) -> None:
-        """Forget everything this judge said of the run."""
+        """Delete all of this judge's evaluations of the run."""
         self.path.unlink(missing_ok=True)
         self._record.unlink(missing_ok=True)
 
     def append(self, row: EvaluationRow) -> None:
-        """Add a line; what a kill has left of another is cut off first."""
+        """Add a line, after removing a partial one left by a kill."""
         with self.locked():
             data = self.path.read_bytes() if self.path.exists() else b""
             whole = data.rpartition(b"\n")[0] + b"\n" if b"\n" in data else b""
@@ -181,8 +182,8 @@ def pending(
 ) -> list[str]:
     """The names of the judges that have not seen all snapshots of a run.
 
-    `versions` are those of each judge's metrics, `networks` those of its feature network, None
-    where it declares none.
+    `versions` are the versions of each judge's metrics, `networks` that of its feature network,
+    None if not declared.
     """
     snapshots = [
         path.stem.partition("-") for path in sorted(run.snapshots.glob("[0-9]*.safetensors"))

@@ -1,4 +1,4 @@
-"""What may be removed without losing a result: what a run keeps is bounded, and this lowers it."""
+"""What may be removed without losing a result, to reduce what runs keep."""
 
 import re
 import shutil
@@ -27,9 +27,9 @@ class Garbage:
 
 
 def find_garbage(runs: Path, cache: Path, keep: int | None = None) -> Iterator[Garbage]:
-    """Checkpoints of finished runs but the last, and stores that no run here was trained on.
+    """Checkpoints of finished runs except the last, and stores that no run here was trained on.
 
-    `keep`: also the snapshots of finished runs but the last so many.
+    `keep`: also all but this many last snapshots of finished runs.
     """
     found = [RunDirectory(path.parent) for path in sorted(runs.glob("*/spec.json"))]
     for run in found:
@@ -43,7 +43,7 @@ def find_garbage(runs: Path, cache: Path, keep: int | None = None) -> Iterator[G
     for run in found:
         record = run.provenance()
         if record is None or "store" not in record:
-            return  # it does not say which store it needs
+            return  # the store that it needs is unknown
         used.add(record["store"])
     for folder in sorted((cache / "stores").glob("*")):
         if folder.is_dir() and _FINGERPRINT.fullmatch(folder.name) and folder.name not in used:

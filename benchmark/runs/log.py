@@ -1,6 +1,6 @@
-"""What a run has to tell, line by line: its rows, what judges said, what its process printed.
+"""A run's log, line by line: its rows, its evaluations, and its process's output.
 
-A run that goes well prints next to nothing, so that its log file alone would be empty.
+A run without problems prints almost nothing, so its log file alone would be nearly empty.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ from benchmark.runs.show import values
 
 
 class Log:
-    """Each look gives what is new; the run may go on meanwhile."""
+    """Each call gives what is new; the run may continue meanwhile."""
 
     def __init__(self, run: RunDirectory) -> None:
         self._run, self._tail = run, Tail(run)
@@ -23,7 +23,7 @@ class Log:
 
     def new(self) -> Iterator[str]:
         """By step; then what the process printed, and at the end how the run ended."""
-        result = self._run.result()  # before the rest: what came last is there then
+        result = self._run.result()  # read first, so that the last rows are complete
         rows = [(row.step, 0, row.kind, row.values) for row in self._tail.new()]
         for each in Evaluations.all(self._run.path):
             judged = each.rows()[self._judged[each.path.stem] :]

@@ -1,4 +1,4 @@
-"""Whether what a probe found of a run is what an evaluation asks for."""
+"""Whether a run's probe is what an evaluation asks for."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -36,6 +36,6 @@ def is_probed(
 
 
 def _is_same(judged_by: Mapping[str, Any], settings: object, version: str | None) -> bool:
-    """Of one judge: its settings, and the version of its network where that declares one."""
+    """For one judge: its settings, and the version of its network, if declared."""
     same = judged_by["settings"] == settings
     return same and version in (None, judged_by["network"]["version"])

@@ -13,7 +13,7 @@ from benchmark.text import single_line
 
 
 def find_run(name: str, runs: Path) -> RunDirectory:
-    """The run at a path, or of an id (or its unmistakable beginning) in the runs folder."""
+    """The run at a path, or with an id (or unambiguous prefix) in the runs folder."""
     if (Path(name) / "spec.json").exists():
         return RunDirectory(Path(name))
     found = sorted(path.parent for path in runs.glob("*/spec.json") if path.parent.name == name)
@@ -28,7 +28,7 @@ def find_run(name: str, runs: Path) -> RunDirectory:
 
 
 def describe(run: RunDirectory) -> Iterator[str]:
-    """Lines: how the run stands, what it is, what made it, what came of it."""
+    """Lines: the run's state, description, provenance and outcome."""
     spec, result, provenance = run.spec(), run.result(), run.provenance()
     rows = run.rows()
     yield f"{run.run_id}: {run.state()}, step {rows[-1].step if rows else 0} of " + str(
@@ -55,7 +55,7 @@ def describe(run: RunDirectory) -> Iterator[str]:
 
 
 def last_row(kind: str, step: int, found: Mapping[str, float]) -> str:
-    """What a run's last row of a kind holds."""
+    """The contents of a run's last row of a kind."""
     return f"last {kind} (step {step}): {values(found)}"
 
 

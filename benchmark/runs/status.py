@@ -1,4 +1,4 @@
-"""The status of a run, read off its folder, so that it is the same on every executor."""
+"""The status of a run, read from its folder, so that it is the same on every executor."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ SPEED_ROWS = 12
 
 @dataclass(frozen=True)
 class RunStatus:
-    """How far one run is, and its newest figures."""
+    """A run's progress and newest values."""
 
     run_id: str
     label: str
@@ -33,7 +33,7 @@ class RunStatus:
 
 
 class Follow:
-    """Follows one run: every look reads what is new, and a run that has ended is read once."""
+    """Follows one run: every call reads what is new, and a finished run is read once."""
 
     def __init__(
         self, label: str, spec: RunSpec, run: RunDirectory, evaluation: EvaluationSettings | None
@@ -101,7 +101,7 @@ class Follow:
         return self._evaluated
 
     def _speed(self) -> float | None:
-        """Steps a second over the last rows, evaluations included; None where they say nothing."""
+        """Steps per second over the last rows, evaluations included; None if there are too few."""
         if len(self._recent) < 2:
             return None
         (first, began), (last, ended) = self._recent[0], self._recent[-1]

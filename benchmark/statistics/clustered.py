@@ -1,4 +1,4 @@
-"""The interval of a share of answers that are not independent: of one person, of one run."""
+"""The interval of a share of answers that are not independent: from one person, or on one run."""
 
 from collections.abc import Sequence
 
@@ -14,11 +14,11 @@ def clustered_share(
 ) -> tuple[float, float]:
     """The ends of Korn and Graubard's interval (1998) for the share of `won` (N,).
 
-    `clusters` (each N) are ways in which answers belong together, at most two: by rater, by
-    training seed. Clopper and Pearson's interval of as many independent answers as would have the
-    same variance; that of two ways is Cameron, Gelbach and Miller's (2011), never less than either
-    way's alone or that of independent answers. A way that has one cluster alone says nothing of
-    others and is left out; with none left it is Clopper and Pearson's own.
+    `clusters` (each N) are at most two clusterings of the answers: by rater, by training seed. It
+    is Clopper and Pearson's interval for the effective number of independent answers with the same
+    variance; for two clusterings the variance is Cameron, Gelbach and Miller's (2011), never less
+    than that of either alone or of independent answers. A clustering with a single cluster is
+    ignored; with none left the interval is Clopper and Pearson's.
     """
     count, share = len(won), float(np.mean(won))
     ways = [np.unique(each, return_inverse=True)[1] for each in clusters]
@@ -26,7 +26,7 @@ def clustered_share(
     if not ways:
         return _clopper_pearson(share * count, count, level)
     fewest = min(int(each.max()) + 1 for each in ways)
-    if share in (0, 1):  # nothing is known of how far the clusters differ
+    if share in (0, 1):  # nothing is known of the spread between clusters
         return _clopper_pearson(share * fewest, fewest, level)
     off = np.asarray(won - share, dtype=np.float64)
     parts = [_variance(off, each) for each in ways]
@@ -41,7 +41,7 @@ def clustered_share(
 
 
 def _variance(off: NDArray[np.float64], cluster: NDArray[np.int64]) -> float:
-    """Of the mean, from the sums over clusters."""
+    """The variance of the mean, from the sums over clusters."""
     sums = np.bincount(cluster, weights=off)
     return float(np.sum(sums**2) * len(sums) / (len(sums) - 1) / len(off) ** 2)
 

@@ -1,4 +1,5 @@
-"""Coefficients of correlation, many cells at once: C cells of as many runs, on the same S steps."""
+"""Correlation coefficients of many cells at once: C cells with equally many runs, on the same S
+steps."""
 
 from typing import Literal
 
@@ -15,7 +16,7 @@ Measure = Literal["pearson", "spearman", "kendall"]
 def cross(x: Floats, y: Floats, steps: Floats, level: Level, measure: Measure) -> Floats:
     """(C, runs, runs): the correlation of run i's signal x (C, runs, S) with run j's outcome y.
 
-    Between runs, run i's own is its part of the cell's rho, whose mean over runs is that rho.
+    Between runs, the diagonal holds each run's contribution to the cell's rho, which is their mean.
     """
     n = x.shape[1]
     if level == "between":
@@ -46,12 +47,12 @@ def _pearson(series: Floats) -> Floats:
 
 
 def _rounded(residuals: Floats) -> Floats:
-    """What is left of a series that is its trend is exactly nothing, not rounding."""
+    """The residual of a series that equals its trend is exactly zero, not rounding error."""
     return np.where(np.abs(residuals) < 1e-9, 0.0, residuals)
 
 
 def _standard(ranks: Floats, axis: int) -> Floats:
-    """Mean 0 and variance 1 along an axis; all 0 where the ranks are one tie."""
+    """Mean 0 and variance 1 along an axis; all 0 if all ranks are tied."""
     centred = ranks - ranks.mean(axis=axis, keepdims=True)
     spread = centred.std(axis=axis, keepdims=True)
     return np.asarray(np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 0))

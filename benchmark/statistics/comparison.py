@@ -1,6 +1,6 @@
-"""Measures of two groups of seeds that anyone may quote: rliable's, with intervals that hold.
+"""rliable's measures for two groups of seeds, with intervals of valid coverage.
 
-rliable (Agarwal et al. 2021) draws percentile bootstraps, which cover 80 to 88 % at five seeds.
+rliable (Agarwal et al. 2021) uses percentile bootstraps, which cover 80 to 88 % at five seeds.
 """
 
 from collections.abc import Sequence
@@ -15,23 +15,23 @@ from benchmark.levels import LEVEL
 from benchmark.statistics.intervals import Stratum
 
 LEAST_SEEDS = 5
-"""At three, intervals of ranks cover 86 %, and a mean over the middle half is a plain mean."""
+"""At three, rank-based intervals cover 86 %, and the interquartile mean is the plain mean."""
 TRIM = 0.25
 
 
 class Measure(NamedTuple):
-    """A value and its 95 % interval; None where no interval of that level can be had."""
+    """A value and its 95 % interval; None if there is no interval of that level."""
 
     value: float
     interval: tuple[float, float] | None
 
 
 def probability_of_improvement(strata: Sequence[Stratum]) -> Measure:
-    """The chance that a seed at place 1 has more than one at place 0, averaged over strata.
+    """The probability that a seed at place 1 exceeds one at place 0, averaged over strata.
 
-    Mann and Whitney's U over its pairs, ties by half. The score interval of Newcombe (2006,
-    method 5), which holds where groups hardly overlap, with Brunner and Munzel's (2000) variance
-    where that is greater, as it is where spreads differ. None below five seeds a cell.
+    Mann and Whitney's U over the number of pairs, ties counting half. The score interval of
+    Newcombe (2006, method 5), which is valid when groups hardly overlap, with Brunner and Munzel's
+    (2000) variance where greater, as when spreads differ. None below five seeds per cell.
     """
     pairs = [(np.asarray(each[0.0], float), np.asarray(each[1.0], float)) for each in strata]
     wins = [(np.sign(of[:, None] - against) + 1) / 2 for against, of in pairs]
@@ -52,7 +52,7 @@ def probability_of_improvement(strata: Sequence[Stratum]) -> Measure:
         z2 *= max(1.0, munzel / newcombe(value))
 
     def beyond(truth: float) -> float:
-        """How far `value` lies beyond what a chance of `truth` would show."""
+        """How far `value` lies beyond what a probability of `truth` would show."""
         return float((value - truth) ** 2 - z2 * newcombe(truth))
 
     edge = 1e-9  # where the variance is not yet 0
@@ -64,7 +64,7 @@ def probability_of_improvement(strata: Sequence[Stratum]) -> Measure:
 def interquartile_mean(values: ArrayLike) -> Measure:
     """The mean of the middle half of the seeds (n,): Tukey and McLaughlin (1963).
 
-    None below five seeds, or where these do not differ.
+    None below five seeds, or if these do not differ.
     """
     found = np.asarray(values, float)
     value = float(stats.trim_mean(found, TRIM))

@@ -1,14 +1,15 @@
-"""Shares of the variance that crossed streams of seeds make: initialisation, order, latents.
+"""Variance components of crossed streams of seeds: initialisation, order, latents.
 
-A run's value is a sum of one random effect a stream, drawn with the stream's seed, and a rest: what
-streams make together, and noise. A stream's share is the variance of its effects over that of runs
-whose streams are all drawn anew, as a random-effects analysis of variance takes mean squares apart.
-For that every two streams have to meet in every pair of their seeds, equally often.
+A run's value is the sum of one random effect per stream, determined by the stream's seed, and a
+residual: interactions and noise. A stream's share is the variance of its effects over that of runs
+whose streams are all drawn afresh, estimated from mean squares as in a random-effects analysis of
+variance. This requires that every pair of seeds of any two streams occurs equally often.
 
-A share above a value, or a lead above a margin, is a weighted sum of expected mean squares above 0.
-Tested is the logarithm of its positive part over its negative one, by Miller's (1968) jackknife,
-which leaves out one seed of one stream, with Satterthwaite's (1946) degrees of freedom. The F test
-of that ratio needs normal effects: at five seeds a stream it covers as few as 81 % of skewed ones.
+That a share exceeds a value, or a lead a margin, means that a weighted sum of expected mean squares
+exceeds 0. The test statistic is the logarithm of its positive part over its negative part, with
+Miller's (1968) jackknife, which leaves out one seed of one stream at a time, with Satterthwaite's
+(1946) degrees of freedom. The F test of that ratio needs normal effects: at five seeds a stream it
+covers as few as 81 % of skewed ones.
 """
 
 import itertools
@@ -24,20 +25,20 @@ from benchmark.levels import LEVEL
 from benchmark.statistics.intervals import Floats
 
 LEAST_SEEDS_OF_STREAM = 5
-"""At three an interval holds the truth in 99 % of studies, and says little."""
-EDGE = 1e-6  # how near the ends of its range a share is tried
+"""At three an interval covers the truth in 99 % of studies, and is uninformative."""
+EDGE = 1e-6  # how close to the ends of its range a share is searched
 
 
 @dataclass(frozen=True)
 class Design:
-    """How streams are crossed: the seeds of each, and how many runs have one seed of it."""
+    """How streams are crossed: the number of seeds of each, and of runs per seed."""
 
     seeds: tuple[int, ...]
     runs_each: tuple[int, ...]
 
     @property
     def rest(self) -> int:
-        """Degrees of freedom that no stream takes."""
+        """Residual degrees of freedom."""
         return self.seeds[0] * self.runs_each[0] - 1 - sum(n - 1 for n in self.seeds)
 
     @property
@@ -45,18 +46,18 @@ class Design:
         return min(self.seeds)
 
     def with_seeds(self, seeds: int) -> "Design":
-        """The same crossing of so many seeds a stream."""
+        """The same crossing with another number of seeds per stream."""
         pairs = self.runs_each[0] / max(self.seeds)
         return Design((seeds,) * len(self.seeds), (round(pairs * seeds),) * len(self.seeds))
 
     def total(self) -> Floats:
-        """(streams + 1,): what the expected mean squares, the rest's last, weigh in the variance
-        of runs whose streams are all drawn anew."""
+        """(streams + 1,): weights of the expected mean squares, the residual's last, in the
+        variance of runs whose streams are all drawn afresh."""
         each = 1 / np.array(self.runs_each)
         return np.append(each, 1 - each.sum())
 
     def part(self, stream: int) -> Floats:
-        """The same in the variance of one stream's effects; of the rest for the last."""
+        """The same for the variance of one stream's effects; the last is the residual's."""
         found = np.zeros(len(self.seeds) + 1)
         found[-1] = 1.0
         if stream < len(self.seeds):
@@ -69,20 +70,21 @@ class Components:
     """The mean squares of a design: of all its runs, and without each seed."""
 
     design: Design
-    squares: Floats  # (streams + 1, ...), the rest's last
-    without: tuple[Floats, ...]  # (seeds, ...) a stream, its own without each of its seeds
+    squares: Floats  # (streams + 1, ...), the residual's last
+    without: tuple[Floats, ...]  # per stream (seeds, ...), its own without each of its seeds
 
     def share(self, stream: int) -> Floats:
-        """(...) of the variance; below 0 where a stream varies less than the rest alone would."""
+        """Shares (...) of the variance; below 0 if a stream varies less than the residual alone
+        would."""
         whole = np.tensordot(self.design.total(), self.squares, axes=1)
         return np.asarray(np.tensordot(self.design.part(stream), self.squares, axes=1) / whole)
 
     def share_interval(self, stream: int) -> tuple[float, float] | None:
-        """Of one study; None where a stream has less than five seeds."""
+        """Interval of the share in one study; None if a stream has fewer than five seeds."""
         return self._interval(self.design.part(stream), 0.0)
 
     def lead_interval(self, of: int, over: int) -> tuple[float, float] | None:
-        """By how much the share of one stream is greater than another's."""
+        """By how much one stream's share exceeds another's."""
         return self._interval(self.design.part(of) - self.design.part(over), -1.0)
 
     def lead_p(self, of: int, over: int, margin: float) -> tuple[Floats, Floats]:
@@ -98,7 +100,7 @@ class Components:
         ends = (least + EDGE, 1 - EDGE)
 
         def crossing(tail: Callable[[float], float]) -> float:
-            """Where the tail, which rises, reaches that of the interval."""
+            """Where the tail probability, which increases, reaches that of the interval."""
             above = [tail(end) - (1 - LEVEL) / 2 for end in ends]
             if above[0] >= 0 or above[1] <= 0:
                 return least if above[0] >= 0 else 1.0
@@ -111,7 +113,7 @@ class Components:
         return low, high
 
     def _p(self, part: Floats, share: float) -> tuple[Floats, Floats]:
-        """p (...) of "this part of the variance is at most that share of it", and "at least"."""
+        """p (...) of "this part of the variance is at most this share", and of "at least"."""
         up, down = _sides(part - share * self.design.total())
         value = whole = _log_ratio(up, down, self.squares)
         variance, below = np.zeros(()), np.zeros(())
@@ -130,10 +132,10 @@ class Components:
 
 
 def design_of(levels: Sequence[ArrayLike]) -> Design | None:
-    """The design of runs, of which each stream's seeds are given (runs,).
+    """The design of runs, given each stream's seeds (runs,).
 
-    None where two streams do not meet in every pair of seeds equally often, a stream has one seed,
-    or nothing is left to compare with.
+    None if pairs of seeds of two streams do not occur equally often, a stream has one seed, or
+    there are no residual degrees of freedom.
     """
     codes = [np.unique(np.asarray(each), return_inverse=True) for each in levels]
     counts = [len(values) for values, _ in codes]
@@ -149,7 +151,8 @@ def design_of(levels: Sequence[ArrayLike]) -> Design | None:
 
 
 def components(levels: Sequence[ArrayLike], values: ArrayLike) -> Components | None:
-    """Of the values (..., runs) of runs whose streams have these seeds; None as above."""
+    """Mean squares of the values (..., runs) of runs whose streams have these seeds; None as
+    above."""
     design, found = design_of(levels), np.asarray(values, np.float64)
     if design is None:
         return None
@@ -171,11 +174,11 @@ def components(levels: Sequence[ArrayLike], values: ArrayLike) -> Components | N
 def lead_power(
     design: Design, others: Sequence[float], lead: float, margin: float, level: float
 ) -> float:
-    """The chance that a stream whose share leads the greatest of the `others`' (streams - 1,) by
-    `lead` is found, at `level`, to lead it by more than `margin`.
+    """The power, at `level`, to find that a stream leads by more than `margin` when its share
+    exceeds the greatest of the `others`' (streams - 1,) by `lead`.
 
     Where there is no room for such a lead, the others shrink. The logarithm of a mean square of
-    normal effects is taken for normal: 0 where a stream has less than five seeds.
+    normal effects is treated as normal. 0 if a stream has fewer than five seeds.
     """
     if design.least_seeds < LEAST_SEEDS_OF_STREAM:
         return 0.0
@@ -196,7 +199,7 @@ def lead_power(
 
 
 def _sides(weights: Floats) -> tuple[Floats, Floats]:
-    """A sum of mean squares as two, of positive weights, whose difference it is."""
+    """A sum of mean squares as the difference of two with positive weights."""
     return np.maximum(weights, 0), np.maximum(-weights, 0)
 
 
@@ -207,13 +210,13 @@ def _log_ratio(up: Floats, down: Floats, squares: Floats) -> Floats:
 
 
 def _elasticities(up: Floats, down: Floats, squares: Floats) -> Floats:
-    """(streams + 1, ...): by how much the logarithm grows with that of each mean square."""
+    """(streams + 1, ...): derivative of the logarithm with respect to that of each mean square."""
     above, below = (np.tensordot(side, squares, axes=1) for side in (up, down))
     shape = (-1, *[1] * (squares.ndim - 1))
     return squares * (up.reshape(shape) / above - down.reshape(shape) / below)
 
 
 def _variances_without_each(effects: Floats) -> Floats:
-    """(seeds, ...): of the other seeds' effects."""
+    """(seeds, ...): the mean square of the other seeds' effects."""
     each = [np.delete(effects, i, axis=0).var(axis=0, ddof=1) for i in range(len(effects))]
     return np.stack(each) if len(effects) > 2 else np.zeros_like(effects)

@@ -1,14 +1,15 @@
-"""Corrections of a family of tests: Holm's, and one that knows which tests share a control.
+"""Corrections of a family of tests: Holm's, and one that accounts for tests sharing a control.
 
-`step_down` takes Holm's steps, but where it knows how statistics go together it takes the chance
-that any of them reaches a p in place of the sum of their chances: Dunnett and Tamhane (1991), with
-a variance for each arm (Hasler and Hothorn 2008), so that the correlation is that of the estimates.
-It starts from each test's own p, which may come from permutations. Between tests of unknown
-relation it adds up, as Holm (1979) does, so no p is greater than his.
+`step_down` takes Holm's steps, but where the correlation of statistics is known it uses the
+probability that any of them reaches a p instead of the sum of their probabilities: Dunnett and
+Tamhane (1991), with a separate variance for each arm (Hasler and Hothorn 2008), so that the
+correlation is that of the estimates. It starts from each test's own p, which may come from
+permutations. For tests of unknown correlation it adds probabilities, as Holm (1979) does, so no p
+exceeds Holm's.
 
 Where the control's spread is 86 and that of three arms 26, this rejects 4 % at level 5 %, Holm 3 %,
-scipy.stats.dunnett 8 %, since it has one variance for all, and a studentised permutation of all
-arms at once 6 %.
+scipy.stats.dunnett 8 %, since it pools the variance, and a studentised permutation of all arms at
+once 6 %.
 """
 
 import math
@@ -33,12 +34,13 @@ def holm(p: Sequence[float]) -> Floats:
 
 
 def step_down(p: Sequence[float], correlation: Floats) -> Floats:
-    """The same, where (k, k) has the correlation of two tests' statistics, NaN where not known."""
+    """The same, given the correlations (k, k) of the tests' statistics, NaN where unknown."""
     return _Family(correlation).corrected(np.asarray(p, dtype=float))
 
 
 def least_holm(p: Sequence[float], least: Sequence[float]) -> Floats:
-    """For each test its corrected p had it alone come out at its least p, the others as found."""
+    """For each test, its corrected p if it alone had reached its least p and the others were as
+    found."""
     return least_step_down(p, least, np.full((len(p), len(p)), np.nan))
 
 
@@ -61,7 +63,7 @@ class _Family:
         self._any = cache(self._chance_of_any)
 
     def corrected(self, p: Floats) -> Floats:
-        """By step down; a missing p counts as 1 and stays missing."""
+        """Step-down correction; a missing p counts as 1 and stays missing."""
         given, left, worst = np.nan_to_num(p, nan=1.0), set(range(len(p))), 0.0
         found = np.full(len(p), np.nan)
         for i in np.argsort(given, kind="stable"):
@@ -73,7 +75,8 @@ class _Family:
         return found
 
     def _chance_of_any(self, group: tuple[int, ...], p: float) -> float:
-        """That any of these tests, all of them untrue, has a p of at most this."""
+        """The probability that any of these tests, under their null hypotheses, has a p of at most
+        this."""
         most = min(1.0, len(group) * p)
         if len(group) == 1 or p in (0, 1):
             return most
@@ -89,7 +92,7 @@ class _Family:
 
 
 def _groups(correlation: Floats) -> list[list[int]]:
-    """The tests that are linked by known correlations, in all of which theirs have to be known."""
+    """Groups of tests linked by known correlations; within a group all must be known."""
     from scipy.sparse.csgraph import connected_components
 
     known = np.isfinite(correlation) & (np.nan_to_num(correlation) != 0)

@@ -1,15 +1,15 @@
 """Tests of a claim over seeds: of a change against any margin, of a share, of a pairing.
 
-`change_p` is the greater of two p. One permutes seeds (Janssen 1997; Chung and Romano 2013): where
-the change is m, taking m off leaves groups of one mean, whose seeds may change places within their
-stratum; the statistic is the change over its standard error. It is exact where only means differ,
-whatever the distribution, but at 3 and 3 seeds of spreads 86 and 26 it rejects 7 % at level 5 %.
-The other is Welch's, right where spreads differ. A change has to be seen by both.
+`change_p` is the greater of two p. One permutes seeds (Janssen 1997; Chung and Romano 2013): if the
+change is m, subtracting m leaves groups with equal means, whose seeds are exchangeable within their
+stratum; the statistic is the change over its standard error. It is exact if only means differ,
+whatever the distribution, but with 3 against 3 seeds of spreads 86 and 26 it rejects 7 % at level 5
+%. The other is Welch's, valid when spreads differ. Both must detect a change.
 
-Every arrangement is tried where they are at most MOST, else as many random ones, with a fixed seed,
-the seeds' own among them. Arrays are (..., n), as in intervals.py.
+All permutations are tried if there are at most MOST, otherwise MOST random ones with a fixed seed,
+including the identity. Arrays are (..., n), as in intervals.py.
 
-`pairing_p` asks whether two things that were seen of each seed belong together.
+`pairing_p` tests whether two measurements of each seed are associated.
 """
 
 import itertools
@@ -27,19 +27,20 @@ from benchmark.statistics.intervals import LEAST_SEEDS, Floats, Stratum, contras
 Alternative = Literal["greater", "less", "two-sided"]
 Sizes = tuple[int, ...]
 MOST = 20_000
-TIE = 1e-9  # statistics that differ by less are equal
-ROUNDING = 1e-7  # of the values: a smaller spread is that of their sums
+TIE = 1e-9  # statistics that differ by less count as equal
+ROUNDING = 1e-7  # relative to the values: a smaller spread is rounding
 
 
 def arrangements(strata: Sequence[Sequence[int]]) -> int:
-    """In how many ways seeds can be given to the levels, of these sizes, of their strata."""
+    """The number of ways to assign seeds to levels of these sizes within their strata."""
     return math.prod(
         math.factorial(sum(sizes)) // math.prod(map(math.factorial, sizes)) for sizes in strata
     )
 
 
 def least_p(strata: Sequence[Sequence[int]], alternative: Alternative = "greater") -> float:
-    """The least `change_p` with so many seeds a level: 0.05 for 3 and 3, one-sided.
+    """The least possible `change_p` with these numbers of seeds per level: 0.05 for 3 and 3,
+    one-sided.
 
     1 where a level has less than three seeds.
     """
@@ -52,16 +53,16 @@ def least_p(strata: Sequence[Sequence[int]], alternative: Alternative = "greater
 def change_p(
     strata: Sequence[Stratum], margin: float = 0.0, alternative: Alternative = "greater"
 ) -> Floats:
-    """p (...) of "the change from place 0 to place 1 is at most `margin`", as `contrast` has it.
+    """p (...) of "the change from place 0 to place 1 is at most `margin`", as in `contrast`.
 
-    "less" tests "at least `margin`", so "no worse by m" where less is better; "two-sided" doubles
-    the lesser of the two. 1 where a level has less than three seeds.
+    "less" tests "at least `margin`", so "no worse by m" if lower is better; "two-sided" doubles the
+    smaller of the two. 1 if a level has fewer than three seeds.
     """
     found = contrast(strata)
     if found is None:
         return np.asarray(1.0)
     above, below = permutation_p(strata, margin)
-    varies = found.error > 0  # or Welch has nothing to say
+    varies = found.error > 0  # otherwise Welch's test is undefined
     above = np.maximum(above, np.where(varies, found.p_above(margin), 0.0))
     below = np.maximum(below, np.where(varies, found.p_below(margin), 0.0))
     if alternative == "two-sided":
@@ -70,7 +71,7 @@ def change_p(
 
 
 def equivalence_p(strata: Sequence[Stratum], margin: float) -> Floats:
-    """p (...) of "the change is `margin` or more, one way or the other" (Schuirmann 1987)."""
+    """p (...) of "the change is `margin` or more, in either direction" (Schuirmann 1987)."""
     return np.maximum(change_p(strata, margin, "less"), change_p(strata, -margin, "greater"))
 
 
@@ -84,11 +85,11 @@ def permutation_p(strata: Sequence[Stratum], margin: float = 0.0) -> tuple[Float
 
 
 def pairing_p(tables: Sequence[Floats], alternative: Alternative = "two-sided") -> float:
-    """p that a seed's own signal goes no better with its outcome than with another seed's.
+    """p of "a seed's own signal is no more associated with its outcome than with another seed's".
 
-    A table (n, n) is a block of seeds: how well the signal of seed i goes with the outcome of seed
-    j. The statistic is the sum of all diagonals; the outcomes change places within their block. 1
-    where no block has two seeds.
+    A table (n, n) is a block of seeds: the association of seed i's signal with seed j's outcome.
+    The statistic is the sum of all diagonals; outcomes are permuted within their block. 1 if no
+    block has two seeds.
     """
     sizes = [len(table) for table in tables]
     ways = math.prod(map(math.factorial, sizes))
@@ -106,18 +107,18 @@ def pairing_p(tables: Sequence[Floats], alternative: Alternative = "two-sided") 
 
 
 def least_pairing_p(sizes: Sequence[int], alternative: Alternative = "two-sided") -> float:
-    """The least `pairing_p` of blocks of so many seeds: 0.017 for five, two-sided."""
+    """The least possible `pairing_p` for blocks of these sizes: 0.017 for five seeds, two-sided."""
     sides = 2 if alternative == "two-sided" else 1
     return min(1.0, sides / min(math.prod(map(math.factorial, sizes)), MOST))
 
 
 def share_below_p(broken: int, seeds: int, share: float) -> float:
-    """Exact p of "at least this share of seeds break", of so many broken; 1 without seeds."""
+    """Exact p of "at least this share of seeds break", given the number broken; 1 without seeds."""
     return float(stats.binomtest(broken, seeds, share, "less").pvalue) if seeds else 1.0
 
 
 def _without(stratum: Stratum, margin: float) -> Floats:
-    """(..., n): the values of all levels, less the margin, around their mean."""
+    """(..., n): the values of all levels, minus the margin, centred on their mean."""
     levels = [np.asarray(v, np.float64) - margin * place for place, v in stratum.items()]
     values = np.concatenate(levels, axis=-1)
     return np.asarray(values - values.mean(axis=-1, keepdims=True))
@@ -126,7 +127,7 @@ def _without(stratum: Stratum, margin: float) -> Floats:
 def _studentised(
     values: Sequence[Floats], places: Sequence[Sequence[float]], sizes: Sequence[Sizes]
 ) -> Floats:
-    """(..., A): the statistic in every arrangement, the first of which is the seeds' own."""
+    """(..., A): the statistic in every arrangement, the observed one first."""
     exact = arrangements(sizes) <= MOST
     weight = weights(places, [n for each in sizes for n in each])
     of_strata = np.split(weight, np.cumsum([len(each) for each in sizes])[:-1])
@@ -145,7 +146,8 @@ def _studentised(
 def _parts(
     values: Floats, labels: NDArray[np.int8], weight: Floats, n: NDArray[np.int64]
 ) -> tuple[Floats, Floats]:
-    """What a stratum's levels, of n seeds each, add to the change and to its variance (..., A)."""
+    """The contribution of a stratum's levels, of n seeds each, to the change and its variance (...,
+    A)."""
     part = weight**2 / (n * (n - 1))
     variance = values**2 @ part[labels].T
     for level, of_level in enumerate(part / n):
@@ -154,14 +156,14 @@ def _parts(
 
 
 def _pairs(a: Floats, b: Floats) -> Floats:
-    """(..., A), (..., B) -> (..., A B): every sum, that of the firsts first."""
+    """(..., A), (..., B) -> (..., A B): all sums, that of the first elements first."""
     every = a[..., :, None] + b[..., None, :]
     return every.reshape(*every.shape[:-2], -1)
 
 
 @lru_cache(maxsize=8)
 def _all(sizes: Sizes) -> NDArray[np.int8]:
-    """(A, n): the level of each seed in every arrangement, their own first."""
+    """(A, n): the level of each seed in every arrangement, the observed one first."""
     n = sum(sizes)
     if len(sizes) == 1:
         return np.zeros((1, n), np.int8)
@@ -175,13 +177,13 @@ def _all(sizes: Sizes) -> NDArray[np.int8]:
 
 @lru_cache(maxsize=8)
 def _orders(n: int) -> NDArray[np.int64]:
-    """(n!, n): every order of n seeds, their own first."""
+    """(n!, n): every permutation of n seeds, the identity first."""
     return np.array(list(itertools.permutations(range(n))), np.int64).reshape(-1, n)
 
 
 @lru_cache(maxsize=8)
 def _random_orders(n: int, block: int) -> NDArray[np.int64]:
-    """(MOST, n): their own, then random ones, apart for each block."""
+    """(MOST, n): the identity, then random permutations, independent for each block."""
     orders = np.tile(np.arange(n), (MOST, 1))
     np.random.default_rng([1, block]).permuted(orders[1:], axis=1, out=orders[1:])
     return orders
@@ -189,7 +191,7 @@ def _random_orders(n: int, block: int) -> NDArray[np.int64]:
 
 @lru_cache(maxsize=8)
 def _random(sizes: Sizes, stratum: int) -> NDArray[np.int8]:
-    """(MOST, n): their own, then random ones, apart for each stratum."""
+    """(MOST, n): the observed arrangement, then random ones, independent for each stratum."""
     labels = np.tile(np.repeat(np.arange(len(sizes), dtype=np.int8), sizes), (MOST, 1))
     np.random.default_rng([0, stratum]).permuted(labels[1:], axis=1, out=labels[1:])
     return labels

@@ -1,11 +1,11 @@
-"""Intervals over seeds whose stated level is the one they have: docs/explanation/intervals.md.
+"""Intervals over seeds with their nominal coverage: docs/explanation/intervals.md.
 
-An estimate is a value with a standard error and degrees of freedom. A contrast gives each cell (the
-seeds of one level in one stratum) a variance of its own: a method that collapses now and then has
-a wider spread than one that never does.
+An estimate is a value with a standard error and degrees of freedom. A contrast estimates a separate
+variance for each cell (the seeds of one level in one stratum): a method that occasionally collapses
+has a wider spread than one that never does.
 
-Arrays are (..., n): n seeds last; leading axes broadcast (the simulations put studies there). A
-function returns None where no interval of the stated level can be had.
+Arrays are (..., n): n seeds last; leading axes broadcast (simulations put studies there). A
+function returns None if there is no interval of the stated level.
 """
 
 import math
@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Interval = tuple[Floats, Floats]
 Stratum = Mapping[float, ArrayLike]
-"""Where each level lies, from 0 to 1, and the values (..., n) of its seeds."""
+"""The position of each level, from 0 to 1, and the values (..., n) of its seeds."""
 
 LEAST_SEEDS = 3
 LEAST_SEEDS_OF_RHO = 10
@@ -37,10 +37,10 @@ class Estimate:
     error: Floats
     df: Floats
     fisher: bool = False
-    """Value and error are of arctanh of a correlation; intervals and margins of the correlation."""
+    """Value and error are on the arctanh scale of a correlation; intervals and margins are not."""
 
     def interval(self, level: float = LEVEL) -> Interval | None:
-        """None where the seeds do not differ at all, which says nothing of their spread."""
+        """None if the seeds do not differ at all, which says nothing about their spread."""
         if not np.all(self.error > 0):
             return None
         reach = special.stdtrit(self.df, (1 + level) / 2) * self.error
@@ -48,7 +48,7 @@ class Estimate:
         return (np.tanh(low), np.tanh(high)) if self.fisher else (low, high)
 
     def p_above(self, margin: float = 0.0) -> Floats:
-        """One-sided p (...) of "the truth is at most `margin`"; 1 where the seeds do not differ."""
+        """One-sided p (...) of "the truth is at most `margin`"; 1 if the seeds do not differ."""
         known = self.error > 0
         moved = self.value - (math.atanh(margin) if self.fisher else margin)
         t = np.divide(moved, self.error, out=np.zeros_like(moved), where=known)
@@ -60,15 +60,15 @@ class Estimate:
 
 
 def ends(estimate: Estimate | None) -> tuple[float, float]:
-    """The 95 % interval of one estimate; NaN where none of that level can be had."""
+    """The 95 % interval of one estimate; NaN if there is none."""
     found = estimate.interval() if estimate else None
     return (math.nan, math.nan) if found is None else (float(found[0]), float(found[1]))
 
 
 def mean(values: ArrayLike) -> Estimate | None:
-    """The mean of one value a seed (..., n), by Student's t; None below three seeds.
+    """The mean of one value per seed (..., n), by Student's t; None below three seeds.
 
-    Also of correlations within runs: one rho a seed, the mean over its runs.
+    Also for correlations within runs: one rho per seed, the mean over its runs.
     """
     found = np.asarray(values, dtype=np.float64)
     n = found.shape[-1]
@@ -78,7 +78,7 @@ def mean(values: ArrayLike) -> Estimate | None:
 
 
 def contrast(strata: Sequence[Stratum]) -> Estimate | None:
-    """The change of the mean from place 0 to place 1; None where a cell has less than three seeds.
+    """The change of the mean from place 0 to place 1; None if a cell has fewer than three seeds.
 
     Of two levels it is the difference of their means, averaged over strata; of more, the
     least-squares slope. Welch (1947), Satterthwaite (1946); for two groups scipy's ttest_ind.
@@ -92,9 +92,11 @@ def contrast(strata: Sequence[Stratum]) -> Estimate | None:
 
 
 def weights(places: Sequence[Sequence[float]], counts: Sequence[int]) -> Floats:
-    """(C,): what each cell's mean weighs in the least-squares slope with an intercept a stratum.
+    """(C,): the weight of each cell's mean in the least-squares slope, with one intercept per
+    stratum.
 
-    `places` are those of each stratum's levels; `counts` the seeds of all cells, in that order.
+    `places` are the positions of each stratum's levels; `counts` the seeds of all cells, in that
+    order.
     """
     stratum = np.repeat(np.arange(len(places)), [len(each) for each in places])
     place, count = np.array([p for each in places for p in each]), np.asarray(counts, np.float64)
@@ -117,12 +119,12 @@ def of_moments(
 
 
 def jackknife(whole: ArrayLike, *without: ArrayLike, most: float = 1 - 1e-9) -> Estimate | None:
-    """A statistic (...) from -1 to 1 that is no mean, by what it is without each seed (..., n).
+    """A statistic (...) from -1 to 1 other than a mean, by its values without each seed (..., n).
 
-    A seed is left out of every cell that has it; cells of other seeds are another block, with an
-    array of its own. Less its bias (Quenouille 1956; Tukey 1958), at most `most`, and taken to
-    Fisher's z by the delta method, where it is less skewed. None where a block has less than three
-    seeds.
+    A seed is left out of every cell that has it; cells with other seeds form another block, with
+    its own array. Bias-corrected (Quenouille 1956; Tukey 1958), clipped to at most `most`, and
+    transformed to Fisher's z by the delta method, where it is less skewed. None if a block has
+    fewer than three seeds.
     """
     blocks = [np.asarray(each, dtype=np.float64) for each in without]
     counts = [block.shape[-1] for block in blocks]
@@ -154,8 +156,8 @@ def rank_correlation(rho: ArrayLike, seeds: int) -> Estimate | None:
 def mean_rank_correlation(rho: ArrayLike, *without: ArrayLike) -> Estimate | None:
     """The mean over steps and cells of rhos between seeds, by `jackknife`; None below ten seeds.
 
-    `rank_correlation` would take the steps for copies of one another, and cover 100 % where they
-    are not.
+    `rank_correlation` would treat the steps as copies of one another, and cover 100 % if they are
+    not.
     """
     fewest = min((np.shape(block)[-1] for block in without), default=0)
     if fewest < LEAST_SEEDS_OF_RHO:
@@ -164,7 +166,8 @@ def mean_rank_correlation(rho: ArrayLike, *without: ArrayLike) -> Estimate | Non
 
 
 def _one_swap_short(seeds: int) -> float:
-    """The rho of an order with one swap of neighbours: a perfect one, of infinite z, counts so."""
+    """The rho of a ranking with one swap of neighbours, used in place of a perfect one, whose z is
+    infinite."""
     return 1 - 12 / (seeds * (seeds**2 - 1))
 
 

@@ -1,8 +1,9 @@
 """Looks at a study before all its seeds have run, at levels that add up to alpha.
 
 Alpha is spent as Lan and DeMets (1983) do, by their function of Pocock's type. O'Brien and
-Fleming's would leave 0.006 for a look at half of the seeds, which five against five seeds reach by
-one arrangement of 252 alone, and no family of two; Pocock's leaves 0.031, and 0.030 at the end.
+Fleming's would allow 0.006 for a look at half of the seeds, which five against five seeds reach
+with only one arrangement of 252, and a family of two not at all; Pocock's allows 0.031, and 0.030
+at the end.
 """
 
 import math
@@ -18,8 +19,8 @@ from benchmark.levels import ALPHA
 def look_levels(seeds: Sequence[int], alpha: float = ALPHA) -> tuple[float, ...]:
     """The level of each look: a study ends at the first whose corrected p is at most its level.
 
-    `seeds` are those a cell has at each look, in order: (5, 10) gives (0.0310, 0.0297). The looks
-    have to be registered before the first.
+    `seeds` are the numbers per cell at each look, in order: (5, 10) gives (0.0310, 0.0297). Looks
+    must be registered before the first.
     """
     information = np.asarray(seeds, np.float64) / seeds[-1]
     spent = alpha * np.log1p((math.e - 1) * information)
@@ -28,7 +29,7 @@ def look_levels(seeds: Sequence[int], alpha: float = ALPHA) -> tuple[float, ...]
     levels = [float(spent[0])]
 
     def overspent(level: float) -> float:
-        """By how much, if the next look is held to this level."""
+        """The alpha spent in excess if the next look has this level."""
         ends = -special.ndtri([*levels, level])
         stay = stats.multivariate_normal.cdf(
             ends,

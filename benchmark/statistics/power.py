@@ -1,8 +1,8 @@
-"""Power before the runs: the chance that so many seeds support a true claim.
+"""Power before the runs: the probability that a number of seeds supports a true claim.
 
 Spreads are those of a pilot or of earlier tables, over seeds. A test in a family is held to
-`alpha / family`, Holm's first and hardest step, so the chance is a cautious one. Spreads from few
-seeds are rough: five seeds know a standard deviation to a factor of 0.6 to 2.9.
+`alpha / family`, Holm's first and strictest step, so the power is conservative. Spreads from few
+seeds are rough: five seeds determine a standard deviation to within a factor of 0.6 to 2.9.
 """
 
 import math
@@ -30,11 +30,11 @@ def change_power(
     family: int = 1,
     alpha: float = ALPHA,
 ) -> float:
-    """The chance of a p of at most alpha / family, where the change is `effect`.
+    """The probability of a p of at most alpha / family, if the change is `effect`.
 
-    `spreads` has a level's standard deviation where `contrast` has its values. "greater" and
+    `spreads` has a level's standard deviation where `contrast` takes its values. "greater" and
     "less" are those of `change_p`, "within" is `equivalence_p`. Simulated from normal values, with
-    a fixed seed; 0 where the least p is above the level, NaN where the pilot shows no spread.
+    a fixed seed; 0 if the least p is above the level, NaN if the pilot shows no spread.
     """
     level = alpha / family
     if least_p([[seeds] * len(each) for each in spreads]) > level:
@@ -57,7 +57,8 @@ def change_power(
 def mean_power(
     spread: float, seeds: int, effect: float, family: int = 1, alpha: float = ALPHA
 ) -> float:
-    """The same for the mean of one value a seed above its margin by `effect`: rhos within runs."""
+    """The same for the mean of one value per seed that exceeds its margin by `effect`: rhos within
+    runs."""
     if seeds < LEAST_SEEDS or not spread:
         return 0.0 if seeds < LEAST_SEEDS else math.nan
     df, away = seeds - 1, effect / spread * math.sqrt(seeds)
@@ -91,12 +92,12 @@ def correlation_power(
 
 
 def clean_seeds(share: float, family: int = 1, alpha: float = ALPHA) -> int:
-    """The seeds that have to run without a failure to show that less than this share fails."""
+    """The seeds that must run without failure to show that less than this share fails."""
     return math.ceil(round(math.log(alpha / family) / math.log1p(-share), 9))
 
 
 def seeds_for(chance: Callable[[int], float], most: int = 2_000) -> int | None:
-    """The least number of seeds with a chance of 80 %; None where `most` do not have it."""
+    """The least number of seeds with 80 % power; None if `most` seeds lack it."""
     low, high = 1, LEAST_SEEDS
     while not chance(high) >= ENOUGH:  # a NaN too
         if high >= most:

@@ -1,4 +1,4 @@
-"""How common a kind is, counted by a classifier whose own errors are known from a sample."""
+"""Prevalence estimated by a classifier whose error rates are known from a sample."""
 
 from dataclasses import dataclass
 
@@ -13,25 +13,25 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Classified:
-    """Cases of known kind, and how many of them the classifier is right on; integers (...)."""
+    """Cases of known class, and how many of them are classified correctly; integers (...)."""
 
     positives: ArrayLike
     found: ArrayLike
-    """Of the positives, those that it calls so: over them, its sensitivity."""
+    """Correctly classified positives; over all positives, the sensitivity."""
     negatives: ArrayLike
     left: ArrayLike
-    """Of the negatives, those that it does not: over them, its specificity."""
+    """Correctly classified negatives; over all negatives, the specificity."""
 
     def youden(self) -> Floats:
-        """Youden's J (...), sensitivity + specificity - 1: 0 of a coin, 1 without errors."""
+        """Youden's J (...), sensitivity + specificity - 1: 0 for a coin toss, 1 without errors."""
         return _share(self.found, self.positives) + _share(self.left, self.negatives) - 1
 
 
 def corrected(counted: ArrayLike, cases: ArrayLike, known: Classified) -> Floats:
-    """The share (...) of positives among `cases`, of which `counted` are called so.
+    """The share (...) of positives among `cases`, of which `counted` are classified as positive.
 
-    Rogan and Gladen (1978): (counted share + specificity - 1) / J, within 0 and 1. It is known for
-    a J above 0 alone.
+    Rogan and Gladen (1978): (counted share + specificity - 1) / J, clipped to [0, 1]. It is defined
+    only for J above 0.
     """
     specificity = _share(known.left, known.negatives)
     return np.asarray(np.clip((_share(counted, cases) + specificity - 1) / known.youden(), 0, 1))
@@ -40,7 +40,8 @@ def corrected(counted: ArrayLike, cases: ArrayLike, known: Classified) -> Floats
 def interval(
     counted: ArrayLike, cases: ArrayLike, known: Classified, level: float = LEVEL
 ) -> tuple[Floats, Floats]:
-    """Of `corrected`, the classifier's errors being known no better than from `known`.
+    """Interval of `corrected`, accounting for the classifier's error rates being estimated from
+    `known`.
 
     Lang and Reiczigel (2014, Preventive Veterinary Medicine 113): Agresti and Coull's addition of
     cases to the count and of one each way to the classifier's, then the delta method, with a shift

@@ -1,4 +1,4 @@
-"""The data of a sweep's runs: there, those that the runs began on, and enough of them."""
+"""Checks of a sweep's data: present, the same as at the runs' start, and enough."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ Labels = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Reader:
-    """Where data lie, what is known of them, and who shows how far their reading is."""
+    """Where data are, what is known about them, and how reading progress is shown."""
 
     data_root: Path | None
     cache: Path
@@ -44,10 +44,10 @@ def refuse_other_data(
     trained: Trained,
     reader: Reader,
 ) -> None:
-    """Raise InputError where one of the runs was trained on other data than are there now.
+    """Raise InputError if one of the runs was trained on other data than the current ones.
 
-    A configuration's runs would otherwise be of two data sets. Files that have not changed since
-    their sums were taken are not read again. Raises InputError, too, where the data are missing.
+    A cell's runs would otherwise mix two data sets. Files unchanged since their checksums were
+    computed are not read again. Raises InputError, too, where the data are missing.
     """
     by_data: dict[str, list[PlannedRun]] = {}
     for each in planned:
@@ -73,7 +73,7 @@ def refuse_other_data(
 def open_stores(
     evaluation: EvaluationSettings, missing: Sequence[PlannedRun], reader: Reader
 ) -> list[tuple[DataSettings, FaceStore]]:
-    """Prepare each data set once, before the runs ask for it side by side.
+    """Prepare each data set once, before concurrent runs request it.
 
     Raises InputError where one has too few images for what is asked of it, or lacks an attribute.
     """

@@ -1,4 +1,4 @@
-"""Who drives a sweep: a record below the runs folder, through which `bench stop` reaches it.
+"""The driver of a sweep: a record below the runs folder, through which `bench stop` reaches it.
 
 <runs>/sweeps/<ablation>-<profile>-<host>-<process>.json    while it runs
                                                    .lock    held by the driver; free: it is dead
@@ -26,7 +26,7 @@ FOLDER = "sweeps"
 
 
 class Driver(Strict):
-    """A process that drives a sweep, as it says itself."""
+    """A process that drives a sweep, as it describes itself."""
 
     ablation: str
     profile: str
@@ -55,7 +55,7 @@ class Driver(Strict):
 
     @contextmanager
     def driving(self, runs: Path) -> Iterator[None]:
-        """Be found by `drivers` as long as this lasts, and not a moment after the process dies."""
+        """Be visible to `drivers` within this context, and no longer than the process lives."""
         (runs / FOLDER).mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self._file(runs, ".lock")):
@@ -83,7 +83,7 @@ class Driver(Strict):
 
 
 def drivers(runs: Path) -> list[Driver]:
-    """The living drivers of sweeps whose runs lie in `runs`; the records of dead ones go."""
+    """The living drivers of sweeps whose runs are in `runs`; records of dead ones are removed."""
     found = []
     for path in sorted((runs / FOLDER).glob("*.json")):
         try:

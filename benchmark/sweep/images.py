@@ -1,4 +1,4 @@
-"""`bench evaluate --images`: anybody's images by the judges and metrics of the runs."""
+"""`bench evaluate --images`: evaluate any images with the judges and metrics of the runs."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ DEFAULT_SIZE = 64
 
 @dataclass(frozen=True)
 class Against:
-    """What images are compared with, and by whom; `samples` None: as many as there are images."""
+    """Reference data and judges for images; `samples` None: as many as there are images."""
 
     data: DataSettings
     judges: Mapping[str, JudgeSettings]
@@ -32,7 +32,7 @@ class Against:
 
 
 def against_plan(plan: Plan, cell: str | None, names: Sequence[str]) -> Against:
-    """The data and judges of an ablation; `cell` names whose data where its cells differ in them.
+    """The data and judges of an ablation; `cell` selects the data if its cells' data differ.
 
     Raises InputError where it is not clear which data are meant, or there is no such judge.
     """

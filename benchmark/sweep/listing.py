@@ -1,4 +1,4 @@
-"""Every run of a runs folder, quickly: what it belongs to, how it stands, its last distance.
+"""A quick list of all runs in a runs folder: where each belongs, its state, its last distance.
 
 Neither a method's module nor a table library is imported, so that `bench ls` is as quick as `ls`.
 """
@@ -20,7 +20,7 @@ DAMAGED = "damaged"
 
 @dataclass(frozen=True)
 class Listed:
-    """A run, as far as its folder can be read."""
+    """A run, as far as its folder is readable."""
 
     run_id: str
     state: str  # of RunDirectory, or DAMAGED
@@ -43,7 +43,7 @@ def list_runs(runs: Path, *results: Path) -> list[Listed]:
 
 
 def by_ablation(found: Sequence[Listed]) -> dict[str, list[tuple[Listed, str]]]:
-    """The runs and what each is called, under "gamma, short" and last under "other runs"."""
+    """The runs and their labels, under "gamma, short" and last under "other runs"."""
     groups: dict[str, list[tuple[Listed, str]]] = {}
     for each in found:
         for place in each.places:
@@ -54,7 +54,7 @@ def by_ablation(found: Sequence[Listed]) -> dict[str, list[tuple[Listed, str]]]:
 
 
 def _places(runs: Path, results: Sequence[Path]) -> Mapping[str, Sequence[Place]]:
-    """By run id: what the tables and the sweeps under way say."""
+    """By run id: places from the tables and from sweeps under way."""
     found: dict[str, list[Place]] = {}
     for folder in results:
         for run_id, named in places(folder).items():

@@ -1,4 +1,4 @@
-"""What `bench run` tells while it works: lines for people, the end alone, or JSON for programs."""
+"""The output of `bench run`: lines for people, only the end, or JSON for programs."""
 
 import json
 import os
@@ -32,7 +32,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Failure:
-    """A run without a good end: it failed, or its process ended before it had a result."""
+    """A run without success: it failed, or its process ended before it had a result."""
 
     planned: PlannedRun
     reason: str | None
@@ -41,7 +41,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Summary:
-    """How a sweep went, and where what came of it lies."""
+    """How a sweep went, and where its results are."""
 
     runs: int
     done: int
@@ -53,21 +53,21 @@ class Summary:
 
 
 class Output:
-    """Tells people everything, on a terminal or line by line where it is none."""
+    """Full output for people, on a terminal or line by line elsewhere."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     def note(self, text: str) -> None:
-        """Something by the way."""
+        """An incidental message."""
         self._print(text)
 
     def warn(self, text: str) -> None:
-        """Something that went wrong and costs no run."""
+        """A warning about a fault that affects no run."""
         self._print(text)
 
     def track(self, things: Iterable[Item], name: str, count: int, /) -> Iterable[Item]:
-        """Shows progress through `count` things while it hands them on."""
+        """Shows progress while iterating over `count` things."""
         if self._console.is_terminal:
             yield from track(things, name, count, console=self._console, transient=True)
             return
@@ -106,7 +106,7 @@ class Output:
 
 
 class QuietOutput(Output):
-    """Tells only what went wrong, and at the end one line."""
+    """Only errors, and one line at the end."""
 
     def note(self, text: str) -> None:
         pass
@@ -123,7 +123,7 @@ class QuietOutput(Output):
 
 
 class JsonOutput(Output):
-    """One JSON object a line, the last one a summary; what is said by the way goes to `aside`."""
+    """One JSON object a line, the last one a summary; incidental messages go to `aside`."""
 
     def __init__(self, console: Console, aside: Console) -> None:
         super().__init__(aside)
@@ -182,7 +182,7 @@ class Lasting:
             self._give_up()
 
     def _give_up(self) -> None:
-        """What is left in the buffer goes nowhere, here and when Python itself flushes it."""
+        """Discard the buffer, here and when Python itself flushes it."""
         with suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
@@ -193,7 +193,7 @@ class Lasting:
 
 
 def choose_output(*, quiet: bool, as_json: bool) -> Output:
-    """Who tells what on stdout. Raises InputError where both are asked for."""
+    """The reporter for stdout. Raises InputError where both are asked for."""
     if quiet and as_json:
         raise InputError("--quiet and --json exclude each other")
     console, aside = (Console(file=cast(TextIO, Lasting(to))) for to in (sys.stdout, sys.stderr))

@@ -22,13 +22,13 @@ PLAIN_EVERY_S = 15.0
 REFRESH_EVERY_S = 1.0
 COLUMNS = 80  # that a line of a run or of the sweep fits on
 WIDE = 110  # columns from which the table says all
-SHARE = 0.05  # of the time that drawing may take, however many runs there are
+SHARE = 0.05  # of the time may be spent on drawing, however many runs there are
 
 
 class Progress(ABC):
-    """Call `update` often; it looks once a second, less often where a look takes long.
+    """Call `update` often; it refreshes once a second, or less often if that is slow.
 
-    A context manager: it looks a last time when it is left.
+    A context manager: it refreshes a last time on exit.
     """
 
     def __init__(self, plan: Plan, runs: Sequence[tuple[PlannedRun, RunDirectory]]) -> None:
@@ -115,7 +115,7 @@ class LineProgress(Progress):
 
 
 class JsonProgress(LineProgress):
-    """The same as records; what is not known yet is null."""
+    """The same as records; unknown values are null."""
 
     def __init__(
         self,
@@ -162,7 +162,7 @@ def _left(each: RunStatus) -> str:
 
 
 def line(each: RunStatus) -> str:
-    """How a run stands, on 80 columns: what does not fit is left out, the least needed first."""
+    """How a run stands, in 80 columns; what does not fit is left out, the least important first."""
     tail = f": {each.state}, step {each.step} of {each.steps}"
     label = each.label
     if len(label) + len(tail) > COLUMNS:
@@ -226,7 +226,7 @@ def screen(statuses: Sequence[RunStatus], height: int, width: int) -> Group:
 def table(statuses: Sequence[RunStatus], most: int, width: int) -> Table:
     """A line a run, on so many columns.
 
-    Where they are more than `most`, those that go on or failed come first.
+    If there are more than `most`, running and failed ones come first.
     """
     shown = statuses
     if len(statuses) > most:

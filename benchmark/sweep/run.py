@@ -32,12 +32,12 @@ from benchmark.sweep.driver import Driver
 from benchmark.sweep.output import Failure, Output, Summary
 
 SYNC_EVERY_S = 4.0
-PROBE, CLASSIFIERS = "the probe", "the classifiers"  # which are no names of judges
+PROBE, CLASSIFIERS = "the probe", "the classifiers"  # which are not names of judges
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where things lie; none of it is part of a run's description."""
+    """Paths; not part of a run's description."""
 
     runs: Path
     cache: Path
@@ -52,11 +52,11 @@ class Places:
 
 @dataclass(frozen=True)
 class Work:
-    """How the runs' processes compute; their records name it, their descriptions do not."""
+    """How the runs' processes compute; recorded, but not part of their descriptions."""
 
     device: str
     graphs: bool = False  # on a GPU, each step as one CUDA graph
-    instructions: str | None = None  # what the processor's vector instructions are held to
+    instructions: str | None = None  # limit on the processor's vector instructions
     allow_slow: bool = False  # bfloat16 on a processor without AMX
 
 
@@ -86,9 +86,9 @@ def run_plan(
     """Train and evaluate what is missing, then write tables and report.
 
     Where arms are tuned, their search comes first. Returns the exit code: 0 done, 1 some failed,
-    130 stopped. `trust_tables`: a run that the tables have finished, and whose folder is not here,
-    stays as it is there and is not trained. Raises InputError before any training where a file
-    would be lost; `replace` lets go of finished runs.
+    130 stopped. `trust_tables`: a run that is finished in the tables, and whose folder is not here,
+    is kept and not trained. Raises InputError before any training if a file would be lost;
+    `replace` permits losing finished runs.
     """
     _writable(places.results / plan.place)
     plan = with_winners(plan, places.runs, places.results)
@@ -97,7 +97,7 @@ def run_plan(
     if plan.apart:
         where = places.results / plan.place
         output.note(f"--set trains other runs than {plan.path} does; their tables: {where}")
-    # What the tables will say, before hours of training.
+    # Check what the tables will need before hours of training.
     prepared = _prepare(plan, places, trust_tables=trust_tables)
     if why := obstacle(plan):
         output.warn(f"the claims of these runs will be exploratory: {why}")
@@ -132,12 +132,12 @@ class _Prepared:
 
     plan: Plan
     ours: Sequence[PlannedRun]
-    trusted: Mapping[str, RecordedRun]  # finished in the tables, and left as they are
+    trusted: Mapping[str, RecordedRun]  # finished in the tables, and kept as they are
     unfinished: Pending
     arguments: Sequence[str] = ()  # of `bench run-one`
 
     def make_folders(self, places: Places) -> None:
-        """With what their runs are, and who judges them."""
+        """Create run directories with their descriptions and judges."""
         try:
             for planned in self.ours:
                 run = RunDirectory.create(places.runs, planned.spec)
@@ -169,7 +169,7 @@ def evaluate_plan(
     *,
     replace: bool = False,
 ) -> int:
-    """Let judges see every snapshot that they have not, of finished and unfinished runs.
+    """Let judges evaluate every snapshot that they have not yet, of finished and unfinished runs.
 
     `judges` are names of the plan's; none: all. Nothing is trained. Returns the exit code as
     `run_plan` does; raises InputError where there is no such judge or no run to evaluate.
@@ -299,9 +299,10 @@ def _check_data(
     places: Places,
     output: Output,
 ) -> None:
-    """The data of every run are there and the ones that it began on, and enough for what is left.
+    """Check that every run's data are present, unchanged since it began, and enough for what is
+    left.
 
-    Each data set is decoded once, before the runs ask for it side by side.
+    Each data set is decoded once, before concurrent runs request it.
     """
     reader = Reader(places.data_root, places.cache, output.track)
     trained = {
@@ -330,7 +331,7 @@ def _check_data(
 
 
 class _View:
-    """MLflow while the runs continue. Whatever is wrong with it costs a line, never a run."""
+    """MLflow while the runs continue. Its faults cost a warning, never a run."""
 
     def __init__(self, plan: Plan, places: Places, output: Output) -> None:
         self._plan, self._places, self._output = plan, places, output
@@ -342,7 +343,7 @@ class _View:
         if time.monotonic() < self._next:
             return
         self._attempt(lambda follower: follower.sync())
-        # A server that is away is tried again, less often.
+        # An unreachable server is retried at growing intervals.
         self._next = time.monotonic() + SYNC_EVERY_S * (5 if self._warned else 1)
 
     def close(self) -> None:
@@ -368,7 +369,7 @@ class _View:
             self._follower = None
 
     def _warn(self, text: str) -> None:
-        """Say what is wrong, once as long as it stays so; nothing where nothing is."""
+        """Warn about a fault once for as long as it persists."""
         if text and text != self._warned:
             self._output.warn(f"MLflow: {text}")
         self._warned = text
@@ -390,7 +391,7 @@ class Act(Protocol):
 
 
 def refuse_overwriting(plan: Plan, places: Places, *, replace: bool) -> None:
-    """Raise InputError where the end of a sweep would overwrite what is not its own.
+    """Raise InputError if the end of a sweep would overwrite files that are not its own.
 
     `replace`: finished runs in the tables may go.
     """

@@ -15,7 +15,7 @@ from benchmark.sweep.progress import counts, record
 
 @dataclass(frozen=True)
 class Status:
-    """A look at runs, whoever trains them."""
+    """The status of runs, whoever trains them."""
 
     statuses: list[RunStatus]
     jobs: dict[str, str]  # by run id: a Slurm job's id and state
@@ -32,7 +32,7 @@ class Status:
 
 
 class Watch:
-    """Looks again and again, reading what is new."""
+    """Polls the status, reading only what is new."""
 
     def __init__(self, runs_root: Path, plan: Plan | None) -> None:
         """Raises InputError where there is no runs folder."""
@@ -64,13 +64,14 @@ class Watch:
 
 
 def drivers_of(runs_root: Path, plan: Plan | None) -> list[Driver]:
-    """Who drives the sweep of a plan, or any sweep."""
+    """The drivers of a plan's sweep, or of any sweep."""
     wanted = None if plan is None else (plan.name, plan.profile)
     return [each for each in drivers(runs_root) if wanted in (None, (each.ablation, each.profile))]
 
 
 def jobs_of(runs: list[RunDirectory]) -> dict[str, str]:
-    """Slurm's word on each run that has a job: "1234_5 PENDING"; none where it does not answer."""
+    """Slurm's state of each run that has a job: "1234_5 PENDING"; empty if Slurm does not
+    answer."""
     numbers = {run.run_id: slurm_queue.job_of(run) for run in runs}
     numbered = {run_id: number for run_id, number in numbers.items() if number is not None}
     if not numbered:
@@ -86,7 +87,8 @@ def jobs_of(runs: list[RunDirectory]) -> dict[str, str]:
 
 
 def stop(runs_root: Path, plan: Plan | None) -> list[str]:
-    """Ask whoever drives the runs to stop; jobs whose driver is gone are cancelled. Says whom."""
+    """Ask the runs' drivers to stop, and cancel jobs whose driver is gone; returns who was
+    asked."""
     asked = drivers_of(runs_root, plan)
     for driver in asked:
         driver.ask_to_stop(runs_root)

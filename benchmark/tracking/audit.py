@@ -1,4 +1,4 @@
-"""MLflow against the truth: which of its runs do not show what the run directories hold."""
+"""Audit MLflow: which of its runs differ from the run directories."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -74,7 +74,7 @@ def _faults_of_run(
     client: MlflowClient, where: str, shown: Run, run: RunDirectory
 ) -> Iterator[Fault]:
     state = run.state()
-    # A run that waits is SCHEDULED while somebody may start it.
+    # A waiting run is SCHEDULED while something may start it.
     wanted = {"SCHEDULED", "KILLED"} if state == "queued" else {STATUS[state]}
     if shown.info.status not in wanted:
         fix = partial(_set_status, client, shown.info.run_id, STATUS[state], state)
@@ -99,7 +99,7 @@ def _faults_of_run(
 
 
 def _truth(shown: Run, run: RunDirectory) -> Iterator[Metric]:
-    """Everything that MLflow should hold of a run; of several draws the first."""
+    """Everything that MLflow should hold on a run; the first of several draws."""
     watched = signal(run.spec().method)
     for row in run.rows():
         yield from metrics_of(row, watched)

@@ -1,4 +1,4 @@
-"""What of the evidence fits on one line each: for MLflow's parent run, where people compare."""
+"""One-line summaries of the evidence, for MLflow's parent run, where people compare."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from benchmark.numbers import significant
 from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import read_evidence
 
-# How two series of one run go together: as they are, and without their common trend.
+# Correlation of two series of one run: raw, and without their common trend.
 WITHIN = {
     "raw": "rho_raw_descriptive",
     "differences": "rho_of_changes_descriptive",

@@ -16,7 +16,7 @@ from benchmark.tracking.store import artifacts_of, sqlite_file
 
 
 def moved_experiments(client: MlflowClient, uri: str) -> Iterator[tuple[Experiment, str]]:
-    """Those whose artifacts lie beside another store, and where they should lie."""
+    """Experiments whose artifacts are beside another store, and where they should be."""
     for experiment in client.search_experiments():
         here = wanted(experiment, uri)
         if here is not None:
@@ -24,7 +24,8 @@ def moved_experiments(client: MlflowClient, uri: str) -> Iterator[tuple[Experime
 
 
 def wanted(experiment: Experiment, uri: str) -> str | None:
-    """Where its artifacts should lie; None where they do, or where somebody chose the place."""
+    """Where its artifacts should be; None if they are there, or if the place was chosen by the
+    user."""
     store = sqlite_file(uri)
     if store is None:
         return None

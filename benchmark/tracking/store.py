@@ -1,4 +1,4 @@
-"""The store behind a URI: where it lies, how it is made, and in words why it cannot be used."""
+"""The store behind a URI: where it is, how it is created, and why it cannot be used, in words."""
 
 import logging
 import os
@@ -22,7 +22,7 @@ from sqlalchemy.pool import NullPool
 from benchmark.errors import BenchError
 from benchmark.redact import redact
 
-# A server that is away is noticed in seconds; the caller tries again later.
+# An unreachable server is noticed within seconds; the caller retries later.
 IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 LONGEST = 240  # characters of what a library says
 # What to install for a database, and the URL that then finds it.
@@ -34,7 +34,7 @@ _DRIVERS = {
         "mssql+pyodbc://USER@HOST/NAME?driver=ODBC+Driver+18+for+SQL+Server",
     ),
 }
-# What people write for a database whose name is another one in a URL.
+# Common names of databases that are called otherwise in a URL.
 _MEANT = {"postgres": "postgresql", "psql": "postgresql", "mariadb": "mysql", "sqlserver": "mssql"}
 
 
@@ -132,7 +132,7 @@ def artifacts_of(store: Path, name: str) -> str:
 
 
 def _create(uri: str, store: Path) -> None:
-    """A new store, whole or not at all: one that is killed amid its migrations stays broken."""
+    """Create a new store atomically: one killed during its migrations stays broken."""
     new = store.with_name(f".{store.name}.new")
     for left in store.parent.glob(f"{_literal(new.name)}*"):  # by one that was killed
         left.unlink()

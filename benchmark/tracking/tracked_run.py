@@ -1,4 +1,4 @@
-"""One run in MLflow: what of its directory is there, and what is logged next."""
+"""One run in MLflow: which part of its directory is logged, and what is logged next."""
 
 from collections.abc import Iterable, Iterator
 
@@ -25,7 +25,7 @@ STATUS: dict[State, str] = {
 
 
 class TrackedRun:
-    """One run in MLflow, and how much of it is there."""
+    """One run in MLflow, and how much of it is logged."""
 
     def __init__(
         self,
@@ -173,7 +173,8 @@ def judged_metrics(
 
 
 def batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Whole rows, at most BATCH metrics a call, so that a row is there in full or not at all."""
+    """Complete rows, at most BATCH metrics per call, so that a row is logged in full or not at
+    all."""
     batch: list[Row] = []
     metrics = 0
     for row in rows:

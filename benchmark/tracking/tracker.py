@@ -38,8 +38,8 @@ class Tracker:
     """Follows the runs of one plan: a parent run for the ablation, a child for each run.
 
     What MLflow already holds is read from MLflow, so that a second writer, a resumed run and a
-    deleted store all come out right. Every method raises BenchError where MLflow is away; what
-    it refuses of a single run is in `left_out`, and every other run is there.
+    deleted store are all handled. Every method raises BenchError if MLflow is unreachable; if it
+    refuses data of a single run, the reason is in `left_out`, and all other runs are logged.
     """
 
     def __init__(self, uri: str, plan: Plan, runs_root: Path) -> None:
@@ -63,7 +63,7 @@ class Tracker:
         self._in_turn(lambda: self._for_each(TrackedRun.sync))
 
     def close(self) -> None:
-        """A last sync; nothing that has no living process behind it stays RUNNING."""
+        """A last sync; no run without a living process stays RUNNING."""
 
         def finish() -> None:
             states: list[State] = []
@@ -119,7 +119,7 @@ class Tracker:
         reached(self._uri, alone)
 
     def _for_each(self, act: Callable[[TrackedRun], object]) -> None:
-        """Do it for every child that MLflow takes; one that it refuses keeps no other out."""
+        """Do it for every child; a run that MLflow refuses does not affect the others."""
         self.left_out = {}
         runs = self._plan.runs
         there: dict[str, Run] = {}

@@ -1,9 +1,9 @@
-"""A method's update from memory that stays where it is, which a GPU replays as one CUDA graph.
+"""A method's update in fixed memory, which a GPU replays as one CUDA graph.
 
 At batch 16 a GPU waits for the host, which launches hundreds of kernels a step; a graph launches
-them at once. The numbers are those of any other step: drawn on the CPU from (seed, stream, step),
-then copied to where the graph reads them. The first updates after every start are launched, and
-are steps of the run like any other, so that nothing has to be undone before the capture.
+them at once. Random numbers are the same as without graphs: drawn on the CPU from (seed, stream,
+step), then copied to where the graph reads them. The first updates after every start run eagerly,
+as ordinary steps of the run, so that nothing has to be undone before the capture.
 """
 
 from collections.abc import Callable
@@ -16,33 +16,33 @@ from benchmark.errors import BenchError
 from benchmark.methods.method import Batch, Method
 from benchmark.training.determinism import ALONE, StepDraw, alone_on
 
-WARM = 4  # updates before a capture: the libraries and Adam set themselves up in the first
+WARM = 4  # eager updates before a capture: the first ones initialise the libraries and Adam
 
 Metrics = dict[str, Tensor]
 
 
 class Graph(Protocol):
-    """What was captured."""
+    """A captured graph."""
 
     def replay(self) -> None:
-        """Do it again, on what lies in its memory now."""
+        """Replay it on the current contents of its memory."""
 
 
 def can_be_captured(method: Method) -> bool:
-    """Whether its own class says so: one that inherits an update may have changed it."""
+    """Whether its own class declares it: a subclass may have changed the inherited update."""
     return bool(vars(type(method)).get("capturable", False))
 
 
 class StaticDraw:
-    """`methods.method.Draw` whose tensors stay where they are and get new numbers every step."""
+    """`methods.method.Draw` whose tensors keep their addresses and are refilled every step."""
 
     def __init__(self, seed: int, device: torch.device) -> None:
         self._seed, self._device, self._step = seed, device, 0
         self._numbers: dict[tuple[str, str, tuple[int, ...]], Tensor] = {}
-        self.complete = False  # no update asks for more than it has
+        self.complete = False  # then no update may ask for further tensors
 
     def advance(self, step: int) -> None:
-        """Write the numbers of `step` into every tensor that was given out."""
+        """Refill every tensor handed out with the numbers of `step`."""
         self._step = step
         for (kind, stream, shape), numbers in self._numbers.items():
             numbers.copy_(self._fresh(kind, stream, shape), non_blocking=True)
@@ -56,7 +56,7 @@ class StaticDraw:
     def _given(self, kind: str, stream: str, shape: tuple[int, ...]) -> Tensor:
         key = kind, stream, shape
         if key not in self._numbers:
-            if self.complete:  # else a graph would repeat the numbers of one step for ever
+            if self.complete:  # otherwise a graph would repeat one step's numbers for ever
                 raise RuntimeError(f"{stream!r} is drawn for the first time in update {WARM + 1}")
             self._numbers[key] = self._fresh(*key).to(self._device)
         return self._numbers[key]
@@ -69,11 +69,11 @@ class StaticDraw:
 class FixedStep:
     """A method's updates in fixed memory, to be called in the order of the run's steps.
 
-    On CUDA it is called within a stream that is not the default one and nobody else's.
+    On CUDA it must be called on a non-default stream that nobody else uses.
     """
 
     def __init__(self, method: Method, seed: int, device: torch.device, *, graphs: bool) -> None:
-        """`graphs`: replay after the first WARM updates; else every one of them is launched."""
+        """`graphs`: replay after the first WARM updates; otherwise every update runs eagerly."""
         self._method, self._device, self._graphs = method, device, graphs
         self._draw = StaticDraw(seed, device)
         self._launched = 0
@@ -82,7 +82,7 @@ class FixedStep:
         self._captured: tuple[Graph, Metrics] | None = None
 
     def __call__(self, step: int, batch: Batch, lr: float) -> Metrics:
-        """Update number `step` on a batch; its training columns, in memory of their own."""
+        """Update number `step` on a batch; its training columns, in newly allocated memory."""
         if self._batch is None:
             labels = None if batch.labels is None else torch.empty_like(batch.labels)
             self._batch = Batch(torch.empty_like(batch.images), labels)
@@ -103,13 +103,13 @@ class FixedStep:
         return {name: value.to(torch.float64, copy=True) for name, value in metrics.items()}
 
     def _capture(self, batch: Batch) -> tuple[Graph, Metrics]:
-        """Raises BenchError where the update is none that a graph can hold."""
+        """Raises BenchError where the update cannot be captured."""
         self._draw.complete = True
         try:
             return record(lambda: self._method.update(batch, self._draw))
         except RuntimeError as error:
             first: BaseException = error
-            while first.__context__ is not None:  # the end of a capture that broke off fails too
+            while first.__context__ is not None:  # ending a failed capture fails too
                 first = first.__context__
             if isinstance(first, torch.OutOfMemoryError):
                 raise first from None
@@ -129,13 +129,13 @@ class FixedStep:
             self._lr.fill_(lr)
 
     def _to_device(self, lr: Tensor) -> None:
-        """All that Adam counts with: a number of the host would stay in a graph as it was."""
+        """Move Adam's step counts and rates to the device: a graph would freeze host values."""
         for group in self._groups():
             group["lr"], group["capturable"] = lr, True
         for optimizer in self._method.optimizers.values():
             for state in optimizer.state.values():  # from a checkpoint
                 state["step"] = state["step"].to(self._device)
-            # It would warn that the first updates are launched.
+            # It would warn that the first updates are not captured.
             optimizer._warned_capturable_if_run_uncaptured = True
 
     def _groups(self) -> list[dict[str, object]]:
@@ -144,7 +144,8 @@ class FixedStep:
 
 
 def record(update: Callable[[], Metrics]) -> tuple[Graph, Metrics]:
-    """`update` captured but not done, on the current stream; and where a replay leaves its metrics.
+    """`update`, captured without being executed, on the current stream; and the tensors where a
+    replay leaves its metrics.
 
     Other threads may go on meanwhile, each on its own stream.
     """

@@ -1,8 +1,9 @@
-"""Checkpoints: whole or not there, checked by their own name, the last good two kept.
+"""Checkpoints: written atomically, verified by a checksum in their name; the last two good ones are
+kept.
 
 A file is `<step>-<first 16 digits of its SHA-256>.safetensors`, so that one atomic rename
-publishes the weights and their checksum together. What a run keeps is bounded: two such files, and
-a third while one is written.
+publishes the weights and their checksum together. A run keeps at most two such files, and a third
+while one is being written.
 """
 
 import hashlib
@@ -25,7 +26,7 @@ End = Literal["done", "failed"]
 
 
 class Progress(Strict):
-    """What a resumed run needs beside its tensors."""
+    """What a resumed run needs besides its tensors."""
 
     step: int
     rate: RateState
@@ -60,9 +61,9 @@ def _tensors(method: Method) -> dict[str, Tensor]:
 
 
 def apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same on the CPU, each in memory of its own, as safetensors wants them.
+    """The same tensors on the CPU, none sharing memory, as safetensors requires.
 
-    Weights that a method uses in two places are there under both names, with the same numbers.
+    Weights that a method uses in two places are stored under both names.
     """
     found: dict[str, Tensor] = {}
     taken: set[int] = set()
@@ -80,7 +81,7 @@ def dump(method: Method, progress: Progress) -> bytes:
 
 
 def restore(method: Method, data: bytes) -> Progress:
-    """Load what `dump` made into a method that is built alike."""
+    """Load the output of `dump` into an identically built method."""
     tensors = load(data)
     progress = Progress.model_validate_json(bytes(tensors.pop("progress").tolist()))
     _restore(method, tensors)
@@ -98,7 +99,7 @@ def write(folder: Path, method: Method, progress: Progress) -> None:
     path = folder / f"{progress.step:08d}-{_sum(data)}.safetensors"
     write_atomic(path, data)
     before = [old for old in files(folder) if old.name[:8] < path.name[:8]]
-    # One of this step or beyond was found damaged when the run went on from before it.
+    # One at or after this step was found damaged when the run resumed from before it.
     for old in set(files(folder)) - {path, *before[-(KEPT - 1) :]}:
         old.unlink()
 
@@ -106,7 +107,7 @@ def write(folder: Path, method: Method, progress: Progress) -> None:
 def read_latest(folder: Path, method: Method) -> Progress | None:
     """Load the newest sound checkpoint into `method`; None where there is none.
 
-    One whose bytes do not match its name is passed over with a word and the one before is used.
+    One whose bytes do not match its name is skipped with a message, and the previous one is used.
     """
     found = files(folder)
     for path in reversed(found):
@@ -121,7 +122,7 @@ def read_latest(folder: Path, method: Method) -> Progress | None:
 
 
 def files(folder: Path) -> list[Path]:
-    """The checkpoints that are there, the newest last."""
+    """All checkpoints, the newest last."""
     return sorted(folder.glob("[0-9]*.safetensors"))
 
 
@@ -150,8 +151,8 @@ def _restore(method: Method, tensors: dict[str, Tensor]) -> None:
             found = {
                 key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)
             }
-            # The moments take the parameter's memory format: another order of the same numbers
-            # would send Adam down another kernel, and other bits could come out.
+            # The moments take the parameter's memory format: a different layout would make Adam use
+            # another kernel, which may differ in the last bits.
             optimizer.state[parameter] = {
                 key: torch.empty_like(parameter, requires_grad=False).copy_(value)
                 if value.shape == parameter.shape and key != "step"

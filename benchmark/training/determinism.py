@@ -12,9 +12,9 @@ from torch import Tensor
 from benchmark.methods.method import Method
 from benchmark.seeds import derive
 
-# For lanes, which are threads: held by whoever sets a switch of the whole process, or needs it to
-# stay as it is. There is torch's default generator, from which networks are initialised, cuDNN's
-# precision, which the judge raises, and the capture of a CUDA graph, of which there may be one.
+# A lock for lanes, which are threads: held by whoever changes process-wide state or needs it
+# unchanged. Such state is torch's default generator, which initialises networks; cuDNN's precision,
+# which the judge raises; and CUDA graph capture, of which only one may run at a time.
 ALONE = threading.RLock()
 
 
@@ -24,17 +24,18 @@ def alone_on(device: torch.device) -> AbstractContextManager[object]:
 
 
 def fix(threads: int) -> None:
-    """Pin what changes bits: thread count and choice of kernels.
+    """Pin what affects the bits of results: thread count and choice of kernels.
 
-    Some of it holds for the calling thread alone, so that every lane calls it.
+    Some of it applies to the calling thread only, so every lane calls it.
     """
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
-    # Filling fresh memory with NaN only shows up operations that read it, and costs 4 % of a step.
+    # Filling fresh memory with NaN only exposes operations that read it, and costs 4 % of a step.
     # (torch's annotations do not know this switch.)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
-    # Subnormal numbers slow a CPU down many times as energies fall; flushing is part of the path.
+    # Subnormal numbers slow a CPU down many times over as energies fall; flushing them affects
+    # results.
     torch.set_flush_denormal(True)
 
 
@@ -42,10 +43,10 @@ def fix(threads: int) -> None:
 def seeded(
     method: type[Method], seed: int, stream: str, step: int, device: torch.device
 ) -> Iterator[None]:
-    """For a method from outside: what it draws from global generators is fixed by (seed, step).
+    """For an external method: fix its draws from global generators by (seed, step).
 
-    Dropout does, and torch.rand, numpy.random and random. Lanes share these generators, so that
-    each has them ALONE. The package's own methods draw from their `Draw`, and run side by side.
+    Dropout, torch.rand, numpy.random and random use these. Lanes share them, so each lane holds
+    ALONE meanwhile. The package's own methods draw from their `Draw`, and run side by side.
     """
     if method.__module__.startswith(f"{Method.__module__.rpartition('.')[0]}."):
         yield
@@ -63,7 +64,7 @@ def seeded(
 class StepDraw:
     """`methods.method.Draw` for one (seed, step).
 
-    Numbers are drawn on the CPU whatever the device, so that a seed means the same everywhere.
+    Numbers are drawn on the CPU whatever the device, so that a seed gives the same ones everywhere.
     """
 
     def __init__(self, seed: int, step: int, device: torch.device) -> None:

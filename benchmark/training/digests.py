@@ -19,7 +19,7 @@ class Digests(Strict):
 
 
 def record(folder: Path, found: Digests) -> None:
-    """Add a line; those of this step and beyond are of a run that was cut back, and go."""
+    """Add a line, after removing lines of this step and beyond, left from before a resumption."""
     kept = [each for each in read(folder) if each.step < found.step]
     text = "".join(each.model_dump_json() + "\n" for each in [*kept, found])
     write_atomic(folder / "digests.jsonl", text.encode())

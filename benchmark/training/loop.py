@@ -30,7 +30,7 @@ from benchmark.training.resident import Batches
 from benchmark.training.snapshots import Snapshot
 
 Sampler = Callable[[int, int], Tensor]
-# Validation images over which a method's own measures are taken at every snapshot.
+# Validation images on which a method's own measures are evaluated at every snapshot.
 HELDOUT = 64
 
 
@@ -41,7 +41,7 @@ class Stopped(Exception):  # noqa: N818 - not an error: the run was asked to sto
 def new_method(spec: RunSpec, device: torch.device) -> Method:
     """The method, initialised from (seed of initialisation, "init") alone.
 
-    Raises InputError where its constructor seeds torch's generator itself.
+    Raises InputError if its constructor seeds torch's generator.
     """
     seed = spec.seed_of("initialisation")
     kind = method_class(spec.method.name)
@@ -93,23 +93,23 @@ def evaluating(method: Method) -> Iterator[None]:
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """[-1, 1] floats to the nearest of 256 levels; what is no number is grey."""
+    """[-1, 1] floats to the nearest of 256 levels; NaN becomes grey."""
     return ((images.nan_to_num(0.0).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
 def to_floats(pixels: NDArray[np.uint8] | Tensor, device: torch.device) -> Tensor:
-    """256 levels to [-1, 1], (N, 3, S, S) in the memory format that the networks have."""
+    """256 levels to [-1, 1], (N, 3, S, S) in the networks' memory format."""
     x = torch.as_tensor(pixels).to(device)
     return (x.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
 
 
 class Step:
-    """A method and its update number so and so, at a learning rate."""
+    """A method's update at a given step and learning rate."""
 
     def __init__(
         self, spec: RunSpec, store: FaceStore, device: torch.device, *, graphs: bool
     ) -> None:
-        """`graphs`: of a GPU, for a method that can be captured."""
+        """`graphs`: use CUDA graphs, for a capturable method on a GPU."""
         fix(spec.training.threads)
         self._spec, self._store, self._device = spec, store, device
         self._batches = Batches(store, device)
@@ -141,7 +141,7 @@ class Step:
 def labels_of(
     store: FaceStore, positions: NDArray[np.int64], method: Method, like: Tensor
 ) -> Tensor | None:
-    """(N, A) 0 or 1, for a method that wants labels."""
+    """Labels (N, A), 0 or 1, for a labelled method."""
     if not method.labelled:
         return None
     if store.labels is None:
@@ -185,7 +185,7 @@ class Trainer:
     def train(
         self, should_stop: Callable[[], bool], on_snapshot: Callable[[Snapshot], None]
     ) -> Result:
-        """Run to the last step; raises Stopped when asked to stop, after a checkpoint.
+        """Train to the last step; raises Stopped when asked to stop, after writing a checkpoint.
 
         `on_snapshot` is called after every snapshot but the last.
         """
@@ -221,7 +221,7 @@ class Trainer:
         return self._finish(training.steps, "done", None)
 
     def _snapshot(self, step: int) -> tuple[Snapshot, dict[str, float]]:
-        """Keep the generator's weights, and what the method measures on held-out images."""
+        """Save the generator's weights and the method's measures on held-out images."""
         with alone_on(self.device):
             snapshot = snapshots.write(self.run.snapshots, step, self.method)
             return snapshot, self._watch()
@@ -229,7 +229,8 @@ class Trainer:
     def _watch(self) -> dict[str, float]:
         """The method's own measures over the same images and codes at every snapshot.
 
-        They are drawn by the run's own seed, as a judge's are: they measure and train nothing.
+        Codes are drawn with the run's own seed, as a judge's are: they only measure and do not
+        train.
         """
         part = self._store.splits["validation"]
         positions = np.array(first_positions(part, min(HELDOUT, len(part))))
@@ -249,7 +250,7 @@ class Trainer:
 
     @contextmanager
     def _off_the_clock(self) -> Iterator[None]:
-        """What is done meanwhile is no part of the run, nor of its time."""
+        """Work done within this context does not count as part of the run, nor of its time."""
         began, cpu_began = time.monotonic(), self._cpu_clock()
         yield
         self._began += time.monotonic() - began

@@ -1,7 +1,7 @@
-"""`training.precision`: what a run's networks compute in while they train.
+"""`training.precision`: the number format in which a run's networks compute while they train.
 
-Weights, Adam's state, losses, k and all that judges are float32 whatever is chosen: bfloat16 is of
-the networks' passes alone, and TF32 of the products and convolutions of an update.
+Weights, Adam's state, losses, k and evaluation are float32 in any case: bfloat16 applies only to
+the networks' passes, and TF32 to the matrix products and convolutions of an update.
 """
 
 from collections.abc import Iterator
@@ -18,9 +18,9 @@ from benchmark.training.settings import Precision
 
 
 def choose(precision: Precision, method: Method, device: torch.device) -> None:
-    """Let `method` train in `precision`; on a GPU TF32 is on or off for the process.
+    """Let `method` train in `precision`; on a GPU this switches TF32 for the whole process.
 
-    Raises BenchError where the device has none of it.
+    Raises BenchError if the device does not support it.
     """
     if precision == "tf32" and not has_tf32(device):
         raise BenchError(
@@ -36,21 +36,21 @@ def choose(precision: Precision, method: Method, device: torch.device) -> None:
 class _Bfloat16:
     """torch's autocast around each call of a method's networks, while it trains.
 
-    In evaluation mode they compute in float32. What a network returns is float32 again before a
-    loss sees it, and its gradients are wherever a weight is.
+    In evaluation mode they compute in float32. A network's output is converted to float32 before
+    the loss, and gradients have their weights' type.
     """
 
     def __init__(self, method: Method, device: torch.device) -> None:
         self._method, self._device = method, device.type
-        self._open: list[ExitStack] = []  # a network may call another
+        self._open: list[ExitStack] = []  # networks may be nested
         for network in _networks(method):
             network.register_forward_pre_hook(self._enter)
             network.register_forward_hook(self._leave, always_call=True)
 
     def _enter(self, network: nn.Module, inputs: Any) -> None:
         if self._method.training:
-            # Every weight is used once a pass, and a graph must not hold one that was rounded
-            # before its capture.
+            # No weight cache: each weight is used once per pass, and a graph must not hold a weight
+            # rounded before its capture.
             self._open.append(ExitStack())
             context = torch.autocast(self._device, torch.bfloat16, cache_enabled=False)
             self._open[-1].enter_context(context)
@@ -63,7 +63,8 @@ class _Bfloat16:
 
 
 def _networks(module: nn.Module) -> Iterator[nn.Module]:
-    """The parts of a method that it can call: of one that has no `forward`, its own parts."""
+    """The callable submodules of a method; for one without `forward`, its own submodules
+    instead."""
     for part in module.children():
         if type(part).forward is nn.Module.forward:
             yield from _networks(part)

@@ -1,8 +1,8 @@
-"""A method from outside, tried on made-up images before it trains for hours.
+"""Try an external method on synthetic images before it trains for hours.
 
-What is found here would else be met at the first row, at a snapshot, or by whoever resumes a run.
-So few updates cannot find everything: state that is kept outside the method, and matters only after
-more of them, is not seen here.
+Faults found here would otherwise surface at the first row, at a snapshot, or on resuming a run. So
+few updates cannot find everything: state kept outside the method that matters only later goes
+unnoticed.
 """
 
 import sys
@@ -29,7 +29,7 @@ from benchmark.training.loop import check_columns, evaluating, new_method
 CPU = torch.device("cpu")
 SAMPLES = 5
 BEFORE = 2  # updates before the checkpoint
-AFTER = 5  # and beyond it: some methods count up to five critic updates
+AFTER = 5  # and after it: some methods make five critic updates per generator update
 PATIENCE_S = 20.0  # after which no further update is tried
 _USUAL = {
     "torch's default dtype": torch.float32,
@@ -43,7 +43,7 @@ Made = TypeVar("Made")
 
 
 def build_alone(spec: RunSpec) -> Method:
-    """The run's method, for what it can do: its weights are shapes alone where that is possible.
+    """The run's method, to query its abilities; its weights are meta tensors where possible.
 
     Raises InputError where its constructor does not take its settings.
     """
@@ -57,9 +57,9 @@ def build_alone(spec: RunSpec) -> Method:
 def rehearse(spec: RunSpec) -> None:
     """Build, update, watch, sample, save and resume the run's method on the CPU.
 
-    Raises InputError, in one line, at the first thing that would go wrong.
+    Raises InputError, in one line, at the first fault.
     """
-    with redirect_stdout(sys.stderr):  # what it prints is no part of what we print
+    with redirect_stdout(sys.stderr):  # keeps the method's prints out of our output
         _rehearse(spec)
 
 
@@ -90,7 +90,7 @@ def _rehearse(spec: RunSpec) -> None:
 
 
 def _check_weights(spec: RunSpec, method: Method) -> None:
-    before: dict[str, range] = {}  # the memory of each
+    before: dict[str, range] = {}  # memory range of each tensor
     for name, weight in method.named_parameters():
         at = weight.data_ptr()
         own = range(at, at + weight.numel() * weight.element_size())
@@ -169,7 +169,7 @@ def _samples(spec: RunSpec, method: Method) -> Tensor:
 
 
 def _check_snapshot(spec: RunSpec, first: Method, again: Method, drawn: Tensor) -> None:
-    """`again` gets what a snapshot holds, and samples as `first` does."""
+    """Check that `again`, loaded from a snapshot, samples the same as `first`."""
     held = snapshots.tensors(first)
     _told(spec, "loading a snapshot", lambda: again.load_state_dict(held, strict=False))
     if not _same(_samples(spec, again), drawn):
@@ -178,7 +178,7 @@ def _check_snapshot(spec: RunSpec, first: Method, again: Method, drawn: Tensor) 
 
 
 def _check_resumption(spec: RunSpec, first: Method, again: Method) -> None:
-    """`again` goes on from a checkpoint as `first` does without one."""
+    """Check that `again`, resumed from a checkpoint, continues exactly as `first`."""
     progress = Progress(step=BEFORE, rate=RateState(lr=spec.training.lr), wall_s=0, cpu_s=0)
     data = _told(spec, "saving a checkpoint", lambda: checkpoint.dump(first, progress))
     _told(spec, "loading a checkpoint", lambda: checkpoint.restore(again, data))
@@ -208,7 +208,7 @@ def _check_resumption(spec: RunSpec, first: Method, again: Method) -> None:
 
 
 def _difference(spec: RunSpec, one: Method, other: Method, number: int) -> str | None:
-    """What is not the same after the update of two methods; None where all is."""
+    """What differs between two methods after an update; None where nothing does."""
     found = [_update(spec, method, number) for method in (one, other)]
     for name in found[0]:
         if not _same(found[0][name], found[1][name]):
@@ -219,7 +219,7 @@ def _difference(spec: RunSpec, one: Method, other: Method, number: int) -> str |
 
 
 def _check_state(spec: RunSpec, method: Method, names: set[str]) -> None:
-    """What is saved is tensors, and there from the start."""
+    """Check that saved state consists of tensors that exist from the start."""
     state = method.state_dict()
     for name in sorted(set(state) ^ names):
         raise _refused(spec, f"update adds or drops {name}; make every weight in the constructor")
@@ -238,7 +238,7 @@ def _check_state(spec: RunSpec, method: Method, names: set[str]) -> None:
 
 
 def _batch(spec: RunSpec, method: Method, number: int) -> Batch:
-    """Made-up images, and labels of which some are 0 and some 1."""
+    """Synthetic images, and labels with both 0s and 1s."""
     count, size = spec.training.batch, spec.data.size
     source = torch.Generator().manual_seed(derive(spec.seed, "rehearsal", number))
     images = torch.rand(count, 3, size, size, generator=source) * 2 - 1
@@ -259,7 +259,7 @@ def _named(spec: RunSpec, method: Method, function: str, found: Any, wanted: Any
 
 
 def _switches() -> dict[str, Any]:
-    """What a method could change of the whole process, and others would feel."""
+    """Process-wide state that a method could change, affecting others."""
     return {
         "torch's default dtype": torch.get_default_dtype(),
         "torch's default device": torch.get_default_device(),
@@ -278,14 +278,14 @@ def _same(one: Tensor, other: Tensor) -> bool:
 
 
 def _kind(value: Any) -> str:
-    """What a value is, for people."""
+    """A value's description for people."""
     if isinstance(value, Tensor):
         return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
     return f"a {type(value).__name__}"
 
 
 def _told(spec: RunSpec, what: str, act: Callable[[], Made]) -> Made:
-    """The same; what its code raises is one line."""
+    """The same, with any exception of the method's code turned into one line."""
     try:
         return act()
     except InputError:

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from benchmark.data.store import FaceStore
 
-# Of the device's free memory, what the images may take: the networks need the rest.
+# The share of the device's free memory that images may take: the networks need the rest.
 _SHARE = 0.25
-# By fingerprint and device, so that lanes keep one copy. They are set up one after another.
+# By fingerprint and device, so that lanes share one copy. Lanes are set up one after another.
 _kept: WeakValueDictionary[tuple[str, str], Tensor] = WeakValueDictionary()
 
 
@@ -21,7 +21,8 @@ class Batches:
     def __init__(
         self, store: FaceStore, device: torch.device, resident: bool | None = None
     ) -> None:
-        """`resident` None: on a GPU, where they fit and no visit turns an image again."""
+        """`resident` None: yes on a GPU, if they fit and images are not rotated anew at each
+        visit."""
         self._store, self._device = store, device
         if resident is None:
             resident = device.type == "cuda" and store.visits is None and _fits(store, device)

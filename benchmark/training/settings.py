@@ -1,4 +1,4 @@
-"""What the `training` block of an ablation file may say. No torch here."""
+"""The `training` block of an ablation file. No torch here."""
 
 from typing import Annotated, Literal, Self, get_args
 
@@ -14,19 +14,19 @@ class StallDecay(Strict):
     """Halve the learning rate when the method's convergence signal stalls (BEGAN, section 4.1).
 
     The paper does not define a stall. Here: the signal's mean over `window` steps has not fallen
-    below `1 - least` times its best such mean for `patience` steps. After a decay the count of
-    steps starts again, the best mean stays.
+    below `1 - least` times its best such mean for `patience` steps. After a decay the step count
+    restarts; the best mean is kept.
     """
 
     on: Literal["stall"]
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """What the rate is multiplied by."""
     window: Steps = 500
-    """Steps of one mean of the signal."""
+    """Steps over which the signal is averaged."""
     patience: Steps = 5000
-    """Steps without a new best mean that make a stall; a multiple of window."""
+    """Steps without a new best mean that count as a stall; a multiple of window."""
     least: Annotated[float, Field(ge=0, lt=1)] = 0.01
-    """The share of its size by which a new best mean must lie below the old one."""
+    """Relative amount by which a new best mean must lie below the old one."""
     floor: Annotated[float, Field(ge=0)] = 1.0e-5
     """The rate is never lowered below this; the paper's range ends at 5e-5."""
 
@@ -48,7 +48,7 @@ class ScheduleDecay(Strict):
 
 
 class NoDecay(Strict):
-    """Keep the learning rate."""
+    """Keep the learning rate constant."""
 
     on: Literal["never"]
 
@@ -63,27 +63,27 @@ def _absent(value: object) -> bool:
 
 
 class StreamSeeds(Strict):
-    """Seeds of single streams of a run's randomness; each stream that is not named has `seed`.
+    """Seeds of individual streams of a run's randomness; streams not named use `seed`.
 
     Training draws from these three and from nothing else. Judges draw by the run's `seed`.
     """
 
-    # Left out of the description where it is not given: `seed`, which is in it, says it then.
+    # Omitted from the description if not given: `seed`, which is in it, then applies.
     initialisation: Annotated[Seed | None, Field(exclude_if=_absent)] = None
-    """Of the networks' first weights."""
+    """Seed of the networks' initial weights."""
     order: Annotated[Seed | None, Field(exclude_if=_absent)] = None
-    """Of the images' order, and of their turns where every visit turns them again."""
+    """Seed of the images' order, and of their rotations where these are redrawn at every visit."""
     latents: Annotated[Seed | None, Field(exclude_if=_absent)] = None
-    """Of the codes, and of whatever else a method draws: noise, mixtures of images."""
+    """Seed of the codes, and of whatever else a method draws: noise, mixtures of images."""
 
     def of(self, stream: Stream) -> int | None:
-        """What is given for a stream."""
+        """The seed given for a stream."""
         found: int | None = getattr(self, stream)
         return found
 
     @property
     def whole(self) -> bool:
-        """No stream has a seed of its own."""
+        """Whether no stream has its own seed."""
         return self == StreamSeeds()
 
 
@@ -96,26 +96,28 @@ class TrainingSettings(Strict):
     steps: Steps
     """Updates from the first to the last."""
     batch: Annotated[int, Field(ge=2, le=65_536)] = 16
-    """Images a step."""
+    """Batch size: images per step."""
     lr: Annotated[float, Field(gt=0, le=1)] = 1.0e-4
     """Learning rate at the start, of both players: Adam's, RMSprop's in WGAN, SGD's in LAPGAN."""
     lr_decay: LearningRateDecay = StallDecay(on="stall")
     """When the learning rate falls."""
     log_every: Steps = 50
-    """A row of training metrics (means over the steps since the last row) every so many steps."""
+    """A row of training metrics (means over the steps since the last row) is written every
+    `log_every` steps."""
     checkpoint_every: Steps = 500
     """Steps between two checkpoints; a multiple of log_every."""
     threads: Annotated[int, Field(ge=1, le=256)] = 1
-    """CPU threads of one run. Their number changes the bits, so it is part of the description."""
+    """CPU threads of one run. Their number affects the last bits of results, so it is part of the
+    description."""
     precision: Precision = "float32"
-    """What the networks compute in while they train: tf32 needs an NVIDIA GPU; bfloat16 is slow on
-    a CPU without AMX. Weights, losses, k and evaluation are float32 in all three."""
+    """Number format of the networks' computation in training: tf32 needs an NVIDIA GPU; bfloat16 is
+    slow on a CPU without AMX. Weights, losses, k and evaluation are float32 in all three."""
     seeds: Annotated[StreamSeeds, Field(exclude_if=lambda seeds: seeds.whole)] = StreamSeeds()
-    """Seeds of single streams, where not all three are to have the run's own."""
+    """Seeds of individual streams that should differ from the run's seed."""
 
     @model_validator(mode="after")
     def _rows_end_together(self) -> Self:
-        # So that no half-filled mean needs saving in a checkpoint.
+        # So that a checkpoint need not store a partly accumulated mean.
         if self.checkpoint_every % self.log_every:
             raise ValueError(f"checkpoint_every must be a multiple of log_every ({self.log_every})")
         decay = self.lr_decay

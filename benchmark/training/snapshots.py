@@ -1,9 +1,9 @@
-"""Snapshots: the generator's weights at some steps, so that a run can be judged at any time.
+"""Snapshots: the generator's weights at selected steps, so that a run can be judged at any time.
 
 <run>/snapshots/<step>-<first 16 digits of its SHA-256>.safetensors
 
-What a method samples with it says itself (`Method.sampled_by`). Writing a snapshot changes nothing
-in the method and draws no random number.
+A method declares what it needs for sampling (`Method.sampled_by`). Writing a snapshot changes
+nothing in the method and draws no random number.
 """
 
 import hashlib
@@ -37,9 +37,10 @@ class Snapshot:
         return self.path.stem.partition("-")[2]
 
     def load_into(self, method: Method) -> None:
-        """Give `method` these weights.
+        """Load these weights into `method`.
 
-        Raises BenchError where the file is missing, its sum is wrong or it is another method's.
+        Raises BenchError if the file is missing, its checksum is wrong or it belongs to another
+        method.
         """
         try:
             data = self.path.read_bytes()
@@ -58,7 +59,8 @@ class Snapshot:
 
 
 def write(folder: Path, step: int, method: Method) -> Snapshot:
-    """Keep the generator's weights at `step`; one of the same step with another sum goes."""
+    """Save the generator's weights at `step`, replacing a snapshot of the same step with another
+    checksum."""
     data = save(apart(tensors(method)))
     path = folder / f"{step:08d}-{hashlib.sha256(data).hexdigest()[:16]}.safetensors"
     if not path.exists():

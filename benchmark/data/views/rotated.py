@@ -1,10 +1,10 @@
-"""The aligned image turned about the camera's axis, as the paper's rotated faces were.
+"""The aligned image rotated about the camera's axis, like the paper's rotated faces.
 
-The roll is hashed from the view's seed and the image's index; with `draw: visit` from the seed of
-the run's order, the step and the index, so that an image turns otherwise each time it is seen.
-`normal` is the bounded one of data/faces/factors.py: a sum of four uniforms, all within 3.47 sd.
-The square is sampled from the whole photograph; where it reaches beyond, the photograph's edge is
-repeated.
+The roll is hashed from the view's seed and the image's index; with `draw: visit`, from the seed of
+the run's order, the step and the index, so that an image is rotated differently each time it is
+seen. `normal` is the bounded one of data/faces/factors.py: a sum of four uniforms, all within 3.47
+sd. The square is sampled from the whole photograph; where it reaches beyond, the photograph's edge
+is repeated.
 """
 
 from dataclasses import dataclass, replace
@@ -25,7 +25,8 @@ _FAR = 3.0  # a canvas is never wider than this many crops
 
 @dataclass(frozen=True)
 class Turns:
-    """What befalls each face, (N,): its turn in degrees, scale, and shift (N, 2) in crop sides."""
+    """The transform of each face, (N,): rotation in degrees, scale, and shift (N, 2) in crop
+    sides."""
 
     roll: Floats
     scale: Floats
@@ -67,10 +68,10 @@ def drawn(f: FaceFactors, view: RotatedView) -> FaceFactors:
 
 @dataclass(frozen=True)
 class Visits:
-    """`draw: visit`: canvases of `canvas` pixels that are turned when a batch is made.
+    """`draw: visit`: canvases of `canvas` pixels that are rotated when a batch is made.
 
-    A canvas holds the crop, `side` canvas pixels wide, and all about it that a turn can bring in.
-    It is twice as fine as the images, so that turning it costs next to no sharpness.
+    A canvas holds the crop, `side` canvas pixels wide, and all surroundings that a rotation can
+    bring in. It has twice the images' resolution, so that rotating it costs next to no sharpness.
     """
 
     view: RotatedView

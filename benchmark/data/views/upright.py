@@ -1,7 +1,7 @@
 """The wild image turned upright by the eyes' line.
 
-Centre and side are the wild view's, not the alignment's: against wild only the roll is gone,
-against aligned only the cropping is another.
+Centre and side are the wild view's, not the alignment's: it differs from wild only by the removed
+roll, and from aligned only by the crop.
 """
 
 from dataclasses import replace

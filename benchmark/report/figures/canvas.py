@@ -70,7 +70,7 @@ def _glyphs() -> Container[int]:
 
 
 def _number(character: str) -> str:
-    """Nothing for what joins or changes its neighbours and has no shape of its own."""
+    """Empty for combining characters and others without a shape of their own."""
     shapeless = unicodedata.category(character) in ("Cf", "Mn")
     return "" if shapeless else f"U+{ord(character):04X}"
 
@@ -121,7 +121,8 @@ def is_crowded(panel: Axes) -> bool:
 
 
 def styles(count: int) -> list[Style]:
-    """Colour, dashes and marker: no two cells share all, and colour alone carries no meaning."""
+    """Colour, dashes and marker: no two cells share all three, and colour alone carries no
+    meaning."""
     both = zip(cycle(COLOURS), cycle(DASHES), cycle(MARKERS), strict=False)
     return [{"color": c, "linestyle": d, "marker": m} for c, d, m in islice(both, count)]
 

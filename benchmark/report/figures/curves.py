@@ -35,11 +35,11 @@ CROSS: Style = {
     **{"color": "black", "marker": "x", "linestyle": "", "markersize": 8},
     **{"markeredgewidth": 2},
 }
-# More lines than these nobody can follow: then a cell is its mean and its range.
+# Above this many lines, each cell is shown by its mean and range.
 MOST_LINES = 10
-# Opacity of a band; where there are many of them the fainter one.
+# Opacity of a band; fainter if there are many.
 BAND, FAINT_BAND, MANY_BANDS = 0.15, 0.07, 6
-# More cells than these are told apart in panels of their own, so many side by side.
+# Above this many cells, each gets a panel of its own, this many side by side.
 MOST_TOGETHER, MOST_ACROSS = 6, 5
 ROW, HEADING = 1.5, 0.45  # inches of such a row, and of what is written above and below a block
 LEAST_SHARE = 0.05  # of a common axis: a panel whose curve takes less of it shows nothing
@@ -96,12 +96,12 @@ def curves(results: Tables) -> bytes | None:
 
 
 def is_banded(results: Tables) -> bool:
-    """Whether the runs are too many for a line each."""
+    """Whether there are too many runs for a line each."""
     return sum(len(cell.rows) for cell in shown(results.cells)) > MOST_LINES
 
 
 def is_apart(results: Tables) -> bool:
-    """Whether the cells are too many for one panel."""
+    """Whether there are too many cells for one panel."""
     return len(shown(results.cells)) > MOST_TOGETHER
 
 
@@ -229,7 +229,7 @@ def _panel(
                 values,
                 linewidth=1.4 if many else 0.9,
                 markersize=4,
-                # Each cell's markers stand at other steps, so that they do not hide one another.
+                # Cells' markers are at different steps, so that they do not hide one another.
                 markevery=(at * every // len(cells), every),
                 **style,
             )

@@ -22,7 +22,8 @@ LONGEST = 40  # characters of a cell
 
 
 def shown_seeds(results: Tables) -> list[int]:
-    """All seeds where their grids are few, else the first: chosen by rule, never by look."""
+    """All seeds if there are few grids, otherwise the first: chosen by rule, never by
+    appearance."""
     seeds = sorted(results.record.seeds)
     few = len(seeds) <= MAX_SEEDS_SHOWN and len(seeds) * len(results.cells) <= MAX_GRIDS_SHOWN
     return seeds if few else seeds[:1]

@@ -56,7 +56,7 @@ def matched(results: Tables, cell: Cell) -> pd.DataFrame:
 
 
 def is_between(results: Tables) -> bool:
-    """Whether a cell has runs enough for a picture between runs."""
+    """Whether a cell has enough runs for a picture between runs."""
     return any(points["run_id"].nunique() >= LEAST_RUNS for _, points in _found(results))
 
 

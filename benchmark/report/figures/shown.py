@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from benchmark.results.tables import Cell
 
-# More lines, panels or grids than this nobody can tell apart on a page.
+# The most lines, panels or grids that can be distinguished on a page.
 MOST_CELLS = 24
 
 
 def shown(cells: Sequence[Cell]) -> Sequence[Cell]:
-    """All cells where they are few, else some at even distances: chosen by rule, never by look."""
+    """All cells if few, otherwise some at even spacing: chosen by rule, never by appearance."""
     if len(cells) <= MOST_CELLS:
         return cells
     return [cells[at * len(cells) // MOST_CELLS] for at in range(MOST_CELLS)]
