@@ -168,7 +168,7 @@ def _comparable(a: Side, b: Side, pairs: Sequence[tuple[str, str]], but: set[str
                 for key in off
             )
             raise InputError(
-                f"not comparable: {cell_a} and {cell_b} were judged with different {values}"
+                f"not comparable: {cell_a} and {cell_b} were judged differently: {values}"
             )
 
 

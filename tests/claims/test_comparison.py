@@ -118,18 +118,18 @@ def test_another_judge_is_not_comparable(
     part: str, changes: dict[str, Any], tmp_path: Path
 ) -> None:
     a, b = _folder(tmp_path / "a", _ends(1)), _folder(tmp_path / "b", _ends(2), **{part: changes})
-    with pytest.raises(InputError, match=f"judged by other .*{next(iter(changes))}"):
+    with pytest.raises(InputError, match=f"judged differently: .*{next(iter(changes))}"):
         _verdict(a, b)
 
 
 def test_other_faces_are_compared_on_demand_alone(tmp_path: Path) -> None:
     a, b = _folder(tmp_path / "a", _ends(1)), _folder(tmp_path / "b", _ends(2, 500), data="f" * 64)
-    with pytest.raises(InputError, match="judged by other reference data"):
+    with pytest.raises(InputError, match="judged differently: reference data"):
         _verdict(a, b)
     sides = read_side(str(a)), read_side(str(b))
     assert verdict(compare_sides(*sides, other_faces=True)) == "worse"
     other = _folder(tmp_path / "c", _ends(2), data="f" * 64, settings={"samples": 500})
-    with pytest.raises(InputError, match="judged by other samples"):
+    with pytest.raises(InputError, match="judged differently: samples"):
         compare_sides(sides[0], read_side(str(other)), other_faces=True)
     cli = CliRunner()
     assert cli.invoke(bench, ["compare", str(a), str(b), "--other-faces"]).exit_code == 3

@@ -138,7 +138,7 @@ def test_what_the_command_line_makes_of_it(tmp_path: Path, monkeypatch: pytest.M
     assert start(lanes=None, jobs=2) == (2, Lanes(None, 30 * GB))
     with pytest.raises(InputError, match=r"--lanes does not apply to --executor ray"):
         choose(Asked("ray", lanes=2), plan, tmp_path)
-    with pytest.raises(InputError, match=r"--lanes 33: a process has 32 at most"):
+    with pytest.raises(InputError, match=r"--lanes 33: at most 32 per process"):
         start(lanes=33)
     context, option = Context(Command("run")), Option(["--lanes"])
     assert _lanes(context, option, "auto") is None

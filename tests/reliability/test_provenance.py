@@ -103,7 +103,7 @@ def test_show_prints_it_for_people(swept: Swept) -> None:
     assert "{" not in done.stdout  # words, not JSON
     done = bench("show", "began-", cwd=swept.folder)
     assert done.returncode == 2
-    assert "could be" in done.stderr
+    assert "ambiguous" in done.stderr
 
 
 @pytest.mark.parametrize(

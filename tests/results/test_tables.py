@@ -125,8 +125,8 @@ def test_a_missing_table_is_named(folder: Path) -> None:
 def test_rows_that_cannot_be_true_are_refused(folder: Path) -> None:
     runs = pd.read_csv(folder / "runs.csv")
     for changed, message in (
-        (runs.assign(seed=0), "there twice"),
-        (pd.concat([runs, runs.head(1).assign(seed=9)]), "there twice"),
+        (runs.assign(seed=0), "occurs twice"),
+        (pd.concat([runs, runs.head(1).assign(seed=9)]), "occurs twice"),
         (runs.assign(kid="much"), "'much'"),
         (runs.drop(index=5), r"train\.csv: ebgan-.* is not in runs\.csv"),
     ):
