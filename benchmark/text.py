@@ -17,6 +17,11 @@ def single_line(text: str) -> str:
     return visible(re.sub(r"\s*[\n\t\r\v\f\x85\u2028\u2029]\s*", " ", text).strip())
 
 
+def counted(count: int, noun: str) -> str:
+    """The number with its noun in the singular or plural: 1 seed, 5 seeds."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
 def folded(line: str, width: int) -> list[str]:
     """The same as lines of at most this width; no word is broken, and all but the first indent."""
     if len(line) <= width:

@@ -29,6 +29,7 @@ from benchmark.levels import BROKEN_SHARE
 from benchmark.results.tables import Tables
 from benchmark.statistics.hypotheses import share_below_p
 from benchmark.statistics.intervals import ends, mean, share
+from benchmark.text import counted
 
 
 def measure(tables: Tables, test: ClaimTest) -> Effect | NotRun:
@@ -79,7 +80,7 @@ def _mean(tables: Tables, test: MeanTest) -> Effect | NotRun:
     low, high = ends(estimate)
     least = 1.0 if estimate is None else 0.0
     spread = float(by_seed.std(ddof=1)) if len(by_seed) > 1 else math.nan
-    says = f"Mean {test.column} over {len(by_seed)} seeds"
+    says = f"Mean {test.column} over {counted(len(by_seed), 'seed')}"
     return Effect(
         direction=direction,
         says=f"{says}: {by_seed.mean():.4g}, {by_seed.mean() - test.than:.4g} from {test.than:g}"
@@ -234,7 +235,8 @@ def _every(tables: Tables, kept: "pd.Series[float]", said: str) -> Effect | NotR
     by_seed = known.groupby(tables.runs.loc[known.index, "seed"]).min()
     seeds, clean = len(by_seed), int(by_seed.sum())
     broken_by = ", ".join(tables.runs.loc[known.index[known == 0], "run_id"])
-    says = f"In {good} of {len(known)} runs, and {clean} of {seeds} seeds, {said}"
+    runs = counted(len(known), "run")
+    says = f"In {good} of {runs}, and {clean} of {counted(seeds, 'seed')}, {said}"
     interval = share(clean, seeds)
     if interval is None:
         return Effect("every", says, gaps)

@@ -49,6 +49,7 @@ from benchmark.results.columns import EVIDENCE
 from benchmark.results.tables import Tables
 from benchmark.statistics.families import least_step_down, step_down
 from benchmark.statistics.intervals import Floats
+from benchmark.text import counted
 
 Verdict = Literal[
     "supported",
@@ -167,7 +168,7 @@ def decide(
         told = f"the chance to support a true claim was {power:.0%}"
         if math.isnan(power):
             told = "the chance to support a true claim is not known"
-        return "underpowered", f"{said}; with {effect.seeds} seeds {told}."
+        return "underpowered", f"{said}; with {counted(effect.seeds, 'seed')} {told}."
     return "undecided", f"{said}, corrected p {p:.2g} for and {against:.2g} against."
 
 

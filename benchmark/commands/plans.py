@@ -21,6 +21,7 @@ from benchmark.commands.options import (
 )
 from benchmark.commands.tables import say
 from benchmark.errors import InputError
+from benchmark.text import counted
 
 if TYPE_CHECKING:
     from benchmark.ablation.plan import Plan, PlannedRun
@@ -230,9 +231,9 @@ def register(
     spread = f"spreads of {pilot}" if pilot else "no pilot"
     heading = f"Power at level {levels[-1]:.4f}, {spread}; written by `bench register`"
     write(made, path, f"{heading}\n\n{power}")
-    click.echo(f"{path}: {len(made.claims)} claims, {len(made.seeds)} seeds")
+    click.echo(f"{path}: {counted(len(made.claims), 'claim')}, {counted(len(made.seeds), 'seed')}")
     for seeds, level in zip(made.looks, levels, strict=True):
-        click.echo(f"look at {seeds} seeds a cell: level {level:.4f}")
+        click.echo(f"look at {counted(seeds, 'seed')} per cell: level {level:.4f}")
     say(
         f"next: git add {path}, git commit, and then bench run {file} --profile {profile}; runs of"
         " an earlier commit, or of changed code, are exploratory"
@@ -255,7 +256,7 @@ def _hopeless(plans: "Sequence[Plan]") -> Iterator[str]:
     for plan in plans:
         for each in _prospects(plan, None):
             if not each.decidable:
-                why = f"least p {each.least_p:.2g} with {each.seeds} seeds"
+                why = f"least p {each.least_p:.2g} with {counted(each.seeds, 'seed')}"
                 why += f" ({each.note})" if each.note else ""
                 profiles.setdefault(f"claims.{each.claim} cannot be supported: {why}", []).append(
                     plan.profile

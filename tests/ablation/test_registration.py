@@ -424,7 +424,7 @@ REGISTER = ("register", FILE, "--profile", "short")
 
 def test_register_says_what_to_do_next(here: Checkout) -> None:
     said = said_by(*REGISTER)
-    assert f"{REGISTERED}: 2 claims, 3 seeds\nlook at 3 seeds a cell: level 0.0500\n" in said
+    assert f"{REGISTERED}: 2 claims, 3 seeds\nlook at 3 seeds per cell: level 0.0500\n" in said
     assert f"next: git add {REGISTERED}, git commit, and then bench run {FILE} --p" in said
     here.train(here.commit())
     assert here.why() == ""
@@ -441,7 +441,9 @@ def test_register_writes_the_power_at_the_level_of_the_last_look(here: Checkout)
     (here.root / "runs").rename(here.root / "pilot")
     (here.root / "results").rename(here.root / "earlier")
     said = said_by(*REGISTER, "--looks", "3,6", "--pool", "--pilot", "earlier/gain/short")
-    assert "look at 3 seeds a cell: level 0.0310\nlook at 6 seeds a cell: level 0.0297\n" in said
+    assert (
+        "look at 3 seeds per cell: level 0.0310\nlook at 6 seeds per cell: level 0.0297\n" in said
+    )
     text = (here.root / REGISTERED).read_text()
     assert text.startswith("# Power at level 0.0297, spreads of earlier/gain/short; written by")
     (stable,) = [line.split() for line in text.splitlines() if line.startswith("#     stable")]
