@@ -252,8 +252,8 @@ def test_tables_have_them_and_claims_may_ask(
     assert values.tolist() == pytest.approx([8.0, np.nan], nan_ok=True)
     (shown,) = shown_in_report(tables)
     assert shown.frame["real images"].tolist() == ["20", "all"]
-    assert shown.frame["alone"].tolist() == ["0.5 ± — (n=1)", "4.5 ± — (n=1)"]
-    assert shown.frame["gain, with generated"].tolist() == ["8 ± — (n=1)", "6 ± — (n=1)"]
+    assert shown.frame["alone"].tolist() == ["0.5 (n=1)", "4.5 (n=1)"]
+    assert shown.frame["gain, with generated"].tolist() == ["8 (n=1)", "6 (n=1)"]
 
 
 def test_who_is_whose_other_class() -> None:

@@ -85,10 +85,11 @@ def spread(values: Collection[float]) -> str:
 
 
 def mean_spread(values: Collection[float], planned: int) -> str:
-    """Mean ± sample standard deviation over training seeds, marked as `mean` is."""
+    """Mean ± sample standard deviation over training seeds, marked as `mean` is; one value has
+    none."""
     found = finite(values)
-    if not found:
-        return NONE
+    if len(found) < 2:
+        return mean(values, planned)
     return f"{number(float(np.mean(found)))} ± {spread(values)}{_gaps(found, values, planned)}"
 
 

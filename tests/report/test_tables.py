@@ -182,7 +182,7 @@ def test_a_number_that_a_done_run_lacks_is_marked() -> None:
     gap = pd.Series([1.0, 3.0, np.nan])
     assert (mean_spread(gap, 3), mean(gap, 3)) == ("2 ± 1.41 (n=2)\\*", "2 (n=2)\\*")
     assert mean_spread(pd.Series([np.nan, np.inf]), 2) == "—"
-    assert mean_spread(pd.Series([4.0]), 2) == "4 ± — (n=1)\\*"
+    assert mean_spread(pd.Series([4.0]), 2) == "4 (n=1)\\*"
     assert spread(pd.Series([0.2, 0.2, 0.2])) == "0"
     assert mean_spread(pd.Series([0.2, 0.2, 0.2]), 3) == "0.2 ± 0"
 
