@@ -77,8 +77,16 @@ def _number(character: str) -> str:
 
 def png(figure: Figure) -> bytes:
     """The figure in 256 colours: a third of the size, and the same bytes each time."""
+    return _encoded(_drawn(figure))
+
+
+def _drawn(figure: Figure) -> FigureCanvasAgg:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
+    return canvas
+
+
+def _encoded(canvas: FigureCanvasAgg) -> bytes:
     # On white, so that nothing shows through.
     pixels = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
     file = io.BytesIO()
@@ -92,7 +100,7 @@ def untangled(figure: Figure, axes: Sequence[Axes]) -> bytes:
 
     Matplotlib has room for short ones in mind, and those of a narrow range have many digits.
     """
-    image = png(figure)
+    canvas = _drawn(figure)
     for most in (5, 4, 3, 2):
         crowded = [each.xaxis for each in axes if is_crowded(each)]
         if not crowded:
@@ -102,8 +110,8 @@ def untangled(figure: Figure, axes: Sequence[Axes]) -> bytes:
                 axis.set_minor_formatter(NullFormatter())
             else:
                 axis.set_major_locator(MaxNLocator(most))
-        image = png(figure)
-    return image
+        canvas = _drawn(figure)
+    return _encoded(canvas)
 
 
 def is_crowded(panel: Axes) -> bool:
