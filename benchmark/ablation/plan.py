@@ -339,11 +339,17 @@ def _check_pairs(path: Path, evaluation: EvaluationSettings, runs: list[PlannedR
                 f"data.only: [not {attribute}], and nothing else may differ; or one run needs "
                 f"{attribute} among its method.attributes"
             )
-        if len(own) == 1 and not hasattr(method_class(name), "sample_with"):
+        if len(own) == 1 and not _takes_labels(name):
             raise InputError(
                 f"{path}: {EVALUATION}.classify: {run.label}: {name} makes no samples of "
                 "the labels asked for (sample_with); give it a run a class by data.only"
             )
+
+
+def _takes_labels(name: str) -> bool:
+    from benchmark.methods.method import takes_labels  # imports torch, as the method itself does
+
+    return takes_labels(method_class(name))
 
 
 def _check_views(path: Path, evaluation: EvaluationSettings, runs: list[PlannedRun]) -> None:

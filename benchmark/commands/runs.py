@@ -23,6 +23,7 @@ from benchmark.commands.options import (
 from benchmark.commands.tables import say
 from benchmark.errors import EXIT_DIFFERENT
 from benchmark.executors.instructions import NAMES
+from benchmark.text import counted
 
 
 @click.command()
@@ -176,8 +177,7 @@ def doctor(runs: Path, cache: Path, mlflow: str, fix: bool) -> None:
             fault.fix()
         left += not repaired
         say(f"{'repaired' if repaired else 'found'}: {fault}")
-    said = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-    click.echo(f"{said} found, {len(faults) - left} repaired")
+    click.echo(f"{counted(len(faults), 'fault')} found, {len(faults) - left} repaired")
     if left and not fix and any(fault.fix for fault in faults):
         click.echo(
             "next: bench doctor --fix, which does what follows each semicolon; no result is lost"

@@ -229,8 +229,7 @@ CLASSIFIED_COLUMNS: dict[str, Column] = {
         "generated_alone seen from real_N of the most real images", _ACCURACY, "lower", _SCORE
     ),
     f"{CLASSIFIED}classifier_sd": Column(
-        "standard deviation over classifiers of the same generators",
-        _ACCURACY,
+        "standard deviation over classifiers of the same generators", _ACCURACY
     ),
 }
 

@@ -27,6 +27,7 @@ from benchmark.report.numbers import FACTORS, NONE, finite, mean_spread, number,
 from benchmark.report.tables import beside
 from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import Cell, Tables
+from benchmark.text import counted
 
 # Tests whose effect is in the column's own unit or a rho.
 SIZED = (TrendTest, ContrastTest, MeanTest, CorrelationTest, StoppingTest, EventTest)
@@ -45,7 +46,7 @@ def answer(results: Tables) -> str:
             open_[verdict.verdict if verdict else NOT_JUDGED] += 1
     if not results.record.claims:
         return "No claim."
-    rest = [f"{count} claim{'s' * (count > 1)} {name}" for name, count in open_.items()]
+    rest = [f"{counted(count, 'claim')} {name}" for name, count in open_.items()]
     about = asked(results)
     if not decided and about[0] != DISTANCE:  # which a decided claim would have said
         return f"Of {', '.join(map(title, about))}: {'; '.join(rest)}."

@@ -6,6 +6,7 @@ from typing import Any
 from benchmark.evaluation.settings import distance_title
 from benchmark.markup import code, escaped
 from benchmark.results.schema import AblationRecord, JudgeEntry, SetupRecord
+from benchmark.text import counted
 
 
 def made_of(record: AblationRecord, judges: Sequence[JudgeEntry] = ()) -> str:
@@ -58,13 +59,12 @@ def training(record: AblationRecord) -> str:
     """Steps, batch, seeds, and the precision of networks that did not train in float32."""
     steps = _one_or_each(record, {cell.cell: f"{cell.steps}" for cell in record.cells})
     batch = _one_or_each(record, {cell.cell: f"{cell.batch}" for cell in record.cells})
-    count = len(record.seeds)
-    seeds = f"{count} training seed{'s' * (count != 1)} ({', '.join(map(str, record.seeds))})"
-    lent = len(record.registration.lent) if record.registration else 0
-    others = f" and {lent} run{'s' * (lent != 1)} of identical cells in other ablations" * bool(
-        lent
-    )
-    return f"{steps} steps of batch {batch}{_precision(record)}; {seeds}{others}"
+    count = counted(len(record.seeds), "training seed")
+    seeds = f"{count} ({', '.join(map(str, record.seeds))})"
+    if record.registration and record.registration.lent:
+        lent = counted(len(record.registration.lent), "run")
+        seeds += f" and {lent} of identical cells in other ablations"
+    return f"{steps} steps of batch {batch}{_precision(record)}; {seeds}"
 
 
 def _precision(record: AblationRecord) -> str:
@@ -176,7 +176,7 @@ def _lanes(record: AblationRecord) -> str:
     if not record.lanes:
         return ""
     count, most = len(record.lanes), max(record.lanes.values())
-    return f" {count} run{'s' * (count != 1)} trained as lanes, up to {most} in one process;"
+    return f" {counted(count, 'run')} trained as lanes, up to {most} in one process;"
 
 
 def _by_cell(record: AblationRecord, words: dict[int, str]) -> str:

@@ -44,7 +44,7 @@ def classified(results: Tables) -> Iterator[Table]:
         for size in sorted(sizes, key=_number) if len(found) else []:
             shown = {words: name.format(size) for name, words in SHOWN.items()}
             numbers = {
-                words: mean_spread(found[f"{CLASSIFIED}{name}"], len(cell.rows))
+                words: mean_spread(found[f"{CLASSIFIED}{name}"], cell.planned)
                 for words, name in shown.items()
             }
             rows.append({"generators": escaped(cell.title), "real images": size, **numbers})

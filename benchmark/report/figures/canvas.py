@@ -16,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ticker import MaxNLocator, NullFormatter
+from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.text import shortened, single_line
@@ -28,8 +29,10 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<")
 LOG_RATIO = 10.0
 WIDTH, DPI = 9.0, 200
 GAP = 8  # pixels between two numbers of an axis
+LEAST_SHARE = 0.05  # of a common axis: a panel that takes less of it shows nothing
 # Keyword arguments of a line or of its markers.
 Style: TypeAlias = dict[str, Any]
+BOX: Style = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5}
 
 
 @contextmanager
@@ -126,6 +129,11 @@ def is_crowded(panel: Axes) -> bool:
         (each.get_window_extent() for each in shown if each.get_text()), key=lambda b: b.x0
     )
     return any(right.x0 < left.x1 + GAP for left, right in pairwise(boxes))
+
+
+def any_flat(low: NDArray[np.float64], high: NDArray[np.float64]) -> bool:
+    """Whether a panel from `low` to `high` would be a mere line on a common axis for all."""
+    return bool(np.nanmin(high - low) < LEAST_SHARE * (np.nanmax(high) - np.nanmin(low)))
 
 
 def styles(count: int) -> list[Style]:

@@ -12,10 +12,12 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodF
 
 from benchmark.evaluation.settings import distance_title
 from benchmark.report.figures.canvas import (
+    BOX,
     COLOURS,
     DPI,
     WIDTH,
     Style,
+    any_flat,
     defaults,
     grid,
     is_log,
@@ -42,11 +44,9 @@ BAND, FAINT_BAND, MANY_BANDS = 0.15, 0.07, 6
 # Above this many cells, each gets a panel of its own, this many side by side.
 MOST_TOGETHER, MOST_ACROSS = 6, 5
 ROW, HEADING = 1.5, 0.45  # inches of such a row, and of what is written above and below a block
-LEAST_SHARE = 0.05  # of a common axis: a panel whose curve takes less of it shows nothing
 OWN: Style = {"color": COLOURS[0], "linestyle": "-", "marker": ""}
 GREY: Style = {"color": "0.6", "linestyle": "--", "linewidth": 1.2, "zorder": 1}
-BOX: Style = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0}
-CORNER: Style = {"ha": "right", "va": "top", "fontsize": 7, "bbox": BOX}
+CORNER: Style = {"ha": "right", "va": "top", "fontsize": 7, "bbox": {**BOX, "pad": 1.0}}
 _Cells: TypeAlias = list[tuple[Cell, Style]]
 RING: Style = {
     **{"color": "black", "marker": "o", "linestyle": "", "markersize": 10},
@@ -97,7 +97,7 @@ def curves(results: Tables) -> bytes | None:
 
 def is_banded(results: Tables) -> bool:
     """Whether there are too many runs for a line each."""
-    return sum(len(cell.rows) for cell in shown(results.cells)) > MOST_LINES
+    return sum(cell.planned for cell in shown(results.cells)) > MOST_LINES
 
 
 def is_apart(results: Tables) -> bool:
@@ -140,7 +140,7 @@ def _apart(results: Tables, cells: _Cells, columns: Sequence[str]) -> bytes:
         for at, (panel, (each, column)) in enumerate(zip(panels, block, strict=False)):
             panel.sharex(steps) if panel is not steps else None
             table = results.judged if column == DISTANCE else results.train
-            own = column != DISTANCE and _any_flat(table, _with_signal(cells, column), column)
+            own = column != DISTANCE and _flattens(table, _with_signal(cells, column), column)
             if not own and scale.setdefault(column, panel) is not panel:
                 panel.sharey(scale[column])
             _alone(panel, each[0], _with_signal(cells, each[0].record.signal)[0][0], table, column)
@@ -188,12 +188,11 @@ def _alone(panel: Axes, cell: Cell, first: Cell, table: pd.DataFrame, column: st
         panel.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _any_flat(table: pd.DataFrame, cells: _Cells, column: str) -> bool:
+def _flattens(table: pd.DataFrame, cells: _Cells, column: str) -> bool:
     """Whether a cell's curve would be a mere line on an axis for all of them."""
     found = [table.loc[table["run_id"].isin(cell.run_ids), column] for cell, _ in cells]
-    spans = [values.max() - values.min() for values in found]
-    whole = max(values.max() for values in found) - min(values.min() for values in found)
-    return bool(np.nanmin(spans) < LEAST_SHARE * whole)
+    low, high = np.array([values.agg(["min", "max"]) for values in found]).T
+    return any_flat(low, high)
 
 
 def _panel(

@@ -14,7 +14,9 @@ from matplotlib.lines import Line2D
 from benchmark.evaluation.settings import distance_title
 from benchmark.report.evidence import Evidence
 from benchmark.report.figures.canvas import (
+    BOX,
     Style,
+    any_flat,
     defaults,
     grid,
     is_log,
@@ -26,17 +28,15 @@ from benchmark.report.figures.shown import shown
 from benchmark.report.numbers import title
 from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import Cell, Tables
+from benchmark.text import counted
 
 # Fewer runs of a cell show nothing between runs, fewer evaluations of a run nothing within it.
 LEAST_RUNS = LEAST_EVALUATIONS = 3
 STEPS_SHOWN = 4
-LEAST_SHARE = 0.05
-"""Of a common scale: a panel whose points take less of it shows nothing."""
 LINK: Style = {"color": "0.6", "linewidth": 0.6, "zorder": 1}
 # Of a run's first evaluation, which says where its line begins.
 OPEN: Style = {"markerfacecolor": "white", "markersize": 6}
 FIRST: Style = {**OPEN, "marker": "o", "linestyle": "", "color": "0.35"}
-BOX: Style = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5}
 _Points = list[tuple[Cell, pd.DataFrame]]
 
 
@@ -144,7 +144,7 @@ def _figure(
     rhos = _rhos(results)
     for at, (panel, (cell, points)) in enumerate(zip(axes, found, strict=True)):
         runs = points["run_id"].nunique()
-        panel.set_title(f"{label(cell.title)}, {runs} run{'s' * (runs != 1)}", fontsize=9)
+        panel.set_title(f"{label(cell.title)}, {counted(runs, 'run')}", fontsize=9)
         signal = cell.record.signal
         alone = [at] in groups and sum(each.record.signal == signal for each, _ in found) > 1
         panel.set_xlabel(f"{title(signal)}{' (own scale)' * alone}", fontsize=9)
@@ -172,8 +172,7 @@ def _on_one_scale(found: _Points) -> list[list[int]]:
     for signal in dict.fromkeys(cell.record.signal for cell, _ in found):
         at = [i for i, (cell, _) in enumerate(found) if cell.record.signal == signal]
         low, high = np.array([found[i][1]["signal"].agg(["min", "max"]) for i in at]).T
-        flat = (high - low).min() < LEAST_SHARE * (high.max() - low.min())
-        groups += [[i] for i in at] if flat else [at]
+        groups += [[i] for i in at] if any_flat(low, high) else [at]
     return groups
 
 
