@@ -21,13 +21,18 @@ coverage: .venv/installed
 docs: .venv/installed
 	$(BIN)/mkdocs build --strict
 
-# Half an hour on a quiet machine; the sweeps refuse to measure on one that is busy.
+# Half an hour on a quiet machine; the sweeps refuse to measure on one that is busy, and
+# --amx on a processor without it.
 performance: .venv/installed
 	$(BIN)/python -m performance.steps --n 16 --size 32
 	$(BIN)/python -m performance.steps --n 64 --size 64 --rounds 3 --steps 1
 	$(BIN)/python -m performance.steps --n 8 --size 32 --ways ours+fill+loop@thresholds ours@tcmalloc
 	-$(BIN)/python -m performance.sweep --n 16 --size 32
 	-$(BIN)/python -m performance.sweep --n 64 --size 64 --rounds 3 --steps 2
+	-$(BIN)/python -m performance.steps --n 16 --size 32 --rounds 8 --steps 8 --amx
+	-$(BIN)/python -m performance.steps --n 64 --size 64 --rounds 3 --steps 2 --amx
+	-$(BIN)/python -m performance.sweep --n 16 --size 32 --amx
+	-$(BIN)/python -m performance.sweep --n 64 --size 64 --rounds 3 --steps 2 --amx
 	$(BIN)/python -m performance.frechet
 	$(BIN)/python -m performance.startup
 	$(BIN)/python -m performance.memory

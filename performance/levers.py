@@ -11,5 +11,8 @@ UNDONE = {
 ADDED = {
     "fused": "fused Adam",
     "shared_z": "one z for both players, so one pass over the fakes (`method.shared_z`)",
+    "joined": "D's passes over x and G(z_D) as one batch of twice the size",
+    "relu": "ReLU for ELU, which no faster ELU can beat (another network)",
+    "bfloat16": "bfloat16 (`training.precision`)",
     "compiled": "`torch.compile` of both networks",
 }

@@ -17,18 +17,25 @@ def machine() -> dict[str, Any]:
     """Names of processor, system and torch, and how busy the machine is with other work."""
     import torch  # not to read a file
 
+    from benchmark.executors.instructions import has
+
     info = Path("/proc/cpuinfo")
     names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
     return {
         "cpu": names[0].partition(":")[2].strip() if names else platform.processor(),
         "cores": os.cpu_count(),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "instructions": torch.backends.cpu.get_cpu_capability() + (", AMX" if has("AMX") else ""),
         "system": platform.system(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "load": round(os.getloadavg()[0], 1),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
     }
+
+
+def scaled(kind: str, n: int, size: int, *, amx: bool = False) -> str:
+    """The name under which figures of networks of one size are kept."""
+    return f"{kind}_{n}_{size}" + ("_amx" if amx else "")
 
 
 def keep(name: str, figures: dict[str, Any], folder: Path = FOLDER) -> None:

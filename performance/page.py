@@ -9,9 +9,9 @@ unmeasured.
 from pathlib import Path
 from typing import Any
 
-from performance.cells import NOT, judged, said, table
+from performance.cells import judged, said, table
 from performance.levers import ADDED, UNDONE
-from performance.measured import FOLDER, read
+from performance.measured import FOLDER, read, scaled
 from performance.roofline_page import roofline
 from performance.sweep import RUNS, ratio
 
@@ -22,6 +22,7 @@ STEP = {32: 0.60, 64: 0.80}  # float32, held to AVX2
 STEP_AMX = {32: 0.40, 64: 0.20}  # bfloat16
 SWEEP_AMX = {32: 0.25, 64: 0.13}
 OURS = "ours@tcmalloc"  # as a worker steps
+OURS_AMX = "ours+bfloat16@tcmalloc"
 
 
 def page(folder: Path = FOLDER) -> str:
@@ -29,7 +30,12 @@ def page(folder: Path = FOLDER) -> str:
     found = {
         name: read(name, folder)
         for name in (
-            *(f"{kind}_{n}_{size}" for kind in ("steps", "sweep") for n, size in SCALES),
+            *(
+                scaled(kind, n, size, amx=amx)
+                for amx in (False, True)
+                for kind in ("steps", "sweep")
+                for n, size in SCALES
+            ),
             *(
                 "steps_8_32",
                 "frechet",
@@ -53,7 +59,12 @@ def page(folder: Path = FOLDER) -> str:
         _gpu(found["gpu"]),
         _small(found["steps_8_32"]),
         _frechet(found["frechet"]),
-        *(_levers(found[f"steps_{n}_{size}"]) for n, size in SCALES),
+        *(
+            _levers(found[scaled("steps", n, size, amx=amx)], amx)
+            for n, size in SCALES
+            for amx in (False, True)
+        ),
+        _adopted(found),
         roofline(found),
         _commands(found),
         _unmeasured(found),
@@ -77,30 +88,42 @@ def _where(found: dict[str, Any]) -> str:
 
 
 def _targets(found: dict[str, Any]) -> str:
-    heads = ["what", "against", "float32, AVX2", "wanted", "", "bfloat16, AMX", "wanted"]
+    heads = ["what", "against", "float32, AVX2", "wanted", "", "bfloat16, AMX", "wanted", ""]
     rows = [_step_row(found, n, size) for n, size in SCALES]
     rows += [_sweep_row(found, n, size) for n, size in SCALES]
     return "## What it must reach\n\n" + table(heads, rows)
 
 
 def _step_row(found: dict[str, Any], n: int, size: int) -> list[Any]:
-    steps = found[f"steps_{n}_{size}"]
-    value = steps["ways"][OURS]["ratio"] if steps else None
+    value, amx = _ratio(found[scaled("steps", n, size)], OURS), _amx_ratio(found, n, size)
     what = f"step, {size} px, n = {n}, in a worker"
-    return [what, "textbook step", *judged(value, STEP[size]), NOT, STEP_AMX[size]]
+    wanted = judged(value, STEP[size]), judged(amx, STEP_AMX[size])
+    return [what, "textbook step", *wanted[0], *wanted[1]]
+
+
+def _ratio(steps: dict[str, Any] | None, way: str) -> float | None:
+    return steps["ways"][way]["ratio"] if steps else None
+
+
+def _amx_ratio(found: dict[str, Any], n: int, size: int) -> float | None:
+    return _ratio(found[scaled("steps", n, size, amx=True)], OURS_AMX)
 
 
 def _sweep_row(found: dict[str, Any], n: int, size: int) -> list[Any]:
-    whole, steps = found[f"sweep_{n}_{size}"], found[f"steps_{n}_{size}"]
-    if whole or not steps:
-        value = said(whole["ratio"] if whole else None)
-    else:
-        # Composed: the textbook is at most `jobs` times as fast on so many cores as on one.
-        step, jobs = steps["ways"][OURS]["ratio"], steps["machine"]["cores"]
-        low, high = (ratio(step, 1 / speedup, RUNS, jobs) for speedup in (1, jobs))
-        value = f"{low:.2f} to {high:.2f} (composed)"
     what = f"sweep of {RUNS} runs, {size} px, n = {n}, 2 cores"
-    return [what, "textbook, one after another", value, "", "", NOT, SWEEP_AMX[size]]
+    value, amx = (_sweep(found, n, size, amx=amx) for amx in (False, True))
+    return [what, "textbook, one after another", value, "", "", amx, SWEEP_AMX[size], ""]
+
+
+def _sweep(found: dict[str, Any], n: int, size: int, *, amx: bool) -> str:
+    whole = found[scaled("sweep", n, size, amx=amx)]
+    steps = found[scaled("steps", n, size, amx=amx)]
+    if whole or not steps:
+        return said(whole["ratio"] if whole else None)
+    # Composed: the textbook is at most `jobs` times as fast on so many cores as on one.
+    step, jobs = steps["ways"][OURS_AMX if amx else OURS]["ratio"], steps["machine"]["cores"]
+    low, high = (ratio(step, 1 / speedup, RUNS, jobs) for speedup in (1, jobs))
+    return f"{low:.2f} to {high:.2f} (composed)"
 
 
 def _others(found: dict[str, Any]) -> str:
@@ -162,7 +185,7 @@ def _small(steps: dict[str, Any] | None) -> str:
     )
 
 
-def _levers(steps: dict[str, Any] | None) -> str:
+def _levers(steps: dict[str, Any] | None, amx: bool) -> str:
     if steps is None:
         return ""
     ways = steps["ways"]
@@ -177,13 +200,22 @@ def _levers(steps: dict[str, Any] | None) -> str:
     ]
     heads = ["way", "ms a step", "ratio", "of rounds"]
     return (
-        f"## Levers at {steps['size']} px, n = {steps['n']}\n\n"
+        f"## Levers at {steps['size']} px, n = {steps['n']}{', with AMX' if amx else ''}\n\n"
         f"Rounds: {steps['rounds']}, of {steps['steps']} steps of each way.\n\n"
         + table(heads, rows)
-        + "\n\nOurs keeps the bits of the plain step in its own memory format: foreach Adam, "
-        "unfilled memory and any allocator were adopted because they do. Fused Adam, "
-        "`torch.compile` and one z for both players give other bits (the last another method), "
-        "so they are not the default."
+    )
+
+
+def _adopted(found: dict[str, Any]) -> str:
+    if not any(found[scaled("steps", n, size)] for n, size in SCALES):
+        return ""
+    return (
+        "Ours keeps the bits of the plain step in its own memory format: foreach Adam, unfilled "
+        "memory and any allocator were adopted because they do. Fused Adam, D's passes joined in "
+        "one batch, `torch.compile` and one z for both players give other bits (the last another "
+        "method), so they are not the default. With AMX the convolutions are quick, and ELU takes "
+        "a larger part: the row of ReLU says how much there is to gain. Written as several passes "
+        "of torch (exponential, clamp, maximum) ELU is no faster."
     )
 
 
@@ -201,9 +233,10 @@ def _commands(found: dict[str, Any]) -> str:
 
 def _unmeasured(found: dict[str, Any]) -> str:
     lines = ["## What is unmeasured", ""]
-    lines.append(
-        "- **bfloat16 on a processor with AMX**: none was at hand when these figures were made."
-    )
+    if any(_amx_ratio(found, n, size) is None for n, size in SCALES):
+        lines.append(
+            "- **bfloat16 on a processor with AMX**: none was at hand when these figures were made."
+        )
     if found["gpu"] is None:
         lines.append(
             "- **Every figure of a GPU**: none was at hand. `python -m performance.gpu` measures "
@@ -214,14 +247,16 @@ def _unmeasured(found: dict[str, Any]) -> str:
             "itself, its speed, and whether TF32 and bfloat16 keep the Fréchet distance over seeds "
             "(`ablations/precision.yaml`) are not."
         )
-    if not all(found[f"sweep_{n}_{size}"] for n, size in SCALES):
+    if not all(found[scaled("sweep", n, size)] for n, size in SCALES):
         lines.append(
             "- **The sweep as a whole on the CPU**: it needs an idle machine. The table composes "
             "it from the measured step: in whole rounds of as many processes as cores, against a "
             "textbook that gains nothing from further cores, up to one that gains all of them. "
             "`python -m performance.sweep` measures it."
         )
-    tables = [found[f"steps_{n}_{size}"] for n, size in SCALES]
+    tables = [
+        found[scaled("steps", n, size, amx=amx)] for n, size in SCALES for amx in (False, True)
+    ]
     measured = " ".join(way for table in tables if table for way in table["ways"])
     lines += [
         f"- **{what}**: `python -m performance.steps --ways textbook@system ours+{name}@system`."

@@ -11,14 +11,18 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
+from torch.nn.functional import relu
 
-from benchmark.methods.began import BEGAN, BeganSettings
-from benchmark.methods.method import Batch
+from benchmark.methods.began import BEGAN, BeganSettings, Reconstruction, Terms
+from benchmark.methods.method import Batch, Draw
 from benchmark.training.determinism import StepDraw, fix
 from benchmark.training.loop import to_floats
+from benchmark.training.precision import choose
 from performance.levers import ADDED, BATCH, UNDONE
 from performance.textbook import Textbook
 
@@ -42,13 +46,16 @@ def textbook(n: int, size: int, batch: int = BATCH) -> Step:
 
 def ours(n: int, size: int, levers: frozenset[str] = frozenset(), batch: int = BATCH) -> Step:
     """The harness's own step, as its loop takes it."""
-    method = BEGAN(BeganSettings(name="began", n=n, shared_z="shared_z" in levers), size)
+    settings = BeganSettings(name="began", n=n, shared_z="shared_z" in levers)
+    method = (Joined if "joined" in levers else BEGAN)(settings, size)
     if "contiguous" not in levers:
         method = method.to(memory_format=torch.channels_last)
     for optimizer in method.optimizers.values():
         for group in optimizer.param_groups:
             fused = "fused" in levers
             group.update(lr=1e-4, fused=fused, foreach=not fused and "loop" not in levers)
+    if "bfloat16" in levers:
+        choose("bfloat16", method, CPU)
     if "compiled" in levers:
         method.discriminator.compile()
         method.generator.compile()
@@ -59,10 +66,35 @@ def ours(n: int, size: int, levers: frozenset[str] = frozenset(), batch: int = B
         x = to_floats(pixels(size, number, batch), CPU)
         if "contiguous" in levers:
             x = x.contiguous()
-        for value in method.update(Batch(x), StepDraw(0, number, CPU)).values():
+        with patch("torch.nn.functional.elu", relu) if "relu" in levers else nullcontext():
+            values = method.update(Batch(x), StepDraw(0, number, CPU))
+        for value in values.values():
             value.double()
 
     return step
+
+
+class Joined(BEGAN):
+    """D's passes over x and G(z_D) in one, for the paper's settings; simultaneous updates only."""
+
+    def _backward_textbook(
+        self, x: Tensor, draw: Draw
+    ) -> tuple[Reconstruction, Reconstruction, Reconstruction, Terms]:
+        with torch.no_grad():
+            images_d = self.generate(self.latent(len(x), draw, "z_D"))
+        both = torch.cat([x, images_d])
+        code = self.discriminator.encoder(both)
+        errors = (both - self.discriminator.decoder(code)).abs().flatten(1).mean(1)
+        real, fake_d = (
+            Reconstruction(errors[part].mean(), code[part], None)
+            for part in (slice(len(x)), slice(len(x), None))
+        )
+        (real.energy - self.k * fake_d.energy).backward()
+        self.discriminator.requires_grad_(False)
+        fake = self.reconstruct(self.generate(self.latent(len(x), draw, "z_G")), draw, "fake")
+        fake.energy.backward()
+        self.discriminator.requires_grad_(True)
+        return real, fake_d, fake, {}
 
 
 def pixels(size: int, number: int, batch: int) -> Tensor:

@@ -1,10 +1,11 @@
 """A training step of ours against the textbook's, in turn, on one thread.
 
-    python -m performance.steps --n 16 --size 32 --rounds 6 --steps 4
+    python -m performance.steps --n 16 --size 32 --rounds 6 --steps 4 [--amx]
 
 Processor seconds, so that a busy machine matters less; medians, and medians of the rounds' ratios
 to the textbook step under the system's allocator. A way is stepped in the same process as the
-textbook; a process for each allocator. Writes performance/measured/steps_<n>_<size>.json.
+textbook; a process for each allocator. Writes performance/measured/steps_<n>_<size>.json, or
+steps_<n>_<size>_amx.json with `--amx`.
 """
 
 import argparse
@@ -16,14 +17,16 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from benchmark.executors import allocator
+from benchmark.executors.instructions import has, here
 from performance.levers import BATCH
-from performance.measured import keep
+from performance.measured import keep, scaled
 
 # Beside the defaults: what each allocator's process has in its environment.
 ALLOCATORS = {
     "system": {},
     "thresholds": {k: v for k, v in allocator.variables().items() if k != "LD_PRELOAD"},
     "tcmalloc": allocator.variables(),
+    "huge pages": {**allocator.variables(), "THP_MEM_ALLOC_ENABLE": "1"},
 }
 # A way and its allocator.
 WAYS = (
@@ -37,6 +40,19 @@ WAYS = (
     "ours+contiguous@system",
     "ours+fused@system",
     "ours+shared_z@tcmalloc",
+)
+AMX_WAYS = (
+    "textbook@system",
+    "ours@tcmalloc",
+    "ours+bfloat16@system",
+    "ours+bfloat16@thresholds",
+    "ours+bfloat16@tcmalloc",
+    "ours+bfloat16@huge pages",
+    "ours+bfloat16+contiguous@tcmalloc",
+    "ours+bfloat16+fused@tcmalloc",
+    "ours+bfloat16+joined@tcmalloc",
+    "ours+bfloat16+relu@tcmalloc",
+    "ours+bfloat16+shared_z@tcmalloc",
 )
 
 
@@ -118,14 +134,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, default in (("n", 16), ("size", 32), ("batch", BATCH), ("rounds", 6), ("steps", 4)):
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--ways", nargs="+", default=list(WAYS), help="The first is the yardstick.")
+    parser.add_argument("--amx", action="store_true", help="bfloat16, on a processor with AMX.")
+    parser.add_argument("--ways", nargs="+", help="The first is the yardstick.")
     wanted = parser.parse_args()
+    if wanted.amx and not has("AMX"):
+        parser.error(f"--amx: this processor does not have it ({here()})")
+    ways = wanted.ways or list(AMX_WAYS if wanted.amx else WAYS)
     scale = {"n": wanted.n, "size": wanted.size, "batch": wanted.batch}
     repeats = {"rounds": wanted.rounds, "steps": wanted.steps}
-    for taken in measure(wanted.ways, **scale, **repeats):
+    for taken in measure(ways, **scale, **repeats):
         found = summary(taken)
-        done = {**repeats, "rounds": len(taken[wanted.ways[0]])}
-        keep(f"steps_{wanted.n}_{wanted.size}", {**scale, **done, "ways": found})
+        done = {**repeats, "rounds": len(taken[ways[0]])}
+        keep(
+            scaled("steps", wanted.n, wanted.size, amx=wanted.amx), {**scale, **done, "ways": found}
+        )
         print(f"after round {done['rounds']} of {wanted.rounds}")
         for way, row in found.items():
             print(f"{way:28} {row['seconds'] * 1e3:9.1f} ms {row['ratio']:7.3f}", flush=True)

@@ -1,11 +1,12 @@
 """A sweep of 9 runs: ours, one process of one thread per core, against the textbook's in a row.
 
-    python -m performance.sweep --n 16 --size 32      # on a machine that does nothing else
+    python -m performance.sweep --n 16 --size 32 [--amx]    # on a machine that does nothing else
 
 The textbook trains one run after another on all cores. Both are measured in wall seconds, in turn,
 so the machine must be idle: it waits for that, and refuses where others use it. Start-up and
 evaluation are in neither.
-Writes performance/measured/sweep_<n>_<size>.json.
+Writes performance/measured/sweep_<n>_<size>.json, with `--amx` (ours in bfloat16)
+sweep_<n>_<size>_amx.json.
 """
 
 import argparse
@@ -16,7 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 
 from benchmark.executors import allocator
-from performance.measured import keep
+from benchmark.executors.instructions import has, here
+from performance.measured import keep, scaled
 from performance.steps import Stepper
 
 RUNS = 9
@@ -53,24 +55,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, default in (("n", 16), ("size", 32), ("batch", 16), ("rounds", 5), ("steps", 20)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--amx", action="store_true", help="Ours in bfloat16, on AMX.")
     wanted = parser.parse_args()
+    if wanted.amx and not has("AMX"):
+        parser.error(f"--amx: this processor does not have it ({here()})")
+    mine = "ours+bfloat16" if wanted.amx else "ours"
     load, jobs = idle(), os.cpu_count() or 1
     if load > IDLE:
         sys.exit(f"the machine is busy (load {load:.1f}): wall seconds would say nothing")
     scale = wanted.n, wanted.size, wanted.batch
     theirs = [Stepper(*scale, {}, threads=jobs)]
     ours = [Stepper(*scale, allocator.variables()) for _ in range(jobs)]
-    for way, steppers in (("textbook", theirs), ("ours", ours)):
+    for way, steppers in (("textbook", theirs), (mine, ours)):
         wall(steppers, way, 2)
     found = [
-        (wall(ours, "ours", wanted.steps), wall(theirs, "textbook", wanted.steps))
+        (wall(ours, mine, wanted.steps), wall(theirs, "textbook", wanted.steps))
         for _ in range(wanted.rounds)
     ]
     for stepper in (*theirs, *ours):
         stepper.close()
     value = median(ratio(a, b, RUNS, jobs) for a, b in found)
     keep(
-        f"sweep_{wanted.n}_{wanted.size}",
+        scaled("sweep", wanted.n, wanted.size, amx=wanted.amx),
         {"n": wanted.n, "jobs": jobs, "runs": RUNS, "ratio": value},
     )
     print(f"{value:.3f}")

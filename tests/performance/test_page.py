@@ -35,8 +35,15 @@ def test_what_is_not_measured_is_said_to_be_so(tmp_path: Path) -> None:
     kept(tmp_path, "startup", help=0.2, plan=0.8)
     text = page(tmp_path)
     assert "Abacus" in text
-    assert row(text, "step, 32 px")[2:] == ["unmeasured", "0.6", "", "unmeasured", "0.4"]
-    assert row(text, "sweep of 9 runs, 64 px")[2:] == ["unmeasured", "", "", "unmeasured", "0.13"]
+    assert row(text, "step, 32 px")[2:] == ["unmeasured", "0.6", "", "unmeasured", "0.4", ""]
+    assert row(text, "sweep of 9 runs, 64 px")[2:] == [
+        "unmeasured",
+        "",
+        "",
+        "unmeasured",
+        "0.13",
+        "",
+    ]
     assert row(text, "`bench --help`")[1:] == ["0.2"]
     assert row(text, "`bench plan")[1:] == ["0.8"]
     assert "## On a GPU" not in text
@@ -54,6 +61,18 @@ def test_a_sweep_that_was_not_run_is_composed_and_said_to_be(tmp_path: Path) -> 
     assert row(text, "sweep of 9 runs, 32 px")[2] == "0.30 to 0.60 (composed)"
     kept(tmp_path, "sweep_16_32", ratio=0.4)
     assert row(page(tmp_path), "sweep of 9 runs, 32 px")[2] == "0.4"
+
+
+def test_amx_has_figures_of_its_own(tmp_path: Path) -> None:
+    one = {"seconds": 0.1, "ratio": 0.36, "lowest": 0.3, "highest": 0.4}
+    ways = {"textbook@system": {**one, "ratio": 1.0}, "ours+bfloat16@tcmalloc": one}
+    kept(tmp_path, "steps_16_32_amx", n=16, size=32, rounds=6, steps=4, ways=ways)
+    kept(tmp_path, "sweep_16_32_amx", ratio=0.2)
+    text = page(tmp_path)
+    assert row(text, "step, 32 px")[2:] == ["unmeasured", "0.6", "", "0.36", "0.4", "reached"]
+    assert row(text, "sweep of 9 runs, 32 px")[5] == "0.2"
+    assert row(text, "step, 64 px")[5] == "unmeasured"
+    assert "bfloat16 on a processor with AMX" in text  # of 64 px
 
 
 def test_the_distance_is_shown_beside_its_floor(tmp_path: Path) -> None:

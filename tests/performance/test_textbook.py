@@ -4,8 +4,8 @@ import torch
 
 from benchmark.methods.began import BEGAN, BeganSettings
 from benchmark.methods.method import Batch
-from performance.stepper import made
-from performance.steps import WAYS
+from performance.stepper import Joined, made
+from performance.steps import AMX_WAYS, WAYS
 from performance.textbook import Textbook
 from tests.methods.fixed import GivenDraw, images
 
@@ -35,5 +35,20 @@ def test_the_textbook_step_is_our_alternating_one() -> None:
 
 
 def test_every_way_of_the_table_steps() -> None:
-    for way in {way.partition("@")[0] for way in WAYS}:
+    for way in {way.partition("@")[0] for way in (*WAYS, *AMX_WAYS)}:
         made(way, n=2, size=16, batch=2)(1)
+
+
+def test_one_pass_over_real_and_fake_is_the_same_step() -> None:
+    settings = BeganSettings(name="began", n=3, h=5, z=6, lambda_k=0.5)
+    torch.manual_seed(0)
+    ours, joined = BEGAN(settings, 16), Joined(settings, 16)
+    joined.load_state_dict(ours.state_dict())
+    for step in range(3):
+        codes = torch.rand(2, 4, 6, generator=torch.Generator().manual_seed(step)) * 2 - 1
+        for method in (ours, joined):
+            method.update(Batch(images(4, 16, seed=step)), GivenDraw(z_D=codes[0], z_G=codes[1]))
+    assert ours.k > 0.05  # so that the fakes count
+    torch.testing.assert_close(joined.k, ours.k)
+    for a, b in zip(joined.parameters(), ours.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
