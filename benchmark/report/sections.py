@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from benchmark.claims.settled import moving
 from benchmark.errors import BenchError, of_system
 from benchmark.evaluation.settings import FID_FEATURES, distance_title
 from benchmark.markup import code, escaped
@@ -151,6 +152,7 @@ def _warnings(results: Tables) -> Iterator[Block]:
     """Caveats against taking some numbers at face value."""
     yield from (Words(_bias(judge)) for judge in results.record.judges if _is_biased(judge))
     yield from map(Words, _unjudged(results))
+    yield from map(Words, _unsettled(results))
     for cell in results.record.cells:
         if cell.differing:
             runs = ", ".join(map(code, cell.differing))
@@ -182,6 +184,20 @@ def _unjudged(results: Tables) -> Iterator[str]:
                 f"**Not evaluated:** {lacking} of {len(done)} finished runs lack the rows of judge"
                 f" {judge.name} in its newest version; `bench evaluate FILE` adds them."
             )
+
+
+def _unsettled(results: Tables) -> Iterator[str]:
+    """Finished runs that might have ended elsewhere, had they trained on."""
+    found = moving(results)
+    counts = Counter(
+        title(results.shown(column)) for columns in found.values() for column in columns
+    )
+    if counts:
+        what = ", ".join(f"{name} {count}" for name, count in counts.items())
+        yield (
+            f"**Not settled** at their end: {sum(map(bool, found.values()))} of {len(found)}"
+            f" finished runs ({what}); longer ones may answer otherwise."
+        )
 
 
 def _twins(results: Tables) -> Iterator[str]:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.claims.seeds import improvement, middle
+from benchmark.claims.settled import moving
 from benchmark.markup import code, escaped
 from benchmark.report.captions import distance_name, made_of, these
 from benchmark.report.document import Table
@@ -43,7 +44,7 @@ def cell_table(results: Tables) -> Table:
     name = distance_name(record, record.headline)
     others = [judge for judge in record.judges[1:] if judge.digest]
     by_judge = {judge.name: results.for_judge(judge.name).cells for judge in others}
-    first, rows = results.cells[0], []
+    first, rows, unsettled = results.cells[0], [], moving(results)
     for at, cell in enumerate(results.cells):
         values = finite(cell.values(DISTANCE))
         half, better = middle(values), improvement(values, finite(first.values(DISTANCE)))
@@ -52,6 +53,7 @@ def cell_table(results: Tables) -> Table:
             "runs": f"{len(cell.done)}/{cell.planned}",
             "failed": str(cell.failed),
             "collapsed": str(cell.collapsed),
+            "settled": f"{sum(not unsettled[run['run_id']] for run in cell.done)}/{len(cell.done)}",
             f"{name}, last": mean(cell.values(DISTANCE), cell.planned),
             SEEDS: spread(cell.values(DISTANCE)),
             DRAWS: pooled(cell.values(f"noise_{DISTANCE}")),
@@ -74,9 +76,10 @@ def cell_table(results: Tables) -> Table:
             row[f"{distance_name(record, judge)}, last"] = number(value)
         rows.append(row)
     caption = (
-        "The distance, and what it cost. Interquartile mean: of the middle half of the seeds."
-        f" Better than {escaped(first.title)}: the chance that a seed of this cell has a lower"
-        " distance than a seed of that one. Both as in arXiv 2108.13264 (rliable), with 95 %"
+        "The distance, and what it cost. Settled: finished runs whose signal, k and distance had"
+        " stopped moving (docs/explanation/evidence.md). Interquartile mean: of the middle half of"
+        f" the seeds. Better than {escaped(first.title)}: the chance that a seed of this cell has a"
+        " lower distance than a seed of that one. Both as in arXiv 2108.13264 (rliable), with 95 %"
         " intervals that hold at so few seeds, and none below five."
         f" {made_of(record, others)}.{_incomplete(results)}"
     )
@@ -145,6 +148,10 @@ def between(value: float, low: float, high: float) -> str:
 def run_table(results: Tables) -> Table:
     """One row a run: from any number to what made it."""
     rows = []
+    moved = {
+        run_id: ", ".join(title(results.shown(column)) for column in columns)
+        for run_id, columns in moving(results).items()
+    }
     lanes, name = results.record.lanes, distance_name(results.record, results.entry)
     for cell in results.cells:
         signal = cell.record.signal
@@ -161,6 +168,7 @@ def run_table(results: Tables) -> Table:
                     f"{name}, last": number(run.get(DISTANCE, np.nan)),
                     "best by validation": number(run.get(BEST, np.nan)),
                     "at step": _whole(run.get("best_step", np.nan)),
+                    "still moving": moved.get(run["run_id"]) or NONE,
                     "collapsed since": _whole(run.get("collapsed_at", np.nan)),
                     "parameters": _whole(run["parameters"]),
                     "core-minutes": number(run["cpu_s"] / 60),

@@ -1,12 +1,14 @@
 """Claims and their outcomes, and the analysis's tables, in a section."""
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import pandas as pd
 
 from benchmark.ablation.claims import Claim, EventTest
 from benchmark.claims.events import event_words
+from benchmark.claims.settled import moving
 from benchmark.claims.stopping import RIVALS
 from benchmark.markup import code, escaped
 from benchmark.report.captions import made_of
@@ -72,7 +74,8 @@ LEVELS = {
 def claims(results: Tables) -> Iterator[Details]:
     """Each claim, its test and its verdict; then the tables that the analysis wrote."""
     record, evidence = results.record, Evidence(results.folder)
-    lines = [_line(claim, evidence) for claim in record.claims]
+    unsettled = {run_id for run_id, columns in moving(results).items() if columns}
+    lines = [_line(claim, evidence, unsettled) for claim in record.claims]
     if lines:
         registered = Words(_registered(record.registration))
         yield Details("Claims and their tests", [registered, Words("\n".join(lines))])
@@ -160,7 +163,7 @@ def in_words(claim: Claim) -> str:
     return words + (f", where {only}" if only else "")
 
 
-def _line(claim: Claim, evidence: Evidence) -> str:
+def _line(claim: Claim, evidence: Evidence, unsettled: AbstractSet[str]) -> str:
     says = (
         f"- `{claim.id}`: {escaped(claim.says)} ({escaped(claim.source)}). Test: {in_words(claim)}."
     )
@@ -169,9 +172,11 @@ def _line(claim: Claim, evidence: Evidence) -> str:
         return f"{says} Verdict: **{NOT_JUDGED}**."
     others = "" if verdict.others == NONE else f" By other measures: {verdict.others}."
     sentence = escaped(verdict.sentence.rstrip("."))
+    moved = len(unsettled & set(verdict.run_ids))
+    still = f", {moved} of which had not settled" if moved else ""
     return (
         f"{says} Verdict: **{verdict.verdict}** ({escaped(verdict.status)}): {sentence}"
-        f" ({verdict.runs} runs).{others}"
+        f" ({verdict.runs} runs{still}).{others}"
     )
 
 

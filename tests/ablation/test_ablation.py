@@ -30,7 +30,7 @@ FAULTS = [
     ("[0.3, 0.5, 0.7]", "[]", "sweep.method.gamma", "a list of values"),
     ("[0.3, 0.5, 0.7]", "[0.3, 0.3]", "sweep", "same run"),
     ("seeds: [0]", "seeds: [1, 1]", "seeds", "twice"),
-    ("column: recall", "column: recal", "claims.gamma-variety.test.column", "did you mean"),
+    ("column: coverage", "column: coverag", "claims.gamma-variety.test.column", "did you mean"),
     ("over: method.gamma", "over: method.n", "claims.gamma-variety.test.over", "method.gamma"),
     ("every: 10000", "every: often", "evaluation.every", "found 'often'"),
     ("steps: 200000", "steps: true", "training.steps", "found True"),
