@@ -119,16 +119,18 @@ def reproduce(
 @run_argument
 @click.argument("archive", type=FILE, required=False)
 @runs_option
-def export(run: str, archive: Path | None, runs: Path) -> None:
+@click.option("--last", is_flag=True, help="Leave out checkpoints, and all snapshots but the last.")
+def export(run: str, archive: Path | None, runs: Path, last: bool) -> None:
     """Pack RUN into an archive that others can reproduce.
 
-    RUN is an id or a folder. ARCHIVE is RUN_ID.zip by default.
+    RUN is an id or a folder. ARCHIVE is RUN_ID.zip by default. With --last it is
+    small, and enough to judge the run again.
     """
     from benchmark.runs.archive import export_run
     from benchmark.runs.show import find_run
 
     found = find_run(run, runs)
-    click.echo(f"{export_run(found, archive or Path(f'{found.run_id}.zip'))}")
+    click.echo(f"{export_run(found, archive or Path(f'{found.run_id}.zip'), last=last)}")
 
 
 @click.command("import")

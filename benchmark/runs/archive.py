@@ -7,6 +7,8 @@
         snapshots/<step>-<sum>.safetensors
         checkpoints/<step>-<sum>.safetensors (the last), checkpoints/digests.jsonl
 
+All snapshots and the last checkpoint, or the last snapshot alone.
+
 An archive is data: nothing in it is executed, no pickle is ever read, and any other name is refused
 before anything is written. The log is left out, as it may contain local paths.
 """
@@ -34,8 +36,11 @@ _FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the same run gives the same archive
 _CHUNK = 2**20
 
 
-def export_run(run: RunDirectory, to: Path) -> Path:
-    """Pack a finished run; raises InputError where it is not, or where `to` exists."""
+def export_run(run: RunDirectory, to: Path, *, last: bool = False) -> Path:
+    """Pack a finished run; raises InputError where it is not, or where `to` exists.
+
+    The `last` snapshot alone, without checkpoints, is enough to judge the run again.
+    """
     if run.result() is None or run.provenance() is None:
         raise InputError(f"{run.path}: not finished; `bench run` continues it")
     if to.exists():
@@ -43,7 +48,7 @@ def export_run(run: RunDirectory, to: Path) -> Path:
     temporary = to.with_name(f".{to.name}.tmp")
     try:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-            for path in _packed(run):
+            for path in _packed(run, last):
                 name = str(path.relative_to(run.path).as_posix())
                 member = zipfile.ZipInfo(name, _FIXED_TIME)
                 member.external_attr = 0o644 << 16
@@ -56,14 +61,15 @@ def export_run(run: RunDirectory, to: Path) -> Path:
     return to
 
 
-def _packed(run: RunDirectory) -> Iterator[Path]:
+def _packed(run: RunDirectory, last: bool) -> Iterator[Path]:
     yield from (run.path / name for name in sorted(_NEEDED))
     yield from (path for path in [run.path / "evaluation.json"] if path.exists())
     yield from sorted((run.path / FOLDER).glob("*.json*"))
     yield from sorted(run.samples.glob("[0-9]*.png"))
-    yield from sorted(run.snapshots.glob("[0-9]*.safetensors"))
+    yield from sorted(run.snapshots.glob("[0-9]*.safetensors"))[-1 if last else 0 :]
     yield from sorted(run.checkpoints.glob("digests.jsonl"))
-    yield from sorted(run.checkpoints.glob("[0-9]*.safetensors"))[-1:]
+    if not last:
+        yield from sorted(run.checkpoints.glob("[0-9]*.safetensors"))[-1:]
 
 
 def import_run(archive: Path, runs: Path, limit: int = LIMIT) -> RunDirectory:

@@ -115,7 +115,7 @@ def _faults_of_checkpoints(run: RunDirectory, result: Result | None) -> Iterator
             how = "removing it; the run continues from the one before" if result is None else ""
             safe = path.unlink if result is None or whole[-1:] > [path] else None
             yield Fault(path, "its bytes do not match its name", safe, how)
-    if result is None:
+    if result is None or not paths:  # `bench export --last` leaves them out
         return
     last = [path for path in whole if int(path.name[:8]) == result.step]
     if not last:

@@ -12,6 +12,7 @@ from benchmark.errors import InputError
 from benchmark.reproduction.comparison import compare
 from benchmark.runs.archive import export_run, import_run
 from benchmark.runs.directory import RunDirectory
+from benchmark.runs.doctor import faults_of
 from tests.conftest import tiny_spec
 from tests.processes import bench
 from tests.reliability.conftest import Swept
@@ -41,6 +42,21 @@ def test_a_run_comes_out_as_it_went_in(finished: RunDirectory, tmp_path: Path) -
         export_run(run, again)
     with pytest.raises(InputError, match="already exists"):
         import_run(packed, tmp_path / "elsewhere")
+
+
+def test_its_last_snapshot_alone_is_enough_to_judge_it(
+    finished: RunDirectory, tmp_path: Path
+) -> None:
+    whole = export_run(finished, tmp_path / "whole.zip")
+    packed = export_run(finished, tmp_path / "last.zip", last=True)
+    assert packed.stat().st_size < whole.stat().st_size
+    run = import_run(packed, tmp_path / "elsewhere")
+    assert [path.name for path in run.snapshots.iterdir()] == [
+        max(path.name for path in finished.snapshots.iterdir())
+    ]
+    assert [path.name for path in run.checkpoints.iterdir()] == ["digests.jsonl"]
+    assert faults_of(run, run.run_id) == []
+    assert compare(finished, run, 12, 0.0).bits
 
 
 def test_the_commands(swept: Swept, tmp_path: Path) -> None:
