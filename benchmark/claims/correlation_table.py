@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from benchmark.claims.correlation import Association, Cell, associate, cells_of
@@ -105,7 +106,8 @@ def _step_rows(
 
 
 def _numbers(found: Association) -> dict[str, Any]:
-    low, high = ends(found.estimate)
+    # A rho lies in [-1, 1], which a mean of rhos and its t interval do not know.
+    low, high = map(float, np.clip(ends(found.estimate), -1, 1))
     seeds = "; ".join(" ".join(map(str, block)) for block in found.seeds)
     tests = {"p": found.p(), "least_p": found.least_p()}
     names = ("value", "null_mean", "cells", "runs", "points")

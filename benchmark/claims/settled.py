@@ -18,6 +18,7 @@ from benchmark.results.tables import Tables
 PARTS = 6  # of a run's steps; the last two are compared
 RELATIVE = 0.05
 K = 0.01
+WATCHED = ("signal", "k", DISTANCE)
 
 
 def moving(results: Tables) -> Mapping[str, list[str]]:
@@ -26,7 +27,7 @@ def moving(results: Tables) -> Mapping[str, list[str]]:
     total = {cell.cell: cell.steps for cell in results.record.cells}
     steps = pd.Series(done["cell"].map(total).to_numpy(np.float64), done["run_id"])
     found: dict[str, list[str]] = {run_id: [] for run_id in done["run_id"]}
-    for column in ("signal", "k", DISTANCE):
+    for column in WATCHED:
         settled = _settled(results.curves(column), steps, K if column == "k" else None)
         asked = settled if column == "k" else found  # only BEGAN and its kin have a k
         for run_id in asked:
