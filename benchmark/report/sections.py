@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from benchmark.claims.settled import moving
+from benchmark.claims.settled import WATCHED, moving
 from benchmark.errors import BenchError, of_system
 from benchmark.evaluation.settings import FID_FEATURES, distance_title
 from benchmark.markup import code, escaped
@@ -189,11 +189,10 @@ def _unjudged(results: Tables) -> Iterator[str]:
 def _unsettled(results: Tables) -> Iterator[str]:
     """Finished runs that might have ended elsewhere, had they trained on."""
     found = moving(results)
-    counts = Counter(
-        title(results.shown(column)) for columns in found.values() for column in columns
-    )
+    counts = Counter(column for columns in found.values() for column in columns)
     if counts:
-        what = ", ".join(f"{name} {count}" for name, count in counts.items())
+        moved = [column for column in WATCHED if counts[column]]
+        what = ", ".join(f"{title(results.shown(each))} {counts[each]}" for each in moved)
         yield (
             f"**Not settled** at their end: {sum(map(bool, found.values()))} of {len(found)}"
             f" finished runs ({what}); longer ones may answer otherwise."
