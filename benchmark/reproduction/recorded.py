@@ -17,6 +17,7 @@ from benchmark.reproduction.comparison import (
     compare_pixels,
     compare_rows,
 )
+from benchmark.results.places import samples_of
 from benchmark.results.schema import DIGITS
 from benchmark.results.tables import RecordedRun
 from benchmark.results.writer import first_rows
@@ -128,7 +129,7 @@ def _compare_end(run: RecordedRun, again: RunDirectory, found: Comparison) -> No
         found.bits = False
         if found.tolerance == 0:  # a hash cannot tell how far apart
             found.saw(run.last, "hash of the weights", np.inf)
-    path = run.folder / "samples" / f"{run.run_id}.png"
+    path = samples_of(run.folder, run.run_id)
     grids = sorted(again.samples.glob("*.png"))
     if path.exists() and grids:
         found.grids += 1

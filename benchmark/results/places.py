@@ -35,6 +35,14 @@ def run_tables(results: Path) -> list[Path]:
     return [*sorted(results.glob("*/*/runs.csv")), *sorted(results.glob("*/*/search/runs.csv"))]
 
 
+def samples_of(folder: Path, run_id: str) -> Path:
+    """The kept rows of a run's last grid, once for all ablations that have the run.
+
+    `folder` is that of an ablation's tables, results/<ablation>/<profile>/.
+    """
+    return folder.parents[1] / "samples" / f"{run_id}.png"
+
+
 def states(folder: Path) -> dict[str, str]:
     """By run id, the state of every run in the tables in `folder`, of any format version."""
     return {row.get("run_id") or "": row.get("state") or "" for row in _rows(folder / "runs.csv")}

@@ -11,10 +11,11 @@ claims.csv, correlations.csv, stopping.csv, collapse.csv, events.csv, variance.c
                   the evidence, by claims/evidence.py
 tuning.json       where arms were tuned, the random settings and the winners (see tuning.py)
 search/           the same tables of the runs of these settings
-samples/          the first rows of each run's last grid
 strips/           paths between embedded faces, of each run that the ablation's probe has seen
 preference/       what people chose, a file each (see preference/answers.py)
 notes.md          what a person wrote after looking
+
+results/samples/  the first rows of each run's last grid, once for all ablations
 
 Whoever changes what is written raises FORMAT and adds a golden folder to tests/results/.
 """

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from benchmark.results.description import describe
 from benchmark.results.drawn import write_drawn
 from benchmark.results.ends import ends, judged_columns, metric_names
 from benchmark.results.lent import lent
-from benchmark.results.places import ENDED, states
+from benchmark.results.places import ENDED, places, samples_of, states
 from benchmark.results.probes import STRIPS, probes, write_strips
 from benchmark.results.registered import registration_record
 from benchmark.results.schema import DIGITS, REQUIRED, TEXT, RegistrationRecord
@@ -56,7 +57,7 @@ def write_results(plan: Plan, runs_root: Path, results: Path, *, replace: bool =
         for name in REQUIRED:
             write_table(tables.folder / f"{name}.csv", getattr(tables, name))
         if not plan.part:  # a search's grids stay with its runs
-            _write_samples(tables.folder / "samples", found)
+            _write_samples(tables.folder, found)
         write_strips(tables.folder / STRIPS, plan, found)
         write_drawn(tables.folder, tables.record.setups)
     except OSError as error:
@@ -210,17 +211,22 @@ def _last(source: Source, kind: Kind) -> dict[str, float]:
 
 
 def _write_samples(folder: Path, found: Sequence[Source]) -> None:
-    """Write the first rows of each run's last grid; grids of runs no longer in the plan are
-    removed."""
+    """Write the first rows of each run's last grid; those of runs in no table are removed.
+
+    `folder` is that of the tables; earlier versions kept the grids in it.
+    """
+    for path in folder.glob("samples/*.png"):
+        write_atomic(samples_of(folder, path.stem), path.read_bytes())
+    shutil.rmtree(folder / "samples", ignore_errors=True)
     for each in found:
         grids = sorted(each.run.samples.glob("*.png"))
         if grids and not each.recorded:
             rows = first_rows(grids[-1], each.planned.spec.data.size)
-            write_atomic(folder / f"{each.planned.run_id}.png", rows)
-    planned = {each.planned.run_id for each in found}
-    for path in folder.glob("*.png"):
-        if path.stem not in planned:
-            path.unlink()
+            write_atomic(samples_of(folder, each.planned.run_id), rows)
+    kept = places(folder.parents[1])
+    for path in samples_of(folder, "*").parent.glob("*.png"):
+        if path.stem not in kept:
+            path.unlink(missing_ok=True)
 
 
 def first_rows(grid: Path, size: int, rows: int = GRID_ROWS) -> bytes:

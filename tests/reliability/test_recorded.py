@@ -15,6 +15,7 @@ from benchmark.executors import instructions
 from benchmark.executors.instructions import has, hold_to
 from benchmark.reproduction.recorded import compare, provenance
 from benchmark.reproduction.reproduce import find, pick
+from benchmark.results.places import samples_of
 from benchmark.results.tables import RecordedRun, read_tables
 from benchmark.runs.directory import RunDirectory
 from tests.processes import bench
@@ -96,7 +97,7 @@ def test_what_differs_is_named(swept: Swept, tables: Path) -> None:
     assert "hash of the weights" in compare(first(tables), again, 12, 0.0).parted[12]
     assert not compare(first(tables), again, 12, 1e-3).bits
 
-    path = folder / "samples" / f"{recorded.run_id}.png"
+    path = samples_of(folder, recorded.run_id)
     Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
     assert any(
         "samples differ" in each for each in compare(first(tables), again, 12, 1e-3).parted[12]
@@ -174,7 +175,7 @@ def test_a_sweep_goes_on_on_another_machine(swept: Swept, tables: Path, tmp_path
     done = bench("sync", "tiny.yaml", cwd=tmp_path)
     assert f"{len(old)} finished runs are not in runs; kept as the tables have" in done.stdout
     assert pd.read_csv(folder / "runs.csv", dtype=str).equals(new)
-    grids = {path.stem for path in (folder / "samples").glob("*.png")}
+    grids = {path.stem for path in folder.parents[1].glob("samples/*.png")}
     assert grids == set(new["run_id"])
 
 

@@ -29,7 +29,8 @@ def document(made: Path) -> Document:
 @pytest.fixture
 def results(tmp_path: Path, made: Path) -> Path:
     """A results folder of this test's own, with one ablation."""
-    shutil.copytree(made / "baselines", tmp_path / "results" / "baselines")
+    for name in ("baselines", "samples"):
+        shutil.copytree(made / name, tmp_path / "results" / name)
     return tmp_path / "results"
 
 

@@ -29,6 +29,7 @@ from benchmark.report.overview import claims_table, compose
 from benchmark.report.sections import notes, settings_in_words
 from benchmark.report.signals import signals
 from benchmark.report.verdicts import claims, in_words
+from benchmark.results.places import samples_of
 from benchmark.results.tables import Tables, read_all, read_record, read_tables
 from benchmark.results.writer import write_results
 from tests.report import evidence
@@ -579,14 +580,14 @@ def test_every_table_has_text_alone(document: Document) -> None:
 
 
 def test_a_broken_grid_is_named(folder: Path) -> None:
-    grid = next((folder / "samples").iterdir())
+    grid = samples_of(folder, read_tables(folder).runs["run_id"][0])
     grid.write_bytes(b"no picture")
     with pytest.raises(BenchError, match=rf"{grid.name}: cannot be read"):
         compose([read_tables(folder)])
 
 
 def test_a_cell_without_grids_is_named(folder: Path) -> None:
-    for grid in (folder / "samples").glob("ebgan-*"):
+    for grid in folder.parents[1].glob("samples/ebgan-*"):
         grid.unlink()
     found = [
         p for p in pictures(compose([read_tables(folder)]).blocks) if p.path.name == "samples.png"
@@ -595,6 +596,6 @@ def test_a_cell_without_grids_is_named(folder: Path) -> None:
 
 
 def test_results_without_grids_have_no_sheet(folder: Path) -> None:
-    shutil.rmtree(folder / "samples")
+    shutil.rmtree(folder.parents[1] / "samples")
     names = {p.path.name for p in pictures(compose([read_tables(folder)]).blocks)}
     assert names == {"curves.png", "scatter.png"}

@@ -14,6 +14,8 @@ from benchmark.ablation.plan import PlannedRun
 from benchmark.errors import BenchError
 from benchmark.evaluation.metrics import METRICS
 from benchmark.methods import heldout_columns, train_columns
+from benchmark.results.places import samples_of
+from benchmark.results.tables import read_tables
 from benchmark.results.writer import write_results
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.evaluations import Evaluations
@@ -132,7 +134,7 @@ def test_results_before_any_run_has_started(tmp_path: Path) -> None:
     (judge,) = found["judges"]  # type: ignore[misc]
     assert (judge["name"], judge["digest"], judge["versions"]) == (JUDGE, None, {})
     assert found["registration"] is None
-    assert not (folder / "samples").exists()
+    assert not (folder.parents[1] / "samples").exists()
 
 
 def test_what_cells_share_is_said_once(folder: Path) -> None:
@@ -270,13 +272,34 @@ def test_a_swept_block_is_one_line_of_json(tmp_path: Path) -> None:
 
 def test_the_first_rows_of_the_last_grid_are_kept(tmp_path: Path, folder: Path) -> None:
     planned = plan().runs[4]
-    kept = np.asarray(Image.open(folder / "samples" / f"{planned.run_id}.png"))
+    kept = np.asarray(Image.open(samples_of(folder, planned.run_id)))
     whole = np.asarray(Image.open(tmp_path / "runs" / planned.run_id / "samples/00000300.png"))
     assert kept.shape == (2 * 18 + 2, 8 * 18 + 2, 3)
     assert (kept == whole[: len(kept)]).all()
-    (folder / "samples" / "began-gone.png").write_bytes(b"of a run that is no more")
+    gone = samples_of(folder, "began-gone")
+    gone.write_bytes(b"of a run that is no more")
     write_results(plan(), tmp_path / "runs", tmp_path / "results")
-    assert not (folder / "samples" / "began-gone.png").exists()
+    assert not gone.exists()
+
+
+def test_a_run_of_two_ablations_has_its_grid_once(tmp_path: Path, folder: Path) -> None:
+    other = write_results(plan("other"), tmp_path / "runs", tmp_path / "results")
+    assert read_tables(folder).runs["run_id"].equals(read_tables(other).runs["run_id"])
+    grids = list((tmp_path / "results").glob("**/samples/*.png"))
+    assert {path.parent for path in grids} == {tmp_path / "results" / "samples"}
+    few = replace(plan(), runs=plan().runs[:1])
+    write_results(few, tmp_path / "runs", tmp_path / "results", replace=True)
+    assert all(path.exists() for path in grids)  # the other has them
+
+
+def test_grids_of_earlier_versions_move(tmp_path: Path, folder: Path) -> None:
+    kept = samples_of(folder, plan().runs[0].run_id)
+    before = folder / "samples" / kept.name
+    before.parent.mkdir()
+    kept.rename(before)
+    write_results(plan(), tmp_path / "elsewhere", tmp_path / "results")
+    assert kept.exists()
+    assert not before.parent.exists()
 
 
 def test_the_same_runs_give_the_same_bytes(tmp_path: Path, folder: Path) -> None:

@@ -10,6 +10,7 @@ from benchmark.report.figures.sheet import Tile, enlarged, sheet
 from benchmark.report.figures.shown import shown
 from benchmark.report.numbers import number
 from benchmark.results.drawn import FOLDER as DRAWN
+from benchmark.results.places import samples_of
 from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import Cell, Tables
 from benchmark.text import shortened, single_line
@@ -35,7 +36,7 @@ def grids(results: Tables) -> list[tuple[str, Path]]:
         (f"{_title(cell, run['seed'])}, {_distance(cell, run['seed'])} ({run['run_id']})", path)
         for cell in results.cells
         for run in cell.rows
-        if (path := results.folder / "samples" / f"{run['run_id']}.png").is_file()
+        if (path := samples_of(results.folder, run["run_id"])).is_file()
     ]
 
 
@@ -71,12 +72,14 @@ def drawn(results: Tables) -> list[Tile]:
 
 def without_samples(results: Tables) -> list[str]:
     """Cells of which no shown seed has a grid yet."""
-    seeds, folder = shown_seeds(results), results.folder / "samples"
+    seeds = shown_seeds(results)
     return [
         cell.title
         for cell in results.cells
         if not any(
-            (folder / f"{run['run_id']}.png").is_file() for run in cell.rows if run["seed"] in seeds
+            samples_of(results.folder, run["run_id"]).is_file()
+            for run in cell.rows
+            if run["seed"] in seeds
         )
     ]
 
@@ -102,5 +105,5 @@ def _grid(results: Tables, cell: Cell, seed: int) -> Image.Image | str:
     run_id = next((run["run_id"] for run in cell.rows if run["seed"] == seed), None)
     if run_id is None:
         return "no such run"
-    path = results.folder / "samples" / f"{run_id}.png"
+    path = samples_of(results.folder, run_id)
     return enlarged(path) if path.is_file() else "no samples"
