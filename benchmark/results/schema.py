@@ -15,6 +15,7 @@ strips/           paths between embedded faces, of each run that the ablation's 
 preference/       what people chose, a file each (see preference/answers.py)
 notes.md          what a person wrote after looking
 
+results/generators/ runs packed by `bench export --last`, to be judged again
 results/samples/  the first rows of each run's last grid, once for all ablations
 
 Whoever changes what is written raises FORMAT and adds a golden folder to tests/results/.
