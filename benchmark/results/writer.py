@@ -4,7 +4,7 @@ import dataclasses
 import io
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +51,14 @@ def write_results(plan: Plan, runs_root: Path, results: Path, *, replace: bool =
     found = sources(pooled, runs_root, results, replace=replace)
     searched = sources(plan.search, runs_root, results) if plan.search else ()
     tables = collect(plan, found, results, registration_record(plan, found, searched))
+    gone = states(tables.folder).keys() - {each.planned.run_id for each in found}
     try:
         record = json.dumps(tables.record.model_dump(mode="json"), indent=2, ensure_ascii=False)
         write_atomic(tables.folder / "ablation.json", f"{record}\n".encode())
         for name in REQUIRED:
             write_table(tables.folder / f"{name}.csv", getattr(tables, name))
         if not plan.part:  # a search's grids stay with its runs
-            _write_samples(tables.folder, found)
+            _write_samples(tables.folder, found, gone)
         write_strips(tables.folder / STRIPS, plan, found)
         write_drawn(tables.folder, tables.record.setups)
     except OSError as error:
@@ -210,10 +211,11 @@ def _last(source: Source, kind: Kind) -> dict[str, float]:
     return next((row.values for row in reversed(source.rows) if row.kind == kind), {})
 
 
-def _write_samples(folder: Path, found: Sequence[Source]) -> None:
-    """Write the first rows of each run's last grid; those of runs in no table are removed.
+def _write_samples(folder: Path, found: Sequence[Source], gone: Collection[str]) -> None:
+    """Write the first rows of each run's last grid; remove those of runs that are gone from the
+    tables in `folder`, unless another ablation has them.
 
-    `folder` is that of the tables; earlier versions kept the grids in it.
+    Earlier versions kept the grids in `folder`.
     """
     for path in folder.glob("samples/*.png"):
         write_atomic(samples_of(folder, path.stem), path.read_bytes())
@@ -223,10 +225,10 @@ def _write_samples(folder: Path, found: Sequence[Source]) -> None:
         if grids and not each.recorded:
             rows = first_rows(grids[-1], each.planned.spec.data.size)
             write_atomic(samples_of(folder, each.planned.run_id), rows)
-    kept = places(folder.parents[1])
-    for path in samples_of(folder, "*").parent.glob("*.png"):
-        if path.stem not in kept:
-            path.unlink(missing_ok=True)
+    kept = places(folder.parents[1]) if gone else {}
+    for run_id in gone:
+        if run_id not in kept:
+            samples_of(folder, run_id).unlink(missing_ok=True)
 
 
 def first_rows(grid: Path, size: int, rows: int = GRID_ROWS) -> bytes:

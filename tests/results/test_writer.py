@@ -276,10 +276,12 @@ def test_the_first_rows_of_the_last_grid_are_kept(tmp_path: Path, folder: Path) 
     whole = np.asarray(Image.open(tmp_path / "runs" / planned.run_id / "samples/00000300.png"))
     assert kept.shape == (2 * 18 + 2, 8 * 18 + 2, 3)
     assert (kept == whole[: len(kept)]).all()
-    gone = samples_of(folder, "began-gone")
-    gone.write_bytes(b"of a run that is no more")
-    write_results(plan(), tmp_path / "runs", tmp_path / "results")
-    assert not gone.exists()
+    other = samples_of(folder, "began-other")
+    other.write_bytes(b"of an ablation whose tables are damaged")
+    few = replace(plan(), runs=plan().runs[:4])
+    write_results(few, tmp_path / "runs", tmp_path / "results", replace=True)
+    assert not samples_of(folder, planned.run_id).exists()
+    assert other.exists()
 
 
 def test_a_run_of_two_ablations_has_its_grid_once(tmp_path: Path, folder: Path) -> None:
@@ -303,7 +305,8 @@ def test_grids_of_earlier_versions_move(tmp_path: Path, folder: Path) -> None:
 
 
 def test_the_same_runs_give_the_same_bytes(tmp_path: Path, folder: Path) -> None:
-    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    everything = (tmp_path / "results").rglob("*")
+    before = {path: path.read_bytes() for path in everything if path.is_file()}
     assert len(before) == 6 + 6 + 1  # tables, grids, drawn faces
     write_results(plan(), tmp_path / "runs", tmp_path / "results")
     assert before == {path: path.read_bytes() for path in before}
