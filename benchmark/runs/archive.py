@@ -7,7 +7,7 @@
         snapshots/<step>-<sum>.safetensors
         checkpoints/<step>-<sum>.safetensors (the last), checkpoints/digests.jsonl
 
-All snapshots and the last checkpoint, or the last snapshot alone.
+All snapshots and grids and the last checkpoint, or the last snapshot and grid alone.
 
 An archive is data: nothing in it is executed, no pickle is ever read, and any other name is refused
 before anything is written. The log is left out, as it may contain local paths.
@@ -65,8 +65,9 @@ def _packed(run: RunDirectory, last: bool) -> Iterator[Path]:
     yield from (run.path / name for name in sorted(_NEEDED))
     yield from (path for path in [run.path / "evaluation.json"] if path.exists())
     yield from sorted((run.path / FOLDER).glob("*.json*"))
-    yield from sorted(run.samples.glob("[0-9]*.png"))
-    yield from sorted(run.snapshots.glob("[0-9]*.safetensors"))[-1 if last else 0 :]
+    first = -1 if last else 0
+    yield from sorted(run.samples.glob("[0-9]*.png"))[first:]
+    yield from sorted(run.snapshots.glob("[0-9]*.safetensors"))[first:]
     yield from sorted(run.checkpoints.glob("digests.jsonl"))
     if not last:
         yield from sorted(run.checkpoints.glob("[0-9]*.safetensors"))[-1:]

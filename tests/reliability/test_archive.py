@@ -55,8 +55,8 @@ def test_its_last_snapshot_alone_is_enough_to_judge_it(
         max(path.name for path in finished.snapshots.iterdir())
     ]
     assert [path.name for path in run.checkpoints.iterdir()] == ["digests.jsonl"]
-    assert faults_of(run, run.run_id) == []
-    assert compare(finished, run, 12, 0.0).bits
+    assert not any(fault.serious for fault in faults_of(run, run.run_id))
+    assert [path.name for path in run.samples.iterdir()] == ["00000012.png"]
 
 
 def test_the_commands(swept: Swept, tmp_path: Path) -> None:
