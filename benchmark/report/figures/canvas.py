@@ -132,7 +132,12 @@ def is_crowded(panel: Axes) -> bool:
 
 
 def any_flat(low: NDArray[np.float64], high: NDArray[np.float64]) -> bool:
-    """Whether a panel from `low` to `high` would be a mere line on a common axis for all."""
+    """Whether a panel from `low` to `high` would be a mere line on a common axis for all.
+
+    A panel without data, as of runs yet to come, is NaN.
+    """
+    if np.isnan(high - low).all():
+        return False
     return bool(np.nanmin(high - low) < LEAST_SHARE * (np.nanmax(high) - np.nanmin(low)))
 
 
