@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.errors import BenchError, of_system
+from benchmark.results.places import samples_of
 from benchmark.results.tables import REWRITE, Tables
 
 _GUTTER = 2  # of a grid (see evaluation/samples.py)
@@ -42,7 +43,7 @@ def samples(results: Tables) -> Mapping[str, Sample]:
     for cell in results.cells:
         size = int(cell.setup.data.settings["size"])
         for run in cell.done:
-            path = results.folder / "samples" / f"{run['run_id']}.png"
+            path = samples_of(results.folder, run["run_id"])
             if not path.is_file():
                 continue
             try:
