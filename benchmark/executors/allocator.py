@@ -5,6 +5,7 @@ It affects only where numbers are stored: weights are bit-identical with any.
 
 import os
 import sys
+from collections.abc import Mapping
 from ctypes.util import find_library
 from functools import lru_cache
 
@@ -13,10 +14,10 @@ from functools import lru_cache
 _THRESHOLDS = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "1073741824"}
 
 
-def variables() -> dict[str, str]:
-    """What the environment of a new worker needs; docs/performance.md says what it gains."""
+def variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What a new worker needs beside `environ`; docs/performance.md says what it gains."""
     library = _tcmalloc() if sys.platform == "linux" else None
-    if library is None or "LD_PRELOAD" in os.environ:  # keep the user's choice
+    if library is None or "LD_PRELOAD" in environ:  # keep the user's choice
         return dict(_THRESHOLDS)
     return {**_THRESHOLDS, "LD_PRELOAD": library}
 

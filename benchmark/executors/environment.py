@@ -31,7 +31,7 @@ def environment(found: Mapping[str, str], folder: Path) -> dict[str, str]:
     kept = {k: v for k, v in found.items() if k in _KEPT or not k.startswith(_DROPPED)}
     if "PYTHONPATH" in kept:
         kept["PYTHONPATH"] = _without(kept["PYTHONPATH"], folder)
-    return {**kept, **_SET, **allocator.variables()}
+    return {**kept, **_SET, **allocator.variables(kept)}
 
 
 def _without(path: str, folder: Path) -> str:
