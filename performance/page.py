@@ -214,8 +214,7 @@ def _adopted(found: dict[str, Any]) -> str:
         "memory and any allocator were adopted because they do. Fused Adam, D's passes joined in "
         "one batch, `torch.compile` and one z for both players give other bits (the last another "
         "method), so they are not the default. With AMX the convolutions are quick, and ELU takes "
-        "a larger part: the row of ReLU says how much there is to gain. Written as several passes "
-        "of torch (exponential, clamp, maximum) ELU is no faster."
+        "a larger part: the row of ReLU says how much there is to gain."
     )
 
 
