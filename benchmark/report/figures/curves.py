@@ -47,6 +47,7 @@ ROW, HEADING = 1.5, 0.45  # inches of such a row, and of what is written above a
 OWN: Style = {"color": COLOURS[0], "linestyle": "-", "marker": ""}
 GREY: Style = {"color": "0.6", "linestyle": "--", "linewidth": 1.2, "zorder": 1}
 CORNER: Style = {"ha": "right", "va": "top", "fontsize": 7, "bbox": {**BOX, "pad": 1.0}}
+NOTHING: Style = {"ha": "center", "va": "center", "fontsize": 8, "color": "0.4"}
 _Cells: TypeAlias = list[tuple[Cell, Style]]
 RING: Style = {
     **{"color": "black", "marker": "o", "linestyle": "", "markersize": 10},
@@ -130,19 +131,17 @@ def _apart(results: Tables, cells: _Cells, columns: Sequence[str]) -> bytes:
     size = (WIDTH, ROW * sum(rows) + HEADING * (len(rows) + 1))
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     parts = figure.subfigures(len(blocks), 1, squeeze=False, height_ratios=rows).flat
-    steps: Axes | None = None
+    used: list[Axes] = []
     for part, block, down in zip(parts, blocks, rows, strict=True):
         panels = list(part.subplots(down, across, squeeze=False).flat)
         for empty in panels[len(block) :]:
             empty.set_axis_off()
-        steps = steps or panels[0]
-        scale: dict[str, Axes] = {}
+        used += panels[: len(block)]
+        scale: dict[str, list[Axes]] = {}
         for at, (panel, (each, column)) in enumerate(zip(panels, block, strict=False)):
-            panel.sharex(steps) if panel is not steps else None
             table = results.judged if column == DISTANCE else results.train
             own = column != DISTANCE and _flattens(table, _with_signal(cells, column), column)
-            if not own and scale.setdefault(column, panel) is not panel:
-                panel.sharey(scale[column])
+            scale.setdefault(f"{column} {at}" if own else column, []).append(panel)
             _alone(panel, each[0], _with_signal(cells, each[0].record.signal)[0][0], table, column)
             panel.set_title(label(each[0].title, 24), fontsize=8, loc="left")
             said = title(column) if len(signals) > 1 and column != DISTANCE else ""
@@ -151,7 +150,12 @@ def _apart(results: Tables, cells: _Cells, columns: Sequence[str]) -> bytes:
             beside = block[at - 1][1] if at % across else None
             panel.tick_params(labelleft=own or beside != column)
             panel.tick_params(labelbottom=at + across >= len(block))
+        for together in scale.values():
+            _on_one_scale(together)
         part.suptitle(_headings(results, cells, block), fontsize=9)
+    limits = [panel.get_xlim() for panel in used if panel.has_data()]
+    for panel in used:
+        panel.set_xlim(min(low for low, _ in limits), max(high for _, high in limits))
     part.supxlabel("training step (updates)", fontsize=8)
     handles = [Line2D([], [], label="mean of the cell", **OWN)]
     handles.append(Line2D([], [], label="mean of the first cell with the same signal", **GREY))
@@ -169,11 +173,13 @@ def _headings(results: Tables, cells: _Cells, block: Sequence[tuple[Any, str]]) 
 
 def _alone(panel: Axes, cell: Cell, first: Cell, table: pd.DataFrame, column: str) -> None:
     """A cell on its own panel, before the mean of another."""
-    if first is not cell:
+    one: _Cells = [(cell, OWN)]
+    if not _lines(table, one, column):
+        panel.text(0.5, 0.5, "no values yet", transform=panel.transAxes, **NOTHING)
+    elif first is not cell:
         rows = table[table["run_id"].isin(first.run_ids) & table[column].notna()]
         mean = rows.groupby("step")[column].mean()
         panel.plot(mean.index.to_numpy(), mean.to_numpy(), **GREY)
-    one: _Cells = [(cell, OWN)]
     if column == DISTANCE:
         _floors(panel, one)
     _panel(panel, one, table, column, "", None, many=True)
@@ -182,10 +188,19 @@ def _alone(panel: Axes, cell: Cell, first: Cell, table: pd.DataFrame, column: st
     panel.set_xlabel("")
     panel.tick_params(labelsize=7, which="both")
     panel.xaxis.set_major_locator(MaxNLocator(3))
-    if panel.get_yscale() == "log":
-        panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
-        panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        panel.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _on_one_scale(panels: Sequence[Axes]) -> None:
+    """As `sharey` does, which takes quadratic time in the number of panels to draw."""
+    if any(panel.get_yscale() == "log" for panel in panels):
+        for panel in panels:
+            panel.set_yscale("log")
+            panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+            panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            panel.yaxis.set_minor_formatter(NullFormatter())
+    limits = [panel.get_ylim() for panel in panels if panel.has_data()]
+    for panel in panels if limits else ():
+        panel.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
 
 
 def _flattens(table: pd.DataFrame, cells: _Cells, column: str) -> bool:
