@@ -9,13 +9,8 @@ CLASSIFIED = "classified."
 """Prefix of the columns of `evaluation.classify` in probes.csv."""
 
 
-def evaluation_columns() -> list[str]:
-    """The columns of one evaluation, in order: every registered metric."""
-    return list(METRICS)
-
-
 def metric_columns() -> dict[str, Column]:
-    """The meaning of each of them."""
+    """The columns of one evaluation, in order: every registered metric."""
     return {
         name: Column(metric.meaning, metric.unit, metric.better, metric.source)
         for name, metric in METRICS.items()

@@ -19,7 +19,6 @@ variational one reconstructs v from a code drawn from N(mean(v), variance(v)), a
 L_D.
 """
 
-from itertools import chain
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import torch
@@ -242,11 +241,6 @@ class BEGAN(Method):
             **{name: value for name, (_, value) in terms.items()},
         }
         return {name: values[name] for name in self.heldout}
-
-    def parameter_count(self) -> int:
-        """Parameters of both players, as the paper counts them (17.3 M at 128 px, n = 128)."""
-        players = chain(self.discriminator.parameters(), self.generator.parameters())
-        return sum(p.numel() for p in players)
 
     @property
     def _alternating(self) -> bool:

@@ -9,14 +9,11 @@ from benchmark.ablation.tuning import SETTING
 from benchmark.column import Column
 from benchmark.errors import InputError
 from benchmark.evaluation.columns import (
-    CLASSIFIED_COLUMNS,
     PROBE_COLUMNS_1,
-    metric_columns,
     probe_columns,
 )
 from benchmark.evaluation.metrics import METRICS
-from benchmark.methods import LEARNING_RATE
-from benchmark.methods.registry import built_in, method_class
+from benchmark.methods.registry import method_class
 from benchmark.results.schema import IMAGES, REQUIRED, TEXT, WHOLE
 
 _RUN_ID = Column("the method's name and 12 digits of the hash of the run's description")
@@ -258,31 +255,3 @@ def refuse_taken(plan: Plan) -> None:
                 raise InputError(
                     f"{method}: the column {name!r} needs another name; this one {taken[name]}"
                 )
-
-
-def known_columns(table: str) -> dict[str, Column]:
-    """Every column that `table`.csv in results/ may have, except swept keys, with its entry.
-
-    A column that several methods share (loss_d) has one of their entries. Raises KeyError where
-    there is no such table.
-    """
-    methods = [method_class(name) for name in built_in()]
-    trained = {name: each for method in methods for name, each in method.columns.items()}
-    heldout = {f"heldout_{n}": method.columns[n] for method in methods for n in method.heldout}
-    metrics, at = metric_columns(), {"run_id": _RUN_ID, "step": _STEP}
-    trained["lr"] = LEARNING_RATE
-    if table == "runs":
-        noise = {f"noise_{name}": each for name, each in metrics.items()}
-        return {**trained, **heldout, **metrics, **noise, **RUN}
-    tables = {
-        "train": {**at, **trained},
-        "heldout": {**at, **heldout},
-        "evaluations": {**at, **EVALUATION, **metrics},
-        "probes": {
-            "run_id": _RUN_ID,
-            **probe_columns(),
-            **PROBE_COLUMNS_1,
-            **CLASSIFIED_COLUMNS,
-        },
-    }
-    return tables[table] if table in tables else EVIDENCE[table]

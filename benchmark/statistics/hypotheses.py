@@ -70,11 +70,6 @@ def change_p(
     return above if alternative == "greater" else below
 
 
-def equivalence_p(strata: Sequence[Stratum], margin: float) -> Floats:
-    """p (...) of "the change is `margin` or more, in either direction" (Schuirmann 1987)."""
-    return np.maximum(change_p(strata, margin, "less"), change_p(strata, -margin, "greater"))
-
-
 def permutation_p(strata: Sequence[Stratum], margin: float = 0.0) -> tuple[Floats, Floats]:
     """p (...) of "at most `margin`" and of "at least", from permutations alone."""
     sizes = [tuple(np.shape(values)[-1] for values in each.values()) for each in strata]

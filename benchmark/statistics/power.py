@@ -33,8 +33,9 @@ def change_power(
     """The probability of a p of at most alpha / family, if the change is `effect`.
 
     `spreads` has a level's standard deviation where `contrast` takes its values. "greater" and
-    "less" are those of `change_p`, "within" is `equivalence_p`. Simulated from normal values, with
-    a fixed seed; 0 if the least p is above the level, NaN if the pilot shows no spread.
+    "less" are those of `change_p`, "within" is both at once (Schuirmann 1987). Simulated from
+    normal values, with a fixed seed; 0 if the least p is above the level, NaN if the pilot shows no
+    spread.
     """
     level = alpha / family
     if least_p([[seeds] * len(each) for each in spreads]) > level:

@@ -4,7 +4,7 @@
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +24,6 @@ from benchmark.statistics.hypotheses import (
     MOST,
     arrangements,
     change_p,
-    equivalence_p,
     permutation_p,
 )
 from benchmark.statistics.intervals import (
@@ -330,6 +329,12 @@ def differs(rng: Rng, scenario: Scenario, n: int, studies: int) -> Floats:
 
 def same(rng: Rng, scenario: Scenario, n: int, studies: int) -> Floats:
     return equivalence_p(_moved([pair(rng, scenario, n, studies)]), MARGIN)
+
+
+def equivalence_p(strata: Sequence[Stratum], margin: float) -> Floats:
+    """p of "the change is `margin` or more, in either direction" (Schuirmann 1987), by two
+    one-sided tests, as claims of "within" make them."""
+    return np.maximum(change_p(strata, margin, "less"), change_p(strata, -margin, "greater"))
 
 
 def at_least_over_strata(rng: Rng, scenario: Scenario, n: int, studies: int) -> Floats:

@@ -13,7 +13,6 @@ from benchmark.statistics.hypotheses import (
     MOST,
     arrangements,
     change_p,
-    equivalence_p,
     least_p,
     least_pairing_p,
     pairing_p,
@@ -23,7 +22,7 @@ from benchmark.statistics.hypotheses import (
 from benchmark.statistics.intervals import contrast
 from benchmark.statistics.looks import look_levels
 from tests.statistics import simulations
-from tests.statistics.simulations import SCENARIOS, rejections
+from tests.statistics.simulations import SCENARIOS, equivalence_p, rejections
 
 Floats = NDArray[np.float64]
 LEVEL, OVER = 0.05, 0.01

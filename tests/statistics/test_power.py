@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.statistics.hypotheses import change_p, equivalence_p
+from benchmark.statistics.hypotheses import change_p
 from benchmark.statistics.power import (
     change_power,
     clean_seeds,
@@ -14,6 +14,7 @@ from benchmark.statistics.power import (
     mean_power,
     seeds_for,
 )
+from tests.statistics.simulations import equivalence_p
 
 PAIR = [{0.0: 1.0, 1.0: 1.0}]
 
