@@ -28,6 +28,7 @@ from benchmark.report.figures.samples import drawn
 from benchmark.report.files import GENERATED
 from benchmark.report.glossary import GLOSSARY
 from benchmark.report.numbers import NONE, number
+from benchmark.report.scales import scales
 from benchmark.report.sections import heading, notes, section
 from benchmark.results.tables import Tables
 
@@ -70,6 +71,7 @@ def compose(
     blocks += [questions(sound), *_forest(sound)] if sound else []
     said = list(notes(folder))
     blocks += [Heading(2, "In plain words"), *said] if said else []
+    blocks += scales(sound)
     blocks += [
         Details("All claims", [Words(VERDICTS), claims_table(sound)]),
         Details("How to read the tables", [Words(GLOSSARY)]),

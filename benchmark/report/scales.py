@@ -1,0 +1,128 @@
+"""What becomes of an ablation's answers at another scale: larger networks, longer training.
+
+An ablation whose tables are committed under several profiles has been asked at several scales. A
+verdict on networks that had learnt little may turn over, so its answers stand side by side.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from benchmark.claims.verdicts import AGAINST, DECIDED
+from benchmark.markup import escaped
+from benchmark.report.captions import distance_name, made_of_all
+from benchmark.report.document import Block, Heading, Table
+from benchmark.report.evidence import NOT_JUDGED, Evidence, Verdict
+from benchmark.report.numbers import INCOMPLETE, NONE, finite, mean_spread, number
+from benchmark.results.schema import DISTANCE, REAL
+from benchmark.results.tables import Tables
+from benchmark.text import counted
+
+LEAST_CELLS = 2  # judged at every scale, for their ranks to say anything
+NOT_ASKED = ("not run", NOT_JUDGED)
+
+
+def scales(found: Sequence[Tables]) -> Iterator[Block]:
+    """The claims and cells of every ablation with findings of several profiles, by steps."""
+    profiles: defaultdict[str, list[Tables]] = defaultdict(list)
+    for results in found:
+        if results.record.finding:
+            profiles[results.record.name].append(results)
+    several = [sorted(each, key=_steps) for each in profiles.values() if len(each) > 1]
+    made = [table for each in several for table in (*_claims(each), *_cells(each))]
+    if made:
+        yield Heading(2, "What scale changes")
+    yield from made
+
+
+def _steps(results: Tables) -> int:
+    return max(cell.steps for cell in results.record.cells)
+
+
+def _title(results: Tables) -> str:
+    return f"{escaped(results.record.profile)}, {_steps(results):,} steps"
+
+
+def _claims(profiles: Sequence[Tables]) -> Iterator[Table]:
+    """One row a claim that has a verdict at more than one scale."""
+    rows, verdicts = [], [Evidence(results.folder).verdicts for results in profiles]
+    for claim in profiles[-1].record.claims:
+        own = [each.get(claim.id) for each in verdicts]
+        if sum(_is_asked(each) for each in own) < 2:
+            continue
+        titled = zip(profiles, own, strict=True)
+        row = {"claim": escaped(claim.says)} | {_title(each): _said(one) for each, one in titled}
+        asked = [each.verdict for each in own if each is not None and _is_asked(each)]
+        rows.append({**row, "change": change(asked[0], asked[-1])})
+    if rows:
+        yield Table(
+            f"scales_claims_{profiles[0].record.name}",
+            pd.DataFrame(rows),
+            f"Claims of {escaped(profiles[0].record.name)}, each judged by its own registration, if"
+            f" any. {_made_of(profiles)}.",
+        )
+
+
+def _is_asked(found: Verdict | None) -> bool:
+    return found is not None and found.verdict not in NOT_ASKED
+
+
+def _said(found: Verdict | None) -> str:
+    if found is None or found.verdict in NOT_ASKED:
+        return found.verdict if found else NONE
+    size = " ".join(each for each in (found.effect, found.interval) if each != NONE)
+    return f"**{found.verdict}**" + f": {size}" * bool(size)
+
+
+def change(before: str, after: str) -> str:
+    """From one verdict to the other, in words."""
+    if before in DECIDED and after in DECIDED:
+        return "none" if (before in AGAINST) == (after in AGAINST) else "turns over"
+    if after in DECIDED:
+        return "decided"
+    return "open again" if before in DECIDED else "none, still open"
+
+
+def _cells(profiles: Sequence[Tables]) -> Iterator[Table]:
+    """One row a cell that was judged at every scale, with its rank among these."""
+    values = [
+        {cell.title: (finite(cell.values(DISTANCE)), cell.planned) for cell in results.cells}
+        for results in profiles
+    ]
+    shared = [
+        cell.title
+        for cell in profiles[-1].cells
+        if all(cell.title in each and each[cell.title][0] for each in values)
+    ]
+    if len(shared) < LEAST_CELLS:
+        return
+    rows = {cell: {"cell": escaped(cell)} for cell in shared}
+    floors = {"cell": "*real against real*"}
+    for results, own in zip(profiles, values, strict=True):
+        ranks = stats.rankdata([np.mean(own[cell][0]) for cell in shared], method="min")
+        for cell, rank in zip(shared, ranks, strict=True):
+            found, planned = own[cell]
+            mine = mean_spread(found, planned)
+            rows[cell] |= {_title(results): mine, f"rank, {results.record.profile}": f"{rank:.0f}"}
+        real = finite([cell.floors.get(REAL, {}).get(DISTANCE, np.nan) for cell in results.cells])
+        floors |= {_title(results): number(real[0]) if real else NONE}
+        floors |= {f"rank, {results.record.profile}": NONE}
+    gaps = any(INCOMPLETE in text for row in rows.values() for text in row.values())
+    record = profiles[-1].record
+    yield Table(
+        f"scales_cells_{record.name}",
+        pd.DataFrame([*rows.values(), floors]),
+        f"{distance_name(record, record.headline)} at the last checkpoint, ± sd over seeds, of the"
+        f" {counted(len(shared), 'cell')} of {escaped(record.name)} judged at every scale. Networks"
+        " and numbers of samples differ between scales, and with the samples a Fréchet distance's"
+        f" bias: compare ranks. {_made_of(profiles)}."
+        + f" {INCOMPLETE} fewer finished runs than planned: a rank of one seed says little."
+        * gaps,
+    )
+
+
+def _made_of(profiles: Sequence[Tables]) -> str:
+    return made_of_all([results.record for results in profiles])

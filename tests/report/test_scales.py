@@ -1,0 +1,90 @@
+"""One ablation at two scales, side by side."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from benchmark.report.document import Heading, Table
+from benchmark.report.scales import change, scales
+from benchmark.results.tables import Tables, read_tables
+from tests.report import evidence
+
+SHORT, LONG = "short, 300 steps", "longer, 3,000 steps"
+
+
+@pytest.fixture
+def longer(folder: Path) -> Path:
+    """The same ablation under a profile with ten times the steps, with other verdicts."""
+    evidence.write(folder)
+    other = folder.parent / "longer"
+    shutil.copytree(folder, other)
+    record = json.loads((other / "ablation.json").read_text())
+    record["profile"] = "longer"
+    for cell in record["cells"]:
+        cell["steps"] *= 10
+    (other / "ablation.json").write_text(json.dumps(record))
+    evidence.write(other, verdict="supported", effect=-40.0, low=-60.0, high=-20.0)
+    return other
+
+
+def asked(*folders: Path) -> list[Tables]:
+    return [read_tables(folder) for folder in folders]
+
+
+def test_claims_and_cells_stand_side_by_side(folder: Path, longer: Path) -> None:
+    runs = pd.read_csv(longer / "runs.csv")
+    began = runs["variant"] == "BEGAN"
+    runs.loc[began, "distance"] += 1000  # the order turns over
+    runs.to_csv(longer / "runs.csv", index=False)
+    over, claims, cells = scales(asked(longer, folder))  # in the order of their steps
+    assert over == Heading(2, "What scale changes")
+    assert isinstance(claims, Table)
+    assert claims.frame.to_dict("records") == [
+        {
+            "claim": "BEGAN is better",
+            SHORT: "**refuted**: 95.12 [80, 110.5]",
+            LONG: "**supported**: -40 [-60, -20]",
+            "change": "turns over",
+        }
+    ]
+    assert isinstance(cells, Table)
+    found = cells.frame.set_index("cell")
+    assert list(found.columns) == [SHORT, "rank, short", LONG, "rank, longer"]
+    assert list(found["rank, short"]) == ["1", "2", "—"]
+    assert list(found["rank, longer"]) == ["2", "1", "—"]
+    assert found.index[-1] == "*real against real*"
+    assert "profile short / profile longer" in cells.caption
+
+
+def test_cells_that_one_scale_lacks_are_left_out(folder: Path, longer: Path) -> None:
+    runs = pd.read_csv(longer / "runs.csv")
+    runs.loc[runs["variant"] == "BEGAN", "distance"] = float("nan")
+    runs.to_csv(longer / "runs.csv", index=False)
+    assert len(list(scales(asked(folder, longer)))) == 2  # a rank among one says nothing
+    evidence.write(longer, verdict="not run")
+    assert list(scales(asked(folder, longer))) == []
+
+
+def test_one_scale_is_no_comparison(folder: Path, longer: Path) -> None:
+    assert list(scales(asked(folder))) == []
+    record = json.loads((longer / "ablation.json").read_text())
+    (longer / "ablation.json").write_text(json.dumps({**record, "finding": False}))
+    assert list(scales(asked(folder, longer))) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("refuted", "supported", "turns over"),
+        ("supported", "too small", "turns over"),
+        ("refuted", "too small", "none"),
+        ("underpowered", "refuted", "decided"),
+        ("supported", "undecided", "open again"),
+        ("underpowered", "undecided", "none, still open"),
+    ],
+)
+def test_what_changes_is_in_words(before: str, after: str, words: str) -> None:
+    assert change(before, after) == words
