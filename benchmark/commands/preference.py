@@ -7,7 +7,7 @@ import click
 from benchmark.commands.options import (
     FILE,
     file_argument,
-    profile_option,
+    profile_options,
     results_of_plan_option,
     written,
 )
@@ -16,7 +16,7 @@ from benchmark.commands.tables import say
 
 @click.command()
 @file_argument
-@profile_option("Scale: demo, short, small or paper.")
+@profile_options
 @results_of_plan_option
 @click.option("--cell", "cells", multiple=True, help="Only these cells, at least two.")
 @click.option(
@@ -33,6 +33,7 @@ from benchmark.commands.tables import say
 def preference(
     file: Path,
     profile: str,
+    overrides: tuple[str, ...],
     results: Path | None,
     cells: tuple[str, ...],
     pairs: int,
@@ -50,7 +51,7 @@ def preference(
     from benchmark.preference.page import write_page
     from benchmark.results.tables import read_tables
 
-    plan = load(file, profile)
+    plan = load(file, profile, overrides)
     folder = written(plan, results)[0] / plan.place
     tables = read_tables(folder)
     write_page(tables, drawn(tables, cells, pairs, seed), page)

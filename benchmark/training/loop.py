@@ -75,7 +75,7 @@ def sampler(
             if labels is None:
                 return to_uint8(method.sample(count, draw, stream))
             assert takes_labels(method)
-            asked = torch.from_numpy(labels[start : start + count]).to(device)
+            asked = torch.from_numpy(labels[start : start + count]).to(device, torch.float32)
             return to_uint8(method.sample_with(asked, draw, stream))
 
     return sample

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from benchmark.errors import BenchError, InputError, of_system
-from benchmark.methods.method import Batch, Method
+from benchmark.methods.method import Batch, Method, takes_labels
 from benchmark.seeds import derive
 from benchmark.spec import RunSpec
 from benchmark.training import checkpoint, snapshots
@@ -156,15 +156,24 @@ def _check_watch(spec: RunSpec, method: Method) -> None:
 
 
 def _samples(spec: RunSpec, method: Method) -> Tensor:
+    """Samples, and as many of the labels asked for where the method makes these."""
+    found = [_drawn(spec, method, "sample", SAMPLES)]
+    of_labels = method.labelled and takes_labels(method)
+    if of_labels:
+        found.append(_drawn(spec, method, "sample_with", _labels(spec, SAMPLES, 0)))
+    return torch.cat(found)
+
+
+def _drawn(spec: RunSpec, method: Method, function: str, asked: int | Tensor) -> Tensor:
     def draw() -> Any:
         with seeded(type(method), spec.seed, "z_eval", 0, CPU):
-            return method.sample(SAMPLES, StepDraw(spec.seed, 0, CPU), "z_eval")
+            return getattr(method, function)(asked, StepDraw(spec.seed, 0, CPU), "z_eval")
 
     with evaluating(method):
-        found = _told(spec, "sample", draw)
+        found = _told(spec, function, draw)
     wanted = (SAMPLES, 3, spec.data.size, spec.data.size)
     if not isinstance(found, Tensor) or found.shape != wanted or not found.is_floating_point():
-        raise _refused(spec, f"{SAMPLES} samples are {_kind(found)}; wanted: floats {wanted}")
+        raise _refused(spec, f"{function} returns {_kind(found)}; wanted: floats {wanted}")
     return found
 
 
@@ -243,10 +252,13 @@ def _batch(spec: RunSpec, method: Method, number: int) -> Batch:
     source = torch.Generator().manual_seed(derive(spec.seed, "rehearsal", number))
     images = torch.rand(count, 3, size, size, generator=source) * 2 - 1
     images = images.contiguous(memory_format=torch.channels_last)
-    if not method.labelled:
-        return Batch(images)
+    return Batch(images, _labels(spec, count, number) if method.labelled else None)
+
+
+def _labels(spec: RunSpec, count: int, number: int) -> Tensor:
+    source = torch.Generator().manual_seed(derive(spec.seed, "rehearsal labels", number))
     names = getattr(spec.method, "attributes", ())
-    return Batch(images, torch.rand(count, len(names), generator=source).round())
+    return torch.rand(count, len(names), generator=source).round()
 
 
 def _named(spec: RunSpec, method: Method, function: str, found: Any, wanted: Any) -> None:

@@ -36,6 +36,23 @@ def page(tables: Tables, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_it_shows_other_runs_by_set(tables: Tables, tmp_path: Path) -> None:
+    """Such runs have tables of their own, of which there are none here."""
+    options = [
+        "--profile",
+        "short",
+        "--set",
+        "training.steps=7",
+        "--page",
+        str(tmp_path / "p.html"),
+    ]
+    results = str(tables.folder.parents[1])
+    said = CliRunner().invoke(bench, ["preference", str(FILE), *options, "--results", results])
+    assert said.exit_code != 0
+    assert "steps=7" in str(said.exception)
+    assert not (tmp_path / "p.html").exists()
+
+
 def test_it_needs_no_network(page: Path) -> None:
     text = page.read_text()
     assert "default-src 'none'" in text

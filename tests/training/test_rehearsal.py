@@ -30,6 +30,7 @@ from benchmark.training import checkpoint
 from benchmark.training.loop import Step, Stopped
 from benchmark.training.rehearsal import rehearse
 from tests.conftest import TINY, tiny_plan
+from tests.methods.plugins.labelled import Conditional, ConditionalSettings
 from tests.methods.plugins.small_gan import SmallGan
 from tests.training.test_loop import train, values
 
@@ -344,6 +345,29 @@ class Grey(SmallGan):
         return super().sample(count, draw, stream)[:, :1]
 
 
+class Ignoring(Conditional):
+    """Makes one sample, however many labels it is asked for."""
+
+    def sample_with(self, labels: Tensor, draw: Draw, stream: str) -> Tensor:
+        return self.sample(1, draw, stream)
+
+
+class Unequal(Conditional):
+    """Its samples of labels need a weight that no snapshot has."""
+
+    def __init__(self, settings: ConditionalSettings, size: int) -> None:
+        super().__init__(settings, size)
+        self.tone = nn.Parameter(torch.zeros(()))
+        self.optimizers["tone"] = optim.Adam([self.tone])
+
+    def update(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
+        self.tone.data.add_(0.1)
+        return super().update(batch, draw)
+
+    def sample_with(self, labels: Tensor, draw: Draw, stream: str) -> Tensor:
+        return self.sample(len(labels), draw, stream) + self.tone
+
+
 class Forgotten(Averaged):
     sampled_by = ("generator",)
 
@@ -386,7 +410,9 @@ FAULTS = {
     Elsewhere: "optimizer 'loose' trains what is no parameter of it",
     NoOptimizers: "needs `optimizers`: torch's, by name",
     Touching: "watch or sample changes its weights or buffers",
-    Grey: "5 samples are float32 (5, 1, 16, 16); wanted: floats (5, 3, 16, 16)",
+    Grey: "sample returns float32 (5, 1, 16, 16); wanted: floats (5, 3, 16, 16)",
+    Ignoring: "sample_with returns float32 (1, 3, 16, 16); wanted: floats (5, 3, 16, 16)",
+    Unequal: "its samples need more than sampled_by (generator, shares) names",
     Forgotten: "its samples need more than sampled_by (generator) names",
     Switching: "changes whether algorithms are deterministic, which is the whole process's",
     Moving: "changes the working folder, which is the whole process's",
@@ -399,7 +425,7 @@ def test_what_is_wrong_is_one_line_before_it_trains(
     kind: type, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    spec = spec_of(kind)
+    spec = spec_of(kind, **{"attributes": ["Smiling"]} if issubclass(kind, Conditional) else {})
     with pytest.raises(InputError) as refused:
         rehearse(spec)
     assert str(refused.value).startswith(f"{spec.method.name}: {FAULTS[kind]}")

@@ -23,7 +23,7 @@ def sheet(tiles: Sequence[Tile], columns: int) -> bytes:
     found = [tile for *_, tile in tiles if isinstance(tile, Image.Image)]
     font = ImageFont.truetype(Path(mpl.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", FONT)
     widest = max(int(font.getlength(text)) + 1 for *texts, _ in tiles for text in texts)
-    width = max(widest, *(tile.width for tile in found)) + MARGIN
+    width = max(widest + FONT, *(tile.width + MARGIN for tile in found))
     height = max(tile.height for tile in found) + MARGIN + 2 * LINE
     rows = -(-len(tiles) // columns)
     drawn = Image.new("RGB", (width * columns + MARGIN, height * rows + MARGIN), "white")
