@@ -62,6 +62,7 @@ Verdict = Literal[
 ]
 AGAINST = ("refuted", "too small")
 DECIDED = ("supported", *AGAINST)
+MISSING = "; missing: "  # in a sentence, before the runs that the verdict waits for
 GAPS_NAMED = 3
 FAIR_CHANCE = 0.5
 
@@ -148,7 +149,7 @@ def decide(
     if effect.counter:
         return "refuted", f"{effect.says}: {effect.counter}."
     if effect.gaps:
-        return "undecided", f"{effect.says}; missing: {_listed(effect.gaps)}."
+        return "undecided", f"{effect.says}{MISSING}{_listed(effect.gaps)}."
     if effect.saturated:
         return "saturated", f"{effect.says}: no better or worse can be measured."
     if effect.constant:

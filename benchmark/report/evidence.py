@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmark.claims.verdicts import AGAINST
+from benchmark.claims.verdicts import AGAINST, MISSING
 from benchmark.report.numbers import NONE, number
 from benchmark.results.tables import read_evidence
 
@@ -32,6 +32,11 @@ class Verdict:
     oppose: str
     silent: str
     p_values: tuple[float, float]  # uncorrected, for and against; NaN where there is none
+
+    @property
+    def waits(self) -> bool:
+        """Whether runs that it needs have failed or are yet to come."""
+        return MISSING in self.sentence
 
     @property
     def others(self) -> str:

@@ -23,6 +23,7 @@ from benchmark.text import counted
 
 LEAST_CELLS = 2  # judged at every scale, for their ranks to say anything
 NOT_ASKED = ("not run", NOT_JUDGED)
+WAITS = "waits for runs"
 
 
 def scales(found: Sequence[Tables]) -> Iterator[Block]:
@@ -55,8 +56,9 @@ def _claims(profiles: Sequence[Tables]) -> Iterator[Table]:
             continue
         titled = zip(profiles, own, strict=True)
         row = {"claim": escaped(claim.says)} | {_title(each): _said(one) for each, one in titled}
-        asked = [each.verdict for each in own if each is not None and _is_asked(each)]
-        rows.append({**row, "change": change(asked[0], asked[-1])})
+        first, *_, last = [each for each in own if each is not None and _is_asked(each)]
+        waits = first.waits or last.waits
+        rows.append({**row, "change": WAITS if waits else change(first.verdict, last.verdict)})
     if rows:
         yield Table(
             f"scales_claims_{profiles[0].record.name}",

@@ -59,6 +59,13 @@ def test_claims_and_cells_stand_side_by_side(folder: Path, longer: Path) -> None
     assert "profile short / profile longer" in cells.caption
 
 
+def test_a_claim_that_waits_for_runs_has_not_changed(folder: Path, longer: Path) -> None:
+    evidence.write(longer, verdict="undecided", sentence="Mean: 1 and 2; missing: a (queued).")
+    _, claims, _ = scales(asked(folder, longer))
+    assert isinstance(claims, Table)
+    assert list(claims.frame["change"]) == ["waits for runs"]
+
+
 def test_cells_that_one_scale_lacks_are_left_out(folder: Path, longer: Path) -> None:
     runs = pd.read_csv(longer / "runs.csv")
     runs.loc[runs["variant"] == "BEGAN", "distance"] = float("nan")
