@@ -21,7 +21,7 @@ from benchmark.report.document import Document, Heading
 from benchmark.report.files import write_generated
 from benchmark.results.tables import REWRITE
 
-GRID, SHEET, PLOT = 45, 60, 80
+GRID, SHEET, PLOT = 40, 60, 75
 """WebP's quality of a run's grid, of the sheet of samples, and of what has lines and letters."""
 WIDEST = 1300
 """Pixels: the page shows no picture wider."""
@@ -76,7 +76,7 @@ def _image(png: bytes, quality: int) -> Markup:
     image, encoded = Image.open(io.BytesIO(png)).convert("RGB"), io.BytesIO()
     if image.width > WIDEST and quality == PLOT:
         image = image.resize((WIDEST, image.height * WIDEST // image.width))
-    image.save(encoded, "WEBP", quality=quality, method=4)
+    image.save(encoded, "WEBP", quality=quality, method=6)
     data = base64.b64encode(encoded.getvalue()).decode()
     size = f'width="{image.width}" height="{image.height}"'
     return Markup(f'src="data:image/webp;base64,{data}" {size} decoding="async"')

@@ -18,7 +18,7 @@ from benchmark.report.document import Block, Heading, Table
 from benchmark.report.evidence import NOT_JUDGED, Evidence, Verdict
 from benchmark.report.numbers import INCOMPLETE, NONE, finite, mean_spread, number
 from benchmark.results.schema import DISTANCE, REAL
-from benchmark.results.tables import Tables
+from benchmark.results.tables import Cell, Tables
 from benchmark.text import counted
 
 LEAST_CELLS = 2  # judged at every scale, for their ranks to say anything
@@ -90,28 +90,24 @@ def change(before: str, after: str) -> str:
 
 def _cells(profiles: Sequence[Tables]) -> Iterator[Table]:
     """One row a cell that was judged at every scale, with its rank among these."""
-    values = [
-        {cell.title: (finite(cell.values(DISTANCE)), cell.planned) for cell in results.cells}
-        for results in profiles
-    ]
+    by_title = [{cell.title: cell for cell in results.cells} for results in profiles]
     shared = [
         cell.title
         for cell in profiles[-1].cells
-        if all(cell.title in each and each[cell.title][0] for each in values)
+        if all(cell.title in own and _distances(own[cell.title]) for own in by_title)
     ]
     if len(shared) < LEAST_CELLS:
         return
     rows = {cell: {"cell": escaped(cell)} for cell in shared}
     floors = {"cell": "*real against real*"}
-    for results, own in zip(profiles, values, strict=True):
-        ranks = stats.rankdata([np.mean(own[cell][0]) for cell in shared], method="min")
+    for results, own in zip(profiles, by_title, strict=True):
+        values, place = _title(results), f"rank, {escaped(results.record.profile)}"
+        ranks = stats.rankdata([np.mean(_distances(own[cell])) for cell in shared], method="min")
         for cell, rank in zip(shared, ranks, strict=True):
-            found, planned = own[cell]
-            mine = mean_spread(found, planned)
-            rows[cell] |= {_title(results): mine, f"rank, {results.record.profile}": f"{rank:.0f}"}
-        real = finite([cell.floors.get(REAL, {}).get(DISTANCE, np.nan) for cell in results.cells])
-        floors |= {_title(results): number(real[0]) if real else NONE}
-        floors |= {f"rank, {results.record.profile}": NONE}
+            found = mean_spread(own[cell].values(DISTANCE), own[cell].planned)
+            rows[cell] |= {values: found, place: f"{rank:.0f}"}
+        real = own[shared[0]].floors.get(REAL, {}).get(DISTANCE, np.nan)
+        floors |= {values: number(real), place: NONE}
     gaps = any(INCOMPLETE in text for row in rows.values() for text in row.values())
     record = profiles[-1].record
     yield Table(
@@ -124,6 +120,10 @@ def _cells(profiles: Sequence[Tables]) -> Iterator[Table]:
         + f" {INCOMPLETE} fewer finished runs than planned: a rank of one seed says little."
         * gaps,
     )
+
+
+def _distances(cell: Cell) -> list[float]:
+    return finite(cell.values(DISTANCE))
 
 
 def _made_of(profiles: Sequence[Tables]) -> str:

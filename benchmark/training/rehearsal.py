@@ -158,7 +158,7 @@ def _check_watch(spec: RunSpec, method: Method) -> None:
 def _samples(spec: RunSpec, method: Method) -> Tensor:
     """Samples, and as many of the labels asked for where the method makes these."""
     found = [_drawn(spec, method, "sample", SAMPLES)]
-    of_labels = method.labelled and takes_labels(method)
+    of_labels = method.labelled and takes_labels(method)  # in an `if` it would narrow the type
     if of_labels:
         found.append(_drawn(spec, method, "sample_with", _labels(spec, SAMPLES, 0)))
     return torch.cat(found)

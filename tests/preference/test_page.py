@@ -36,8 +36,8 @@ def page(tables: Tables, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_it_shows_other_runs_by_set(tables: Tables, tmp_path: Path) -> None:
-    """Such runs have tables of their own, of which there are none here."""
+def test_runs_by_set_have_tables_of_their_own(tables: Tables, tmp_path: Path) -> None:
+    """Of which there are none here."""
     options = [
         "--profile",
         "short",

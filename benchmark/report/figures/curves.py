@@ -1,7 +1,7 @@
 """The distance, and each method's own signal, against the training step."""
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -153,9 +153,7 @@ def _apart(results: Tables, cells: _Cells, columns: Sequence[str]) -> bytes:
         for together in scale.values():
             _on_one_scale(together)
         part.suptitle(_headings(results, cells, block), fontsize=9)
-    limits = [panel.get_xlim() for panel in used if panel.has_data()]
-    for panel in used:
-        panel.set_xlim(min(low for low, _ in limits), max(high for _, high in limits))
+    _align(used, "x")
     part.supxlabel("training step (updates)", fontsize=8)
     handles = [Line2D([], [], label="mean of the cell", **OWN)]
     handles.append(Line2D([], [], label="mean of the first cell with the same signal", **GREY))
@@ -191,16 +189,22 @@ def _alone(panel: Axes, cell: Cell, first: Cell, table: pd.DataFrame, column: st
 
 
 def _on_one_scale(panels: Sequence[Axes]) -> None:
-    """As `sharey` does, which takes quadratic time in the number of panels to draw."""
+    """Logarithmic if any of them is."""
     if any(panel.get_yscale() == "log" for panel in panels):
         for panel in panels:
             panel.set_yscale("log")
             panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
             panel.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
             panel.yaxis.set_minor_formatter(NullFormatter())
-    limits = [panel.get_ylim() for panel in panels if panel.has_data()]
+    _align(panels, "y")
+
+
+def _align(panels: Sequence[Axes], axis: Literal["x", "y"]) -> None:
+    """Give all the limits of those that have data, as `sharex` and `sharey` do; with these, to draw
+    takes quadratic time in the number of panels."""
+    limits = [getattr(panel, f"get_{axis}lim")() for panel in panels if panel.has_data()]
     for panel in panels if limits else ():
-        panel.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+        panel.set(**{f"{axis}lim": (min(low for low, _ in limits), max(up for _, up in limits))})
 
 
 def _flattens(table: pd.DataFrame, cells: _Cells, column: str) -> bool:
