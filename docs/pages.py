@@ -76,10 +76,10 @@ def columns_page() -> str:
     lines += ["One row a judge, snapshot (`run_id`, `step`) and draw of samples from it.", ""]
     lines += [*_columns({**EVALUATION, **metric_columns()})]
     lines += ["`images.csv` has the same metrics of images from outside, one row a set and judge."]
-    lines += ["", "## train.csv and heldout.csv", ""]
+    lines += ["", "## train.csv.gz and heldout.csv", ""]
     lines += ["One row (`run_id`, `step`) a logging step, means since the last, or a snapshot,"]
     lines += ["the method's own measures over the same held-out images, named `heldout_`.", ""]
-    lines += ["Every method has this column in train.csv:", "", *_columns({"lr": LEARNING_RATE})]
+    lines += ["Every method has this column in train.csv.gz:", "", *_columns({"lr": LEARNING_RATE})]
     for name in built_in():
         method = method_class(name)
         watched = ", ".join(f"`{column}`" for column in method.heldout)

@@ -2,7 +2,7 @@
 
 ablation.json     what every number depends on: an AblationRecord
 runs.csv          one row per run: what it is, how it ended, its last values by the headline judge
-train.csv         one row per logging step: means since the last
+train.csv.gz      one row per logging step: means since the last
 heldout.csv       one row per snapshot: the method's own measures over fixed held-out images
 evaluations.csv   one row per judge, snapshot and draw of samples: the metrics
 probes.csv        one row per probed run
@@ -21,13 +21,14 @@ results/samples/  the first rows of each run's last grid, once for all ablations
 Whoever changes what is written raises FORMAT and adds a golden folder to tests/results/.
 """
 
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from benchmark.ablation.claims import Claim
 from benchmark.evaluation.settings import EvaluationSettings, JudgeSettings
 from benchmark.strict import Strict
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 DIGITS = 9
 """Significant digits in a CSV: enough to distinguish any two float32; more would be noise in the
 history."""
@@ -47,6 +48,13 @@ REQUIRED = {
     "evaluations": ("run_id", "judge", "step", "draw"),
     "probes": ("run_id",),
 }
+
+
+def table_path(folder: Path, name: str) -> Path:
+    """The file of a table; that of training is compressed, as it holds most of the numbers."""
+    return folder / (f"{name}.csv.gz" if name == "train" else f"{name}.csv")
+
+
 # Columns of images.csv before the metrics.
 IMAGES = (
     *("name", "judge", "features", "samples", "unusable", "images_sha256", "judge_digest"),
@@ -172,7 +180,7 @@ class RegistrationRecord(Strict):
 class AblationRecord(Strict):
     """Everything that the tables' numbers depend on."""
 
-    format: Literal[4]
+    format: Literal[5]
     name: str
     question: str
     source: str | None

@@ -5,6 +5,7 @@ NaN.
 """
 
 import json
+import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ from benchmark.results.schema import (
     CellRecord,
     JudgeEntry,
     SetupRecord,
+    table_path,
 )
 from benchmark.spec import RunSpec
 
@@ -348,7 +350,7 @@ def read_tables(folder: Path) -> Tables:
     """
     record = read_record(folder)
     frames = {
-        name: _read(folder / f"{name}.csv", needs, record.swept if name == "runs" else ())
+        name: _read(table_path(folder, name), needs, record.swept if name == "runs" else ())
         for name, needs in REQUIRED.items()
     }
     runs = frames["runs"]
@@ -360,7 +362,9 @@ def read_tables(folder: Path) -> Tables:
     for name, table in frames.items():
         unknown = set(table["run_id"]) - set(runs["run_id"])
         if unknown:
-            raise BenchError(f"{folder / name}.csv: {min(unknown)} is not in runs.csv; {REWRITE}")
+            raise BenchError(
+                f"{table_path(folder, name)}: {min(unknown)} is not in runs.csv; {REWRITE}"
+            )
     return Tables(folder, record, record.headline.name, **frames)
 
 
@@ -470,7 +474,7 @@ def _parsed(path: Path, kind: Any) -> pd.DataFrame:
             keep_default_na=False,
             na_values={each: ["", "nan"] for each, of in kinds.items() if of is float},
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zlib.error) as error:
         raise BenchError(f"{path}: cannot be read ({of_system(error)}); {REWRITE}") from None
 
 

@@ -1,9 +1,9 @@
 """From run directories to the tables of results/<ablation>/<profile>/ (see schema.py)."""
 
 import dataclasses
+import gzip
 import io
 import json
-import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from benchmark.results.lent import lent
 from benchmark.results.places import ENDED, places, samples_of, states
 from benchmark.results.probes import STRIPS, probes, write_strips
 from benchmark.results.registered import registration_record
-from benchmark.results.schema import DIGITS, REQUIRED, TEXT, RegistrationRecord
+from benchmark.results.schema import DIGITS, REQUIRED, TEXT, RegistrationRecord, table_path
 from benchmark.results.source import Panelist, Source, counted, panel, source, sources
 from benchmark.results.tables import Row, Tables
 from benchmark.runs.directory import Kind, RunDirectory
@@ -56,7 +56,8 @@ def write_results(plan: Plan, runs_root: Path, results: Path, *, replace: bool =
         record = json.dumps(tables.record.model_dump(mode="json"), indent=2, ensure_ascii=False)
         write_atomic(tables.folder / "ablation.json", f"{record}\n".encode())
         for name in REQUIRED:
-            write_table(tables.folder / f"{name}.csv", getattr(tables, name))
+            write_table(table_path(tables.folder, name), getattr(tables, name))
+        (tables.folder / "train.csv").unlink(missing_ok=True)  # format 4 did not compress it
         if not plan.part:  # a search's grids stay with its runs
             _write_samples(tables.folder, found, gone)
         write_strips(tables.folder / STRIPS, plan, found)
@@ -89,11 +90,15 @@ def refuse_loss(plan: Plan, results: Path) -> None:
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
-    """As CSV, with numbers to DIGITS digits; whole numbers, such as steps and counts, in full."""
+    """As CSV, with numbers to DIGITS digits; whole numbers, such as steps and counts, in full.
+
+    Compressed if the name ends in .gz, without the time, so that the same table is the same file.
+    """
     text = table.to_csv(index=False, float_format=_digits, lineterminator="\n")
     if UNPRINTABLE.search(text):  # exception texts may hold characters that CSV readers reject
         text = visible(text)
-    write_atomic(path, text.encode())
+    data = text.encode()
+    write_atomic(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 
 
 def _digits(value: Any) -> str:
@@ -214,12 +219,7 @@ def _last(source: Source, kind: Kind) -> dict[str, float]:
 def _write_samples(folder: Path, found: Sequence[Source], gone: Collection[str]) -> None:
     """Write the first rows of each run's last grid; remove those of runs that are gone from the
     tables in `folder`, unless another ablation has them.
-
-    Earlier versions kept the grids in `folder`.
     """
-    for path in folder.glob("samples/*.png"):
-        write_atomic(samples_of(folder, path.stem), path.read_bytes())
-    shutil.rmtree(folder / "samples", ignore_errors=True)
     for each in found:
         grids = sorted(each.run.samples.glob("*.png"))
         if grids and not each.recorded:

@@ -15,6 +15,7 @@ from benchmark.claims.comparison import compare_sides, read_side, sentence, verd
 from benchmark.claims.evidence import TABLES, write_evidence
 from benchmark.cli import bench
 from benchmark.errors import InputError
+from benchmark.results.schema import table_path
 from tests.report.material import fill, plan
 from tests.statistics.simulate import DISTANCE, Floats, tables, write
 
@@ -69,10 +70,9 @@ def test_what_follows_the_folder_may_hold_colons(tmp_path: Path) -> None:
     runs = pd.read_csv(folder / "runs.csv", dtype=str)
     ids = {runs["run_id"].iloc[0]: "lsgan:LSGAN-0123456789ab"}
     for name in ("runs", "train", "heldout", "evaluations"):
-        table = pd.read_csv(folder / f"{name}.csv", dtype=str)
-        table.assign(run_id=table["run_id"].replace(ids)).to_csv(
-            folder / f"{name}.csv", index=False
-        )
+        path = table_path(folder, name)
+        table = pd.read_csv(path, dtype=str)
+        table.assign(run_id=table["run_id"].replace(ids)).to_csv(path, index=False)
     side = read_side(f"{folder}:lsgan:LSGAN-0123456789ab")
     assert list(side.tables.runs["run_id"]) == ["lsgan:LSGAN-0123456789ab"]
     assert list(read_side(f"{folder}:gamma=0.7").tables.runs["seed"]) == [0, 1, 2, 3, 4]

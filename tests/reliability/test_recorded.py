@@ -1,6 +1,7 @@
 """A run whose folder is not at hand is trained again from the tables of results/."""
 
 import csv
+import gzip
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -34,10 +35,11 @@ def tables(swept: Swept, tmp_path: Path) -> Path:
 
 
 def spoil(table: Path, row: int, change: Spoil) -> None:
-    with table.open(newline="") as file:
+    opened = gzip.open if table.suffix == ".gz" else open
+    with opened(table, "rt", newline="") as file:
         rows = list(csv.DictReader(file))
     change(rows[row])
-    with table.open("w", newline="") as file:
+    with opened(table, "wt", newline="") as file:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
@@ -86,7 +88,7 @@ def test_what_differs_is_named(swept: Swept, tables: Path) -> None:
     def last_digit(row: dict[str, str]) -> None:
         row["l_real"] = row["l_real"][:-1] + str((int(row["l_real"][-1]) + 1) % 10)
 
-    spoil(folder / "train.csv", 1, last_digit)
+    spoil(folder / "train.csv.gz", 1, last_digit)
     assert compare(first(tables), again, 3, 0.0).bits
     found = compare(first(tables), again, 12, 0.0)
     assert list(found.parted) == [4]

@@ -29,7 +29,7 @@ from benchmark.report.figures.shown import shown, shown_words
 from benchmark.report.overview import compose
 from benchmark.report.sections import _curves_caption, section
 from benchmark.results.drawn import write_drawn
-from benchmark.results.schema import SetupRecord
+from benchmark.results.schema import SetupRecord, table_path
 from benchmark.results.tables import Cell, read_tables
 
 
@@ -57,9 +57,10 @@ def series(axes: Any) -> list[tuple[list[float], list[float]]]:
 
 def edit(folder: Path, run_ids: list[str], table: str, column: str, factor: float) -> None:
     """Multiply a column of some runs."""
-    frame = pd.read_csv(folder / f"{table}.csv")
+    path = table_path(folder, table)
+    frame = pd.read_csv(path)
     frame[column] = frame[column].where(~frame["run_id"].isin(run_ids), frame[column] * factor)
-    frame.to_csv(folder / f"{table}.csv", index=False)
+    frame.to_csv(path, index=False)
 
 
 def test_cells_are_told_apart_without_colour() -> None:
@@ -85,9 +86,9 @@ def test_each_signal_has_its_own_panel(folder: Path, made: Path) -> None:
 
 
 def test_a_signal_that_no_run_has_logged_yet_has_no_panel(folder: Path) -> None:
-    train = pd.read_csv(folder / "train.csv")
+    train = pd.read_csv(folder / "train.csv.gz")
     whole = pixels(curves(read_tables(folder)))
-    train[train["loss_d"].isna()].to_csv(folder / "train.csv", index=False)
+    train[train["loss_d"].isna()].to_csv(folder / "train.csv.gz", index=False)
     assert pixels(curves(read_tables(folder))).shape[0] < 0.7 * whole.shape[0]
 
 
@@ -113,8 +114,8 @@ def test_a_curve_belongs_to_its_methods_signal(folder: Path) -> None:
 def test_the_distance_comes_first_and_all_panels_have_the_same_steps(
     folder: Path, drawn: list[Figure]
 ) -> None:
-    train = pd.read_csv(folder / "train.csv")
-    train.assign(step=train["step"] - 50).to_csv(folder / "train.csv", index=False)
+    train = pd.read_csv(folder / "train.csv.gz")
+    train.assign(step=train["step"] - 50).to_csv(folder / "train.csv.gz", index=False)
     curves(read_tables(folder))
     axes = [each for each in drawn[0].axes if each.axison]
     titles = [each.get_title(loc="left") for each in axes]
@@ -222,10 +223,10 @@ def test_one_swept_number_or_a_line_is_no_map(made: Path, tmp_path: Path) -> Non
 
 
 def test_points_are_matched_at_the_evaluations_step(folder: Path) -> None:
-    train = pd.read_csv(folder / "train.csv")
+    train = pd.read_csv(folder / "train.csv.gz")
     train["step"] = train["step"] - 10  # the last training row stands before the evaluation
     late = train[train["step"] == 290].assign(step=310, m_global=-1.0)
-    pd.concat([train, late]).to_csv(folder / "train.csv", index=False)
+    pd.concat([train, late]).to_csv(folder / "train.csv.gz", index=False)
     found = read_tables(folder)
     points = matched(found, found.cells[0])
     assert len(points) == 9

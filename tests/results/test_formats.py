@@ -3,15 +3,15 @@
 The folder of a format is never written again; the next format has one of its own.
 """
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from benchmark.errors import BenchError
-from benchmark.results.schema import FORMAT, REQUIRED
+from benchmark.results.schema import FORMAT, REQUIRED, table_path
 from benchmark.results.tables import read_tables
 
 GOLDEN = Path(__file__).parent / f"format_{FORMAT}"
@@ -27,8 +27,7 @@ def shape(value: Any) -> Any:
 
 
 def header(path: Path) -> list[str]:
-    with path.open(newline="") as file:
-        return next(csv.reader(file))
+    return list(pd.read_csv(path, nrows=0))
 
 
 def test_the_present_format_is_read() -> None:
@@ -45,7 +44,7 @@ def test_what_is_written_now_is_of_the_present_format(folder: Path) -> None:
     why = "what is written has changed: raise FORMAT and add a golden folder"
     for name in REQUIRED:
         # A metric or a method's column may be added; one that is gone or renamed breaks readers.
-        assert set(header(GOLDEN / f"{name}.csv")) <= set(header(folder / f"{name}.csv")), why
+        assert set(header(table_path(GOLDEN, name))) <= set(header(table_path(folder, name))), why
     now, then = (json.loads((place / "ablation.json").read_text()) for place in (folder, GOLDEN))
     assert shape(now) == shape(then), why
 

@@ -1,5 +1,6 @@
 """Tables are never the poorer for a machine that has not all of the runs' folders."""
 
+import gzip
 import json
 import shutil
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 
 from benchmark.errors import BenchError
 from benchmark.evaluation.settings import EvaluationSettings
+from benchmark.results.schema import FORMAT, table_path
 from benchmark.results.source import only_recorded
 from benchmark.results.tables import read_tables
 from benchmark.results.writer import write_results
@@ -25,6 +27,11 @@ from tests.report.material import (
 )
 
 Files = dict[str, bytes]
+
+
+def lines(of: Files, name: str) -> list[str]:
+    data = of[name]
+    return (gzip.decompress(data) if name.endswith(".gz") else data).decode().splitlines()
 
 
 def files(folder: Path) -> Files:
@@ -66,7 +73,7 @@ def test_the_same_bytes_whichever_folders_are_here(
     assert set(after) == set(before)
     ended = pd.read_csv(synced / "runs.csv").query("state in ['done', 'failed']")["run_id"]
     for name in ("runs", "train", "heldout", "evaluations", "probes"):
-        was, now = (each[f"{name}.csv"].decode().splitlines() for each in (before, after))
+        was, now = (lines(each, table_path(synced, name).name) for each in (before, after))
         kept = [line for line in was if line.startswith(("run_id", *ended))]
         assert [line for line in now if line.startswith(("run_id", *ended))] == kept, name
 
@@ -98,11 +105,13 @@ def test_tables_of_another_version_are_not_written_over(synced: Path, tmp_path: 
     path = synced / "ablation.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
     before = files(synced)
-    with pytest.raises(BenchError, match="format 1, and this version of bench reads format 4"):
+    with pytest.raises(
+        BenchError, match=f"format 1, and this version of bench reads format {FORMAT}"
+    ):
         write_results(plan(), tmp_path / "none", tmp_path / "results")
     assert files(synced) == before
     write_results(plan(), tmp_path / "runs", tmp_path / "results")  # nothing is to be kept
-    assert json.loads(path.read_text())["format"] == 4
+    assert json.loads(path.read_text())["format"] == FORMAT
 
 
 def test_two_versions_of_a_judge_are_two_judges(synced: Path, tmp_path: Path) -> None:

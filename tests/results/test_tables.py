@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from benchmark.errors import BenchError
-from benchmark.results.schema import REQUIRED
+from benchmark.results.schema import REQUIRED, table_path
 from benchmark.results.tables import find_recorded, read_all, read_tables
 from benchmark.results.writer import write_results
 from benchmark.runs.directory import RunDirectory
@@ -62,7 +62,8 @@ def test_no_results_says_which_command_makes_them(tmp_path: Path) -> None:
         ("ablation.json", Path.unlink),
         ("runs.csv", lambda path: path.write_bytes(b"\xff\xfe\0PK" * 9)),
         ("runs.csv", Path.unlink),
-        ("train.csv", lambda path: path.write_text("run_id,step\nnobody-0123456789ab,1\n")),
+        ("train.csv.gz", lambda path: path.write_bytes(path.read_bytes()[:-40])),
+        ("heldout.csv", lambda path: path.write_text("run_id,step\nnobody-0123456789ab,1\n")),
         ("evaluations.csv", lambda path: path.write_text("")),
     ],
 )
@@ -84,9 +85,9 @@ def test_damaged_or_foreign_records_are_refused(folder: Path) -> None:
     record = json.loads(path.read_text())
     cells = record["cells"]
     for content, message in (
-        ('{"format": 4, "na', "cannot be read"),
+        ('{"format": 5, "na', "cannot be read"),
         ("[]", "format None"),
-        (json.dumps({**record, "format": 3}), "format 3, and this version of bench reads format 4"),
+        (json.dumps({**record, "format": 3}), "format 3, and this version of bench reads format 5"),
         (json.dumps({**record, "judges": []}), "judge"),
         (json.dumps({**record, "swept": "x"}), "swept"),
         (json.dumps({**record, "more": 1}), "more"),
@@ -110,9 +111,9 @@ def test_damaged_or_foreign_records_are_refused(folder: Path) -> None:
     ],
 )
 def test_a_missing_column_is_named(folder: Path, name: str, column: str) -> None:
-    path = folder / f"{name}.csv"
+    path = table_path(folder, name)
     pd.read_csv(path).drop(columns=column).to_csv(path, index=False)
-    with pytest.raises(BenchError, match=rf"{name}\.csv: lacks the column {column}; `bench run"):
+    with pytest.raises(BenchError, match=rf"{path.name}: lacks the column {column}; `bench run"):
         read_tables(folder)
 
 
@@ -128,7 +129,7 @@ def test_rows_that_cannot_be_true_are_refused(folder: Path) -> None:
         (runs.assign(seed=0), "occurs twice"),
         (pd.concat([runs, runs.head(1).assign(seed=9)]), "occurs twice"),
         (runs.assign(kid="much"), "'much'"),
-        (runs.drop(index=5), r"train\.csv: ebgan-.* is not in runs\.csv"),
+        (runs.drop(index=5), r"train\.csv\.gz: ebgan-.* is not in runs\.csv"),
     ):
         changed.to_csv(folder / "runs.csv", index=False)
         with pytest.raises(BenchError, match=message):

@@ -15,6 +15,7 @@ from benchmark.errors import BenchError
 from benchmark.evaluation.metrics import METRICS
 from benchmark.methods import heldout_columns, train_columns
 from benchmark.results.places import samples_of
+from benchmark.results.schema import FORMAT, table_path
 from benchmark.results.tables import read_tables
 from benchmark.results.writer import write_results
 from benchmark.runs.directory import RunDirectory
@@ -69,7 +70,7 @@ def test_a_row_a_run_in_the_plans_order(folder: Path) -> None:
 
 
 def test_the_columns_are_the_union_and_a_method_lacks_what_it_lacks(folder: Path) -> None:
-    table, train = runs(folder), pd.read_csv(folder / "train.csv")
+    table, train = runs(folder), pd.read_csv(folder / "train.csv.gz")
     began, ebgan = spec(BEGAN, 0).method, spec(EBGAN, 0).method
     trained = dict.fromkeys([*train_columns(began), *train_columns(ebgan)])
     heldout = dict.fromkeys([*heldout_columns(began), *heldout_columns(ebgan)])
@@ -128,7 +129,7 @@ def test_results_before_any_run_has_started(tmp_path: Path) -> None:
     assert set(table["state"]) == {"queued"}
     assert table[["collapsed", "best_step", "m_global", "data"]].isna().all(axis=None)
     for name in ("train", "heldout", "evaluations"):
-        assert len(pd.read_csv(folder / f"{name}.csv")) == 0
+        assert len(pd.read_csv(table_path(folder, name))) == 0
     (setup,) = found["setups"]  # type: ignore[misc]
     assert (setup["data"]["title"], setup["references"], setup["floors"]) == (None, {}, {})
     (judge,) = found["judges"]  # type: ignore[misc]
@@ -139,7 +140,7 @@ def test_results_before_any_run_has_started(tmp_path: Path) -> None:
 
 def test_what_cells_share_is_said_once(folder: Path) -> None:
     found = description(folder)
-    assert (found["format"], found["swept"], found["seeds"]) == (4, ["variant"], [0, 1, 2])
+    assert (found["format"], found["swept"], found["seeds"]) == (FORMAT, ["variant"], [0, 1, 2])
     settings, cells = found["settings"], found["cells"]
     assert settings["data.view.name"] == "aligned"  # type: ignore[index]
     assert settings["training.lr_decay.on"] == "stall"  # type: ignore[index]
@@ -294,14 +295,11 @@ def test_a_run_of_two_ablations_has_its_grid_once(tmp_path: Path, folder: Path) 
     assert all(path.exists() for path in grids)  # the other has them
 
 
-def test_grids_of_earlier_versions_move(tmp_path: Path, folder: Path) -> None:
-    kept = samples_of(folder, plan().runs[0].run_id)
-    before = folder / "samples" / kept.name
-    before.parent.mkdir()
-    kept.rename(before)
-    write_results(plan(), tmp_path / "elsewhere", tmp_path / "results")
-    assert kept.exists()
-    assert not before.parent.exists()
+def test_the_table_of_an_earlier_format_goes(tmp_path: Path, folder: Path) -> None:
+    before = folder / "train.csv"
+    before.write_text("run_id,step\n")
+    write_results(plan(), tmp_path / "runs", tmp_path / "results")
+    assert not before.exists()
 
 
 def test_the_same_runs_give_the_same_bytes(tmp_path: Path, folder: Path) -> None:

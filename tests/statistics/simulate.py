@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.results.ends import ends
-from benchmark.results.schema import REQUIRED, AblationRecord
+from benchmark.results.schema import REQUIRED, AblationRecord, table_path
 from benchmark.results.tables import Tables
 from benchmark.results.writer import write_table
 
@@ -107,7 +107,7 @@ def record(
     cell = {"method": "began", "signal": "m_global", "steps": 1000, "batch": 16, "setup": 0}
     return AblationRecord.model_validate(
         {
-            **{"format": 4, "name": "simulated", "question": "Is it so?", "source": None},
+            **{"format": 5, "name": "simulated", "question": "Is it so?", "source": None},
             **{"profile": "short", "finding": True, "swept": swept, "overrides": []},
             "seeds": list(range(seeds)),
             "judges": [
@@ -143,5 +143,5 @@ def write(folder: Path, found: Tables) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "ablation.json").write_text(found.record.model_dump_json())
     for name in REQUIRED:
-        write_table(folder / f"{name}.csv", getattr(found, name))
+        write_table(table_path(folder, name), getattr(found, name))
     return folder
