@@ -13,7 +13,7 @@ from performance.cells import judged, said, table
 from performance.levers import ADDED, UNDONE
 from performance.measured import FOLDER, read, scaled
 from performance.roofline_page import roofline
-from performance.sweep import RUNS, ratio
+from performance.sweep import RUNS
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 SCALES = (16, 32), (64, 64)  # n, size
@@ -111,19 +111,9 @@ def _amx_ratio(found: dict[str, Any], n: int, size: int) -> float | None:
 
 def _sweep_row(found: dict[str, Any], n: int, size: int) -> list[Any]:
     what = f"sweep of {RUNS} runs, {size} px, n = {n}, 2 cores"
-    value, amx = (_sweep(found, n, size, amx=amx) for amx in (False, True))
-    return [what, "textbook, one after another", value, "", "", amx, SWEEP_AMX[size], ""]
-
-
-def _sweep(found: dict[str, Any], n: int, size: int, *, amx: bool) -> str:
-    whole = found[scaled("sweep", n, size, amx=amx)]
-    steps = found[scaled("steps", n, size, amx=amx)]
-    if whole or not steps:
-        return said(whole["ratio"] if whole else None)
-    # Composed: the textbook is at most `jobs` times as fast on so many cores as on one.
-    step, jobs = steps["ways"][OURS_AMX if amx else OURS]["ratio"], steps["machine"]["cores"]
-    low, high = (ratio(step, 1 / speedup, RUNS, jobs) for speedup in (1, jobs))
-    return f"{low:.2f} to {high:.2f} (composed)"
+    whole = (found[scaled("sweep", n, size, amx=amx)] for amx in (False, True))
+    value, amx = (each["ratio"] if each else None for each in whole)
+    return [what, "textbook, one after another", said(value), "", "", *judged(amx, SWEEP_AMX[size])]
 
 
 def _others(found: dict[str, Any]) -> str:
