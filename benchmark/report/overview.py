@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +17,7 @@ from benchmark.report.document import (
     Block,
     Details,
     Document,
+    Gallery,
     Heading,
     Picture,
     Section,
@@ -28,7 +30,8 @@ from benchmark.report.figures.samples import drawn
 from benchmark.report.files import GENERATED
 from benchmark.report.glossary import GLOSSARY
 from benchmark.report.numbers import NONE, number
-from benchmark.report.scales import scales
+from benchmark.report.scales import OVER as SCALES
+from benchmark.report.scales import scales, superseded
 from benchmark.report.sections import heading, notes, section
 from benchmark.results.tables import Tables
 
@@ -61,6 +64,11 @@ def compose(
     folder = found[0].folder.parents[1]
     sections = [_section(each, tolerant) for each in found]
     sound = [each for each, made in zip(found, sections, strict=True) if not made.fault]
+    earlier = superseded(sound)
+    newest = [each for each in sound if each.folder not in earlier]
+    sections = [
+        _folded(each, earlier[each.folder]) if each.folder in earlier else each for each in sections
+    ]
     for place, fault in (damaged or {}).items():
         over = Heading(2, escaped("/".join(place.parts[-2:])))
         sections.append(_faulty(place, over, fault))
@@ -68,7 +76,7 @@ def compose(
     if not all(map(drawn, sound)):
         blocks.append(Words(NO_PHOTOGRAPHS))
     blocks += [Heading(2, "Questions and answers")]
-    blocks += [questions(sound), *_forest(sound)] if sound else []
+    blocks += [questions(newest), *_forest(newest)] if sound else []
     said = list(notes(folder))
     blocks += [Heading(2, "In plain words"), *said] if said else []
     blocks += scales(sound)
@@ -92,6 +100,18 @@ def _section(results: Tables, tolerant: bool) -> Section:
         return _faulty(results.folder, over, in_words(error) or f"{type(error).__name__}: {error}")
 
 
+def _folded(section: Section, by: Tables) -> Section:
+    """With its answer among the details, as a larger scale has one."""
+    over, *rest = section.blocks
+    shown = [block for block in rest if not isinstance(block, Details | Gallery)]
+    others = [block for block in rest if isinstance(block, Details | Gallery)]
+    words = Words(
+        f"Answered at a larger scale: [{escaped(by.title)}](#{heading(by).anchor}). The two side by"
+        f" side: [{SCALES.text}](#{SCALES.anchor})."
+    )
+    return replace(section, blocks=[over, words, Details("Question and answer", shown), *others])
+
+
 def _faulty(folder: Path, over: Heading, fault: str) -> Section:
     words = Words(f"**This section cannot be drawn:** {escaped(fault)}")
     return Section(folder, over, [over, words], fault)
@@ -104,7 +124,8 @@ def _seeds(results: Tables) -> str:
 
 
 def questions(found: list[Tables]) -> Table:
-    """One row an ablation and profile."""
+    """One row an ablation, at the largest scale at which it has been answered, and one for each
+    larger scale whose runs have not all ended."""
     rows = []
     for results in found:
         done, planned = (results.runs["state"] == "done").sum(), len(results.runs)

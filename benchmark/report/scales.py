@@ -6,6 +6,7 @@ verdict on networks that had learnt little may turn over, so its answers stand s
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from benchmark.report.captions import distance_name, made_of_all
 from benchmark.report.document import Block, Heading, Table
 from benchmark.report.evidence import NOT_JUDGED, Evidence, Verdict
 from benchmark.report.numbers import INCOMPLETE, NONE, finite, mean_spread, number
+from benchmark.results.places import ENDED
 from benchmark.results.schema import DISTANCE, REAL
 from benchmark.results.tables import Cell, Tables
 from benchmark.text import counted
@@ -26,17 +28,37 @@ NOT_ASKED = ("not run", NOT_JUDGED)
 WAITS = "waits for runs"
 
 
+OVER = Heading(2, "What scale changes")
+
+
 def scales(found: Sequence[Tables]) -> Iterator[Block]:
     """The claims and cells of every ablation with findings of several profiles, by steps."""
+    several = [each for each in _by_steps(found) if len(each) > 1]
+    made = [table for each in several for table in (*_claims(each), *_cells(each))]
+    if made:
+        yield OVER
+    yield from made
+
+
+def superseded(found: Sequence[Tables]) -> dict[Path, Tables]:
+    """By the folder of a finding, that of the same ablation at most steps whose runs have all
+    ended, if it is another one of more steps."""
+    by: dict[Path, Tables] = {}
+    for profiles in _by_steps(found):
+        whole = [each for each in profiles if each.runs["state"].isin(ENDED).all()]
+        for results in profiles:
+            if whole and _steps(results) < _steps(whole[-1]):
+                by[results.folder] = whole[-1]
+    return by
+
+
+def _by_steps(found: Sequence[Tables]) -> list[list[Tables]]:
+    """The findings of each ablation, by steps."""
     profiles: defaultdict[str, list[Tables]] = defaultdict(list)
     for results in found:
         if results.record.finding:
             profiles[results.record.name].append(results)
-    several = [sorted(each, key=_steps) for each in profiles.values() if len(each) > 1]
-    made = [table for each in several for table in (*_claims(each), *_cells(each))]
-    if made:
-        yield Heading(2, "What scale changes")
-    yield from made
+    return [sorted(each, key=_steps) for each in profiles.values()]
 
 
 def _steps(results: Tables) -> int:

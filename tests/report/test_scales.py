@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmark.report.document import Heading, Table
-from benchmark.report.scales import change, scales
+from benchmark.report.document import Heading, Table, Words, details, tables
+from benchmark.report.overview import compose
+from benchmark.report.scales import change, scales, superseded
 from benchmark.results.tables import Tables, read_tables
 from tests.report import evidence
 
@@ -80,6 +81,31 @@ def test_one_scale_is_no_comparison(folder: Path, longer: Path) -> None:
     record = json.loads((longer / "ablation.json").read_text())
     (longer / "ablation.json").write_text(json.dumps({**record, "finding": False}))
     assert list(scales(asked(folder, longer))) == []
+
+
+def test_the_report_answers_at_the_largest_whole_scale(folder: Path, longer: Path) -> None:
+    runs = pd.read_csv(longer / "runs.csv")
+    runs[runs["state"].isin(("done", "failed"))].to_csv(longer / "runs.csv", index=False)
+    document = compose(asked(longer, folder))
+    questions = next(table for table in tables(document.opening) if table.name == "questions")
+    assert len(questions.frame) == 1
+    assert "-longer)" in questions.frame["question"].iloc[0]
+    at_length, shorter = document.sections
+    assert any(isinstance(block, Table) for block in at_length.blocks)
+    assert not any(isinstance(block, Table) for block in shorter.blocks)
+    assert isinstance(shorter.blocks[1], Words)
+    assert f"(#{at_length.heading.anchor})" in shorter.blocks[1].markdown
+    assert details(shorter.blocks)[0].summary == "Question and answer"
+    names = [{table.name for table in tables(section.blocks)} for section in document.sections]
+    assert names[0] == names[1]
+
+
+def test_a_scale_with_runs_to_come_supersedes_none(folder: Path, longer: Path) -> None:
+    runs = pd.read_csv(longer / "runs.csv")
+    runs.loc[0, "state"] = "queued"
+    runs.to_csv(longer / "runs.csv", index=False)
+    assert superseded(asked(folder, longer)) == {}
+    assert len(next(tables(compose(asked(folder, longer)).opening)).frame) == 2
 
 
 @pytest.mark.parametrize(
