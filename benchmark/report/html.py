@@ -21,7 +21,7 @@ from benchmark.report.document import Document, Heading
 from benchmark.report.files import write_generated
 from benchmark.results.tables import REWRITE
 
-GRID, SHEET, PLOT = 40, 60, 75
+GRID, SHEET, PLOT = 36, 60, 72
 """WebP's quality of a run's grid, of the sheet of samples, and of what has lines and letters."""
 WIDEST = 1300
 """Pixels: the page shows no picture wider."""
