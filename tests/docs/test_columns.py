@@ -1,11 +1,11 @@
 """Every column that a table can have is explained, and nothing is explained that no table has."""
 
-import csv
 import json
 import re
 from pathlib import Path
 from typing import get_args, get_origin
 
+import pandas as pd
 import pytest
 from pydantic import BaseModel
 
@@ -59,16 +59,16 @@ def test_every_column_that_a_table_must_have_is_explained(table: str) -> None:
 @pytest.mark.parametrize("record", RESULTS, ids=lambda path: "-".join(path.parts[-3:-1]))
 def test_every_committed_column_is_explained(record: Path) -> None:
     swept = set(json.loads(record.read_text())["swept"])
-    tables = sorted(path for path in record.parent.glob("*.csv") if path.stem != "images")
-    assert {*REQUIRED, *EVIDENCE} - {"probes"} <= {path.stem for path in tables}
-    for path in tables:
-        with path.open(newline="") as file:
-            header = next(csv.reader(file))
+    tables = {path.name.split(".")[0]: path for path in sorted(record.parent.glob("*.csv*"))}
+    tables.pop("images", None)
+    assert {*REQUIRED, *EVIDENCE} - {"probes"} <= {*tables}
+    for table, path in tables.items():
+        header = list(pd.read_csv(path, nrows=0))
         named = {re.sub(r"^attributes\.[^.]+\.", "attributes.NAME.", name) for name in header}
         named = {re.sub(r"^judges\.[^.]+\.", "", name) for name in named}
-        unknown = named - (known_columns(path.stem)) - swept
+        unknown = named - (known_columns(table)) - swept
         assert not unknown, f"{path.name}: say in a columns.py what these mean: {sorted(unknown)}"
-        assert set(REQUIRED.get(path.stem, ())) <= set(header)
+        assert set(REQUIRED.get(table, ())) <= set(header)
 
 
 def test_every_number_of_a_probe_is_explained() -> None:
