@@ -63,7 +63,7 @@ def test_every_committed_column_is_explained(record: Path) -> None:
     tables.pop("images", None)
     assert {*REQUIRED, *EVIDENCE} - {"probes"} <= {*tables}
     for table, path in tables.items():
-        header = list(pd.read_csv(path, nrows=0))
+        header = [str(name) for name in pd.read_csv(path, nrows=0)]
         named = {re.sub(r"^attributes\.[^.]+\.", "attributes.NAME.", name) for name in header}
         named = {re.sub(r"^judges\.[^.]+\.", "", name) for name in named}
         unknown = named - (known_columns(table)) - swept
