@@ -30,8 +30,7 @@ from benchmark.report.figures.samples import drawn
 from benchmark.report.files import GENERATED
 from benchmark.report.glossary import GLOSSARY
 from benchmark.report.numbers import NONE, number
-from benchmark.report.scales import OVER as SCALES
-from benchmark.report.scales import scales, superseded
+from benchmark.report.scales import SCALES, scales, superseded
 from benchmark.report.sections import heading, notes, section
 from benchmark.results.tables import Tables
 

@@ -26,9 +26,7 @@ from benchmark.text import counted
 LEAST_CELLS = 2  # judged at every scale, for their ranks to say anything
 NOT_ASKED = ("not run", NOT_JUDGED)
 WAITS = "waits for runs"
-
-
-OVER = Heading(2, "What scale changes")
+SCALES = Heading(2, "What scale changes")
 
 
 def scales(found: Sequence[Tables]) -> Iterator[Block]:
@@ -36,7 +34,7 @@ def scales(found: Sequence[Tables]) -> Iterator[Block]:
     several = [each for each in _by_steps(found) if len(each) > 1]
     made = [table for each in several for table in (*_claims(each), *_cells(each))]
     if made:
-        yield OVER
+        yield SCALES
     yield from made
 
 

@@ -105,9 +105,7 @@ def test_tables_of_another_version_are_not_written_over(synced: Path, tmp_path: 
     path = synced / "ablation.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 1}))
     before = files(synced)
-    with pytest.raises(
-        BenchError, match=f"format 1, and this version of bench reads format {FORMAT}"
-    ):
+    with pytest.raises(BenchError, match=f"format 1, and .* reads format {FORMAT};"):
         write_results(plan(), tmp_path / "none", tmp_path / "results")
     assert files(synced) == before
     write_results(plan(), tmp_path / "runs", tmp_path / "results")  # nothing is to be kept

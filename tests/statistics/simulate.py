@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmark.results.ends import ends
-from benchmark.results.schema import REQUIRED, AblationRecord, table_path
+from benchmark.results.schema import FORMAT, REQUIRED, AblationRecord, table_path
 from benchmark.results.tables import Tables
 from benchmark.results.writer import write_table
 
@@ -107,7 +107,7 @@ def record(
     cell = {"method": "began", "signal": "m_global", "steps": 1000, "batch": 16, "setup": 0}
     return AblationRecord.model_validate(
         {
-            **{"format": 5, "name": "simulated", "question": "Is it so?", "source": None},
+            **{"format": FORMAT, "name": "simulated", "question": "Is it so?", "source": None},
             **{"profile": "short", "finding": True, "swept": swept, "overrides": []},
             "seeds": list(range(seeds)),
             "judges": [
