@@ -30,7 +30,7 @@ from benchmark.report.figures.samples import drawn
 from benchmark.report.files import GENERATED
 from benchmark.report.glossary import GLOSSARY
 from benchmark.report.numbers import NONE, number
-from benchmark.report.scales import SCALES, scales, superseded
+from benchmark.report.scales import SCALES, scales, steps, superseded
 from benchmark.report.sections import heading, notes, section
 from benchmark.results.tables import Tables
 
@@ -61,6 +61,7 @@ def compose(
     `tolerant`: where a section cannot be drawn it says so, and the others stand without it.
     """
     folder = found[0].folder.parents[1]
+    found = sorted(found, key=steps, reverse=True)  # first what learnt longest
     sections = [_section(each, tolerant) for each in found]
     sound = [each for each, made in zip(found, sections, strict=True) if not made.fault]
     earlier = superseded(sound)
@@ -132,6 +133,7 @@ def questions(found: list[Tables]) -> Table:
         rows.append(
             {
                 "question": f"[{escaped(results.record.question)}](#{heading(results).anchor})",
+                "steps": f"{steps(results):,}",
                 "answer": answer(results),
                 "seeds": _seeds(results)
                 + f" ({planned - done} runs missing)" * bool(planned - done),

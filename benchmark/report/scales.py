@@ -45,7 +45,7 @@ def superseded(found: Sequence[Tables]) -> dict[Path, Tables]:
     for profiles in _by_steps(found):
         whole = [each for each in profiles if each.runs["state"].isin(ENDED).all()]
         for results in profiles:
-            if whole and _steps(results) < _steps(whole[-1]):
+            if whole and steps(results) < steps(whole[-1]):
                 by[results.folder] = whole[-1]
     return by
 
@@ -56,15 +56,16 @@ def _by_steps(found: Sequence[Tables]) -> list[list[Tables]]:
     for results in found:
         if results.record.finding:
             profiles[results.record.name].append(results)
-    return [sorted(each, key=_steps) for each in profiles.values()]
+    return [sorted(each, key=steps) for each in profiles.values()]
 
 
-def _steps(results: Tables) -> int:
+def steps(results: Tables) -> int:
+    """Of training, in the cell that has most."""
     return max(cell.steps for cell in results.record.cells)
 
 
 def _title(results: Tables) -> str:
-    return f"{escaped(results.record.profile)}, {_steps(results):,} steps"
+    return f"{escaped(results.record.profile)}, {steps(results):,} steps"
 
 
 def _claims(profiles: Sequence[Tables]) -> Iterator[Table]:

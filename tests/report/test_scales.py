@@ -86,7 +86,7 @@ def test_one_scale_is_no_comparison(folder: Path, longer: Path) -> None:
 def test_the_report_answers_at_the_largest_whole_scale(folder: Path, longer: Path) -> None:
     runs = pd.read_csv(longer / "runs.csv")
     runs[runs["state"].isin(("done", "failed"))].to_csv(longer / "runs.csv", index=False)
-    document = compose(asked(longer, folder))
+    document = compose(asked(folder, longer))
     questions = next(table for table in tables(document.opening) if table.name == "questions")
     assert len(questions.frame) == 1
     assert "-longer)" in questions.frame["question"].iloc[0]
@@ -105,7 +105,10 @@ def test_a_scale_with_runs_to_come_supersedes_none(folder: Path, longer: Path) -
     runs.loc[0, "state"] = "queued"
     runs.to_csv(longer / "runs.csv", index=False)
     assert superseded(asked(folder, longer)) == {}
-    assert len(next(tables(compose(asked(folder, longer)).opening)).frame) == 2
+    document = compose(asked(folder, longer))
+    questions = next(tables(document.opening)).frame
+    assert list(questions["steps"]) == ["3,000", "300"]  # first what learnt longest
+    assert [section.folder for section in document.sections] == [longer, folder]
 
 
 @pytest.mark.parametrize(
