@@ -14,7 +14,7 @@ from tests.report import evidence
 from tests.report.material import TITLE
 from tests.report.test_figures import pixels
 
-DRAWN = Effect("BEGAN is better", "baselines", TITLE, "refuted", 95.125, 80.0, 110.5, 20.0)
+DRAWN = Effect("BEGAN is better", "baselines, short", TITLE, "refuted", 95.125, 80.0, 110.5, 20.0)
 
 
 def test_a_judged_claim_on_a_distance_is_drawn(folder: Path, results: Path) -> None:

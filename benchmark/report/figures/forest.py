@@ -60,7 +60,8 @@ def effects(found: Sequence[Tables]) -> list[Effect]:
             if on_distance and "" not in (row["low"], row["high"]) and row["verdict"] in LOOKS:
                 value, low, high = (float(row[name]) for name in ("effect", "low", "high"))
                 least, distance = float(row["least_effect"]), distance_title(results.entry.features)
-                words = (row["says"], results.record.name, distance, row["verdict"])
+                where = f"{results.record.name}, {results.record.profile}"
+                words = (row["says"], where, distance, row["verdict"])
                 drawn.append(Effect(*words, value, low, high, least))
     return drawn
 
