@@ -109,7 +109,8 @@ def _folded(section: Section, by: Tables) -> Section:
         f"Answered at a larger scale: [{escaped(by.title)}](#{heading(by).anchor}). The two side by"
         f" side: [{SCALES.text}](#{SCALES.anchor})."
     )
-    return replace(section, blocks=[over, words, Details("Question and answer", shown), *others])
+    blocks = [over, words, Details("Question and answer", shown), *others]
+    return replace(section, blocks=blocks, superseded=True)
 
 
 def _faulty(folder: Path, over: Heading, fault: str) -> Section:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from benchmark.report.document import Heading, Table, Words, details, tables
+from benchmark.report.html import write_page
 from benchmark.report.overview import compose
 from benchmark.report.scales import change, scales, superseded
 from benchmark.results.tables import Tables, read_tables
@@ -98,6 +99,21 @@ def test_the_report_answers_at_the_largest_whole_scale(folder: Path, longer: Pat
     assert details(shorter.blocks)[0].summary == "Question and answer"
     names = [{table.name for table in tables(section.blocks)} for section in document.sections]
     assert names[0] == names[1]
+
+
+def test_the_page_leaves_out_the_pictures_of_what_is_superseded(
+    folder: Path, longer: Path, tmp_path: Path
+) -> None:
+    def pictures() -> int:
+        write_page(compose(asked(folder, longer)), tmp_path / "page.html")
+        return (tmp_path / "page.html").read_text().count("data:image")
+
+    runs = pd.read_csv(longer / "runs.csv")
+    runs[runs["state"].isin(("done", "failed"))].to_csv(longer / "runs.csv", index=False)
+    superseded = pictures()
+    assert "Its pictures lie in" in (tmp_path / "page.html").read_text()
+    runs.assign(state="queued").to_csv(longer / "runs.csv", index=False)
+    assert 0 < superseded < pictures()
 
 
 def test_a_scale_with_runs_to_come_supersedes_none(folder: Path, longer: Path) -> None:
