@@ -85,8 +85,6 @@ class Section:
     blocks: Sequence[Block]
     fault: str = ""
     """Why nothing else can be said."""
-    superseded: bool = False
-    """Whether a larger scale has answered the same question."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,6 @@ Pictures are WebP, a fifth of what their PNG files in the results folder take.
 import base64
 import io
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from importlib.resources import files
 from itertools import count
 from pathlib import Path
@@ -19,22 +17,13 @@ from markupsafe import Markup
 from PIL import Image
 
 from benchmark.errors import BenchError
-from benchmark.report.document import (
-    Block,
-    Details,
-    Document,
-    Gallery,
-    Heading,
-    Picture,
-    Section,
-    Words,
-)
+from benchmark.report.document import Document, Heading
 from benchmark.report.files import write_generated
 from benchmark.results.tables import REWRITE
 
 GRID, SHEET, PLOT = 36, 60, 72
 """WebP's quality of a run's grid, of the sheet of samples, and of what has lines and letters."""
-WIDEST = 1300
+WIDEST = 1000
 """Pixels: the page shows no picture wider."""
 NUMBER = re.compile(r"—$|-?\d[\d.e+/-]*( ± \S+)?( \[[^]]*\])?[*†]?$")
 """What is set to the right: a number, with its spread or interval."""
@@ -73,34 +62,13 @@ def write_page(document: Document, path: Path) -> None:
     environment.filters |= filters
     environment.tests["a_number"] = lambda text: NUMBER.match(text) is not None
     environment.tests["ascii"] = str.isascii
-    blocks = [*document.opening, *(block for each in document.sections for block in _shown(each))]
     page = environment.from_string((room / "page.html.j2").read_text("utf-8")).render(
-        blocks=blocks,
-        contents=[block for block in blocks if isinstance(block, Heading)],
+        blocks=document.blocks,
+        contents=[block for block in document.blocks if isinstance(block, Heading)],
         css=Markup((room / "page.css").read_text("utf-8")),
         js=Markup((room / "page.js").read_text("utf-8")),
     )
     write_generated(path, page.encode())
-
-
-def _shown(section: Section) -> Iterator[Block]:
-    """A section's blocks; of a superseded one without its pictures, to keep the page small."""
-    if not section.superseded:
-        yield from section.blocks
-        return
-    yield from _text(section.blocks)
-    yield Words(f"Its pictures lie in {'/'.join(section.folder.parts[-2:])}, beside its tables.")
-
-
-def _text(blocks: Sequence[Block]) -> Iterator[Block]:
-    """Without pictures, and without details that hold nothing else."""
-    for block in blocks:
-        if isinstance(block, Details):
-            kept = [each for each in block.blocks if not isinstance(each, Picture | Gallery)]
-            if kept:
-                yield replace(block, blocks=kept)
-        elif not isinstance(block, Picture | Gallery):
-            yield block
 
 
 def _image(png: bytes, quality: int) -> Markup:

@@ -1,7 +1,7 @@
 """The whole report: introduction, questions and answers in plain words, all claims, sections."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -101,16 +101,28 @@ def _section(results: Tables, tolerant: bool) -> Section:
 
 
 def _folded(section: Section, by: Tables) -> Section:
-    """With its answer among the details, as a larger scale has one."""
+    """With its answer among the details, as a larger scale has one, and without pictures, to keep
+    the report small."""
     over, *rest = section.blocks
-    shown = [block for block in rest if not isinstance(block, Details | Gallery)]
-    others = [block for block in rest if isinstance(block, Details | Gallery)]
+    rest = list(_text(rest))
+    shown = [block for block in rest if not isinstance(block, Details)]
+    others = [block for block in rest if isinstance(block, Details)]
     words = Words(
         f"Answered at a larger scale: [{escaped(by.title)}](#{heading(by).anchor}). The two side by"
         f" side: [{SCALES.text}](#{SCALES.anchor})."
     )
-    blocks = [over, words, Details("Question and answer", shown), *others]
-    return replace(section, blocks=blocks, superseded=True)
+    return replace(section, blocks=[over, words, Details("Question and answer", shown), *others])
+
+
+def _text(blocks: Sequence[Block]) -> Iterator[Block]:
+    """Without pictures, and without details that hold nothing else."""
+    for block in blocks:
+        if isinstance(block, Details):
+            kept = [each for each in block.blocks if not isinstance(each, Picture | Gallery)]
+            if kept:
+                yield replace(block, blocks=kept)
+        elif not isinstance(block, Picture | Gallery):
+            yield block
 
 
 def _faulty(folder: Path, over: Heading, fault: str) -> Section:

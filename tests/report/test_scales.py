@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from benchmark.report.document import Heading, Table, Words, details, tables
-from benchmark.report.html import write_page
+from benchmark.report.markdown import write_markdown
 from benchmark.report.overview import compose
 from benchmark.report.scales import change, scales, superseded
 from benchmark.results.tables import Tables, read_tables
@@ -101,18 +101,17 @@ def test_the_report_answers_at_the_largest_whole_scale(folder: Path, longer: Pat
     assert names[0] == names[1]
 
 
-def test_the_page_leaves_out_the_pictures_of_what_is_superseded(
-    folder: Path, longer: Path, tmp_path: Path
-) -> None:
-    def pictures() -> int:
-        write_page(compose(asked(folder, longer)), tmp_path / "page.html")
-        return (tmp_path / "page.html").read_text().count("data:image")
+def test_what_is_superseded_has_no_pictures(folder: Path, longer: Path, tmp_path: Path) -> None:
+    def pictured() -> set[str]:
+        for each in (folder, longer):
+            (each / "curves.png").write_bytes(b"an earlier report's")
+        write_markdown(compose(asked(folder, longer)), tmp_path / "REPORT.md")
+        return {each.name for each in (folder, longer) if (each / "curves.png").is_file()}
 
-    superseded = pictures()
-    assert "Its pictures lie in" in (tmp_path / "page.html").read_text()
+    assert pictured() == {longer.name}
     runs = pd.read_csv(longer / "runs.csv")
     runs.assign(state="queued").to_csv(longer / "runs.csv", index=False)
-    assert 0 < superseded < pictures()
+    assert pictured() == {folder.name, longer.name}
 
 
 def test_a_scale_with_runs_to_come_supersedes_none(folder: Path, longer: Path) -> None:
