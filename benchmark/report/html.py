@@ -21,9 +21,9 @@ from benchmark.report.document import Document, Heading
 from benchmark.report.files import write_generated
 from benchmark.results.tables import REWRITE
 
-GRID, SHEET, PLOT = 36, 60, 72
+GRID, SHEET, PLOT = 36, 50, 72
 """WebP's quality of a run's grid, of the sheet of samples, and of what has lines and letters."""
-WIDEST = 1000
+WIDEST = 900
 """Pixels: the page shows no picture wider."""
 NUMBER = re.compile(r"—$|-?\d[\d.e+/-]*( ± \S+)?( \[[^]]*\])?[*†]?$")
 """What is set to the right: a number, with its spread or interval."""
