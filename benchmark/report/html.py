@@ -24,7 +24,7 @@ from benchmark.results.tables import REWRITE
 GRID, SHEET, PLOT = 36, 50, 72
 """WebP's quality of a run's grid, of the sheet of samples, and of what has lines and letters."""
 WIDEST = 900
-"""Pixels: the page shows no picture wider."""
+"""Pixels: the page shows no figure wider, but for sheets of samples, whose pixels count."""
 NUMBER = re.compile(r"—$|-?\d[\d.e+/-]*( ± \S+)?( \[[^]]*\])?[*†]?$")
 """What is set to the right: a number, with its spread or interval."""
 
