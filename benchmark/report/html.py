@@ -1,6 +1,6 @@
 """The report as one self-contained page: contents, sortable tables, pictures, no network.
 
-Pictures are WebP, a fifth of what their PNG files in the results folder take.
+Pictures are lossy WebP, a fifth of what their files in the results folder take.
 """
 
 import base64
@@ -22,9 +22,9 @@ from benchmark.report.files import write_generated
 from benchmark.results.tables import REWRITE
 
 GRID, SHEET, PLOT = 36, 50, 72
-"""WebP's quality of a run's grid, of the sheet of samples, and of what has lines and letters."""
+"""WebP's quality of a run's grid, of a sheet of them, and of what has lines and letters."""
 WIDEST = 900
-"""Pixels: the page shows no figure wider, but for sheets of samples, whose pixels count."""
+"""Pixels: the page shows no figure wider, but for sheets of grids, whose pixels count."""
 NUMBER = re.compile(r"—$|-?\d[\d.e+/-]*( ± \S+)?( \[[^]]*\])?[*†]?$")
 """What is set to the right: a number, with its spread or interval."""
 
@@ -55,7 +55,7 @@ def write_page(document: Document, path: Path) -> None:
         "words": lambda text: Markup(markdown.render(text)),
         "inline": lambda text: Markup(markdown.renderInline(text)),
         "picture": lambda block: _image(
-            block.image, SHEET if block.path.name == "samples.png" else PLOT
+            block.image, SHEET if block.path.suffix == ".webp" else PLOT
         ),
         "grid": grid,
     }
@@ -71,9 +71,9 @@ def write_page(document: Document, path: Path) -> None:
     write_generated(path, page.encode())
 
 
-def _image(png: bytes, quality: int) -> Markup:
+def _image(content: bytes, quality: int) -> Markup:
     """Its attributes: the picture as WebP of this quality, and its size."""
-    image, encoded = Image.open(io.BytesIO(png)).convert("RGB"), io.BytesIO()
+    image, encoded = Image.open(io.BytesIO(content)).convert("RGB"), io.BytesIO()
     if image.width > WIDEST and quality == PLOT:
         image = image.resize((WIDEST, image.height * WIDEST // image.width))
     image.save(encoded, "WEBP", quality=quality, method=6)

@@ -31,7 +31,7 @@ from benchmark.results.tables import Tables
 
 NOTES = Heading(3, "Notes")
 # File names of the figures, beside ablation.json.
-FIGURES = ("curves.png", "samples.png", "heatmap.png", "scatter.png", "strips.png", BEST_OF)
+FIGURES = ("curves.png", "samples.webp", "heatmap.png", "scatter.png", "strips.webp", BEST_OF)
 
 
 def heading(results: Tables) -> Heading:
@@ -220,15 +220,18 @@ def _twins(results: Tables) -> Iterator[str]:
 def _pictures(results: Tables) -> dict[str, Picture]:
     """By what they show, those that there is something to show in."""
     made, found = made_of(results.record), {}
+    # A finding about anything else has no use for it; a demonstration shows all there is.
+    signal = about_signals(results) or not results.record.finding
+    scattered = scatter(results) if signal else None
     for name, image, alt, caption in (
-        ("curves", curves(results), "Curves", _curves_caption(results)),
-        ("heatmap", heatmap(results), "Map", _map_caption(results)),
-        ("scatter", scatter(results), "Signal against distance", _scatter_caption(results)),
-        ("samples", samples(results), "Samples", _samples_caption(results)),
-        ("strips", strips(results), "Paths", _strips_caption(results)),
+        ("curves.png", curves(results), "Curves", _curves_caption(results)),
+        ("heatmap.png", heatmap(results), "Map", _map_caption(results)),
+        ("scatter.png", scattered, "Signal against distance", _scatter_caption(results)),
+        ("samples.webp", samples(results), "Samples", _samples_caption(results)),
+        ("strips.webp", strips(results), "Paths", _strips_caption(results)),
     ):
         if image is not None:
-            path = results.folder / f"{name}.png"
+            path = results.folder / name
             short = f"{caption} Made as the table above says."
             found[alt] = Picture(
                 path, image, f"{alt} of {results.title}", f"{caption} {made}.", short

@@ -130,18 +130,21 @@ def _recorded(run: RecordedRun, evaluation: EvaluationSettings) -> list[Row]:
 
 
 def write_strips(folder: Path, plan: Plan, found: Sequence[Source]) -> None:
-    """Copy the path figures of each probed run; those of other runs are removed."""
-    kept = set()
-    for each in found:
-        run_id = each.planned.run_id
-        for suffix in ("", SEARCHED) if plan.evaluation.probe is not None else ():
-            path = folder / f"{run_id}{suffix}.png"
+    """Copy the path figures of each cell's first probed run; those of other runs are removed."""
+    kept: dict[str, set[Path]] = {}  # by cell
+    for each in found if plan.evaluation.probe is not None else ():
+        if each.planned.cell in kept:
+            continue
+        paths = set()
+        for suffix in ("", SEARCHED):
+            path = folder / f"{each.planned.run_id}{suffix}.png"
             strip = each.run.path / "probe" / f"strip{suffix}.png"
-            if each.recorded or each.earlier:
-                kept.add(path)
             if probed_of(each) is not None and strip.is_file():
-                kept.add(path)
                 write_atomic(path, strip.read_bytes())
-    for path in folder.glob("*.png"):
-        if path not in kept:
-            path.unlink()
+                paths.add(path)
+            elif (each.recorded or each.earlier) and path.is_file():
+                paths.add(path)
+        if paths:
+            kept[each.planned.cell] = paths
+    for path in set(folder.glob("*.png")).difference(*kept.values()):
+        path.unlink()

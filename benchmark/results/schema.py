@@ -11,7 +11,7 @@ claims.csv, correlations.csv, stopping.csv, collapse.csv, events.csv, variance.c
                   the evidence, by claims/evidence.py
 tuning.json       where arms were tuned, the random settings and the winners (see tuning.py)
 search/           the same tables of the runs of these settings
-strips/           paths between embedded faces, of each run that the ablation's probe has seen
+strips/           paths between embedded faces, of each cell's first probed run
 preference/       what people chose, a file each (see preference/answers.py)
 notes.md          what a person wrote after looking
 

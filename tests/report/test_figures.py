@@ -410,6 +410,6 @@ def test_figures_of_too_many_cells_say_what_they_leave_out(
     # The other cell's signal has no panel, and its samples no row.
     assert pixels(curves(read_tables(folder))).shape[0] < 0.7 * whole.shape[0]
     assert pixels(samples(read_tables(folder))).shape[0] < 0.7 * grids_shown.shape[0]
-    # Curves, scatter and samples.
+    # Curves and samples.
     captions = [picture.caption for picture in pictures(section(read_tables(folder)))]
-    assert sum("Shown: 1 of 2 cells" in caption for caption in captions) == 3
+    assert sum("Shown: 1 of 2 cells" in caption for caption in captions) == 2

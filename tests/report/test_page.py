@@ -68,8 +68,8 @@ def test_it_holds_every_picture_and_every_grid(page: Path) -> None:
     images = [a for tag, a in Tags(page.read_text()).found if tag == "img"]
     sources = [a["src"] for a in images if a.get("src")]
     again = [a["data-same"] for a in images if a.get("data-same")]
-    # Of baselines: curves, scatter, sheet and 6 grids; of latent: a map as well.
-    assert len(sources) + len(again) == 19
+    # Of baselines: curves, sheet and 6 grids; of latent: a scatter and a map as well.
+    assert len(sources) + len(again) == 18
     assert len(set(sources)) == len(sources)  # a grid that two sections show is there once
     assert len(again) > 0
     assert set(again) <= {a["id"] for a in images if a.get("id") and a.get("src")}
@@ -154,7 +154,7 @@ def test_a_person_sorts_and_zooms(page: Path, browser: Any, tmp_path: Path) -> N
     assert column(odd, 0) == ["a", "b", "c", "d"]
 
     drawn = "return [...document.querySelectorAll('button img')].filter(i => i.naturalWidth > 9)"
-    assert browser.execute_script(f"{drawn}.length") == 19
+    assert browser.execute_script(f"{drawn}.length") == 18
     gallery = browser.find_element(By.CLASS_NAME, "gallery")
     gallery.find_element(By.XPATH, "..").find_element(By.TAG_NAME, "summary").click()
     gallery.find_element(By.CLASS_NAME, "zoom").click()

@@ -71,7 +71,7 @@ def details(written: list[Path]) -> dict[str, str]:
 def test_the_same_results_give_the_same_bytes(results: Path, tmp_path: Path) -> None:
     first = {p: p.read_bytes() for p in build(results, tmp_path / "REPORT.md")}
     names = {path.name for path in first}
-    assert names == {"curves.png", "scatter.png", "samples.png", "details.md", "REPORT.md"}
+    assert names == {"curves.png", "samples.webp", "details.md", "REPORT.md"}
     for path in first:
         path.unlink()
     assert first == {p: p.read_bytes() for p in build(results, tmp_path / "REPORT.md")}
@@ -271,6 +271,25 @@ def test_the_table_is_of_what_the_claims_are_about(folder: Path) -> None:
     assert table.loc["EBGAN-PT", "less BEGAN"] == "95"  # as the distance, in thousandths
     assert table.loc["real against real"].tolist()[-4:] == ["0.5", "—", "—", "40.12"]
     assert answer(results) == "Of KID x1000, share with the attribute: 3 claims not judged."
+
+
+@pytest.mark.parametrize(
+    ("kind", "finding", "shown"),
+    [("contrast", True, False), ("correlation", True, True), ("contrast", False, True)],
+)
+def test_questions_of_signals_and_demonstrations_alone_show_the_scatter(
+    folder: Path, kind: str, finding: bool, shown: bool
+) -> None:
+    test = {"kind": "correlation", "column": "distance", "level": "within"}
+    test |= {"direction": "positive", "least_effect": 0.3}
+    record = json.loads((folder / "ablation.json").read_text())
+    asked = {**CLAIM, "test": test} if kind == "correlation" else CLAIM
+    record |= {"claims": [asked], "finding": finding}
+    (folder / "ablation.json").write_text(json.dumps(record))
+    document = compose([read_tables(folder)])
+    names = {picture.path.name for picture in pictures(document.blocks)}
+    assert ("scatter.png" in names) == shown
+    assert {"curves.png", "samples.webp"} <= names
 
 
 def test_signals_of_several_methods_stand_side_by_side(folder: Path) -> None:
@@ -561,7 +580,7 @@ def test_a_folder_that_cannot_be_written_is_named(
 
 
 def test_a_sheet_of_samples_keeps_every_pixel(document: Document, made: Path) -> None:
-    picture = next(p for p in pictures(document.blocks) if p.path.name == "samples.png")
+    picture = next(p for p in pictures(document.blocks) if p.path.name == "samples.webp")
     path = picture.path.with_name("sheet.png")
     path.write_bytes(picture.image)
     sheet = np.asarray(Image.open(path))
@@ -590,7 +609,7 @@ def test_a_cell_without_grids_is_named(folder: Path) -> None:
     for grid in folder.parents[1].glob("samples/ebgan-*"):
         grid.unlink()
     found = [
-        p for p in pictures(compose([read_tables(folder)]).blocks) if p.path.name == "samples.png"
+        p for p in pictures(compose([read_tables(folder)]).blocks) if p.path.name == "samples.webp"
     ]
     assert "Nothing to show yet: EBGAN-PT." in found[0].caption
 
@@ -598,4 +617,4 @@ def test_a_cell_without_grids_is_named(folder: Path) -> None:
 def test_results_without_grids_have_no_sheet(folder: Path) -> None:
     shutil.rmtree(folder.parents[1] / "samples")
     names = {p.path.name for p in pictures(compose([read_tables(folder)]).blocks)}
-    assert names == {"curves.png", "scatter.png"}
+    assert names == {"curves.png"}

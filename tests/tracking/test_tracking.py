@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qsl
 
+import pandas as pd
 import pytest
 import torch
 from mlflow.entities import Run
@@ -214,7 +215,8 @@ def test_the_parent_opens_on_question_verdicts_and_figure(tmp_path: Path) -> Non
     fill(tmp_path / "runs")
     uri = f"sqlite:///{tmp_path}/mlflow/mlflow.db"
     tracker = Tracker(uri, plan(), tmp_path / "runs")
-    tracker.publish(Path(__file__).parents[2] / "results" / "gamma" / "short")
+    folder = Path(__file__).parents[2] / "results" / "convergence" / "small"
+    tracker.publish(folder)
     tracker.close()
     client = MlflowClient(tracking_uri=uri)
     experiment = client.get_experiment_by_name("tiny")
@@ -232,12 +234,17 @@ def test_the_parent_opens_on_question_verdicts_and_figure(tmp_path: Path) -> Non
     assert page.verdicts.startswith(f"{at}/{parent.info.run_id}?")
     words, metrics = parent.data.tags["mlflow.note.content"], parent.data.metrics
     assert words.startswith("**Does it work?**")
-    assert "| A low gamma gives faces that look too uniform | supported | exploratory" in words
-    assert "| 0.2412 |" in words
+    claim = pd.read_csv(folder / "claims.csv").iloc[0]
+    assert f"| {claim['says']} | {claim['verdict']} | {claim['status']} |" in words
+    assert f"| {claim['effect']:.4g} |" in words
     assert f"get-artifact?path=m_global_vs_distance.png&run_uuid={parent.info.run_id}" in words
     artifacts = {file.path for file in client.list_artifacts(parent.info.run_id)}
     assert artifacts == {"m_global_vs_distance.png", "results"}
-    assert metrics["m_global_vs_distance/rho_raw_descriptive"] == pytest.approx(0.82)
+    found = pd.read_csv(folder / "correlations.csv")
+    found = found[(found["role"] == "signal") & (found["outcome"] == "distance")]
+    found = found[(found["measure"] == "spearman") & found["cell"].isna()].set_index("level")
+    raw = found.loc["raw", "value"]
+    assert metrics["m_global_vs_distance/rho_raw_descriptive"] == pytest.approx(raw)
     assert "m_global_vs_distance/rho_of_changes_descriptive" in metrics
     # A group of charts a pair: those of other metrics would push the curves out of sight.
     assert {name.partition("/")[0] for name in metrics if "_vs_" in name} == {

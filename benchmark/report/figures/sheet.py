@@ -19,7 +19,7 @@ Tile = tuple[str, str, Image.Image | str]
 
 
 def sheet(tiles: Sequence[Tile], columns: int) -> bytes:
-    """PNG of the tiles, row by row."""
+    """The tiles, row by row, as lossless WebP: a third smaller than PNG."""
     found = [tile for *_, tile in tiles if isinstance(tile, Image.Image)]
     font = ImageFont.truetype(Path(mpl.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", FONT)
     widest = max(int(font.getlength(text)) + 1 for *texts, _ in tiles for text in texts)
@@ -38,7 +38,7 @@ def sheet(tiles: Sequence[Tile], columns: int) -> bytes:
             drawn.paste(tile, (left, top + LINE))
             draw.text((left, top + LINE + tile.height), below, fill="black", font=font)
     file = io.BytesIO()
-    drawn.save(file, format="PNG", optimize=True)
+    drawn.save(file, format="WEBP", lossless=True, quality=100)
     return file.getvalue()
 
 
