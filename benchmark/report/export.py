@@ -30,9 +30,10 @@ def export(found: Sequence[Tables], document: Document, folder: Path) -> list[Pa
     cannot be written.
     """
     frames = {folder / table.name: _plain(table.frame) for table in tables(document.opening)}
-    for results, section in zip(found, document.sections, strict=True):
-        below = folder / results.folder.parent.name / results.folder.name
-        frames[below / "summary"] = summary(results)
+    for results in found:
+        frames[_below(folder, results.folder) / "summary"] = summary(results)
+    for section in document.sections:
+        below = _below(folder, section.folder)
         frames |= {below / table.name: _plain(table.frame) for table in tables(section.blocks)}
     _refuse_foreign(frames)
     written = []
@@ -41,6 +42,10 @@ def export(found: Sequence[Tables], document: Document, folder: Path) -> list[Pa
             written.append(_file(path, kind))
             write(written[-1], content.encode())
     return written
+
+
+def _below(folder: Path, of: Path) -> Path:
+    return folder / of.parent.name / of.name
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:

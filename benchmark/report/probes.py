@@ -92,20 +92,23 @@ def probes(results: Tables) -> Iterator[Details]:
         return
     blocks: list[Plain] = []
     ways = {way: _over(way, results.cells, found) for way in ("embedded", "searched")}
-    for caption, names in ((EMBEDDED_CAPTION, EMBEDDED), (BETWEEN_CAPTION, BETWEEN)):
+    for table, caption, names in (
+        ("embedded", EMBEDDED_CAPTION, EMBEDDED),
+        ("between", BETWEEN_CAPTION, BETWEEN),
+    ):
         rows = [
             _row(cell, found, {f"{way}.{key}": name for key, name in names.items()}, suffix)
             for cell in results.cells
             for way, suffix in (("embedded", ""), ("searched", ", by search"))
             if cell.title in ways[way]
         ]
-        blocks += _table(results, rows, caption)
+        blocks += _table(results, table, rows, caption)
     if "embedding.heldout" in found:
         rows = [_row(cell, found, FIRST) for cell in results.cells if _has(cell, found, FIRST)]
-        blocks += _table(results, rows, FIRST_CAPTION)
+        blocks += _table(results, "embedded_first", rows, FIRST_CAPTION)
     columns = {**COPIES, **_attributes(found)}
     rows = [_row(cell, found, columns) for cell in results.cells if _has(cell, found, columns)]
-    blocks += _table(results, rows, COPIES_CAPTION)
+    blocks += _table(results, "copies", rows, COPIES_CAPTION)
     blocks.append(Words(_copies(results, found)))
     yield Details("Latent space, copies and attributes", blocks)
 
@@ -135,11 +138,11 @@ def _row(
     return {"cell": f"{escaped(cell.title)}{suffix}", "probed": str(len(mine)), **shown}
 
 
-def _table(results: Tables, rows: list[dict[str, str]], caption: str) -> Iterator[Table]:
+def _table(results: Tables, name: str, rows: list[dict[str, str]], caption: str) -> Iterator[Table]:
     if rows:
         source = results.folder / "probes.csv"
         made = made_of(results.record)
-        yield Table("probes", pd.DataFrame(rows).fillna(""), f"{caption}. {made}.", source)
+        yield Table(name, pd.DataFrame(rows).fillna(""), f"{caption}. {made}.", source)
 
 
 def _attributes(found: pd.DataFrame) -> dict[str, str]:

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from benchmark.cli import bench
 from benchmark.report.document import Document, Table
 from benchmark.report.export import export
+from benchmark.report.overview import compose
 from benchmark.results.tables import read_all
 from tests.report.material import TITLE
 
@@ -36,6 +37,28 @@ def test_every_table_in_three_formats(folder: Path) -> None:
     for kind in ("json", "tex"):
         assert {str(p.relative_to(folder).with_suffix(".csv")) for p in folder.rglob(f"*.{kind}")}
         assert len(list(folder.rglob(f"*.{kind}"))) == len(names)
+
+
+def test_a_folder_has_its_own_tables_whatever_the_order_of_sections(
+    made: Path, tmp_path: Path
+) -> None:
+    results = tmp_path / "results"
+    shutil.copytree(made, results)
+    record = results / "latent" / "demo" / "ablation.json"
+    text = record.read_text()
+    assert '"steps": 300' in text
+    record.write_text(text.replace('"steps": 300', '"steps": 900'))  # so it comes first
+    shutil.copytree(results / "latent", results / "another")
+    (results / "another" / "demo" / "ablation.json").write_text("{")
+    damaged: dict[Path, str] = {}
+    found = read_all(results, damaged)
+    assert len(damaged) == 1
+    document = compose(found, damaged, tolerant=True)
+    assert document.sections[0].folder == record.parent
+    export(found, document, tmp_path / "tables")
+    for each in found:
+        runs = pd.read_csv(tmp_path / "tables" / each.folder.relative_to(results) / "runs.csv")
+        assert set(runs["run"]) == set(each.runs["run_id"])
 
 
 def test_the_formats_agree(folder: Path) -> None:

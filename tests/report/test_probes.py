@@ -166,6 +166,9 @@ def test_the_report_shows_the_paths_first_and_tables_of_what_lies_between(probed
     firsts = {run.cell: run.run_id for run in reversed(plan().runs)}
     assert {path.stem for path in (probed / "strips").glob("*.png")} == set(firsts.values())
     blocks = section(results)
+    names = [each.name for each in tables(blocks)]
+    assert len(names) == len(set(names))  # each names a file of `bench report --export`
+    assert {"embedded", "between", "copies"} <= set(names)
     first = next(iter(pictures(blocks)))
     assert first.path == probed / "strips.webp"
     found = {each.caption.split(".")[0]: each.frame for each in tables(blocks)}
