@@ -276,17 +276,18 @@ def _map_caption(results: Tables) -> str:
 
 
 def _scatter_caption(results: Tables) -> str:
+    signal = "the signal's mean since the evaluation before"
     if not is_between(results):
         return (
-            "Within runs: one point an evaluation, joined as training went on, the first one open."
-            " Two series that both fall always go together, so this shows how it went and is no"
-            " evidence that one tracks the other; that takes several runs of a"
+            f"Within finished runs: one point an evaluation ({signal}), joined as training went on,"
+            " the first one open. Two series that both fall always go together, so this shows how"
+            " it went and is no evidence that one tracks the other; that takes several runs of a"
             f" setting.{shown_words(results.cells)}"
         )
     return (
-        "Between runs: one point a run and step, those of one run joined; within one panel and one"
-        " step nothing differs but the seed. rho: Spearman's at one step, mean over all steps;"
-        " descriptive."
+        f"Between finished runs: one point a run and step ({signal}), those of one run joined;"
+        " within one panel and one step nothing differs but the seed. rho: Spearman's at one step,"
+        " mean over all steps; descriptive."
         f"{shown_words(results.cells)}"
     )
 

@@ -24,7 +24,7 @@ from benchmark.report.figures.curves import curves
 from benchmark.report.figures.heatmap import heatmap
 from benchmark.report.figures.samples import drawn as drawn_faces
 from benchmark.report.figures.samples import grids, samples, shown_seeds
-from benchmark.report.figures.scatter import is_between, matched, scatter
+from benchmark.report.figures.scatter import is_between, scatter
 from benchmark.report.figures.shown import shown, shown_words
 from benchmark.report.overview import compose
 from benchmark.report.sections import _curves_caption, section
@@ -222,19 +222,17 @@ def test_one_swept_number_or_a_line_is_no_map(made: Path, tmp_path: Path) -> Non
     assert heatmap(read_tables(copy)) is None
 
 
-def test_points_are_matched_at_the_evaluations_step(folder: Path) -> None:
+def test_points_are_those_that_rho_is_computed_from(folder: Path, drawn: list[Figure]) -> None:
     train = pd.read_csv(folder / "train.csv.gz")
-    train["step"] = train["step"] - 10  # the last training row stands before the evaluation
-    late = train[train["step"] == 290].assign(step=310, m_global=-1.0)
-    pd.concat([train, late]).to_csv(folder / "train.csv.gz", index=False)
-    found = read_tables(folder)
-    points = matched(found, found.cells[0])
-    assert len(points) == 9
-    run = found.cells[0].run_ids[1]
-    mine = points[points["run_id"] == run]
-    assert list(mine["step"]) == [100, 200, 300]
-    assert list(mine["distance"]) == [310, 210, 110]
-    np.testing.assert_allclose(mine["signal"], [1.1, 0.55, 110 / 300])  # none from after
+    between = train.assign(step=train["step"] - 10, m_global=train["m_global"] + 2)
+    late = train[train["step"] == 300].assign(step=310, m_global=-1.0)  # after all evaluations
+    pd.concat([train, between, late]).to_csv(folder / "train.csv.gz", index=False)
+    scatter(read_tables(folder))
+    (began,) = (each for each in drawn[0].axes if each.axison)
+    assert began.get_title() == "BEGAN, 3 runs"  # of EBGAN-PT's three runs one has failed
+    links = [line for line in began.lines if line.get_color() == scatter_module.LINK["color"]]
+    np.testing.assert_allclose(links[1].get_xdata(), [2.1, 1.55, 110 / 300 + 1])  # means
+    np.testing.assert_allclose(links[1].get_ydata(), [310, 210, 110])
 
 
 def test_two_runs_of_a_cell_are_shown_each_by_itself(made: Path, tmp_path: Path) -> None:
@@ -317,6 +315,8 @@ def test_points_of_one_run_are_joined_and_rho_is_said(folder: Path, drawn: list[
     others = ["step", "low", "high", "null_mean", "p_holm", "least_p", "runs", "reading"]
     table = pd.DataFrame(rows, columns=columns)
     table.assign(**dict.fromkeys(others, "")).to_csv(folder / "correlations.csv", index=False)
+    runs = pd.read_csv(folder / "runs.csv")
+    runs.assign(state="done").to_csv(folder / "runs.csv", index=False)
     scatter(read_tables(folder))
     began, ebgan = (each for each in drawn[0].axes if each.axison)
     links = [line for line in began.lines if line.get_color() == scatter_module.LINK["color"]]

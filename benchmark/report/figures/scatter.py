@@ -1,7 +1,8 @@
 """Each method's own signal against the distance: between runs, or within them where runs are few.
 
 Between runs: at the same steps, cell by cell, one point a run. Within a run: one point an
-evaluation, joined as training went on.
+evaluation, joined as training went on. Of finished runs; a signal is its mean since the evaluation
+before.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,24 +41,9 @@ FIRST: Style = {**OPEN, "marker": "o", "linestyle": "", "color": "0.35"}
 _Points = list[tuple[Cell, pd.DataFrame]]
 
 
-def matched(results: Tables, cell: Cell) -> pd.DataFrame:
-    """(run_id, step, signal, distance) of a cell's runs at every step that they were judged at.
-
-    The signal is the training row's at the evaluation's step, or the last one before it.
-    """
-    signal, judged = cell.record.signal, results.judged
-    if DISTANCE not in judged:
-        return pd.DataFrame(columns=["run_id", "step", "signal", DISTANCE])
-    judged = judged.loc[judged["run_id"].isin(cell.run_ids), ["run_id", "step", DISTANCE]]
-    mine = results.train["run_id"].isin(cell.run_ids)
-    trained = results.train.loc[mine, ["run_id", "step", signal]].dropna().sort_values("step")
-    both = pd.merge_asof(judged, trained, on="step", by="run_id")
-    return both.rename(columns={signal: "signal"}).dropna().reset_index(drop=True)
-
-
 def is_between(results: Tables) -> bool:
     """Whether a cell has enough runs for a picture between runs."""
-    return any(points["run_id"].nunique() >= LEAST_RUNS for _, points in _found(results))
+    return bool(_of_enough_runs(_found(results)))
 
 
 @defaults()
@@ -67,15 +53,23 @@ def scatter(results: Tables) -> bytes | None:
     None where no cell has three runs and no run three evaluations.
     """
     found = _found(results)
-    if is_between(results):
-        enough = [each for each in found if each[1]["run_id"].nunique() >= LEAST_RUNS]
-        return _between(results, enough)
+    if between := _of_enough_runs(found):
+        return _between(results, between)
     enough = [each for each in found if _evaluations(each[1]) >= LEAST_EVALUATIONS]
     return _within(results, enough) if enough else None
 
 
 def _found(results: Tables) -> _Points:
-    return [(cell, matched(results, cell)) for cell in shown(results.cells)]
+    """Of each cell's finished runs: what its rho is computed from."""
+    points = results.points
+    if DISTANCE not in points:
+        return []
+    points = points[points["state"] == "done"].dropna(subset=["signal", DISTANCE])
+    return [(cell, points[points["cell"] == cell.title]) for cell in shown(results.cells)]
+
+
+def _of_enough_runs(found: _Points) -> _Points:
+    return [each for each in found if each[1]["run_id"].nunique() >= LEAST_RUNS]
 
 
 def _evaluations(points: pd.DataFrame) -> int:
