@@ -21,7 +21,6 @@ _SHARE = "share, 0 to 1"
 _ERROR = "of [-1, 1], mean over pixels"
 _EMBEDDING = "BEGAN, figure 4"
 _REAL = "mean distances of two held-out images"
-_DISTANCE = "squared features"
 
 
 def _gap(above: str, of: str, unit: str) -> dict[str, Column]:

@@ -70,7 +70,7 @@ def read_votes(results: Tables) -> tuple[list[Vote], list[str]]:
             given = AnswersFile.model_validate_json(content)
         except (OSError, ValidationError) as error:
             why = of_system(error) if isinstance(error, OSError) else plainly(error)
-            faults.append(f"{path.name}: no file of answers ({why})")
+            faults.append(f"{path.name}: not an answers file ({why})")
             continue
         if why := _other(given.page, results):
             faults.append(f"{path.name}: {why}")

@@ -114,7 +114,7 @@ def write_page(results: Tables, shown: Sequence[Pair], path: Path) -> None:
     """
     try:
         if path.is_file() and GENERATED not in path.read_text(encoding="utf-8", errors="replace"):
-            raise InputError(f"{path}: is no page of `bench preference` and is left alone")
+            raise InputError(f"{path}: was not written by `bench preference`; not overwritten")
         write_atomic(path, page(results, shown).encode())
     except OSError as error:
         raise BenchError(f"{path}: cannot be written ({error.strerror})") from None

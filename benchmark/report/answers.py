@@ -123,7 +123,7 @@ def answer_table(results: Tables) -> Table:
             row[names[column]] = mean_spread(of(cell, column), cell.planned)
             if column == leading and len(cells) > 1:
                 own, other = (finite(of(each, column)) for each in (cell, first))
-                row[f"less {first.title}"] = NONE if cell is first else _difference(own, other)
+                row[f"minus {first.title}"] = NONE if cell is first else _difference(own, other)
         rows.append(row)
     for label, found in beside(results):
         row, judged = dict.fromkeys(rows[0], NONE) | {"cell": label}, found.get(results.judge, {})

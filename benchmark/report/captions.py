@@ -25,6 +25,7 @@ def made_of(record: AblationRecord, judges: Sequence[JudgeEntry] = ()) -> str:
 def made_of_all(records: Sequence[AblationRecord]) -> str:
     """What numbers of several ablations depend on, their views, steps and seeds apart."""
     setups = [setup for record in records for setup in record.setups]
+    setups = [setup for setup in setups if setup.data.title] or setups  # those that have runs
     parts = (
         [", ".join((setup_words(setup)[0], setup_words(setup)[-1])) for setup in setups],
         [judge_name(record.headline) for record in records],
@@ -78,7 +79,7 @@ def _precision(record: AblationRecord) -> str:
 def setup_words(setup: SetupRecord) -> list[str]:
     """One data set, its view and crop, and last its resolution."""
     data, settings = setup.data, setup.data.settings
-    parts = [escaped(data.title or "data not opened yet")]
+    parts = [escaped(data.title or "no run yet")]
     view = settings.get("view")
     if view is not None:
         parts += view_words(view)

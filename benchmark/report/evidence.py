@@ -28,7 +28,7 @@ class Verdict:
     power: str
     runs: str
     run_ids: Sequence[str]
-    agree: str  # names of other metrics and judges, parted by commas
+    agree: str  # names of other metrics and judges, separated by commas
     oppose: str
     silent: str
     p_values: tuple[float, float]  # uncorrected, for and against; NaN where there is none

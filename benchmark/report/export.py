@@ -9,7 +9,7 @@ import pandas as pd
 from benchmark.errors import InputError
 from benchmark.markup import plain
 from benchmark.report.document import Document, tables
-from benchmark.report.files import GENERATED, is_foreign, write
+from benchmark.report.files import GENERATED, is_ours, write
 from benchmark.report.numbers import NONE
 from benchmark.report.summary import summary
 from benchmark.results.tables import Tables
@@ -73,7 +73,7 @@ def _refuse_foreign(frames: Mapping[Path, pd.DataFrame]) -> None:
     """A table's LaTeX says who wrote it, and speaks for the other two."""
     for path in frames:
         there = [each for kind in ("csv", "json", "tex") if (each := _file(path, kind)).exists()]
-        if there and is_foreign(_file(path, "tex")):
+        if there and not is_ours(_file(path, "tex")):
             raise InputError(
                 f"{there[0]}: was not written by `bench report --export` and is left alone; give "
                 "another folder"

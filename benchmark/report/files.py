@@ -35,17 +35,17 @@ def write_generated(path: Path, content: bytes) -> None:
 def refuse_foreign(*paths: Path) -> None:
     """Raise InputError if one of them exists and is not a page of a report."""
     for path in paths:
-        if path.is_file() and is_foreign(path):
+        if path.is_file() and not is_ours(path):
             raise InputError(
                 f"{path}: was not written by `bench report` and is left alone; move it away, or "
                 "give another file (--report, --html)"
             )
 
 
-def is_foreign(path: Path) -> bool:
-    """Whether a file is not there, or says something and not that `bench report` wrote it."""
+def is_ours(path: Path) -> bool:
+    """Whether a file is empty, or says that `bench report` wrote it."""
     try:
         found = path.read_bytes()
     except OSError:  # not there, or closed
-        return True
-    return bool(found.strip()) and not _OURS.search(found)
+        return False
+    return not found.strip() or _OURS.search(found) is not None

@@ -27,7 +27,7 @@ TITLES = {
     "attribute_share": "share with the attribute",
     "attribute_excess": "share beyond the training images'",
     "embedded.pixels.heldout": "error of embedded held-out faces",
-    "embedded.pixels.gap": "that error less the same of training faces",
+    "embedded.pixels.gap": "embedding error, held-out minus training",
     "embedded.middle.distance": "distance of the middles",
     "embedded.middle_over_blended": "distance of the middles over that of blends",
     "embedded.linear.longest_step": "longest step between faces",

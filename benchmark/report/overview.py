@@ -10,7 +10,7 @@ import pandas as pd
 from benchmark.claims.seeds import stand
 from benchmark.claims.verdicts import AGAINST
 from benchmark.errors import in_words
-from benchmark.markup import escaped
+from benchmark.markup import code, escaped
 from benchmark.report.answers import answer, status
 from benchmark.report.captions import made_of_all
 from benchmark.report.document import (
@@ -32,7 +32,9 @@ from benchmark.report.glossary import GLOSSARY
 from benchmark.report.numbers import NONE, number
 from benchmark.report.scales import SCALES, scales, steps, superseded
 from benchmark.report.sections import heading, notes, section
+from benchmark.results.places import ENDED
 from benchmark.results.tables import Tables
+from benchmark.text import counted
 
 INTRODUCTION = f"""\
 What readers of the BEGAN paper (arXiv 1703.10717) asked, and what trained networks answer. The
@@ -46,11 +48,12 @@ NO_PHOTOGRAPHS = """\
 No real faces are shown: photographs of people may not be republished."""
 VERDICTS = """\
 A claim names the least effect that would matter. Its verdict is *supported* (the effect is larger
-than that), *refuted* (smaller than that, or the other way), *too small* (the claimed way, but
-surely smaller), *saturated* (the measure is at its end in every run), *underpowered* (a true claim
-would have been supported by these seeds in less than half of all studies), *undecided* or *not
-run*. The last four do not say that there is no effect. Tests and intervals:
-docs/explanation/evidence.md."""
+than that; of a claim of no effect, smaller; of one about every run, fewer than a fifth of all seeds
+break it), *refuted* (the opposite is shown, or one run breaks a claim about every run), *too small*
+(the claimed way, but surely smaller), *saturated* (the measure is at its end in every run),
+*underpowered* (a true claim would have been supported by these seeds in less than half of all
+studies), *undecided* or *not run*. The last four do not say that there is no effect. Tests and
+intervals: docs/explanation/evidence.md."""
 
 
 def compose(
@@ -72,7 +75,7 @@ def compose(
     for place, fault in (damaged or {}).items():
         over = Heading(2, escaped("/".join(place.parts[-2:])))
         sections.append(_faulty(place, over, fault))
-    blocks: list[Block] = [Heading(1, "Report"), Words(INTRODUCTION)]
+    blocks: list[Block] = [Heading(1, "Report"), Words(INTRODUCTION), Words(_terms(found))]
     if not all(map(drawn, sound)):
         blocks.append(Words(NO_PHOTOGRAPHS))
     blocks += [Heading(2, "Questions and answers")]
@@ -86,6 +89,23 @@ def compose(
         Details("What it took", [Words(_cost(found))]),
     ]
     return Document(folder, blocks, sections)
+
+
+def _terms(found: list[Tables]) -> str:
+    """What the first table takes for known; judges say themselves what they were trained on."""
+    domains = {
+        judge.name: judge.network["domain"]
+        for results in found
+        for judge in results.record.judges
+        if judge.network.get("domain")
+    }
+    known = "; ".join(f"{code(name)}, trained on {escaped(of)}" for name, of in domains.items())
+    return (
+        f"A *judge* is a feature network{f' ({known})' * bool(known)}, and *distance* the Fréchet"
+        " distance between its features of samples and of test images: lower is better. A"
+        " difference is the first-named minus the second, so a positive one of a distance means"
+        " worse. *Hangs on the measure* means that another measure or judge shows the opposite."
+    )
 
 
 def _section(results: Tables, tolerant: bool) -> Section:
@@ -136,20 +156,27 @@ def _seeds(results: Tables) -> str:
     return f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
 
 
+def _unfinished(results: Tables) -> str:
+    """How many runs have failed, which is a result, and how many are still to come."""
+    states = results.runs["state"]
+    failed, missing = int((states == "failed").sum()), int((~states.isin(ENDED)).sum())
+    said = [f"{counted(failed, 'run')} failed"] * bool(failed)
+    said += [f"{counted(missing, 'run')} missing"] * bool(missing)
+    return f" ({', '.join(said)})" if said else ""
+
+
 def questions(found: list[Tables]) -> Table:
     """One row an ablation, at the largest scale at which it has been answered, and one for each
     larger scale whose runs have not all ended."""
     rows = []
     for results in found:
-        done, planned = (results.runs["state"] == "done").sum(), len(results.runs)
         judges = [judge.name for judge in results.record.judges if judge.digest]
         rows.append(
             {
                 "question": f"[{escaped(results.record.question)}](#{heading(results).anchor})",
                 "steps": f"{steps(results):,}",
                 "answer": answer(results),
-                "seeds": _seeds(results)
-                + f" ({planned - done} runs missing)" * bool(planned - done),
+                "seeds": _seeds(results) + _unfinished(results),
                 "judges": ", ".join(judges) or NONE,
                 "status": status(results),
             }

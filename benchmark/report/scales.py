@@ -65,7 +65,7 @@ def steps(results: Tables) -> int:
 
 
 def _title(results: Tables) -> str:
-    return f"{escaped(results.record.profile)}, {steps(results):,} steps"
+    return f"{results.record.profile}, {steps(results):,} steps"
 
 
 def _claims(profiles: Sequence[Tables]) -> Iterator[Table]:
@@ -122,7 +122,7 @@ def _cells(profiles: Sequence[Tables]) -> Iterator[Table]:
     rows = {cell: {"cell": escaped(cell)} for cell in shared}
     floors = {"cell": "*real against real*"}
     for results, own in zip(profiles, by_title, strict=True):
-        values, place = _title(results), f"rank, {escaped(results.record.profile)}"
+        values, place = _title(results), f"rank, {results.record.profile}"
         ranks = stats.rankdata([np.mean(_distances(own[cell])) for cell in shared], method="min")
         for cell, rank in zip(shared, ranks, strict=True):
             found = mean_spread(own[cell].values(DISTANCE), own[cell].planned)

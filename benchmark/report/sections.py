@@ -28,6 +28,7 @@ from benchmark.report.tuning import tuning
 from benchmark.report.verdicts import claims
 from benchmark.results.schema import AblationRecord, CellRecord, JudgeEntry
 from benchmark.results.tables import Tables
+from benchmark.text import counted
 
 NOTES = Heading(3, "Notes")
 # File names of the figures, beside ablation.json.
@@ -336,9 +337,17 @@ def _failures(results: Tables) -> str:
 
 def _reach_of_all(results: Tables) -> str:
     """The limits of the results, in a sentence."""
-    methods = escaped(", ".join(dict.fromkeys(cell.method for cell in results.record.cells)))
-    steps = ", ".join(f"{n}" for n in dict.fromkeys(cell.steps for cell in results.record.cells))
-    return f"It says nothing beyond these images, {methods} and {steps} steps."
+    methods, steps = _methods_and_steps(results.record)
+    these = "this method" if len(methods) == 1 else "these methods"
+    return (
+        f"These results hold for these images, {these} ({', '.join(methods)}) and"
+        f" {', '.join(steps)} steps only."
+    )
+
+
+def _methods_and_steps(record: AblationRecord) -> tuple[list[str], list[str]]:
+    methods = list(dict.fromkeys(escaped(cell.method) for cell in record.cells))
+    return methods, list(dict.fromkeys(f"{cell.steps:,}" for cell in record.cells))
 
 
 def _limits(results: Tables) -> str:
@@ -355,16 +364,14 @@ def _limits(results: Tables) -> str:
             "- Fréchet distances are not FID, which is said of the 2015 Inception features"
             " alone: compare them within this report, never with published figures."
         )
-    methods = escaped(", ".join(dict.fromkeys(cell.method for cell in record.cells)))
-    steps = ", ".join(f"{n}" for n in dict.fromkeys(cell.steps for cell in record.cells))
+    methods, steps = map(", ".join, _methods_and_steps(record))
     lines.append(f"- Anything beyond {data_words(record)}, {methods} and {steps} steps.")
     return "\n".join(lines)
 
 
 def _reach(n: int, which: str) -> str:
-    seeds = "seed" if n == 1 else "seeds"
     return (
-        f"{n} {seeds} against {n} ({which}): the least two-sided p that an exact test can reach"
-        f" is 2/C({2 * n},{n}) = {number(least_p(n))}, before any correction for several"
+        f"{counted(n, 'seed')} against {n} ({which}): the least two-sided p that an exact test can"
+        f" reach is 2/C({2 * n},{n}) = {number(least_p(n))}, before any correction for several"
         " comparisons."
     )

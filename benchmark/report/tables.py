@@ -58,7 +58,7 @@ def cell_table(results: Tables) -> Table:
             SEEDS: spread(cell.values(DISTANCE)),
             DRAWS: pooled(cell.values(f"noise_{DISTANCE}")),
             MIDDLE: between(half.value, *(half.interval or (np.nan, np.nan))),
-            f"better than {escaped(first.title)}": NONE
+            f"better than {first.title}": NONE
             if cell is first
             else between(better.value, *(better.interval or (np.nan, np.nan))),
             f"{name}, best by validation": mean_spread(cell.values(BEST), cell.planned),
@@ -113,7 +113,7 @@ def measure_table(results: Tables) -> Table:
 
 
 def noise_table(results: Tables) -> Table:
-    """One row a measure and cell, with both noises and the floors, for who needs everything."""
+    """One row a measure and cell, with both noises and floors, for those who need everything."""
     planned = {cell.title: cell.planned for cell in results.cells}
     found = summary(results)
     factor = found["measure"].map(FACTORS).fillna(1.0)

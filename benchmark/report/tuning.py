@@ -61,7 +61,7 @@ def arm_table(results: Tables, record: TuningRecord) -> Table:
                 f"its {name}, validation": _distance(winner),
                 f"tuned: {name}, test": _test(tuned),
                 f"own settings: {name}, test": _test(own),
-                "tuned less own": _gain(tuned, own),
+                "tuned minus own": _gain(tuned, own),
                 "GFLOP a step, tuned / own": (
                     f"{_number(winner.gflop if winner else None)} / {_number(arm.gflop)}"
                 ),
@@ -111,7 +111,7 @@ def setting_table(results: Tables, record: TuningRecord) -> Table:
 def searched(record: TuningRecord) -> str:
     """How the search went, as the captions say it; no full stop."""
     ((name, size),) = record.budget.items()
-    budget = f"{size:g} steps" if name == "steps" else f"{size:g} core-seconds (reckoned)"
+    budget = f"{size:g} steps" if name == "steps" else f"{size:g} core-seconds (estimated)"
     sizes = [
         f"{low:g} to {high:g} {'GFLOP a step' if key == 'gflop' else key}"
         for key, (low, high) in (record.band or {}).items()

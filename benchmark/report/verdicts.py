@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.ablation.claims import Claim, EventTest
+from benchmark.claims.correlation_table import AT_STEP
 from benchmark.claims.events import event_words
 from benchmark.claims.settled import moving
 from benchmark.claims.stopping import RIVALS
@@ -19,7 +20,6 @@ from benchmark.report.stopping import events, stopping
 from benchmark.results.schema import DISTANCE, RegistrationRecord
 from benchmark.results.tables import Tables
 
-AT_STEP = "at_step"  # a level of correlations.csv: between runs, at one step
 DIRECTIONS = {
     "increasing": "{column} grows with {over}, by at least {least} from end to end",
     "decreasing": "{column} falls as {over} grows, by at least {least} from end to end",
@@ -115,6 +115,7 @@ def in_words(claim: Claim) -> str:
     test: dict[str, Any] = claim.test.model_dump()
     least = number(test.get("least_effect", 0.0))
     column = title(test.get("column", ""))
+    than = "from that" if test.get("direction") == "none" else "than"
     match test.get("kind", "trend"):
         case "trend":
             words = DIRECTIONS[test["direction"]].format(
@@ -123,7 +124,7 @@ def in_words(claim: Claim) -> str:
         case "contrast":
             words = (
                 f"{column} {CONTRASTS[test['direction']].format(least=least)} where"
-                f" {code(test['over'])} is {escaped(str(test['of']))} than where it is"
+                f" {code(test['over'])} is {escaped(str(test['of']))} {than} where it is"
                 f" {escaped(str(test['against']))}"
             )
         case "mean":
@@ -138,12 +139,12 @@ def in_words(claim: Claim) -> str:
         case "stopping":
             words = (
                 f"{column} {CONTRASTS[test['direction']].format(least=least)} at the"
-                f" {test['rule']} of {title(test['signal'])} than {RIVALS[test['against']]}"
+                f" {test['rule']} of {title(test['signal'])} {than} {RIVALS[test['against']]}"
             )
         case "event" if isinstance(claim.test, EventTest):
             words = (
                 f"{column} {CONTRASTS[test['direction']].format(least=least)} in runs with"
-                f" {event_words(claim.test)} than in the others of their cell"
+                f" {event_words(claim.test)} {than} in the others of their cell"
             )
         case "bound":
             side = "below" if test["below"] is not None else "above"

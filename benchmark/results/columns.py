@@ -17,7 +17,6 @@ from benchmark.methods.registry import method_class
 from benchmark.results.schema import IMAGES, REQUIRED, TEXT, WHOLE
 
 _RUN_ID = Column("the method's name and 12 digits of the hash of the run's description")
-_STEP = Column("training step", "steps")
 _LOW, _HIGH = Column("lower end of the 95 % interval"), Column("upper end of the 95 % interval")
 _P_HOLM = Column("p, corrected by Holm over its family")
 _LEAST_P = Column("the least p that so few runs could reach at all")

@@ -77,7 +77,7 @@ def test_another_file_is_not_overwritten(tables: Tables, tmp_path: Path) -> None
     write_page(tables, shown, path)
     write_page(tables, shown, path)
     path.write_text("my notes")
-    with pytest.raises(InputError, match=r"page\.html: is no page of `bench preference`"):
+    with pytest.raises(InputError, match=r"page\.html: was not written by `bench preference`"):
         write_page(tables, shown, path)
 
 
@@ -116,7 +116,7 @@ def neither_side(file: dict[str, Any]) -> None:
         (other_ablation, "ada.json: answers about gamma, profile short", 0),
         (unknown_image, "ada.json: 1 of 4 answers are about images that no two runs here have", 3),
         (same_image, "ada.json: 1 of 4 answers are about images that no two runs here have", 3),
-        (neither_side, "ada.json: no file of answers (answers.0.chosen: allowed: ", 0),
+        (neither_side, "ada.json: not an answers file (answers.0.chosen: allowed: ", 0),
     ],
 )
 def test_what_does_not_count_is_one_line(change: Any, said: str, kept: int, tables: Tables) -> None:
@@ -133,7 +133,7 @@ def test_no_json_is_one_line(tables: Tables) -> None:
     send(tables, {}).write_text("{")
     votes, (fault,) = read_votes(tables)
     assert votes == []
-    assert fault.startswith("somebody.json: no file of answers (")
+    assert fault.startswith("somebody.json: not an answers file (")
 
 
 def test_the_same_page_answered_again_counts_once(tables: Tables) -> None:

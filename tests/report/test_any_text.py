@@ -97,7 +97,8 @@ def test_the_page_says_every_name(document: Document, tmp_path: Path) -> None:
     assert {single_line(NAMES[at]) for at in (0, 4)} <= cells  # of the claims
     assert single_line(QUESTION) in cells
     heads = {unmarked(head) for head in re.findall(r"<th[^>]*>(.*?)</th>", page, re.DOTALL)}
-    assert f"less {shown(NAMES[0])}" in heads
+    assert f"minus {shown(NAMES[0])}" in heads
+    assert f"better than {shown(NAMES[0])}" in heads
     assert r"no `file` at $HOME: <b>|</b>\x1b[31m" in unmarked(page)
 
 

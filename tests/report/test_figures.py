@@ -325,6 +325,9 @@ def test_points_of_one_run_are_joined_and_rho_is_said(folder: Path, drawn: list[
     np.testing.assert_allclose(links[2].get_ydata(), [320, 220, 120])
     assert [text.get_text() for text in began.texts] == ["rho 0.46"]
     assert [text.get_text() for text in ebgan.texts] == ["rho -0.25"]
+    undefined = table.assign(**dict.fromkeys([*others, "value"], ""))
+    undefined.to_csv(folder / "correlations.csv", index=False)
+    assert scatter_module._rhos(read_tables(folder)) == {}
 
 
 def test_few_seeds_are_all_shown_and_many_by_the_first(folder: Path) -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 from benchmark.ablation.claims import TrendTest
 from benchmark.errors import BenchError
 from benchmark.report.answers import answer, answer_table, asked, status
+from benchmark.report.captions import made_of_all
 from benchmark.report.document import (
     Block,
     Details,
@@ -180,11 +181,41 @@ def test_failed_and_collapsed_runs_are_counted_in_the_report(document: Document)
     (answered,) = [table.frame for table in tables(first) if table.name == "answer"]
     rows = answered.set_index("cell")
     assert rows.loc["EBGAN-PT", ["runs", "failed", "collapsed"]].tolist() == ["2/3", "1", "1"]
-    assert rows.loc["BEGAN", "less BEGAN"] == "—"
-    assert rows.loc["EBGAN-PT", "less BEGAN"] == "95"  # of two seeds there is no interval
+    assert rows.loc["BEGAN", "minus BEGAN"] == "—"
+    assert rows.loc["EBGAN-PT", "minus BEGAN"] == "95"  # of two seeds there is no interval
     assert rows.loc["real against real"].tolist()[-2:] == ["40.12", "—"]
     (whole,) = [table.frame for table in tables(second) if table.name == "answer"]
     assert "failed" not in whole
+
+
+def test_the_first_table_tells_failed_runs_from_missing_ones(
+    document: Document, folder: Path
+) -> None:
+    def seeds(blocks: Sequence[Block]) -> list[str]:
+        (frame,) = (table.frame for table in tables(blocks) if table.name == "questions")
+        return list(frame["seeds"])
+
+    assert seeds(document.opening) == ["3 (1 run failed)", "2"]
+    runs = pd.read_csv(folder / "runs.csv")
+    runs.loc[:1, "state"] = ["queued", "running"]
+    runs.to_csv(folder / "runs.csv", index=False)
+    opening = compose([read_tables(folder)]).opening
+    assert seeds(opening) == ["3 (1 run failed, 2 runs missing)"]
+    (words,) = (
+        each.markdown for each in opening if "A *judge* is" in getattr(each, "markdown", "")
+    )
+    assert "a feature network (`efficientnet_lite0`, trained on ImageNet)" in words
+
+
+def test_the_first_caption_leaves_out_data_without_a_run(folder: Path) -> None:
+    record = read_record(folder)
+    (setup,) = record.setups
+    waits = setup.model_copy(
+        update={"data": setup.data.model_copy(update={"title": None, "fingerprint": None})}
+    )
+    both = record.model_copy(update={"setups": [setup, waits]})
+    assert made_of_all([both]) == made_of_all([record])
+    assert made_of_all([record.model_copy(update={"setups": [waits]})]).startswith("no run yet, ")
 
 
 def test_what_it_took_counts_every_run(document: Document) -> None:
@@ -267,8 +298,8 @@ def test_the_table_is_of_what_the_claims_are_about(folder: Path) -> None:
     assert asked(found("precision", "spread", "kid", "recall")) == ["spread", "kid", "precision"]
     results = found("kid", "attribute_share")
     table = answer_table(results).frame.set_index("cell")
-    assert list(table)[3:] == ["KID x1000", "less BEGAN", "share with the attribute", distance]
-    assert table.loc["EBGAN-PT", "less BEGAN"] == "95"  # as the distance, in thousandths
+    assert list(table)[3:] == ["KID x1000", "minus BEGAN", "share with the attribute", distance]
+    assert table.loc["EBGAN-PT", "minus BEGAN"] == "95"  # as the distance, in thousandths
     assert table.loc["real against real"].tolist()[-4:] == ["0.5", "—", "—", "40.12"]
     assert answer(results) == "Of KID x1000, share with the attribute: 3 claims not judged."
 
@@ -471,6 +502,11 @@ def test_torn_evidence_is_refused(folder: Path) -> None:
             "distance is higher, by at least 20, in runs with k above 0.9 for 10% of the steps than"
             " in the others of their cell",
         ),
+        (
+            {**CLAIM["test"], "direction": "none"},
+            "distance differs by less than 20 where `variant` is BEGAN from that where it is"
+            " EBGAN-PT",
+        ),
         ({"kind": "failures"}, "no run fails or ends collapsed"),
     ],
 )
@@ -548,7 +584,7 @@ def test_results_before_any_run_has_started(tmp_path: Path) -> None:
         tmp_path / "REPORT.md",
     ]
     text = (tmp_path / "REPORT.md").read_text() + (folder / "details.md").read_text()
-    assert "data not opened yet" in text
+    assert "no run yet" in text
     assert "not evaluated yet" in text
     assert "(BEGAN, seed 0): queued" in text
     assert "nothing can be said of it" in text

@@ -46,7 +46,7 @@ def test_a_row_an_arm(folder: Path) -> None:
     assert (began[f"its {name}, validation"], ebgan[f"its {name}, validation"]) == ("120", "150")
     assert began[f"tuned: {name}, test"] == "65 ± 7.07"
     assert began[f"own settings: {name}, test"] == "105 ± 7.07"
-    assert began["tuned less own"] == "-40"  # two seeds give no interval
+    assert began["tuned minus own"] == "-40"  # two seeds give no interval
     assert began["GFLOP a step, tuned / own"] == "0.01311 / 0.006603"
     assert "4 random settings of each arm, trained for 50 steps each with seed 77" in table.caption
     assert "1000 validation images" in table.caption

@@ -184,8 +184,8 @@ def _rhos(results: Tables) -> dict[str, str]:
         names = [cell.title, ""] if len(of_method) == 1 else [cell.title]
         mine = rows[rows["cell"].isin(names) & (rows["method"] == cell.record.method)]
         mine = mine[mine["signal"] == cell.record.signal]
-        if len(mine):
-            found[cell.title] = f"rho {float(mine['value'].iloc[0] or 'nan'):.2f}"
+        if len(mine) and mine["value"].iloc[0]:  # else it is undefined
+            found[cell.title] = f"rho {float(mine['value'].iloc[0]):.2f}"
     return found
 
 
