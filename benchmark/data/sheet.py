@@ -13,6 +13,7 @@ from benchmark.data.settings import CelebASettings, FacesSettings, View
 from benchmark.data.source import FaceSource, open_source
 from benchmark.errors import InputError
 from benchmark.faults import allowed
+from benchmark.tiles import GUTTER, tiled
 
 VIEWS = (
     "aligned",
@@ -22,7 +23,7 @@ VIEWS = (
     "wild",
     "upright",
 )
-_GAP, _CAPTION = 2, 22
+_CAPTION = 22
 
 
 def parse_view(text: str) -> View:
@@ -72,7 +73,9 @@ def contact_sheet(
             else CelebASettings(name="celeba", view=view, size=size)
         )
         source = open_source(settings, data_root)
-        strips.append((text, _tiled(_first_whole(source, columns * rows), columns)))
+        strips.append(
+            (text, tiled(_first_whole(source, columns * rows), columns)[GUTTER:, GUTTER:])
+        )
     return _stacked(strips)
 
 
@@ -88,17 +91,6 @@ def _first_whole(source: FaceSource, count: int) -> NDArray[np.uint8]:
     turned = np.zeros((int(at.max()) + 1, *images.shape[1:]), dtype=np.uint8)
     turned[at] = images
     return source.visits.batch(turned, at, "image")
-
-
-def _tiled(images: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:
-    """(N, 3, S, S) as one picture (height, width, 3), white lines between."""
-    count, _, size, _ = images.shape
-    cell = size + _GAP
-    sheet = np.full((count // columns * cell, columns * cell, 3), 255, dtype=np.uint8)
-    for i, image in enumerate(images):
-        top, left = i // columns * cell, i % columns * cell
-        sheet[top : top + size, left : left + size] = image.transpose(1, 2, 0)
-    return sheet
 
 
 def _stacked(strips: list[tuple[str, NDArray[np.uint8]]]) -> Image.Image:

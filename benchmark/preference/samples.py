@@ -12,8 +12,7 @@ from PIL import Image
 from benchmark.errors import BenchError, of_system
 from benchmark.results.places import samples_of
 from benchmark.results.tables import REWRITE, Tables
-
-_GUTTER = 2  # of a grid (see evaluation/samples.py)
+from benchmark.tiles import GUTTER
 
 
 @dataclass(frozen=True)
@@ -63,10 +62,10 @@ def samples(results: Tables) -> Mapping[str, Sample]:
 
 def _tiles(grid: NDArray[np.uint8], size: int) -> list[NDArray[np.uint8]]:
     """Row by row; an all-white tile ends an incomplete row."""
-    step = size + _GUTTER
+    step = size + GUTTER
     found = [
         np.ascontiguousarray(grid[top : top + size, left : left + size])
-        for top in range(_GUTTER, grid.shape[0] - size, step)
-        for left in range(_GUTTER, grid.shape[1] - size, step)
+        for top in range(GUTTER, grid.shape[0] - size, step)
+        for left in range(GUTTER, grid.shape[1] - size, step)
     ]
     return [each for each in found if not (each == 255).all()]

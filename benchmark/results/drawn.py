@@ -12,17 +12,17 @@ from PIL import Image
 from benchmark.data.settings import FacesSettings
 from benchmark.files import write_atomic
 from benchmark.results.schema import SetupRecord
+from benchmark.tiles import tiled
 
 FOLDER = "drawn"
 """Folder in results: N.png has faces of set-up N, if these are drawn."""
 ROWS, COLUMNS = 2, 8
-_GUTTER = 2  # as in grids of samples (evaluation/samples.py)
 
 
 def write_drawn(folder: Path, setups: Sequence[SetupRecord]) -> None:
     """Write the first test images of each set-up with procedural data; other files are removed.
 
-    None if every visit rotates a face anew: then it has no single image.
+    No file is written where every visit rotates a face anew: then it has no single image.
     """
     wanted = set()
     for at, setup in enumerate(setups):
@@ -42,14 +42,7 @@ def write_drawn(folder: Path, setups: Sequence[SetupRecord]) -> None:
 
 
 def _grid(images: NDArray[np.uint8]) -> bytes:
-    """PNG of uint8 images (N, 3, S, S), row by row, with white between and around them."""
-    count, _, side, _ = images.shape
-    rows, step = -(-count // COLUMNS), side + _GUTTER
-    grid = np.full((rows * step + _GUTTER, COLUMNS * step + _GUTTER, 3), 255, dtype=np.uint8)
-    for at, image in enumerate(images):
-        row, column = divmod(at, COLUMNS)
-        top, left = _GUTTER + row * step, _GUTTER + column * step
-        grid[top : top + side, left : left + side] = image.transpose(1, 2, 0)
+    """PNG of uint8 images (N, 3, S, S)."""
     file = io.BytesIO()
-    Image.fromarray(grid).save(file, format="PNG", optimize=True)
+    Image.fromarray(tiled(images, COLUMNS)).save(file, format="PNG", optimize=True)
     return file.getvalue()

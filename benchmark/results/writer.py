@@ -30,12 +30,12 @@ from benchmark.results.source import Panelist, Source, counted, panel, source, s
 from benchmark.results.tables import Row, Tables
 from benchmark.runs.directory import Kind, RunDirectory
 from benchmark.text import UNPRINTABLE, visible
+from benchmark.tiles import GUTTER
 
 GRID_ROWS = 2
 """Rows kept of a run's last grid: enough for results/; the run's folder keeps the full grids."""
 EXACT = 2.0**53
 """Below it a float64 holds every whole number."""
-_GUTTER = 2  # between the images of a grid and around them (see evaluation/samples.py)
 
 
 def write_results(plan: Plan, runs_root: Path, results: Path, *, replace: bool = False) -> Path:
@@ -234,7 +234,7 @@ def _write_samples(folder: Path, found: Sequence[Source], gone: Collection[str])
 def first_rows(grid: Path, size: int, rows: int = GRID_ROWS) -> bytes:
     """PNG of the grid's first rows, pixel for pixel."""
     with Image.open(grid) as image:
-        height = min(image.height, rows * (size + _GUTTER) + _GUTTER)
+        height = min(image.height, rows * (size + GUTTER) + GUTTER)
         cropped = image.convert("RGB").crop((0, 0, image.width, height))
     file = io.BytesIO()
     cropped.save(file, format="PNG", optimize=True)
