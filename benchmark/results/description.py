@@ -15,14 +15,14 @@ from benchmark.results.schema import (
     RegistrationRecord,
     SetupRecord,
 )
-from benchmark.results.source import Panelist, Source, counted, judgement
+from benchmark.results.source import JudgeInTables, Source, counted, judgement
 from benchmark.spec import RunSpec
 
 
 def describe(
     plan: Plan,
     found: Sequence[Source],
-    judges: Sequence[Panelist],
+    judges: Sequence[JudgeInTables],
     registration: RegistrationRecord | None,
 ) -> AblationRecord:
     flat = [_flat(each.planned.spec) for each in found]
@@ -89,7 +89,7 @@ class _Setups:
         return len(self.found) - 1
 
 
-def _setup(source: Source, judges: Sequence[Panelist]) -> SetupRecord:
+def _setup(source: Source, judges: Sequence[JudgeInTables]) -> SetupRecord:
     """The data of a run and its judges' reference data, as far as known."""
     old = source.recorded or source.earlier
     known = old.setup if old else None

@@ -103,14 +103,14 @@ def _of_one_reference(rows: Sequence[EvaluationRow]) -> list[EvaluationRow]:
 
 
 @dataclass(frozen=True)
-class Panelist:
+class JudgeInTables:
     """A judge of the tables, and its name in earlier tables."""
 
     entry: JudgeEntry
     recorded_as: str | None = None
 
 
-def panel(plan: Plan, found: Sequence[Source]) -> list[Panelist]:
+def judges_of(plan: Plan, found: Sequence[Source]) -> list[JudgeInTables]:
     """The plan's judges, each in its newest version over all runs.
 
     Runs in earlier tables may have been judged by others, or by other versions: these follow as
@@ -127,11 +127,11 @@ def panel(plan: Plan, found: Sequence[Source]) -> list[Panelist]:
                 break
         if recorded_as:
             del old[recorded_as]
-        judges.append(Panelist(entry, recorded_as))
+        judges.append(JudgeInTables(entry, recorded_as))
     names = set(plan.evaluation.judges)
     for each in old.values():
         name = f"{each.name}_{str(each.digest)[:6]}" if each.name in names else each.name
-        left = Panelist(each.model_copy(update={"name": name}), each.name)
+        left = JudgeInTables(each.model_copy(update={"name": name}), each.name)
         if any(run.recorded or counted(run, left) for run in found):
             judges.append(left)
     return judges
@@ -165,13 +165,13 @@ def _joined(entry: JudgeEntry, old: JudgeEntry) -> JudgeEntry | None:
     return entry.model_copy(update={"versions": {**old.versions, **entry.versions}})
 
 
-def judgement(source: Source, judge: Panelist) -> Judgement | None:
+def judgement(source: Source, judge: JudgeInTables) -> Judgement | None:
     """This version of the judge's results for a run whose folder is here."""
     said = source.judgements.get(judge.entry.name)
     return said if said and said.record.digest == judge.entry.digest else None
 
 
-def counted(source: Source, judge: Panelist) -> list[dict[str, Any]]:
+def counted(source: Source, judge: JudgeInTables) -> list[dict[str, Any]]:
     """Rows of evaluations.csv by this version of the judge and of each metric."""
     entry = judge.entry
     if source.recorded:
@@ -189,10 +189,10 @@ def counted(source: Source, judge: Panelist) -> list[dict[str, Any]]:
     return sorted([*here, *rows], key=lambda row: (row["step"], row["draw"])) if rows else here
 
 
-def _earlier(source: Source, judge: Panelist) -> list[dict[str, Any]]:
+def _earlier(source: Source, judge: JudgeInTables) -> list[dict[str, Any]]:
     """Rows of earlier tables, for the same weights, that a run's folder may lack.
 
-    None if the folder has another version of the judge, or other reference data.
+    Empty if the folder has another version of the judge, or other reference data.
     """
     if source.earlier is None:
         return []

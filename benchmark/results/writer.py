@@ -26,7 +26,7 @@ from benchmark.results.places import ENDED, places, samples_of, states
 from benchmark.results.probes import STRIPS, probes, write_strips
 from benchmark.results.registered import registration_record
 from benchmark.results.schema import DIGITS, REQUIRED, TEXT, RegistrationRecord, table_path
-from benchmark.results.source import Panelist, Source, counted, panel, source, sources
+from benchmark.results.source import JudgeInTables, Source, counted, judges_of, source, sources
 from benchmark.results.tables import Row, Tables
 from benchmark.runs.directory import Kind, RunDirectory
 from benchmark.text import UNPRINTABLE, visible
@@ -113,7 +113,7 @@ def collect(
     registration: RegistrationRecord | None = None,
 ) -> Tables:
     """The tables of a plan's runs, in memory."""
-    judges = panel(plan, found)
+    judges = judges_of(plan, found)
     trained, heldout = _columns(plan, train_columns), _columns(plan, heldout_columns)
     rows = [row for judge in judges for each in found for row in counted(each, judge)]
     evaluations = _evaluations(rows)
@@ -156,7 +156,7 @@ def _curves(found: Sequence[Source], kind: Kind, columns: Sequence[str]) -> pd.D
 def _runs(
     plan: Plan,
     found: Sequence[Source],
-    headline: Panelist,
+    headline: JudgeInTables,
     evaluations: pd.DataFrame,
     trained: Sequence[str],
     heldout: Sequence[str],
