@@ -111,7 +111,7 @@ mlflow_option = click.option(
 replace_option = click.option(
     "--replace",
     is_flag=True,
-    help="Drop finished runs that FILE no longer has from the tables.",
+    help="Drop finished runs that FILE no longer has, or of other data, from the tables.",
 )
 device_option = click.option(
     "--device", default="auto", show_default=True, help="cpu, cuda or auto."

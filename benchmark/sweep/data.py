@@ -1,6 +1,6 @@
 """Checks of a sweep's data: present, the same as at the runs' start, and enough."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,11 +43,13 @@ def refuse_other_data(
     planned: Sequence[PlannedRun],
     trained: Trained,
     reader: Reader,
+    tabled: Collection[str] = (),
 ) -> None:
     """Raise InputError if one of the runs was trained on other data than the current ones.
 
     A cell's runs would otherwise mix two data sets. Files unchanged since their checksums were
-    computed are not read again. Raises InputError, too, where the data are missing.
+    computed are not read again. `tabled`: those that the tables alone have, and that would be
+    replaced there. Raises InputError, too, where the data are missing.
     """
     by_data: dict[str, list[PlannedRun]] = {}
     for each in planned:
@@ -62,11 +64,16 @@ def refuse_other_data(
         if others:
             title, then = trained[others[0].run_id]
             names = ", ".join(f"{each.label} ({each.run_id})" for each in others[:_NAMED])
+            way_out = "give the same data or another --runs folder"
+            if all(each.run_id in tabled for each in others):
+                way_out = (
+                    "the tables would mix both; give the same data, or tables of their own "
+                    f"(--results out/{runs[0].spec.data.name}), or --replace to drop those"
+                )
             raise InputError(
                 f"{len(others)} of {len(runs)} runs were trained on {title} ({then[:12]}), but the "
                 f"data here are {source.title} ({now[:12]}): {names}"
-                f"{', ...' if len(others) > _NAMED else ''}; give the same data or another --runs "
-                "folder"
+                f"{', ...' if len(others) > _NAMED else ''}; {way_out}"
             )
 
 

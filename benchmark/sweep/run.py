@@ -4,7 +4,7 @@ import dataclasses
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -87,8 +87,8 @@ def run_plan(
 
     Where arms are tuned, their search comes first. Returns the exit code: 0 done, 1 some failed,
     130 stopped. `trust_tables`: a run that is finished in the tables, and whose folder is not here,
-    is kept and not trained. Raises InputError before any training if a file would be lost;
-    `replace` permits losing finished runs.
+    is kept and not trained. Raises InputError before any training if a file would be lost, or rows
+    in the tables are of other data; `replace` permits losing finished runs.
     """
     _writable(places.results / plan.place)
     plan = with_winners(plan, places.runs, places.results)
@@ -109,7 +109,8 @@ def run_plan(
         output.note(f"{len(trusted)} finished runs are not here and stay as the tables have them")
     runs = tuple(run for each in both for run in each.plan.runs)
     ours = [run for each in both for run in each.ours]
-    _check_data(dataclasses.replace(plan, runs=runs), ours, trusted, places, output)
+    recorded = {} if replace else {k: run for each in both for k, run in each.recorded.items()}
+    _check_data(dataclasses.replace(plan, runs=runs), ours, trusted, recorded, places, output)
     if search is not None:
         output.note(f"search: {len(search.plan.runs)} runs, which the tuned ones wait for")
         view = _View(search.plan, places, output)
@@ -135,6 +136,8 @@ class _Prepared:
     trusted: Mapping[str, RecordedRun]  # finished in the tables, and kept as they are
     unfinished: Pending
     arguments: Sequence[str] = ()  # of `bench run-one`
+    recorded: Mapping[str, RecordedRun] = field(default_factory=dict)
+    """Finished in the tables, and not here."""
 
     def make_folders(self, places: Places) -> None:
         """Create run directories with their descriptions and judges."""
@@ -156,7 +159,7 @@ def _prepare(plan: Plan, places: Places, *, trust_tables: bool) -> _Prepared:
     def unfinished(run: RunDirectory) -> bool:
         return run.result() is None or bool(left(run))
 
-    return _Prepared(plan, ours, trusted, unfinished)
+    return _Prepared(plan, ours, trusted, unfinished, recorded=recorded)
 
 
 def evaluate_plan(
@@ -296,6 +299,7 @@ def _check_data(
     plan: Plan,
     ours: Sequence[PlannedRun],
     trusted: Mapping[str, RecordedRun],
+    recorded: Mapping[str, RecordedRun],
     places: Places,
     output: Output,
 ) -> None:
@@ -307,7 +311,7 @@ def _check_data(
     reader = Reader(places.data_root, places.cache, output.track)
     trained = {
         run_id: (str(run.setup.data.title), str(run.setup.data.fingerprint))
-        for run_id, run in trusted.items()
+        for run_id, run in {**recorded, **trusted}.items()
         if run.setup is not None
     }
     here = {each.spec.data.model_dump_json() for each in ours}
@@ -315,7 +319,10 @@ def _check_data(
         if (record := places.run(each.run_id).provenance()) is not None:
             trained[each.run_id] = record["data"]["title"], record["data"]["fingerprint"]
     refuse_other_data(
-        [each for each in plan.runs if each.spec.data.model_dump_json() in here], trained, reader
+        [each for each in plan.runs if each.spec.data.model_dump_json() in here],
+        trained,
+        reader,
+        recorded.keys() - trusted.keys(),
     )
     missing = [each for each in ours if places.run(each.run_id).result() is None]
     for settings, store in open_stores(plan.evaluation, missing, reader):

@@ -13,10 +13,12 @@ from PIL import Image
 from benchmark.ablation.plan import load
 from benchmark.cli import bench
 from benchmark.errors import InputError
+from benchmark.results.writer import write_results
 from benchmark.runs.directory import Result
 from benchmark.spec import RunSpec
 from benchmark.sweep.data import Reader, open_stores, refuse_other_data, refuse_too_few
 from tests.conftest import TINY, tiny_evaluation, tiny_plan
+from tests.report.material import fill_all
 
 FILE = """
 name: small
@@ -125,6 +127,25 @@ def test_a_run_on_other_data_is_refused_by_name(tmp_path: Path) -> None:
     assert first not in said
     assert there[1][:12] in said
     assert here[1][:12] in said
+
+
+def test_tables_of_other_data_are_not_mixed_with_these(tmp_path: Path) -> None:
+    photographs(tmp_path / "faces", 60)
+    (tmp_path / "small.yaml").write_text(FILE)
+    plan, elsewhere = load(tmp_path / "small.yaml", "demo"), tmp_path / "elsewhere"
+    other = {"title": "other faces", "subject": "faces", "broken": [], "fingerprint": "f" * 64}
+    fill_all(elsewhere, plan, data=other)
+    table = write_results(plan, elsewhere, tmp_path / "results") / "runs.csv"
+    before = table.read_bytes()
+    refused = run(tmp_path).exception
+    assert isinstance(refused, InputError)
+    assert "1 of 1 runs were trained on other faces (ffffffffffff)" in str(refused)
+    assert "(--results out/folder), or --replace" in str(refused)
+    assert "\n" not in str(refused)
+    assert not list((tmp_path / "runs").glob("*"))
+    assert table.read_bytes() == before
+    for way_out in (["--replace"], ["--results", "out/folder"]):
+        assert "too few images" in str(run(tmp_path, *way_out).exception)  # the next check
 
 
 def test_a_root_that_is_gone_is_no_finished_sweep(tmp_path: Path) -> None:
