@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -12,24 +11,25 @@ from PIL import Image
 from torch import Tensor, nn
 
 from benchmark.cli import bench
-from benchmark.commands.probe import lines
-from benchmark.data.settings import CelebASettings, FacesSettings
+from benchmark.commands.probe import lines, usual_attributes
+from benchmark.data.settings import CelebASettings
 from benchmark.errors import BenchError, InputError
 from benchmark.evaluation.settings import JudgeSettings, ProbeSettings
 from benchmark.methods.pixelcnn import ConditionalPixelCNN
 from benchmark.probe import look
 from benchmark.probe.embedding import all_pairs
-from benchmark.probe.look import _labels, _Parts, probe, refuse_codeless
+from benchmark.probe.look import _Parts, probe, refuse_codeless
 from benchmark.probe.record import Probe
 from benchmark.runs.directory import Result, RunDirectory
 from benchmark.spec import RunSpec
+from benchmark.sweep.data import Reader, open_stores
 from benchmark.sweep.run import PROBE, pending_of
 from benchmark.training import checkpoint
 from benchmark.training.checkpoint import Progress
 from benchmark.training.learning_rate import RateState
 from benchmark.training.loop import new_method, to_floats
 from benchmark.worker import Where, evaluate_one, run_one
-from tests.conftest import tiny_evaluation, tiny_run, tiny_spec
+from tests.conftest import tiny_evaluation, tiny_plan, tiny_run, tiny_spec
 
 CPU = torch.device("cpu")
 POOLED = "tests.test_probe:Pooled"
@@ -282,13 +282,31 @@ def test_pairs_are_all_or_evenly_taken() -> None:
     assert set(some.flatten().tolist()) == set(range(12))
 
 
-def test_attributes_are_those_of_the_images_in_the_store(real_faces: Path) -> None:
-    settings = CelebASettings(name="celeba")
-    found = _labels(settings, real_faces, ("Male", "Young"))
-    lines = (real_faces / "celeba" / "list_attr_celeba.txt").read_text().splitlines()
-    male = lines[1].split().index("Male")
-    by_name = {line.split()[0]: line.split()[1 + male] == "1" for line in lines[2:]}
-    assert found["Male"].tolist() == [by_name[name] for name in sorted(by_name)]
-    assert 0.5 < found["Young"].mean() < 0.9
-    assert not np.array_equal(found["Male"], found["Young"])
-    assert _labels(FacesSettings(name="faces"), None, ("Male",)) == {}
+def test_the_usual_attributes_are_those_that_the_data_have(real_faces: Path) -> None:
+    assert usual_attributes(CelebASettings(name="celeba"), real_faces) == ("Male", "Young")
+
+
+def test_attributes_are_counted_on_all_data_that_have_them(run: RunDirectory, cache: Path) -> None:
+    finish(run)
+    smiling = SETTINGS.model_copy(update={"attributes": ("Smiling",)})
+    found = probe(run, None, cache, CPU, smiling, JUDGES)
+    store = look.open_store(run.spec().data, None, cache, ("Smiling",))
+    assert store.labels is not None
+    training = store.labels[_Parts(store, smiling).train_positions, 0].mean()
+    assert 0 < training < 1
+    assert found.attributes["Smiling"].training == training
+    assert found.asked_attributes == ["Smiling"]
+
+
+def test_an_attribute_that_the_data_lack_is_refused(run: RunDirectory, cache: Path) -> None:
+    finish(run)
+    male = SETTINGS.model_copy(update={"attributes": ("Male",)})
+    with pytest.raises(InputError, match=r"^probe\.attributes: .* no attribute 'Male'; it has: B"):
+        probe(run, None, cache, CPU, male, JUDGES)
+    assert usual_attributes(run.spec().data, None) == ()
+
+
+def test_a_sweep_refuses_it_before_its_runs_train(cache: Path) -> None:
+    asked = tiny_evaluation(probe={**SETTINGS.model_dump(), "attributes": ["Male"]})
+    with pytest.raises(InputError, match=r"^evaluation\.probe\.attributes: .* attribute 'Male'"):
+        open_stores(asked, tiny_plan(tiny_spec()).runs, Reader(None, cache))

@@ -15,6 +15,7 @@ from benchmark.commands.options import (
 from benchmark.commands.tables import say
 
 if TYPE_CHECKING:
+    from benchmark.data.settings import DataSettings
     from benchmark.evaluation.settings import ProbeSettings
 
 DEFAULT_FEATURES = "efficientnet_lite0"
@@ -36,8 +37,8 @@ ATTRIBUTES = ("Male", "Young")
     "--attribute",
     "attributes",
     multiple=True,
-    help="Attribute to count among the samples, if the data have any.  "
-    f"[default: {', '.join(ATTRIBUTES)}]",
+    help="Attribute to count among the samples.  "
+    f"[default: {', '.join(ATTRIBUTES)}, where the data have them]",
 )
 def probe(
     run: str,
@@ -67,7 +68,10 @@ def probe(
 
     evaluation = directory.evaluation()
     asked = evaluation.probe if evaluation is not None else None
-    settings = _with(asked or ProbeSettings(attributes=ATTRIBUTES), sizes, attributes)
+    if asked is None:
+        usual = () if attributes else usual_attributes(directory.spec().data, data_root)
+        asked = ProbeSettings(attributes=usual)
+    settings = _with(asked, sizes, attributes)
     judges = dict(evaluation.judges) if evaluation is not None else {}
     if features is not None or not judges:
         name = features or DEFAULT_FEATURES
@@ -77,6 +81,14 @@ def probe(
     for line in lines(found):
         say(line)
     click.echo(f"figures: {directory.path / 'probe'}")
+
+
+def usual_attributes(data: "DataSettings", data_root: Path | None) -> tuple[str, ...]:
+    """Those counted unless others are asked for: ATTRIBUTES that the data have."""
+    from benchmark.data.source import labels_of, open_source
+
+    known, _ = labels_of(open_source(data, data_root))
+    return tuple(name for name in ATTRIBUTES if name in known)
 
 
 def _with(

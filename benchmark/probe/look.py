@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmark.data.batches import first_positions
-from benchmark.data.settings import CelebASettings, FacesSettings, Split
-from benchmark.data.source import labels_of, open_source
+from benchmark.data.settings import FacesSettings, Split
 from benchmark.data.store import FaceStore, open_store
 from benchmark.errors import BenchError, InputError
 from benchmark.evaluation import attributes, latent, neighbours
-from benchmark.evaluation.attributes import Labels, Share
+from benchmark.evaluation.attributes import Share
 from benchmark.evaluation.features import cached_features, extract
 from benchmark.evaluation.metrics import METRICS
 from benchmark.evaluation.networks import FeatureNetwork, describe, load_network
@@ -78,8 +77,8 @@ def probe(
     if checkpoint.read_latest(run.checkpoints, method) is None:
         raise BenchError(f"{run.path}: no intact checkpoint is left; train the run again")
     subject = Subject(_coded(method, spec), spec.seed, device)
-    store = open_store(spec.data, data_root, cache)
-    labels = _labels(spec.data, data_root, settings.attributes)
+    asked = "probe.attributes"
+    store = open_store(spec.data, data_root, cache, settings.attributes, asked=asked)
     networks = {name: load_network(each.features, device) for name, each in judges.items()}
     samples = _samples(method, spec.seed, device, settings.samples)
     parts = _Parts(store, settings)
@@ -122,7 +121,7 @@ def probe(
         no_identity=why,
         memorisation=_memorisation(first, samples, of_samples, parts, folder),
         asked_attributes=list(settings.attributes),
-        attributes=_shares(labels, parts, first, of_samples),
+        attributes=_shares(store, parts, first, of_samples),
     )
     write_atomic(run.path / "probe.json", made.model_dump_json(indent=2).encode() + b"\n")
     return made
@@ -232,17 +231,17 @@ def _identity(faces: FeatureNetwork, found: Found, test: Pixels, cache: Path) ->
     )
 
 
-def _shares(
-    labels: dict[str, Labels], parts: _Parts, eye: Eye, features: Tensor
-) -> dict[str, Share]:
+def _shares(store: FaceStore, parts: _Parts, eye: Eye, features: Tensor) -> dict[str, Share]:
     """Each attribute's share among the samples of `features` (N, F), where it can be learnt."""
+    if store.labels is None:
+        return {}
     shares = {
         name: attributes.probe(
             *(eye.of_real(parts.train).numpy(), having[parts.train_positions]),
             *(eye.of_real(parts.test).numpy(), having[parts.test_positions]),
             samples=features.numpy(),
         )
-        for name, having in labels.items()
+        for name, having in zip(store.attributes, (store.labels > 0).T, strict=True)
     }
     return {name: share for name, share in shares.items() if share is not None}
 
@@ -260,15 +259,3 @@ def _memorisation(
     save_grid(torch.cat(shown), 1 + _NEAREST, folder / "neighbours.png")
     ratio, closer = neighbours.memorisation(near, usual)
     return Memorisation(distance_ratio=ratio, closer_than_heldout=closer)
-
-
-def _labels(data: object, data_root: Path | None, names: tuple[str, ...]) -> dict[str, Labels]:
-    """Which images of the store have each attribute; nothing where the data have none at all."""
-    source = open_source(data, data_root) if isinstance(data, CelebASettings) else None
-    known, values = labels_of(source) if source is not None and names else ((), None)
-    if values is None or not known:
-        return {}
-    for name in names:
-        if name not in known:
-            raise InputError(f"{name}: no attribute of the data; they have: {', '.join(known)}")
-    return {name: values[:, known.index(name)] > 0 for name in names}

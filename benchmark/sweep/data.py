@@ -103,7 +103,9 @@ def open_stores(
 def _refuse_unknown_attributes(
     evaluation: EvaluationSettings, data: DataSettings, reader: Reader
 ) -> None:
-    """Raise InputError where a judge is told an attribute that the data lack."""
+    """Raise InputError where a judge or the probe is told an attribute that the data lack."""
+    if evaluation.probe is not None and evaluation.probe.attributes:
+        reader.store(data, evaluation.probe.attributes, "evaluation.probe.attributes")
     for name, judge in evaluation.judges.items():
         if judge.attribute is not None:
             reader.store(data, (judge.attribute,), f"evaluation.judges.{name}.attribute")
