@@ -15,7 +15,9 @@ from benchmark.commands.probe import lines, usual_attributes
 from benchmark.data.settings import CelebASettings
 from benchmark.errors import BenchError, InputError
 from benchmark.evaluation.settings import JudgeSettings, ProbeSettings
+from benchmark.methods.began import BEGAN
 from benchmark.methods.pixelcnn import ConditionalPixelCNN
+from benchmark.precision import round_to_tf32
 from benchmark.probe import look
 from benchmark.probe.embedding import all_pairs
 from benchmark.probe.look import _Parts, probe, refuse_codeless
@@ -155,6 +157,29 @@ def test_a_generator_that_can_make_every_face_keeps_all_of_it(
     assert found.searched is not None
     assert found.searched.pixels.heldout > 0.1
     assert said.searched is not None
+
+
+def test_codes_are_searched_for_in_full_precision(
+    run: RunDirectory, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switches = torch.backends.cuda.matmul, torch.backends.cudnn.conv
+    default, seen = [switch.fp32_precision for switch in switches], set()
+    original = BEGAN.generate
+
+    def watched(method: BEGAN, z: Tensor) -> Tensor:
+        seen.update(switch.fp32_precision for switch in switches)
+        return original(method, z)
+
+    finish(run)
+    monkeypatch.setattr(BEGAN, "generate", watched)
+    try:
+        round_to_tf32(True)
+        probe(run, None, cache, CPU, SETTINGS, JUDGES)
+        assert [switch.fp32_precision for switch in switches] == ["tf32", "tf32"]
+    finally:
+        for switch, before in zip(switches, default, strict=True):
+            switch.fp32_precision = before
+    assert seen == {"ieee"}
 
 
 def test_a_method_without_a_gradient_embeds_by_its_encoder_alone(

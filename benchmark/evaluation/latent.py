@@ -57,7 +57,8 @@ def embed(generate: Generate, images: Tensor, start: Tensor, most: int) -> Embed
             adam.step()
         steps[left.cpu().numpy()] = min(done + WINDOW, most)
         falling = least[left] < (1 - LEAST_GAIN) * before
-        settled[left[~falling].cpu().numpy()] = True
+        # An error that falls little in less than a window may fall on in the rest of it.
+        settled[left[~falling].cpu().numpy()] = done + WINDOW <= most
         if not falling.any():
             break
         left, (codes, adam) = left[falling], _only(falling, codes, adam)

@@ -30,6 +30,7 @@ from benchmark.evaluation.settings import (
 )
 from benchmark.files import write_atomic
 from benchmark.methods.method import Coded, Method, has_code
+from benchmark.precision import full_precision
 from benchmark.probe.embedding import (
     CHUNK,
     PRIOR,
@@ -55,6 +56,7 @@ _LEAST_MIDDLES = 20  # that the metrics are computed of
 _SHOWN, _NEAREST = 8, 5  # samples shown with so many of their nearest training images
 
 
+@full_precision()
 def probe(
     run: RunDirectory,
     data_root: Path | None,

@@ -89,6 +89,9 @@ def test_each_code_is_searched_for_until_its_own_plateau() -> None:
     short = embed(generator, images, start, 250)
     assert short.settled.tolist() == [True, False, True]
     assert short.steps.tolist() == [200, 250, 200]
+    # The one step after the first window cannot show a plateau.
+    assert not embed(generator, images, codes(3, seed=2), WINDOW + 1).settled.any()
+    assert embed(generator, images, near.codes, 2 * WINDOW).settled.all()
 
 
 def test_coordinates_outside_the_prior_are_counted_in_each_dimension() -> None:
