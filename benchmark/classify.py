@@ -14,7 +14,7 @@ generators' seeds includes it.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,9 @@ from benchmark.classes import of_both
 from benchmark.data.store import FaceStore, open_store
 from benchmark.errors import BenchError
 from benchmark.evaluation.classifier import balanced_accuracy, trained
+from benchmark.evaluation.features import name_of
 from benchmark.evaluation.settings import CLASSIFIER_VERSION, ClassifySettings
-from benchmark.files import write_atomic
+from benchmark.files import cached, write_atomic
 from benchmark.methods import attributes
 from benchmark.runs import classified
 from benchmark.runs.directory import RunDirectory
@@ -41,7 +42,6 @@ from benchmark.training.determinism import fix
 from benchmark.training.loop import new_method, sampler
 
 _CHUNK = 64
-Stop = Callable[[], bool]
 Scores = Mapping[str, list[float]]  # balanced accuracy by regime, one a classifier's seed
 
 
@@ -150,7 +150,8 @@ class _Bench:
             ]
             for name, count in self.sizes().items()
         }
-        alone = [self._score(made.some(self.real.most, seed), seed) for seed in self.seeds()]
+        *_, largest = self.sizes().values()
+        alone = [self._score(made.some(largest, seed), seed) for seed in self.seeds()]
         return {**found, "generated_alone": alone}
 
     def _score(self, images: _Images, seed: int, *, augmented: bool = False) -> float:
@@ -218,7 +219,6 @@ def _generated(
 def _known(bench: _Bench, store: FaceStore, cache: Path) -> dict[str, list[float]]:
     """Scores on real images alone, shared by all methods' pairs with the same seed: computed
     once."""
-    device = bench.real.having.device
     key = digest_of(
         [
             {
@@ -227,7 +227,7 @@ def _known(bench: _Bench, store: FaceStore, cache: Path) -> dict[str, list[float
                 "seed": bench.seed,
                 "data": store.fingerprint,
                 "labels": store.labels_sha256,
-                "device": device.type,
+                "device": name_of(bench.real.having.device),
                 "instructions": torch.backends.cpu.get_cpu_capability(),
                 "threads": torch.get_num_threads(),
                 "torch": torch.__version__,
@@ -235,13 +235,17 @@ def _known(bench: _Bench, store: FaceStore, cache: Path) -> dict[str, list[float
         ]
     )
     path = cache / "classifiers" / f"{key}.json"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
-            if path.exists():
-                return dict(json.loads(path.read_bytes()))
+    with cached(path, "the scores of real images"):
+        found = _read(path)
+        if found is None:
             found = bench.of_real()
             write_atomic(path, json.dumps(found, indent=2).encode() + b"\n")
-            return found
-    except (OSError, ValueError) as error:
-        raise BenchError(f"{path}: cannot be read or written ({error}); delete it") from None
+    return found
+
+
+def _read(path: Path) -> dict[str, list[float]] | None:
+    """None where the file is missing or damaged."""
+    try:
+        return dict(json.loads(path.read_bytes()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None

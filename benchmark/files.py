@@ -3,7 +3,13 @@
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock
+
+from benchmark.errors import BenchError
 
 TEMPORARY = ".*.tmp"  # files that write_atomic has not published yet
 
@@ -23,6 +29,23 @@ def write_atomic(path: Path, data: bytes) -> None:
         Path(name).unlink(missing_ok=True)
         raise
     _sync(path.parent)
+
+
+@contextmanager
+def cached(path: Path, what: str) -> Iterator[None]:
+    """`path` in a cache for this process alone, which reads it or writes `what` to it.
+
+    Raises BenchError where it can do neither.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock")):
+            yield
+    except OSError as error:
+        raise BenchError(
+            f"{path.parent}: cannot keep {what} there ({error.strerror or error}); free some space "
+            "or choose another cache folder"
+        ) from None
 
 
 def sha256(path: Path) -> str:

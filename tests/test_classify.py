@@ -114,6 +114,43 @@ def test_each_regime_has_its_images(
     assert {each.numpy().tobytes() for each in images[labels > 0]} == wanted
 
 
+def test_generated_images_alone_are_as_many_as_the_most_real_ones(
+    pair: list[RunDirectory], tmp_path: Path, learnt: Learnt
+) -> None:
+    few = SETTINGS.model_copy(update={"real": (20, 40)})
+    classify(pair[0], few, None, tmp_path, CPU)
+    assert [len(images) for images, *_ in learnt[-2:]] == [40, 40]
+
+
+@pytest.mark.parametrize("real", [["all", 250], [1000, 250], [250, 250], ["all", "all"]])
+def test_numbers_of_real_images_rise(real: list[Any]) -> None:
+    with pytest.raises(ValueError, match="real must rise from each number to the next"):
+        ClassifySettings(attribute="Eyeglasses", real=real)
+
+
+def test_a_damaged_cache_is_made_again_and_other_faults_are_not_its_own(
+    pair: list[RunDirectory], tmp_path: Path, learnt: Learnt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_it(pair, tmp_path)
+    first = classified.numbers(pair[0], SETTINGS)
+    (path,) = (tmp_path / "classifiers").glob("*.json")
+    path.write_text("{")
+    for run in pair:
+        (run.path / "classified.json").unlink(missing_ok=True)
+    learnt.clear()
+    run_it(pair, tmp_path)
+    assert classified.numbers(pair[0], SETTINGS) == first
+
+    def faulty(*_: object, **__: object) -> Any:
+        raise ValueError("of the computation")
+
+    path.unlink()
+    (pair[0].path / "classified.json").unlink()
+    monkeypatch.setattr(module, "trained", faulty)
+    with pytest.raises(ValueError, match="of the computation"):
+        run_it(pair, tmp_path)
+
+
 def test_the_numbers_are_means_and_differences(
     pair: list[RunDirectory], tmp_path: Path, learnt: Learnt
 ) -> None:

@@ -217,7 +217,7 @@ CLASSIFIED_COLUMNS: dict[str, Column] = {
         "generated_N less augmented_N", _ACCURACY, "higher"
     ),
     f"{CLASSIFIED}generated_alone": Column(
-        "from generated images alone, as many as all real ones", _ACCURACY, "higher", _SCORE
+        "from generated images alone, as many as the most real images", _ACCURACY, "higher", _SCORE
     ),
     f"{CLASSIFIED}shortfall": Column(
         "generated_alone seen from real_N of the most real images", _ACCURACY, "lower", _SCORE

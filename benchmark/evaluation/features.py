@@ -8,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmark.errors import BenchError
 from benchmark.evaluation.networks import FeatureNetwork, describe
-from benchmark.files import write_atomic
+from benchmark.files import cached, write_atomic
 from benchmark.precision import full_precision
 
 # Images per pass: fixed, because the last bits of a feature depend on it. 16 is the fastest on a
@@ -49,11 +47,10 @@ def _rebatched(images: Iterable[Tensor]) -> Iterator[Tensor]:
 
 def content_key(network: FeatureNetwork, images: NDArray[np.uint8]) -> str:
     """SHA-256 of all that the features of `images` (N, 3, S, S) depend on, to the last bit."""
-    device = network.device
     made_by = {
         **describe(network),
         "batch": BATCH,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "device": name_of(network.device),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "shape": images.shape,
         "threads": torch.get_num_threads(),
@@ -64,6 +61,11 @@ def content_key(network: FeatureNetwork, images: NDArray[np.uint8]) -> str:
     return digest.hexdigest()
 
 
+def name_of(device: torch.device) -> str:
+    """The device's model, on which last bits depend; a CPU's are told by its instructions."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
 def cached_features(network: FeatureNetwork, images: NDArray[np.uint8], cache: Path) -> Tensor:
     """Features (N, F) of real `images` (N, 3, S, S), from `cache`/features if present.
 
@@ -71,22 +73,15 @@ def cached_features(network: FeatureNetwork, images: NDArray[np.uint8], cache: P
     where the cache cannot be written.
     """
     path = cache / "features" / f"{content_key(network, images)}.npy"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
-            features = _read(path, (len(images), network.width))
-            if features is None:
-                starts = range(0, len(images), BATCH)
-                batches = (torch.from_numpy(images[i : i + BATCH].copy()) for i in starts)
-                features = extract(network, batches).numpy()
-                file = io.BytesIO()
-                np.save(file, features, allow_pickle=False)
-                write_atomic(path, file.getvalue())
-    except OSError as error:
-        raise BenchError(
-            f"{path.parent}: cannot keep the features of real images there ({error.strerror}); "
-            "free some space or choose another cache folder"
-        ) from None
+    with cached(path, "the features of real images"):
+        features = _read(path, (len(images), network.width))
+        if features is None:
+            starts = range(0, len(images), BATCH)
+            batches = (torch.from_numpy(images[i : i + BATCH].copy()) for i in starts)
+            features = extract(network, batches).numpy()
+            file = io.BytesIO()
+            np.save(file, features, allow_pickle=False)
+            write_atomic(path, file.getvalue())
     return torch.from_numpy(features)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -25,7 +24,7 @@ from benchmark.evaluation.metrics import Comparison, Reference, Trait, computed_
 from benchmark.evaluation.networks import describe, load_network
 from benchmark.evaluation.settings import JudgeSettings
 from benchmark.evaluation.sharpness import Watched, laplacian_variance
-from benchmark.files import write_atomic
+from benchmark.files import cached, write_atomic
 from benchmark.runs.evaluations import JudgeRecord, digest_of
 
 Images = NDArray[np.uint8]  # (N, 3, S, S)
@@ -191,24 +190,17 @@ class Judge:
             seen["attribute"] = list(map(str, attribute))
         key = digest_of([seen])
         path = self._cache / "floors" / f"{key}.json"
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(path.with_suffix(".lock")):
-                known = _read_floor(path)
-                missing = [
-                    name
-                    for name, version in self.versions.items()
-                    if known.get(name, ("",))[0] != version
-                ]
-                if missing:
-                    values = self._compute(self._features(images), _sharpness(images), missing)
-                    known |= {name: (self.versions[name], values[name]) for name in missing}
-                    write_atomic(path, json.dumps(known, indent=2).encode() + b"\n")
-        except OSError as error:
-            raise BenchError(
-                f"{path.parent}: cannot keep the real images' figures there ({error.strerror}); "
-                "free some space or choose another cache folder"
-            ) from None
+        with cached(path, "the real images' figures"):
+            known = _read_floor(path)
+            missing = [
+                name
+                for name, version in self.versions.items()
+                if known.get(name, ("",))[0] != version
+            ]
+            if missing:
+                values = self._compute(self._features(images), _sharpness(images), missing)
+                known |= {name: (self.versions[name], values[name]) for name in missing}
+                write_atomic(path, json.dumps(known, indent=2).encode() + b"\n")
         return {name: known[name][1] for name in self.versions}
 
     def _features(self, images: Images) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ None of it belongs to a run's description: a run is its training, and any number
 it, while it trains or at any time after.
 """
 
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -68,6 +69,15 @@ class ClassifySettings(Strict):
     @classmethod
     def _real_may_be_a_list(cls, real: Any) -> Any:
         return tuple(real) if isinstance(real, list) else real
+
+    @field_validator("real")
+    @classmethod
+    def _the_last_is_the_largest(cls, real: tuple[int | str, ...]) -> tuple[int | str, ...]:
+        counts = [size for size in real if isinstance(size, int)]
+        rising = all(one < other for one, other in pairwise(counts))
+        if not rising or "all" in real[:-1]:
+            raise ValueError("real must rise from each number to the next, and only end in all")
+        return real
 
 
 class ProbeSettings(Strict):
