@@ -11,7 +11,7 @@ from benchmark.errors import InputError
 from benchmark.seeds import derive
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=32)  # a process has up to 32 lanes, each in an epoch of its own
 def _permutation(count: int, seed: int, epoch: int) -> NDArray[np.int64]:
     generator = np.random.Generator(np.random.Philox(derive(seed, "batch", epoch)))
     order = generator.permutation(count)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.data.batches import batch_positions
+from benchmark.data.batches import _permutation, batch_positions
 from benchmark.errors import InputError
 
 GOLDEN_FIRST = [1757, 5711, 2928, 5939, 6216, 1627, 1355, 90]
@@ -41,6 +41,14 @@ def test_batches_re_made_out_of_order_are_equal() -> None:
         again = batch_positions(split, 3, step, 16)
         assert np.array_equal(again, inorder[step])
         again[:] = 0  # what the caller does with a batch is not seen by the next
+
+
+def test_lanes_side_by_side_make_each_order_once() -> None:
+    _permutation.cache_clear()
+    for step in range(30):
+        for seed in range(32):
+            batch_positions(np.arange(160), seed, 10 * seed + step // 3, 16)
+    assert _permutation.cache_info().misses == 32
 
 
 def test_epochs_and_seeds_differ() -> None:
