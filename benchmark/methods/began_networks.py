@@ -33,6 +33,24 @@ def scales(size: int) -> int:
     return (size // BASE).bit_length() - 1
 
 
+class BatchNormD(nn.BatchNorm2d):
+    """Batch norm of the discriminator, which normalises by the batch in evaluation mode too.
+
+    Its running statistics would mix real and fake batches (see dcgan.BatchNormD). They are kept,
+    unused, because checkpoints and digests of weights hold them.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            return super().forward(x)
+        return nn.functional.batch_norm(
+            x, None, None, self.weight, self.bias, training=True, eps=self.eps
+        )
+
+
+Norm = type[nn.BatchNorm2d] | None  # between a convolution and its ELU
+
+
 class Convolution(nn.Module):
     """A 3 x 3 convolution and an ELU, optionally with batch normalisation between them.
 
@@ -40,12 +58,10 @@ class Convolution(nn.Module):
     carry * input + (1 - carry) * output. `carry` is a scalar, None for none.
     """
 
-    def __init__(
-        self, channels_in: int, channels_out: int, stride: int = 1, *, batch_norm: bool
-    ) -> None:
+    def __init__(self, channels_in: int, channels_out: int, stride: int = 1, *, norm: Norm) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(channels_in, channels_out, 3, stride, padding=1)
-        self.norm = nn.BatchNorm2d(channels_out) if batch_norm else None
+        self.norm = None if norm is None else norm(channels_out)
         self.same_size = channels_in == channels_out and stride == 1
 
     def forward(self, x: Tensor, carry: Tensor | None = None) -> Tensor:
@@ -61,16 +77,16 @@ class Encoder(nn.Module):
 
     def __init__(self, settings: "BeganSettings", size: int, outputs: int) -> None:
         super().__init__()
-        n, norm = settings.n, settings.batch_norm
-        layers = [Convolution(3, n, batch_norm=norm)]
+        n, norm = settings.n, BatchNormD if settings.batch_norm else None
+        layers = [Convolution(3, n, norm=norm)]
         for scale in range(1, scales(size) + 1):
             layers += [
-                Convolution(scale * n, scale * n, batch_norm=norm),
-                Convolution(scale * n, (scale + 1) * n, stride=2, batch_norm=norm),
+                Convolution(scale * n, scale * n, norm=norm),
+                Convolution(scale * n, (scale + 1) * n, stride=2, norm=norm),
             ]
         width = (scales(size) + 1) * n
         if settings.design == "figure_1":
-            layers += [Convolution(width, width, batch_norm=norm) for _ in range(2)]
+            layers += [Convolution(width, width, norm=norm) for _ in range(2)]
         self.convolutions = nn.ModuleList(layers)
         self.code = nn.Linear(BASE * BASE * width, outputs)
 
@@ -82,18 +98,27 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """(N, inputs) -> (N, 3, S, S). n channels throughout, nearest-neighbour upsampling."""
+    """(N, inputs) -> (N, 3, S, S). n channels throughout, nearest-neighbour upsampling.
 
-    def __init__(self, settings: "BeganSettings", size: int, inputs: int) -> None:
+    `batch_norm` is the class of its norm, if it has one: the generator's by default.
+    """
+
+    def __init__(
+        self,
+        settings: "BeganSettings",
+        size: int,
+        inputs: int,
+        batch_norm: type[nn.BatchNorm2d] = nn.BatchNorm2d,
+    ) -> None:
         super().__init__()
-        n, norm = settings.n, settings.batch_norm
+        n, norm = settings.n, batch_norm if settings.batch_norm else None
         self.n, self.skips, self.design = n, settings.skips, settings.design
         self.tanh = settings.output == "tanh"
         self.start = nn.Linear(inputs, BASE * BASE * n)
         layers: list[Convolution] = []
         for group in range(scales(size) + (self.design == "figure_1")):
             joined = 2 * n if self.skips and group > 0 else n
-            layers += [Convolution(joined, n, batch_norm=norm), Convolution(n, n, batch_norm=norm)]
+            layers += [Convolution(joined, n, norm=norm), Convolution(n, n, norm=norm)]
         self.convolutions = nn.ModuleList(layers)
         self.end = nn.Conv2d(n, 3, 3, padding=1)
 
@@ -123,7 +148,7 @@ class AutoEncoder(nn.Module):
         super().__init__()
         heads = 2 if settings.kl_weight > 0 else 1
         self.encoder = Encoder(settings, size, heads * settings.h)
-        self.decoder = Decoder(settings, size, settings.h)
+        self.decoder = Decoder(settings, size, settings.h, BatchNormD)
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.methods.began import BEGAN, BeganSettings
-from benchmark.methods.began_networks import Convolution, Decoder, Encoder
+from benchmark.methods.began_networks import BatchNormD, Convolution, Decoder, Encoder
 from benchmark.methods.method import Batch
 from tests.methods.began_by_hand import FixedDraw, began, decode, encode, generate, images
 
@@ -93,6 +93,38 @@ def test_batch_norm_stands_between_every_convolution_but_the_last_and_its_elu(de
             sum(isinstance(m, k) for m in network.modules()) for k in (nn.Conv2d, nn.BatchNorm2d)
         ]
         assert kinds[0] == kinds[1] + 1  # each network ends in one bare convolution
+
+
+def test_the_discriminator_normalises_by_the_batch_in_evaluation_too() -> None:
+    """Its running statistics would mix real and fake images; the generator's are of fakes alone."""
+    method = began(batch_norm=True, skips=True)
+    x, z = images(4), FixedDraw().uniform("z", 4, 4)
+    method.reconstruct(x - 5.0)
+    trained = method.reconstruct(x).energy
+    fakes, before = method.generate(z), {k: v.clone() for k, v in method.state_dict().items()}
+    method.eval()
+    assert torch.equal(method.reconstruct(x).energy, trained)
+    assert not torch.equal(method.generate(z), fakes)
+    for name, value in method.state_dict().items():
+        assert torch.equal(value, before[name])
+    # As without them, so that earlier checkpoints load and weights keep their digests.
+    assert "discriminator.encoder.convolutions.0.norm.running_mean" in before
+
+
+def test_its_norm_trains_as_the_library_s_does() -> None:
+    states = []
+    for norm in (BatchNormD, nn.BatchNorm2d):
+        method = began(batch_norm=True, skips=True)
+        for module in method.discriminator.modules():
+            if isinstance(module, BatchNormD):
+                module.__class__ = norm
+        for optimizer in method.optimizers.values():
+            optimizer.param_groups[0]["lr"] = 0.01
+        for seed in range(3):
+            method.update(Batch(images(seed=seed)), FixedDraw())
+        states.append(method.state_dict())
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
 
 
 def test_no_batch_norm_by_default() -> None:
