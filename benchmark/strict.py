@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field
 
 
 class Strict(BaseModel):
@@ -19,6 +19,15 @@ class Strict(BaseModel):
 
 # A name that is safe in a path, a URL and a command line.
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+# On a tuple's field: files have lists.
+LISTED = BeforeValidator(_as_tuple)
+Names = Annotated[tuple[str, ...], LISTED]
 
 
 def _name(settings: Any) -> str | None:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, Tag, TypeAdapter
 
-from benchmark.strict import BY_NAME, Strict
+from benchmark.strict import BY_NAME, Names, Strict
 
 
 def _halves_down_to_eight(size: int) -> int:
@@ -115,13 +115,6 @@ class Mix(Strict):
     """The attribute's share among the training images that are kept."""
 
 
-def _words(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-_Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
-
-
 class FacesSettings(Strict):
     """Procedural faces: drawn, not photographed, with known factors (see `data/faces/`)."""
 
@@ -131,7 +124,7 @@ class FacesSettings(Strict):
     count: Annotated[int, Field(ge=100, le=10_000_000)] = 20_000
     """Total number of faces; every part is a share of them."""
     # Both are omitted from the description if unset, so that runs without them keep their ids.
-    only: _Words = Field(default=(), exclude_if=lambda only: not only)
+    only: Names = Field(default=(), exclude_if=lambda only: not only)
     """Only images with (or, as in "not Smiling", without) these attributes, in every part."""
     mix: Mix | None = Field(default=None, exclude_if=lambda mix: mix is None)
     """Training images thinned until an attribute has a given share."""
@@ -145,7 +138,7 @@ class CelebASettings(Strict):
     size: ImageSize = 64
     resample: Literal["bicubic", "nearest"] = "bicubic"
     """Departure: nearest-neighbour resizing, without antialiasing."""
-    only: _Words = ()
+    only: Names = ()
     """Only images with (or, as in "not Male", without) these attributes, in every part."""
     mix: Mix | None = None
     """Training images thinned until an attribute has a given share."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from benchmark.data.settings import View
-from benchmark.strict import Slug, Strict
+from benchmark.strict import LISTED, Names, Slug, Strict
 
 CLASSIFIER_VERSION = 1  # changes when the same weights get other numbers
 FACE_FEATURES = "dlib_face"  # the feature network that distinguishes faces
@@ -57,18 +57,15 @@ class ClassifySettings(Strict):
 
     attribute: str
     """The attribute that the classifier learns."""
-    real: Annotated[tuple[Annotated[int, Field(ge=10)] | Literal["all"], ...], Field(min_length=1)]
+    real: Annotated[
+        tuple[Annotated[int, Field(ge=10)] | Literal["all"], ...], Field(min_length=1), LISTED
+    ]
     """Real training images, half of each class, as in [250, 1000, all]; the last is the largest,
     and training on generated images alone is compared with it."""
     seeds: Annotated[int, Field(ge=1, le=100)] = 3
     """Classifiers for each training set and pair of generators, or single labelled generator."""
     steps: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
     """Training steps of each, in batches of 32."""
-
-    @field_validator("real", mode="before")
-    @classmethod
-    def _real_may_be_a_list(cls, real: Any) -> Any:
-        return tuple(real) if isinstance(real, list) else real
 
     @field_validator("real")
     @classmethod
@@ -98,13 +95,8 @@ class ProbeSettings(Strict):
     """Samples, and as many held-out images, whose nearest training images are searched for."""
     training: Annotated[int, Field(ge=50, le=1_000_000)] = 5000
     """Training images among which these are searched."""
-    attributes: tuple[str, ...] = ()
+    attributes: Names = ()
     """Data attributes that are counted among the samples."""
-
-    @field_validator("attributes", mode="before")
-    @classmethod
-    def _attributes_may_be_a_list(cls, attributes: Any) -> Any:
-        return tuple(attributes) if isinstance(attributes, list) else attributes
 
     def sizes(self) -> dict[str, int]:
         """What the numbers depend on."""
@@ -119,7 +111,7 @@ class EvaluationSettings(Strict):
     judges: Annotated[dict[Slug, JudgeSettings], Field(min_length=1)]
     """By name; the first is the headline, which decides the claims. `features` is the name itself
     where it is left out."""
-    metrics: tuple[str, ...] = ()
+    metrics: Names = ()
     """Metrics from outside the package, each by its import path, as in `package.module:METRIC`."""
     repeats: Annotated[int, Field(ge=0, le=100)] = 2
     """Additional draws of samples from the last snapshot: they measure evaluation noise separately
@@ -132,11 +124,6 @@ class EvaluationSettings(Strict):
 
     classify: ClassifySettings | None = Field(default=None, exclude_if=lambda each: each is None)
     """A classifier is trained on the images of every finished pair of runs; null: none is."""
-
-    @field_validator("metrics", mode="before")
-    @classmethod
-    def _metrics_may_be_a_list(cls, metrics: Any) -> Any:
-        return tuple(metrics) if isinstance(metrics, list) else metrics
 
     @model_validator(mode="before")
     @classmethod

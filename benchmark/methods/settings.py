@@ -1,15 +1,10 @@
 """The settings common to all methods. No torch here."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from benchmark.strict import Strict
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
+from benchmark.strict import Names, Strict
 
 Width = Annotated[int, Field(ge=1, le=4096)]
 Rate = Annotated[
@@ -25,7 +20,6 @@ Prior = Annotated[
     Literal["uniform", "normal"],
     Field(description="What codes are drawn from: uniform in [-1, 1], or standard normal."),
 ]
-Names = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 Attributes = Annotated[Names, Field(min_length=1)]
 
 

@@ -65,7 +65,8 @@ from benchmark.methods.method import (
     adam,
     gradient_norm,
 )
-from benchmark.methods.settings import Names, Rate, Width
+from benchmark.methods.settings import Rate, Width
+from benchmark.strict import Names
 
 _NATS = "nats"
 _COLUMNS = {
