@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from benchmark.column import Column
-from benchmark.methods.cost import STRIDED_RATE, Layers, Work, work
+from benchmark.methods.cost import STRIDED_RATE, Layers, Work, parameters, work
 from benchmark.methods.method import GRADIENTS, Batch, Draw, Method, adam, dropped, gradient_norm
 from benchmark.methods.settings import MethodSettings, Rate, Width
 
@@ -327,15 +327,9 @@ class ALI(Method):
         generator = _generator_layers(size, settings.n, settings.z)
         # D runs forward on both kinds of pairs, then backward in full for L_D and to its inputs
         # only for L_G; generator and encoder run once forward and once backward in full.
-        passes = (8, 3)
-        made = work(_discriminator_layers(size, settings), generator, passes, STRIDED_RATE)
-        found = work([], encoder, passes, STRIDED_RATE)
-        return replace(
-            made,
-            macs=made.macs + found.macs,
-            parameters=made.parameters + found.parameters,
-            maps=made.maps + found.maps,
-        )
+        judge = _discriminator_layers(size, settings)
+        both = work(judge, [*generator, *encoder], (8, 3), STRIDED_RATE)
+        return replace(both, generator=parameters(generator))  # the encoder makes no samples
 
     def _judged(self, x: Tensor, z: Tensor, draw: Draw) -> dict[str, Tensor]:
         """Both losses, mean D over each kind of pair, and sigma; D sees all pairs in one pass."""

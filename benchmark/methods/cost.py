@@ -27,18 +27,26 @@ class Work:
     maps: int  # elements in all layers' maps, both players, per image
 
 
+def macs(layers: Layers) -> int:
+    """Multiply-adds of one pass."""
+    return sum(weights * places for weights, places, _ in layers)
+
+
+def parameters(layers: Layers) -> int:
+    return sum(weights for weights, _, _ in layers)
+
+
 def work(
     discriminator: Layers, generator: Layers, passes: tuple[float, float], rate: float
 ) -> Work:
     """The cost with two players, given how many passes a step makes through each; see
     `two_players`."""
-    macs = [sum(weights * places for weights, places, _ in g) for g in (discriminator, generator)]
     both = discriminator + generator
     return Work(
-        macs=passes[0] * macs[0] + passes[1] * macs[1],
+        macs=passes[0] * macs(discriminator) + passes[1] * macs(generator),
         rate=rate,
-        parameters=sum(weights for weights, _, _ in both),
-        generator=sum(weights for weights, _, _ in generator),
+        parameters=parameters(both),
+        generator=parameters(generator),
         maps=sum(maps for _, _, maps in both),
     )
 

@@ -12,6 +12,7 @@ Layers are those of the authors' Lua code (remembered): 4x4 kernels and normally
 norm gains, where the paper draws 5x5 kernels and does not mention gains.
 """
 
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from typing import Literal
@@ -101,12 +102,12 @@ class Generator(nn.Sequential):
 class Discriminator(nn.Sequential):
     """(N, 3, S, S) -> (N,), before the sigmoid: strided convolutions, no norm in the first."""
 
-    def __init__(self, size: int, n: int) -> None:
+    def __init__(self, size: int, n: int, norm: Callable[[int], nn.Module] = BatchNormD) -> None:
         channels = widths(size, n)
         layers: list[nn.Module] = [nn.Conv2d(3, n, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
         for narrow, wide in pairwise(channels):
             layers.append(nn.Conv2d(narrow, wide, 4, 2, 1, bias=False))
-            layers += [BatchNormD(wide), nn.LeakyReLU(0.2, inplace=True)]
+            layers += [norm(wide), nn.LeakyReLU(0.2, inplace=True)]
         layers += [nn.Conv2d(channels[-1], 1, BASE), nn.Flatten(0)]
         super().__init__(*layers)
         initialise(self, 0.02)

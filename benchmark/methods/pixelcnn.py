@@ -53,7 +53,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear, pad, softplus
 
 from benchmark.column import Column
-from benchmark.methods.cost import RATE, Layers, Work, strided, work
+from benchmark.methods.cost import RATE, Layers, Work, parameters, strided, work
 from benchmark.methods.dcgan import BASE, widths
 from benchmark.methods.method import Batch, Draw, Method, adam, gradient_norm
 from benchmark.methods.settings import MethodSettings, Rate, Width
@@ -508,17 +508,10 @@ class PixelCNN(Method):
     @classmethod
     def cost(cls, settings: PixelCnnSettings, size: int) -> Work:
         # One forward pass, one full backward pass.
-        passes = (0, 3)
-        made = work([], _network_layers(size, settings), passes, RATE)
-        if not settings.code:
-            return made
-        found = work([], _encoder_layers(size, settings), passes, RATE)
-        return replace(
-            made,
-            macs=made.macs + found.macs,
-            parameters=made.parameters + found.parameters,
-            maps=made.maps + found.maps,
-        )
+        network = _network_layers(size, settings)
+        encoder = _encoder_layers(size, settings) if settings.code else []
+        both = work([], [*network, *encoder], (0, 3), RATE)
+        return replace(both, generator=parameters(network))  # the encoder makes no samples
 
     def _bits(self, network: Network, images: Tensor, code: Tensor | None) -> Tensor:
         levels = self.settings.levels

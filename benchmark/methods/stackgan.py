@@ -54,7 +54,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, softplus
 
 from benchmark.column import Column
-from benchmark.methods.cost import STRIDED_RATE, Layers, Work, strided, work
+from benchmark.methods.cost import STRIDED_RATE, Layers, Work, macs, strided, work
 from benchmark.methods.dcgan import BASE, BatchNormD, initialise, widths
 from benchmark.methods.method import (
     GRADIENTS,
@@ -376,10 +376,10 @@ class StackGAN(Method):
         # layers for images and for pairs run as many passes, each with a full backward pass, and
         # one to the inputs for L_G.
         pairs = 11 if settings.attributes else 8
-        macs = 4 * _macs(first) + 3 * _macs(second) - _macs(second[:1])
+        total = 4 * macs(first) + 3 * macs(second) - macs(second[:1])
         for of_images, of_pairs in d:
-            macs += 8 * _macs(of_images) - 2 * _macs(of_images[:1]) + pairs * _macs(of_pairs)
-        return replace(both, macs=macs / 2)
+            total += 8 * macs(of_images) - 2 * macs(of_images[:1]) + pairs * macs(of_pairs)
+        return replace(both, macs=total / 2)
 
     def latent(self, count: int, draw: Draw, stream: str) -> Tensor:
         """Normal noise for z and both c, and attributes of past training images."""
@@ -523,7 +523,3 @@ def _others(labels: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
     chances = torch.where(unequal, draw.uniform("wrong", len(labels), len(labels)), -2.0)
     having = unequal.any(1).to(labels)
     return labels[chances.argmax(1)], having / having.sum().clamp(min=1)
-
-
-def _macs(layers: Layers) -> int:
-    return sum(weights * places for weights, places, _ in layers)

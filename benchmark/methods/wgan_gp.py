@@ -16,7 +16,7 @@ make it depend on the other images. The initialisation N(0, 0.02) is from the au
 memory).
 """
 
-from itertools import pairwise
+from functools import partial
 from typing import Annotated, Literal
 
 import torch
@@ -26,12 +26,10 @@ from torch import Tensor, nn
 from benchmark.column import Column
 from benchmark.methods.cost import STRIDED_RATE, Work, work
 from benchmark.methods.dcgan import (
-    BASE,
+    Discriminator,
     Generator,
     discriminator_layers,
     generator_layers,
-    initialise,
-    widths,
 )
 from benchmark.methods.method import Batch, Draw, adam, gradient_norm
 from benchmark.methods.settings import MethodSettings, Prior, Rate, Width
@@ -49,6 +47,7 @@ _COLUMNS = {
     "grad_norm_d": Column("L2 norm of the gradient over the critic's weights"),
     "grad_norm_g": Column("of the generator's, at its last update; repeated between two"),
 }
+LayerNorm = partial(nn.GroupNorm, 1)  # over an image's whole map
 
 
 class WganGpSettings(MethodSettings):
@@ -68,20 +67,6 @@ class WganGpSettings(MethodSettings):
     beta_2: Rate = 0.9
 
 
-class Critic(nn.Sequential):
-    """(N, 3, S, S) -> (N,): DCGAN's discriminator with layer norm, over an image's whole map."""
-
-    def __init__(self, size: int, n: int) -> None:
-        channels = widths(size, n)
-        layers: list[nn.Module] = [nn.Conv2d(3, n, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
-        for narrow, wide in pairwise(channels):
-            layers.append(nn.Conv2d(narrow, wide, 4, 2, 1, bias=False))
-            layers += [nn.GroupNorm(1, wide), nn.LeakyReLU(0.2, inplace=True)]
-        layers += [nn.Conv2d(channels[-1], 1, BASE), nn.Flatten(0)]
-        super().__init__(*layers)
-        initialise(self, 0.02)
-
-
 class WGANGP(CriticFirst):
     """Critic and generator, Algorithm 1: WGAN's, with the penalty in place of clipped weights."""
 
@@ -91,7 +76,7 @@ class WGANGP(CriticFirst):
     def __init__(self, settings: WganGpSettings, size: int) -> None:
         super().__init__()
         self.settings = settings
-        self.critic = Critic(size, settings.n)
+        self.critic = Discriminator(size, settings.n, LayerNorm)
         self.generator = Generator(size, settings.n, settings.z)
         betas = (settings.beta_1, settings.beta_2)
         self.optimizers = {

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.methods.method import Batch
-from benchmark.methods.wgan_gp import WGANGP, Critic, WganGpSettings
+from benchmark.methods.wgan_gp import WGANGP, WganGpSettings
 from tests.methods.fixed import FixedDraw, GivenDraw, OneWeight, goes_on, images, with_norms
 
 pytestmark = pytest.mark.usefixtures("double")
@@ -140,7 +140,7 @@ def test_the_count_of_updates_is_saved() -> None:
 
 
 def test_the_critic_sees_each_image_by_itself() -> None:
-    critic = Critic(32, 2)
+    critic = wgan(32).critic
     x = images(4, 32)
     torch.testing.assert_close(critic(x)[1:2], critic(x[1:2]))
     assert not any(isinstance(m, nn.BatchNorm2d) for m in critic)
