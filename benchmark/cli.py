@@ -22,6 +22,7 @@ from benchmark.commands.options import (
     file_argument,
     graphs_option,
     instructions_option,
+    lanes_option,
     mlflow_option,
     output_options,
     profile_options,
@@ -81,6 +82,7 @@ def bench(debug: bool) -> None:
 @replace_option
 @click.option("--dry-run", is_flag=True, help="Print what would be trained; write nothing.")
 @executor_options
+@lanes_option
 @output_options
 def run(
     file: Path,
@@ -194,14 +196,15 @@ def run_one(
 
     context = {"overrides": list(overrides)}
     where = Where(data_root, cache, device, context, graphs, allow_slow=allow_slow)
-    if len(runs) > 1:
-        from benchmark.lanes import run_lanes
-
-        sys.exit(run_lanes(runs, where))
     try:
         if evaluate_only:
-            evaluate_one(runs[0], where, judges)
+            for run in runs:
+                evaluate_one(run, where, judges)
             return
+        if len(runs) > 1:
+            from benchmark.lanes import run_lanes
+
+            sys.exit(run_lanes(runs, where))
         result = work(runs[0], where)
     except Stopped:
         click.echo("stopped with a checkpoint")

@@ -192,14 +192,6 @@ executor_options = _options(
         type=click.IntRange(1),
         help="Runs in parallel.  [default: what fits here, or in the cluster]",
     ),
-    click.option(
-        "--lanes",
-        callback=_lanes,
-        default="1",
-        show_default=True,
-        metavar="N|auto",
-        help="Local: runs in one process; --jobs then counts processes.",
-    ),
     click.option("--address", help="Ray: the cluster's address.  [default: this machine's]"),
     click.option(
         "--gpus-per-run",
@@ -219,6 +211,14 @@ executor_options = _options(
         metavar="KEY=VALUE",
         help="Slurm: an option of sbatch, as in account=faces.",
     ),
+)
+lanes_option = click.option(
+    "--lanes",
+    callback=_lanes,
+    default="1",
+    show_default=True,
+    metavar="N|auto",
+    help="Local: runs in one process; --jobs then counts processes.",
 )
 output_options = _options(
     click.option("--quiet", is_flag=True, help="Print only failures and one line at the end."),

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from benchmark.runs.directory import RunDirectory
-from tests.lanes.conftest import seen
+from tests.conftest import tiny_run
+from tests.lanes.conftest import seen, specs
 from tests.processes import bench
 
 SWEEP = """\
@@ -39,3 +40,16 @@ def test_three_runs_in_one_process(tmp_path: Path, cache: Path) -> None:
     details = (tmp_path / "results/tiny/demo/details.md").read_text()
     assert "3 runs trained as lanes, up to 3 in one process" in details
     assert len({seen(run)[0] for run in runs}) == 3
+
+
+def test_evaluating_trains_no_lane(tmp_path: Path, cache: Path) -> None:
+    pair = [tiny_run(tmp_path, spec) for spec in specs()[:2]]
+    paths = [str(run.path) for run in pair]
+    for run in pair:  # as left by a sweep that was stopped
+        run.checkpoints.mkdir()
+    done = bench("run-one", *paths, "--cache", str(cache), "--evaluate-only", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [run.state() for run in pair] == ["stopped", "stopped"]
+    refused = bench("evaluate", "tiny.yaml", "--lanes", "2", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "--lanes" in refused.stderr
