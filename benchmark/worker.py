@@ -265,11 +265,15 @@ def _train(
     panel: Panel,
     signals: Sequence[int],
 ) -> Result:
+    def judge(snapshot: Snapshot) -> None:
+        try:
+            panel.evaluate_snapshot(snapshot, last=False)
+        except BenchError as error:  # tried again, and reported, once the run has ended
+            print(f"step {snapshot.step} was not judged: {error}", flush=True)
+
     meter = EnergyMeter()
     try:
-        return trainer.train(
-            lambda: bool(signals), lambda snapshot: panel.evaluate_snapshot(snapshot, last=False)
-        )
+        return trainer.train(lambda: bool(signals), judge)
     finally:
         if (joules := meter.joules()) is not None:
             run.write_provenance({**record, "energy_j": joules})

@@ -14,10 +14,14 @@ from pathlib import Path
 import pytest
 
 from benchmark.errors import BenchError, BusyError
+from benchmark.evaluation.judge import Judge
 from benchmark.executors.local import Pool, how_it_ended
 from benchmark.reproduction.comparison import compare
 from benchmark.runs.directory import Row, RunDirectory
-from tests.conftest import tiny_spec
+from benchmark.runs.evaluations import Evaluations
+from benchmark.worker import Where
+from benchmark.worker import train as train_here
+from tests.conftest import tiny_run, tiny_spec
 from tests.processes import bench_apart
 from tests.reliability.conftest import Swept
 from tests.reliability.processes import Server, plan, train
@@ -257,3 +261,24 @@ def test_two_sweeps_at_once_share_the_work(swept: Swept, tmp_path: Path, cache: 
     shown = client.search_runs([experiment.experiment_id])
     assert len(shown) == 3
     assert {run.info.status for run in shown} == {"FINISHED"}
+
+
+def test_a_judge_that_fails_ends_no_training(
+    tmp_path: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(judge: Judge, *_: object) -> dict[str, float]:
+        raise BenchError(f"judge {judge.name}: the metric gap gives nan")
+
+    monkeypatch.setattr(Judge, "evaluate", fail)
+    run = tiny_run(tmp_path, tiny_spec(), repeats=0)
+    where = Where(None, cache, "cpu")
+    with pytest.raises(BenchError, match="the metric gap gives nan"):
+        train_here(run, where, [])
+    assert run.state() == "done"
+    assert "step 6 was not judged: judge efficientnet_lite0: the metric" in capsys.readouterr().out
+    monkeypatch.undo()
+    train_here(run, where, [])
+    assert [row.step for each in Evaluations.all(run.path) for row in each.rows()] == [6, 12]
