@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Generic, Protocol, TypeVar
 
 from benchmark.errors import BusyError
@@ -34,8 +35,9 @@ class Executor(Protocol):
     def run(self, runs: Sequence[RunDirectory]) -> dict[str, int]:
         """Finish every run that is pending; the last exit code of each worker, by run id.
 
-        Stops on the signals of stopping.py: every worker writes a checkpoint first. A second signal
-        kills. It also stops them before raising an exception, so that no worker is left training.
+        Stops on the signals of stopping.py: every worker writes a checkpoint first. A second SIGINT
+        or SIGTERM kills. It also stops them before raising an exception, so that no worker is left
+        training.
         """
 
     def stop(self) -> None:
@@ -124,6 +126,11 @@ class Polling(ABC, Generic[Worker]):
         again, self.stopped = self.stopped, True
         self._end(list(dict.fromkeys(self._workers.values())), again)
 
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        # A closed terminal hangs up twice, through its shell and the kernel: no wish to kill.
+        if not self.stopped or number in (signal.SIGINT, signal.SIGTERM):
+            self.stop()
+
     def _packs(self, runs: Sequence[RunDirectory]) -> list[Pack]:
         """Which runs share a worker: here each has its own."""
         return [(run,) for run in runs]
@@ -165,7 +172,7 @@ class Polling(ABC, Generic[Worker]):
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        before = on_stop(lambda number, frame: self.stop())
+        before = on_stop(self._on_signal)
         try:
             yield
         finally:

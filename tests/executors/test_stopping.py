@@ -63,6 +63,20 @@ def test_each_signal_stops_the_workers(
     assert [worker.poll() for worker in started] == [-signal.SIGTERM]
 
 
+def test_a_terminal_that_hangs_up_twice_kills_nothing(started: Workers, tmp_path: Path) -> None:
+    def tick() -> None:
+        if not pool.stopped:
+            for worker in started:  # it takes its time, and is asked once
+                worker.send_signal(signal.SIGSTOP)
+            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), signal.SIGHUP)
+            for worker in started:
+                worker.send_signal(signal.SIGCONT)
+
+    pool = Pool(1, [], tick)
+    assert list(pool.run(runs(tmp_path, 1)).values()) == [-signal.SIGTERM]
+
+
 def test_a_hangup_that_is_ignored_stays_so(started: Workers, tmp_path: Path) -> None:
     """As under nohup."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
