@@ -74,7 +74,7 @@ class Polling(ABC, Generic[Worker]):
 
     @abstractmethod
     def _start(self, runs: Sequence[RunDirectory]) -> Mapping[str, Worker]:
-        """Start or queue a worker for each run; by its id."""
+        """Start or queue a worker for each run; by its id. Those left out are asked for again."""
 
     @abstractmethod
     def _ended(self) -> Mapping[str, int]:
@@ -123,8 +123,8 @@ class Polling(ABC, Generic[Worker]):
             time.sleep(self.poll_s)
 
     def stop(self) -> None:
-        again, self.stopped = self.stopped, True
-        self._end(list(dict.fromkeys(self._workers.values())), again)
+        self._end(list(dict.fromkeys(self._workers.values())), self.stopped)
+        self.stopped = True  # not before: an error would leave workers that nobody asked
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         # A closed terminal hangs up twice, through its shell and the kernel: no wish to kill.
@@ -158,6 +158,7 @@ class Polling(ABC, Generic[Worker]):
         if ready:
             started = self._start_packs(ready)
             self._workers.update(started)
+            waiting += [pack for pack in ready if pack[0].run_id not in started]
             if self.stopped:  # the signal came while they were being started
                 self._end(list(dict.fromkeys(started.values())), False)
 

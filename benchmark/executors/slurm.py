@@ -79,7 +79,12 @@ class SlurmJobs(Polling[str]):
     _asked: float = 0.0
 
     def _start(self, runs: Sequence[RunDirectory]) -> Mapping[str, str]:
-        known = slurm_queue.jobs()
+        try:
+            known = slurm_queue.jobs()
+        except BenchError:  # a busy controller, as in `_ended`
+            if not self._workers:
+                raise
+            return {}
         started = dict(slurm_queue.living(runs, known))  # queued by a driver that is gone
         new = [run for run in runs if run.run_id not in started]
         for first in range(0, len(new), ARRAY):
@@ -117,7 +122,7 @@ class SlurmJobs(Polling[str]):
         if job is not None and job.state == "CANCELLED":
             return CANCELLED
         if job is not None and job.state == "FAILED" and job.code:
-            return job.code
+            return job.code if job.code < 128 else 128 - job.code  # as `RunOne` writes a signal
         with self._runs[run_id].log.open("a", encoding="utf-8") as log:
             log.write(f"slurm: job ended, {job.state if job else 'and Slurm forgot how'}\n")
         return LOST

@@ -83,7 +83,7 @@ def test_jobs_of_a_driver_that_died_are_taken_over(fake: Path, tmp_path: Path) -
 
 
 def test_how_a_job_ended_decides_whether_it_is_queued_again(fake: Path, tmp_path: Path) -> None:
-    runs = made(tmp_path, 9)
+    runs = made(tmp_path, 10)
     executor = SlurmJobs(9, [], lambda: None, queue=queue(tmp_path / "slurm"), ask_every_s=0)
     executor._runs = {run.run_id: run for run in runs}
     executor._workers = {run.run_id: f"5_{at}" for at, run in enumerate(runs)}
@@ -95,12 +95,13 @@ def test_how_a_job_ended_decides_whether_it_is_queued_again(fake: Path, tmp_path
         **{"j5_3": ("FAILED", 75), "j5_4": ("FAILED", 1), "j5_5": ("CANCELLED", 0)},
         **{"j5_6": ("NODE_FAIL", 0)},  # and Slurm has forgotten the next one
         **{"j5_8": ("COMPLETED", 0)},  # whose result is not seen here yet
+        **{"j5_9": ("FAILED", 137)},  # its run's process was killed
     )
     found = executor._ended()
     codes = {at: found.get(run.run_id) for at, run in enumerate(runs)}
-    assert codes == {0: 0, 1: None, 2: None, 3: 75, 4: 1, 5: 130, 6: -9, 7: -9, 8: 0}
+    assert codes == {0: 0, 1: None, 2: None, 3: 75, 4: 1, 5: 130, 6: -9, 7: -9, 8: 0, 9: -9}
     again = {at: executor._again(runs[at].run_id, code) for at, code in codes.items() if code}
-    assert again == {3: True, 4: False, 5: False, 6: True, 7: True}
+    assert again == {3: True, 4: False, 5: False, 6: True, 7: True, 9: True}
     assert runs[6].log.read_text() == "slurm: job ended, NODE_FAIL\n"
     executor.stop()
     assert "scancel 5_0 5_1 5_2" in (fake / "said.txt").read_text()
@@ -117,6 +118,31 @@ def test_a_controller_that_does_not_answer_ends_no_job(
     assert executor._ended() == {}
     with pytest.raises(BenchError, match="squeue"):
         slurm_queue.jobs()
+
+
+def test_a_controller_that_fails_at_a_start_or_a_stop_is_asked_again(
+    fake: Path, tmp_path: Path
+) -> None:
+    runs = made(tmp_path, 2)
+    executor = SlurmJobs(9, [], lambda: None, queue=queue(tmp_path), ask_every_s=0)
+    executor._runs = {run.run_id: run for run in runs}
+    waiting = [(runs[1],)]
+    for name in ("squeue", "scancel"):
+        (fake / name).write_text("#!/bin/sh\nexit 1\n")
+    with pytest.raises(BenchError, match="squeue"):  # no job of ours is there yet
+        executor._start_some(waiting)
+    executor._workers, waiting = {runs[0].run_id: "5"}, [(runs[1],)]
+    executor._start_some(waiting)
+    assert waiting == [(runs[1],)]
+    with pytest.raises(BenchError, match="scancel"):
+        executor.stop()
+    assert not executor.stopped
+    for name in ("squeue", "scancel"):
+        (fake / name).write_text(FAKE.format(folder=fake))
+    executor._start_some(waiting)
+    assert (waiting, len(executor._workers)) == ([], 2)
+    executor.stop()
+    assert executor.stopped
 
 
 def test_a_job_that_is_told_has_its_run_stop_and_goes_on_later(
