@@ -160,7 +160,7 @@ def doctor(runs: Path, cache: Path, mlflow: str, fix: bool) -> None:
 
     Exit codes: 0 nothing is wrong, or all was repaired; 1 something is wrong.
     """
-    from benchmark.errors import BenchError, InputError
+    from benchmark.errors import BenchError, BusyError, InputError
     from benchmark.runs.doctor import faults_of_runs, faults_of_stores
 
     if not runs.is_dir():
@@ -174,9 +174,13 @@ def doctor(runs: Path, cache: Path, mlflow: str, fix: bool) -> None:
         say(f"MLflow was not checked: {error}")
     left = 0
     for fault in faults:
-        repaired = fix and fault.fix is not None
-        if repaired and fault.fix is not None:
-            fault.fix()
+        repaired = False
+        if fix and fault.fix is not None:
+            try:
+                fault.fix()
+                repaired = True
+            except BusyError as error:  # it has continued since the look
+                say(f"{error}", err=True)
         left += not repaired
         say(f"{'repaired' if repaired else 'found'}: {fault}")
     click.echo(f"{counted(len(faults), 'fault')} found, {len(faults) - left} repaired")

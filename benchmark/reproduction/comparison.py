@@ -11,9 +11,9 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from benchmark.files import sha256
+from benchmark.runs import digests
 from benchmark.runs.directory import Row, RunDirectory
 from benchmark.runs.evaluations import Evaluations
-from benchmark.training import digests
 
 Key = tuple[int, str, int]  # of a row: its step, its kind or judge, and its draw
 Rows = Mapping[Key, Mapping[str, float]]

@@ -17,8 +17,9 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -34,6 +35,7 @@ from benchmark.strict import Strict
 Kind = Literal["train", "heldout"]
 State = Literal["queued", "running", "stopped", "done", "failed"]
 LOCK_WAIT_S = 1.0
+WRITING_S = 600  # longer than any file takes to be written
 LONGEST_ROW = 1 << 16  # bytes; a row has some hundreds
 
 
@@ -200,11 +202,24 @@ class RunDirectory:
         try:
             # With a wait: `is_locked` in another process holds the lock for a moment.
             with FileLock(self.path / "lock", timeout=LOCK_WAIT_S):
-                for left in self.path.rglob(TEMPORARY):  # by a writer that was killed
-                    left.unlink()
+                for left in self.leftovers():
+                    left.unlink(missing_ok=True)
                 yield
         except Timeout:
             raise BusyError(f"{self.path}: another process is writing this run") from None
+
+    def leftovers(self) -> list[Path]:
+        """Files that a killed writer has not published.
+
+        Judges and drivers write without the lock: younger files may be theirs.
+        """
+        old = time.time() - WRITING_S
+        found = []
+        for path in sorted(self.path.rglob(TEMPORARY)):
+            with suppress(FileNotFoundError):  # published just now
+                if path.stat().st_mtime < old:
+                    found.append(path)
+        return found
 
     def is_locked(self) -> bool:
         """Whether a living process writes here; the system frees a dead one's lock."""

@@ -8,7 +8,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,9 +18,11 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, deserialize
 
 from benchmark.errors import BenchError, of_system
-from benchmark.files import TEMPORARY, sha256
+from benchmark.files import sha256
+from benchmark.runs import digests
 from benchmark.runs.directory import Result, Row, RunDirectory
 from benchmark.runs.evaluations import FOLDER, Evaluations
+from benchmark.spec import RunSpec
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,25 @@ def faults_of(run: RunDirectory, name: str) -> list[Fault]:
         return [Fault(run.path, str(error).removeprefix(f"{run.path}: "))]
     if run.is_locked():
         return []
-    found = [_leftover(path) for path in sorted(run.path.rglob(TEMPORARY))]
+    return [
+        replace(each, fix=partial(_repair, run, name, each)) if each.fix else each
+        for each in _found(run, spec, name)
+    ]
+
+
+def _repair(run: RunDirectory, name: str, fault: Fault) -> None:
+    """Repair what is still as it was found: the run may have continued since.
+
+    Raises BusyError where another process holds it.
+    """
+    with run.locked():
+        for each in _found(run, run.spec(), name):
+            if each.fix is not None and (each.where, each.what) == (fault.where, fault.what):
+                each.fix()
+
+
+def _found(run: RunDirectory, spec: RunSpec, name: str) -> list[Fault]:
+    found = [_leftover(path) for path in run.leftovers()]
     if spec.run_id != name:
         found.append(Fault(run.path, f"its description is that of {spec.run_id}"))
     result, broken = _read_result(run)
@@ -115,6 +135,11 @@ def _faults_of_checkpoints(run: RunDirectory, result: Result | None) -> Iterator
             how = "removing it; the run continues from the one before" if result is None else ""
             safe = path.unlink if result is None or whole[-1:] > [path] else None
             yield Fault(path, "its bytes do not match its name", safe, how)
+    try:
+        digests.read(run.checkpoints)
+    except BenchError:
+        path, how = run.checkpoints / digests.NAME, "removing it; it serves comparisons alone"
+        yield Fault(path, "not digests of weights", path.unlink, how)
     if result is None or not paths:  # `bench export --last` leaves them out
         return
     last = [path for path in whole if int(path.name[:8]) == result.step]

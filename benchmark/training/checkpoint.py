@@ -17,8 +17,8 @@ from torch import Tensor
 
 from benchmark.files import write_atomic
 from benchmark.methods.method import Method
+from benchmark.runs import digests
 from benchmark.strict import Strict
-from benchmark.training import digests
 from benchmark.training.learning_rate import RateState
 
 KEPT = 2

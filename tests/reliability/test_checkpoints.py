@@ -6,8 +6,9 @@ import pytest
 
 from benchmark.data.store import open_store
 from benchmark.files import write_atomic
+from benchmark.runs import digests
 from benchmark.runs.directory import LOCK_WAIT_S, RunDirectory
-from benchmark.training import checkpoint, digests
+from benchmark.training import checkpoint
 from benchmark.training.checkpoint import KEPT
 from benchmark.training.loop import Trainer, new_method
 from tests.conftest import tiny_spec

@@ -1,6 +1,7 @@
 """`bench doctor` finds and repairs damage; `bench gc` frees what nobody needs."""
 
 import json
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 from benchmark.data.store import open_store
-from benchmark.errors import BenchError
+from benchmark.errors import BenchError, BusyError
+from benchmark.runs import digests
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.doctor import Fault, faults_of, faults_of_runs, faults_of_stores
 from benchmark.runs.evaluations import Evaluations
@@ -39,16 +41,19 @@ def test_a_sound_sweep_has_no_faults_and_a_damaged_one_has(swept: Swept, tmp_pat
     assert list(faults_of_runs(swept.folder / "runs")) == []
     shutil.copytree(swept.folder / "runs", tmp_path / "runs")
     torn = tmp_path / "runs" / swept.runs()[0].run_id
-    (torn / "samples" / ".abc.tmp").write_bytes(b"half a grid")
+    half = torn / "samples" / ".abc.tmp"
+    half.write_bytes(b"half a grid")
+    assert list(faults_of_runs(tmp_path / "runs")) == []  # a living judge may be writing it
+    os.utime(half, (0, 0))
     done = bench("doctor", "--cache", str(swept.folder / "cache"), cwd=tmp_path)
     assert done.returncode == 1
     assert f"found: {Path('runs', torn.name, 'samples', '.abc.tmp')}: left by" in done.stdout
-    assert (torn / "samples" / ".abc.tmp").exists()
+    assert half.exists()
     assert not (tmp_path / "mlflow").exists()  # looking makes no store
     done = bench("doctor", "--fix", "--cache", str(swept.folder / "cache"), cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     assert "1 fault found, 1 repaired" in done.stdout
-    assert not (torn / "samples" / ".abc.tmp").exists()
+    assert not half.exists()
 
 
 def test_each_kind_of_damage_to_a_finished_run_is_named(finished: RunDirectory) -> None:
@@ -116,11 +121,41 @@ def test_a_repaired_run_continues_to_the_same_end(tmp_path: Path, cache: Path) -
     assert train(spec, tmp_path / "cut", cache).weights_sha256 == whole.weights_sha256
 
 
+def test_damaged_digests_stop_a_run_with_one_line_and_can_go(tmp_path: Path, cache: Path) -> None:
+    with pytest.raises(Stopped):
+        train(tiny_spec(), tmp_path, cache, stop_at=2)
+    run = RunDirectory(tmp_path / tiny_spec().run_id)
+    (run.checkpoints / digests.NAME).write_bytes(b'{"step": 2\n')
+    with pytest.raises(BenchError, match=r"digests.jsonl: damaged; `bench doctor --fix`"):
+        train(tiny_spec(), tmp_path, cache)
+    repair(faults_of(run, run.run_id))
+    assert train(tiny_spec(), tmp_path, cache).state == "done"
+
+
 def test_a_living_run_is_left_alone(finished: RunDirectory) -> None:
-    (finished.path / ".abc.tmp").write_bytes(b"being written")
+    young, old = finished.path / ".abc.tmp", finished.path / ".def.tmp"
+    for path in (young, old):
+        path.write_bytes(b"being written")
+    os.utime(old, (0, 0))
     with finished.locked():
-        (finished.path / ".def.tmp").write_bytes(b"being written")
+        assert (young.exists(), old.exists()) == (True, False)
+        os.utime(young, (0, 0))
         assert words(finished) == []
+
+
+def test_a_run_that_has_continued_since_the_look_is_left_alone(finished: RunDirectory) -> None:
+    metrics = finished.path / "metrics.jsonl"
+    whole = metrics.read_bytes()
+    metrics.write_bytes(whole[:-30])
+    (torn, _) = faults_of(finished, finished.run_id)
+    assert torn.what == "its last line is incomplete"
+    assert torn.fix is not None
+    with finished.locked(), pytest.raises(BusyError):
+        torn.fix()
+    assert metrics.read_bytes() == whole[:-30]
+    metrics.write_bytes(whole)
+    torn.fix()
+    assert metrics.read_bytes() == whole
 
 
 def test_a_store_with_a_wrong_sum_is_found_and_made_again(tmp_path: Path) -> None:

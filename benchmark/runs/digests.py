@@ -7,8 +7,13 @@ They let two runs be compared step by step without keeping their weights.
 
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from benchmark.errors import BenchError
 from benchmark.files import write_atomic
 from benchmark.strict import Strict
+
+NAME = "digests.jsonl"
 
 
 class Digests(Strict):
@@ -22,12 +27,18 @@ def record(folder: Path, found: Digests) -> None:
     """Add a line, after removing lines of this step and beyond, left from before a resumption."""
     kept = [each for each in read(folder) if each.step < found.step]
     text = "".join(each.model_dump_json() + "\n" for each in [*kept, found])
-    write_atomic(folder / "digests.jsonl", text.encode())
+    write_atomic(folder / NAME, text.encode())
 
 
 def read(folder: Path) -> list[Digests]:
-    """All lines; none where the run is older than this file."""
-    path = folder / "digests.jsonl"
+    """All lines; none where the run is older than this file.
+
+    Raises BenchError where it is damaged.
+    """
+    path = folder / NAME
     if not path.exists():
         return []
-    return [Digests.model_validate_json(line) for line in path.read_bytes().splitlines()]
+    try:
+        return [Digests.model_validate_json(line) for line in path.read_bytes().splitlines()]
+    except ValidationError:
+        raise BenchError(f"{path}: damaged; `bench doctor --fix` removes it") from None
