@@ -1,5 +1,6 @@
 """The command `bench`: parse, call, print."""
 
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -180,6 +181,8 @@ def run_one(
     from benchmark.executors.threads import pin_threads
     from benchmark.runs.directory import RunDirectory
 
+    # Until its work begins: executors restart a worker that a signal ended.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if instructions:
         hold_to(instructions)
     runs = [RunDirectory(Path(path)) for path in run_dirs]
@@ -295,6 +298,7 @@ def main() -> None:
     """Entry point: one line for an expected error, a traceback only with --debug."""
     debug = "--debug" in sys.argv
     settle()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         bench(prog_name="bench")
     except Exception as error:

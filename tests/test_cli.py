@@ -1,5 +1,6 @@
 """`bench` as people use it, in processes of its own."""
 
+import os
 import re
 import signal
 import subprocess
@@ -98,6 +99,21 @@ def test_interrupt_stops_cleanly_and_the_same_command_goes_on(folder: Path) -> N
     assert not list(folder.glob("runs/*/result.json"))
     done = bench("run", "tiny.yaml", cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_interrupt_beside_the_runs_has_the_same_exit_code(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    def terminate(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    (folder / "tiny.yaml").write_text(TINY.replace("STEPS", "12"))
+    for act in (interrupt, terminate):
+        monkeypatch.setattr("benchmark.sweep.run.run_plan", act)
+        assert bench("run", "tiny.yaml", cwd=folder).returncode == 130
 
 
 def test_a_failed_run_is_shown_and_does_not_stop_the_others(folder: Path) -> None:

@@ -4,6 +4,8 @@ from typing import Any
 
 import click
 
+from benchmark.errors import EXIT_INTERRUPTED
+
 
 class Sections(click.Group):
     """A click group with `sections`: heading, and its commands in the order of the help.
@@ -19,6 +21,14 @@ class Sections(click.Group):
         """With the group's names of the help option, also where `cmd` is called by itself."""
         super().add_command(cmd, name)
         _same_help(cmd, self.context_settings.get("help_option_names", ["--help"]))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does, but Ctrl-C gives the exit code of a sweep that is stopped."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
 
     def add_section(self, heading: str, *commands: click.Command) -> None:
         for command in commands:
