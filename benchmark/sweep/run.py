@@ -138,6 +138,7 @@ class _Prepared:
     arguments: Sequence[str] = ()  # of `bench run-one`
     recorded: Mapping[str, RecordedRun] = field(default_factory=dict)
     """Finished in the tables, and not here."""
+    trains: bool = True
 
     def make_folders(self, places: Places) -> None:
         """Create run directories with their descriptions and judges."""
@@ -195,7 +196,7 @@ def evaluate_plan(
         return any(not judges or name in judges for name in left(run))
 
     arguments = ["--evaluate-only", *(f"--judge={name}" for name in judges)]
-    prepared = _Prepared(plan, there, {}, unseen, arguments)
+    prepared = _Prepared(plan, there, {}, unseen, arguments, trains=False)
     return _finish(prepared, places, start, work, output, replace=replace)
 
 
@@ -454,25 +455,30 @@ def _worker_arguments(plan: Plan, places: Places, work: Work) -> list[str]:
 def _summary(prepared: _Prepared, places: Places, codes: dict[str, int] | None) -> Summary:
     """`codes` are the workers' exit codes by run id; None where the user stopped the sweep."""
     plan, trusted, unfinished = prepared.plan, prepared.trusted, prepared.unfinished
+    runs = plan.runs if prepared.trains else prepared.ours
     done, failures = 0, []
-    for planned in plan.runs:
+    for planned in runs:
         run = places.run(planned.run_id)
         if planned.run_id in trusted:
             row = trusted[planned.run_id].row
             done += row["state"] == "done"
             failures += [Failure(planned, row["reason"], ())] * (row["state"] == "failed")
             continue
-        result = run.result()
-        evaluated = result is None or not unfinished(run)
-        if result is not None and result.state == "done" and evaluated:
+        result, code, left = run.result(), (codes or {}).get(run.run_id), unfinished(run)
+        succeeded = not left
+        if prepared.trains:
+            succeeded &= result is not None and result.state == "done"
+        elif result is None:  # one that trains meanwhile may have another snapshot by now
+            succeeded |= code == 0
+        if succeeded:
             done += 1
         elif result is not None or codes is not None:
-            reason = result.reason if result else how_it_ended((codes or {}).get(run.run_id))
-            if not evaluated:
+            reason = result.reason if result else how_it_ended(code)
+            if result is not None and left:
                 reason = "trained, but not evaluated; the same command continues from here"
             failures.append(Failure(planned, reason, last_lines(run.log)))
     return Summary(
-        runs=len(plan.runs),
+        runs=len(runs),
         done=done,
         failures=failures,
         stopped=codes is None,

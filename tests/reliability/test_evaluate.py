@@ -101,6 +101,16 @@ def test_evaluating_after_training_gives_the_rows_of_evaluating_while_training(
     assert weights(trained) == trained_files
 
 
+def test_a_sweep_that_has_not_ended_is_evaluated_without_failures(trained: Path) -> None:
+    write(trained, "[0.3, 0.7]", "[0.3, 0.5, 0.7]")
+    unfinished = sorted(trained.glob("runs/began-*"))[0]
+    (unfinished / "result.json").unlink()
+    shutil.rmtree(unfinished / "evaluations")
+    said = evaluate(trained)
+    assert "1 of 3 runs have no snapshot yet" in said
+    assert "2 of 2 runs done, 0 failed" in said
+
+
 def test_a_second_judge_and_a_metric_in_one_new_file_train_nothing(trained: Path) -> None:
     before, trained_files = rows(trained), weights(trained)
     (trained / "gap.py").write_text(METRIC.format(version="1"))
