@@ -158,7 +158,8 @@ def doctor(runs: Path, cache: Path, mlflow: str, fix: bool) -> None:
 
     Also finds runs that MLflow shows wrongly. Only --fix changes anything.
 
-    Exit codes: 0 nothing is wrong, or all was repaired; 1 something is wrong.
+    Exit codes: 0 nothing is wrong, or all was repaired; 1 something is wrong, or could not be
+    checked.
     """
     from benchmark.errors import BenchError, BusyError, InputError
     from benchmark.runs.doctor import faults_of_runs, faults_of_stores
@@ -166,11 +167,13 @@ def doctor(runs: Path, cache: Path, mlflow: str, fix: bool) -> None:
     if not runs.is_dir():
         raise InputError(f"{runs}: no such folder; see --runs")
     faults = [*faults_of_runs(runs), *faults_of_stores(cache)]
+    unchecked = False
     try:
         from benchmark.tracking.audit import faults_of_view
 
         faults += faults_of_view(mlflow, runs)
     except BenchError as error:
+        unchecked = True
         say(f"MLflow was not checked: {error}")
     left = 0
     for fault in faults:
@@ -188,7 +191,7 @@ def doctor(runs: Path, cache: Path, mlflow: str, fix: bool) -> None:
         click.echo(
             "next: bench doctor --fix, which does what follows each semicolon; no result is lost"
         )
-    sys.exit(1 if left else 0)
+    sys.exit(1 if left or unchecked else 0)
 
 
 @click.command()

@@ -54,12 +54,12 @@ def _faults(client: MlflowClient, uri: str, runs: Path) -> Iterator[Fault]:
         if not (run.path / "spec.json").exists():
             yield Fault(where, f"there is no such run in {runs}", serious=False)
             continue
-        states.setdefault(tags.get("mlflow.parentRunId", ""), set()).add(run.state())
         try:
+            states.setdefault(tags.get("mlflow.parentRunId", ""), set()).add(run.state())
             yield from list(_faults_of_run(client, where, shown, run))
         except (KeyError, ValidationError):  # its tags are another version's, or were changed
             yield Fault(where, f"its tag {JUDGES} is not one of this version", serious=False)
-        except BenchError as error:  # its description, or its method, is not here
+        except BenchError as error:  # its description or result is damaged, or its method not here
             yield Fault(where, str(error), serious=False)
     for run_id, parent in parents.items():
         now = states.get(run_id, set())

@@ -147,7 +147,7 @@ def test_a_run_that_has_continued_since_the_look_is_left_alone(finished: RunDire
     metrics = finished.path / "metrics.jsonl"
     whole = metrics.read_bytes()
     metrics.write_bytes(whole[:-30])
-    (torn, _) = faults_of(finished, finished.run_id)
+    (torn,) = faults_of(finished, finished.run_id)
     assert torn.what == "its last line is incomplete"
     assert torn.fix is not None
     with finished.locked(), pytest.raises(BusyError):
@@ -197,6 +197,13 @@ def test_mlflow_that_shows_otherwise_is_found_and_repaired(tmp_path: Path) -> No
     ]
     assert [fault for fault in found if "gamma=0.3" in str(fault.where) and "l_real" in fault.what]
     assert len(found) == 3
+    result = next(runs.glob("*/result.json"))
+    whole = result.read_bytes()
+    result.write_bytes(b"{")  # costs no other run its audit
+    said = [fault.what for fault in faults_of_view(uri, runs)]
+    assert f"{result}: damaged; see `bench doctor`" in said
+    assert "RUNNING, but it is stopped" in said
+    result.write_bytes(whole)
     repair(found)
     again = faults_of_view(uri, runs)
     assert again == []

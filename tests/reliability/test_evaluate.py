@@ -160,6 +160,8 @@ def test_a_spoilt_snapshot_costs_one_line_and_the_other_is_judged(trained: Path)
     assert (runs[1].run_id, 12) in {(key[0], key[2]) for key in judged}
     found = bench("doctor", "--fix", "--mlflow", MLFLOW, cwd=trained)
     assert str(snapshot.relative_to(trained)) in found.stdout
+    assert "MLflow was not checked" in found.stdout
+    assert found.returncode == 1
     evaluate(trained)
     assert (runs[0].run_id, 12) in {(key[0], key[2]) for key in rows(trained)}
 
