@@ -1,10 +1,10 @@
 """What a plan will cost, before it starts: a rough estimate from operation counts, presented as
 such."""
 
-import os
 from dataclasses import dataclass
 
 from benchmark.ablation.plan import Plan
+from benchmark.cores import usable
 from benchmark.durations import duration
 from benchmark.errors import InputError, of_system
 from benchmark.evaluation.catalogue import seconds_per_sample
@@ -24,7 +24,7 @@ KEPT_MAPS, KEPT_PASSES = 2, 3
 def default_jobs(plan: Plan, lanes: int = 1) -> int:
     """As many processes as fit on this machine's cores, given the runs per process and threads per
     run."""
-    return max(1, (os.cpu_count() or 1) // (most_threads(plan) * lanes))
+    return max(1, usable() // (most_threads(plan) * lanes))
 
 
 def most_threads(plan: Plan) -> int:

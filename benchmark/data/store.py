@@ -24,6 +24,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from benchmark.cores import usable
 from benchmark.data.fitness import only_copies, too_many_broken, unfit
 from benchmark.data.photographs import Reading
 from benchmark.data.settings import DataSettings, Split
@@ -33,7 +34,7 @@ from benchmark.data.views.rotated import Visits
 from benchmark.errors import BenchError, InputError
 
 _CHUNK_BYTES = 2_000_000  # of images that a thread decodes at once
-_THREADS = min(16, os.cpu_count() or 1)  # PIL decodes without the interpreter's lock
+_THREADS = min(16, usable())  # PIL decodes without the interpreter's lock
 _Decoded = tuple[NDArray[np.uint8], NDArray[np.bool_]]  # images, and which of them are whole
 
 

@@ -19,12 +19,13 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.cores import usable
 from benchmark.data.containers.files import Files, Stamps
 from benchmark.data.images import RULES_VERSION, Rule, rules
 from benchmark.files import write_atomic
 
 _CHUNK = 256  # files that a thread reads in one go
-_THREADS = min(16, os.cpu_count() or 1)
+_THREADS = min(16, usable())
 # A file modified just before it was read may change again within one timestamp tick.
 _SETTLED_NS = 2_000_000_000
 

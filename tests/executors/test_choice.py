@@ -16,7 +16,7 @@ def plan(*threads: int) -> Plan:
 
 
 def test_as_many_runs_at_once_as_there_are_cores_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 24)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(24), raising=False)
     assert default_jobs(plan(3)) == 8
     assert default_jobs(plan(3, 12)) == 2
     assert default_jobs(plan(3), lanes=4) == 2

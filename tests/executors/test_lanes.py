@@ -119,7 +119,7 @@ def test_the_device_is_asked_in_another_process(
 
 
 def test_what_the_command_line_makes_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setattr("benchmark.ablation.cost.usable", lambda: 8)
     monkeypatch.setattr(packing, "free_bytes", lambda device: None)
     plan = Plan("x", "?", None, "demo", (), (), tiny_evaluation(), (PlannedRun(tiny_spec(), {}),))
 
