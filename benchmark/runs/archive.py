@@ -114,6 +114,11 @@ def _check_names(archive: Path, file: zipfile.ZipFile) -> None:
                 f"{archive}: holds {member.filename!r}, which is no part of a run; nothing "
                 "was unpacked"
             )
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise InputError(
+                f"{archive}: {member.filename!r} is not compressed as `bench export` does it; "
+                "nothing was unpacked"
+            )
     if len(set(names)) < len(names):
         raise InputError(f"{archive}: contains a file twice; nothing was unpacked")
     if missing := sorted(_NEEDED - set(names)):

@@ -116,6 +116,16 @@ def test_what_is_no_part_of_a_run_is_refused(
     assert after - before == {tmp_path / "elsewhere"}
 
 
+def test_another_compression_is_refused(finished: RunDirectory, tmp_path: Path) -> None:
+    packed = export_run(finished, tmp_path / "run.zip")
+    again = tmp_path / "again.zip"
+    with zipfile.ZipFile(packed) as old, zipfile.ZipFile(again, "w", zipfile.ZIP_LZMA) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name))
+    with pytest.raises(InputError, match="not compressed as `bench export` does it"):
+        import_run(again, tmp_path / "elsewhere")
+
+
 def test_an_archive_that_grows_too_large_is_stopped(finished: RunDirectory, tmp_path: Path) -> None:
     packed = export_run(finished, tmp_path / "run.zip")
     with zipfile.ZipFile(packed, "a", zipfile.ZIP_DEFLATED) as file:
