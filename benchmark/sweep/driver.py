@@ -59,6 +59,8 @@ class Driver(Strict):
         (runs / FOLDER).mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self._file(runs, ".lock")):
+                # For one that died, of the same host and process number: containers repeat both.
+                self._file(runs, ".stop").unlink(missing_ok=True)
                 write_atomic(self._file(runs, ".json"), self.model_dump_json().encode())
                 yield
         finally:

@@ -145,6 +145,13 @@ def test_stop_reaches_the_driver_through_the_runs_folder(
     assert (again.exit_code, again.output) == (1, f"no sweep is running in {tmp_path}\n")
 
 
+def test_a_word_to_a_dead_driver_of_the_same_name_stops_no_other(tmp_path: Path) -> None:
+    driver = Driver.here(plan(1))
+    driver.ask_to_stop(tmp_path)
+    with driver.driving(tmp_path):
+        assert not driver.is_asked_to_stop(tmp_path)
+
+
 def test_a_driver_that_was_killed_is_not_believed(tmp_path: Path) -> None:
     code = f"""
 import os, signal
