@@ -148,9 +148,9 @@ class Plan:
         return replace(self, runs=tuple(runs))
 
     @property
-    def with_dearest(self) -> "Plan":
+    def with_costliest(self) -> "Plan":
         """The plan at the largest size possible after the search; unchanged if nothing is tuned."""
-        return self.with_tuned(self.tuning.dearest) if self.tuning else self
+        return self.with_tuned(self.tuning.costliest) if self.tuning else self
 
     @property
     def seeds(self) -> list[int]:

@@ -194,7 +194,7 @@ class Tuning:
         return self.make(arm, self.arms[arm][number - 1].values, seed)
 
     @property
-    def dearest(self) -> dict[str, int]:
+    def costliest(self) -> dict[str, int]:
         """By arm, the number of the setting with the most costly step; 1 if costs are not
         declared."""
         return {arm: max(found, key=_cost).number for arm, found in self.arms.items()}
@@ -245,7 +245,8 @@ def draw(
     for arm in settings.arms:
         refuse_unknown(path, f"{where}: {TUNE}.arms", "variant", arm, tuple(variants))
         if tuned_cell(arm) in variants:
-            refuse(f"arms.{arm}", f"its winner would be called as the variant {tuned_cell(arm)}")
+            said = f"its winner would have the same name as variant {tuned_cell(arm)}"
+            refuse(f"arms.{arm}", said)
     arms = {arm: ranges for arm, ranges in settings.arms.items() if variants[arm] is not None}
     if not arms:
         refuse("arms", "the profile leaves every one of them out")

@@ -43,7 +43,7 @@ def validate(files: tuple[Path, ...]) -> None:
     """
     for file in files:
         plans = load_profiles(file)
-        wholes = [plan.with_dearest for plan in plans]
+        wholes = [plan.with_costliest for plan in plans]
         try_methods(file, [planned.spec for plan in wholes for planned in plan.runs])
         for plan in wholes:
             search = f", and {len(plan.search.runs)} of its search" if plan.search else ""
@@ -90,8 +90,8 @@ def plan(
         say(f"{planned.run_id}  {planned.label}")
     for planned in _tuned(found):
         say(f"{'(after the search)':{len(found.runs[0].run_id)}}  {planned.label}")
-    dearest = "; of each arm the dearest setting counted" if found.search else ""
-    say(f"{describe(found.with_dearest, jobs)}{dearest}")
+    costliest = "; each arm counted at its costliest setting" if found.search else ""
+    say(f"{describe(found.with_costliest, jobs)}{costliest}")
     if expected:
         show("claims", table(expected))
 
@@ -113,7 +113,7 @@ def _as_json(plan: "Plan", expected: "list[Prospect]", jobs: int) -> dict[str, A
             }
             for planned in plan.runs
         ],
-        "cost": asdict(total(plan.with_dearest, jobs)),
+        "cost": asdict(total(plan.with_costliest, jobs)),
         "search": _search_as_json(plan, jobs),
         "claims": [
             {
@@ -127,9 +127,9 @@ def _as_json(plan: "Plan", expected: "list[Prospect]", jobs: int) -> dict[str, A
 
 
 def _tuned(plan: "Plan") -> "list[PlannedRun]":
-    """The runs that the search decides; their settings here are the dearest ones."""
+    """The runs that the search decides; their settings here are the costliest ones."""
     own = {planned.run_id for planned in plan.runs}
-    return [planned for planned in plan.with_dearest.runs if planned.run_id not in own]
+    return [planned for planned in plan.with_costliest.runs if planned.run_id not in own]
 
 
 def _searched(search: "Plan", plan: "Plan") -> Iterator[str]:
@@ -246,7 +246,7 @@ def _prospects(plan: "Plan", pilot: Path | None, alpha: float | None = None) -> 
     from benchmark.results.tables import read_tables
 
     # A tuned cell's seeds are known before its settings are.
-    whole = plan.with_dearest
+    whole = plan.with_costliest
     return prospects(whole, read_tables(pilot) if pilot else None, alpha or ALPHA)
 
 

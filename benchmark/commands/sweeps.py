@@ -187,7 +187,7 @@ def _print(found: "Status", console: "Console") -> None:
         if each.reason:
             say(f"{each.label}: {each.reason}")
     for driver in found.drivers:
-        click.echo(f"driven: {driver}")
+        click.echo(f"running sweep: {driver}")
     left = sweep_left(found.statuses)
     time_left = "" if left is None else f", about {duration(left)} left"
     click.echo(f"{most} runs: {counted(found.statuses) or 'none'}{time_left}")

@@ -63,7 +63,7 @@ def choose(asked: Asked, plan: Plan, runs_root: Path) -> Start:
             raise
         raise InputError(
             f"--executor {asked.executor} needs the package {error.name}, which is not installed: "
-            f"pip install .[{asked.executor}]"
+            f"pip install 'began-bench[{asked.executor}]'"
         ) from None
     lanes = Lanes.of(asked.lanes, asked.device, asked.jobs)
     jobs = asked.jobs or (1 if lanes.free else default_jobs(plan, asked.lanes or 1))

@@ -97,7 +97,7 @@ def how_it_ended(code: int | None) -> str:
     if code is None:
         return "it was never started"
     if code == -signal.SIGKILL:
-        return "its process was killed (SIGKILL), as a system does that is out of memory"
+        return "its process was killed (SIGKILL), usually because the system ran out of memory"
     if code < 0:
         return f"its process was ended by {signal.Signals(-code).name}"
     return "its process ended early"

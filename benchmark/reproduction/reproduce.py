@@ -233,7 +233,7 @@ def _check(
     if now != then["fingerprint"]:
         raise InputError(
             f"{run.run_id} was trained on {then['title']} ({then['fingerprint'][:12]}), and the "
-            f"data here are others ({now[:12]}); give the same data with --data-root"
+            f"data here differ ({now[:12]}); give the same data with --data-root"
         )
     return provenance, last if steps is None else steps
 

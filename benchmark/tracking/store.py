@@ -27,7 +27,7 @@ IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOU
 LONGEST = 240  # characters of what a library says
 # What to install for a database, and the URL that then finds it.
 _DRIVERS = {
-    "postgresql": ("pip install .[postgres]", "postgresql+psycopg://USER@HOST/NAME"),
+    "postgresql": ("pip install 'began-bench[postgres]'", "postgresql+psycopg://USER@HOST/NAME"),
     "mysql": ("pip install pymysql", "mysql+pymysql://USER@HOST/NAME"),
     "mssql": (
         "pip install pyodbc",

@@ -211,7 +211,7 @@ def _check_resumption(spec: RunSpec, first: Method, again: Method) -> None:
         )
     raise _refused(
         spec,
-        f"{other} after a resumption: it keeps state outside of its parameters, buffers and "
+        f"{other} after resuming: it keeps state outside of its parameters, buffers and "
         "optimizers; register it as a buffer",
     )
 
@@ -221,9 +221,9 @@ def _difference(spec: RunSpec, one: Method, other: Method, number: int) -> str |
     found = [_update(spec, method, number) for method in (one, other)]
     for name in found[0]:
         if not _same(found[0][name], found[1][name]):
-            return f"{name} is another"
+            return f"{name} differs"
     if checkpoint.weights_digest(one) != checkpoint.weights_digest(other):
-        return "its weights are others"
+        return "its weights differ"
     return None
 
 

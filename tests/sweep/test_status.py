@@ -234,7 +234,7 @@ def test_an_extra_that_is_missing_is_one_line(
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.delitem(sys.modules, f"benchmark.executors.{name}", raising=False)
-    with pytest.raises(InputError, match=rf"{package}.*pip install .\[{name}\]"):
+    with pytest.raises(InputError, match=rf"{package}.*pip install 'began-bench\[{name}\]'"):
         choose(Asked(name), plan(1), tmp_path)
 
 

@@ -246,7 +246,10 @@ def test_a_new_store_lies_in_the_folder_and_follows_the_umask(
 
 NOWHERE = [
     ("mysql://u:pw@h/n", r"^mysql://\*\*\*@h/n needs .*pip install pymysql.*mysql\+pymysql://USER"),
-    ("postgresql+psycopg2://u:pw@h/n", r"needs .*psycopg2: pip install .\[postgres\].*psycopg://"),
+    (
+        "postgresql+psycopg2://u:pw@h/n",
+        r"needs .*psycopg2: pip install 'began-bench\[postgres\]'.*psycopg://",
+    ),
     ("mssql://u:pw@h/n", "needs the package pyodbc: pip install pyodbc"),
     ("postgres://u:pw@h/n", r"no database that MLflow knows; write postgresql\+psycopg://USER"),
     ("mariadb://u:pw@h/n", r"no database that MLflow knows; write mysql\+pymysql://USER"),

@@ -403,8 +403,8 @@ FAULTS = {
     Seeding: "its constructor seeds torch's generator",
     Lazy: "discriminator.1.weight has no shape yet (a lazy module); give it its size",
     Viewed: "discriminator.1.weight and discriminator.2.weight are two parameters in one memory",
-    Counting: "its weights are others after a resumption: it keeps state outside of its parameters",
-    OwnGenerator: "loss_d is another at each start: it draws random numbers from elsewhere",
+    Counting: "its weights differ after resuming: it keeps state outside of its parameters",
+    OwnGenerator: "loss_d differs at each start: it draws random numbers from elsewhere",
     Growing: "update adds or drops more.bias; make every weight in the constructor",
     Lbfgs: "optimizer 'd' (Adam) keeps calls as a int, and only tensors are saved",
     Elsewhere: "optimizer 'loose' trains what is no parameter of it",
@@ -479,7 +479,7 @@ def test_the_commands_refuse_it(
     Path("mine.yaml").write_text(ABLATION.format(f"{__name__}:Counting"))
     done = CliRunner().invoke(bench, [command, "mine.yaml"])
     assert isinstance(done.exception, InputError)
-    assert str(done.exception).startswith(f"mine.yaml: {__name__}:Counting: its weights are others")
+    assert str(done.exception).startswith(f"mine.yaml: {__name__}:Counting: its weights differ")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.yaml"]
 
 
