@@ -3,6 +3,7 @@
 Nothing heavy is imported: a shell starts `bench` anew at each TAB.
 """
 
+import glob
 import re
 from pathlib import Path
 
@@ -48,7 +49,9 @@ def runs(
 ) -> list[CompletionItem]:
     """The ids in --runs; else a folder, by the shell."""
     folder = Path(context.params.get("runs") or "runs")
-    found = sorted(path.parent.name for path in folder.glob(f"{_literal(incomplete)}*/spec.json"))
+    found = sorted(
+        path.parent.name for path in folder.glob(f"{glob.escape(incomplete)}*/spec.json")
+    )
     return [CompletionItem(name) for name in found] or [CompletionItem(incomplete, type="dir")]
 
 
@@ -64,7 +67,3 @@ def _keys(file: Path, block: str) -> list[str]:
     except Exception:  # whatever is wrong with a file, a shell is no place to say it
         return []
     return list(map(str, found)) if isinstance(found, dict) else []
-
-
-def _literal(text: str) -> str:
-    return re.sub(r"([*?[])", r"[\1]", text)

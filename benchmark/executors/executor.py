@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from benchmark.errors import BusyError
 from benchmark.runs.directory import RunDirectory
@@ -25,29 +25,8 @@ Worker = TypeVar("Worker")
 Pack = tuple[RunDirectory, ...]  # runs of one worker
 
 
-class Executor(Protocol):
-    """Trains runs somewhere."""
-
-    @property
-    def stopped(self) -> bool:
-        """Whether somebody asked it to stop."""
-
-    def run(self, runs: Sequence[RunDirectory]) -> dict[str, int]:
-        """Finish every run that is pending; the last exit code of each worker, by run id.
-
-        Stops on the signals of stopping.py: every worker writes a checkpoint first. A second SIGINT
-        or SIGTERM kills. It also stops them before raising an exception, so that no worker is left
-        training.
-        """
-
-    def stop(self) -> None:
-        """What the first signal does."""
-
-
 # Whether something is left to do for a run: to train it, or to evaluate it.
 Pending = Callable[[RunDirectory], bool]
-# From the options of `bench run-one`, what to call between polls, and what is left to do.
-Start = Callable[[Sequence[str], Callable[[], None], Pending], Executor]
 
 
 def unfinished(run: RunDirectory) -> bool:
@@ -66,7 +45,7 @@ class Polling(ABC, Generic[Worker]):
     arguments: Sequence[str]  # options of `bench run-one`
     tick: Callable[[], None]
     pending: Pending = unfinished
-    stopped: bool = False
+    stopped: bool = False  # whether somebody asked it to stop
     poll_s: float = POLL_S
     _workers: dict[str, Worker] = field(default_factory=dict)
     _restarts: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -85,6 +64,12 @@ class Polling(ABC, Generic[Worker]):
         """Ask workers to write a checkpoint and end, or kill them."""
 
     def run(self, runs: Sequence[RunDirectory]) -> dict[str, int]:
+        """Finish every run that is pending; the last exit code of each worker, by run id.
+
+        Stops on the signals of stopping.py: every worker writes a checkpoint first. A second SIGINT
+        or SIGTERM kills. It also stops them before raising an exception, so that no worker is left
+        training.
+        """
         wanted = [run for run in runs if self.pending(run)]
         self._runs = {run.run_id: run for run in wanted}
         waiting = self._packs(wanted)
@@ -123,6 +108,7 @@ class Polling(ABC, Generic[Worker]):
             time.sleep(self.poll_s)
 
     def stop(self) -> None:
+        """What the first signal does; again, it kills."""
         self._end(list(dict.fromkeys(self._workers.values())), self.stopped)
         self.stopped = True  # not before: an error would leave workers that nobody asked
 
@@ -179,3 +165,7 @@ class Polling(ABC, Generic[Worker]):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+# From the options of `bench run-one`, what to call between polls, and what is left to do.
+Start = Callable[[Sequence[str], Callable[[], None], Pending], Polling[Any]]

@@ -186,12 +186,11 @@ class _Worker:
     def train(self, last: int | None) -> None:
         """Let it run to its end, or stop it at the first checkpoint it can make from `last` on."""
         if last is not None:
-            self._wait(lambda: any(row.step >= last for row in self._run.rows()))
+            self._wait(lambda: self._run.last_step() >= last)
             if self._process.poll() is None:
                 self._process.send_signal(signal.SIGTERM)
         self._wait(lambda: False)
-        rows = self._run.rows()
-        if self._run.result() is None and not (last and rows and rows[-1].step >= last):
+        if self._run.result() is None and not (last and self._run.last_step() >= last):
             self._fail()
 
     def _wait(self, until: Callable[[], bool]) -> None:

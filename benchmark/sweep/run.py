@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any
 
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.claims.evidence import write_evidence
@@ -14,7 +14,7 @@ from benchmark.errors import EXIT_INTERRUPTED, BenchError, InputError, in_words,
 from benchmark.evaluation.catalogue import domain, network_class
 from benchmark.evaluation.metrics import METRICS, computed_by
 from benchmark.evaluation.settings import EvaluationSettings
-from benchmark.executors.executor import Executor, Pending, Start
+from benchmark.executors.executor import Pending, Polling, Start
 from benchmark.executors.local import how_it_ended, last_lines
 from benchmark.report.files import refuse_foreign
 from benchmark.report.markdown import DETAILS, build
@@ -30,6 +30,9 @@ from benchmark.runs.probes import is_probed
 from benchmark.sweep.data import Reader, open_stores, refuse_other_data
 from benchmark.sweep.driver import Driver
 from benchmark.sweep.output import Failure, Output, Summary
+
+if TYPE_CHECKING:
+    from benchmark.tracking.tracker import Tracker
 
 SYNC_EVERY_S = 4.0
 PROBE, CLASSIFIERS = "the probe", "the classifiers"  # which are not names of judges
@@ -58,19 +61,6 @@ class Work:
     graphs: bool = False  # on a GPU, each step as one CUDA graph
     instructions: str | None = None  # limit on the processor's vector instructions
     allow_slow: bool = False  # bfloat16 on a processor without AMX
-
-
-class Follower(Protocol):
-    """The one writer of a view of the runs (MLflow)."""
-
-    left_out: dict[str, str]
-    """By label, why a run is not shown as it is."""
-
-    def sync(self) -> None: ...
-
-    def close(self) -> None: ...
-
-    def publish(self, folder: Path) -> None: ...
 
 
 def run_plan(
@@ -253,7 +243,7 @@ def _finish(
 
 def _train(
     prepared: _Prepared, places: Places, start: Start, work: Work, view: "_View", output: Output
-) -> tuple[Executor, dict[str, int]]:
+) -> tuple[Polling[Any], dict[str, int]]:
     """Every run to its end; the executor and the workers' exit codes."""
     plan = prepared.plan
     prepared.make_folders(places)
@@ -274,10 +264,10 @@ def _execute(
     plan: Plan,
     ours: Sequence[PlannedRun],
     places: Places,
-    start: Callable[[Callable[[], None]], Executor],
+    start: Callable[[Callable[[], None]], Polling[Any]],
     view: "_View",
     output: Output,
-) -> tuple[Executor, dict[str, int]]:
+) -> tuple[Polling[Any], dict[str, int]]:
     """Every run, shown and tracked meanwhile; the executor and the workers' exit codes."""
     driver = Driver.here(plan)
     runs = {planned.run_id: places.run(planned.run_id) for planned in ours}
@@ -343,38 +333,38 @@ class _View:
 
     def __init__(self, plan: Plan, places: Places, output: Output) -> None:
         self._plan, self._places, self._output = plan, places, output
-        self._follower: Follower | None = None
+        self._tracker: Tracker | None = None
         self._next = 0.0
         self._warned = ""
 
     def sync_if_due(self) -> None:
         if time.monotonic() < self._next:
             return
-        self._attempt(lambda follower: follower.sync())
+        self._attempt(lambda tracker: tracker.sync())
         # An unreachable server is retried at growing intervals.
         self._next = time.monotonic() + SYNC_EVERY_S * (5 if self._warned else 1)
 
     def close(self) -> None:
         self._warned = ""  # what is still wrong is said at the end too
-        self._attempt(lambda follower: follower.close())
+        self._attempt(lambda tracker: tracker.close())
 
     def publish(self, folder: Path) -> None:
-        self._attempt(lambda follower: follower.publish(folder))
+        self._attempt(lambda tracker: tracker.publish(folder))
 
-    def _attempt(self, act: "Act") -> None:
+    def _attempt(self, act: "Callable[[Tracker], None]") -> None:
         try:
-            if self._follower is None:
+            if self._tracker is None:
                 from benchmark.tracking.tracker import Tracker
 
-                self._follower = Tracker(self._places.mlflow, self._plan, self._places.runs)
-            act(self._follower)
-            self._warn(left_out(self._follower.left_out))
+                self._tracker = Tracker(self._places.mlflow, self._plan, self._places.runs)
+            act(self._tracker)
+            self._warn(left_out(self._tracker.left_out))
         except (Exception, SystemExit) as error:
             said = in_words(error) if isinstance(error, Exception) else None
             said = said or f"{type(error).__name__}: {of_system(error)[:200]}"
             self._warn(f"{said}; the runs continue, and `bench sync` brings MLflow up to date")
             # A store that comes back may be another one: what it holds is read again.
-            self._follower = None
+            self._tracker = None
 
     def _warn(self, text: str) -> None:
         """Warn about a fault once for as long as it persists."""
@@ -392,10 +382,6 @@ def left_out(why: Mapping[str, str]) -> str:
         f"{len(why)} run(s) left out, as {label} ({cause}); all others are there, these are whole "
         "in their folders, and `bench sync` tries again"
     )
-
-
-class Act(Protocol):
-    def __call__(self, follower: Follower, /) -> None: ...
 
 
 def refuse_overwriting(plan: Plan, places: Places, *, replace: bool) -> None:

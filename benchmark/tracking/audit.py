@@ -18,7 +18,7 @@ from benchmark.runs.evaluations import Evaluations
 from benchmark.tracking.labels import JUDGES
 from benchmark.tracking.moved import moved_experiments, put_right
 from benchmark.tracking.store import client_of, reached, sqlite_file
-from benchmark.tracking.tracked_run import STATUS, judged_metrics, metrics_of
+from benchmark.tracking.tracked_run import STATUS, judged_metrics, metrics_of, set_status
 
 _SYNC = "`bench sync FILE` brings it up to date"
 _ANEW = "deleting it there; `bench sync FILE` makes it again from the run directory"
@@ -77,7 +77,7 @@ def _faults_of_run(
     # A waiting run is SCHEDULED while something may start it.
     wanted = {"SCHEDULED", "KILLED"} if state == "queued" else {STATUS[state]}
     if shown.info.status not in wanted:
-        fix = partial(_set_status, client, shown.info.run_id, STATUS[state], state)
+        fix = partial(set_status, client, shown.info.run_id, STATUS[state], state)
         yield Fault(where, f"{shown.info.status}, but it is {state}", fix, f"making it {state}")
     if state == "running":
         return  # it may be a few seconds behind
@@ -120,11 +120,3 @@ def _all_runs(client: MlflowClient) -> Iterator[Run]:
             token = page.token
             if not token:
                 break
-
-
-def _set_status(client: MlflowClient, run_id: str, status: str, state: str) -> None:
-    if status in ("RUNNING", "SCHEDULED"):
-        client.update_run(run_id, status=status)
-    else:
-        client.set_terminated(run_id, status)
-    client.set_tag(run_id, "state", state)

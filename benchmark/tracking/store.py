@@ -1,5 +1,6 @@
 """The store behind a URI: where it is, how it is created, and why it cannot be used, in words."""
 
+import glob
 import logging
 import os
 import re
@@ -134,16 +135,11 @@ def artifacts_of(store: Path, name: str) -> str:
 def _create(uri: str, store: Path) -> None:
     """Create a new store atomically: one killed during its migrations stays broken."""
     new = store.with_name(f".{store.name}.new")
-    for left in store.parent.glob(f"{_literal(new.name)}*"):  # by one that was killed
+    for left in store.parent.glob(f"{glob.escape(new.name)}*"):  # by one that was killed
         left.unlink()
     new.touch()  # as people's umask says; SQLite would let its owner alone write to it
     client_of(make_url(uri).set(database=str(new)).render_as_string(hide_password=False))
     new.replace(store)
-
-
-def _literal(name: str) -> str:
-    """A file's name as a pattern that matches it alone."""
-    return re.sub(r"([*?[])", r"[\1]", name)
 
 
 def _refuse_absent(uri: str) -> None:

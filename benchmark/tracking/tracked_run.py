@@ -69,9 +69,8 @@ class TrackedRun:
         if (self._status, self._state) != (STATUS[state], state):
             if state == "done":
                 self._log_files()
-            self._set_status(STATUS[state])
-            self._client.set_tag(self.mlflow_id, "state", state)
-            self._state = state
+            set_status(self._client, self.mlflow_id, STATUS[state], state)
+            self._status, self._state = STATUS[state], state
         if state in ("done", "failed") and not self._run.is_locked():  # else it is evaluated
             self._ended = state
         return state
@@ -79,7 +78,8 @@ class TrackedRun:
     def give_up(self) -> None:
         """No process is left that would start this run if it is still waiting."""
         if self._status == "SCHEDULED":
-            self._set_status("KILLED")
+            self._client.set_terminated(self.mlflow_id, "KILLED")
+            self._status = "KILLED"
 
     def _is_new(self, row: Row) -> bool:
         if row.kind not in self._logged:
@@ -151,12 +151,13 @@ class TrackedRun:
         for last in sorted(self._run.checkpoints.glob("[0-9]*.safetensors"))[-1:]:
             self._client.log_artifact(self.mlflow_id, str(last), "checkpoint")
 
-    def _set_status(self, status: str) -> None:
-        if status in ("RUNNING", "SCHEDULED"):
-            self._client.update_run(self.mlflow_id, status=status)
-        else:
-            self._client.set_terminated(self.mlflow_id, status)
-        self._status = status
+
+def set_status(client: MlflowClient, run_id: str, status: str, state: str) -> None:
+    if status in ("RUNNING", "SCHEDULED"):
+        client.update_run(run_id, status=status)
+    else:
+        client.set_terminated(run_id, status)
+    client.set_tag(run_id, "state", state)
 
 
 def metrics_of(row: Row, signal: str) -> Iterator[Metric]:
