@@ -14,6 +14,7 @@ from benchmark.files import sha256
 from benchmark.runs import digests
 from benchmark.runs.directory import Row, RunDirectory
 from benchmark.runs.evaluations import Evaluations
+from benchmark.runs.weights import listed
 
 Key = tuple[int, str, int]  # of a row: its step, its kind or judge, and its draw
 Rows = Mapping[Key, Mapping[str, float]]
@@ -173,10 +174,7 @@ def _compare_digests(run: RunDirectory, again: RunDirectory, found: Comparison) 
 
 def _compare_snapshots(run: RunDirectory, again: RunDirectory, found: Comparison) -> None:
     """The generator's weights at every step where both have kept them."""
-    then, now = (
-        {path.name[:8]: path for path in each.snapshots.glob("[0-9]*.safetensors")}
-        for each in (run, again)
-    )
+    then, now = ({path.name[:8]: path for path in listed(each.snapshots)} for each in (run, again))
     for step in sorted(then.keys() & now.keys()):
         if int(step) <= found.last:
             found.weights += 1
@@ -188,7 +186,7 @@ def _compare_snapshots(run: RunDirectory, again: RunDirectory, found: Comparison
 
 def _compare_last_weights(run: RunDirectory, again: RunDirectory, found: Comparison) -> None:
     """The tensors themselves, where both have kept the checkpoint of the same last step."""
-    paths = [path for each in (run, again) for path in _last_checkpoint(each)]
+    paths = [path for each in (run, again) for path in listed(each.checkpoints)[-1:]]
     steps = {int(path.name[:8]) for path in paths}
     if len(paths) != 2 or len(steps) != 1 or max(steps) > found.last:
         return
@@ -207,10 +205,6 @@ def _compare_last_weights(run: RunDirectory, again: RunDirectory, found: Compari
             found.saw(step, f"tensor {name} differs by {gap:.3g}", gap / size)
             if found.tolerance == 0:
                 return  # the first is enough
-
-
-def _last_checkpoint(run: RunDirectory) -> list[Path]:
-    return sorted(run.checkpoints.glob("[0-9]*.safetensors"))[-1:]
 
 
 def _rank(name: str, order: list[str]) -> tuple[int, str]:

@@ -24,6 +24,7 @@ from pathlib import Path
 from benchmark.errors import BenchError, InputError
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.evaluations import FOLDER
+from benchmark.runs.weights import listed
 
 LIMIT = 4 * 2**30  # bytes, unpacked
 _NEEDED = {"spec.json", "provenance.json", "metrics.jsonl", "result.json"}
@@ -67,10 +68,10 @@ def _packed(run: RunDirectory, last: bool) -> Iterator[Path]:
     yield from sorted((run.path / FOLDER).glob("*.json*"))
     first = -1 if last else 0
     yield from sorted(run.samples.glob("[0-9]*.png"))[first:]
-    yield from sorted(run.snapshots.glob("[0-9]*.safetensors"))[first:]
+    yield from listed(run.snapshots)[first:]
     yield from sorted(run.checkpoints.glob("digests.jsonl"))
     if not last:
-        yield from sorted(run.checkpoints.glob("[0-9]*.safetensors"))[-1:]
+        yield from listed(run.checkpoints)[-1:]
 
 
 def import_run(archive: Path, runs: Path, limit: int = LIMIT) -> RunDirectory:

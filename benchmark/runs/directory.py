@@ -29,6 +29,7 @@ from pydantic import ValidationError
 from benchmark.errors import BenchError, BusyError
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.files import TEMPORARY, write_atomic
+from benchmark.runs.weights import listed
 from benchmark.spec import RunSpec
 from benchmark.strict import Strict
 
@@ -235,7 +236,7 @@ class RunDirectory:
 
     def reached(self) -> str:
         """Its newest checkpoint's file; empty before the first."""
-        return max((path.name for path in self.checkpoints.glob("[0-9]*.safetensors")), default="")
+        return next((path.name for path in reversed(listed(self.checkpoints))), "")
 
     def state(self) -> State:
         result = self.result()

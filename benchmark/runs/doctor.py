@@ -19,7 +19,7 @@ from safetensors import SafetensorError, deserialize
 
 from benchmark.errors import BenchError, of_system
 from benchmark.files import sha256
-from benchmark.runs import digests
+from benchmark.runs import digests, weights
 from benchmark.runs.directory import Result, Row, RunDirectory
 from benchmark.runs.evaluations import FOLDER, Evaluations
 from benchmark.spec import RunSpec
@@ -128,7 +128,7 @@ def _faults_of_rows(run: RunDirectory, every: int, result: Result | None) -> Ite
 
 
 def _faults_of_checkpoints(run: RunDirectory, result: Result | None) -> Iterator[Fault]:
-    paths = sorted(run.checkpoints.glob("[0-9]*.safetensors"))
+    paths = weights.listed(run.checkpoints)
     whole = [path for path in paths if is_whole(path)]
     for path in paths:
         if path not in whole:
@@ -151,7 +151,7 @@ def _faults_of_checkpoints(run: RunDirectory, result: Result | None) -> Iterator
 
 def _faults_of_snapshots(run: RunDirectory, result: Result | None) -> Iterator[Fault]:
     steps = set()
-    for path in sorted(run.snapshots.glob("[0-9]*.safetensors")):
+    for path in weights.listed(run.snapshots):
         if is_whole(path):
             steps.add(int(path.name[:8]))
         else:
@@ -217,7 +217,7 @@ def _leftover(path: Path) -> Fault:
 def is_whole(path: Path) -> bool:
     """Whether the bytes of a checkpoint or snapshot are those it is named after, and readable."""
     data = path.read_bytes()
-    if path.stem.partition("-")[2] != hashlib.sha256(data).hexdigest()[:16]:
+    if not weights.is_whole(path, data):
         return False
     try:
         _tensors(data)

@@ -24,6 +24,7 @@ from benchmark.errors import BenchError
 from benchmark.evaluation.settings import EvaluationSettings, JudgeSettings
 from benchmark.files import write_atomic
 from benchmark.runs.directory import RunDirectory
+from benchmark.runs.weights import listed
 from benchmark.strict import Strict
 
 FOLDER = "evaluations"
@@ -185,9 +186,7 @@ def pending(
     `versions` are the versions of each judge's metrics, `networks` that of its feature network,
     None if not declared.
     """
-    snapshots = [
-        path.stem.partition("-") for path in sorted(run.snapshots.glob("[0-9]*.safetensors"))
-    ]
+    snapshots = [path.stem.partition("-") for path in listed(run.snapshots)]
     result = run.result()
     found = []
     for name, judge in settings.judges.items():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.runs.directory import RunDirectory
+from benchmark.runs.weights import listed
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
@@ -34,9 +35,9 @@ def find_garbage(runs: Path, cache: Path, keep: int | None = None) -> Iterator[G
     found = [RunDirectory(path.parent) for path in sorted(runs.glob("*/spec.json"))]
     for run in found:
         if run.result() is not None:
-            for path in sorted(run.checkpoints.glob("[0-9]*.safetensors"))[:-1]:
+            for path in listed(run.checkpoints)[:-1]:
                 yield Garbage(path, _size(path), "not the last checkpoint of a finished run")
-            snapshots = sorted(run.snapshots.glob("[0-9]*.safetensors"))
+            snapshots = listed(run.snapshots)
             for path in snapshots[:-keep] if keep else []:
                 yield Garbage(path, _size(path), f"not among the last {keep} snapshots")
     used: set[str] = set()

@@ -27,6 +27,7 @@ from benchmark.runs import classified
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.evaluations import pending
 from benchmark.runs.probes import is_probed
+from benchmark.runs.weights import listed
 from benchmark.sweep.data import Reader, open_stores, refuse_other_data
 from benchmark.sweep.driver import Driver
 from benchmark.sweep.output import Failure, Output, Summary
@@ -174,7 +175,7 @@ def evaluate_plan(
             raise InputError(f"--judge {name}: no such judge; {plan.name} has: {known}")
     plan = with_winners(plan, places.runs, places.results)
     refuse_overwriting(plan, places, replace=replace)
-    there = [each for each in plan.runs if any(places.run(each.run_id).snapshots.glob("[0-9]*"))]
+    there = [each for each in plan.runs if listed(places.run(each.run_id).snapshots)]
     if not there:
         raise InputError(f"{places.runs}: no run of {plan.name} has a snapshot; see --runs")
     if len(there) < len(plan.runs):

@@ -10,6 +10,7 @@ from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.methods import signal
 from benchmark.runs.directory import Kind, Row, RunDirectory, State, Tail
 from benchmark.runs.evaluations import EvaluationRow, Evaluations
+from benchmark.runs.weights import listed
 from benchmark.tracking.labels import accepted, judged_name, metric_name, parameters
 
 BATCH = 1000  # metrics in one call, the most that MLflow takes
@@ -148,7 +149,7 @@ class TrackedRun:
     def _log_files(self) -> None:
         for name in ("spec.json", "provenance.json", "result.json"):
             self._client.log_artifact(self.mlflow_id, str(self._run.path / name))
-        for last in sorted(self._run.checkpoints.glob("[0-9]*.safetensors"))[-1:]:
+        for last in listed(self._run.checkpoints)[-1:]:
             self._client.log_artifact(self.mlflow_id, str(last), "checkpoint")
 
 

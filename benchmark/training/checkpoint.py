@@ -1,9 +1,5 @@
 """Checkpoints: written atomically, verified by a checksum in their name; the last two good ones are
-kept.
-
-A file is `<step>-<first 16 digits of its SHA-256>.safetensors`, so that one atomic rename
-publishes the weights and their checksum together. A run keeps at most two such files, and a third
-while one is being written.
+kept, and a third while one is being written.
 """
 
 import hashlib
@@ -18,6 +14,7 @@ from torch import Tensor
 from benchmark.files import write_atomic
 from benchmark.methods.method import Method
 from benchmark.runs import digests
+from benchmark.runs.weights import is_whole, listed, short_sum
 from benchmark.strict import Strict
 from benchmark.training.learning_rate import RateState
 
@@ -91,16 +88,13 @@ def restore(method: Method, data: bytes) -> Progress:
 def write(folder: Path, method: Method, progress: Progress) -> None:
     """Publish a checkpoint, then remove those before the one before it."""
     data = dump(method, progress)
-    weights = {
-        name: hashlib.sha256(_bytes(value)).hexdigest()[:16]
-        for name, value in method.state_dict().items()
-    }
+    weights = {name: short_sum(_bytes(value)) for name, value in method.state_dict().items()}
     digests.record(folder, digests.Digests(step=progress.step, tensors=weights))
-    path = folder / f"{progress.step:08d}-{_sum(data)}.safetensors"
+    path = folder / f"{progress.step:08d}-{short_sum(data)}.safetensors"
     write_atomic(path, data)
-    before = [old for old in files(folder) if old.name[:8] < path.name[:8]]
+    before = [old for old in listed(folder) if old.name[:8] < path.name[:8]]
     # One at or after this step was found damaged when the run resumed from before it.
-    for old in set(files(folder)) - {path, *before[-(KEPT - 1) :]}:
+    for old in set(listed(folder)) - {path, *before[-(KEPT - 1) :]}:
         old.unlink()
 
 
@@ -109,7 +103,7 @@ def read_latest(folder: Path, method: Method) -> Progress | None:
 
     One whose bytes do not match its name is skipped with a message, and the previous one is used.
     """
-    found = files(folder)
+    found = listed(folder)
     for path in reversed(found):
         data = path.read_bytes()
         if not is_whole(path, data):
@@ -119,20 +113,6 @@ def read_latest(folder: Path, method: Method) -> Progress | None:
     if found:
         print(f"{folder}: no checkpoint is whole; starting from step 0", flush=True)
     return None
-
-
-def files(folder: Path) -> list[Path]:
-    """All checkpoints, the newest last."""
-    return sorted(folder.glob("[0-9]*.safetensors"))
-
-
-def is_whole(path: Path, data: bytes) -> bool:
-    """Whether the bytes of a checkpoint are those that it is named after."""
-    return path.stem.partition("-")[2] == _sum(data)
-
-
-def _sum(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def _encode(text: str) -> Tensor:

@@ -1,12 +1,9 @@
 """Snapshots: the generator's weights at selected steps, so that a run can be judged at any time.
 
-<run>/snapshots/<step>-<first 16 digits of its SHA-256>.safetensors
-
 A method declares what it needs for sampling (`Method.sampled_by`). Writing a snapshot changes
 nothing in the method and draws no random number.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +13,7 @@ from torch import Tensor
 from benchmark.errors import BenchError
 from benchmark.files import write_atomic
 from benchmark.methods.method import Method
+from benchmark.runs import weights
 from benchmark.training.checkpoint import apart
 
 FOLDER = "snapshots"
@@ -46,7 +44,7 @@ class Snapshot:
             data = self.path.read_bytes()
         except FileNotFoundError:
             raise BenchError(f"{self.path}: missing") from None
-        if hashlib.sha256(data).hexdigest()[:16] != self.digest:
+        if not weights.is_whole(self.path, data):
             raise BenchError(
                 f"{self.path}: its checksum does not match its name; `bench doctor --fix` removes "
                 "it, and the other snapshots can still be judged"
@@ -62,7 +60,7 @@ def write(folder: Path, step: int, method: Method) -> Snapshot:
     """Save the generator's weights at `step`, replacing a snapshot of the same step with another
     checksum."""
     data = save(apart(tensors(method)))
-    path = folder / f"{step:08d}-{hashlib.sha256(data).hexdigest()[:16]}.safetensors"
+    path = folder / f"{step:08d}-{weights.short_sum(data)}.safetensors"
     if not path.exists():
         write_atomic(path, data)
     for old in folder.glob(f"{step:08d}-*.safetensors"):
@@ -73,7 +71,7 @@ def write(folder: Path, step: int, method: Method) -> Snapshot:
 
 def listed(folder: Path) -> list[Snapshot]:
     """All snapshots in `folder`, by step."""
-    return [Snapshot(path) for path in sorted(folder.glob("[0-9]*.safetensors"))]
+    return [Snapshot(path) for path in weights.listed(folder)]
 
 
 def tensors(method: Method) -> dict[str, Tensor]:

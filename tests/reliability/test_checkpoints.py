@@ -8,6 +8,7 @@ from benchmark.data.store import open_store
 from benchmark.files import write_atomic
 from benchmark.runs import digests
 from benchmark.runs.directory import LOCK_WAIT_S, RunDirectory
+from benchmark.runs.weights import listed, short_sum
 from benchmark.training import checkpoint
 from benchmark.training.checkpoint import KEPT
 from benchmark.training.loop import Trainer, new_method
@@ -29,7 +30,7 @@ def test_every_checkpoint_corrupt_starts_from_zero_with_a_word(
     with pytest.raises(Stopped):
         train(spec, tmp_path / "cut", cache, stop_at=5)
     run = RunDirectory(tmp_path / "cut" / spec.run_id)
-    for path in checkpoint.files(run.checkpoints):
+    for path in listed(run.checkpoints):
         spoil(path)
     again = train(spec, tmp_path / "cut", cache)
     said = capsys.readouterr().out
@@ -44,12 +45,12 @@ def test_a_corrupt_checkpoint_makes_room_for_a_whole_one(tmp_path: Path, cache: 
     with pytest.raises(Stopped):
         train(spec, tmp_path, cache, stop_at=5)
     run = RunDirectory(tmp_path / spec.run_id)
-    spoilt = checkpoint.files(run.checkpoints)[-1]
+    spoilt = listed(run.checkpoints)[-1]
     spoil(spoilt)
     # The clock in a checkpoint makes its name another one: the bad file would stay beside it.
     with pytest.raises(Stopped):
         train(spec, tmp_path, cache, stop_at=1)
-    names = [path.name for path in checkpoint.files(run.checkpoints)]
+    names = [path.name for path in listed(run.checkpoints)]
     assert [name[:8] for name in names] == ["00000008", "00000010"]
     assert spoilt.name not in names
 
@@ -58,7 +59,7 @@ def test_disk_use_is_bounded(tmp_path: Path, cache: Path) -> None:
     spec = tiny_spec(training={"steps": 40, "checkpoint_every": 2, "lr_decay": {"on": "never"}})
     train(spec, tmp_path, cache)
     run = RunDirectory(tmp_path / spec.run_id)
-    files = checkpoint.files(run.checkpoints)
+    files = listed(run.checkpoints)
     assert [int(path.name[:8]) for path in files] == [38, 40]
     weights = sum(value.nbytes for value in new_method(spec, CPU).state_dict().values())
     # Weights and Adam's two moments of each, in two checkpoints; the rest is names and shapes.
@@ -94,7 +95,7 @@ def test_checkpoints_of_the_first_format_are_read(tmp_path: Path, cache: Path) -
     trainer = Trainer(run, open_store(spec.data, None, cache), CPU)
     with pytest.raises(Stopped):
         trainer.train(lambda: True, lambda snapshot: None)
-    (path,) = checkpoint.files(run.checkpoints)
+    (path,) = listed(run.checkpoints)
     from safetensors.torch import load, save
 
     tensors = load(path.read_bytes())
@@ -103,7 +104,7 @@ def test_checkpoints_of_the_first_format_are_read(tmp_path: Path, cache: Path) -
         text = text.replace(new, "")
     assert "ended" not in text
     data = save({**tensors, "progress": checkpoint._encode(text)})
-    write_atomic(path.with_name(f"00000002-{checkpoint._sum(data)}.safetensors"), data)
+    write_atomic(path.with_name(f"00000002-{short_sum(data)}.safetensors"), data)
     path.unlink()
     (run.checkpoints / "digests.jsonl").unlink()
     whole = train(spec, tmp_path / "whole", cache)

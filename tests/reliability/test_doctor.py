@@ -12,13 +12,12 @@ import pytest
 
 from benchmark.data.store import open_store
 from benchmark.errors import BenchError, BusyError
-from benchmark.runs import digests
+from benchmark.runs import digests, weights
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.doctor import Fault, faults_of, faults_of_runs, faults_of_stores
 from benchmark.runs.evaluations import Evaluations
 from benchmark.runs.garbage import find_garbage
 from benchmark.tracking.audit import faults_of_view
-from benchmark.training import checkpoint
 from tests.conftest import tiny_spec
 from tests.processes import bench
 from tests.reliability.conftest import Swept
@@ -96,7 +95,7 @@ def test_each_kind_of_damage_to_a_finished_run_is_named(finished: RunDirectory) 
     result.write_text(json.dumps({**json.loads(whole), "weights_sha256": "0" * 64}))
     assert "not the weights that result.json names" in words(finished)
     result.write_text(whole)
-    spoil(checkpoint.files(finished.checkpoints)[-1])
+    spoil(weights.listed(finished.checkpoints)[-1])
     assert words(finished) == [
         "its bytes do not match its name",
         "no whole checkpoint of the last step, 12",
@@ -111,7 +110,7 @@ def test_a_repaired_run_continues_to_the_same_end(tmp_path: Path, cache: Path) -
     with pytest.raises(Stopped):
         train(spec, tmp_path / "cut", cache, stop_at=5)
     run = RunDirectory(tmp_path / "cut" / spec.run_id)
-    spoil(checkpoint.files(run.checkpoints)[-1])
+    spoil(weights.listed(run.checkpoints)[-1])
     (run.path / "result.json").write_text("{")
     with (run.path / "metrics.jsonl").open("a") as file:
         file.write('{"step"')

@@ -18,6 +18,7 @@ import pytest
 
 from benchmark.files import TEMPORARY
 from benchmark.reproduction.comparison import compare
+from benchmark.runs import weights
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.evaluations import Evaluations
 from benchmark.training import checkpoint
@@ -128,7 +129,7 @@ class Killer:
         self._wait(lambda: self._step() >= wanted, process)
 
     def _step(self) -> int:
-        found = checkpoint.files(self.run.checkpoints)
+        found = weights.listed(self.run.checkpoints)
         return int(found[-1].name[:8]) if found else 0
 
     def _wait(
@@ -202,7 +203,7 @@ def _same(whole: RunDirectory, killed: RunDirectory, steps: int) -> None:
         os.utime(path, (0, 0))
     with killed.locked():
         assert not list(killed.path.rglob(TEMPORARY))
-    assert len(checkpoint.files(killed.checkpoints)) <= checkpoint.KEPT
+    assert len(weights.listed(killed.checkpoints)) <= checkpoint.KEPT
 
 
 def _same_in_mlflow(whole: RunDirectory, folder: Path) -> None:
