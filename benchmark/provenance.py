@@ -18,6 +18,7 @@ import torch
 
 from benchmark import __version__
 from benchmark.executors import instructions
+from benchmark.files import sha256
 from benchmark.git import ask
 from benchmark.imports import load_class
 from benchmark.methods.settings import MethodSettings
@@ -36,7 +37,7 @@ def describe_process(device: torch.device, precision: str = "float32") -> dict[s
     cuda = device.type == "cuda"
     record = {
         "code": code_version(),
-        "lock_sha256": _sha256(_LOCK) if _LOCK.exists() else None,
+        "lock_sha256": sha256(_LOCK) if _LOCK.exists() else None,
         "packages": _packages(),
         "python": platform.python_version(),
         "system": platform.platform(),
@@ -99,7 +100,7 @@ def method_code(settings: MethodSettings) -> str | None:
         return None
     try:
         source = inspect.getsourcefile(load_class(settings.name))
-        return _sha256(Path(source)) if source else None
+        return sha256(Path(source)) if source else None
     except (TypeError, OSError):  # made by a program, or in an archive
         return None
 
@@ -130,10 +131,6 @@ class EnergyMeter:
             return int((zone / name).read_bytes())
         except (OSError, ValueError):
             return None
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _source() -> str:

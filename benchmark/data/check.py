@@ -44,7 +44,6 @@ from benchmark.errors import InputError
 State = Literal[
     "official", "other content", "whole", "unchecked", "missing", "subset", "resized", "broken"
 ]
-_CHUNK = 1 << 20
 # Sizes to which a check decodes images: whether an image is readable does not depend on it;
 # near-copies are searched at the larger.
 _SIZE, _SIZE_TO_COMPARE = 16, 64
@@ -380,8 +379,6 @@ def _advice(path: Path, report: Report) -> str:
 
 
 def _md5(path: Path) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
-        while piece := file.read(_CHUNK):
-            digest.update(piece)
+        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
     return digest.hexdigest()

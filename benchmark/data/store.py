@@ -32,6 +32,7 @@ from benchmark.data.source import FaceSource, labels_of, open_source
 from benchmark.data.survey import Track, untracked
 from benchmark.data.views.rotated import Visits
 from benchmark.errors import BenchError, InputError
+from benchmark.files import sha256
 
 _CHUNK_BYTES = 2_000_000  # of images that a thread decodes at once
 _THREADS = min(16, usable())  # PIL decodes without the interpreter's lock
@@ -93,9 +94,9 @@ def open_store(
     """Open the store of `settings`, prepared first if it is not there.
 
     With `attributes`, which the setting `asked` names, it has labels; `track` may show progress.
-    Raises InputError where the data or
-    one of these attributes is missing, BenchError where too many images are broken, the cache
-    cannot be written or the store in it is damaged. An existing store is only read.
+    Raises InputError where the data or one of these attributes is missing, BenchError where too
+    many images are broken, the cache cannot be written or the store in it is damaged. An existing
+    store is only read.
     """
     source = open_source(settings, data_root, Reading(cache, track))
     folder = cache / "stores" / source.pixels()
@@ -177,8 +178,7 @@ def _prepare(source: FaceSource, folder: Path, track: Track) -> None:
         broken = _fill(source, temporary / "images.npy", track)
         if refusal := too_many_broken(source, broken):
             raise BenchError(refusal)
-        with (temporary / "images.npy").open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = sha256(temporary / "images.npy")
         # The title is for human readers, the checksum for `bench doctor`.
         record = {"title": source.title, "broken": broken, "images_sha256": digest}
         (temporary / "store.json").write_text(json.dumps(record), encoding="utf-8")

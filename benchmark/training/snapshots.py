@@ -16,8 +16,6 @@ from benchmark.methods.method import Method
 from benchmark.runs import weights
 from benchmark.training.checkpoint import apart
 
-FOLDER = "snapshots"
-
 
 @dataclass(frozen=True)
 class Snapshot:

@@ -28,7 +28,7 @@ from benchmark.data.faces.features import (
     draw_mouth,
     draw_nose,
 )
-from benchmark.data.faces.geometry import landmarks, pose_of, shape_of
+from benchmark.data.faces.geometry import pose_of, shape_of
 from benchmark.data.faces.hair import Hair
 from benchmark.data.selection import mixed, refuse_empty, with_attributes
 from benchmark.data.settings import AlignedView, FacesSettings, RotatedView, Split, WildView
@@ -36,7 +36,7 @@ from benchmark.data.source import Complete
 from benchmark.data.views import aligned, rotated, upright, wild
 from benchmark.errors import InputError
 
-__all__ = ["FaceFactors", "ProceduralFaces", "factors", "landmarks", "render"]
+__all__ = ["FaceFactors", "ProceduralFaces", "factors", "render"]
 
 # To be raised whenever the same factors would give other pixels.
 RENDERER_VERSION = 1
