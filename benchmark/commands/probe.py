@@ -141,7 +141,7 @@ def lines(found: Any) -> "list[str]":
             )
             said.append(
                 f"{name}: distance of {found.middles} middles {seen.middle['distance']:.1f}; "
-                f"samples {judge.sampled['distance']:.1f}, two photographs laid over one another "
+                f"samples {judge.sampled['distance']:.1f}, averages of two photographs "
                 f"{judge.blended['distance']:.1f}, real images {judge.real['distance']:.1f}"
             )
         if embedded.identity is not None:

@@ -50,7 +50,7 @@ class External(Complete):
         self.subject = str(getattr(self._source, "subject", self.subject))
         self._count = int(self._ask("__len__"))
         if self._count < 1:
-            raise self._refusal("__len__", f"gives {self._count}; wanted is how many images it has")
+            raise self._refusal("__len__", f"returned {self._count}; expected the number of images")
         self._splits = self._read_splits()
         if hasattr(self._source, "labels"):
             self.labels = lambda: self._ask("labels")
@@ -69,10 +69,11 @@ class External(Complete):
         said = self._ask("fingerprint")
         if not isinstance(said, str) or not said:
             raise self._refusal(
-                "fingerprint", f"gives a {type(said).__name__}; wanted is text that says the pixels"
+                "fingerprint",
+                f"returned a {type(said).__name__}; expected text that identifies the pixels",
             )
         if said != self._ask("fingerprint"):
-            raise self._refusal("fingerprint", "gives another text at each call")
+            raise self._refusal("fingerprint", "returned another text at each call")
         text = f"external/{self._settings.model_dump_json()}/{said}"
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -83,18 +84,18 @@ class External(Complete):
         """The class's own images; raises InputError if their shape or type is wrong."""
         found = self._ask("decode", indices.copy())
         if not isinstance(found, tuple) or len(found) != 2:
-            raise self._refusal("decode", "gives no pair of images and flags")
+            raise self._refusal("decode", "returned no pair; expected images and flags")
         images, whole = np.asarray(found[0]), np.asarray(found[1])
         wanted = (len(indices), 3, self.size, self.size)
         if images.shape != wanted or images.dtype != np.uint8:
             raise InputError(
                 f"data.name: {self._settings.name} decodes to {images.dtype} {images.shape}; "
-                f"wanted are uint8 {wanted} and one flag an image"
+                f"expected uint8 {wanted} and one flag an image"
             )
         if whole.shape != wanted[:1] or whole.dtype != np.bool_:
             raise self._refusal(
                 "decode",
-                f"gives flags {whole.dtype} {whole.shape}; wanted is one bool an image, "
+                f"returned flags {whole.dtype} {whole.shape}; expected one bool an image, "
                 f"{wanted[:1]}: whether it is whole",
             )
         return images, whole
@@ -107,18 +108,18 @@ class External(Complete):
                 at = np.asarray(found[part])
             except (KeyError, TypeError, IndexError, ValueError):
                 raise self._refusal(
-                    "splits", f"has no {part!r}; wanted are train, validation and test"
+                    "splits", f"has no {part!r}; expected train, validation and test"
                 ) from None
             if at.ndim != 1 or (at.dtype.kind not in "iu" and len(at)):
                 mask = " (np.flatnonzero makes positions of a mask)" * (at.dtype == np.bool_)
                 raise self._refusal(
-                    "splits", f"gives {part} as {at.dtype} {at.shape}; wanted are positions{mask}"
+                    "splits", f"returned {part} as {at.dtype} {at.shape}; expected positions{mask}"
                 )
             if len(at) == 0:
-                raise self._refusal("splits", f"gives no {part} image")
+                raise self._refusal("splits", f"returned no {part} image")
             if at.min() < 0 or at.max() >= self._count:
                 raise self._refusal(
-                    "splits", f"gives {part} positions outside its {self._count} images"
+                    "splits", f"returned {part} positions outside its {self._count} images"
                 )
             parts[part] = at.astype(np.int64)
         everything, counts = np.unique(np.concatenate([*parts.values()]), return_counts=True)

@@ -102,7 +102,7 @@ def too_few(sizes: Mapping[Split, int], needed: Mapping[Split, int]) -> int | No
 def reasons(source: FaceSource, broken: Sequence[int]) -> str:
     """Why images cannot be used, the commonest reasons first, and what to do about them."""
     if not isinstance(source, Photographs):
-        return "mend its class, or leave them out of its parts"
+        return "fix its class, or leave them out of its parts"
     found = grouped([source.fault(index) or "" for index in broken[:_ASKED]])
     said = "; ".join(f"{why} ({count} images)" for why, count in list(found.items())[:3])
     advice = dict.fromkeys(what_to_do(why).replace("NAME", source.place) for why in list(found)[:3])

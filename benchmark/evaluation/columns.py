@@ -79,7 +79,7 @@ def _found(name: str, how: str) -> dict[str, Column]:
         **_walk(f"{name}.mirrored", f"straight paths from an image to its mirror image, {how}"),
         **_metrics(f"{name}.middle", f"images half-way between held-out images, {how}"),
         f"{name}.middle_over_blended": Column(
-            f"distance of the middles over that of two photographs laid over one another, {how}",
+            f"distance of the middles over that of averages of two photographs, {how}",
             "ratio",
             "lower",
         ),
@@ -115,7 +115,7 @@ def probe_columns() -> dict[str, Column]:
         **_found("embedded", "by the method's encoder, else by search"),
         **_found("searched", "by search, of a method that has an encoder too"),
         **_metrics("sampled", "as many samples"),
-        **_metrics("blended", "two photographs laid over one another"),
+        **_metrics("blended", "averages of two photographs"),
         **_metrics("real", "real training images"),
         "memorisation.distance_ratio": Column(
             "median distance of samples to their nearest training image, over held-out images'; "

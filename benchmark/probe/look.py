@@ -198,7 +198,7 @@ def _face_network(
         if each.name == FACE_FEATURES:
             return each, ""
     if store.subject != "faces":
-        return None, f"the images are {store.subject}, and no faces"
+        return None, f"the images are {store.subject}, not faces"
     try:
         return load_network(FACE_FEATURES, device), ""
     except BenchError as error:

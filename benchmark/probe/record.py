@@ -70,8 +70,8 @@ class JudgeSaid(Strict):
 
     embedded: Seen
     searched: Seen | None
-    # The same metrics of as many other images: the generator's samples, two photographs laid over
-    # one another, and real training images.
+    # The same metrics of as many other images: the generator's samples, averages of two
+    # photographs, and real training images.
     sampled: dict[str, float]
     blended: dict[str, float]
     real: dict[str, float]
