@@ -191,7 +191,7 @@ def test_a_method_without_a_gradient_embeds_by_its_encoder_alone(
     found = probe(run, None, cache, CPU, SETTINGS, JUDGES)
     method = new_method(spec, CPU)
     assert isinstance(method, ConditionalPixelCNN)
-    x = to_floats(_Parts(look.open_store(spec.data, None, cache), SETTINGS).wanted.heldout, CPU)
+    x = to_floats(_Parts(look.open_store(spec.data, None, cache), SETTINGS).targets.heldout, CPU)
     assert method.encoder is not None
     errors = (x - method.generate(method.encoder(x))).abs().mean((1, 2, 3))
     assert found.embedded.pixels.heldout == pytest.approx(errors.mean().item(), rel=1e-5)

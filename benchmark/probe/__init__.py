@@ -3,5 +3,5 @@
 record.py      what a probe found: probe.json
 look.py        from a run's folder to its Probe
 embedding.py   codes of given images, and the paths between them
-seen.py        what one judge's features say of them
+judge_view.py  what one judge's features say of them
 """

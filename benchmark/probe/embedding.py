@@ -73,7 +73,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Targets:
     """Real images to embed, the same for every run."""
 
     heldout: Pixels  # (N, 3, S, S)
@@ -89,8 +89,8 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Found:
-    """The codes of `Wanted.all()`, and the images that they lead to; uint8 on the CPU."""
+class EmbeddedImages:
+    """The codes of `Targets.all()`, and the images that they lead to; uint8 on the CPU."""
 
     way: str  # "encoder" or "search"
     embedding: Embedding
@@ -134,18 +134,20 @@ class Found:
         return rows.transpose(0, 1)
 
 
-def find(subject: Subject, wanted: Wanted, most: int, middles: int) -> Iterator[Found]:
+def find(subject: Subject, targets: Targets, most: int, middles: int) -> Iterator[EmbeddedImages]:
     """The embedding by each way that the method supports, its encoder first."""
-    images = wanted.all()
+    images = targets.all()
     for way, embedding in (
         ("encoder", subject.encoded(images)),
         ("search", subject.searched(images, most)),
     ):
         if embedding is not None:
-            yield _led_to(subject, way, embedding, len(wanted.heldout), middles)
+            yield _led_to(subject, way, embedding, len(targets.heldout), middles)
 
 
-def _led_to(subject: Subject, way: str, embedding: Embedding, count: int, most: int) -> Found:
+def _led_to(
+    subject: Subject, way: str, embedding: Embedding, count: int, most: int
+) -> EmbeddedImages:
     half = count // 2
     codes, flipped = embedding.codes[:count], embedding.codes[2 * count :]
     ends = codes[:half], codes[half : 2 * half]
@@ -155,7 +157,7 @@ def _led_to(subject: Subject, way: str, embedding: Embedding, count: int, most: 
         return images.view(POINTS, half, *images.shape[1:])
 
     pairs = torch.from_numpy(all_pairs(count, most)).to(codes.device)
-    return Found(
+    return EmbeddedImages(
         way=way,
         embedding=embedding,
         count=count,
@@ -195,12 +197,14 @@ def gap(heldout: Floats, training: Floats) -> Gap:
     )
 
 
-def draw(found: Found, wanted: Wanted, folder: Path, suffix: str, *, show_ends: bool) -> None:
+def draw(
+    found: EmbeddedImages, targets: Targets, folder: Path, suffix: str, *, show_ends: bool
+) -> None:
     """The figures of one way; `embedded_*` show real images.
 
     `show_ends`: the strip begins and ends with the held-out images, as they show no real person.
     """
-    real = np.concatenate([wanted.heldout, wanted.training])
+    real = np.concatenate([targets.heldout, targets.training])
     pairs = torch.stack([torch.from_numpy(real), found.made[: len(real)]], dim=1)
     parts = {"heldout": pairs[: found.count], "training": pairs[found.count :]}
     for name, part in parts.items():
@@ -211,5 +215,5 @@ def draw(found: Found, wanted: Wanted, folder: Path, suffix: str, *, show_ends: 
     save_grid(
         found.mirrored.transpose(0, 1).flatten(0, 1), POINTS, folder / f"path_mirrored{suffix}.png"
     )
-    strip = found.strip(wanted.heldout if show_ends else None)
+    strip = found.strip(targets.heldout if show_ends else None)
     save_grid(strip.flatten(0, 1), strip.shape[1], folder / f"strip{suffix}.png")

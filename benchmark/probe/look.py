@@ -34,17 +34,17 @@ from benchmark.precision import full_precision
 from benchmark.probe.embedding import (
     CHUNK,
     PRIOR,
-    Found,
+    EmbeddedImages,
     Pixels,
     Subject,
-    Wanted,
+    Targets,
     all_pairs,
     draw,
     find,
     gap,
 )
+from benchmark.probe.judge_view import JudgeView, Real
 from benchmark.probe.record import Embedded, Identity, Memorisation, Probe, Sizes
-from benchmark.probe.seen import Eye, Real
 from benchmark.runs.directory import RunDirectory
 from benchmark.spec import RunSpec
 from benchmark.training import checkpoint
@@ -84,7 +84,7 @@ def probe(
     networks = {name: load_network(each.features, device) for name, each in judges.items()}
     samples = _samples(method, spec.seed, device, settings.samples)
     parts = _Parts(store, settings)
-    found = list(find(subject, parts.wanted, settings.steps, parts.middles))
+    found = list(find(subject, parts.targets, settings.steps, parts.middles))
     if not found:
         raise InputError(
             f"{spec.method.name} has no encoder, and its samples have no gradient by which a code "
@@ -92,16 +92,16 @@ def probe(
         )
     folder = run.path / "probe"
     for each, suffix in zip(found, ("", "_searched"), strict=False):
-        draw(each, parts.wanted, folder, suffix, show_ends=isinstance(spec.data, FacesSettings))
-    eyes = {}
+        draw(each, parts.targets, folder, suffix, show_ends=isinstance(spec.data, FacesSettings))
+    views = {}
     for name, judge in judges.items():
         view = judge.reference_view
         seen = spec.data if view is None else spec.data.model_copy(update={"view": view})
         reference = store if seen == spec.data else open_store(seen, data_root, cache)
-        eyes[name] = Eye(networks[name], parts.real(reference, judge), cache)
+        views[name] = JudgeView(networks[name], parts.real(reference, judge), cache)
     faces, why = _face_network(store, networks, device)
     embedded = [_embedded(subject, each, parts, faces, cache) for each in found]
-    first = next(iter(eyes.values()))
+    first = next(iter(views.values()))
     of_samples = extract(first.network, [samples])
     made = Probe(
         version=PROBE_VERSION,
@@ -119,7 +119,7 @@ def probe(
         way=found[0].way,
         embedded=embedded[0],
         searched=embedded[1] if len(embedded) > 1 else None,
-        judges={name: eye.says(found, samples) for name, eye in eyes.items()},
+        judges={name: view.evaluate(found, samples) for name, view in views.items()},
         no_identity=why,
         memorisation=_memorisation(first, samples, of_samples, parts, folder),
         asked_attributes=list(settings.attributes),
@@ -147,18 +147,18 @@ class _Parts:
                 f"probe.images: {count} of {fewest} images leave too few to compare with; "
                 f"set it to {(fewest - _LEAST_MIDDLES) // 2 * 2} or less"
             )
-        self.wanted = Wanted(self.test[:count], self.train[:count])
+        self.targets = Targets(self.test[:count], self.train[:count])
 
     def _positions(self, part: Split, count: int) -> NDArray[np.int64]:
         return np.array(first_positions(self._store.splits[part], count))
 
     def real(self, reference: FaceStore, judge: JudgeSettings) -> Real:
         """What a judge compares with; `reference` is the store, or another view of it."""
-        rows = slice(len(self.wanted.heldout), len(self.wanted.heldout) + self.middles)
+        rows = slice(len(self.targets.heldout), len(self.targets.heldout) + self.middles)
         validation = self._positions("validation", rows.stop)[rows]
         test = self.test_positions[rows]
         return Real(
-            wanted=self.wanted,
+            targets=self.targets,
             heldout=self.test,
             reference=reference.fixed(test if judge.reference == "test" else validation),
             validation=reference.fixed(validation),
@@ -206,7 +206,11 @@ def _face_network(
 
 
 def _embedded(
-    subject: Subject, found: Found, parts: _Parts, faces: FeatureNetwork | None, cache: Path
+    subject: Subject,
+    found: EmbeddedImages,
+    parts: _Parts,
+    faces: FeatureNetwork | None,
+    cache: Path,
 ) -> Embedded:
     embedding, count = found.embedding, found.count
     errors = embedding.errors
@@ -220,7 +224,7 @@ def _embedded(
     )
 
 
-def _identity(faces: FeatureNetwork, found: Found, test: Pixels, cache: Path) -> Identity:
+def _identity(faces: FeatureNetwork, found: EmbeddedImages, test: Pixels, cache: Path) -> Identity:
     """Whether the nearest of all held-out images is the one that was embedded.
 
     The embedded ones are the first of `test`.
@@ -233,14 +237,14 @@ def _identity(faces: FeatureNetwork, found: Found, test: Pixels, cache: Path) ->
     )
 
 
-def _shares(store: FaceStore, parts: _Parts, eye: Eye, features: Tensor) -> dict[str, Share]:
+def _shares(store: FaceStore, parts: _Parts, view: JudgeView, features: Tensor) -> dict[str, Share]:
     """Each attribute's share among the samples of `features` (N, F), where it can be learnt."""
     if store.labels is None:
         return {}
     shares = {
         name: attributes.probe(
-            *(eye.of_real(parts.train).numpy(), having[parts.train_positions]),
-            *(eye.of_real(parts.test).numpy(), having[parts.test_positions]),
+            *(view.of_real(parts.train).numpy(), having[parts.train_positions]),
+            *(view.of_real(parts.test).numpy(), having[parts.test_positions]),
             samples=features.numpy(),
         )
         for name, having in zip(store.attributes, (store.labels > 0).T, strict=True)
@@ -249,12 +253,12 @@ def _shares(store: FaceStore, parts: _Parts, eye: Eye, features: Tensor) -> dict
 
 
 def _memorisation(
-    eye: Eye, images: Tensor, features: Tensor, parts: _Parts, folder: Path
+    view: JudgeView, images: Tensor, features: Tensor, parts: _Parts, folder: Path
 ) -> Memorisation:
     """The figure shows samples, each with its nearest training images; the nearest pairs first."""
-    training = eye.of_real(parts.train)
+    training = view.of_real(parts.train)
     near = neighbours.nearest(features, training, _NEAREST)
-    usual = neighbours.nearest(eye.of_real(parts.test), training, _NEAREST)
+    usual = neighbours.nearest(view.of_real(parts.test), training, _NEAREST)
     rows = near.distances[:, 0].argsort()[:_SHOWN]
     known = torch.from_numpy(parts.train)
     shown = [torch.cat([images[[i]], known[near.positions[i]]]) for i in rows.tolist()]

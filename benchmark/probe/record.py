@@ -52,7 +52,7 @@ class Embedded(Strict):
     identity: Identity | None
 
 
-class Seen(Strict):
+class FeatureResult(Strict):
     """The same codes by one judge's features."""
 
     features: Gap
@@ -65,11 +65,11 @@ class Seen(Strict):
     middle_over_sampled: float
 
 
-class JudgeSaid(Strict):
+class JudgeResult(Strict):
     """All that one judge says."""
 
-    embedded: Seen
-    searched: Seen | None
+    embedded: FeatureResult
+    searched: FeatureResult | None
     # The same metrics of as many other images: the generator's samples, averages of two
     # photographs, and real training images.
     sampled: dict[str, float]
@@ -111,7 +111,7 @@ class Probe(Strict):
     embedded: Embedded
     # By search too, where the method has an encoder and its samples have a gradient.
     searched: Embedded | None
-    judges: dict[str, JudgeSaid]
+    judges: dict[str, JudgeResult]
     # Empty, or why no identity was measured.
     no_identity: str
     # By the first judge, as are the attributes.

@@ -20,7 +20,7 @@ from benchmark.evaluation.columns import (
 )
 from benchmark.evaluation.metrics import METRICS
 from benchmark.methods.registry import built_in, method_class
-from benchmark.probe.record import Embedded, JudgeSaid, Memorisation, Sizes
+from benchmark.probe.record import Embedded, JudgeResult, Memorisation, Sizes
 from benchmark.results.columns import EVALUATION, EVIDENCE, RUN
 from benchmark.results.schema import REQUIRED
 
@@ -93,7 +93,7 @@ def test_every_number_of_a_probe_is_explained() -> None:
     own = {"version", "step", "middles"} | numbers(Sizes, "sizes.")
     own |= numbers(Memorisation, "memorisation.") | numbers(Share, "attributes.NAME.")
     by_pixels = {f"{way}.{name}" for way in ("embedded", "searched") for name in numbers(Embedded)}
-    by_features = numbers(JudgeSaid)
+    by_features = numbers(JudgeResult)
     assert set(probe_columns()) == own | by_pixels | by_features
     assert {name for name in probe_columns() if name.startswith(OF_JUDGE)} == by_features
     assert not set(PROBE_COLUMNS_1) & set(probe_columns())

@@ -111,10 +111,10 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8-sig")
 
 
-Split = Callable[[str], list[str]]
+LineSplitter = Callable[[str], list[str]]
 
 
-def _splitter(lines: Sequence[str]) -> Split:
+def _splitter(lines: Sequence[str]) -> LineSplitter:
     """By the separator that the first lines have, or else by blanks."""
     for separator in _SEPARATORS:
         if any(separator in line for line in lines):
@@ -140,7 +140,12 @@ class _Head:
 
 
 def _head(
-    path: Path, lines: Sequence[str], first: int, split: Split, header: bool, own: tuple[str, ...]
+    path: Path,
+    lines: Sequence[str],
+    first: int,
+    split: LineSplitter,
+    header: bool,
+    own: tuple[str, ...],
 ) -> _Head:
     rows = [split(line) for line in lines]
     announced = None
@@ -182,7 +187,7 @@ def _named(path: Path, head: _Head, wanted: tuple[str, ...], header: bool) -> tu
 
 
 def _row(
-    path: Path, number: int, line: str, split: Split, head: _Head, decimals: bool
+    path: Path, number: int, line: str, split: LineSplitter, head: _Head, decimals: bool
 ) -> tuple[str, list[Any]]:
     fields = split(line)
     kind = "numbers" if decimals else "integers"

@@ -15,15 +15,15 @@ from benchmark.evaluation.frechet import Floats
 from benchmark.evaluation.metrics import Comparison, Reference, computed_by
 from benchmark.evaluation.networks import FeatureNetwork
 from benchmark.evaluation.sharpness import laplacian_variance
-from benchmark.probe.embedding import Found, Pixels, Wanted, all_pairs, blends, gap
-from benchmark.probe.record import JudgeSaid, Seen, Walk
+from benchmark.probe.embedding import EmbeddedImages, Pixels, Targets, all_pairs, blends, gap
+from benchmark.probe.record import FeatureResult, JudgeResult, Walk
 
 
 @dataclass(frozen=True)
 class Real:
     """Real images that one judge compares with, the same for every run."""
 
-    wanted: Wanted
+    targets: Targets
     heldout: Pixels  # (S, 3, S, S), which its spread is measured on
     reference: Pixels  # (M, 3, S, S) that middles are compared with; none of them embedded
     validation: Pixels  # (M, 3, S, S)
@@ -31,7 +31,7 @@ class Real:
 
 
 @dataclass(frozen=True)
-class Eye:
+class JudgeView:
     """One judge's network, and what it sees in the real images."""
 
     network: FeatureNetwork
@@ -68,25 +68,29 @@ class Eye:
         values = {name: float(each.compute(compared)) for name, each in known.items()}
         return {name: value for name, value in values.items() if math.isfinite(value)}
 
-    def says(self, found: list[Found], samples: Tensor) -> JudgeSaid:
+    def evaluate(self, found: list[EmbeddedImages], samples: Tensor) -> JudgeResult:
         """Of the codes found by each way, and of as many samples as there are middles."""
         real = self.real
         pairs = all_pairs(found[0].count, len(found[0].middles))
         floors = {
             "sampled": self.metrics(samples[: len(real.reference)]),
-            "blended": self.metrics(blends(real.wanted.heldout, pairs)),
+            "blended": self.metrics(blends(real.targets.heldout, pairs)),
             "real": self.metrics(real.training),
         }
-        seen = [self._seen(each, floors) for each in found]
-        return JudgeSaid(embedded=seen[0], searched=seen[1] if len(seen) > 1 else None, **floors)
+        results = [self._features_of(each, floors) for each in found]
+        return JudgeResult(
+            embedded=results[0], searched=results[1] if len(results) > 1 else None, **floors
+        )
 
-    def _seen(self, found: Found, floors: dict[str, dict[str, float]]) -> Seen:
-        wanted = self.real.wanted
-        photographs = np.concatenate([wanted.heldout, wanted.training])
+    def _features_of(
+        self, found: EmbeddedImages, floors: dict[str, dict[str, float]]
+    ) -> FeatureResult:
+        targets = self.real.targets
+        photographs = np.concatenate([targets.heldout, targets.training])
         made = self.of_made(found.made[: len(photographs)])
         errors = np.linalg.norm(made - self._floats(photographs), axis=1) / self.spread
         middle = self.metrics(found.middles)
-        return Seen(
+        return FeatureResult(
             features=gap(errors[: found.count], errors[found.count :]),
             linear=self._walk(found.linear),
             spherical=self._walk(found.spherical),
