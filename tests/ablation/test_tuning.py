@@ -191,7 +191,7 @@ FAULTS = [
     (
         "    BEGAN: {}\n",
         "    BEGAN: {}\n    BEGAN tuned: {method: {h: 8}}\n",
-        *("arms.BEGAN", "would be called"),
+        *("arms.BEGAN", "have the same name"),
     ),
 ]
 
