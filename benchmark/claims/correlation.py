@@ -16,13 +16,15 @@ p comes from mismatched pairs; the null hypothesis is that a run's signal tells 
 own quality than about that of another run of the same cell. Whole series are permuted within cells,
 identically in cells with the same seeds; cells that share only some seeds count as independent.
 
-An undefined rho (one of the series is constant) counts as 0 where others are defined.
+Where a rho is undefined (one of the series is constant, or follows the step exactly), its run, or
+between runs its step or cell, is left out, and the counts say how many had one.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from benchmark.results.tables import Tables
@@ -37,6 +39,8 @@ from benchmark.statistics.intervals import (
     mean_rank_correlation,
     rank_correlation,
 )
+
+Bools = NDArray[np.bool_]
 
 LEAST_POINTS = 3  # evaluations of a run, or runs of a cell, below which a rho says nothing
 
@@ -60,7 +64,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Association:
-    """A correlation over seeds and its basis; NaN if undefined."""
+    """A correlation over the seeds that have one, and its basis; NaN if none has."""
 
     value: float
     estimate: Estimate | None  # None: too few seeds for an interval
@@ -128,70 +132,101 @@ def associate(
         return None
     between = level == "between"
     crosses = [cross(pair.x, pair.y, pair.steps, level, measure) for pair in pairs]
-    defined = any(bool(np.isfinite(_own(each)).any()) for each in crosses)
-    known = [np.nan_to_num(each) for each in crosses]
-    tables, numbers = _in_order(pairs, known), _numbers(pairs)
+    tables, numbers = _in_order(pairs, crosses), _numbers(pairs)
+    owns = [np.isfinite(np.diagonal(table)) for table in tables]
     seeds = [cells[at].seeds for at in numbers]
-    blocks: dict[tuple[int, ...], Floats] = {}
-    for of_cell, table in zip(seeds, tables, strict=True):
-        blocks[of_cell] = blocks.get(of_cell, 0.0) + table
+    blocks = _blocks(seeds, tables, owns)
     each = np.zeros(0) if between else _by_seed(seeds, tables)
-    value = np.mean([table.trace() / len(table) for table in tables]) if between else each.mean()
+    rhos = np.array([table.trace() / len(table) for table in tables]) if between else each
+    known = rhos[np.isfinite(rhos)]
+    value = float(known.mean()) if len(known) else np.nan
     return Association(
-        value=float(value) if defined else np.nan,
-        estimate=_estimate(pairs, seeds, float(value), each) if defined else None,
-        null_mean=np.nan if between or not defined else _mismatched(pairs, known),
-        blocks=tuple(blocks.values()),
-        cells=len(tables),
-        runs=sum(map(len, tables)),
+        value=value,
+        estimate=_estimate(pairs, seeds, owns, value, each) if blocks else None,
+        null_mean=np.nan if between else _mismatched(tables, owns),
+        blocks=tuple(table for _, table in blocks),
+        cells=sum(bool(own.any()) for own in owns),
+        runs=sum(int(own.sum()) for own in owns),
         points=min(len(pair.steps) for pair in pairs),
         each=each,
-        seeds=tuple(blocks),
-        run_ids=tuple(run for at in numbers for run in cells[at].run_ids),
+        seeds=tuple(of_block for of_block, _ in blocks),
+        run_ids=tuple(
+            run
+            for at, own in zip(numbers, owns, strict=True)
+            for run in np.compress(own, cells[at].run_ids).tolist()
+        ),
     )
 
 
+def _blocks(
+    seeds: Sequence[tuple[int, ...]], tables: Sequence[Floats], owns: Sequence[Bools]
+) -> list[tuple[tuple[int, ...], Floats]]:
+    """The seeds that have a rho, with their tables summed over cells of the same seeds.
+
+    An undefined rho is 0 there: it favours neither matched pairs nor mismatched ones, and the
+    other cells keep the seed, so that all cells are still permuted alike.
+    """
+    sums: dict[tuple[int, ...], Floats] = {}
+    has: dict[tuple[int, ...], Bools] = {}
+    for of_cell, table, own in zip(seeds, tables, owns, strict=True):
+        sums[of_cell] = sums.get(of_cell, 0.0) + np.nan_to_num(table)
+        has[of_cell] = has.get(of_cell, False) | own
+    return [
+        (tuple(np.compress(has[each], each).tolist()), table[np.ix_(has[each], has[each])])
+        for each, table in sums.items()
+        if has[each].any()
+    ]
+
+
 def _by_seed(seeds: Sequence[tuple[int, ...]], tables: Sequence[Floats]) -> Floats:
-    """(seeds,): each seed's rho, averaged over its runs."""
+    """(seeds,): each seed's rho, averaged over its runs that have one."""
     found: dict[int, list[float]] = {}
     for of_cell, table in zip(seeds, tables, strict=True):
         for seed, rho in zip(of_cell, np.diagonal(table), strict=True):
-            found.setdefault(seed, []).append(float(rho))
+            if np.isfinite(rho):
+                found.setdefault(seed, []).append(float(rho))
     return np.array([np.mean(rhos) for rhos in found.values()])
 
 
 def _estimate(
-    pairs: Sequence["_Pair"], seeds: Sequence[tuple[int, ...]], value: float, each: Floats
+    pairs: Sequence["_Pair"],
+    seeds: Sequence[tuple[int, ...]],
+    owns: Sequence[Bools],
+    value: float,
+    each: Floats,
 ) -> Estimate | None:
     """The estimate with its standard error over seeds; None if there are too few for an
     interval."""
     if len(each):
         return mean(each)
-    if min(map(len, seeds)) < LEAST_SEEDS_OF_RHO:
+    known = [of_cell for of_cell, own in zip(seeds, owns, strict=True) if own.any()]
+    if min(map(len, known)) < LEAST_SEEDS_OF_RHO:
         return None
     order = [seeds[at] for at in np.argsort(np.argsort(_at(pairs)))]
-    alone = rank_correlation(value, min(map(len, seeds)))
-    if len(order) == 1 and len(pairs[0].steps) == 1:
+    alone = rank_correlation(value, min(map(len, known)))
+    if len(known) == 1 and all(len(pair.steps) == 1 for pair in pairs):
         return alone
-    blocks = blocks_of_seeds(seeds)
-    found = mean_rank_correlation(
-        value, *(np.array([_without(pairs, order, seed) for seed in block]) for block in blocks)
-    )
+    blocks = blocks_of_seeds(known)
+    without = [np.array([_without(pairs, order, seed) for seed in block]) for block in blocks]
+    if np.isnan(np.concatenate(without)).any():  # a single seed differs from the others
+        return None
+    found = mean_rank_correlation(value, *without)
     # The order is the same at every step, whichever seed is left out, so all steps carry one rho.
     return found if found is None or found.error > 0 else alone
 
 
 def _without(pairs: Sequence["_Pair"], seeds: Sequence[tuple[int, ...]], seed: int) -> float:
     """The mean over steps and cells of rho between seeds, leaving one seed out; `seeds` is by
-    pair."""
+    pair. NaN if no cell has one."""
     rhos, at = [], 0
     for pair in pairs:
         for x, y in zip(pair.x, pair.y, strict=True):
             kept = np.array(seeds[at]) != seed
             crossed = cross(x[None, kept], y[None, kept], pair.steps, "between", "spearman")
-            rhos.append(float(np.nan_to_num(_own(crossed)).mean()))
+            rhos.append(float(_own(crossed).mean()))
             at += 1
-    return float(np.mean(rhos))
+    known = [rho for rho in rhos if np.isfinite(rho)]
+    return float(np.mean(known)) if known else np.nan
 
 
 def blocks_of_seeds(cells: Sequence[tuple[int, ...]]) -> list[list[int]]:
@@ -267,17 +302,12 @@ def _own(cross: Floats) -> Floats:
     return np.ascontiguousarray(np.diagonal(cross, axis1=-2, axis2=-1))
 
 
-def _mismatched(pairs: Sequence[_Pair], crosses: Sequence[Floats]) -> float:
-    """The mean over runs of their correlation with the other runs of their cell."""
-    several = [
-        (pair, cross) for pair, cross in zip(pairs, crosses, strict=True) if len(cross[0]) > 1
-    ]
+def _mismatched(tables: Sequence[Floats], owns: Sequence[Bools]) -> float:
+    """The mean over runs of their correlation with the other runs of their cell; of runs that have
+    one of their own."""
+    known = [table[np.ix_(own, own)] for table, own in zip(tables, owns, strict=True)]
+    several = [table for table in known if len(table) > 1]
     if not several:
         return np.nan
-    sums = [
-        (cross.reshape(len(cross), -1).sum(axis=-1) - np.trace(cross, axis1=1, axis2=2))
-        / (cross.shape[1] - 1)
-        for _, cross in several
-    ]
-    runs = sum(cross.shape[0] * cross.shape[1] for _, cross in several)
-    return float(sum(_in_order([pair for pair, _ in several], sums)) / runs)
+    sums = [(table.ravel().sum() - np.trace(table)) / (len(table) - 1) for table in several]
+    return float(sum(sums) / sum(map(len, several)))

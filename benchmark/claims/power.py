@@ -412,7 +412,7 @@ def _correlation(
         return _Design(seeds, least)
     spread = _spread_of_rhos(pilot, {run.cell for run in runs}, test)
     if spread is None:
-        return _Design(seeds, least, note="the pilot lacks seeds with enough evaluations")
+        return _Design(seeds, least, note="the pilot lacks seeds with a correlation")
     return _Design(seeds, least, lambda n, level: rho_chance(test, n, spread, level))
 
 

@@ -139,13 +139,13 @@ EVIDENCE: dict[str, dict[str, Column]] = {
         "p_holm": _P_HOLM,
         "least_p": _LEAST_P,
         "least_p_holm": _LEAST_P_HOLM,
-        "cells": Column("cells that it rests on", "cells"),
-        "runs": _RUNS,
+        "cells": Column("cells that it rests on: those with a run that has a correlation", "cells"),
+        "runs": Column("runs that have a correlation, which it rests on", "runs"),
         "points": Column("evaluations of a run that were used", "evaluations"),
         "reading": Column("what the row may be taken to say"),
         "seeds": Column(
-            "of its runs, which are those of the method and the cell with these seeds; cells with "
-            "others come after a semicolon"
+            "of its runs, which are those of the method and the cell with these seeds, if they have"
+            " a correlation; cells with others come after a semicolon"
         ),
     },
     "stopping": {

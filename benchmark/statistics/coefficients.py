@@ -16,14 +16,15 @@ Measure = Literal["pearson", "spearman", "kendall"]
 def cross(x: Floats, y: Floats, steps: Floats, level: Level, measure: Measure) -> Floats:
     """(C, runs, runs): the correlation of run i's signal x (C, runs, S) with run j's outcome y.
 
-    Between runs, the diagonal holds each run's contribution to the cell's rho, which is their mean.
+    Between runs, the diagonal holds each run's contribution to the cell's rho, which is their mean;
+    steps at which all ranks of a column are tied have no rho and do not count.
     """
     n = x.shape[1]
     if level == "between":
         a, b = (_standard(stats.rankdata(v, axis=1), axis=1) for v in (x, y))
-        rho = a @ b.swapaxes(1, 2) / len(steps)
-        rho[~(a.any(axis=(1, 2)) & b.any(axis=(1, 2)))] = np.nan
-        return np.asarray(rho)
+        defined = (a.any(axis=1) & b.any(axis=1)).sum(axis=-1)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(a @ b.swapaxes(1, 2) / defined[:, None, None])
     if measure == "kendall":
         a, b = (_pair_signs(v) for v in (x, y))
         with np.errstate(invalid="ignore", divide="ignore"):

@@ -124,7 +124,7 @@ def _row(table: pd.DataFrame, level: str, measure: str = "spearman") -> "pd.Seri
 
 
 def test_two_independent_falling_walks_correlate_raw_and_only_raw() -> None:
-    table = correlation_table(tables(_walks(11), GAMMAS, seeds=5, apart=True))
+    table = correlation_table(tables(_walks(11, drift=1.0), GAMMAS, seeds=5, apart=True))
     for measure in ("pearson", "spearman", "kendall"):
         raw = _row(table, "raw", measure)
         assert raw["value"] > 0.8
@@ -266,7 +266,7 @@ def test_methods_are_never_pooled() -> None:
     table = correlation_table(replace(found, runs=runs))
     own = table[table["role"] == "signal"]
     assert set(own["method"]) == {"began"}
-    assert own[own["cell"] == ""]["runs"].eq(10).all()
+    assert own[(own["cell"] == "") & (own["level"] == "raw")]["runs"].eq(10).all()
     assert set(table["method"]) == {"began", "ebgan"}  # ebgan has its baseline of steps
 
 
@@ -292,6 +292,76 @@ def test_series_that_follow_the_step_exactly_leave_nothing_to_relate() -> None:
     row = _row(table, "partial")
     assert np.isnan(row["value"])
     assert row["reading"].startswith("undefined")
+
+
+@pytest.mark.parametrize(("runs", "interval"), [(1, False), (2, False), (3, True)])
+def test_runs_without_a_rho_are_not_counted(runs: int, interval: bool) -> None:
+    """In the others the signal follows the step exactly; a rho of 0 would be made up."""
+    signal, distance = np.random.default_rng(3).standard_normal((2, 8, 6))
+    signal[runs:] = np.linspace(9, 1, 6)
+    found = tables({"signal": signal, DISTANCE: distance}, GAMMAS[:2], seeds=4)
+    alone = tables({"signal": signal[:runs], DISTANCE: distance[:runs]}, GAMMAS[:1], seeds=runs)
+    got, expected = (
+        associate(cells_of(each), "signal", DISTANCE, "partial") for each in (found, alone)
+    )
+    assert got is not None
+    assert expected is not None
+    np.testing.assert_allclose(got.each, expected.each)
+    assert got.value == pytest.approx(expected.value)
+    assert (got.cells, got.runs, got.run_ids) == (1, runs, expected.run_ids)
+    assert got.seeds == (tuple(range(runs)),)
+    assert got.null_mean == pytest.approx(expected.null_mean, nan_ok=True)
+    assert (got.p(), got.least_p()) == (expected.p(), expected.least_p())
+    assert (got.estimate is not None) == interval
+
+
+def test_a_seed_keeps_its_place_where_another_cell_has_its_rho() -> None:
+    """Cells with the same seeds are permuted alike, and a rho that is missing favours nothing."""
+    signal, distance = np.random.default_rng(3).standard_normal((2, 8, 6))
+    signal[0] = np.linspace(9, 1, 6)  # seed 0 of the first cell
+    found = tables({"signal": signal, DISTANCE: distance}, GAMMAS[:2], seeds=4)
+    got = associate(cells_of(found), "signal", DISTANCE, "partial")
+    assert got is not None
+    assert (got.cells, got.runs, got.seeds) == (2, 7, ((0, 1, 2, 3),))
+    assert got.least_p() == pytest.approx(2 / 24)
+    assert len(got.each) == 4
+    assert len(got.blocks) == 1
+    apart = [associate(cells_of(found)[i : i + 1], "signal", DISTANCE, "partial") for i in (0, 1)]
+    first, second = (each.blocks[0] for each in apart if each)
+    assert got.blocks[0].trace() == pytest.approx(first.trace() + second.trace())
+    assert got.value == pytest.approx(got.each.mean())
+
+
+def test_steps_at_which_all_seeds_tie_are_not_counted() -> None:
+    signal, distance = np.random.default_rng(3).standard_normal((2, 20, 4))
+    signal[:10, :2] = 0.0  # of the first cell: at its first two steps
+    found = tables({"signal": signal, DISTANCE: distance}, GAMMAS[:2], seeds=10)
+    got = associate(cells_of(found), "signal", DISTANCE, "between")
+    rhos = [
+        np.mean([stats.spearmanr(signal[c : c + 10, s], distance[c : c + 10, s])[0] for s in of])
+        for c, of in ((0, (2, 3)), (10, range(4)))
+    ]
+    assert got is not None
+    assert got.value == pytest.approx(np.mean(rhos))
+    signal[:10] = 0.0
+    gone = tables({"signal": signal, DISTANCE: distance}, GAMMAS[:2], seeds=10)
+    got = associate(cells_of(gone), "signal", DISTANCE, "between")
+    alone = associate(cells_of(gone)[1:], "signal", DISTANCE, "between")
+    assert got is not None
+    assert alone is not None
+    assert got.value == pytest.approx(alone.value)
+    assert (got.cells, got.runs) == (1, 10)
+    assert ends(got.estimate) == pytest.approx(ends(alone.estimate))
+
+
+def test_one_seed_that_differs_has_no_interval() -> None:
+    signal, distance = np.random.default_rng(3).standard_normal((2, 10, 4))
+    signal[1:] = 0.0
+    cells = cells_of(tables({"signal": signal, DISTANCE: distance}, GAMMAS[:1], seeds=10))
+    got = associate(cells, "signal", DISTANCE, "between")
+    assert got is not None
+    assert np.isfinite(got.value)
+    assert got.estimate is None
 
 
 @pytest.mark.parametrize("folder", COMMITTED, ids=str)

@@ -162,7 +162,8 @@ def test_a_pilot_without_spread_says_nothing(tmp_path: Path) -> None:
         plan(tmp_path, trend("increasing"), rho("within")),
         tables({"signal": flat, DISTANCE: flat}, GAMMA, seeds=4),
     )
-    assert [each.note for each in found] == ["the pilot shows no spread"] * 2
+    notes = ["the pilot shows no spread", "the pilot lacks seeds with a correlation"]
+    assert [each.note for each in found] == notes
     assert all(np.isnan(each.chance) and each.enough is None for each in found)
 
 
