@@ -3,7 +3,8 @@ neither?
 
 A cell is compared with the cell of the same name on the other side; a single cell with any other.
 The first row of each outcome is over all cells: the difference of means, B minus A, averaged over
-cells, tested by Welch and by permutation (statistics/hypotheses.py). Rows of single cells are
+cells, tested by Welch and by permutation (statistics/hypotheses.py), of each seed's mean over the
+cells that share it. Rows of single cells are
 Holm-corrected over the cells of their outcome. Two measures from the evaluation of reinforcement
 learning are added (Agarwal et al. 2021): the chance that a seed of B is better than one of A, and
 the difference of interquartile means. Only the distance decides whether a difference was found; the
@@ -20,6 +21,7 @@ import pandas as pd
 
 from benchmark.claims.contrasts import slope
 from benchmark.claims.correlation_table import OUTCOMES
+from benchmark.claims.seeds import by_seed
 from benchmark.errors import InputError
 from benchmark.evaluation.metrics import METRICS
 from benchmark.levels import ALPHA
@@ -28,7 +30,7 @@ from benchmark.results.writer import tables_of_run
 from benchmark.statistics.comparison import interquartile_difference, probability_of_improvement
 from benchmark.statistics.families import holm
 from benchmark.statistics.hypotheses import change_p, least_p
-from benchmark.statistics.intervals import Floats, contrast, ends
+from benchmark.statistics.intervals import contrast, ends
 
 ALL = "all cells"
 DATA = "reference data"  # of a run's judging: the fingerprint of the images compared with
@@ -217,15 +219,17 @@ def _outcome_rows(
     return [{**row, **head, "verdict": _verdict(outcome, row)} for row in rows]
 
 
-def _values(side: Side, cell: str, outcome: str) -> Floats:
+def _values(side: Side, cell: str, outcome: str) -> "pd.Series[float]":
+    """By seed."""
     values = side.tables.values("sharpness" if outcome == OFF else outcome)
-    found = np.asarray(values[side.tables.runs["cell"] == cell].dropna(), dtype=np.float64)
-    return np.abs(found - 1) if outcome == OFF else found
+    found = values.set_axis(side.tables.runs["seed"])[(side.tables.runs["cell"] == cell).to_numpy()]
+    found = found.dropna()
+    return (found - 1).abs() if outcome == OFF else found
 
 
-def _tested(outcome: str, groups: Sequence[Sequence[Floats]]) -> dict[str, Any]:
-    """The mean over cells of the difference of means, B minus A."""
-    strata = [{0.0: x, 1.0: y} for x, y in groups]
+def _tested(outcome: str, groups: Sequence[Sequence["pd.Series[float]"]]) -> dict[str, Any]:
+    """The mean over cells of the difference of means, B minus A; cells that share seeds are one."""
+    strata = [each for _, each in by_seed([{0.0: x, 1.0: y} for x, y in groups])]
     a, b = (float(np.mean([group[side].mean() for group in groups])) for side in (0, 1))
     low, high = ends(contrast(strata))
     sign = -1 if _lower_is_better(outcome) else 1
@@ -237,12 +241,13 @@ def _tested(outcome: str, groups: Sequence[Sequence[Floats]]) -> dict[str, Any]:
         "low": low,
         "high": high,
         "p": float(change_p(strata, 0.0, "two-sided")),
-        "least_p": least_p([[len(x), len(y)] for x, y in groups], "two-sided"),
+        "least_p": least_p([[len(v) for v in each.values()] for each in strata], "two-sided"),
         "better": better.value,
         "runs_a": sum(len(x) for x, _ in groups),
         "runs_b": sum(len(y) for _, y in groups),
     }
-    found["better_low"], found["better_high"] = better.interval or (np.nan, np.nan)
+    if len(strata) == len(groups):  # its interval takes cells for independent
+        found["better_low"], found["better_high"] = better.interval or (np.nan, np.nan)
     if len(groups) == 1:
         middle = interquartile_difference(groups[0][1], groups[0][0])
         found["iqm"] = middle.value

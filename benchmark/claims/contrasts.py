@@ -2,7 +2,8 @@
 
 The shift is the least-squares change from the first level to the last, levels counting as equally
 far apart; a contrast has two. Strata are the other swept keys, each with a mean of its own, so that
-only runs that differ in this key alone are compared.
+only runs that differ in this key alone are compared. Strata that share seeds are one, of each
+seed's mean over them.
 """
 
 from collections.abc import Sequence
@@ -13,10 +14,11 @@ import pandas as pd
 from benchmark.ablation.claims import ContrastTest, TrendTest, swept_text
 from benchmark.claims.effects import DIRECTIONS, Direction, Effect, NotRun, missing, nothing_yet
 from benchmark.claims.power import change_chance
+from benchmark.claims.seeds import Group, by_seed
 from benchmark.evaluation.metrics import METRICS, SHARE
 from benchmark.results.tables import Tables
 from benchmark.statistics.hypotheses import change_p, least_p
-from benchmark.statistics.intervals import Floats, Stratum, contrast, ends, weights
+from benchmark.statistics.intervals import Stratum, contrast, ends, weights
 
 ROUNDING = 1e-12  # relative to the values: a smaller effect is rounding of the sums
 
@@ -76,7 +78,8 @@ def _measured(
     levels: Sequence[str],
     gaps: tuple[str, ...],
 ) -> Effect:
-    groups = [_by_place(stratum, values, test.over, levels) for stratum in strata]
+    joint = by_seed([_by_place(stratum, values, test.over, levels) for stratum in strata])
+    groups = [group for _, group in joint]
     sizes = [[len(seeds) for seeds in group.values()] for group in groups]
     found = np.asarray(values[pd.concat(strata).index], dtype=np.float64)
     direction, value = DIRECTIONS[test.direction], slope(groups)
@@ -102,7 +105,7 @@ def _measured(
         power=lambda level: chance(groups, direction, test.least_effect, level),
         seeds=min(map(min, sizes)),
         column=test.column,
-        noise=_noise(strata, groups, test.over, levels),
+        noise=_noise(strata, joint, test.over, levels),
         constant=constant,
         saturated=constant and share and found[0] in (0.0, 1.0),
         objection=_turns(means, test),
@@ -111,10 +114,10 @@ def _measured(
 
 def _by_place(
     stratum: pd.DataFrame, values: "pd.Series[float]", over: str, levels: Sequence[str]
-) -> dict[float, Floats]:
+) -> Group:
     """The values of a stratum's seeds by the position of their level, from 0 to 1."""
     return {
-        levels.index(str(level)) / (len(levels) - 1): np.asarray(values[rows.index], np.float64)
+        levels.index(str(level)) / (len(levels) - 1): values[rows.index].set_axis(rows["seed"])
         for level, rows in sorted(stratum.groupby(over), key=lambda each: levels.index(each[0]))
     }
 
@@ -136,24 +139,31 @@ def slope(strata: Sequence[Stratum]) -> float:
 
 
 def _noise(
-    strata: Sequence[pd.DataFrame], groups: Sequence[Stratum], over: str, levels: Sequence[str]
+    strata: Sequence[pd.DataFrame],
+    joint: Sequence[tuple[list[int], Group]],
+    over: str,
+    levels: Sequence[str],
 ) -> dict[str, float]:
     """By run, its seed's contribution to the change: its weight times its cell's standard
-    deviation.
+    deviation, split evenly (in squares) over the seed's runs.
 
     Empty if that is unknown, or the seeds do not differ.
     """
-    cells = [np.asarray(seeds, float) for group in groups for seeds in group.values()]
+    cells = [np.asarray(seeds, float) for _, group in joint for seeds in group.values()]
     if min(cell.size for cell in cells) < 2:
         return {}
-    weight = weights([list(group) for group in groups], [cell.size for cell in cells])
+    weight = weights([list(group) for _, group in joint], [cell.size for cell in cells])
     parts = [w / cell.size * cell.std(ddof=1) for w, cell in zip(weight, cells, strict=True)]
-    runs = [
-        rows.loc[rows[over] == levels[round(place * (len(levels) - 1))], "run_id"]
-        for rows, group in zip(strata, groups, strict=True)
-        for place in group
-    ]
-    return {run: float(part) for of, part in zip(runs, parts, strict=True) for run in of if part}
+    found: dict[str, float] = {}
+    for part, (members, place, seeds) in zip(parts, _cells(joint), strict=True):
+        rows = pd.concat([strata[at] for at in members])
+        here = (rows[over] == levels[round(place * (len(levels) - 1))]) & rows["seed"].isin(seeds)
+        found |= dict.fromkeys(rows.loc[here, "run_id"], float(part / np.sqrt(len(members))))
+    return {run: part for run, part in found.items() if part}
+
+
+def _cells(joint: Sequence[tuple[list[int], Group]]) -> list[tuple[list[int], float, "pd.Index"]]:
+    return [(at, place, v.index) for at, group in joint for place, v in group.items()]
 
 
 def chance(strata: Sequence[Stratum], direction: Direction, least: float, level: float) -> float:

@@ -3,7 +3,9 @@
 A claim defines its event: conditions on columns of the training rows, each a mean since the
 previous row, that hold simultaneously for a given share of the run's steps. Unlike in a sweep, runs
 are not assigned to the two groups, so a difference shows association with the event, not causation;
-the test assumes that, without a difference, any seed of the cell could have had the event.
+the test assumes that, without a difference, any seed of the cell could have had the event. Cells
+that share seeds are one, of each seed's mean over them, if at least three seeds had it in all of
+them and three in none; otherwise they count as independent.
 """
 
 from collections.abc import Sequence
@@ -15,10 +17,11 @@ import pandas as pd
 from benchmark.ablation.claims import Condition, EventTest
 from benchmark.claims.contrasts import chance, slope
 from benchmark.claims.effects import DIRECTIONS, Effect, NotRun, missing, nothing_yet
+from benchmark.claims.seeds import by_seed
 from benchmark.results.columns import EVIDENCE
 from benchmark.results.tables import Tables
 from benchmark.statistics.hypotheses import change_p, least_p
-from benchmark.statistics.intervals import Floats, Stratum, contrast, ends
+from benchmark.statistics.intervals import contrast, ends
 
 
 def event_words(test: EventTest) -> str:
@@ -39,18 +42,18 @@ def event(tables: Tables, test: EventTest) -> Effect | NotRun:
     there = known.notna()
     count = f"{int(had[there].sum())} of {int(there.sum())} runs had the event"
     says = f"{count} ({event_words(test)})"
-    groups = _groups(runs[there]["cell"], had[there], known[there])
+    groups = _groups(runs[there], had[there], known[there])
     ids = tuple(runs.loc[there, "run_id"])
     if not groups:
         says += ", so no cell has runs with it and runs without it to compare"
         return Effect(direction, says, gaps, ids, saturated=True)
-    strata: list[Stratum] = [dict(enumerate(group)) for group in groups]
+    strata = [joint for _, joint in by_seed([dict(enumerate(group)) for group in groups])]
     with_it, without = (
         float(np.concatenate([group[side] for group in groups]).mean()) for side in (1, 0)
     )
     found = np.concatenate([np.concatenate(group) for group in groups])
     constant = bool(np.ptp(found) == 0)
-    sizes = [[len(side) for side in group] for group in groups]
+    sizes = [[len(side) for side in group.values()] for group in strata]
     low, high = ends(contrast(strata))
     change = slope(strata)
     return Effect(
@@ -72,14 +75,15 @@ def event(tables: Tables, test: EventTest) -> Effect | NotRun:
 
 
 def _groups(
-    cells: "pd.Series[str]", had: "pd.Series[float]", values: "pd.Series[float]"
-) -> list[tuple[Floats, Floats]]:
-    """For each cell with both kinds, the values of the runs without the event and with it."""
+    runs: pd.DataFrame, had: "pd.Series[float]", values: "pd.Series[float]"
+) -> list[tuple["pd.Series[float]", "pd.Series[float]"]]:
+    """For each cell with both kinds, the values by seed of the runs without the event and with
+    it."""
     found = []
-    for rows in cells.groupby(cells, sort=False).groups.values():
-        of_cell = [values[rows][had[rows] == side] for side in (0, 1)]
-        if all(map(len, of_cell)):
-            without, with_it = (np.asarray(side, np.float64) for side in of_cell)
+    for rows in runs.groupby("cell", sort=False).groups.values():
+        of_cell = values[rows].set_axis(runs.loc[rows, "seed"])
+        without, with_it = (of_cell[(had[rows] == side).to_numpy()] for side in (0, 1))
+        if len(without) and len(with_it):
             found.append((without, with_it))
     return found
 

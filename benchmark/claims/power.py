@@ -31,6 +31,7 @@ from benchmark.ablation.claims import (
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.claims.correlation import associate, cells_of
 from benchmark.claims.effects import DIRECTIONS, Direction
+from benchmark.claims.seeds import by_seed
 from benchmark.claims.stopping import difference, stopped
 from benchmark.claims.variance import (
     SEED,
@@ -287,14 +288,17 @@ def _change(
     strata = _strata(runs, test)
     if not strata:
         return _Design(seeds, 1.0, note="this profile has nothing to compare")
-    least = least_p([[seeds] * len(each) for each in strata])
+    # All strata of a plan have its seeds.
+    seedlings = pd.Series(0.0, range(LEAST_SEEDS))
+    joint = by_seed([dict.fromkeys(each, seedlings) for each in strata])
+    least = least_p([[seeds] * len(each) for _, each in joint])
     if pilot is None:
         return _Design(seeds, least)
-    found = _spreads(pilot, test.column)
-    lacking = {cell for each in strata for cell in each.values()} - set(found)
-    if lacking:
-        return _Design(seeds, least, note=f"the pilot lacks seeds of {', '.join(sorted(lacking))}")
-    spreads = [{place: found[cell] for place, cell in each.items()} for each in strata]
+    spreads = _spreads(pilot, test.column, strata)
+    if isinstance(spreads, str):
+        return _Design(seeds, least, note=spreads)
+    if len(spreads) > len(joint):
+        return _Design(seeds, least, note=f"the pilot's cells share fewer than {LEAST_SEEDS} seeds")
     direction = DIRECTIONS[test.direction]
     return _Design(
         seeds,
@@ -347,15 +351,14 @@ def _stopping(
 def _event(
     runs: Sequence[PlannedRun], seeds: int, test: EventTest, pilot: Tables | None
 ) -> _Design:
-    """The best case: it is unknown beforehand how many seeds will have the event."""
+    """If the same half of the seeds has it in every cell: which will is unknown beforehand."""
     cells, note = list(dict.fromkeys(run.cell for run in runs)), "if half of the seeds have it"
-    least = least_p([[seeds // 2, seeds - seeds // 2]] * len(cells))
+    least = least_p([[seeds // 2, seeds - seeds // 2]])
     if pilot is None:
         return _Design(seeds, least, note=note)
-    found = _spreads(pilot, test.column)
-    if lacking := set(cells) - set(found):
-        return _Design(seeds, least, note=f"the pilot lacks seeds of {', '.join(sorted(lacking))}")
-    spreads = [{0.0: found[cell], 1.0: found[cell]} for cell in cells]
+    spreads = _spreads(pilot, test.column, [{0.0: cell, 1.0: cell} for cell in cells])
+    if isinstance(spreads, str):
+        return _Design(seeds, least, note=spreads)
     return _Design(
         seeds,
         least,
@@ -391,10 +394,25 @@ def _strata(runs: Sequence[PlannedRun], test: TrendTest | ContrastTest) -> list[
     return [each for each in strata.values() if len(each) > 1]
 
 
-def _spreads(pilot: Tables, column: str) -> dict[str, float]:
-    """By cell, the standard deviation of a column over seeds; without cells of fewer than two."""
-    values = pilot.values(column).groupby(pilot.runs["cell"]).std(ddof=1).dropna()
-    return {str(cell): float(spread) for cell, spread in values.items()}
+def _spreads(
+    pilot: Tables, column: str, strata: Sequence[Mapping[float, str]]
+) -> list[dict[float, float]] | str:
+    """The standard deviation over seeds at each position, of strata that share no seed; or which
+    cells of `strata` the pilot lacks."""
+    values = pilot.values(column).dropna()
+    runs = pilot.runs.loc[values.index]
+    known = {
+        str(cell): of_cell.set_axis(runs.loc[of_cell.index, "seed"])
+        for cell, of_cell in values.groupby(runs["cell"])
+        if len(of_cell) > 1
+    }
+    if lacking := {cell for each in strata for cell in each.values()} - set(known):
+        return f"the pilot lacks seeds of {', '.join(sorted(lacking))}"
+    joint = by_seed([{place: known[cell] for place, cell in each.items()} for each in strata])
+    return [
+        {place: float(of_place.std(ddof=1)) for place, of_place in group.items()}
+        for _, group in joint
+    ]
 
 
 def _correlation(

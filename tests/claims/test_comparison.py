@@ -54,9 +54,12 @@ def test_better_worse_and_no_difference(tmp_path: Path) -> None:
     said = sentence(table, "BEGAN", "EBGAN")
     assert said.startswith("EBGAN is worse than BEGAN: distance 19.8 higher, 95 % ")
     assert said.endswith("10 against 10 runs.")
-    # Every seed of B is worse: the chance that one is better is 0, and surely below a half.
-    assert (table["better"].iloc[0], table["better_low"].iloc[0]) == (0, 0)
-    assert table["better_high"].iloc[0] < 0.5
+    # Every seed of B is worse: the chance that one is better is 0, and surely below a half. Both
+    # cells have the same seeds, so over them it has no interval.
+    assert (table["better"].iloc[0], table["better_low"].iloc[1]) == (0, 0)
+    assert table["better_high"].iloc[1] < 0.5
+    assert np.isnan(table["better_high"].iloc[0])
+    assert table["least_p"].iloc[0] == pytest.approx(2 / 252)
     first = table.iloc[0]
     assert first["cell"] == "all cells"
     means = [pytest.approx(float(_ends(1).mean())), pytest.approx(float(_ends(2, 20).mean()))]

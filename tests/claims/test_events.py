@@ -87,8 +87,10 @@ def test_only_runs_of_one_cell_are_compared() -> None:
     assert judged(made, claim()).iloc[0]["verdict"] == "saturated"
     mixed = tables(curves(([1] * 3 + [0] * 3) * 2), both, seeds=6)
     row = judged(mixed, claim()).iloc[0]
-    assert row["least_p"] == pytest.approx(1 / 400)
+    assert row["least_p"] == pytest.approx(1 / 20)  # six seeds, however many cells
     assert row["verdict"] == "supported"
+    other = tables(curves([1] * 3 + [0] * 6 + [1] * 3), both, seeds=6)  # of each cell, other seeds
+    assert judged(other, claim()).iloc[0]["least_p"] == pytest.approx(1 / 400)
 
 
 def test_a_failed_run_blocks_the_verdict_and_is_counted() -> None:

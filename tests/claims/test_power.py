@@ -91,10 +91,17 @@ def test_the_least_p_is_that_of_the_arrangements(tmp_path: Path, seeds: int, lea
         assert np.isnan(each.chance)  # without a pilot
 
 
-def test_strata_multiply_the_arrangements(tmp_path: Path) -> None:
+def test_strata_are_no_further_seeds(tmp_path: Path) -> None:
     sweep = {"method.gamma": [0.3, 0.7], "method.h": [4, 8]}
     made = plan(tmp_path, trend("increasing"), seeds=3, sweep=sweep)
-    assert one(prospects(made)).least_p == pytest.approx(1 / 400)
+    assert one(prospects(made)).least_p == pytest.approx(1 / 20)
+    # A pilot's spread is that of its seeds' means over the strata.
+    cells = [{"method.gamma": g, "method.h": h} for g in (0.3, 0.7) for h in (4, 8)]
+    ends = np.random.default_rng(0).standard_normal((4, 6))
+    seen = tables({"signal": ends.reshape(-1, 1), DISTANCE: ends.reshape(-1, 1)}, cells, seeds=6)
+    spreads = [{0.0: ends[:2].mean(0).std(ddof=1), 1.0: ends[2:].mean(0).std(ddof=1)}]
+    made = plan(tmp_path, trend("increasing", 1.0), seeds=8, sweep=sweep)
+    assert one(prospects(made, seen)).chance == pytest.approx(change_power(spreads, 8, 2.0, 1.0))
     alone = trend("increasing", where={"method.h": 4})
     assert one(prospects(plan(tmp_path, alone, seeds=3, sweep=sweep))).least_p == 1 / 20
 

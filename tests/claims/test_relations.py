@@ -69,8 +69,8 @@ def test_noise_adds_up_to_the_error_of_a_change_over_strata() -> None:
     two = tables({"signal": ends, DISTANCE: ends}, cells, seeds=5)
     effect = shift(two, ContrastTest.model_validate(contrast("A", "B")))
     assert isinstance(effect, Effect)
-    variances = ends.reshape(4, 5).var(axis=1, ddof=1)
-    assert sum(part**2 for part in effect.noise.values()) == pytest.approx(variances.sum() / 5 / 4)
+    variances = ends.reshape(2, 2, 5).mean(axis=1).var(axis=1, ddof=1)  # of seeds over both h
+    assert sum(part**2 for part in effect.noise.values()) == pytest.approx(variances.sum() / 5)
 
 
 def test_verdicts_know_the_shared_control(found: Tables) -> None:

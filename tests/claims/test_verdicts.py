@@ -9,10 +9,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from benchmark.ablation.claims import Claim
+from benchmark.ablation.claims import Claim, ContrastTest
+from benchmark.claims.effects import Effect
+from benchmark.claims.measures import measure
 from benchmark.claims.verdicts import claims_table
 from benchmark.results.schema import AblationRecord, RegistrationRecord
 from benchmark.results.tables import Tables
+from benchmark.statistics import intervals
 from tests.statistics.simulate import DISTANCE, Floats, tables
 
 ARMS = [{"variant": "A"}, {"variant": "B"}]
@@ -219,6 +222,44 @@ def test_contrast_compares_only_runs_that_differ_in_its_key_alone() -> None:
     assert row["effect"] == pytest.approx(5)
     only = judged(found, contrast("higher", where={"method.h": 16})).iloc[0]
     assert only["runs"] == 8
+
+
+CROSSED = [{"variant": v, "method.gamma": g} for g in (0.3, 0.5, 0.7) for v in ("A", "B")]
+
+
+def test_strata_that_share_seeds_add_none() -> None:
+    """What a seed adds to its run of a variant it adds to that at every gamma."""
+    studies, rng = 150, np.random.default_rng(4)
+    test = ContrastTest.model_validate(contrast("higher", 0.0))
+    rejected = covered = 0
+    for _ in range(studies):
+        of_seeds = rng.standard_normal((1, 2, 5)) + 0.3 * rng.standard_normal((3, 2, 5))
+        values = of_seeds.reshape(-1, 1)
+        found = measure(tables({"signal": values, DISTANCE: values}, CROSSED, seeds=5), test)
+        assert isinstance(found, Effect)
+        assert found.least_p == pytest.approx(1 / 252)
+        rejected += found.above(0.0) <= 0.05
+        covered += found.low <= 0 <= found.high
+    chance = 3 * np.sqrt(0.05 * 0.95 / studies)
+    assert rejected / studies <= 0.05 + chance
+    assert covered / studies >= 0.95 - chance
+
+
+def test_strata_of_other_seeds_are_independent() -> None:
+    values = np.random.default_rng(4).standard_normal((30, 1))
+    made = tables({"signal": values, DISTANCE: values}, CROSSED, seeds=5, apart=True)
+    seeds = np.repeat([0, 5, 0, 5, 10, 15], 5) + np.tile(np.arange(5), 6)
+    made = replace(made, runs=made.runs.assign(seed=seeds))  # of the first two gammas the same
+    test = ContrastTest.model_validate(contrast("higher", 0.0))
+    found = measure(made, test)
+    assert isinstance(found, Effect)
+    means = values.reshape(3, 2, 5)
+    expected = intervals.contrast([{0.0: b, 1.0: a} for a, b in (means[:2].mean(axis=0), means[2])])
+    assert expected is not None
+    assert (found.low, found.high) == pytest.approx(intervals.ends(expected))
+    assert found.least_p == pytest.approx(1 / 20_000)
+    # The parts of all runs make up the error.
+    assert sum(part**2 for part in found.noise.values()) == pytest.approx(float(expected.error**2))
 
 
 def curves(rho: float, seed: int = 0, seeds: int = 12) -> dict[str, Floats]:
