@@ -10,6 +10,7 @@ any profile. Power is computed at Holm's first and strictest step, and so is con
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -285,7 +286,7 @@ def _true_lead(least: float) -> float:
 def _change(
     runs: Sequence[PlannedRun], seeds: int, test: TrendTest | ContrastTest, pilot: Tables | None
 ) -> _Design:
-    strata = _strata(runs, test)
+    strata = strata_of({run.cell: run.point for run in runs}, test)
     if not strata:
         return _Design(seeds, 1.0, note="this profile has nothing to compare")
     # All strata of a plan have its seeds.
@@ -369,12 +370,15 @@ def _event(
     )
 
 
-def _strata(runs: Sequence[PlannedRun], test: TrendTest | ContrastTest) -> list[dict[float, str]]:
-    """By stratum, the cell at each position, as compared by claims/contrasts.py.
+def strata_of(
+    cells: Mapping[str, Mapping[str, Any]], test: TrendTest | ContrastTest
+) -> list[dict[float, str]]:
+    """By stratum, the cell at each position, as compared by claims/contrasts.py; `cells` are the
+    swept values of each.
 
     A stratum's runs share the other swept keys, except those that always change with `over`.
     """
-    points = {run.cell: {k: swept_text(v) for k, v in run.point.items()} for run in runs}
+    points = {cell: {k: swept_text(v) for k, v in of.items()} for cell, of in cells.items()}
     if isinstance(test, ContrastTest):
         levels = [swept_text(test.against), swept_text(test.of)]
     else:

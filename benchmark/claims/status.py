@@ -3,15 +3,25 @@
 What is tested must match the registration in everything: the claim's exact wording, the judge and
 the evaluation, the rules, the seeds (all, or those of a look) and the cells, so that nobody can add
 seeds until a claim holds or drop an arm that contradicts it. Every run behind the verdict must have
-been registered, and made by code committed after the registration.
+been registered, and made by code committed after the registration. Of the rules those count that
+decide the claim: later ones that leave its verdict as it is do no harm.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from benchmark.ablation.claims import Claim
+from benchmark.ablation.claims import (
+    Claim,
+    ClaimTest,
+    ContrastTest,
+    CorrelationTest,
+    EventTest,
+    TrendTest,
+    swept_text,
+)
 from benchmark.ablation.registration import claim_digest
+from benchmark.claims.power import strata_of
 from benchmark.levels import ALPHA, RULES
 from benchmark.results.schema import AblationRecord, RegistrationRecord
 from benchmark.statistics.looks import look_levels
@@ -50,7 +60,7 @@ def status(record: AblationRecord, claim: Claim, run_ids: Sequence[str]) -> Stat
     if registration.commit is None:
         return Status("the registration is not committed")
     why = (
-        _of_claim(registration, claim)
+        _of_claim(record, registration, claim)
         or _of_design(record, registration)
         or _of_runs(registration, run_ids)
     )
@@ -66,12 +76,42 @@ def looks(record: AblationRecord) -> tuple[Look, ...]:
     return tuple(Look(n, level) for n, level in zip(registration.looks, levels, strict=True))
 
 
-def _of_claim(registration: RegistrationRecord, claim: Claim) -> str:
-    if registration.rules != RULES:
+def _of_claim(record: AblationRecord, registration: RegistrationRecord, claim: Claim) -> str:
+    if not _same_rules(record, registration.rules, claim.test):
         return f"rules of version {registration.rules}"
     if claim.id not in registration.claims:
         return "claim added since"
     return "" if registration.claims[claim.id] == claim_digest(claim) else "claim changed since"
+
+
+def _same_rules(record: AblationRecord, rules: int, test: ClaimTest) -> bool:
+    """Whether no later version changed what decides the claim; one that is not in _CHANGED may
+    have changed anything."""
+    later = range(rules + 1, RULES + 1)
+    return rules <= RULES and all(v in _CHANGED and not _CHANGED[v](record, test) for v in later)
+
+
+def _by_version_4(record: AblationRecord, test: ClaimTest) -> bool:
+    """Crossed cells that share seeds are averaged; a trend of four levels or more turns between any
+    two of them; claims of no correlation no longer need matched pairs to be told apart."""
+    cells = {
+        each.cell: each.point
+        for each in record.cells
+        if all(swept_text(each.point.get(k)) == swept_text(v) for k, v in test.where.items())
+    }
+    match test:
+        case TrendTest() | ContrastTest():
+            strata = strata_of(cells, test)
+            turns = isinstance(test, TrendTest) and test.direction != "none"
+            return len(strata) > 1 or (turns and any(len(each) > 3 for each in strata))
+        case EventTest():
+            return len(cells) > 1
+        case CorrelationTest():
+            return test.direction == "none"
+    return False
+
+
+_CHANGED: Mapping[int, Callable[[AblationRecord, ClaimTest], bool]] = {4: _by_version_4}
 
 
 def _of_design(record: AblationRecord, registration: RegistrationRecord) -> str:

@@ -1,5 +1,6 @@
 """Confirmatory is what the history proves: real repositories, runs made by hand."""
 
+import json
 import os
 import subprocess
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from benchmark.ablation.registration import differences, of_plan, parse, path_of
 from benchmark.claims.status import Look, looks, status
 from benchmark.cli import bench
 from benchmark.errors import InputError
+from benchmark.levels import RULES
 from benchmark.report.captions import training
 from benchmark.report.overview import questions
 from benchmark.results.registered import obstacle
@@ -290,6 +292,48 @@ def test_rules_of_another_version(checkout: Checkout, monkeypatch: pytest.Monkey
     checkout.register()
     checkout.train(checkout.commit())
     assert checkout.why() == "rules of version 1"
+
+
+GAMMA = {"over": "method.gamma", "column": "distance", "least_effect": 5}
+LOST = {"event": [{"column": "k", "below": 0.1}], "column": "distance", "direction": "higher"}
+RHO = {"kind": "correlation", "column": "distance", "level": "within", "least_effect": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("sweep", "test", "changed"),
+    [
+        ("{method.gamma: [0.3, 0.5, 0.7]}", {**GAMMA, "direction": "increasing"}, False),
+        ("{method.gamma: [0.3, 0.4, 0.5, 0.7]}", {**GAMMA, "direction": "increasing"}, True),
+        ("{method.gamma: [0.3, 0.4, 0.5, 0.7]}", {**GAMMA, "direction": "none"}, False),
+        ("{method.gamma: [0.3, 0.7], method.h: [4, 8]}", {**GAMMA, "direction": "none"}, True),
+        (
+            "{method.gamma: [0.3, 0.7], method.h: [4, 8]}",
+            {**GAMMA, "direction": "none", "where": {"method.h": 4}},
+            False,
+        ),
+        ("{method.gamma: [0.3, 0.7]}", {"kind": "event", **LOST, "least_effect": 5}, True),
+        (
+            "{method.gamma: [0.3, 0.7]}",
+            {"kind": "event", **LOST, "least_effect": 5, "where": {"method.gamma": 0.3}},
+            False,
+        ),
+        ("{method.gamma: [0.3, 0.7]}", {**RHO, "direction": "positive"}, False),
+        ("{method.gamma: [0.3, 0.7]}", {**RHO, "direction": "none"}, True),
+        ("{method.gamma: [0.3, 0.7]}", {"kind": "failures"}, False),
+    ],
+)
+def test_version_4_of_the_rules_changed_some_claims_alone(
+    checkout: Checkout, sweep: str, test: dict[str, object], changed: bool
+) -> None:
+    named = {"id": "it", "says": "It is", "source": "readers", "test": test}
+    checkout.edit("sweep:\n  method.gamma: [0.3, 0.7]", f"sweep: {sweep}")
+    checkout.edit("claims:\n", f"claims:\n  - {json.dumps(named)}\n")
+    checkout.register()
+    path = checkout.root / REGISTERED
+    assert f"rules: {RULES}\n" in path.read_text()
+    path.write_text(path.read_text().replace(f"rules: {RULES}\n", "rules: 3\n"))
+    checkout.train(checkout.commit())
+    assert checkout.why() == ("rules of version 3" if changed else "")
 
 
 def test_a_second_judge_may_come_later(checkout: Checkout) -> None:
