@@ -193,10 +193,9 @@ def _turns(means: Sequence[float], test: TrendTest | ContrastTest) -> str:
     """Two means of a trend that differ against the claim by the least effect or more."""
     if isinstance(test, ContrastTest):
         return ""
-    steps = np.diff(means)
     worst = {
-        "increasing": -steps.min(),
-        "decreasing": steps.max(),
+        "increasing": (np.maximum.accumulate(means) - means).max(),
+        "decreasing": (means - np.minimum.accumulate(means)).max(),
         "none": max(means) - min(means),
     }[test.direction]
     if worst > 0 and worst >= test.least_effect:

@@ -232,8 +232,10 @@ class Tables:
         if column == "failed":
             return failed
         if column == "broken":
-            collapsing = runs.get("collapsed", pd.Series(np.nan, runs.index)) == 1
-            return failed.mask(collapsing & failed.notna(), 1.0)
+            collapsed = runs.get("collapsed", pd.Series(np.nan, runs.index))
+            # Of a run that nobody judged it is unknown, unless it failed.
+            known = failed.where((failed == 1) | collapsed.notna())
+            return known.mask((collapsed == 1) & failed.notna(), 1.0)
         found = self._own(runs, column) if _is_signal(column) else runs.get(column)
         if found is None and column in self.probes:
             found = runs["run_id"].map(self.probes.set_index("run_id")[column])

@@ -84,7 +84,9 @@ def test_contrast(direction: str, gap: float, verdict: str) -> None:
 def test_claims_that_no_p_can_refute_leave_the_others_theirs() -> None:
     everywhere = {"kind": "bound", "column": "distance", "below": 1e9, "at": "end"}
     missing = contrast("higher", column="kid")
-    rows = judged(arms(-5), contrast("higher"), {"kind": "failures"}, everywhere, missing)
+    found = arms(-5)
+    found.runs["collapsed"] = 0.0
+    rows = judged(found, contrast("higher"), {"kind": "failures"}, everywhere, missing)
     assert rows["against_p"].iloc[0] == pytest.approx(1 / 924)
     # Two claims are tested: this one, and the one that has nothing to measure yet.
     assert rows["against_p_holm"].iloc[0] == pytest.approx(2 / 924)
@@ -210,6 +212,19 @@ def test_trend(means: Sequence[float], direction: str, verdict: str) -> None:
     row = judged(found, trend(direction, 2.0)).iloc[0]
     assert row["verdict"] == verdict, row["sentence"]
     assert row["effect"] == pytest.approx(means[2] - means[0])
+
+
+def test_a_trend_may_turn_over_several_levels() -> None:
+    """No two neighbours differ by 4, but the third and the fifth do."""
+    means, seeds = (0, 6, 12, 9.5, 7, 20), 5
+    ends = np.concatenate([np.linspace(0, 1, seeds) + mean for mean in means])[:, None]
+    cells = [{"method.gamma": gamma / 10} for gamma in range(1, 7)]
+    rising = tables({"signal": ends, DISTANCE: ends}, cells, seeds=seeds)
+    falling = tables({"signal": -ends, DISTANCE: -ends}, cells, seeds=seeds)
+    for found, direction in ((rising, "increasing"), (falling, "decreasing")):
+        row = judged(found, trend(direction, 4.0)).iloc[0]
+        assert row["verdict"] == "undecided", row["sentence"]
+        assert "two of its means differ by 5 against the claim" in row["sentence"]
 
 
 def test_contrast_compares_only_runs_that_differ_in_its_key_alone() -> None:
@@ -339,6 +354,11 @@ def test_failures() -> None:
     assert "began-000000000004" in failed["sentence"]
     running = tables(good, ARMS, seeds=14, state={4: "running"})
     assert judged(running, test).iloc[0]["verdict"] == "undecided"
+    unjudged = tables(good, ARMS, seeds=14)
+    unjudged.runs.loc[4, "collapsed"] = np.nan
+    row = judged(unjudged, test).iloc[0]
+    assert row["verdict"] == "undecided"
+    assert "missing: began-000000000004 (done, without this column)" in row["sentence"]
     collapsed = ends.copy()
     collapsed[20] = 1
     bad = tables({**good, "collapsed": collapsed}, ARMS, seeds=14)
