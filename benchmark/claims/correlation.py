@@ -35,6 +35,7 @@ from benchmark.statistics.intervals import (
     Estimate,
     Floats,
     Indices,
+    ends,
     mean,
     mean_rank_correlation,
     rank_correlation,
@@ -80,6 +81,13 @@ class Association:
     def p(self, alternative: Alternative = "two-sided") -> float:
         """p of mismatched pairs."""
         return pairing_p(self.blocks, alternative) if np.isfinite(self.value) else np.nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Of 95 %, within the range of a rho, which a mean of rhos and its t do not know; NaN if
+        there is none."""
+        low, high = np.clip(ends(self.estimate), -1, 1)
+        return float(low), float(high)
 
     def least_p(self, alternative: Alternative = "two-sided") -> float:
         return least_pairing_p([len(block) for block in self.blocks], alternative)

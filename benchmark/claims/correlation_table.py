@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from benchmark.claims.correlation import Association, Cell, associate, cells_of
@@ -21,7 +20,6 @@ from benchmark.results.columns import EVIDENCE
 from benchmark.results.tables import Tables
 from benchmark.statistics.coefficients import Level, Measure
 from benchmark.statistics.families import holm, least_holm
-from benchmark.statistics.intervals import ends
 
 OUTCOMES = ("distance", "kid", "precision", "recall", "density", "coverage", "sharpness")
 # The step alone, L(x) alone, |gamma L(x) - L(G(z))| alone, and k.
@@ -106,8 +104,7 @@ def _step_rows(
 
 
 def _numbers(found: Association) -> dict[str, Any]:
-    # A rho lies in [-1, 1], which a mean of rhos and its t interval do not know.
-    low, high = map(float, np.clip(ends(found.estimate), -1, 1))
+    low, high = found.interval
     seeds = "; ".join(" ".join(map(str, block)) for block in found.seeds)
     tests = {"p": found.p(), "least_p": found.least_p()}
     names = ("value", "null_mean", "cells", "runs", "points")

@@ -104,7 +104,7 @@ def _correlation(tables: Tables, test: CorrelationTest) -> Effect | NotRun:
     """Spearman's rho, as correlation.py has it.
 
     A relation must pass both tests: rho beyond the margin, and matched pairs correlating more than
-    mismatched ones.
+    mismatched ones. A claim of none takes the first alone.
     """
     level: Literal["differences", "between"] = "between"
     where = "runs of a cell at the same step"
@@ -133,10 +133,13 @@ def _correlation(tables: Tables, test: CorrelationTest) -> Effect | NotRun:
         p = float(estimate.p_below(margin)) if estimate else 1.0
         return max(p, found.p("less")) if margin <= 0 else p
 
-    low, high = ends(estimate)
+    low, high = found.interval
+    says = f"Rho of {signal} and {outcome} over {where}: {found.value:.2f}"
+    if math.isfinite(found.null_mean):
+        says += f", of mismatched pairs {found.null_mean:.2f}"
     return Effect(
         direction=direction,
-        says=f"Rho of {signal} and {outcome} over {where}: {found.value:.2f}",
+        says=says,
         gaps=gaps,
         run_ids=found.run_ids,
         value=found.value,
@@ -144,14 +147,20 @@ def _correlation(tables: Tables, test: CorrelationTest) -> Effect | NotRun:
         high=high,
         above=above,
         below=below,
-        least_p=found.least_p("greater") if estimate else 1.0,
+        least_p=_least_p_of_rho(found, test),
         power=lambda alpha: _chance_of_rho(found, test, alpha),
         seeds=min(map(len, found.seeds)),
     )
 
 
+def _least_p_of_rho(found: Association, test: CorrelationTest) -> float:
+    if found.estimate is None:
+        return 1.0
+    return 0.0 if test.direction == "none" else found.least_p("greater")
+
+
 def _chance_of_rho(found: Association, test: CorrelationTest, level: float) -> float:
-    if found.estimate is None or found.least_p("greater") > level:
+    if _least_p_of_rho(found, test) > level:
         return 0.0
     within = test.level == "within"
     seeds = len(found.each) if within else min(map(len, found.seeds))

@@ -439,7 +439,11 @@ def _correlation(
 
 
 def rho_chance(test: CorrelationTest, seeds: int, spread: float, level: float) -> float:
-    """The same of a correlation; `spread` over seeds is that of the rhos within runs."""
+    """The same of a correlation; `spread` over seeds is that of the rhos within runs.
+
+    The test against mismatched pairs is left out, so the power is optimistic where other runs'
+    outcomes correlate nearly as well.
+    """
     absent, margin = test.direction == "none", test.least_effect
     true = min(TRUE * margin or TYPICAL_RHO, GREATEST_RHO)
     if test.level == "within":

@@ -303,6 +303,27 @@ def test_correlation(level: str, rho: float, direction: str, verdict: str) -> No
     assert few.iloc[0]["verdict"] == expected
 
 
+def test_a_claim_of_no_relation_needs_no_mismatched_pairs() -> None:
+    """Of three seeds, 1/3! could not support a claim; p of the interval alone can."""
+    rng = np.random.default_rng(0)
+    signal, distance = rng.standard_normal((2, 9, 400))
+    test = {"kind": "correlation", "column": "distance", "level": "within", "direction": "none"}
+    made = tables({"signal": signal, DISTANCE: distance}, GAMMAS, seeds=3)
+    row = judged(made, {**test, "least_effect": 0.5}).iloc[0]
+    assert (row["verdict"], row["least_p"]) == ("supported", 0.0)
+    assert row["power"] > 0.9
+
+
+def test_what_mismatched_pairs_have_is_said() -> None:
+    """All runs rise and fall together: another run's signal says as much."""
+    wave = np.sin(np.arange(12.0)) + 0.1 * np.random.default_rng(0).standard_normal((2, 4, 12))
+    test = {"kind": "correlation", "column": "distance", "level": "within", "direction": "positive"}
+    made = tables({"signal": wave[0], DISTANCE: wave[1]}, GAMMAS[:1], seeds=4)
+    row = judged(made, {**test, "least_effect": 0.3}).iloc[0]
+    assert ", of mismatched pairs 0.9" in row["sentence"]
+    assert row["high"] == 1
+
+
 def test_the_last_step_is_asked_by_itself() -> None:
     """A relation that turns over at the end: over training it holds, there it is the opposite."""
     found = curves(0.95)
