@@ -18,7 +18,7 @@ from benchmark.claims.seeds import Group, by_seed
 from benchmark.evaluation.metrics import METRICS, SHARE
 from benchmark.results.tables import Tables
 from benchmark.statistics.hypotheses import change_p, least_p
-from benchmark.statistics.intervals import Stratum, contrast, ends, weights
+from benchmark.statistics.intervals import Stratum, contrast, deviation, ends, weights
 
 ROUNDING = 1e-12  # relative to the values: a smaller effect is rounding of the sums
 
@@ -153,7 +153,7 @@ def _noise(
     if min(cell.size for cell in cells) < 2:
         return {}
     weight = weights([list(group) for _, group in joint], [cell.size for cell in cells])
-    parts = [w / cell.size * cell.std(ddof=1) for w, cell in zip(weight, cells, strict=True)]
+    parts = [w / cell.size * deviation(cell) for w, cell in zip(weight, cells, strict=True)]
     found: dict[str, float] = {}
     for part, (members, place, seeds) in zip(parts, _cells(joint), strict=True):
         rows = pd.concat([strata[at] for at in members])
@@ -173,7 +173,7 @@ def chance(strata: Sequence[Stratum], direction: Direction, least: float, level:
     if seeds < 2:
         return 0.0
     spreads = [
-        {place: float(cell.std(ddof=1)) for place, cell in zip(each, of_stratum, strict=True)}
+        {place: deviation(cell) for place, cell in zip(each, of_stratum, strict=True)}
         for each, of_stratum in zip(strata, cells, strict=True)
     ]
     return change_chance(spreads, seeds, direction, least, level)

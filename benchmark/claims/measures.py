@@ -28,7 +28,7 @@ from benchmark.evaluation.metrics import METRICS
 from benchmark.levels import BROKEN_SHARE
 from benchmark.results.tables import Tables
 from benchmark.statistics.hypotheses import share_below_p
-from benchmark.statistics.intervals import ends, mean, share
+from benchmark.statistics.intervals import deviation, ends, mean, share
 from benchmark.text import counted
 
 
@@ -79,7 +79,7 @@ def _mean(tables: Tables, test: MeanTest) -> Effect | NotRun:
     estimate, direction = mean(by_seed - test.than), DIRECTIONS[test.direction]
     low, high = ends(estimate)
     least = 1.0 if estimate is None else 0.0
-    spread = float(by_seed.std(ddof=1)) if len(by_seed) > 1 else math.nan
+    spread = deviation(by_seed) if len(by_seed) > 1 else math.nan
     says = f"Mean {test.column} over {counted(len(by_seed), 'seed')}"
     return Effect(
         direction=direction,
@@ -164,7 +164,7 @@ def _chance_of_rho(found: Association, test: CorrelationTest, level: float) -> f
         return 0.0
     within = test.level == "within"
     seeds = len(found.each) if within else min(map(len, found.seeds))
-    return rho_chance(test, seeds, float(found.each.std(ddof=1)) if within else math.nan, level)
+    return rho_chance(test, seeds, deviation(found.each) if within else math.nan, level)
 
 
 def _stopping(tables: Tables, test: StoppingTest) -> Effect | NotRun:
@@ -203,7 +203,7 @@ def _stopping(tables: Tables, test: StoppingTest) -> Effect | NotRun:
 def _chance_of_difference(found: Difference, test: StoppingTest, level: float) -> float:
     if len(found.each) < 2 or found.least_p("greater") > level:
         return 0.0
-    spread, least = float(found.each.std(ddof=1)), test.least_effect
+    spread, least = deviation(found.each), test.least_effect
     return difference_chance(spread, len(found.each), DIRECTIONS[test.direction], least, level)
 
 

@@ -49,7 +49,7 @@ from benchmark.results.tables import Tables
 from benchmark.statistics.components import LEAST_SEEDS_OF_STREAM, design_of, lead_power
 from benchmark.statistics.families import holm
 from benchmark.statistics.hypotheses import MOST, least_p, share_below_p
-from benchmark.statistics.intervals import LEAST_SEEDS, LEAST_SEEDS_OF_RHO
+from benchmark.statistics.intervals import LEAST_SEEDS, LEAST_SEEDS_OF_RHO, deviation
 from benchmark.statistics.one_sample import least_mean_p
 from benchmark.statistics.power import (
     Aim,
@@ -194,7 +194,7 @@ def _mean(runs: Sequence[PlannedRun], seeds: int, test: MeanTest, pilot: Tables 
     by_seed = values.groupby(mine.loc[values.index, "seed"]).mean()
     if len(by_seed) < 2:
         return _Design(seeds, 0.0, note="the pilot lacks seeds of these cells")
-    spread = float(by_seed.std(ddof=1))
+    spread = deviation(by_seed)
     return _Design(seeds, 0.0, lambda n, level: mean_chance(test, spread, n, level))
 
 
@@ -341,7 +341,7 @@ def _stopping(
     found = difference(stopped(mine, test.signal, test.column, test.rule), test.against)
     if found is None or len(found.each) < 2:
         return _Design(seeds, least, note="the pilot lacks seeds with enough evaluations")
-    spread, direction = float(found.each.std(ddof=1)), DIRECTIONS[test.direction]
+    spread, direction = deviation(found.each), DIRECTIONS[test.direction]
     return _Design(
         seeds,
         least,
@@ -413,10 +413,7 @@ def _spreads(
     if lacking := {cell for each in strata for cell in each.values()} - set(known):
         return f"the pilot lacks seeds of {', '.join(sorted(lacking))}"
     joint = by_seed([{place: known[cell] for place, cell in each.items()} for each in strata])
-    return [
-        {place: float(of_place.std(ddof=1)) for place, of_place in group.items()}
-        for _, group in joint
-    ]
+    return [{place: deviation(of_place) for place, of_place in group.items()} for _, group in joint]
 
 
 def _correlation(
@@ -474,4 +471,4 @@ def _spread_of_rhos(pilot: Tables, cells: set[str], test: CorrelationTest) -> fl
     """Over seeds, of the rhos of the changes within their runs; None below two seeds."""
     mine = [cell for cell in cells_of(pilot) if cell.name in cells]
     found = associate(mine, test.signal, test.column, "differences")
-    return float(found.each.std(ddof=1)) if found and len(found.each) > 1 else None
+    return deviation(found.each) if found and len(found.each) > 1 else None

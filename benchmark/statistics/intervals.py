@@ -65,6 +65,18 @@ def ends(estimate: Estimate | None) -> tuple[float, float]:
     return (math.nan, math.nan) if found is None else (float(found[0]), float(found[1]))
 
 
+def variance(values: ArrayLike) -> Floats:
+    """(...) over seeds (..., n), ddof 1: exactly 0 where they do not differ, though their mean is
+    rounded."""
+    found = np.asarray(values, dtype=np.float64)
+    return np.where(np.ptp(found, axis=-1) == 0, 0.0, found.var(axis=-1, ddof=1))
+
+
+def deviation(values: ArrayLike) -> float:
+    """The standard deviation of the seeds of one cell."""
+    return math.sqrt(variance(values))
+
+
 def mean(values: ArrayLike) -> Estimate | None:
     """The mean of one value per seed (..., n), by Student's t; None below three seeds.
 
@@ -74,7 +86,7 @@ def mean(values: ArrayLike) -> Estimate | None:
     n = found.shape[-1]
     if n < LEAST_SEEDS:
         return None
-    return of_moments(np.ones(1), [found.mean(axis=-1)], [found.var(axis=-1, ddof=1)], [n])
+    return of_moments(np.ones(1), [found.mean(axis=-1)], [variance(found)], [n])
 
 
 def contrast(strata: Sequence[Stratum]) -> Estimate | None:
@@ -87,7 +99,7 @@ def contrast(strata: Sequence[Stratum]) -> Estimate | None:
     counts = [cell.shape[-1] for cell in cells]
     if not cells or min(counts) < LEAST_SEEDS:
         return None
-    means, variances = [c.mean(axis=-1) for c in cells], [c.var(axis=-1, ddof=1) for c in cells]
+    means, variances = [c.mean(axis=-1) for c in cells], [variance(c) for c in cells]
     return of_moments(weights([list(each) for each in strata], counts), means, variances, counts)
 
 

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmark.statistics.hypotheses import change_p, least_p
 from benchmark.statistics.intervals import (
     contrast,
+    deviation,
     jackknife,
     mean,
     mean_rank_correlation,
@@ -105,6 +107,17 @@ def test_seeds_that_do_not_differ_have_no_interval() -> None:
     assert found is not None
     assert found.interval() is None
     assert found.p_above() == 1
+
+
+@pytest.mark.parametrize("value", [0.1, 0.7, 1 / 3])
+@pytest.mark.parametrize("n", [3, 5, 7])
+def test_equal_seeds_have_no_spread_however_their_mean_is_rounded(value: float, n: int) -> None:
+    same, other = np.full(n, value), np.full(n, 3 * value)
+    for found in (mean(same), contrast([{0: same, 1: other}])):
+        assert found is not None
+        assert (found.error, found.interval(), found.p_above()) == (0, None, 1)
+    assert deviation(same) == 0
+    assert change_p([{0: same, 1: other}]) == least_p([[n, n]])  # by permutation alone
 
 
 def test_two_groups_are_welch_s() -> None:
