@@ -2,9 +2,9 @@
 neither?
 
 A cell is compared with the cell of the same name on the other side; a single cell with any other.
-The first row of each outcome is over all cells: the difference of means, B minus A, averaged over
-cells, tested by Welch and by permutation (statistics/hypotheses.py), of each seed's mean over the
-cells that share it. Rows of single cells are
+The first row of each outcome is over all cells: the difference of means, B minus A, by least
+squares with a level for each cell, tested by Welch and by permutation (statistics/hypotheses.py),
+of each seed's mean over the cells that share it. Rows of single cells are
 Holm-corrected over the cells of their outcome. Two measures from the evaluation of reinforcement
 learning are added (Agarwal et al. 2021): the chance that a seed of B is better than one of A, and
 the difference of interquartile means. Only the distance decides whether a difference was found; the
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.claims.contrasts import slope
+from benchmark.claims.contrasts import sides, slope
 from benchmark.claims.correlation_table import OUTCOMES
 from benchmark.claims.seeds import by_seed
 from benchmark.errors import InputError
@@ -228,9 +228,10 @@ def _values(side: Side, cell: str, outcome: str) -> "pd.Series[float]":
 
 
 def _tested(outcome: str, groups: Sequence[Sequence["pd.Series[float]"]]) -> dict[str, Any]:
-    """The mean over cells of the difference of means, B minus A; cells that share seeds are one."""
+    """The difference of means, B minus A, over cells by least squares; cells that share seeds are
+    one."""
     strata = [each for _, each in by_seed([{0.0: x, 1.0: y} for x, y in groups])]
-    a, b = (float(np.mean([group[side].mean() for group in groups])) for side in (0, 1))
+    a, b = sides(strata)
     low, high = ends(contrast(strata))
     sign = -1 if _lower_is_better(outcome) else 1
     better = probability_of_improvement([{0.0: sign * x, 1.0: sign * y} for x, y in groups])

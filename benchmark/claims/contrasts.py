@@ -18,7 +18,7 @@ from benchmark.claims.seeds import Group, by_seed
 from benchmark.evaluation.metrics import METRICS, SHARE
 from benchmark.results.tables import Tables
 from benchmark.statistics.hypotheses import change_p, least_p
-from benchmark.statistics.intervals import Stratum, contrast, deviation, ends, weights
+from benchmark.statistics.intervals import Floats, Stratum, contrast, deviation, ends, weights
 
 ROUNDING = 1e-12  # relative to the values: a smaller effect is rounding of the sums
 
@@ -133,9 +133,23 @@ def _means(
 
 def slope(strata: Sequence[Stratum]) -> float:
     """The change as in `contrast`, which is defined for any number of seeds."""
+    weight, means = _weighed(strata)
+    return float(weight @ means)
+
+
+def sides(strata: Sequence[Stratum]) -> tuple[float, float]:
+    """The means at places 0 and 1 of strata of two levels, in the weights of `slope`, which is
+    their difference."""
+    weight, means = _weighed(strata)
+    at_one = np.array([place for each in strata for place in each]) == 1
+    return float(-weight[~at_one] @ means[~at_one]), float(weight[at_one] @ means[at_one])
+
+
+def _weighed(strata: Sequence[Stratum]) -> tuple[Floats, Floats]:
+    """The weights of the cells' means, and these."""
     means = [np.asarray(seeds, float).mean() for each in strata for seeds in each.values()]
     counts = [np.size(seeds) for each in strata for seeds in each.values()]
-    return float(weights([list(each) for each in strata], counts) @ means)
+    return weights([list(each) for each in strata], counts), np.array(means)
 
 
 def _noise(

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.ablation.claims import Condition, EventTest
-from benchmark.claims.contrasts import chance, slope
+from benchmark.claims.contrasts import chance, sides, slope
 from benchmark.claims.effects import DIRECTIONS, Effect, NotRun, missing, nothing_yet
 from benchmark.claims.seeds import by_seed
 from benchmark.results.columns import EVIDENCE
@@ -32,7 +32,7 @@ def event_words(test: EventTest) -> str:
 
 
 def event(tables: Tables, test: EventTest) -> Effect | NotRun:
-    """The difference of a column's means between the two groups, averaged over cells."""
+    """The difference of a column's means between the two groups, over cells by least squares."""
     runs, values = tables.runs, tables.values(test.column)
     if nothing_yet(runs, values):
         return NotRun(f"No run has {test.column} yet")
@@ -48,9 +48,7 @@ def event(tables: Tables, test: EventTest) -> Effect | NotRun:
         says += ", so no cell has runs with it and runs without it to compare"
         return Effect(direction, says, gaps, ids, saturated=True)
     strata = [joint for _, joint in by_seed([dict(enumerate(group)) for group in groups])]
-    with_it, without = (
-        float(np.concatenate([group[side] for group in groups]).mean()) for side in (1, 0)
-    )
+    without, with_it = sides(strata)
     found = np.concatenate([np.concatenate(group) for group in groups])
     constant = bool(np.ptp(found) == 0)
     sizes = [[len(side) for side in group.values()] for group in strata]

@@ -92,8 +92,9 @@ def mean(values: ArrayLike) -> Estimate | None:
 def contrast(strata: Sequence[Stratum]) -> Estimate | None:
     """The change of the mean from place 0 to place 1; None if a cell has fewer than three seeds.
 
-    Of two levels it is the difference of their means, averaged over strata; of more, the
-    least-squares slope. Welch (1947), Satterthwaite (1946); for two groups scipy's ttest_ind.
+    The least-squares slope with a level for each stratum; of two levels it is the difference of
+    their means, averaged over strata in proportion to ab / (a + b) of their seeds a and b. Welch
+    (1947), Satterthwaite (1946); for two groups scipy's ttest_ind.
     """
     cells = [np.asarray(each, np.float64) for stratum in strata for each in stratum.values()]
     counts = [cell.shape[-1] for cell in cells]

@@ -68,6 +68,18 @@ def test_better_worse_and_no_difference(tmp_path: Path) -> None:
     assert set(table.loc[table["outcome"] == "recall", "verdict"]) == {"worse"}
 
 
+def test_the_means_over_all_cells_differ_by_the_change(tmp_path: Path) -> None:
+    """Cells of other seeds, of unequal number on one side."""
+    sides = []
+    for name, state in (("a", {}), ("b", {2: "failed", 3: "failed"})):
+        ends = _ends(len(sides)) + np.repeat([0.0, 50], 5)[:, None] * (name == "b")
+        made = tables({"signal": ends, DISTANCE: ends}, GAMMAS, seeds=5, apart=True, state=state)
+        sides.append(read_side(str(write(tmp_path / name, made))))
+    row = compare_sides(*sides).iloc[0]
+    assert row["cell"] == "all cells"
+    assert row["b"] - row["a"] == pytest.approx(row["difference"])
+
+
 def test_what_follows_the_folder_may_hold_colons(tmp_path: Path) -> None:
     folder = _folder(tmp_path / "a:b", _ends(1))
     runs = pd.read_csv(folder / "runs.csv", dtype=str)

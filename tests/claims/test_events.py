@@ -1,5 +1,6 @@
 """Events by hand, and that a claim without two groups says so."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -62,6 +63,20 @@ def test_runs_with_it_are_compared_with_those_without() -> None:
     assert row["least_p"] == pytest.approx(1 / 126)
     other = judged(found([1, 1, 1, 1, 0, 0, 0, 0, 0], gap=0.0), claim()).iloc[0]
     assert other["verdict"] == "refuted"
+
+
+def test_the_means_differ_by_the_change() -> None:
+    """Two cells of other levels, in which other seeds had the event."""
+    series = curves([1, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1])
+    for name in ("signal", DISTANCE):
+        series[name] = series[name] + np.repeat([0.0, 1000], 6)[:, None]
+    made = tables(series, [{"variant": "A"}, {"variant": "B"}], seeds=6)
+    made = replace(made, runs=made.runs.drop(index=5))
+    row = judged(made, claim()).iloc[0]
+    said = re.search(r"of those ([\d.]+), of the others ([\d.]+); change ([\d.]+)", row["sentence"])
+    assert said is not None
+    with_it, without, change = map(float, said.groups())
+    assert with_it - without == pytest.approx(change, abs=0.2)  # four digits are said
 
 
 @pytest.mark.parametrize(("had", "count"), [([0] * 6, "0 of 6"), ([1] * 6, "6 of 6")])
