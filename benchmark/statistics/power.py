@@ -1,8 +1,7 @@
 """Power before the runs: the probability that a number of seeds supports a true claim.
 
-Spreads are those of a pilot or of earlier tables, over seeds. A test in a family is held to
-`alpha / family`, Holm's first and strictest step, so the power is conservative. Spreads from few
-seeds are rough: five seeds determine a standard deviation to within a factor of 0.6 to 2.9.
+Spreads are those of a pilot or of earlier tables, over seeds. Those from few seeds are rough: five
+seeds determine a standard deviation to within a factor of 0.6 to 2.9.
 """
 
 import math
@@ -27,18 +26,16 @@ def change_power(
     effect: float,
     margin: float = 0.0,
     aim: Aim = "greater",
-    family: int = 1,
     alpha: float = ALPHA,
 ) -> float:
-    """The probability of a p of at most alpha / family, if the change is `effect`.
+    """The probability of a p of at most `alpha`, if the change is `effect`.
 
     `spreads` has a level's standard deviation where `contrast` takes its values. "greater" and
     "less" are those of `change_p`, "within" is both at once (Schuirmann 1987). Simulated from
     normal values, with a fixed seed; 0 if the least p is above the level, NaN if the pilot shows no
     spread.
     """
-    level = alpha / family
-    if least_p([[seeds] * len(each) for each in spreads]) > level:
+    if least_p([[seeds] * len(each) for each in spreads]) > alpha:
         return 0.0
     place, spread = np.array([item for each in spreads for item in each.items()], np.float64).T
     if not spread.any():
@@ -52,18 +49,16 @@ def change_power(
         p = np.maximum(found.p_below(margin), found.p_above(-margin))
     else:
         p = found.p_above(margin) if aim == "greater" else found.p_below(margin)
-    return float((p <= level).mean())
+    return float((p <= alpha).mean())
 
 
-def mean_power(
-    spread: float, seeds: int, effect: float, family: int = 1, alpha: float = ALPHA
-) -> float:
+def mean_power(spread: float, seeds: int, effect: float, alpha: float = ALPHA) -> float:
     """The same for the mean of one value per seed that exceeds its margin by `effect`: rhos within
     runs."""
     if seeds < LEAST_SEEDS or not spread:
         return 0.0 if seeds < LEAST_SEEDS else math.nan
     df, away = seeds - 1, effect / spread * math.sqrt(seeds)
-    return float(1 - special.nctdtr(df, away, special.stdtrit(df, 1 - alpha / family)))
+    return float(1 - special.nctdtr(df, away, special.stdtrit(df, 1 - alpha)))
 
 
 def correlation_power(
@@ -71,19 +66,17 @@ def correlation_power(
     seeds: int,
     margin: float = 0.0,
     aim: Aim = "greater",
-    family: int = 1,
     alpha: float = ALPHA,
 ) -> float:
     """The same for a rank correlation between seeds, by `rank_correlation`'s z.
 
     For "within" `rho` is the true one, 0 as a rule, and the claim is |rho| < `margin`.
     """
-    level = alpha / family
-    if seeds < 4 or 1 / min(math.factorial(seeds), MOST) > level:
+    if seeds < 4 or 1 / min(math.factorial(seeds), MOST) > alpha:
         return 0.0
     error = math.sqrt((1 + rho**2 / 2) / (seeds - 3))
     z, least = math.atanh(rho) / error, math.atanh(margin) / error
-    needed = float(special.ndtri(1 - level))
+    needed = float(special.ndtri(1 - alpha))
     if aim == "within":
         chance = special.ndtr(least - needed - z) - special.ndtr(needed - least - z)
     else:
@@ -92,9 +85,9 @@ def correlation_power(
     return max(0.0, float(chance))
 
 
-def clean_seeds(share: float, family: int = 1, alpha: float = ALPHA) -> int:
+def clean_seeds(share: float, alpha: float = ALPHA) -> int:
     """The seeds that must run without failure to show that less than this share fails."""
-    return math.ceil(round(math.log(alpha / family) / math.log1p(-share), 9))
+    return math.ceil(round(math.log(alpha) / math.log1p(-share), 9))
 
 
 def seeds_for(chance: Callable[[int], float], most: int = 2_000) -> int | None:

@@ -140,7 +140,7 @@ def test_the_chance_of_a_change(
     spreads = [dict(zip((0.0, 1.0), SPREADS, strict=True))]
 
     def chance(seeds: int) -> float:
-        return change_power(spreads, seeds, effect, margin, aim, family=2)
+        return change_power(spreads, seeds, effect, margin, aim, alpha=0.025)
 
     assert found.chance == pytest.approx(chance(8))
     assert found.enough is not None
@@ -188,10 +188,10 @@ def test_rank_correlations_between_seeds_need_ten(tmp_path: Path) -> None:
         assert each.note == "rank correlations need 10 seeds"
     positive, none = prospects(plan(tmp_path, *tests, seeds=24))  # no pilot is needed
     assert (positive.least_p, none.least_p) == (1 / 20_000, 0)
-    assert positive.chance == pytest.approx(correlation_power(0.6, 24, 0.3, family=2))
-    assert none.chance == pytest.approx(correlation_power(0.0, 24, 0.5, "within", family=2))
+    assert positive.chance == pytest.approx(correlation_power(0.6, 24, 0.3, alpha=0.025))
+    assert none.chance == pytest.approx(correlation_power(0.0, 24, 0.5, "within", alpha=0.025))
     assert positive.enough is not None
-    assert correlation_power(0.6, positive.enough, 0.3, family=2) >= 0.8
+    assert correlation_power(0.6, positive.enough, 0.3, alpha=0.025) >= 0.8
 
 
 def test_a_true_rho_is_at_most_nine_tenths(tmp_path: Path) -> None:

@@ -54,8 +54,8 @@ def test_power_of_a_slope_over_strata() -> None:
 def test_what_no_p_can_show_has_no_power() -> None:
     assert change_power(PAIR, 2, 99) == 0
     assert change_power(PAIR, 3, 99) > 0.99
-    assert change_power(PAIR, 3, 99, family=2) == 0
-    assert change_power(PAIR, 5, 99, family=12) > 0.99
+    assert change_power(PAIR, 3, 99, alpha=0.025) == 0
+    assert change_power(PAIR, 5, 99, alpha=0.05 / 12) > 0.99
     assert mean_power(1, 2, 99) == 0
     assert correlation_power(0.99, 3) == 0
 
@@ -87,7 +87,7 @@ def test_power_of_a_rank_correlation() -> None:
 
 def test_seeds_that_show_that_few_fail() -> None:
     assert clean_seeds(0.5) == 5
-    assert clean_seeds(0.5, family=8) == 8
+    assert clean_seeds(0.5, alpha=0.05 / 8) == 8
     assert clean_seeds(0.2) == 14
     assert clean_seeds(0.05) == 59
     assert clean_seeds(0.5, alpha=0.125) == 3
