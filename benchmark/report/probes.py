@@ -54,7 +54,7 @@ BETWEEN_CAPTION = (
     " asymmetry half-way to the mirror image, over the ends': below 1 a face turns to the front;"
     " distance, half-way: of the images half-way to as many real ones, which is more than that of"
     " many images and comparable within this table alone; over samples, over blends: the same over"
-    " the distance of as many samples, and of two photographs laid over one another"
+    " the distance of as many samples, and of the averages of two photographs"
 )
 COPIES_CAPTION = (
     "nearest, ratio: median distance of samples to their nearest"

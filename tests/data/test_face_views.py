@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark.data.faces.dataset import FaceFactors, ProceduralFaces, factors, landmarks, render
+from benchmark.data.faces.dataset import FaceFactors, ProceduralFaces, factors, render
 from benchmark.data.settings import FacesSettings, RotatedView
 from benchmark.data.views import rotated
+from tests.data.landmarks import landmarks
 
 INDICES = np.arange(2000)
 PLAIN = factors(INDICES)

@@ -188,5 +188,5 @@ def test_a_class_that_is_no_data_set_is_one_line(values: dict[str, Any], says: s
 
 def test_a_class_with_other_shapes_is_one_line(tmp_path: Path) -> None:
     settings = spec(name=f"{HERE}:Squares", size=16, options={"shape": 1})
-    with pytest.raises(InputError, match=r"decodes to uint8 \(40, 1, 16, 16\); wanted"):
+    with pytest.raises(InputError, match=r"decodes to uint8 \(40, 1, 16, 16\); expected"):
         open_store(settings, None, tmp_path)
