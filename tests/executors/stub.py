@@ -86,11 +86,11 @@ def main() -> int:
 # process that would be `bench run-one` is the stub instead, whoever starts it.
 SITE = """\
 import os, sys
-if sys.orig_argv[1:4] == ["-m", "benchmark", "run-one"]:
+if sys.orig_argv[2:5] == ["-m", "benchmark", "run-one"]:  # after -P
     from pathlib import Path
     from benchmark.runs.directory import RunDirectory
     from tests.executors.stub import run_one
-    code = run_one(RunDirectory(Path(sys.orig_argv[4])), "--leash" in sys.orig_argv)
+    code = run_one(RunDirectory(Path(sys.orig_argv[5])), "--leash" in sys.orig_argv)
     sys.stdout.flush()
     os._exit(code)
 """
