@@ -21,7 +21,7 @@ import pandas as pd
 
 from benchmark.claims.contrasts import sides, slope
 from benchmark.claims.correlation_table import OUTCOMES
-from benchmark.claims.seeds import by_seed
+from benchmark.claims.strata import by_seed
 from benchmark.errors import InputError
 from benchmark.evaluation.metrics import METRICS
 from benchmark.levels import ALPHA

@@ -14,7 +14,7 @@ import pandas as pd
 from benchmark.ablation.claims import ContrastTest, TrendTest, swept_text
 from benchmark.claims.effects import DIRECTIONS, Direction, Effect, NotRun, missing, nothing_yet
 from benchmark.claims.power import change_chance
-from benchmark.claims.seeds import Group, by_seed
+from benchmark.claims.strata import Group, by_seed
 from benchmark.evaluation.metrics import METRICS, SHARE
 from benchmark.results.tables import Tables
 from benchmark.statistics.hypotheses import change_p, least_p
@@ -166,18 +166,16 @@ def _noise(
     cells = [np.asarray(seeds, float) for _, group in joint for seeds in group.values()]
     if min(cell.size for cell in cells) < 2:
         return {}
-    weight = weights([list(group) for _, group in joint], [cell.size for cell in cells])
-    parts = [w / cell.size * deviation(cell) for w, cell in zip(weight, cells, strict=True)]
+    weight, _ = _weighed([group for _, group in joint])
+    parts = iter([w / cell.size * deviation(cell) for w, cell in zip(weight, cells, strict=True)])
     found: dict[str, float] = {}
-    for part, (members, place, seeds) in zip(parts, _cells(joint), strict=True):
+    for members, group in joint:
         rows = pd.concat([strata[at] for at in members])
-        here = (rows[over] == levels[round(place * (len(levels) - 1))]) & rows["seed"].isin(seeds)
-        found |= dict.fromkeys(rows.loc[here, "run_id"], float(part / np.sqrt(len(members))))
+        for place, values in group.items():
+            at_level = rows[over] == levels[round(place * (len(levels) - 1))]
+            ids = rows.loc[at_level & rows["seed"].isin(values.index), "run_id"]
+            found |= dict.fromkeys(ids, float(next(parts) / np.sqrt(len(members))))
     return {run: part for run, part in found.items() if part}
-
-
-def _cells(joint: Sequence[tuple[list[int], Group]]) -> list[tuple[list[int], float, "pd.Index"]]:
-    return [(at, place, v.index) for at, group in joint for place, v in group.items()]
 
 
 def chance(strata: Sequence[Stratum], direction: Direction, least: float, level: float) -> float:

@@ -17,7 +17,7 @@ import pandas as pd
 from benchmark.ablation.claims import Condition, EventTest
 from benchmark.claims.contrasts import chance, sides, slope
 from benchmark.claims.effects import DIRECTIONS, Effect, NotRun, missing, nothing_yet
-from benchmark.claims.seeds import by_seed
+from benchmark.claims.strata import by_seed
 from benchmark.results.columns import EVIDENCE
 from benchmark.results.tables import Tables
 from benchmark.statistics.hypotheses import change_p, least_p

@@ -10,7 +10,6 @@ any profile. Power is computed at Holm's first and strictest step, and so is con
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,8 +31,8 @@ from benchmark.ablation.claims import (
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.claims.correlation import associate, cells_of
 from benchmark.claims.effects import DIRECTIONS, Direction
-from benchmark.claims.seeds import by_seed
 from benchmark.claims.stopping import difference, stopped
+from benchmark.claims.strata import by_seed, strata_of
 from benchmark.claims.variance import (
     SEED,
     STREAMS,
@@ -368,34 +367,6 @@ def _event(
         ),
         note,
     )
-
-
-def strata_of(
-    cells: Mapping[str, Mapping[str, Any]], test: TrendTest | ContrastTest
-) -> list[dict[float, str]]:
-    """By stratum, the cell at each position, as compared by claims/contrasts.py; `cells` are the
-    swept values of each.
-
-    A stratum's runs share the other swept keys, except those that always change with `over`.
-    """
-    points = {cell: {k: swept_text(v) for k, v in of.items()} for cell, of in cells.items()}
-    if isinstance(test, ContrastTest):
-        levels = [swept_text(test.against), swept_text(test.of)]
-    else:
-        levels = sorted({point[test.over] for point in points.values()}, key=float)
-    points = {cell: point for cell, point in points.items() if point[test.over] in levels}
-    if len(levels) < 2 or {point[test.over] for point in points.values()} != set(levels):
-        return []
-    values: dict[tuple[str, str], set[str]] = {}
-    for point in points.values():
-        for key, value in point.items():
-            values.setdefault((key, point[test.over]), set()).add(value)
-    others = {key for (key, _), seen in values.items() if len(seen) > 1}
-    strata: dict[tuple[str, ...], dict[float, str]] = {}
-    for cell, point in points.items():
-        place = levels.index(point[test.over]) / (len(levels) - 1)
-        strata.setdefault(tuple(point[key] for key in sorted(others)), {})[place] = cell
-    return [each for each in strata.values() if len(each) > 1]
 
 
 def _spreads(

@@ -21,7 +21,7 @@ from benchmark.ablation.claims import (
     swept_text,
 )
 from benchmark.ablation.registration import claim_digest
-from benchmark.claims.power import strata_of
+from benchmark.claims.strata import strata_of
 from benchmark.levels import ALPHA, RULES
 from benchmark.results.schema import AblationRecord, RegistrationRecord
 from benchmark.statistics.looks import look_levels

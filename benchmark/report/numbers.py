@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 import numpy as np
 
+from benchmark.claims import seeds
 from benchmark.evaluation.columns import CLASSIFIED
 from benchmark.numbers import significant
 
@@ -85,11 +86,7 @@ def mean(values: Collection[float], planned: int) -> str:
 
 def spread(values: Collection[float]) -> str:
     """Sample standard deviation (ddof 1) of the finite values."""
-    found = finite(values)
-    if len(found) < 2:
-        return NONE
-    # Equal values have no spread; rounding of their mean would show one.
-    return noise(float(np.std(found, ddof=1)) * (np.ptp(found) > 0))
+    return noise(seeds.spread(finite(values)))
 
 
 def mean_spread(values: Collection[float], planned: int) -> str:

@@ -33,6 +33,7 @@ from benchmark.text import counted
 NOTES = Heading(3, "Notes")
 # File names of the figures, beside ablation.json.
 FIGURES = ("curves.png", "samples.webp", "heatmap.png", "scatter.png", "strips.webp", BEST_OF)
+EARLIER = ("samples.png", "strips.png")  # what two of them were called
 
 
 def heading(results: Tables) -> Heading:
@@ -224,10 +225,11 @@ def _pictures(results: Tables) -> dict[str, Picture]:
     # A finding about anything else has no use for it; a demonstration shows all there is.
     signal = about_signals(results) or not results.record.finding
     scattered = scatter(results) if signal else None
+    beside = _scatter_caption(results) if scattered else ""
     for name, image, alt, caption in (
         ("curves.png", curves(results), "Curves", _curves_caption(results)),
         ("heatmap.png", heatmap(results), "Map", _map_caption(results)),
-        ("scatter.png", scattered, "Signal against distance", _scatter_caption(results)),
+        ("scatter.png", scattered, "Signal against distance", beside),
         ("samples.webp", samples(results), "Samples", _samples_caption(results)),
         ("strips.webp", strips(results), "Paths", _strips_caption(results)),
     ):

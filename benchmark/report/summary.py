@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.claims.seeds import middle
+from benchmark.claims.seeds import middle, spread
 from benchmark.report.numbers import finite
 from benchmark.results.schema import BEST, BLURRED, DISTANCE, REAL
 from benchmark.results.tables import Cell, Tables
@@ -34,8 +34,7 @@ def _rows(cell: Cell, metrics: Sequence[str]) -> Iterator[dict[str, Any]]:
             "cell": cell.title,
             "runs": len(values),
             "mean": np.mean(values) if values else np.nan,
-            # Equal values have no spread; rounding of their mean would show one.
-            "sd_seeds": np.std(values, ddof=1) * (np.ptp(values) > 0) if values[1:] else np.nan,
+            "sd_seeds": spread(values),
             "sd_evaluations": np.sqrt(np.mean(np.square(noise))) if noise else np.nan,
             **_middle(values),
             **{name: cell.floors.get(name, {}).get(column, np.nan) for name in (REAL, BLURRED)},
