@@ -40,7 +40,7 @@ def samples_of(folder: Path, run_id: str) -> Path:
 
     `folder` is that of an ablation's tables, results/<ablation>/<profile>/.
     """
-    return folder.parents[1] / "samples" / f"{run_id}.png"
+    return folder.parents[1] / "samples" / f"{run_id}.webp"
 
 
 def states(folder: Path) -> dict[str, str]:

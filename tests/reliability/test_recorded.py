@@ -177,7 +177,7 @@ def test_a_sweep_goes_on_on_another_machine(swept: Swept, tables: Path, tmp_path
     done = bench("sync", "tiny.yaml", cwd=tmp_path)
     assert f"{len(old)} finished runs are not in runs; kept as the tables have" in done.stdout
     assert pd.read_csv(folder / "runs.csv", dtype=str).equals(new)
-    grids = {path.stem for path in folder.parents[1].glob("samples/*.png")}
+    grids = {path.stem for path in folder.parents[1].glob("samples/*.webp")}
     assert grids == set(new["run_id"])
 
 

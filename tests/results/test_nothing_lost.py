@@ -62,7 +62,7 @@ def test_tables_that_would_lose_a_finished_run_are_refused(
     write_results(edit(plan()), runs, tmp_path / "results", replace=True)
     left = {each.run_id for each in edit(plan()).runs}
     assert set(pd.read_csv(folder / "runs.csv")["run_id"]) == left
-    assert {path.stem for path in folder.parents[1].glob("samples/*.png")} <= left
+    assert {path.stem for path in folder.parents[1].glob("samples/*.webp")} <= left
 
 
 def test_a_sweep_is_refused_before_it_trains(folder: Path, tmp_path: Path) -> None:

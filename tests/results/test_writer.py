@@ -288,7 +288,7 @@ def test_the_first_rows_of_the_last_grid_are_kept(tmp_path: Path, folder: Path) 
 def test_a_run_of_two_ablations_has_its_grid_once(tmp_path: Path, folder: Path) -> None:
     other = write_results(plan("other"), tmp_path / "runs", tmp_path / "results")
     assert read_tables(folder).runs["run_id"].equals(read_tables(other).runs["run_id"])
-    grids = list((tmp_path / "results").glob("**/samples/*.png"))
+    grids = list((tmp_path / "results").glob("**/samples/*.webp"))
     assert {path.parent for path in grids} == {tmp_path / "results" / "samples"}
     few = replace(plan(), runs=plan().runs[:1])
     write_results(few, tmp_path / "runs", tmp_path / "results", replace=True)
