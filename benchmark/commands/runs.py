@@ -1,6 +1,8 @@
 """Commands on runs that are there: show, reproduce, export, import, doctor, gc."""
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -107,12 +109,24 @@ def reproduce(
     for each in chosen:
         click.echo(f"{each.run_id}: training it again")
         here = Here(cache, data_root, device, instructions)
-        found = again(each, steps, here, tolerance, say)
+        found = again(each, steps, here, tolerance, say, _bar)
         say(f"{each.run_id}: {found}")
         if found.caveat:
             say(f"warning: {each.run_id}: {found.caveat}", err=True)
         same &= found.same
     sys.exit(0 if same else EXIT_DIFFERENT)
+
+
+@contextmanager
+def _bar(last: int) -> Iterator[Callable[[int], object]]:
+    """A progress bar on a terminal, nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, redirect_stdout=False) as bar:
+        task = bar.add_task("training", total=last)
+        yield lambda step: bar.update(task, completed=step)
 
 
 @click.command()

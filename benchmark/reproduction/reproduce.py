@@ -10,6 +10,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,8 @@ _MAKES_BITS = (
 _SAME_SOURCE = ("code.commit", "code.dirty", "code.diff", "code.untracked")
 
 Say = Callable[[str], None]
+Watch = Callable[[int], AbstractContextManager[Callable[[int], object]]]
+"""Given the last step, a context in which to call what it gives with each new step."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +85,14 @@ def reproduce(
     here: Here,
     tolerance: float | None,
     say: Say,
+    watch: Watch = lambda last: nullcontext(lambda step: None),
 ) -> Comparison:
     """Train `run` again, to `steps` or its end, and compare.
 
-    `say` is told first what differs around the run. `tolerance` None means: the same bits where
-    nothing that matters differs, else TOLERANCE. Raises InputError where the run is not finished,
-    the steps are none of its own, or the data are not those that it was trained on; BenchError
-    where it cannot be trained here.
+    `say` is told first what differs around the run, then `watch` how far it is. `tolerance` None
+    means: the same bits where nothing that matters differs, else TOLERANCE. Raises InputError
+    where the run is not finished, the steps are none of its own, or the data are not those that it
+    was trained on; BenchError where it cannot be trained here.
     """
     provenance, last = _check(run, steps, here)
     wanted = provenance.get("instructions")
@@ -116,7 +120,8 @@ def reproduce(
         if tolerance > 0:
             say(f"compared within {tolerance:g} x max(1, |value|)")
         # At its last step a run ends by itself, once that step's snapshot is judged.
-        worker.train(last if last < run.spec().training.steps else None)
+        with watch(last) as at:
+            worker.train(last if last < run.spec().training.steps else None, at)
         if isinstance(run, RecordedRun):
             return recorded.compare(run, again, last, tolerance)
         return compare(run, again, last, tolerance)
@@ -183,19 +188,21 @@ class _Worker:
             self._fail()
         return found or {}
 
-    def train(self, last: int | None) -> None:
+    def train(self, last: int | None, at: Callable[[int], object]) -> None:
         """Let it run to its end, or stop it at the first checkpoint it can make from `last` on."""
         if last is not None:
-            self._wait(lambda: self._run.last_step() >= last)
+            self._wait(lambda: self._run.last_step() >= last, at)
             if self._process.poll() is None:
                 self._process.send_signal(signal.SIGTERM)
-        self._wait(lambda: False)
+        self._wait(lambda: False, at)
         if self._run.result() is None and not (last and self._run.last_step() >= last):
             self._fail()
 
-    def _wait(self, until: Callable[[], bool]) -> None:
+    def _wait(self, until: Callable[[], bool], at: Callable[[int], object] | None = None) -> None:
         try:
             while self._process.poll() is None and not until():
+                if at is not None:
+                    at(self._run.last_step())
                 time.sleep(POLL_S)
         except BaseException:
             self._process.kill()

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +32,17 @@ def test_a_random_run_of_a_sweep_is_identical(swept: Swept) -> None:
 def test_a_prefix_names_the_first_step_that_differs(finished: RunDirectory, cache: Path) -> None:
     spoil_rows(finished, step=6, column="l_real", factor=1 + 1e-15)
     said: list[str] = []
+    seen: list[int] = []
+
+    @contextmanager
+    def watch(last: int) -> Iterator[Callable[[int], object]]:
+        assert last == 8
+        yield seen.append
+
     here = Here(cache, None, "auto")
-    found = reproduce(finished, 8, here, None, said.append)
+    found = reproduce(finished, 8, here, None, said.append, watch)
+    assert seen[0] < seen[-1]
+    assert seen == sorted(seen)
     assert list(found.parted) == [6]
     assert "train l_real" in str(found)
     assert "differs first at step 6" in str(found)
