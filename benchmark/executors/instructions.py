@@ -1,7 +1,8 @@
 """The vector instructions of a worker, which determine the order of summation.
 
 Processors with AVX-512 and AVX2 differ in the last bits and, after a few thousand steps, in leading
-digits; bfloat16 on AMX differs again. Restricted to AVX2, all give the AVX2 results.
+digits; bfloat16 on AMX differs again. Restricted to AVX2, models of processor may still differ
+in the last bits.
 """
 
 import os
