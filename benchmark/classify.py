@@ -207,11 +207,12 @@ def _generated(
     run: RunDirectory, count: int, device: torch.device, labels: NDArray[np.uint8] | None = None
 ) -> Tensor:
     """uint8 (count, 3, S, S) by the last snapshot of a run, with these labels if there are any."""
-    spec, kept = run.spec(), snapshots.listed(run.snapshots)
-    if not kept:
-        raise BenchError(f"{run.path}: no snapshot is left; train the run again")
+    spec, result = run.spec(), run.result()
+    kept = {each.step: each for each in snapshots.listed(run.snapshots)}
+    if result is None or result.step not in kept:
+        raise BenchError(f"{run.path}: no snapshot of its last step is left; train the run again")
     method = new_method(spec, device)
-    kept[-1].load_into(method)
+    kept[result.step].load_into(method)
     draw = sampler(method, spec.seed, "z_classify", device, labels)
     return torch.cat([draw(at, min(_CHUNK, count - at)) for at in range(0, count, _CHUNK)])
 

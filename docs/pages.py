@@ -10,7 +10,7 @@ from mkdocs.structure.files import File, Files
 
 from benchmark.ablation.schema import ablation_schema
 from benchmark.column import Column
-from benchmark.evaluation.columns import PROBE_COLUMNS_1, metric_columns, probe_columns
+from benchmark.evaluation.columns import EARLIER_PROBE_COLUMNS, metric_columns, probe_columns
 from benchmark.methods import LEARNING_RATE
 from benchmark.methods.registry import built_in, method_class
 from benchmark.results.columns import EVALUATION, EVIDENCE, RUN
@@ -91,7 +91,7 @@ def columns_page() -> str:
         "One row a run that a probe has seen. Columns of features are of",
     ]
     lines += ["the headline judge; those of another one begin with `judges.NAME.`.", ""]
-    lines += _columns({**probe_columns(), **PROBE_COLUMNS_1})
+    lines += _columns({**probe_columns(), **EARLIER_PROBE_COLUMNS})
     for name, columns in EVIDENCE.items():
         lines += [f"## {name}.csv", "", *_columns(columns)]
     return "\n".join(lines) + "\n"

@@ -1,9 +1,12 @@
 """`bench probe` on untrained runs that say they are done, seen by a network that costs nothing."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -13,6 +16,7 @@ from torch import Tensor, nn
 from benchmark.cli import bench
 from benchmark.commands.probe import lines, usual_attributes
 from benchmark.data.settings import CelebASettings
+from benchmark.data.store import open_store
 from benchmark.errors import BenchError, InputError
 from benchmark.evaluation.settings import JudgeSettings, ProbeSettings
 from benchmark.methods.began import BEGAN
@@ -28,6 +32,7 @@ from benchmark.sweep.data import Reader, open_stores
 from benchmark.sweep.run import PROBE, pending_of
 from benchmark.training import checkpoint
 from benchmark.training.checkpoint import Progress
+from benchmark.training.determinism import ALONE
 from benchmark.training.learning_rate import RateState
 from benchmark.training.loop import new_method, to_floats
 from benchmark.worker import Where, evaluate_one, run_one
@@ -49,6 +54,10 @@ class Pooled(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return nn.functional.adaptive_avg_pool2d(images.float(), 4).flatten(1)
+
+
+class Other(Pooled):
+    """The same by another name."""
 
 
 @pytest.fixture(autouse=True)
@@ -236,11 +245,62 @@ def test_only_a_run_that_is_done_is_probed(run: RunDirectory, cache: Path) -> No
     finish(run)
     with pytest.raises(InputError, match=r"probe.images: 60 of 60 images leave .* set it to 40"):
         probe(run, None, cache, CPU, SETTINGS.model_copy(update={"images": 60}), JUDGES)
+    method, rate = new_method(run.spec(), CPU), RateState(lr=1e-4)
+    checkpoint.write(run.checkpoints, method, Progress(step=8, rate=rate, wall_s=0, cpu_s=0))
+    for damaged in run.checkpoints.glob("*12*"):
+        damaged.write_bytes(b"")
+    with pytest.raises(BenchError, match="no intact checkpoint of its last step"):
+        probe(run, None, cache, CPU, SETTINGS, JUDGES)
     for path in run.checkpoints.iterdir():
         path.unlink()
     with pytest.raises(BenchError, match="no intact checkpoint"):
         probe(run, None, cache, CPU, SETTINGS, JUDGES)
     assert not (run.path / "probe.json").exists()
+
+
+def test_networks_are_built_while_no_lane_initialises_its_own(
+    run: RunDirectory, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Building a network draws from the generator that the lanes share."""
+    load, held = look.load_network, []
+
+    def watched(name: str, device: torch.device) -> Any:
+        held.append(free_elsewhere())
+        return load(name, device)
+
+    def free_elsewhere() -> bool:
+        with ThreadPoolExecutor(1) as other:
+            got = other.submit(ALONE.acquire, blocking=False).result()
+            if got:
+                other.submit(ALONE.release).result()
+        return got
+
+    finish(run)
+    monkeypatch.setattr(look, "load_network", watched)
+    monkeypatch.setattr(look, "FACE_FEATURES", "tests.test_probe:Other")
+    probe(run, None, cache, CPU, SETTINGS, JUDGES)
+    assert held == [False, False]
+    assert free_elsewhere()
+
+
+def test_a_view_that_lacks_images_is_compared_with_those_that_it_has(
+    run: RunDirectory, cache: Path
+) -> None:
+    store = open_store(run.spec().data, None, cache)
+    parts = _Parts(store, SETTINGS)
+    same = parts.real(store, JUDGES["pooled"])
+    embedded, rest = parts.test_positions[:12], parts.test_positions[12:]
+    assert np.array_equal(same.reference, store.fixed(rest[: parts.middles]))
+    gone = {part: np.delete(at, np.s_[::10]) for part, at in store.splits.items()}
+    other = replace(store, splits=gone)
+    found = parts.real(other, JUDGES["pooled"])
+    kept = {image.tobytes() for image in store.fixed(gone["test"])}
+    assert all(image.tobytes() in kept for image in found.reference)
+    apart = {image.tobytes() for image in store.fixed(embedded)}
+    assert not any(image.tobytes() in apart for image in found.reference)
+    few = replace(store, splits={part: at[:20] for part, at in store.splits.items()})
+    with pytest.raises(InputError, match=r"the judge's view lacks images.*set probe\.images lower"):
+        parts.real(few, JUDGES["pooled"])
 
 
 def test_methods_without_a_code_are_refused_before_they_train() -> None:

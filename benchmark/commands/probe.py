@@ -154,7 +154,7 @@ def lines(found: Any) -> "list[str]":
     copies = found.memorisation
     said.append(
         f"nearest training image: {copies.distance_ratio:.2f} of a held-out image's distance; "
-        f"{copies_in_words(copies.closer_than_heldout)}"
+        f"{copies_in_words(copies.closer_than_unseen)}"
     )
     for name, share in found.attributes.items():
         said.append(

@@ -124,8 +124,11 @@ def probe_columns() -> dict[str, Column]:
             "",
             "evaluation/neighbours.py",
         ),
-        "memorisation.closer_than_heldout": Column(
-            "samples nearer to a training image than all but 1 % of held-out ones", _SHARE, "lower"
+        "memorisation.closer_than_unseen": Column(
+            "samples nearer to a training image than all but 1 % of the held-out ones of which "
+            "there is no copy in training",
+            _SHARE,
+            "lower",
         ),
         "attributes.NAME.training": Column("training images with the attribute", _SHARE),
         "attributes.NAME.heldout": Column("held-out images with it", _SHARE),
@@ -172,9 +175,14 @@ def probed_by_judges(names: Sequence[str], attributes: Sequence[str]) -> list[st
 
 _RANDOM = "over the mean distance of two samples"
 _FIXED = "after a fixed number of Adam's steps"
-# Columns only of version 1 of the probe, which did not search for codes until the error plateaued,
+# Columns that probes no longer have. Version 1 did not search for codes until the error plateaued,
 # and measured paths between random codes in units of the generator's own spread.
-PROBE_COLUMNS_1: dict[str, Column] = {
+EARLIER_PROBE_COLUMNS: dict[str, Column] = {
+    "memorisation.closer_than_heldout": Column(
+        "samples nearer to a training image than all but 1 % of held-out ones; 0, whatever the "
+        "samples are, where more held-out images than that are copies of training images",
+        _SHARE,
+    ),
     "sizes.paths": Column("version 1: paths that were measured", "paths"),
     "embedding.heldout": Column(f"version 1: |x - G(z)| of held-out images, {_FIXED}", _ERROR),
     "embedding.heldout_sd": Column("version 1: its standard deviation over images", _ERROR),

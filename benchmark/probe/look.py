@@ -48,7 +48,7 @@ from benchmark.probe.record import Embedded, Identity, Memorisation, Probe, Size
 from benchmark.runs.directory import RunDirectory
 from benchmark.spec import RunSpec
 from benchmark.training import checkpoint
-from benchmark.training.determinism import fix
+from benchmark.training.determinism import ALONE, fix
 from benchmark.training.loop import new_method, sampler
 from benchmark.training.rehearsal import build_alone
 
@@ -76,12 +76,16 @@ def probe(
         raise BenchError(f"{run.path}: {state}; only a run that is done can be probed")
     fix(spec.training.threads)
     method = new_method(spec, device)
-    if checkpoint.read_latest(run.checkpoints, method) is None:
-        raise BenchError(f"{run.path}: no intact checkpoint is left; train the run again")
+    found_at = checkpoint.read_latest(run.checkpoints, method)
+    if found_at is None or found_at.step != result.step:
+        raise BenchError(
+            f"{run.path}: no intact checkpoint of its last step is left; train the run again"
+        )
     subject = Subject(_coded(method, spec), spec.seed, device)
     asked = "probe.attributes"
     store = open_store(spec.data, data_root, cache, settings.attributes, asked=asked)
-    networks = {name: load_network(each.features, device) for name, each in judges.items()}
+    with ALONE:  # networks draw initial weights from a generator that all lanes share
+        networks = {name: load_network(each.features, device) for name, each in judges.items()}
     samples = _samples(method, spec.seed, device, settings.samples)
     parts = _Parts(store, settings)
     found = list(find(subject, parts.targets, settings.steps, parts.middles))
@@ -133,12 +137,12 @@ class _Parts:
     """Real images of the data, the same for every run."""
 
     def __init__(self, store: FaceStore, settings: ProbeSettings) -> None:
-        self._store, count = store, settings.images
-        self.train_positions = self._positions("train", settings.training)
-        self.test_positions = self._positions("test", settings.samples)
+        count, self._samples = settings.images, settings.samples
+        self.train_positions = _positions(store, "train", settings.training)
+        self.test_positions = _positions(store, "test", settings.samples)
         self.train = store.fixed(self.train_positions)
         self.test = store.fixed(self.test_positions)
-        fewest = min(len(self.test), len(self.train), len(self._positions("validation", 10**9)))
+        fewest = min(len(self.test), len(self.train), len(store.splits["validation"]))
         pairs = len(all_pairs(count, settings.samples))
         # Midpoints are compared with equally many images, none of them embedded.
         self.middles = min(pairs, fewest - count, len(self.test))
@@ -149,14 +153,21 @@ class _Parts:
             )
         self.targets = Targets(self.test[:count], self.train[:count])
 
-    def _positions(self, part: Split, count: int) -> NDArray[np.int64]:
-        return np.array(first_positions(self._store.splits[part], count))
-
     def real(self, reference: FaceStore, judge: JudgeSettings) -> Real:
-        """What a judge compares with; `reference` is the store, or another view of it."""
-        rows = slice(len(self.targets.heldout), len(self.targets.heldout) + self.middles)
-        validation = self._positions("validation", rows.stop)[rows]
-        test = self.test_positions[rows]
+        """What a judge compares with; `reference` is the store, or another view of it.
+
+        Raises InputError where that view lacks so many images that too few are left.
+        """
+        count = len(self.targets.heldout)
+        rows = slice(count, count + self.middles)
+        test = _positions(reference, "test", self._samples)
+        test = test[~np.isin(test, self.test_positions[:count])][: self.middles]
+        validation = _positions(reference, "validation", rows.stop)[rows]
+        if min(len(test), len(validation)) < self.middles:
+            raise InputError(
+                f"{reference.title}: the judge's view lacks images, so that fewer than "
+                f"{self.middles} are left to compare with; set probe.images lower"
+            )
         return Real(
             targets=self.targets,
             heldout=self.test,
@@ -164,6 +175,10 @@ class _Parts:
             validation=reference.fixed(validation),
             training=self.train[rows],
         )
+
+
+def _positions(store: FaceStore, part: Split, count: int) -> NDArray[np.int64]:
+    return np.array(first_positions(store.splits[part], count), dtype=np.int64)
 
 
 def _coded(method: Method, spec: RunSpec) -> Coded:
@@ -200,7 +215,8 @@ def _face_network(
     if store.subject != "faces":
         return None, f"the images are {store.subject}, not faces"
     try:
-        return load_network(FACE_FEATURES, device), ""
+        with ALONE:
+            return load_network(FACE_FEATURES, device), ""
     except BenchError as error:
         return None, str(error)
 
@@ -263,5 +279,7 @@ def _memorisation(
     known = torch.from_numpy(parts.train)
     shown = [torch.cat([images[[i]], known[near.positions[i]]]) for i in rows.tolist()]
     save_grid(torch.cat(shown), 1 + _NEAREST, folder / "neighbours.png")
-    ratio, closer = neighbours.memorisation(near, usual)
-    return Memorisation(distance_ratio=ratio, closer_than_heldout=closer)
+    trained = {image.tobytes() for image in parts.train}
+    unseen = torch.tensor([image.tobytes() not in trained for image in parts.test])
+    ratio, closer = neighbours.memorisation(near, usual, unseen)
+    return Memorisation(distance_ratio=ratio, closer_than_unseen=closer)

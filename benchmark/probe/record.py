@@ -81,7 +81,7 @@ class Memorisation(Strict):
     """See `evaluation.neighbours.memorisation`."""
 
     distance_ratio: float
-    closer_than_heldout: float
+    closer_than_unseen: float
 
 
 class Sizes(Strict):

@@ -34,7 +34,7 @@ BETWEEN = {
 }
 COPIES = {
     "memorisation.distance_ratio": "nearest, ratio",
-    "memorisation.closer_than_heldout": "nearer than 99 %",
+    "memorisation.closer_than_unseen": "nearer than 99 %",
 }
 # Of real held-out images: counted, and as the probe counts them; then of samples.
 SHARES = {"heldout": "real", "heldout_probed": "real, probed", "samples_probed": "samples, probed"}
@@ -60,7 +60,8 @@ COPIES_CAPTION = (
     "nearest, ratio: median distance of samples to their nearest"
     " training image over that of held-out images; nearer than 99 %: share of samples nearer to a"
     " training image than 99 % of the held-out ones are, 0.01 where nothing is copied, and more"
-    " where samples are merely plainer than photographs. Attributes by a linear probe on the"
+    " where samples are merely plainer than photographs; held-out images with a copy in training"
+    " do not count. Attributes by a linear probe on the"
     " features: its count of real images beside their labels shows its own bias"
 )
 # Of version 1, whose columns are others.
@@ -156,7 +157,7 @@ def _attributes(found: pd.DataFrame) -> dict[str, str]:
 
 def _copies(results: Tables, found: pd.DataFrame) -> str:
     """Whether any cell copies, a line a cell."""
-    key = "memorisation.closer_than_heldout"
+    key = "memorisation.closer_than_unseen"
     lines = []
     for cell in results.cells if key in found else ():
         closer = _mine(cell, found)[key].dropna()

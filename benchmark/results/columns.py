@@ -9,7 +9,7 @@ from benchmark.ablation.tuning import SETTING
 from benchmark.column import Column
 from benchmark.errors import InputError
 from benchmark.evaluation.columns import (
-    PROBE_COLUMNS_1,
+    EARLIER_PROBE_COLUMNS,
     probe_columns,
 )
 from benchmark.evaluation.metrics import METRICS
@@ -240,7 +240,7 @@ def refuse_taken(plan: Plan) -> None:
     Two columns with one name would break the tables after training, and every report on them.
     """
     tables = {*RUN, *EVALUATION, *IMAGES, *TEXT, *WHOLE, VARIANT, SETTING, *plan.swept}
-    tables |= {*probe_columns(), *PROBE_COLUMNS_1}
+    tables |= {*probe_columns(), *EARLIER_PROBE_COLUMNS}
     tables |= {name for columns in (*REQUIRED.values(), *EVIDENCE.values()) for name in columns}
     tables |= {*SIGNALS, *COSTS, *ENDS, COLLAPSED, BEST_DISTANCE}  # aliases used in claims
     taken = {**dict.fromkeys(METRICS, "is a metric"), **dict.fromkeys(tables, "is the tables' own")}

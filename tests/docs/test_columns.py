@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from benchmark.evaluation.attributes import Share
 from benchmark.evaluation.columns import (
     CLASSIFIED_COLUMNS,
+    EARLIER_PROBE_COLUMNS,
     OF_JUDGE,
-    PROBE_COLUMNS_1,
     metric_columns,
     probe_columns,
     probed_by_judges,
@@ -40,7 +40,7 @@ def known_columns(table: str) -> set[str]:
         "train": at | trained,
         "heldout": at | heldout,
         "evaluations": {*at, *EVALUATION, *metrics},
-        "probes": {"run_id", *probe_columns(), *PROBE_COLUMNS_1, *CLASSIFIED_COLUMNS},
+        "probes": {"run_id", *probe_columns(), *EARLIER_PROBE_COLUMNS, *CLASSIFIED_COLUMNS},
     }
     return tables[table] if table in tables else {*EVIDENCE[table]}
 
@@ -96,7 +96,7 @@ def test_every_number_of_a_probe_is_explained() -> None:
     by_features = numbers(JudgeResult)
     assert set(probe_columns()) == own | by_pixels | by_features
     assert {name for name in probe_columns() if name.startswith(OF_JUDGE)} == by_features
-    assert not set(PROBE_COLUMNS_1) & set(probe_columns())
+    assert not set(EARLIER_PROBE_COLUMNS) & set(probe_columns())
     every = probed_by_judges(["first", "faces"], ["Male"])
     assert len(set(every)) == len(every)
     assert {"attributes.Male.accuracy", "judges.faces.embedded.middle.distance"} <= set(every)

@@ -19,13 +19,32 @@ def test_nearest_by_hand() -> None:
     assert found.distances[1].tolist() == pytest.approx([1, 34**0.5, 10])
 
 
+def test_many_rows_are_taken_piece_by_piece() -> None:
+    images, training = features(2500, 1), features(40, 2)
+    found = nearest(images, training, 2)
+    smallest = torch.cdist(images.double(), training.double()).topk(2, largest=False)
+    assert torch.equal(found.positions, smallest.indices)
+    assert torch.allclose(found.distances, smallest.values)
+
+
 def test_copies_stand_out_from_fresh_samples() -> None:
     training, heldout = features(800, 1), nearest(features(500, 2), features(800, 1), 1)
-    fresh = memorisation(nearest(features(500, 3), training, 1), heldout)
+    every = torch.ones(500, dtype=torch.bool)
+    fresh = memorisation(nearest(features(500, 3), training, 1), heldout, every)
     assert fresh[0] == pytest.approx(1, abs=0.05)
     assert fresh[1] == pytest.approx(0.01, abs=0.02)
-    copies = memorisation(nearest(training[:500] + 0.01, training, 1), heldout)
+    copies = memorisation(nearest(training[:500] + 0.01, training, 1), heldout, every)
     assert copies[0] < 0.05
     assert copies[1] == 1
     half = torch.cat([training[:250], features(250, 3)])
-    assert memorisation(nearest(half, training, 1), heldout)[1] == pytest.approx(0.5, abs=0.02)
+    share = memorisation(nearest(half, training, 1), heldout, every)[1]
+    assert share == pytest.approx(0.5, abs=0.02)
+
+
+def test_held_out_copies_of_training_images_hide_no_copies() -> None:
+    training, heldout = features(800, 1), features(500, 2)
+    heldout[:10] = training[:10]  # 2 %: their distance of 0 is the 1 % quantile
+    unseen, usual = torch.arange(500) >= 10, nearest(heldout, training, 1)
+    copies = nearest(training[:500] + 0.01, training, 1)
+    assert memorisation(copies, usual, unseen)[1] == 1
+    assert memorisation(copies, usual, torch.ones(500, dtype=torch.bool))[1] == 0

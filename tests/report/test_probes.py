@@ -63,7 +63,7 @@ def _second(level: float, of: str, sizes: ProbeSettings = SIZES) -> dict[str, An
         "searched": None,
         "judges": {"own": said(level), "faces": said(level / 1000)},
         "no_identity": "",
-        "memorisation": {"distance_ratio": 0.5, "closer_than_heldout": 0.0},
+        "memorisation": {"distance_ratio": 0.5, "closer_than_unseen": 0.0},
         "attributes": {},
     }
 
