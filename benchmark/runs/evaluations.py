@@ -99,9 +99,13 @@ class Evaluations:
             raise BenchError(f"{self._record}: damaged; see `bench doctor`") from None
 
     def write_record(self, record: JudgeRecord) -> None:
-        """Unless it is there already."""
-        if not self._record.exists():
-            write_atomic(self._record, record.model_dump_json(indent=2).encode() + b"\n")
+        """A known one keeps its date; its real images' scores follow the metrics' versions."""
+        if self._record.exists():
+            known = self.record()
+            record = record.model_copy(update={"made": known.made})
+            if record == known:
+                return
+        write_atomic(self._record, record.model_dump_json(indent=2).encode() + b"\n")
 
     def rows(self) -> list[EvaluationRow]:
         """One row for each (step, draw), by step; columns of several lines are merged.

@@ -316,6 +316,10 @@ def test_a_new_metric_is_computed_alone(
     monkeypatch.delattr("benchmark.evaluation.pairs.within")  # nothing else is computed again
     later = judge_of(store_of(90, 80), cache)
     record = later.record()
+    rows = Evaluations(cache, judge.features, judge.digest)
+    rows.write_record(before)
+    rows.write_record(record)  # the scores of real images follow; which is newest does not change
+    assert rows.record() == record.model_copy(update={"made": before.made})
     assert later.digest == judge.digest  # versions are each column's, not the judge's
     assert record.floor["real"] == {**before.floor["real"], "kid": 5.0, "count": 70.0}
     assert later.versions == {**judge.versions, "kid": "2", "count": "1"}
