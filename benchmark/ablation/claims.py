@@ -132,8 +132,8 @@ class CorrelationTest(_Test):
     absences = ("none",)
 
     kind: Literal["correlation"]
-    signal: Column = "signal"
-    """The column that is claimed to track the other."""
+    signal: str = "signal"
+    """The column, or its alias, that is claimed to track the other."""
     column: Column
     level: Literal["within", "between", "last"]
     """within: of their changes between evaluations of one run; between: of the runs of one cell at
@@ -153,8 +153,8 @@ class StoppingTest(_Test):
     absences = ("none", "not_higher", "not_lower")
 
     kind: Literal["stopping"]
-    signal: Column = "signal"
-    """The column that is claimed to tell when to stop."""
+    signal: str = "signal"
+    """The column, or its alias, that is claimed to tell when to stop."""
     column: Column
     rule: Literal["minimum", "plateau"] = "minimum"
     """minimum: at its least value; plateau: once two evaluations have hardly lowered it."""

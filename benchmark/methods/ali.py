@@ -16,8 +16,9 @@ same weights, from one pass through D, before either side is updated, as in the 
 
 The layers follow the paper's appendix: at 32 px its SVHN networks, which the authors' code also
 uses for CelebA; at 64 px its CelebA networks. Other sizes are ours: 16 px drops the first stride-2
-layer of the 32 px networks, and above 64 px each doubling adds a stride-2 convolution. No
-convolution is padded, so the generator's feature maps are the encoder's in reverse.
+layer of the 32 px networks and has a first kernel of 4, not 5, and above 64 px each doubling adds a
+stride-2 convolution. No convolution is padded, so the generator's feature maps are the encoder's in
+reverse.
 
 Chosen or changed: images are in [-1, 1], so outputs are 2 sigmoid - 1 and dropped pixels are grey.
 The output bias starts at 0, as in the tables, with one per channel; the authors' code has one per
@@ -37,7 +38,7 @@ from torch.nn.functional import softplus
 from benchmark.column import Column
 from benchmark.methods.cost import STRIDED_RATE, Layers, Work, parameters, work
 from benchmark.methods.method import GRADIENTS, Batch, Draw, Method, adam, dropped, gradient_norm
-from benchmark.methods.settings import MethodSettings, Rate, Width
+from benchmark.methods.settings import Beta, MethodSettings, Rate, Width
 
 _NATS = "nats"
 _COLUMNS = {
@@ -73,8 +74,8 @@ class AliSettings(MethodSettings):
     slope: Annotated[float, Field(ge=0, lt=1)] = 0.02
     """Negative slope of the leaky ReLUs: the paper's for faces; it has 0.01 for SVHN, 0.1 for
     CIFAR-10."""
-    beta_1: Rate = 0.5
-    beta_2: Rate = 0.999
+    beta_1: Beta = 0.5
+    beta_2: Beta = 0.999
 
 
 class Layout(NamedTuple):

@@ -37,7 +37,7 @@ from benchmark.methods.method import (
     drawn_from,
     gradient_norm,
 )
-from benchmark.methods.settings import MethodSettings, Prior, Rate, Width
+from benchmark.methods.settings import Beta, MethodSettings, Prior, Width
 
 _PIXEL = "of [-1, 1]; its square where eta is 2"
 _COLUMNS = {
@@ -111,8 +111,8 @@ class BeganSettings(MethodSettings):
     kl_weight: Annotated[float, Field(ge=0, le=100)] = 0.0
     """Variational auto-encoder: weight of KL(q(code | x) || N(0, 1)) per code dimension in L_D."""
     # Adam's defaults, section 4.1.
-    beta_1: Rate = 0.9
-    beta_2: Rate = 0.999
+    beta_1: Beta = 0.9
+    beta_2: Beta = 0.999
 
 
 class Reconstruction(NamedTuple):

@@ -32,7 +32,7 @@ from benchmark.methods.method import (
     drawn_from,
     gradient_norm,
 )
-from benchmark.methods.settings import MethodSettings, Prior, Rate, Width
+from benchmark.methods.settings import Beta, MethodSettings, Prior, Width
 
 _NATS = "nats"
 _COLUMNS = {
@@ -61,8 +61,8 @@ class DcganSettings(MethodSettings):
     z: Width = 100
     """Dimensions of the generator's input."""
     prior: Prior = "uniform"
-    beta_1: Rate = 0.5
-    beta_2: Rate = 0.999
+    beta_1: Beta = 0.5
+    beta_2: Beta = 0.999
 
 
 def widths(size: int, n: int) -> list[int]:

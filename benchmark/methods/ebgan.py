@@ -41,7 +41,7 @@ from benchmark.methods.method import (
     drawn_from,
     gradient_norm,
 )
-from benchmark.methods.settings import MethodSettings, Prior, Rate, Width
+from benchmark.methods.settings import Beta, MethodSettings, Prior, Width
 
 BASE = 8  # pixels of the code's map
 
@@ -87,8 +87,8 @@ class EbganSettings(MethodSettings):
     shared_z: bool = False
     """Departure: one draw of z for both players."""
     prior: Prior = "normal"
-    beta_1: Rate = 0.5
-    beta_2: Rate = 0.999
+    beta_1: Beta = 0.5
+    beta_2: Beta = 0.999
 
 
 def widths(size: int, n: int) -> list[int]:

@@ -92,7 +92,7 @@ class LapganSettings(MethodSettings):
     hidden_d: Width = 600
     """Units of both hidden layers of the discriminator at 8 px."""
     dropout: Rate = 0.5
-    """Dropout rate before each fully connected layer of a discriminator but the first."""
+    """Dropout rate before a discriminator's fully connected layers, but not on its input images."""
     momentum: Rate = 0.5
     """Initial momentum m of SGD. A step is along m times the last one plus 1 - m times the
     gradient."""

@@ -56,7 +56,7 @@ from benchmark.column import Column
 from benchmark.methods.cost import RATE, Layers, Work, parameters, strided, work
 from benchmark.methods.dcgan import BASE, widths
 from benchmark.methods.method import Batch, Draw, Method, adam, gradient_norm
-from benchmark.methods.settings import MethodSettings, Rate, Width
+from benchmark.methods.settings import Beta, MethodSettings, Width
 
 _COLUMNS = {
     "bits_per_dim": Column(
@@ -102,8 +102,8 @@ class PixelCnnSettings(MethodSettings):
     """Decay of the exponential moving average of the weights, started from the initial ones, that
     samples and held-out bits use; 0: the weights themselves, as in the gated paper. PixelCNN++ has
     0.9995, a window of about 2,000 steps."""
-    beta_1: Rate = 0.95
-    beta_2: Rate = 0.9995
+    beta_1: Beta = 0.95
+    beta_2: Beta = 0.9995
 
     @model_validator(mode="after")
     def _one_or_the_other(self) -> Self:

@@ -7,13 +7,12 @@ from pydantic import Field
 from benchmark.strict import Names, Strict
 
 Width = Annotated[int, Field(ge=1, le=4096)]
-Rate = Annotated[
-    float,
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Beta = Annotated[
+    Rate,
     Field(
-        ge=0,
-        lt=1,
         description="Of Adam: how slowly its mean of the gradients (beta_1) or of their squares "
-        "(beta_2) forgets.",
+        "(beta_2) forgets."
     ),
 ]
 Prior = Annotated[

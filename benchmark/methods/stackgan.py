@@ -65,7 +65,7 @@ from benchmark.methods.method import (
     adam,
     gradient_norm,
 )
-from benchmark.methods.settings import Rate, Width
+from benchmark.methods.settings import Beta, Width
 from benchmark.strict import Names
 
 _NATS = "nats"
@@ -114,8 +114,8 @@ class StackGanSettings(LabelledSettings):
     """Residual blocks of stage II; the paper has 2 for 128 px and 4 for 256 px."""
     kl_weight: Annotated[float, Field(ge=0)] = 2.0
     """lambda, the weight of the KL divergence per dimension in L_G."""
-    beta_1: Rate = 0.5
-    beta_2: Rate = 0.999
+    beta_1: Beta = 0.5
+    beta_2: Beta = 0.999
 
 
 class Made(NamedTuple):

@@ -32,7 +32,7 @@ from benchmark.methods.dcgan import (
     generator_layers,
 )
 from benchmark.methods.method import Batch, Draw, adam, gradient_norm
-from benchmark.methods.settings import MethodSettings, Prior, Rate, Width
+from benchmark.methods.settings import Beta, MethodSettings, Prior, Width
 from benchmark.methods.wgan import CRITIC, CriticFirst
 
 _COLUMNS = {
@@ -63,8 +63,8 @@ class WganGpSettings(MethodSettings):
     penalty: Annotated[float, Field(ge=0)] = 10.0
     """Weight of the gradient penalty."""
     prior: Prior = "normal"
-    beta_1: Rate = 0.0
-    beta_2: Rate = 0.9
+    beta_1: Beta = 0.0
+    beta_2: Beta = 0.9
 
 
 class WGANGP(CriticFirst):

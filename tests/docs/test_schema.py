@@ -1,10 +1,14 @@
 """The schema that editors read says what `bench validate` says, as far as a schema can."""
 
+import ast
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from inspect import getsource
+from itertools import pairwise
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -15,6 +19,7 @@ from benchmark.ablation.schema import ablation_schema
 from benchmark.data.settings import AlignedView
 from benchmark.methods.began import BeganSettings
 from benchmark.methods.registry import built_in
+from benchmark.strict import Strict
 
 ABLATIONS = Path(__file__).parents[2] / "ablations"
 SCHEMA = ablation_schema()
@@ -174,6 +179,28 @@ def test_meanings_are_the_docstrings_under_the_keys() -> None:
     assert SCHEMA["$defs"]["EbganSettings"]["description"] == (
         "EBGAN (arXiv 1609.03126); with a pulling-away weight it is EBGAN-PT."
     )
+
+
+def _docstrings(model: type[Strict]) -> dict[str, str]:
+    """Of its own keys, from its source."""
+    (body,) = (each.body for each in ast.parse(dedent(getsource(model))).body)  # type: ignore[attr-defined]
+    return {
+        key.target.id: said.value.value
+        for key, said in pairwise(body)
+        if isinstance(key, ast.AnnAssign) and isinstance(said, ast.Expr)
+    }
+
+
+def test_no_type_explains_a_key_that_explains_itself() -> None:
+    models, found = [Strict], 0
+    for model in models:
+        models += model.__subclasses__()
+        if model.__module__.startswith("benchmark."):
+            for key, said in _docstrings(model).items():
+                shown = str(model.model_fields[key].description)
+                assert shown.split() == said.split(), f"{model.__name__}.{key}"
+                found += 1
+    assert found > 100
 
 
 def test_every_method_of_the_package_is_there() -> None:
