@@ -16,7 +16,13 @@ from PIL import Image
 from benchmark.data.celeba import dataset as celeba
 from benchmark.data.celeba.annotations import read_table
 from benchmark.data.celeba.dataset import CelebA, title_of
-from benchmark.data.celeba.layout import CUTS, LANDMARKS_ALIGNED, OFFICIAL_MD5, PARTITION
+from benchmark.data.celeba.layout import (
+    CUTS,
+    IDENTITIES,
+    LANDMARKS_ALIGNED,
+    OFFICIAL_MD5,
+    PARTITION,
+)
 from benchmark.data.celeba.tables import as_authors_write, md5
 from benchmark.data.celeba.tree import find_tree
 from benchmark.data.check import Report, check
@@ -373,6 +379,21 @@ def test_numbers_that_are_not_celebas_are_drawn_by_name(numbers: range, tmp_path
         path.rename(path.with_suffix(".png"))
     again = CelebA(SETTINGS, renamed)
     assert again.splits()["test"].tolist() == source.splits()["test"].tolist()
+
+
+def test_nobody_is_in_two_parts_that_are_drawn(tmp_path: Path) -> None:
+    numbers = list(range(1, 101))
+    person = [number % 20 for number in numbers]
+    root = numbered(tmp_path, numbers)
+    rows = [f"{number:06d}.jpg {each}" for number, each in zip(numbers, person, strict=True)]
+    (root / IDENTITIES).write_text("\n".join(rows) + "\n")
+    source = CelebA(SETTINGS, root)
+    seen = [{person[at] for at in part.tolist()} for part in source.splits().values()]
+    assert sum(map(len, seen)) == 20
+    assert len(set.union(*seen)) == 20
+    assert any("drawn by person" in note for note in source.notes())
+    (root / IDENTITIES).write_text("\n".join(rows[:-1]) + "\n")  # one is of nobody known
+    assert sum(len(at) for at in CelebA(SETTINGS, root).splits().values()) == 100
 
 
 def test_a_subset_is_used_and_said(usual: Path, tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.data.celeba.layout import CUTS, PARTITION
+from benchmark.data.celeba.layout import CUTS, IDENTITIES, PARTITION
 from benchmark.data.celeba.tables import as_authors_write
-from benchmark.data.celeba.tree import Tree
+from benchmark.data.celeba.tree import Tree, match
 from benchmark.data.containers.listing import stem_of
 from benchmark.data.selection import drawn_by_name
 from benchmark.data.settings import Split
@@ -56,11 +56,29 @@ def find_parts(tree: Tree, images: str, files: Sequence[str]) -> Partition:
             said = f"no {PARTITION}: parts by CelebA's own numbers (training to {CUTS[0]}, "
             said += f"validation to {CUTS[1]}, test to {CUTS[2]})"
             return _made(names, parts, tree.called(images), said)
+    people = _people(tree, names)
     parts = np.zeros(len(names), dtype=np.int64)
-    for part, at in enumerate(drawn_by_name([stem_of(name) for name in names]).values()):
+    for part, at in enumerate(drawn_by_name(people or [stem_of(name) for name in names]).values()):
         parts[at] = part
-    said = f"no {PARTITION}: parts drawn by name, 80 % training, 10 % validation, 10 % test"
+    said = f"no {PARTITION}: parts drawn by {'person' if people else 'name'}, 80 % training, "
+    said += "10 % validation, 10 % test"
     return _made(names, parts, tree.called(images), said, drawn=True)
+
+
+def _people(tree: Tree, names: Sequence[str]) -> list[str]:
+    """Who is in each image, by its own name where that is not known; empty without identities.
+
+    Nobody may be in two parts, or held-out faces would be known ones.
+    """
+    if IDENTITIES not in tree.tables:
+        return []
+    table = tree.tables[IDENTITIES].read()
+    person = dict(zip(table.names, table.values[:, 0].tolist(), strict=True))
+    found = match(names, table.names).found
+    return [
+        f"person {person[row]}" if row is not None else stem_of(name)
+        for name, row in zip(names, found, strict=True)
+    ]
 
 
 def _from_table(tree: Tree) -> Partition:
