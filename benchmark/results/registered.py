@@ -39,8 +39,11 @@ def registration_record(
         return None
     path = path.resolve()
     history = _statements(path, now)
-    same = (version for version, said in history if said and not differences(said, now))
-    first = next(same, None)
+    first = None  # of the commits since which the file has said what it says now
+    for version, said in reversed(history):
+        if said is None or differences(said, now):
+            break
+        first = version
     since = first.commit if first else None
     tuned = _tuned(plan, now)
     late = _unregistered(path.parent, since, [*found, *searched])

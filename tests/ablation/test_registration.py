@@ -224,6 +224,21 @@ def test_an_amendment_after_the_runs_is_exploratory(checkout: Checkout) -> None:
     assert "changed gain-hurts" in registration(found).amended[0]
 
 
+def test_an_amendment_taken_back_after_the_runs_is_exploratory(checkout: Checkout) -> None:
+    """Otherwise two opposite claims, committed beforehand, would make either confirmatory."""
+    checkout.register()
+    checkout.commit()
+    checkout.edit("direction: increasing", "direction: decreasing")
+    checkout.register()
+    checkout.train(checkout.commit())
+    checkout.edit("direction: decreasing", "direction: increasing")
+    checkout.register()
+    last = checkout.commit()
+    found = checkout.tables()
+    assert checkout.why(found) == "6 of 6 runs are not known to be of commits after it"
+    assert registration(found).commit == last
+
+
 def test_comments_are_no_amendment(checkout: Checkout) -> None:
     checkout.register()
     since = checkout.commit()
