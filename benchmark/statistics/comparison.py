@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 from scipy.optimize import brentq
 
@@ -64,22 +64,32 @@ def probability_of_improvement(strata: Sequence[Stratum]) -> Measure:
 def interquartile_mean(values: ArrayLike) -> Measure:
     """The mean of the middle half of the seeds (n,): Tukey and McLaughlin (1963).
 
-    None below five seeds, or if these do not differ.
+    None below five seeds, or if the middle ones do not differ.
     """
     found = np.asarray(values, float)
-    value = float(stats.trim_mean(found, TRIM))
-    if found.size < LEAST_SEEDS or not np.ptp(found):
+    value, (inner, count) = float(stats.trim_mean(found, TRIM)), _middle(found)
+    if found.size < LEAST_SEEDS or not np.ptp(inner):
         return Measure(value, None)
-    limits = (TRIM, TRIM)
-    low, high = stats.mstats.trimmed_mean_ci(found, limits=limits, alpha=1 - LEVEL)
-    return Measure(value, (float(low), float(high)))
+    # SciPy's trimmed_mean_ci divides by 1 - 2 TRIM, whatever share is really trimmed.
+    winsorised = np.clip(found, inner[0], inner[-1])
+    error = np.sqrt(winsorised.var() * found.size / (count * (count - 1)))
+    reach = stats.t.ppf((1 + LEVEL) / 2, count - 1) * error
+    return Measure(value, (float(value - reach), float(value + reach)))
 
 
 def interquartile_difference(of: ArrayLike, against: ArrayLike) -> Measure:
     """The difference of two interquartile means: Yuen (1974). None as above, for either group."""
     a, b = np.asarray(of, float), np.asarray(against, float)
     value = float(stats.trim_mean(a, TRIM) - stats.trim_mean(b, TRIM))
-    if min(a.size, b.size) < LEAST_SEEDS or not (np.ptp(a) and np.ptp(b)):
+    alike = any(not np.ptp(_middle(each)[0]) for each in (a, b))
+    if min(a.size, b.size) < LEAST_SEEDS or alike:
         return Measure(value, None)
     ends = stats.ttest_ind(a, b, equal_var=False, trim=TRIM).confidence_interval(LEVEL)
     return Measure(value, (float(ends.low), float(ends.high)))
+
+
+def _middle(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
+    """The seeds that trimming leaves, in order, and how many these are."""
+    trimmed = int(TRIM * values.size)
+    inner = np.sort(values)[trimmed : values.size - trimmed]
+    return inner, inner.size

@@ -69,6 +69,27 @@ def test_the_interquartile_mean_trims_a_quarter_on_each_side() -> None:
     assert found.interval[0] < 3.5 < found.interval[1]
     assert interquartile_mean([1, 2, 3, 4]).interval is None
     assert interquartile_mean(np.ones(9)).interval is None
+    assert interquartile_mean([0, 0, 0, 0, 0.1]).interval is None  # its middle does not differ
+
+
+def test_the_interquartile_mean_has_tukey_and_mclaughlin_s_error() -> None:
+    """By hand: one of five seeds is trimmed on each side, three are left."""
+    found = interquartile_mean([1, 2, 4, 5, 9])
+    squares = 2 * (2 - 3.6) ** 2 + (4 - 3.6) ** 2 + 2 * (5 - 3.6) ** 2  # of 2, 2, 4, 5, 5
+    reach = stats.t.ppf(0.975, 2) * (squares / (3 * 2)) ** 0.5
+    assert found.value == pytest.approx(11 / 3)
+    assert found.interval == pytest.approx((11 / 3 - reach, 11 / 3 + reach))
+
+
+@pytest.mark.parametrize("n", [6, 7, 8, 11])
+def test_intervals_of_interquartile_means_cover_between_the_tabled_numbers_of_seeds(n: int) -> None:
+    rng, studies = np.random.default_rng(n), 4000
+    inside = 0
+    for _ in range(studies):
+        interval = interquartile_mean(rng.normal(size=n)).interval
+        assert interval is not None
+        inside += interval[0] < 0 < interval[1]
+    assert 0.925 < inside / studies < 0.965
 
 
 def test_the_difference_of_interquartile_means_is_yuen_s() -> None:
@@ -79,4 +100,5 @@ def test_the_difference_of_interquartile_means_is_yuen_s() -> None:
     assert value == pytest.approx(interquartile_mean(a).value - interquartile_mean(b).value)
     assert interval == pytest.approx((ends.low, ends.high))
     assert interquartile_difference(a, np.ones(9)).interval is None
+    assert interquartile_difference(a, np.repeat([0.0, 1.0], [8, 1])).interval is None
     assert interquartile_difference(a, b[:4]).interval is None
