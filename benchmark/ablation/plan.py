@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from benchmark.ablation.claims import Claim, check_claims, swept_text
 from benchmark.ablation.messages import found, one_line, refuse_unknown
-from benchmark.ablation.tuning import TUNE, Tuning, draw, merged, tuned_cell
+from benchmark.ablation.tuning import TUNE, Candidate, Tuning, draw, merged, tuned_cell
 from benchmark.ablation.written import parse
 from benchmark.classes import generators
 from benchmark.errors import InputError, of_system
@@ -248,6 +248,9 @@ def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str,
     tuning = None
     if tune is not None:
         tuning = _tuning(path, profile, settings, tune, sweep, seeds, evaluation)
+        drawn = (each for found in tuning.arms.values() for each in found)
+        own = [run for run in runs if run.spec.seed == seeds[0]]
+        _refuse_twins(path, [*own, *(_winner(tuning, each, seeds[0]) for each in drawn)])
     points = [*(run.point for run in runs), *_points(path, file.sweep)]
     points += [{VARIANT: tuned_cell(arm)} for arm in _arms(file.tune) | _arms(tune)]
     check_claims(path, file.claims, [run.spec for run in runs], points, _probed(evaluation))
@@ -288,6 +291,11 @@ def _tuning(
         return _spec(path, profile, {VARIANT: arm, **values}, {**block, "seed": seed})
 
     return draw(path, where, tune, sweep[VARIANTS], seeds, evaluation, make)
+
+
+def _winner(tuning: Tuning, drawn: Candidate, seed: int) -> PlannedRun:
+    """The run that a setting would get, had it won."""
+    return PlannedRun(tuning.tuned(drawn.arm, drawn.number, seed), drawn.point)
 
 
 def _arms(tune: Any) -> set[str]:

@@ -5,7 +5,7 @@ like the arm's own, with fresh seeds, in addition to it. So every arm gets the s
 (Lucic et al., arXiv 1711.10337; Gulrajani and Lopez-Paz's DomainBed, arXiv 2007.01434).
 
 A draw is a function of (tune.seed, arm, number of the setting, key), so that adding a range or
-raising the count changes no other draw.
+raising the count changes no other draw, unless the band or an equal setting refuses others for it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -48,7 +48,7 @@ class Range(Strict):
     integers: WholeEnds | None = None
     """Uniform whole numbers, both ends included."""
     log_integers: WholeEnds | None = None
-    """Whole numbers with probability proportional to 1 over their value, both ends included."""
+    """Log-uniform numbers, rounded down, from the first end to the last, both included."""
 
     @model_validator(mode="before")
     @classmethod

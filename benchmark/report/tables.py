@@ -81,7 +81,7 @@ def cell_table(results: Tables) -> Table:
         f" the seeds. Better than {escaped(first.title)}: the chance that a seed of this cell has a"
         " lower distance than a seed of that one. Both as in arXiv 2108.13264 (rliable), with 95 %"
         " intervals that hold at so few seeds, and none below five."
-        f" {made_of(record, others)}.{_incomplete(results)}"
+        f" {made_of(record, others)}.{incomplete(results)}"
     )
     return Table("cells", pd.DataFrame(rows), caption, results.folder / "runs.csv")
 
@@ -108,7 +108,7 @@ def measure_table(results: Tables) -> Table:
         for column in measures:
             row[title(column)] = number(values.get(column, np.nan) * FACTORS.get(column, 1))
         rows.append(row)
-    caption = f"At the last checkpoint, ± sd over seeds. {made_of(record)}.{_incomplete(results)}"
+    caption = f"At the last checkpoint, ± sd over seeds. {made_of(record)}.{incomplete(results)}"
     return Table("measures", pd.DataFrame(rows), caption, results.folder / "runs.csv")
 
 
@@ -135,7 +135,7 @@ def noise_table(results: Tables) -> Table:
             **{label: (found[name] * factor).map(number) for name, label in FLOORS.items()},
         }
     )
-    caption = f"At the last checkpoint. {made_of(results.record)}.{_incomplete(results)}"
+    caption = f"At the last checkpoint. {made_of(results.record)}.{incomplete(results)}"
     return Table("noise", frame, caption, results.folder / "runs.csv")
 
 
@@ -207,7 +207,7 @@ def beside(results: Tables) -> list[tuple[str, ByJudge]]:
     return rows
 
 
-def _incomplete(results: Tables) -> str:
+def incomplete(results: Tables) -> str:
     if all(len(cell.done) == cell.planned for cell in results.cells):
         return ""
     return f" {INCOMPLETE} fewer finished runs than planned, which may flatter the cell."

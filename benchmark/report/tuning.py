@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmark.ablation.plan import SEARCH
 from benchmark.ablation.tuning import tuned_cell
 from benchmark.claims.seeds import difference
 from benchmark.evaluation.settings import distance_title
@@ -13,10 +14,10 @@ from benchmark.markup import code, escaped
 from benchmark.report.captions import judge_name, made_of
 from benchmark.report.document import Block, Details, Picture, Table
 from benchmark.report.figures.best_of import BEST_OF, best_of_figure
-from benchmark.report.numbers import NONE, finite, mean_spread, number
-from benchmark.report.tables import between
+from benchmark.report.numbers import INCOMPLETE, NONE, finite, mean_spread, number
+from benchmark.report.tables import between, incomplete
 from benchmark.results.schema import DISTANCE
-from benchmark.results.tables import Cell, Tables
+from benchmark.results.tables import Cell, Tables, read_tables
 from benchmark.results.tuning import ArmRecord, SettingRecord, TuningRecord, read_tuning
 
 
@@ -46,6 +47,7 @@ def arm_table(results: Tables, record: TuningRecord) -> Table:
     """One row an arm: what was searched, the winner, and test distances tuned and untuned."""
     cells = {cell.title: cell for cell in results.cells}
     name = distance_title(results.entry.features)
+    search = read_tables(results.folder / SEARCH).runs.set_index("run_id")["cpu_s"]
     rows = []
     for arm in record.arms:
         own, tuned = cells.get(arm.arm), cells.get(tuned_cell(arm.arm))
@@ -55,6 +57,7 @@ def arm_table(results: Tables, record: TuningRecord) -> Table:
             {
                 "arm": escaped(arm.arm),
                 "settings searched": _of(ended, len(arm.settings)),
+                "core-seconds a setting": _spent(search, arm),
                 "failed": str(sum(each.state == "failed" for each in arm.settings)),
                 "collapsed": str(sum(each.collapsed for each in arm.settings)),
                 "winner": _values(winner.values) if winner else "not known yet",
@@ -71,11 +74,13 @@ def arm_table(results: Tables, record: TuningRecord) -> Table:
     return Table(
         "tuning",
         pd.DataFrame(rows),
-        f"{searched(record)}. The setting with the least distance to validation images won, a"
-        " failed or collapsed one after all others; it is trained again, as long as the arm's own"
+        f"{searched(record)}. core-seconds a setting: measured, mean (least to most). The setting"
+        " with the least distance to validation images won, a failed or collapsed one after all"
+        " others; it is trained again, as long as the arm's own"
         " settings and with the same fresh seeds, and both are judged by test images, mean ± sd"
         " over seeds, the difference with its 95 % interval (Welch's). GFLOP: billions of"
-        f" operations, a multiply-add being two. {made_of(results.record)}.",
+        f" operations, a multiply-add being two. {made_of(results.record)}."
+        f"{incomplete(results)}",
         results.folder / "runs.csv",
     )
 
@@ -104,14 +109,16 @@ def setting_table(results: Tables, record: TuningRecord) -> Table:
         "settings",
         pd.DataFrame(rows),
         f"From the best to the worst of each arm. {searched(record)}. Ranges: {ranges}.",
-        results.folder / "search" / "runs.csv",
+        results.folder / SEARCH / "runs.csv",
     )
 
 
 def searched(record: TuningRecord) -> str:
     """How the search went, as the captions say it; no full stop."""
     ((name, size),) = record.budget.items()
-    budget = f"{size:g} steps" if name == "steps" else f"{size:g} core-seconds (estimated)"
+    budget = f"{size:g} steps"
+    if name != "steps":
+        budget = f"{size:g} core-seconds, as estimated from their operations,"
     sizes = [
         f"{low:g} to {high:g} {'GFLOP a step' if key == 'gflop' else key}"
         for key, (low, high) in (record.band or {}).items()
@@ -124,7 +131,8 @@ def searched(record: TuningRecord) -> str:
 
 
 def _worst(record: TuningRecord) -> str:
-    lost = sum(not each.survived for arm in record.arms for each in arm.settings)
+    ended = [each for arm in record.arms if arm.winner is not None for each in arm.settings]
+    lost = sum(not each.survived for each in ended)
     return f"Settings that failed or collapsed ({lost}) count as the worst that did not."
 
 
@@ -152,12 +160,22 @@ def _test(cell: Cell | None) -> str:
     return NONE if cell is None else mean_spread(cell.values(DISTANCE), cell.planned)
 
 
+def _spent(search: "pd.Series[float]", arm: ArmRecord) -> str:
+    known = search.reindex([each.run_id for each in arm.settings]).dropna()
+    if known.empty:
+        return NONE
+    return f"{known.mean():.0f} ({known.min():.0f} to {known.max():.0f})"
+
+
 def _gain(tuned: Cell | None, own: Cell | None) -> str:
     found: Sequence[list[float]] = [
         [] if cell is None else finite(cell.values(DISTANCE)) for cell in (tuned, own)
     ]
     gain = difference(*found)
-    return between(gain.value, *(gain.interval or (np.nan, np.nan)))
+    shown = between(gain.value, *(gain.interval or (np.nan, np.nan)))
+    cells = zip((tuned, own), found, strict=True)
+    lacks = any(cell is not None and len(values) < cell.planned for cell, values in cells)
+    return shown + (INCOMPLETE if lacks else "")
 
 
 def _parameters(cell: Cell | None) -> str:

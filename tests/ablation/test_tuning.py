@@ -207,6 +207,22 @@ def test_a_fault_is_one_line(old: str, new: str, key: str, word: str, tmp_path: 
     assert "\n" not in said
 
 
+def test_one_setting_in_two_arms_is_refused(tmp_path: Path) -> None:
+    """Its runs would be trained, and stand in the tables, twice."""
+    same = "{training.lr: [3.0e-4, 4.0e-4], method.gamma: [0.3, 0.7]}"
+    before, _, after = FILE.partition("  arms:\n")
+    text = before.replace(
+        "EBGAN: {method: {name: ebgan, n: 2, z: 4}}", "EBGAN: {training: {lr: 2.0e-4}}"
+    )
+    rest = after[after.index("seeds:") :]
+    path = tmp_path / "tuned.yaml"
+    path.write_text(f"{text}  arms:\n    BEGAN: {same}\n    EBGAN: {same}\n{rest}")
+    with pytest.raises(
+        InputError, match=r"EBGAN setting=\d seed=0 is the same run as BEGAN setting"
+    ):
+        load(path, "short")
+
+
 def test_too_few_settings_to_choose_from_are_refused(tmp_path: Path) -> None:
     rate = "      training.lr: {log_uniform: [1.0e-5, 1.0e-2]}\n      method.pulling_away"
     with pytest.raises(InputError, match=r"number 2 of 4 needs; widen the ranges or lower"):

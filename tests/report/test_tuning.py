@@ -8,11 +8,22 @@ from benchmark.claims.evidence import write_evidence
 from benchmark.claims.tuning import best_of
 from benchmark.report.document import Picture, Table, pictures, tables
 from benchmark.report.markdown import build
+from benchmark.report.numbers import INCOMPLETE
 from benchmark.report.sections import section
 from benchmark.results.tables import read_evidence, read_tables
 from benchmark.results.tuning import read_tuning, write_search
 from benchmark.results.writer import write_results
-from tests.ablation.tuned import ALL, Ends, train_own, train_search, tuned_plan
+from benchmark.runs.directory import RunDirectory
+from tests.ablation.tuned import (
+    ALL,
+    BEGAN,
+    LEVEL,
+    Ends,
+    train,
+    train_own,
+    train_search,
+    tuned_plan,
+)
 
 
 def write(root: Path, ends: dict[str, Ends]) -> Path:
@@ -79,6 +90,46 @@ def test_claims_compare_tuned_cells_on_fresh_seeds(folder: Path) -> None:
     assert {cells[run_id] for run_id in row["run_ids"].split()} == {"BEGAN tuned", "EBGAN tuned"}
 
 
+def test_a_cell_that_lacks_seeds_marks_its_gain(tmp_path: Path) -> None:
+    plan = tuned_plan(tmp_path, "seeds: [0, 1]", "seeds: [0, 1, 2, 3]")
+    train_search(tmp_path, plan, ALL)
+    plan = write_search(plan, tmp_path / "runs", tmp_path / "results")
+    for planned in plan.runs:
+        lost = planned.cell == "BEGAN tuned" and planned.spec.seed == 3
+        end = LEVEL[planned.cell] + 10 * planned.spec.seed
+        train(tmp_path, plan, planned, "failed" if lost else end)
+    folder = write_results(plan, tmp_path / "runs", tmp_path / "results")
+    write_evidence(folder)
+    table = found(folder)["tuning"]
+    began, ebgan = table.frame["tuned minus own"]
+    assert began.endswith("]" + INCOMPLETE)
+    assert ebgan.endswith("]")
+    assert f"{INCOMPLETE} fewer finished runs than planned" in table.caption
+
+
+def test_settings_are_counted_as_lost_once_their_arm_has_ended(tmp_path: Path) -> None:
+    folder = write(tmp_path, {"BEGAN": BEGAN})
+    picture = next(each for each in pictures(section(read_tables(folder))) if _is_best_of(each))
+    assert "(1) count as the worst" in picture.caption
+
+
+def test_the_seconds_that_settings_took_are_shown(tmp_path: Path) -> None:
+    """An estimate by operations is not what small networks take."""
+    plan = tuned_plan(tmp_path)
+    train_search(tmp_path, plan, {"BEGAN": [300.0, 120.0]})
+    assert plan.search is not None
+    for run, seconds in zip(plan.search.runs, (10.0, 31.0), strict=False):
+        directory = RunDirectory(tmp_path / "runs" / run.run_id)
+        result = directory.result()
+        assert result is not None
+        directory.write_result(result.model_copy(update={"cpu_s": seconds}))
+    plan = write_search(plan, tmp_path / "runs", tmp_path / "results")
+    train_own(tmp_path, plan)
+    folder = write_results(plan, tmp_path / "runs", tmp_path / "results")
+    write_evidence(folder)
+    assert list(found(folder)["tuning"].frame["core-seconds a setting"]) == ["20 (10 to 31)", "—"]
+
+
 def test_a_search_under_way_is_shown_as_far_as_it_is(tmp_path: Path) -> None:
     folder = write(tmp_path, {"BEGAN": [300.0, 120.0]})
     began, ebgan = found(folder)["tuning"].frame.to_dict("records")
@@ -101,7 +152,7 @@ def test_the_report_needs_the_tables_alone(folder: Path, tmp_path: Path) -> None
     build(folder.parents[1], report)
     assert (folder / "best_of.png").read_bytes().startswith(b"\x89PNG")
     text = report.read_text()
-    assert "| BEGAN | 4 | 1 | 0 | `lr=0.000909`" in text
+    assert "| BEGAN | 4 | 1 (1 to 1) | 1 | 0 | `lr=0.000909`" in text
     assert text.count("tuned, profile short") > 0
     assert "search" not in [each.split(",")[0] for each in text.splitlines() if each[:3] == "## "]
 
