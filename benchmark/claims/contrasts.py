@@ -6,7 +6,7 @@ only runs that differ in this key alone are compared. Strata that share seeds ar
 seed's mean over them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -79,6 +79,8 @@ def _measured(
     gaps: tuple[str, ...],
 ) -> Effect:
     joint = by_seed([_by_place(stratum, values, test.over, levels) for stratum in strata])
+    used = {run for _, ids in _cells(strata, joint, test.over, levels) for run in ids}
+    strata = [stratum[stratum["run_id"].isin(used)] for stratum in strata]
     groups = [group for _, group in joint]
     sizes = [[len(seeds) for seeds in group.values()] for group in groups]
     found = np.asarray(values[pd.concat(strata).index], dtype=np.float64)
@@ -125,10 +127,18 @@ def _by_place(
 def _means(
     strata: Sequence[pd.DataFrame], values: "pd.Series[float]", over: str, levels: Sequence[str]
 ) -> list[float]:
-    """Of each level, over all strata."""
+    """Of each level, by least squares with a term for each stratum: plain means where every
+    stratum has as many seeds at every level."""
     rows = pd.concat(strata)
-    means = values[rows.index].groupby(rows[over]).mean()
-    return [float(means[level]) for level in levels if level in means]
+    if len(strata) == 1:
+        means = values[rows.index].groupby(rows[over]).mean()
+        return [float(means[level]) for level in levels if level in means]
+    known = [level for level in levels if (rows[over] == level).any()]
+    of_level = np.stack([rows[over] == level for level in known], axis=1).astype(np.float64)
+    member = np.repeat(np.eye(len(strata)), [len(each) for each in strata], axis=0)[:, 1:]
+    design = np.hstack([of_level, member - member.mean(axis=0)])
+    found, *_ = np.linalg.lstsq(design, values[rows.index].to_numpy(np.float64))
+    return [float(mean) for mean in found[: len(known)]]
 
 
 def slope(strata: Sequence[Stratum]) -> float:
@@ -167,15 +177,25 @@ def _noise(
     if min(cell.size for cell in cells) < 2:
         return {}
     weight, _ = _weighed([group for _, group in joint])
-    parts = iter([w / cell.size * deviation(cell) for w, cell in zip(weight, cells, strict=True)])
+    parts = [w / cell.size * deviation(cell) for w, cell in zip(weight, cells, strict=True)]
     found: dict[str, float] = {}
+    for part, (strata_in_it, ids) in zip(parts, _cells(strata, joint, over, levels), strict=True):
+        found |= dict.fromkeys(ids, float(part / np.sqrt(strata_in_it)))
+    return {run: part for run, part in found.items() if part}
+
+
+def _cells(
+    strata: Sequence[pd.DataFrame],
+    joint: Sequence[tuple[list[int], Group]],
+    over: str,
+    levels: Sequence[str],
+) -> Iterator[tuple[int, list[str]]]:
+    """Of each level of the joint strata: how many strata it is made of, and the runs in it."""
     for members, group in joint:
         rows = pd.concat([strata[at] for at in members])
         for place, values in group.items():
             at_level = rows[over] == levels[round(place * (len(levels) - 1))]
-            ids = rows.loc[at_level & rows["seed"].isin(values.index), "run_id"]
-            found |= dict.fromkeys(ids, float(next(parts) / np.sqrt(len(members))))
-    return {run: part for run, part in found.items() if part}
+            yield len(members), list(rows.loc[at_level & rows["seed"].isin(values.index), "run_id"])
 
 
 def chance(strata: Sequence[Stratum], direction: Direction, least: float, level: float) -> float:

@@ -111,7 +111,7 @@ def _correlation(tables: Tables, test: CorrelationTest) -> Effect | NotRun:
     if test.level == "within":
         level, where = "differences", "changes within a run"
     signal, outcome = tables.shown(test.signal), tables.shown(test.column)
-    ended = pd.Series(np.where(tables.runs["state"] == "done", 0.0, np.nan), tables.runs.index)
+    ended = _ended(tables, test.column)
     if nothing_yet(tables.runs, ended):
         return NotRun("No run has finished")
     gaps, direction = missing(tables.runs, ended), DIRECTIONS[test.direction]
@@ -153,6 +153,15 @@ def _correlation(tables: Tables, test: CorrelationTest) -> Effect | NotRun:
     )
 
 
+def _ended(tables: Tables, column: str) -> "pd.Series[float]":
+    """0 for each finished run that has the column at its last step, else NaN."""
+    runs, points = tables.runs, tables.points
+    known = points.dropna(subset=[column]) if column in points else points
+    last = runs["run_id"].map(known.groupby("run_id")["step"].max())
+    whole = (runs["state"] == "done") & (last == runs["step"])
+    return pd.Series(np.where(whole, 0.0, np.nan), runs.index)
+
+
 def _least_p_of_rho(found: Association, test: CorrelationTest) -> float:
     if found.estimate is None:
         return 1.0
@@ -170,7 +179,7 @@ def _chance_of_rho(found: Association, test: CorrelationTest, level: float) -> f
 def _stopping(tables: Tables, test: StoppingTest) -> Effect | NotRun:
     """The column at the signal's stop minus that at a rival's, as in stopping.py."""
     signal, column = tables.shown(test.signal), tables.shown(test.column)
-    ended = pd.Series(np.where(tables.runs["state"] == "done", 0.0, np.nan), tables.runs.index)
+    ended = _ended(tables, test.column)
     if nothing_yet(tables.runs, ended):
         return NotRun("No run has finished")
     gaps, direction = missing(tables.runs, ended), DIRECTIONS[test.direction]
@@ -235,7 +244,7 @@ def _every(tables: Tables, kept: "pd.Series[float]", said: str) -> Effect | NotR
     with Clopper and Pearson's interval; p is the exact binomial one that BROKEN_SHARE of all seeds,
     or more, would not.
     """
-    if kept.isna().all():
+    if nothing_yet(tables.runs, kept):
         return NotRun("No run has what the claim is about yet")
     # A run that agrees so far but has not finished may still break the claim.
     kept = kept.where((kept == 0) | (tables.runs["state"] == "done"))

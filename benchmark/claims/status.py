@@ -9,7 +9,7 @@ decide the claim: later ones that leave its verdict as it is do no harm.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmark.ablation.claims import (
     Claim,
@@ -91,14 +91,19 @@ def _same_rules(record: AblationRecord, rules: int, test: ClaimTest) -> bool:
     return rules <= RULES and all(v in _CHANGED and not _CHANGED[v](record, test) for v in later)
 
 
-def _by_version_4(record: AblationRecord, test: ClaimTest) -> bool:
-    """Crossed cells that share seeds are averaged; a trend of four levels or more turns between any
-    two of them; claims of no correlation no longer need matched pairs to be told apart."""
-    cells = {
+def _cells(record: AblationRecord, test: ClaimTest) -> dict[str, dict[str, Any]]:
+    """The swept values of the cells that a claim is about."""
+    return {
         each.cell: each.point
         for each in record.cells
         if all(swept_text(each.point.get(k)) == swept_text(v) for k, v in test.where.items())
     }
+
+
+def _by_version_4(record: AblationRecord, test: ClaimTest) -> bool:
+    """Crossed cells that share seeds are averaged; a trend of four levels or more turns between any
+    two of them; claims of no correlation no longer need matched pairs to be told apart."""
+    cells = _cells(record, test)
     match test:
         case TrendTest() | ContrastTest():
             strata = strata_of(cells, test)
@@ -111,7 +116,16 @@ def _by_version_4(record: AblationRecord, test: ClaimTest) -> bool:
     return False
 
 
-_CHANGED: Mapping[int, Callable[[AblationRecord, ClaimTest], bool]] = {4: _by_version_4}
+def _by_version_5(record: AblationRecord, test: ClaimTest) -> bool:
+    """Means of crossed cells, by which a trend turns, have a term for each stratum. (A finished run
+    that is not judged to its end is missing, which only leaves a claim undecided.)"""
+    return isinstance(test, TrendTest) and len(strata_of(_cells(record, test), test)) > 1
+
+
+_CHANGED: Mapping[int, Callable[[AblationRecord, ClaimTest], bool]] = {
+    4: _by_version_4,
+    5: _by_version_5,
+}
 
 
 def _of_design(record: AblationRecord, registration: RegistrationRecord) -> str:

@@ -1,6 +1,6 @@
 """What evaluations say about a run's end: last, best, collapsed and the spread over draws."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,8 +8,12 @@ import pandas as pd
 from benchmark.results.schema import BEST, DISTANCE, REQUIRED, VALIDATION
 
 
-def ends(evaluations: pd.DataFrame, judge: str, collapse_below: float) -> pd.DataFrame:
+def ends(
+    evaluations: pd.DataFrame, judge: str, collapse_below: float, last_steps: Mapping[str, float]
+) -> pd.DataFrame:
     """`judged_columns` by run: the columns of runs.csv from one judge's evaluations.
+
+    `last_steps` are those of finished runs: one that was not judged at its own has no end yet.
 
     `collapsed` is from the last evaluation, `collapsed_at` the step since which it has held without
     a break; the best is where the distance to validation images is least; noise is the standard
@@ -17,6 +21,8 @@ def ends(evaluations: pd.DataFrame, judge: str, collapse_below: float) -> pd.Dat
     """
     metrics = metric_names(evaluations)
     mine = evaluations[evaluations["judge"] == judge].sort_values("step", kind="stable")
+    reached = mine.groupby("run_id")["step"].transform("max")
+    mine = mine[~(reached < mine["run_id"].map(last_steps).astype(float))]
     first, more = mine[mine["draw"] == 0], mine[mine["draw"] > 0]
     first = first.assign(collapsed=collapsed(first, collapse_below))
     found = first.drop_duplicates("run_id", keep="last").set_index("run_id")

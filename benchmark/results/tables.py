@@ -159,7 +159,10 @@ class Tables:
         """The same runs with another judge's metrics for columns, so that claims may be judged."""
         if name == self.judge:
             return self
-        theirs = ends(self.evaluations, name, self.record.evaluation.collapse_below)
+        below, done = self.record.evaluation.collapse_below, self.runs["state"] == "done"
+        ended = self.runs.loc[done, ["run_id", "step"]]
+        last_steps = {str(run): float(step) for run, step in ended.to_numpy()}
+        theirs = ends(self.evaluations, name, below, last_steps)
         own = [column for column in self.runs if column not in judged_columns(self.metrics)]
         return replace(
             self, judge=name, runs=self.runs[own].join(theirs, "run_id", validate="many_to_one")

@@ -162,7 +162,12 @@ def _runs(
     heldout: Sequence[str],
 ) -> pd.DataFrame:
     below = plan.evaluation.collapse_below
-    ended = ends(evaluations, headline.entry.name, below)
+    last_steps = {
+        each.planned.run_id: each.result.step
+        for each in found
+        if each.result is not None and each.result.state == "done"
+    }
+    ended = ends(evaluations, headline.entry.name, below, last_steps)
     said: dict[Any, Any] = ended.to_dict("index")
     judged = judged_columns(metric_names(evaluations))
     at = judged.index("best_step")

@@ -242,6 +242,34 @@ def test_contrast_compares_only_runs_that_differ_in_its_key_alone() -> None:
 CROSSED = [{"variant": v, "method.gamma": g} for g in (0.3, 0.5, 0.7) for v in ("A", "B")]
 
 
+def crossed(levels: Mapping[tuple[float, int], float], seeds: int = 6) -> Tables:
+    """Mean distances by gamma and n, beside seeds that differ by at most 1."""
+    cells = [{"method.gamma": gamma, "method.n": n} for gamma, n in levels]
+    ends = np.concatenate([np.linspace(0, 1, seeds) + mean for mean in levels.values()])[:, None]
+    return tables({"signal": ends, DISTANCE: ends}, cells, seeds=seeds)
+
+
+def test_means_of_cells_that_are_not_fully_crossed_are_those_of_equal_strata() -> None:
+    """Each step of gamma adds 20, and n = 16 takes 100 off; plain means would fall."""
+    found = crossed({(0.3, 8): 200, (0.5, 8): 220, (0.5, 16): 120, (0.7, 16): 140})
+    row = judged(found, trend("increasing", 10)).iloc[0]
+    assert row["verdict"] == "supported"
+    assert "150.5 at 0.3, 170.5 at 0.5, 190.5 at 0.7; change 40" in row["sentence"]
+
+
+def test_runs_that_no_pair_of_strata_shares_are_not_counted() -> None:
+    """One cell has five seeds more than the three that it is averaged with."""
+    cells = [{"variant": variant, "method.h": h} for variant in "AB" for h in (16, 64)]
+    means = {("A", 16): 205, ("A", 64): 105, ("B", 16): 200, ("B", 64): 100}
+    ends = np.concatenate([np.linspace(0, 1, 10) + mean for mean in means.values()])[:, None]
+    whole = tables({"signal": ends, DISTANCE: ends}, cells, seeds=10)
+    more = (whole.runs["variant"] == "A") & (whole.runs["method.h"] == "64")
+    found = replace(whole, runs=whole.runs[(whole.runs["seed"] < 5) | more])
+    row = judged(found, contrast("higher", 2)).iloc[0]
+    assert (row["verdict"], row["runs"]) == ("supported", 20)
+    assert "150.2 at B, 155.2 at A; change 5" in row["sentence"]
+
+
 def test_strata_that_share_seeds_add_none() -> None:
     """What a seed adds to its run of a variant it adds to that at every gamma."""
     studies, rng = 150, np.random.default_rng(4)
@@ -324,6 +352,34 @@ def test_what_mismatched_pairs_have_is_said() -> None:
     assert row["high"] == 1
 
 
+def unjudged(found: Tables, run: int, after: int) -> Tables:
+    """Without what a judge said of a run after a step."""
+    rows = found.evaluations
+    gone = (rows["run_id"] == found.runs["run_id"].iloc[run]) & (rows["step"] > after)
+    return replace(found, evaluations=rows[~gone])
+
+
+@pytest.mark.parametrize("after", [0, 400])
+@pytest.mark.parametrize(
+    "test",
+    [
+        *({"kind": "correlation", "level": level} for level in ("within", "between", "last")),
+        {"kind": "stopping", "against": "random"},
+    ],
+    ids=str,
+)
+def test_a_finished_run_that_is_not_judged_to_its_end_is_missing(
+    test: dict[str, Any], after: int
+) -> None:
+    direction = "lower" if test["kind"] == "stopping" else "positive"
+    asked = {**test, "column": "distance", "direction": direction, "least_effect": 0.1}
+    whole = tables(curves(0.95), [{"method.gamma": 0.5}], seeds=12)
+    assert judged(whole, asked).iloc[0]["verdict"] != "undecided"
+    row = judged(unjudged(whole, 1, after), asked).iloc[0]
+    assert row["verdict"] == "undecided"
+    assert "missing: began-000000000001 (done, without this column)" in row["sentence"]
+
+
 def test_the_last_step_is_asked_by_itself() -> None:
     """A relation that turns over at the end: over training it holds, there it is the opposite."""
     found = curves(0.95)
@@ -363,6 +419,15 @@ def test_bound() -> None:
     assert row["verdict"].tolist() == ["refuted", "undecided", "undecided"]
     assert "began-000000000002" in row.iloc[0]["sentence"]
     assert row.iloc[0]["effect"] == pytest.approx(13 / 14)
+
+
+def test_a_bound_of_runs_that_all_failed_is_undecided_not_unasked() -> None:
+    ends = np.zeros((6, 1))
+    states = dict.fromkeys(range(6), "failed")
+    found = tables({"signal": ends, DISTANCE: ends}, ARMS[:1], seeds=6, state=states)
+    row = judged(found, {"kind": "bound", "column": "distance", "below": 1, "at": "end"}).iloc[0]
+    assert row["verdict"] == "undecided"
+    assert "failed: not finite" in row["sentence"]
 
 
 def test_failures() -> None:

@@ -1,5 +1,7 @@
 """Winners: chosen by validation images once all of an arm's search has ended, the worst counted."""
 
+import json
+import math
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,15 @@ from benchmark.results.tables import find_recorded, read_tables
 from benchmark.results.tuning import read_tuning, waiting, with_winners, write_search
 from benchmark.results.writer import write_results
 from benchmark.runs.directory import RunDirectory
-from tests.ablation.tuned import ALL, BEGAN, EBGAN, Ends, train_search, tuned_plan
+from tests.ablation.tuned import (
+    ALL,
+    BEGAN,
+    EBGAN,
+    Ends,
+    train_own,
+    train_search,
+    tuned_plan,
+)
 
 
 def tuned_cells(plan: Plan) -> set[str]:
@@ -49,6 +59,23 @@ def test_even_of_lost_settings_one_wins(ends: Ends, winner: int, tmp_path: Path)
     train_search(tmp_path, plan, {"BEGAN": ends})
     found = with_winners(plan, tmp_path / "runs", tmp_path / "results")
     assert found == plan.with_tuned({"BEGAN": winner})
+
+
+def test_a_run_that_is_judged_half_way_has_no_end_yet(tmp_path: Path) -> None:
+    plan = tuned_plan(tmp_path)
+    train_search(tmp_path, plan, ALL)
+    plan = write_search(plan, tmp_path / "runs", tmp_path / "results")
+    train_own(tmp_path, plan)
+    run = next(each for each in plan.runs if each.cell == "BEGAN tuned")
+    (path,) = (tmp_path / "runs" / run.run_id / "evaluations").glob("*.jsonl")
+    row = json.loads(path.read_text())
+    path.write_text(json.dumps({**row, "step": 100}) + "\n")
+    tables = read_tables(write_results(plan, tmp_path / "runs", tmp_path / "results"))
+    distances = tables.runs.set_index("run_id")["distance"]
+    assert math.isnan(distances.pop(run.run_id))
+    assert distances.notna().all()
+    own = tables.evaluations
+    assert list(own[own["run_id"] == run.run_id]["step"]) == [100]  # it stays in the curves
 
 
 def test_an_arm_waits_until_all_of_its_search_has_ended(tmp_path: Path) -> None:

@@ -77,11 +77,12 @@ def tables(
                 values = {name: curve[i, j] + off for name, curve in logged.items()}
                 train.append({"run_id": run_id, "step": at, **values})
     seen = pd.DataFrame(evaluations, columns=[*REQUIRED["evaluations"], *judged])
+    done = {run["run_id"]: run["step"] for run in runs if run["state"] == "done"}
     return Tables(
         Path("simulated"),
         record(cells, swept, seeds, claims),
         JUDGE,
-        pd.DataFrame(runs).join(ends(seen, JUDGE, BELOW), "run_id"),
+        pd.DataFrame(runs).join(ends(seen, JUDGE, BELOW, done), "run_id"),
         pd.DataFrame(train, columns=["run_id", "step", *logged]),
         pd.DataFrame(held, columns=["run_id", "step", *(["heldout_m_global"] if held else [])]),
         seen,
