@@ -16,6 +16,7 @@ class Place(NamedTuple):
 
 
 ENDED = ("done", "failed")
+SAMPLES = "samples"
 csv.field_size_limit(sys.maxsize)  # exception texts may be long
 
 
@@ -36,11 +37,34 @@ def run_tables(results: Path) -> list[Path]:
 
 
 def samples_of(folder: Path, run_id: str) -> Path:
-    """The kept rows of a run's last grid, once for all ablations that have the run.
+    """The kept rows of a run's last grid: its own for these tables, if there are any, or shared.
 
     `folder` is that of an ablation's tables, results/<ablation>/<profile>/.
     """
-    return folder.parents[1] / "samples" / f"{run_id}.webp"
+    own = own_samples(folder, run_id)
+    return own if own.is_file() else shared_samples(folder, run_id)
+
+
+def shared_samples(folder: Path, run_id: str) -> Path:
+    """The samples of a run, once for all ablations that have it with the same weights."""
+    return folder.parents[1] / SAMPLES / f"{run_id}.webp"
+
+
+def own_samples(folder: Path, run_id: str) -> Path:
+    """Those of a run that another ablation's tables have with other weights: trained once more, on
+    other instructions."""
+    return folder / SAMPLES / f"{run_id}.webp"
+
+
+def other_weights(folder: Path) -> dict[str, set[str]]:
+    """By run id, the digests of its last weights, where known, in all tables but those in
+    `folder`."""
+    found: dict[str, set[str]] = {}
+    for path in run_tables(folder.parents[1]):
+        for row in _rows(path) if path.parent != folder else ():
+            digests = found.setdefault(row.get("run_id") or "", set())
+            digests.update({row.get("weights_sha256") or ""} - {""})
+    return found
 
 
 def states(folder: Path) -> dict[str, str]:

@@ -22,7 +22,13 @@ from benchmark.results.description import describe
 from benchmark.results.drawn import write_drawn
 from benchmark.results.ends import ends, judged_columns, metric_names
 from benchmark.results.lent import lent
-from benchmark.results.places import ENDED, places, samples_of, states
+from benchmark.results.places import (
+    ENDED,
+    other_weights,
+    own_samples,
+    shared_samples,
+    states,
+)
 from benchmark.results.probes import STRIPS, probes, write_strips
 from benchmark.results.registered import registration_record
 from benchmark.results.schema import DIGITS, REQUIRED, TEXT, RegistrationRecord, table_path
@@ -225,15 +231,20 @@ def _write_samples(folder: Path, found: Sequence[Source], gone: Collection[str])
     """Write the first rows of each run's last grid; remove those of runs that are gone from the
     tables in `folder`, unless another ablation has them.
     """
+    elsewhere = other_weights(folder)
     for each in found:
-        grids = sorted(each.run.samples.glob("*.png"))
-        if grids and not each.recorded:
-            rows = first_rows(grids[-1], each.planned.spec.data.size)
-            write_atomic(samples_of(folder, each.planned.run_id), rows)
-    kept = places(folder.parents[1]) if gone else {}
+        grids, run_id = sorted(each.run.samples.glob("*.png")), each.planned.run_id
+        if not grids or each.recorded:
+            continue
+        same = elsewhere.get(run_id, set()) <= {each.result.weights_sha256 if each.result else ""}
+        path = (shared_samples if same else own_samples)(folder, run_id)
+        write_atomic(path, first_rows(grids[-1], each.planned.spec.data.size))
+        if same:
+            own_samples(folder, run_id).unlink(missing_ok=True)
     for run_id in gone:
-        if run_id not in kept:
-            samples_of(folder, run_id).unlink(missing_ok=True)
+        own_samples(folder, run_id).unlink(missing_ok=True)
+        if run_id not in elsewhere:
+            shared_samples(folder, run_id).unlink(missing_ok=True)
 
 
 def first_rows(grid: Path, size: int, rows: int = GRID_ROWS) -> bytes:

@@ -295,6 +295,32 @@ def test_a_run_of_two_ablations_has_its_grid_once(tmp_path: Path, folder: Path) 
     assert all(path.exists() for path in grids)  # the other has them
 
 
+def test_a_run_that_another_ablation_has_with_other_weights_keeps_a_grid_of_its_own(
+    tmp_path: Path, folder: Path
+) -> None:
+    """Trained once more, on other instructions: `bench reproduce` of either compares its own."""
+    results, first = tmp_path / "results", plan().runs[0].run_id
+    shared = samples_of(folder, first)
+    before = shared.read_bytes()
+    again = fill_all(tmp_path / "again")
+    run = RunDirectory(tmp_path / "again" / first)
+    result = run.result()
+    assert result is not None
+    run.write_result(result.model_copy(update={"weights_sha256": "0" * 64}))
+    grid = run.samples / "00000300.png"
+    Image.fromarray(np.asarray(Image.open(grid)) // 2).save(grid)
+    other = write_results(replace(again, name="other"), tmp_path / "again", results)
+    assert shared.read_bytes() == before
+    assert samples_of(folder, first) == shared
+    assert samples_of(other, first) == other / "samples" / shared.name
+    own = {path.name for path in (other / "samples").iterdir()}
+    assert own == {shared.name}  # the others' weights are the same
+    few = replace(again, name="other", runs=again.runs[1:])
+    write_results(few, tmp_path / "again", results, replace=True)
+    assert not any((other / "samples").iterdir())
+    assert shared.read_bytes() == before
+
+
 def test_the_table_of_an_earlier_format_goes(tmp_path: Path, folder: Path) -> None:
     before = folder / "train.csv"
     before.write_text("run_id,step\n")
