@@ -127,7 +127,7 @@ def _reading(row: Any) -> str:
     if row["level"] == AT_STEP:
         return "one step, to compare with the others"
     if row["least_p_holm"] > ALPHA:
-        return "cannot tell: no p of so few seeds can be low enough"
+        return "cannot tell: corrected over this table, no p of so few seeds can reach 0.05"
     if row["p_holm"] > ALPHA:
         return "no relation shown, which does not say that there is none"
     return "rise together" if row["value"] > 0 else "one rises as the other falls"

@@ -88,11 +88,11 @@ def _briefly(blocks: Sequence[Block], page: Path, report: Path) -> Iterator[str]
             yield from _render(block, report)
     if details(blocks):
         more = [f"[claims, tests, figures, measures]({_link(page, report)})"]
-        more += [
-            f"[every grid]({_link(block.grids[0][1].parent, report)})"
-            for block in blocks
-            if isinstance(block, Gallery)
-        ]
+        folders = dict.fromkeys(
+            path.parent for block in blocks if isinstance(block, Gallery) for _, path in block.grids
+        )
+        word = "every grid" if len(folders) == 1 else "grids"
+        more += [f"[{word}]({_link(folder, report)})" for folder in folders]
         yield f"More: {', '.join(more)}."
 
 

@@ -37,10 +37,13 @@ from benchmark.results.tables import Tables
 from benchmark.text import counted
 
 INTRODUCTION = f"""\
-What readers of the BEGAN paper (arXiv 1703.10717) asked, and what trained networks answer. The
-training seed is the unit, and every bracket a 95 % interval over seeds (of differences: Welch's). A
-claim is *confirmatory* where it was registered before its runs, else *exploratory*. *Underpowered*
-means that so few seeds could have missed a true effect, not that there is none.
+Questions that readers of the BEGAN paper (arXiv 1703.10717) ask, answered with trained networks.
+The training seed is the unit: each seed counts once, and every bracket is a 95 % interval over
+seeds (of differences: Welch's). A claim names the least effect that would matter. It is
+*supported* where the effect is shown to be larger, *refuted* where one that large is ruled out and
+the measured one does not point the claimed way, and *underpowered* where so few seeds could have
+missed a true effect, which does not mean that there is none. It is *confirmatory* where it was
+registered before its runs, else *exploratory*.
 
 {GENERATED} from the tables under results/ alone; do not edit. `bench reproduce RUN`
 trains a run again and compares it with these tables."""
@@ -48,9 +51,10 @@ NO_PHOTOGRAPHS = """\
 No real faces are shown: photographs of people may not be republished."""
 VERDICTS = """\
 A claim names the least effect that would matter. Its verdict is *supported* (the effect is larger
-than that; of a claim of no effect, smaller; of one about every run, fewer than a fifth of all seeds
-break it), *refuted* (the opposite is shown, or one run breaks a claim about every run), *too small*
-(the claimed way, but surely smaller), *saturated* (the measure is at its end in every run),
+than that; of a claim of no effect, smaller; of one about every run, fewer than a fifth of all
+seeds break it), *refuted* (an effect of that size is ruled out, and the one that is measured does
+not point the claimed way; or one run breaks a claim about every run), *too small* (ruled out, but
+it points the claimed way), *saturated* (the measure is at 0, or at 1, in every run),
 *underpowered* (a true claim would have been supported by these seeds in less than half of all
 studies), *undecided* or *not run*. The last four do not say that there is no effect. Tests and
 intervals: docs/explanation/evidence.md."""

@@ -16,8 +16,8 @@ preference/       what people chose, a file each (see preference/answers.py)
 notes.md          what a person wrote after looking
 
 results/generators/ runs packed by `bench export --last`, to be judged again
-results/samples/  the first rows of each run's last grid, once for all ablations (beside an ablation's own
-                  tables, in samples/, where another has the run with other weights)
+results/samples/  the first rows of each run's last grid, once for all ablations; beside an
+                  ablation's own tables where another has the run with other weights
 
 Whoever changes what is written raises FORMAT and adds a golden folder to tests/results/.
 """
