@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmark.data.photographs import Reading
 from benchmark.data.source import open_source
-from benchmark.errors import BenchError, InputError
+from benchmark.errors import EXIT_STOPPED, BenchError, InputError
 from benchmark.executors import instructions as cpu
 from benchmark.executors.local import how_it_ended, last_lines, start_worker
 from benchmark.reproduction import recorded
@@ -101,7 +101,9 @@ def reproduce(
     with tempfile.TemporaryDirectory(prefix="bench-reproduce-") as folder:
         again = RunDirectory.create(Path(folder), run.spec())
         if (evaluation := run.evaluation()) is not None:
-            again.write_evaluation(evaluation)
+            # Another ablation that shares the run may have asked for other snapshots since.
+            every = _every(run) or evaluation.every
+            again.write_evaluation(evaluation.model_copy(update={"every": every}))
         worker = _Worker(again, _arguments(here, provenance))
         now = worker.provenance()
         if isinstance(run, RecordedRun):
@@ -125,6 +127,15 @@ def reproduce(
         if isinstance(run, RecordedRun):
             return recorded.compare(run, again, last, tolerance)
         return compare(run, again, last, tolerance)
+
+
+def _every(run: RunDirectory | RecordedRun) -> int | None:
+    """Steps between the snapshots that the run really has; None where it has none."""
+    if isinstance(run, RecordedRun):
+        steps = [int(row["step"]) for row in run.rows("heldout")]
+    else:
+        steps = [row.step for row in run.rows() if row.kind == "heldout"]
+    return min(steps, default=None)
 
 
 def differing(then: dict[str, Any], now: dict[str, Any]) -> list[Difference]:
@@ -195,7 +206,12 @@ class _Worker:
             if self._process.poll() is None:
                 self._process.send_signal(signal.SIGTERM)
         self._wait(lambda: False, at)
-        if self._run.result() is None and not (last and self._run.last_step() >= last):
+        result, code = self._run.result(), self._process.returncode
+        if result is None:
+            well = bool(last and self._run.last_step() >= last)
+        else:  # a failed run ends with 1, and so does one whose judge fails
+            well = code in (0, EXIT_STOPPED) or result.state == "failed"
+        if not well:
             self._fail()
 
     def _wait(self, until: Callable[[], bool], at: Callable[[int], object] | None = None) -> None:

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
-from benchmark.errors import InputError
+from benchmark.errors import BenchError, InputError
+from benchmark.reproduction import reproduce as module
 from benchmark.reproduction.comparison import compare
 from benchmark.reproduction.reproduce import Here, differing, pick, reproduce
 from benchmark.runs.directory import RunDirectory
@@ -48,6 +49,40 @@ def test_a_prefix_names_the_first_step_that_differs(finished: RunDirectory, cach
     assert "differs first at step 6" in str(found)
     assert not said  # nothing differs around the run
     assert (found.rows, found.grids, found.weights) == (6, 1, 3)
+
+
+def test_snapshots_are_those_that_the_run_has(finished: RunDirectory, cache: Path) -> None:
+    """Another ablation that shares the run may have asked for others since."""
+    evaluation = finished.evaluation()
+    assert evaluation is not None
+    finished.write_evaluation(evaluation.model_copy(update={"every": 4}))
+    found = reproduce(finished, None, Here(cache, None, "auto"), None, lambda text: None)
+    assert found.same, str(found)
+    assert found.grids == 2
+
+
+def test_a_judge_that_fails_in_the_new_process_is_no_reproduction(
+    finished: RunDirectory,
+) -> None:
+    worker = module._Worker.__new__(module._Worker)
+    worker._run = finished  # which has a result
+    worker._process = Ended(1)  # type: ignore[assignment]
+    with pytest.raises(BenchError):
+        worker.train(None, lambda step: None)
+    worker._process = Ended(0)  # type: ignore[assignment]
+    worker.train(None, lambda step: None)
+
+
+class Ended:
+    """A process that has ended with this code."""
+
+    stdin = None
+
+    def __init__(self, code: int) -> None:
+        self.returncode = code
+
+    def poll(self) -> int:
+        return self.returncode
 
 
 def test_only_what_is_not_the_same_here_is_said(finished: RunDirectory) -> None:
