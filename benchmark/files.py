@@ -1,5 +1,6 @@
 """Files that a reader, or a process killed in between, sees whole or not at all."""
 
+import fcntl
 import hashlib
 import os
 import tempfile
@@ -46,6 +47,24 @@ def cached(path: Path, what: str) -> Iterator[None]:
             f"{path.parent}: cannot keep {what} there ({error.strerror or error}); free some space "
             "or choose another cache folder"
         ) from None
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds the lock file; the system frees a dead one's.
+
+    It is only read, so that anybody who may read it can ask, and several at once.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
 
 
 def sha256(path: Path) -> str:

@@ -28,7 +28,7 @@ from pydantic import ValidationError
 
 from benchmark.errors import BenchError, BusyError
 from benchmark.evaluation.settings import EvaluationSettings
-from benchmark.files import TEMPORARY, write_atomic
+from benchmark.files import TEMPORARY, is_held, write_atomic
 from benchmark.runs.weights import listed
 from benchmark.spec import RunSpec
 from benchmark.strict import Strict
@@ -223,16 +223,8 @@ class RunDirectory:
         return found
 
     def is_locked(self) -> bool:
-        """Whether a living process writes here; the system frees a dead one's lock."""
-        if not (self.path / "lock").exists():
-            return False
-        try:
-            with FileLock(self.path / "lock", timeout=0):
-                return False
-        except Timeout:
-            return True
-        except OSError:  # a read-only folder: nobody writes there
-            return False
+        """Whether a living process writes here."""
+        return is_held(self.path / "lock")
 
     def reached(self) -> str:
         """Its newest checkpoint's file; empty before the first."""

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from pydantic import Field, ValidationError
 
-from benchmark.files import write_atomic
+from benchmark.files import is_held, write_atomic
 from benchmark.strict import Strict
 
 if TYPE_CHECKING:
@@ -73,11 +73,7 @@ class Driver(Strict):
         write_atomic(self._file(runs, ".stop"), b"")
 
     def is_alive(self, runs: Path) -> bool:
-        try:
-            with FileLock(self._file(runs, ".lock"), timeout=0):
-                return False
-        except Timeout:
-            return True
+        return is_held(self._file(runs, ".lock"))
 
     def _remove(self, runs: Path) -> None:
         for suffix in (".json", ".stop", ".lock"):

@@ -1,11 +1,13 @@
 """The last good checkpoint is kept until the next is whole; a bad one is never used."""
 
+import fcntl
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from benchmark.data.store import open_store
-from benchmark.files import write_atomic
+from benchmark.files import is_held, write_atomic
 from benchmark.runs import digests
 from benchmark.runs.directory import LOCK_WAIT_S, RunDirectory
 from benchmark.runs.weights import listed, short_sum
@@ -109,6 +111,19 @@ def test_checkpoints_of_the_first_format_are_read(tmp_path: Path, cache: Path) -
     (run.checkpoints / "digests.jsonl").unlink()
     whole = train(spec, tmp_path / "whole", cache)
     assert train(spec, tmp_path, cache).weights_sha256 == whole.weights_sha256
+
+
+def test_whether_a_lock_is_held_is_asked_without_taking_it(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    assert not is_held(path)
+    with FileLock(path):
+        path.chmod(0o444)
+        assert is_held(path)
+        assert is_held(path)
+    path.touch()
+    with path.open() as shared:  # another who looks
+        fcntl.flock(shared, fcntl.LOCK_SH)
+        assert not is_held(path)
 
 
 def test_looking_at_a_run_does_not_keep_its_writer_out(tmp_path: Path) -> None:
