@@ -277,7 +277,13 @@ def sync(
 
 @click.command()
 @mlflow_option
-@click.option("--port", type=int, default=5000, show_default=True, help="Port to serve on.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=5000,
+    show_default=True,
+    help="Port to serve on.",
+)
 def ui(mlflow: str, port: int) -> None:
     """Serve MLflow with the curves and samples of the runs.
 

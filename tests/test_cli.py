@@ -141,6 +141,29 @@ def test_bad_input_is_one_line_exit_2_and_writes_nothing(folder: Path) -> None:
     assert sorted(folder.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["run", "tiny.yaml", "--device", "gpu"], "'gpu' is not cpu, cuda, cuda:N or auto"),
+        (["run", "tiny.yaml", "--mlflow", ""], "is empty"),
+        (["run", "tiny.yaml", "--gpus-per-run", "nan"], "no finite number"),
+        (["reproduce", "began-1", "--tolerance", "inf"], "no finite number"),
+        (["ui", "--port", "70000"], "70000"),
+        (["gc", "--runs", "nowhere"], "nowhere: no such folder"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_refused_at_once(
+    folder: Path, arguments: list[str], why: str
+) -> None:
+    (folder / "tiny.yaml").write_text(TINY.replace("STEPS", "12"))
+    before = sorted(folder.rglob("*"))
+    done = bench(*arguments, cwd=folder)
+    assert done.returncode == 2, done.stderr
+    assert why in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(folder.rglob("*")) == before
+
+
 def test_missing_data_root_says_what_to_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BENCH_DATA", raising=False)
     text = TINY.replace("{name: faces, size: 16, count: 1000}", "{name: celeba, size: 16}")

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -100,11 +101,33 @@ results_of_plan_option = click.option(
     help="Folder with the tables."
     f" [default: {RESULTS}; {ASIDE / RESULTS} for a demonstration, or with --set]",
 )
+
+
+def _device(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
+        raise click.BadParameter(f"{value!r} is not cpu, cuda, cuda:N or auto")
+    return value
+
+
+def finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    """Refuse nan and infinity, which a range lets through."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no finite number")
+    return value
+
+
+def _not_empty(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not value:
+        raise click.BadParameter("is empty; leave it out for the default")
+    return value
+
+
 mlflow_option = click.option(
     "--mlflow",
     envvar="MLFLOW_TRACKING_URI",
     default=MLFLOW,
     show_default=True,
+    callback=_not_empty,
     metavar="URI",
     help="Where MLflow keeps the runs.",
 )
@@ -114,7 +137,11 @@ replace_option = click.option(
     help="Drop finished runs that FILE no longer has, or of other data, from the tables.",
 )
 device_option = click.option(
-    "--device", default="auto", show_default=True, help="cpu, cuda or auto."
+    "--device",
+    default="auto",
+    show_default=True,
+    callback=_device,
+    help="cpu, cuda or auto.",
 )
 graphs_option = click.option(
     "--graphs/--no-graphs",
@@ -196,6 +223,7 @@ executor_options = _options(
     click.option(
         "--gpus-per-run",
         type=click.FloatRange(0),
+        callback=finite,
         help="Ray, Slurm: GPUs of a run; on Ray also a fraction, as in 0.25.  [default: 0]",
     ),
     click.option("--partition", help="Slurm: partition to queue jobs in."),

@@ -57,6 +57,7 @@ def probe(
     ablation, or the defaults. Writes probe.json and figures in probe/ into the run's folder; all
     figures but the strips show real images: mind their licence.
     """
+    from benchmark.errors import BenchError, BusyError
     from benchmark.executors.threads import pin_threads
     from benchmark.runs.show import find_run
 
@@ -76,8 +77,11 @@ def probe(
     if features is not None or not judges:
         name = features or DEFAULT_FEATURES
         judges = {name: JudgeSettings(features=name, samples=settings.samples)}
-    with directory.locked():
-        found = look(directory, data_root, cache, pick_device(device), settings, judges)
+    try:
+        with directory.locked():
+            found = look(directory, data_root, cache, pick_device(device), settings, judges)
+    except BusyError as error:  # its code is for workers
+        raise BenchError(str(error)) from None
     for line in lines(found):
         say(line)
     click.echo(f"figures: {directory.path / 'probe'}")

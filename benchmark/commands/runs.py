@@ -14,6 +14,7 @@ from benchmark.commands.options import (
     cache_option,
     data_option,
     device_option,
+    finite,
     mlflow_option,
     profile_option,
     results_of_plan_option,
@@ -23,7 +24,7 @@ from benchmark.commands.options import (
     written_before,
 )
 from benchmark.commands.tables import say
-from benchmark.errors import EXIT_DIFFERENT
+from benchmark.errors import EXIT_DIFFERENT, InputError
 from benchmark.executors.instructions import NAMES
 from benchmark.text import counted
 
@@ -65,6 +66,7 @@ def show(run: str, runs: Path, results: Path) -> None:
 @click.option(
     "--tolerance",
     type=click.FloatRange(0),
+    callback=finite,
     help="Allowed difference.  [default: 0, or 0.001 if code, versions or hardware differ]",
 )
 @runs_option
@@ -94,7 +96,6 @@ def reproduce(
 
     Exit codes: 0 identical, or the same within the stated tolerance; 3 a difference.
     """
-    from benchmark.errors import InputError
     from benchmark.reproduction.reproduce import Here, find, pick
     from benchmark.reproduction.reproduce import reproduce as again
 
@@ -175,7 +176,7 @@ def doctor(runs: Path, cache: Path, mlflow: str, fix: bool) -> None:
     Exit codes: 0 nothing is wrong, or all was repaired; 1 something is wrong, or could not be
     checked.
     """
-    from benchmark.errors import BenchError, BusyError, InputError
+    from benchmark.errors import BenchError, BusyError
     from benchmark.runs.doctor import faults_of_runs, faults_of_stores
 
     if not runs.is_dir():
@@ -224,6 +225,8 @@ def gc(runs: Path, cache: Path, keep: int | None, dry_run: bool) -> None:
     """
     from benchmark.runs.garbage import find_garbage
 
+    if not runs.is_dir():  # else every decoded data set would be one that no run uses
+        raise InputError(f"{runs}: no such folder; give --runs the one that holds the runs")
     total = 0
     for item in find_garbage(runs, cache, keep):
         total += item.size
