@@ -101,7 +101,7 @@ def cells_of(tables: Tables) -> list[Cell]:
     seeds = tables.seeds
     points = points.assign(_seed=points["run_id"].map(seeds))
     points = points.sort_values(["_seed", "run_id", "step"], kind="stable", ignore_index=True)
-    numbers = list(points.select_dtypes("number").columns.drop(["step", "_seed"]))
+    numbers = list(points.select_dtypes("number").columns.difference(["step", "_seed"], sort=False))
     values, all_steps = points[numbers].to_numpy(float), points["step"].to_numpy(float)
     rows_of = points.groupby("cell", sort=False).indices
     cells = []

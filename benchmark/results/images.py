@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+from filelock import FileLock
 
 from benchmark.errors import InputError
 from benchmark.results.tables import read_images
@@ -35,15 +36,16 @@ def add_images(folder: Path, rows: list[ImagesRow], *, replace: bool = False) ->
     Raises InputError if these are of other images, unless `replace` is set.
     """
     new = [{**row.model_dump(exclude={"values", "floor"}), **row.values} for row in rows]
-    old = read_images(folder).to_dict("records")
     images = {(row.name, row.judge): row.images_sha256 for row in rows}
-    for row in old:
-        now = images.get((row["name"], row["judge"]), row["images_sha256"])
-        if now != row["images_sha256"] and not replace:
-            raise InputError(
-                f"{folder / 'images.csv'}: {row['name']!r} names other images there; give another"
-                " --as, or --replace to drop them"
-            )
-    kept = [row for row in old if (row["name"], row["judge"]) not in images]
-    write_table(folder / "images.csv", pd.DataFrame([*kept, *new]))
+    with FileLock(folder / ".images.lock"):  # two calls may add at once
+        old = read_images(folder).to_dict("records")
+        for row in old:
+            now = images.get((row["name"], row["judge"]), row["images_sha256"])
+            if now != row["images_sha256"] and not replace:
+                raise InputError(
+                    f"{folder / 'images.csv'}: {row['name']!r} names other images there; give"
+                    " another --as, or --replace to drop them"
+                )
+        kept = [row for row in old if (row["name"], row["judge"]) not in images]
+        write_table(folder / "images.csv", pd.DataFrame([*kept, *new]))
     return folder / "images.csv"

@@ -249,16 +249,17 @@ def _train(
     plan = prepared.plan
     prepared.make_folders(places)
     arguments = [*_worker_arguments(plan, places, work), *prepared.arguments]
-    found = _execute(
-        plan,
-        prepared.ours,
-        places,
-        lambda tick: start(arguments, tick, prepared.unfinished),
-        view,
-        output,
-    )
-    view.close()
-    return found
+    try:
+        return _execute(
+            plan,
+            prepared.ours,
+            places,
+            lambda tick: start(arguments, tick, prepared.unfinished),
+            view,
+            output,
+        )
+    finally:
+        view.close()
 
 
 def _execute(

@@ -380,6 +380,14 @@ def test_a_finished_run_that_is_not_judged_to_its_end_is_missing(
     assert "missing: began-000000000001 (done, without this column)" in row["sentence"]
 
 
+def test_runs_that_nobody_judged_are_missing_and_no_fault() -> None:
+    whole = tables(curves(0.95), [{"method.gamma": 0.5}], seeds=12)
+    found = replace(whole, evaluations=whole.evaluations.iloc[:0])
+    asked = {"kind": "correlation", "level": "within", "column": "distance"}
+    row = judged(found, {**asked, "direction": "positive", "least_effect": 0.1}).iloc[0]
+    assert row["verdict"] in ("undecided", "not run")
+
+
 def test_the_last_step_is_asked_by_itself() -> None:
     """A relation that turns over at the end: over training it holds, there it is the opposite."""
     found = curves(0.95)

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -214,6 +215,18 @@ def test_other_images_of_a_name_are_refused(folder: Path) -> None:
     assert pd.read_csv(folder / "images.csv")["distance"].tolist() == [2.0]
     add_images(folder, [others], replace=True)
     assert pd.read_csv(folder / "images.csv")["distance"].tolist() == [3.0]
+
+
+def test_images_that_are_added_at_once_are_all_kept(folder: Path) -> None:
+    def row(name: str) -> ImagesRow:
+        said = {"name": name, "judge": JUDGE, "features": JUDGE, "samples": 60, "unusable": 0}
+        said |= {"images_sha256": "a" * 64, "judge_digest": "b" * 64, "reference": "c"}
+        return ImagesRow.model_validate({**said, "values": {"distance": 1.0}, "floor": {}})
+
+    names = [f"theirs-{number}" for number in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: add_images(folder, [row(name)]), names))
+    assert sorted(pd.read_csv(folder / "images.csv")["name"]) == sorted(names)
 
 
 def test_further_seeds_are_no_loss(folder: Path, tmp_path: Path) -> None:
