@@ -67,7 +67,7 @@ def section(results: Tables) -> list[Block]:
         Details("Set-up and settings", _settings(record)),
         Details("Distances and cost", [cell_table(results)]),
         Details("Measures at the last snapshot", [measure_table(results)]),
-        Details("Every measure, with both noises", [noise_table(results)]),
+        Details("Every measure, with the noise of seeds and of evaluation", [noise_table(results)]),
         Details("The runs behind these numbers", [run_table(results)]),
     ]
     blocks += [Details(name, [each]) for name, each in pictures.items() if each is not shown]

@@ -228,7 +228,7 @@ def test_what_it_took_counts_every_run(document: Document) -> None:
 def test_what_most_readers_skip_is_on_a_page_of_its_own(
     markdown: str, details: dict[str, str]
 ) -> None:
-    titles = ("Set-up and settings", "Every measure, with both noises")
+    titles = ("Set-up and settings", "Every measure, with the noise of seeds and of evaluation")
     for title in (*titles, "The runs behind these numbers"):
         assert f"## {title}" not in markdown
         for page in details.values():
