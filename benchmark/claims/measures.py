@@ -155,11 +155,14 @@ def _correlation(tables: Tables, test: CorrelationTest) -> Effect | NotRun:
 
 def _ended(tables: Tables, column: str) -> "pd.Series[float]":
     """0 for each finished run that has the column at its last step, else NaN."""
-    runs, points = tables.runs, tables.points
+    runs = tables.runs
+    done = runs["state"] == "done"
+    if not done.any():
+        return pd.Series(np.nan, runs.index)
+    points = tables.points
     known = points.dropna(subset=[column]) if column in points else points
     last = runs["run_id"].map(known.groupby("run_id")["step"].max())
-    whole = (runs["state"] == "done") & (last == runs["step"])
-    return pd.Series(np.where(whole, 0.0, np.nan), runs.index)
+    return pd.Series(np.where(done & (last == runs["step"]), 0.0, np.nan), runs.index)
 
 
 def _least_p_of_rho(found: Association, test: CorrelationTest) -> float:
