@@ -33,7 +33,7 @@ def memorisation(samples: Neighbours, heldout: Neighbours, unseen: Tensor) -> tu
 
     Near 1 the samples are as far from the training images as images never trained on; far below 1
     they are copies, or merely plainer than photographs. The second number is the share of samples
-    nearer than all but 1 % of the `unseen` (N,) held-out images, those that are in no other copy
+    nearer than all but 1 % of the `unseen` (N,) held-out images, those of which there is no copy
     among the training images: 0.01 if nothing is copied.
     """
     near, usual = samples.distances[:, 0], heldout.distances[:, 0]

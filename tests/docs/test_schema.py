@@ -183,10 +183,11 @@ def test_meanings_are_the_docstrings_under_the_keys() -> None:
 
 def _docstrings(model: type[Strict]) -> dict[str, str]:
     """Of its own keys, from its source."""
-    (body,) = (each.body for each in ast.parse(dedent(getsource(model))).body)  # type: ignore[attr-defined]
+    (written,) = ast.parse(dedent(getsource(model))).body
+    assert isinstance(written, ast.ClassDef)
     return {
-        key.target.id: said.value.value
-        for key, said in pairwise(body)
+        ast.unparse(key.target): str(ast.literal_eval(said.value))
+        for key, said in pairwise(written.body)
         if isinstance(key, ast.AnnAssign) and isinstance(said, ast.Expr)
     }
 

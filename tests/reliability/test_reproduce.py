@@ -62,15 +62,15 @@ def test_snapshots_are_those_that_the_run_has(finished: RunDirectory, cache: Pat
 
 
 def test_a_judge_that_fails_in_the_new_process_is_no_reproduction(
-    finished: RunDirectory,
+    finished: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker = module._Worker.__new__(module._Worker)
-    worker._run = finished  # which has a result
-    worker._process = Ended(1)  # type: ignore[assignment]
+    """The run has a result; the process that judged it tells."""
+    ended = iter([Ended(1), Ended(0)])
+    monkeypatch.setattr(module, "start_worker", lambda *_, **__: next(ended))
+    worker = module._Worker(finished, [])
     with pytest.raises(BenchError):
         worker.train(None, lambda step: None)
-    worker._process = Ended(0)  # type: ignore[assignment]
-    worker.train(None, lambda step: None)
+    module._Worker(finished, []).train(None, lambda step: None)
 
 
 class Ended:
