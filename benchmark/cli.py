@@ -37,6 +37,7 @@ from benchmark.commands.plans import plan, register, validate
 from benchmark.commands.preference import preference
 from benchmark.commands.probe import probe
 from benchmark.commands.report import report
+from benchmark.commands.retire import retire
 from benchmark.commands.runs import doctor, export, gc, import_, reproduce, show
 from benchmark.commands.schema import schema
 from benchmark.commands.sections import Sections
@@ -297,7 +298,7 @@ def ui(mlflow: str, port: int) -> None:
 bench.add_section("Run", init, data, validate, plan, register, run, evaluate, stop)
 bench.add_section("Inspect", ls, status, logs, show, probe, ui)
 bench.add_section("Compare", correlate, compare, preference, reproduce, report)
-bench.add_section("Maintain", sync, doctor, gc, export, import_, schema)
+bench.add_section("Maintain", sync, retire, doctor, gc, export, import_, schema)
 
 
 def main() -> None:

@@ -24,13 +24,21 @@ def made_of(record: AblationRecord, judges: Sequence[JudgeEntry] = ()) -> str:
 
 def made_of_all(records: Sequence[AblationRecord]) -> str:
     """What numbers of several ablations depend on, their views, steps and seeds apart."""
+    return each_once(*sources(records), [f"profile {record.profile}" for record in records])
+
+
+def sources(records: Sequence[AblationRecord]) -> tuple[list[str], list[str]]:
+    """The data sets with their resolution, and the headline judges, in the records' order."""
     setups = [setup for record in records for setup in record.setups]
     setups = [setup for setup in setups if setup.data.title] or setups  # those that have runs
-    parts = (
+    return (
         [", ".join((setup_words(setup)[0], setup_words(setup)[-1])) for setup in setups],
         [judge_name(record.headline) for record in records],
-        [f"profile {record.profile}" for record in records],
     )
+
+
+def each_once(*parts: Sequence[str]) -> str:
+    """The parts of a caption, in each of them no word twice."""
     return "; ".join(" / ".join(dict.fromkeys(part)) for part in parts)
 
 

@@ -1,8 +1,7 @@
 """The whole report: introduction, questions and answers in plain words, all claims, sections."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +16,6 @@ from benchmark.report.document import (
     Block,
     Details,
     Document,
-    Gallery,
     Heading,
     Picture,
     Section,
@@ -30,7 +28,8 @@ from benchmark.report.figures.samples import drawn
 from benchmark.report.files import GENERATED
 from benchmark.report.glossary import GLOSSARY
 from benchmark.report.numbers import NONE, number
-from benchmark.report.scales import SCALES, scales, steps, superseded
+from benchmark.report.retired import Scale, read_retired, steps
+from benchmark.report.scales import scales
 from benchmark.report.sections import heading, notes, section
 from benchmark.results.places import ENDED
 from benchmark.results.tables import Tables
@@ -68,14 +67,11 @@ def compose(
     `tolerant`: where a section cannot be drawn it says so, and the others stand without it.
     """
     folder = found[0].folder.parents[1]
-    found = sorted(found, key=steps, reverse=True)  # first what learnt longest
+    found = sorted(
+        found, key=lambda each: steps(each.record), reverse=True
+    )  # first what learnt longest
     sections = [_section(each, tolerant) for each in found]
     sound = [each for each, made in zip(found, sections, strict=True) if not made.fault]
-    earlier = superseded(sound)
-    newest = [each for each in sound if each.folder not in earlier]
-    sections = [
-        _folded(each, earlier[each.folder]) if each.folder in earlier else each for each in sections
-    ]
     for place, fault in (damaged or {}).items():
         over = Heading(2, escaped("/".join(place.parts[-2:])))
         sections.append(_faulty(place, over, fault))
@@ -83,10 +79,11 @@ def compose(
     if not all(map(drawn, sound)):
         blocks.append(Words(NO_PHOTOGRAPHS))
     blocks += [Heading(2, "Questions and answers")]
-    blocks += [questions(newest), *_forest(newest)] if sound else []
+    blocks += [questions(sound), *_forest(sound)] if sound else []
     said = list(notes(folder))
     blocks += [Heading(2, "In plain words"), *said] if said else []
-    blocks += scales(sound)
+    findings = [Scale.of(each) for each in sound if each.record.finding]
+    blocks += scales([*findings, *read_retired(folder)])
     blocks += [
         Details("All claims", [Words(VERDICTS), claims_table(sound)]),
         Details("How to read the tables", [Words(GLOSSARY)]),
@@ -124,31 +121,6 @@ def _section(results: Tables, tolerant: bool) -> Section:
         return _faulty(results.folder, over, in_words(error) or f"{type(error).__name__}: {error}")
 
 
-def _folded(section: Section, by: Tables) -> Section:
-    """With its answer among the details, as a larger scale has one, and without pictures, to keep
-    the report small."""
-    over, *rest = section.blocks
-    rest = list(_text(rest))
-    shown = [block for block in rest if not isinstance(block, Details)]
-    others = [block for block in rest if isinstance(block, Details)]
-    words = Words(
-        f"Answered at a larger scale: [{escaped(by.title)}](#{heading(by).anchor}). The two side by"
-        f" side: [{SCALES.text}](#{SCALES.anchor})."
-    )
-    return replace(section, blocks=[over, words, Details("Question and answer", shown), *others])
-
-
-def _text(blocks: Sequence[Block]) -> Iterator[Block]:
-    """Without pictures, and without details that hold nothing else."""
-    for block in blocks:
-        if isinstance(block, Details):
-            kept = [each for each in block.blocks if not isinstance(each, Picture | Gallery)]
-            if kept:
-                yield replace(block, blocks=kept)
-        elif not isinstance(block, Picture | Gallery):
-            yield block
-
-
 def _faulty(folder: Path, over: Heading, fault: str) -> Section:
     words = Words(f"**This section cannot be drawn:** {escaped(fault)}")
     return Section(folder, over, [over, words], fault)
@@ -170,15 +142,14 @@ def _unfinished(results: Tables) -> str:
 
 
 def questions(found: list[Tables]) -> Table:
-    """One row an ablation, at the largest scale at which it has been answered, and one for each
-    larger scale whose runs have not all ended."""
+    """One row an ablation and profile."""
     rows = []
     for results in found:
         judges = [judge.name for judge in results.record.judges if judge.digest]
         rows.append(
             {
                 "question": f"[{escaped(results.record.question)}](#{heading(results).anchor})",
-                "steps": f"{steps(results):,}",
+                "steps": f"{steps(results.record):,}",
                 "answer": answer(results),
                 "seeds": _seeds(results) + _unfinished(results),
                 "judges": ", ".join(judges) or NONE,

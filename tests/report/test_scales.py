@@ -7,11 +7,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from benchmark.report.document import Heading, Table, Words, details, tables
-from benchmark.report.markdown import write_markdown
+from benchmark.report.document import Heading, Table, tables
 from benchmark.report.overview import compose
-from benchmark.report.scales import change, scales, superseded
-from benchmark.results.tables import Tables, read_tables
+from benchmark.report.retired import Scale
+from benchmark.report.scales import change, scales
+from benchmark.results.tables import read_tables
 from tests.report import evidence
 
 SHORT, LONG = "short, 300 steps", "longer, 3,000 steps"
@@ -32,8 +32,8 @@ def longer(folder: Path) -> Path:
     return other
 
 
-def asked(*folders: Path) -> list[Tables]:
-    return [read_tables(folder) for folder in folders]
+def asked(*folders: Path) -> list[Scale]:
+    return [Scale.of(read_tables(folder)) for folder in folders]
 
 
 def test_claims_and_cells_stand_side_by_side(folder: Path, longer: Path) -> None:
@@ -77,52 +77,25 @@ def test_cells_that_one_scale_lacks_are_left_out(folder: Path, longer: Path) -> 
     assert list(scales(asked(folder, longer))) == []
 
 
-def test_one_scale_is_no_comparison(folder: Path, longer: Path) -> None:
+def test_one_scale_is_no_comparison(folder: Path) -> None:
     assert list(scales(asked(folder))) == []
+
+
+def test_the_report_has_both_scales_first_what_learnt_longest(folder: Path, longer: Path) -> None:
+    document = compose([read_tables(each) for each in (folder, longer)])
+    questions = next(tables(document.opening)).frame
+    assert list(questions["steps"]) == ["3,000", "300"]
+    assert [section.folder for section in document.sections] == [longer, folder]
+    shown = {table.name for table in tables(document.opening)}
+    assert {"scales_claims_baselines", "scales_cells_baselines"} <= shown
+
+
+def test_a_demonstration_is_no_scale(folder: Path, longer: Path) -> None:
     record = json.loads((longer / "ablation.json").read_text())
     (longer / "ablation.json").write_text(json.dumps({**record, "finding": False}))
-    assert list(scales(asked(folder, longer))) == []
-
-
-def test_the_report_answers_at_the_largest_whole_scale(folder: Path, longer: Path) -> None:
-    runs = pd.read_csv(longer / "runs.csv")
-    runs[runs["state"].isin(("done", "failed"))].to_csv(longer / "runs.csv", index=False)
-    document = compose(asked(folder, longer))
-    questions = next(table for table in tables(document.opening) if table.name == "questions")
-    assert len(questions.frame) == 1
-    assert "-longer)" in questions.frame["question"].iloc[0]
-    at_length, shorter = document.sections
-    assert any(isinstance(block, Table) for block in at_length.blocks)
-    assert not any(isinstance(block, Table) for block in shorter.blocks)
-    assert isinstance(shorter.blocks[1], Words)
-    assert f"(#{at_length.heading.anchor})" in shorter.blocks[1].markdown
-    assert details(shorter.blocks)[0].summary == "Question and answer"
-    names = [{table.name for table in tables(section.blocks)} for section in document.sections]
-    assert names[0] == names[1]
-
-
-def test_what_is_superseded_has_no_pictures(folder: Path, longer: Path, tmp_path: Path) -> None:
-    def pictured() -> set[str]:
-        for each in (folder, longer):
-            (each / "curves.png").write_bytes(b"an earlier report's")
-        write_markdown(compose(asked(folder, longer)), tmp_path / "REPORT.md")
-        return {each.name for each in (folder, longer) if (each / "curves.png").is_file()}
-
-    assert pictured() == {longer.name}
-    runs = pd.read_csv(longer / "runs.csv")
-    runs.assign(state="queued").to_csv(longer / "runs.csv", index=False)
-    assert pictured() == {folder.name, longer.name}
-
-
-def test_a_scale_with_runs_to_come_supersedes_none(folder: Path, longer: Path) -> None:
-    runs = pd.read_csv(longer / "runs.csv")
-    runs.loc[0, "state"] = "queued"
-    runs.to_csv(longer / "runs.csv", index=False)
-    assert superseded(asked(folder, longer)) == {}
-    document = compose(asked(folder, longer))
-    questions = next(tables(document.opening)).frame
-    assert list(questions["steps"]) == ["3,000", "300"]  # first what learnt longest
-    assert [section.folder for section in document.sections] == [longer, folder]
+    document = compose([read_tables(each) for each in (folder, longer)])
+    shown = {table.name for table in tables(document.opening)}
+    assert "scales_claims_baselines" not in shown
 
 
 @pytest.mark.parametrize(
