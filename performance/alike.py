@@ -1,6 +1,6 @@
 """How alike runs of one seed are, and what five seeds show: the figures of docs and notes.
 
-    python performance/alike.py results/gamma/short
+    python performance/alike.py results/gamma/small
 
 Of BEGAN's runs, two-way intraclass correlations of M_global and of the distance over the cells of
 an ablation (Shrout and Fleiss 1979, ICC(3,1)), each cell's spread being taken for 1; then how often

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 pilot_option = click.option(
     "--pilot",
     type=FOLDER,
-    help="Tables of the same cells, such as results/gamma/short; their spread gives the power.",
+    help="Tables of the same cells, such as results/gamma/small; their spread gives the power.",
 )
 
 

@@ -15,6 +15,8 @@ strips/           paths between embedded faces, of each cell's first probed run
 preference/       what people chose, a file each (see preference/answers.py)
 notes.md          what a person wrote after looking
 
+results/<ablation>/retired/
+                  verdicts of tables that a larger scale supersedes (see report/retired.py)
 results/generators/ runs packed by `bench export --last`, to be judged again
 results/samples/  the first rows of each run's last grid, once for all ablations; beside an
                   ablation's own tables where another has the run with other weights
