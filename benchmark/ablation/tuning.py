@@ -36,6 +36,11 @@ Ends = Annotated[list[float], Field(min_length=2, max_length=2)]
 WholeEnds = Annotated[list[int], Field(min_length=2, max_length=2)]
 
 
+def _unless_none() -> Any:
+    """A key that a record has only where the file has it."""
+    return Field(default=None, exclude_if=lambda value: value is None)
+
+
 class Range(Strict):
     """What a setting is drawn from: a list of choices, or a distribution's minimum and maximum."""
 
@@ -97,17 +102,23 @@ class Range(Strict):
 
 
 class Budget(Strict):
-    """How long a run of the search trains; one of the two, the same for every arm."""
+    """How long a run of the search trains; steps or core-seconds, the same for every arm."""
 
-    steps: Steps | None = None
+    steps: Steps | None = _unless_none()
     """Updates."""
-    core_seconds: Annotated[float, Field(gt=0)] | None = None
-    """Seconds of one core, as `bench plan` estimates them from operation counts."""
+    core_seconds: Annotated[float, Field(gt=0)] | None = _unless_none()
+    """Seconds of one core, estimated from operation counts and rates."""
+    rates: dict[str, Annotated[float, Field(gt=0)]] | None = _unless_none()
+    """By arm, multiply-adds a second and core, as `bench plan --pilot` measures them; without them
+    the methods' own estimates count, which another processor or precision may miss by a factor of
+    three."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:
         if (self.steps is None) == (self.core_seconds is None):
             raise ValueError("name one of steps, core_seconds")
+        if self.rates and self.core_seconds is None:
+            raise ValueError("rates need core_seconds")
         return self
 
 
@@ -242,6 +253,8 @@ def draw(
     headline = evaluation.judges[evaluation.headline]
     if headline.reference != "test":
         refuse("arms", "settings are chosen by validation images; let the first judge have test")
+    for arm in settings.budget.rates or ():
+        refuse_unknown(path, f"{where}: {TUNE}.budget.rates", "arm", arm, tuple(settings.arms))
     for arm in settings.arms:
         refuse_unknown(path, f"{where}: {TUNE}.arms", "variant", arm, tuple(variants))
         if tuned_cell(arm) in variants:
@@ -322,7 +335,12 @@ def _steps(spec: RunSpec, budget: Budget, arm: str, refuse: Callable[[str, str],
         return budget.steps
     assert budget.core_seconds is not None
     work, training = _work(spec, "budget.core_seconds", arm, refuse), spec.training
-    steps = budget.core_seconds * work.rate / (work.macs * training.batch)
+    rate = work.rate
+    if budget.rates:
+        if arm not in budget.rates:
+            refuse("budget.rates", f"{arm} has none, and every arm needs one")
+        rate = budget.rates[arm]
+    steps = budget.core_seconds * rate / (work.macs * training.batch)
     rows = int(steps / training.log_every)
     if rows < 1:
         refuse(

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 pilot_option = click.option(
     "--pilot",
     type=FOLDER,
-    help="Tables of the same cells, such as results/gamma/small; their spread gives the power.",
+    help="Tables of the same cells, such as results/gamma/small: their spread gives the power,"
+    " their seconds the rates of `tune.budget`.",
 )
 
 
@@ -80,7 +81,7 @@ def plan(
     expected = _prospects(found, pilot)
     jobs = jobs or default_jobs(found)
     if as_json:
-        click.echo(json.dumps(_as_json(found, expected, jobs), indent=2))
+        click.echo(json.dumps(_as_json(found, expected, _rates(found, pilot), jobs), indent=2))
         return
     if found.search is not None:
         for line in _searched(found.search, found):
@@ -94,9 +95,25 @@ def plan(
     say(f"{describe(found.with_costliest, jobs)}{costliest}")
     if expected:
         show("claims", table(expected))
+    if rates := _rates(found, pilot):
+        said = ", ".join(f"{arm}: {rate:.3g}" for arm, rate in rates.items())
+        say(f"measured in {pilot}, for tune.budget: rates: {{{said}}}")
 
 
-def _as_json(plan: "Plan", expected: "list[Prospect]", jobs: int) -> dict[str, Any]:
+def _rates(plan: "Plan", pilot: Path | None) -> dict[str, float]:
+    """Of the tuned arms that the pilot has."""
+    from benchmark.results.rates import measured_rates
+    from benchmark.results.tables import read_tables
+
+    if plan.tuning is None or pilot is None:
+        return {}
+    found = measured_rates(read_tables(pilot))
+    return {arm: found[arm] for arm in plan.tuning.arms if arm in found}
+
+
+def _as_json(
+    plan: "Plan", expected: "list[Prospect]", rates: Mapping[str, float], jobs: int
+) -> dict[str, Any]:
     from benchmark.ablation.cost import total
 
     return {
@@ -115,6 +132,7 @@ def _as_json(plan: "Plan", expected: "list[Prospect]", jobs: int) -> dict[str, A
         ],
         "cost": asdict(total(plan.with_costliest, jobs)),
         "search": _search_as_json(plan, jobs),
+        "rates": rates,
         "claims": [
             {
                 **asdict(each),

@@ -115,10 +115,10 @@ def setting_table(results: Tables, record: TuningRecord) -> Table:
 
 def searched(record: TuningRecord) -> str:
     """How the search went, as the captions say it; no full stop."""
-    ((name, size),) = record.budget.items()
-    budget = f"{size:g} steps"
-    if name != "steps":
-        budget = f"{size:g} core-seconds, as estimated from their operations,"
+    budget = f"{record.budget.steps} steps"
+    if record.budget.core_seconds is not None:
+        by = "measured rates" if record.budget.rates else "their operations"
+        budget = f"{record.budget.core_seconds:g} core-seconds, as estimated from {by},"
     sizes = [
         f"{low:g} to {high:g} {'GFLOP a step' if key == 'gflop' else key}"
         for key, (low, high) in (record.band or {}).items()

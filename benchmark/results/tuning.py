@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from benchmark.ablation.cost import work_of
 from benchmark.ablation.plan import VARIANT, Plan
-from benchmark.ablation.tuning import Candidate, Tuning, gflop, tuned_cell
+from benchmark.ablation.tuning import Budget, Candidate, Tuning, gflop, tuned_cell
 from benchmark.errors import BenchError, of_system
 from benchmark.files import write_atomic
 from benchmark.results.schema import DIGITS, DISTANCE, JudgeEntry
@@ -79,7 +79,7 @@ class TuningRecord(Strict):
     format: Literal[1]
     count: int
     seed: int
-    budget: dict[str, float]
+    budget: Budget
     band: dict[str, list[float]] | None
     judge: JudgeEntry
     """The judge that chose, by validation images."""
@@ -155,7 +155,7 @@ def _record(plan: Plan, found: Tables) -> TuningRecord:
         format=1,
         count=settings.count,
         seed=settings.seed,
-        budget=settings.budget.model_dump(exclude_none=True),
+        budget=settings.budget,
         band=settings.band.model_dump(exclude_none=True) if settings.band else None,
         judge=found.entry,
         arms=[_arm(arm, tuning, own[arm], rows) for arm in tuning.arms],

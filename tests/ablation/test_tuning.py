@@ -12,7 +12,8 @@ from benchmark.ablation.plan import load
 from benchmark.ablation.tuning import Range, gflop
 from benchmark.cli import bench
 from benchmark.errors import InputError
-from tests.ablation.tuned import FILE, tuned_plan
+from benchmark.results.writer import write_results
+from tests.ablation.tuned import FILE, train_own, tuned_plan
 
 ABLATIONS = Path(__file__).parents[2] / "ablations"
 
@@ -138,6 +139,17 @@ def test_seconds_become_steps_by_what_a_step_costs(tmp_path: Path) -> None:
     assert len({run.spec.training.steps for run in plan.search.runs}) > 2
 
 
+def test_seconds_become_steps_by_measured_rates(tmp_path: Path) -> None:
+    rates = {"BEGAN": 4.0e8, "EBGAN": 2.0e8}
+    plan = tuned_plan(tmp_path, "{steps: 50}", f"{{core_seconds: 0.5, rates: {rates}}}")
+    assert plan.search is not None
+    for run in plan.search.runs:
+        work, rate = work_of(run.spec), rates[str(run.point["variant"])]
+        assert work is not None
+        seconds = run.spec.training.steps * 4 * work.macs / rate
+        assert 0.5 - 10 * 4 * work.macs / rate < seconds <= 0.5
+
+
 def test_every_setting_is_within_the_band(tmp_path: Path) -> None:
     wide = drawn(tmp_path)["BEGAN"]
     plan = tuned_plan(tmp_path, "  arms:\n", "  band: {gflop: [0.001, 0.02]}\n  arms:\n")
@@ -181,6 +193,17 @@ FAULTS = [
     ("count: 4", "count: 1", "tune.count", "found 1"),
     ("{steps: 50}", "{steps: 50, core_seconds: 3}", "tune.budget", "name one of steps"),
     ("{steps: 50}", "{core_seconds: 0.000001}", "tune.budget.core_seconds", "a row of its log"),
+    ("{steps: 50}", "{steps: 50, rates: {BEGAN: 1.0}}", "tune.budget", "rates need core_seconds"),
+    (
+        "{steps: 50}",
+        "{core_seconds: 0.5, rates: {BEGAN: 1.0e+9}}",
+        *("tune.budget.rates", "EBGAN has none"),
+    ),
+    (
+        "{steps: 50}",
+        "{core_seconds: 0.5, rates: {BEGN: 1.0e+9}}",
+        *("tune.budget.rates", "did you mean 'BEGAN'"),
+    ),
     ("seed: 77", "seed: 1", "tune.seed", "is one of `seeds`"),
     ("  arms:\n", "  band: {parameters: [1, 2]}\n  arms:\n", "tune.arms.BEGAN", "within the band"),
     ("  arms:\n", "  band: {parameters: [2, 1]}\n  arms:\n", "tune.band", "the lower first"),
@@ -247,6 +270,20 @@ def test_plan_shows_search_and_final_runs_with_their_cost(tmp_path: Path) -> Non
         *("training.lr", "method.gamma", "method.n")
     }
     assert (found["search"]["cost"]["runs"], found["cost"]["runs"]) == (8, 8)
+
+
+def test_plan_prints_the_rates_of_a_pilot(tmp_path: Path) -> None:
+    plan = tuned_plan(tmp_path)
+    train_own(tmp_path, plan)
+    pilot = write_results(plan, tmp_path / "runs", tmp_path / "results")
+    command = ["plan", str(plan.path), "--profile", "short", "--pilot", str(pilot)]
+    work = work_of(plan.runs[0].spec)  # each of its runs took a second
+    assert work is not None
+    said = CliRunner().invoke(bench, command).output.splitlines()[-1]
+    rate = f"{300 * 4 * work.macs:.3g}"
+    assert said.startswith(f"measured in {pilot}, for tune.budget: rates: {{BEGAN: {rate}, EBGAN: ")
+    found = json.loads(CliRunner().invoke(bench, [*command, "--json"]).output)["rates"]
+    assert found["BEGAN"] == pytest.approx(300 * 4 * work.macs)
 
 
 def test_fewer_seeds_are_the_same_sweep_and_another_search_is_not(tmp_path: Path) -> None:

@@ -4,10 +4,15 @@ import json
 import math
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from benchmark.ablation.cost import work_of
 from benchmark.ablation.plan import Plan
+from benchmark.ablation.tuning import Budget
 from benchmark.errors import BenchError
+from benchmark.report.tuning import searched
+from benchmark.results.rates import measured_rates
 from benchmark.results.tables import find_recorded, read_tables
 from benchmark.results.tuning import read_tuning, waiting, with_winners, write_search
 from benchmark.results.writer import write_results
@@ -42,7 +47,7 @@ def test_the_least_validation_distance_wins(tmp_path: Path) -> None:
     assert [each.state for each in began.settings] == ["done", "done", "failed", "done"]
     assert [each.collapsed for each in ebgan.settings] == [True, False, False, False]
     assert ebgan.ranges["method.pulling_away"] == [0, 0.1]
-    assert (said.count, said.seed, said.budget) == (4, 77, {"steps": 50.0})
+    assert (said.count, said.seed, said.budget) == (4, 77, Budget(steps=50))
     assert said.judge.settings["reference"] == "validation"
 
 
@@ -141,3 +146,31 @@ def test_a_damaged_file_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "tuning.json").write_text("{}")
     with pytest.raises(BenchError, match=r"tuning\.json: cannot be read .*`bench run FILE`"):
         read_tuning(tmp_path)
+
+
+def test_measured_rates_are_kept(tmp_path: Path) -> None:
+    rates = {"BEGAN": 4.0e8, "EBGAN": 2.0e8}
+    plan = tuned_plan(tmp_path, "{steps: 50}", f"{{core_seconds: 0.5, rates: {rates}}}")
+    train_search(tmp_path, plan, ALL)
+    write_search(plan, tmp_path / "runs", tmp_path / "results")
+    found = read_tuning(tmp_path / "results" / plan.place)
+    assert found is not None
+    assert found.budget == Budget(core_seconds=0.5, rates=rates)
+    assert "0.5 core-seconds, as estimated from measured rates, each" in searched(found)
+
+
+def test_rates_are_operations_over_seconds(tmp_path: Path) -> None:
+    plan = tuned_plan(tmp_path)
+    train_own(tmp_path, plan)
+    folder = write_results(plan, tmp_path / "runs", tmp_path / "results")
+    path = folder / "runs.csv"
+    runs = pd.read_csv(path, keep_default_na=False)
+    runs["cpu_s"] = [3.0 if seed == 0 else 5.0 for seed in runs["seed"]]
+    runs.to_csv(path, index=False)
+    work = {run.cell: work_of(run.spec) for run in plan.runs}
+    found = measured_rates(read_tables(folder))
+    assert set(found) == {"BEGAN", "EBGAN"}
+    for arm, each in work.items():
+        assert each is not None
+        assert found[arm] == pytest.approx(2 * 300 * 4 * each.macs / 8.0)
+    assert measured_rates(read_tables(folder).only({"variant": "BEGAN"})).keys() == {"BEGAN"}
