@@ -8,6 +8,7 @@ from markdown_it.token import Token
 
 from benchmark.text import single_line
 
+BREAK = "\\\n"  # a line break
 # What would be markup wherever it stands; a code host reads $ as mathematics.
 _ANYWHERE = re.compile(r"[\\`*\[\]<$~]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)")
 # What would be markup at the head of a line: a heading, a list, a rule.

@@ -19,7 +19,7 @@ from benchmark.claims.seeds import difference
 from benchmark.claims.status import CONFIRMATORY
 from benchmark.claims.verdicts import DECIDED
 from benchmark.evaluation.columns import CLASSIFIED
-from benchmark.markup import escaped
+from benchmark.markup import BREAK, escaped
 from benchmark.report.captions import distance_name, made_of
 from benchmark.report.document import Table
 from benchmark.report.evidence import NOT_JUDGED, Evidence, Verdict
@@ -35,7 +35,7 @@ ASKED = 3  # columns of the answer's table beside the distance: what a page is w
 
 
 def answer(results: Tables) -> str:
-    """The claims' outcomes: decided ones in full, for the others how many and why."""
+    """The claims' outcomes: decided ones in full, a line each; for the others how many and why."""
     verdicts = Evidence(results.folder).verdicts
     decided, open_ = [], Counter[str]()
     for claim in results.record.claims:
@@ -50,7 +50,7 @@ def answer(results: Tables) -> str:
     about = asked(results)
     if not decided and about[0] != DISTANCE:  # which a decided claim would have said
         return f"Of {', '.join(map(title, about))}: {'; '.join(rest)}."
-    return "; ".join([*decided, *rest]) + "."
+    return f";{BREAK}".join([*decided, "; ".join(rest)] if rest else decided) + "."
 
 
 def status(results: Tables) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from benchmark.markup import escaped
+from benchmark.markup import BREAK, escaped
 from benchmark.report.document import (
     Block,
     Details,
@@ -132,7 +132,7 @@ def _render(block: Plain, report: Path) -> Iterator[str]:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    return text.replace("|", "\\|").replace(BREAK, "<br>")  # a row of a table is one line
 
 
 def _pipes(frame: pd.DataFrame) -> str:
