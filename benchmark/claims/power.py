@@ -47,9 +47,8 @@ from benchmark.levels import ALPHA, BROKEN_SHARE
 from benchmark.results.tables import Tables
 from benchmark.statistics.components import LEAST_SEEDS_OF_STREAM, design_of, lead_power
 from benchmark.statistics.families import holm
-from benchmark.statistics.hypotheses import MOST, least_p, share_below_p
+from benchmark.statistics.hypotheses import MOST, least_mean_p, least_p, share_below_p
 from benchmark.statistics.intervals import LEAST_SEEDS, LEAST_SEEDS_OF_RHO, deviation
-from benchmark.statistics.one_sample import least_mean_p
 from benchmark.statistics.power import (
     Aim,
     change_power,

@@ -32,9 +32,14 @@ import pandas as pd
 from benchmark.claims.correlation import LEAST_POINTS, Cell
 from benchmark.evaluation.metrics import METRICS
 from benchmark.results.schema import VALIDATION
-from benchmark.statistics.hypotheses import Alternative, least_pairing_p, pairing_p
+from benchmark.statistics.hypotheses import (
+    Alternative,
+    least_mean_p,
+    least_pairing_p,
+    mean_p,
+    pairing_p,
+)
 from benchmark.statistics.intervals import Estimate, Floats, Indices, mean
-from benchmark.statistics.one_sample import least_mean_p, mean_p
 
 Rule = Literal["minimum", "plateau"]
 Rival = Literal["last", "validation", "random", "mismatched"]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
 
 from benchmark.levels import LEVEL
 
@@ -20,14 +21,23 @@ def clustered_share(
     than that of either alone or of independent answers. A clustering with a single cluster is
     ignored; with none left the interval is Clopper and Pearson's.
     """
-    count, share = len(won), float(np.mean(won))
+    share = float(np.mean(won))
     ways = [np.unique(each, return_inverse=True)[1] for each in clusters]
-    ways = [each for each in ways if each.max() > 0]
+    effective = _effective(won, share, [each for each in ways if each.max() > 0], level)
+    low, high = proportion_confint(share * effective, effective, alpha=1 - level, method="beta")
+    return float(low), float(high)
+
+
+def _effective(
+    won: NDArray[np.bool_], share: float, ways: Sequence[NDArray[np.int64]], level: float
+) -> float:
+    """How many independent answers determine the share as well."""
+    count = len(won)
     if not ways:
-        return _clopper_pearson(share * count, count, level)
+        return count
     fewest = min(int(each.max()) + 1 for each in ways)
     if share in (0, 1):  # nothing is known of the spread between clusters
-        return _clopper_pearson(share * fewest, fewest, level)
+        return fewest
     off = np.asarray(won - share, dtype=np.float64)
     parts = [_variance(off, each) for each in ways]
     variance = max(*parts, share * (1 - share) / count)
@@ -35,19 +45,10 @@ def clustered_share(
         both = np.unique(np.stack(ways), axis=1, return_inverse=True)[1].ravel()
         variance = max(variance, sum(parts) - _variance(off, both))
     reach = [stats.t.ppf((1 + level) / 2, df) for df in (count - 1, fewest - 1)]
-    effective = share * (1 - share) / variance * (reach[0] / reach[1]) ** 2
-    effective = min(effective, count)
-    return _clopper_pearson(share * effective, effective, level)
+    return min(float(share * (1 - share) / variance * (reach[0] / reach[1]) ** 2), count)
 
 
 def _variance(off: NDArray[np.float64], cluster: NDArray[np.int64]) -> float:
     """The variance of the mean, from the sums over clusters."""
     sums = np.bincount(cluster, weights=off)
     return float(np.sum(sums**2) * len(sums) / (len(sums) - 1) / len(off) ** 2)
-
-
-def _clopper_pearson(successes: float, count: float, level: float) -> tuple[float, float]:
-    tail, failures = (1 - level) / 2, count - successes
-    low = stats.beta.ppf(tail, successes, failures + 1) if successes > 0 else 0.0
-    high = stats.beta.ppf(1 - tail, successes + 1, failures) if failures > 0 else 1.0
-    return float(low), float(high)

@@ -1,13 +1,16 @@
-"""Tests of a claim over seeds: of a change against any margin, of a share, of a pairing.
+"""Tests of a claim over seeds: of a change or a mean against any margin, of a share, of a pairing.
 
-`change_p` is the greater of two p. One permutes seeds (Janssen 1997; Chung and Romano 2013): if the
-change is m, subtracting m leaves groups with equal means, whose seeds are exchangeable within their
-stratum; the statistic is the change over its standard error. It is exact if only means differ,
-whatever the distribution, but with 3 against 3 seeds of spreads 86 and 26 it rejects 7 % at level 5
-%. The other is Welch's, valid when spreads differ. Both must detect a change.
+`change_p` and `mean_p` are the greater of two p. One permutes seeds (Janssen 1997; Chung and Romano
+2013): if the change is m, subtracting m leaves groups with equal means, whose seeds are
+exchangeable within their stratum; the statistic is the change over its standard error. It is exact
+if only means differ, whatever the distribution, but with 3 against 3 seeds of spreads 86 and 26 it
+rejects 7 % at level 5 %. Of one value a seed it flips the signs of the values minus the margin
+(Fisher 1935), which is exact for symmetric distributions. The other is Welch's or Student's t,
+valid when spreads differ; but of few values, which may hide a long tail, it can be arbitrarily
+small. Both must detect an effect.
 
-All permutations are tried if there are at most MOST, otherwise MOST random ones with a fixed seed,
-including the identity. Arrays are (..., n), as in intervals.py.
+All arrangements are tried if there are at most MOST, otherwise MOST random ones with a fixed seed,
+including the observed one. Arrays are (..., n), as in intervals.py.
 
 `pairing_p` tests whether two measurements of each seed are associated.
 """
@@ -19,10 +22,19 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
 
-from benchmark.statistics.intervals import LEAST_SEEDS, Floats, Stratum, contrast, weights
+from benchmark.statistics.intervals import (
+    LEAST_SEEDS,
+    Estimate,
+    Floats,
+    Indices,
+    Stratum,
+    contrast,
+    mean,
+    weights,
+)
 
 Alternative = Literal["greater", "less", "two-sided"]
 Sizes = tuple[int, ...]
@@ -46,8 +58,7 @@ def least_p(strata: Sequence[Sequence[int]], alternative: Alternative = "greater
     """
     if not strata or min(map(min, strata)) < LEAST_SEEDS:
         return 1.0
-    sides = 2 if alternative == "two-sided" else 1
-    return min(1.0, sides / min(arrangements(strata), MOST))
+    return _least(arrangements(strata), alternative)
 
 
 def change_p(
@@ -61,22 +72,30 @@ def change_p(
     found = contrast(strata)
     if found is None:
         return np.asarray(1.0)
-    above, below = permutation_p(strata, margin)
-    varies = found.error > 0  # otherwise Welch's test is undefined
-    above = np.maximum(above, np.where(varies, found.p_above(margin), 0.0))
-    below = np.maximum(below, np.where(varies, found.p_below(margin), 0.0))
-    if alternative == "two-sided":
-        return np.asarray(np.minimum(1.0, 2 * np.minimum(above, below)))
-    return above if alternative == "greater" else below
+    return _p(permutation_p(strata, margin), alternative, found, margin)
+
+
+def mean_p(values: ArrayLike, margin: float = 0.0, alternative: Alternative = "greater") -> float:
+    """p of "the mean of the values (n,), one a seed, is at most `margin`", as in `change_p`."""
+    found = np.asarray(values, dtype=np.float64)
+    estimate = mean(found)
+    if estimate is None:
+        return 1.0
+    flipped = _tails(_signs(found.size) @ (found - margin))
+    return float(_p(flipped, alternative, estimate, margin))
+
+
+def least_mean_p(seeds: int, alternative: Alternative = "greater") -> float:
+    """The least possible `mean_p` for a number of seeds: 0.031 for five, one-sided; 1 below
+    three."""
+    return _least(2**seeds, alternative) if seeds >= LEAST_SEEDS else 1.0
 
 
 def permutation_p(strata: Sequence[Stratum], margin: float = 0.0) -> tuple[Floats, Floats]:
     """p (...) of "at most `margin`" and of "at least", from permutations alone."""
     sizes = [tuple(np.shape(values)[-1] for values in each.values()) for each in strata]
-    t = _studentised([_without(each, margin) for each in strata], [list(e) for e in strata], sizes)
-    slack = TIE * (1 + np.abs(t[..., :1]))
-    above, below = ((sign * (t - t[..., :1]) >= -slack).mean(axis=-1) for sign in (1, -1))
-    return above, below
+    values = [_without(each, margin) for each in strata]
+    return _tails(_studentised(values, [list(each) for each in strata], sizes))
 
 
 def pairing_p(tables: Sequence[Floats], alternative: Alternative = "two-sided") -> float:
@@ -91,25 +110,50 @@ def pairing_p(tables: Sequence[Floats], alternative: Alternative = "two-sided") 
     sums = np.zeros(1)
     for block, table in enumerate(tables):
         n = len(table)
-        orders = _orders(n) if ways <= MOST else _random_orders(n, block)
+        orders = _orders(n) if ways <= MOST else _shuffled(tuple(range(n)), 1, block)
         each = table[np.arange(n), orders].sum(axis=-1)
         sums = _pairs(sums, each) if ways <= MOST else sums + each
-    slack = TIE * (1 + np.abs(sums[0]))
-    above, below = (float((sign * (sums - sums[0]) >= -slack).mean()) for sign in (1, -1))
-    if alternative == "two-sided":
-        return min(1.0, 2 * min(above, below))
-    return above if alternative == "greater" else below
+    return float(_p(_tails(sums), alternative))
 
 
 def least_pairing_p(sizes: Sequence[int], alternative: Alternative = "two-sided") -> float:
     """The least possible `pairing_p` for blocks of these sizes: 0.017 for five seeds, two-sided."""
-    sides = 2 if alternative == "two-sided" else 1
-    return min(1.0, sides / min(math.prod(map(math.factorial, sizes)), MOST))
+    return _least(math.prod(map(math.factorial, sizes)), alternative)
 
 
 def share_below_p(broken: int, seeds: int, share: float) -> float:
     """Exact p of "at least this share of seeds break", given the number broken; 1 without seeds."""
     return float(stats.binomtest(broken, seeds, share, "less").pvalue) if seeds else 1.0
+
+
+def _least(ways: int, alternative: Alternative) -> float:
+    """Of this many arrangements."""
+    return min(1.0, (2 if alternative == "two-sided" else 1) / min(ways, MOST))
+
+
+def _tails(found: Floats) -> tuple[Floats, Floats]:
+    """(...): the shares of arrangements (..., A) in which a statistic is no less than in the first,
+    the observed one, and no more."""
+    slack = TIE * (1 + np.abs(found[..., :1]))
+    above, below = ((sign * (found - found[..., :1]) >= -slack).mean(axis=-1) for sign in (1, -1))
+    return above, below
+
+
+def _p(
+    tails: tuple[Floats, Floats],
+    alternative: Alternative,
+    estimate: Estimate | None = None,
+    margin: float = 0.0,
+) -> Floats:
+    """Of these two p, or those of an estimate's t where greater."""
+    above, below = tails
+    if estimate is not None:
+        varies = estimate.error > 0  # otherwise t is undefined
+        above = np.maximum(above, np.where(varies, estimate.p_above(margin), 0.0))
+        below = np.maximum(below, np.where(varies, estimate.p_below(margin), 0.0))
+    if alternative == "two-sided":
+        return np.asarray(np.minimum(1.0, 2 * np.minimum(above, below)))
+    return above if alternative == "greater" else below
 
 
 def _without(stratum: Stratum, margin: float) -> Floats:
@@ -128,7 +172,8 @@ def _studentised(
     of_strata = np.split(weight, np.cumsum([len(each) for each in sizes])[:-1])
     change, variance = np.zeros(1), np.zeros(1)
     for at, (of_stratum, each) in enumerate(zip(values, sizes, strict=True)):
-        labels = _all(each) if exact else _random(each, at)
+        observed = tuple(level for level, n in enumerate(each) for _ in range(n))
+        labels = _all(each) if exact else _shuffled(observed, 0, at)
         parts = _parts(of_stratum, labels, of_strata[at], np.array(each))
         change, variance = (
             _pairs(a, b) if exact else a + b for a, b in zip((change, variance), parts, strict=True)
@@ -138,9 +183,7 @@ def _studentised(
     return np.asarray(np.divide(change, error, out=np.zeros_like(change), where=error > 0))
 
 
-def _parts(
-    values: Floats, labels: NDArray[np.int8], weight: Floats, n: NDArray[np.int64]
-) -> tuple[Floats, Floats]:
+def _parts(values: Floats, labels: Indices, weight: Floats, n: Indices) -> tuple[Floats, Floats]:
     """The contribution of a stratum's levels, of n seeds each, to the change and its variance (...,
     A)."""
     part = weight**2 / (n * (n - 1))
@@ -157,36 +200,38 @@ def _pairs(a: Floats, b: Floats) -> Floats:
 
 
 @lru_cache(maxsize=8)
-def _all(sizes: Sizes) -> NDArray[np.int8]:
+def _all(sizes: Sizes) -> Indices:
     """(A, n): the level of each seed in every arrangement, the observed one first."""
     n = sum(sizes)
     if len(sizes) == 1:
-        return np.zeros((1, n), np.int8)
-    rest, found = _all(sizes[1:]) + np.int8(1), []
+        return np.zeros((1, n), np.int64)
+    rest, found = _all(sizes[1:]) + 1, []
     for chosen in itertools.combinations(range(n), sizes[0]):
-        labels = np.zeros((len(rest), n), np.int8)
+        labels = np.zeros((len(rest), n), np.int64)
         labels[:, np.setdiff1d(np.arange(n), chosen)] = rest
         found.append(labels)
     return np.concatenate(found)
 
 
 @lru_cache(maxsize=8)
-def _orders(n: int) -> NDArray[np.int64]:
+def _orders(n: int) -> Indices:
     """(n!, n): every permutation of n seeds, the identity first."""
     return np.array(list(itertools.permutations(range(n))), np.int64).reshape(-1, n)
 
 
 @lru_cache(maxsize=8)
-def _random_orders(n: int, block: int) -> NDArray[np.int64]:
-    """(MOST, n): the identity, then random permutations, independent for each block."""
-    orders = np.tile(np.arange(n), (MOST, 1))
-    np.random.default_rng([1, block]).permuted(orders[1:], axis=1, out=orders[1:])
-    return orders
+def _shuffled(labels: tuple[int, ...], *seed: int) -> Indices:
+    """(MOST, n): the labels, then as many random permutations of them, the same for a seed."""
+    found = np.tile(np.array(labels), (MOST, 1))
+    np.random.default_rng(seed).permuted(found[1:], axis=1, out=found[1:])
+    return found
 
 
 @lru_cache(maxsize=8)
-def _random(sizes: Sizes, stratum: int) -> NDArray[np.int8]:
-    """(MOST, n): the observed arrangement, then random ones, independent for each stratum."""
-    labels = np.tile(np.repeat(np.arange(len(sizes), dtype=np.int8), sizes), (MOST, 1))
-    np.random.default_rng([0, stratum]).permuted(labels[1:], axis=1, out=labels[1:])
-    return labels
+def _signs(n: int) -> Floats:
+    """(A, n): all sign patterns of n values, or MOST random ones; all positive first."""
+    if 2**n <= MOST:
+        return np.asarray(1.0 - 2.0 * (np.arange(2**n)[:, None] >> np.arange(n) & 1))
+    signs: Floats = np.random.default_rng([2, n]).choice(np.array([-1.0, 1.0]), size=(MOST, n))
+    signs[0] = 1.0
+    return signs

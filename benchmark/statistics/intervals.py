@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
+from scipy import special
+from statsmodels.stats.proportion import proportion_confint
 
 from benchmark.levels import LEVEL
 
@@ -188,5 +189,5 @@ def share(broken: int, seeds: int, level: float = LEVEL) -> tuple[float, float] 
     """The share of seeds that break, by Clopper and Pearson (1934); None without seeds."""
     if seeds < 1:
         return None
-    found = stats.binomtest(broken, seeds).proportion_ci(level, method="exact")
-    return float(found.low), float(found.high)
+    low, high = proportion_confint(broken, seeds, alpha=1 - level, method="beta")
+    return float(low), float(high)

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.statistics.hypotheses import MOST
-from benchmark.statistics.one_sample import least_mean_p, mean_p
+from benchmark.statistics.hypotheses import MOST, least_mean_p, mean_p
 
 
 @pytest.mark.parametrize("margin", [0.0, 0.7])
