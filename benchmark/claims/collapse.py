@@ -25,7 +25,7 @@ import pandas as pd
 from scipy import stats
 
 from benchmark.claims.correlation import blocks_of_seeds
-from benchmark.claims.correlation_table import BASELINES, SIGNALS
+from benchmark.claims.correlation_table import roles
 from benchmark.levels import ALPHA
 from benchmark.results.columns import EVIDENCE
 from benchmark.results.tables import Tables
@@ -62,11 +62,8 @@ def collapse_table(tables: Tables) -> pd.DataFrame:
         if ended.empty:
             continue
         found = replace(tables, runs=ended)
-        for signal, role in [*SIGNALS.items(), *((name, "baseline") for name in BASELINES)]:
-            shown = found.shown(signal)
-            if role == "baseline" and shown in (found.shown("signal"), "step"):
-                continue
-            for event in EVENTS:
+        for signal, shown, role in roles(found):
+            for event in EVENTS if shown != "step" else ():
                 cells = _cells(found, signal, event)
                 if cells:
                     head = {"method": method, "role": role, "signal": shown, "event": event}
@@ -83,28 +80,23 @@ def _cells(tables: Tables, signal: str, event: str) -> list[Series]:
     source = "coverage" if event == "low_coverage" else event
     if signal not in points or source not in points:
         return []
-    signals = points.pivot(index="run_id", columns="step", values=signal)
-    flags = points.pivot(index="run_id", columns="step", values=source)
-    if event == "low_coverage":
-        flags = _low_coverage(flags)
-    run_ids, all_steps = signals.index.to_numpy(), signals.columns.to_numpy(float)
-    signal_at = signals.ffill(axis=1).to_numpy(float)
-    flag_at = flags.ffill(axis=1).to_numpy(float)
-    run_at = signals.index.get_indexer(pd.Index(points["run_id"]))
-    step_at = signals.columns.get_indexer(pd.Index(points["step"]))
-    cells = []
-    seed_at = tables.seeds[list(run_ids)].to_numpy()
-    for rows in points.groupby("cell", sort=False).indices.values():
-        runs, steps = np.unique(run_at[rows]), np.unique(step_at[rows])
-        runs = runs[np.argsort(seed_at[runs], kind="stable")]
-        signal_here, flag_here = signal_at[np.ix_(runs, steps)], flag_at[np.ix_(runs, steps)]
-        known = ~(np.isnan(signal_here) | np.isnan(flag_here)).any(axis=0)
+    cells, seed_of = [], tables.seeds
+    for _, rows in points.groupby("cell", sort=False):
+        seeds = seed_of[rows["run_id"].unique()].sort_values(kind="stable")
+        runs = seeds.index
+        signals, flags = (
+            rows.pivot(index="run_id", columns="step", values=name).loc[runs]
+            for name in (signal, source)
+        )
+        if event == "low_coverage":
+            flags = _low_coverage(flags)
+        signals, flags = signals.ffill(axis=1), flags.ffill(axis=1)
+        known = (signals.notna() & flags.notna()).all(axis=0)
         if known.any():
-            event_here = (flag_here[:, known] > 0).astype(float)
-            ids, seeds = tuple(run_ids[runs]), tuple(seed_at[runs].tolist())
-            cells.append(
-                Series(ids, seeds, all_steps[steps][known], signal_here[:, known], event_here)
-            )
+            steps = signals.columns[known].to_numpy(float)
+            event_here = (flags.loc[:, known].to_numpy(float) > 0).astype(float)
+            signal_here = signals.loc[:, known].to_numpy(float)
+            cells.append(Series(tuple(runs), tuple(seeds), steps, signal_here, event_here))
     return cells
 
 

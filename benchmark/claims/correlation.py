@@ -34,7 +34,6 @@ from benchmark.statistics.intervals import (
     LEAST_SEEDS_OF_RHO,
     Estimate,
     Floats,
-    Indices,
     ends,
     mean,
     mean_rank_correlation,
@@ -135,14 +134,14 @@ def associate(
 
     None where the runs lack a column or are too few; NaN where no run's correlation is defined.
     """
-    pairs = _pairs(cells, signal, outcome, level)
+    found = [paired(cell, signal, outcome, level) for cell in cells]
+    pairs = [pair for pair in found if pair is not None]
     if not pairs:
         return None
     between = level == "between"
-    crosses = [cross(pair.x, pair.y, pair.steps, level, measure) for pair in pairs]
-    tables, numbers = _in_order(pairs, crosses), _numbers(pairs)
+    tables = [cross(pair.x, pair.y, pair.steps, level, measure) for pair in pairs]
     owns = [np.isfinite(np.diagonal(table)) for table in tables]
-    seeds = [cells[at].seeds for at in numbers]
+    seeds = [pair.cell.seeds for pair in pairs]
     blocks = _blocks(seeds, tables, owns)
     each = np.zeros(0) if between else _by_seed(seeds, tables)
     rhos = np.array([table.trace() / len(table) for table in tables]) if between else each
@@ -150,7 +149,7 @@ def associate(
     value = float(known.mean()) if len(known) else np.nan
     return Association(
         value=value,
-        estimate=_estimate(pairs, seeds, owns, value, each) if blocks else None,
+        estimate=_estimate(pairs, owns, value, each) if blocks else None,
         null_mean=np.nan if between else _mismatched(tables, owns),
         blocks=tuple(table for _, table in blocks),
         cells=sum(bool(own.any()) for own in owns),
@@ -160,8 +159,8 @@ def associate(
         seeds=tuple(of_block for of_block, _ in blocks),
         run_ids=tuple(
             run
-            for at, own in zip(numbers, owns, strict=True)
-            for run in np.compress(own, cells[at].run_ids).tolist()
+            for pair, own in zip(pairs, owns, strict=True)
+            for run in np.compress(own, pair.cell.run_ids).tolist()
         ),
     )
 
@@ -197,25 +196,20 @@ def _by_seed(seeds: Sequence[tuple[int, ...]], tables: Sequence[Floats]) -> Floa
 
 
 def _estimate(
-    pairs: Sequence["_Pair"],
-    seeds: Sequence[tuple[int, ...]],
-    owns: Sequence[Bools],
-    value: float,
-    each: Floats,
+    pairs: Sequence["Pair"], owns: Sequence[Bools], value: float, each: Floats
 ) -> Estimate | None:
     """The estimate with its standard error over seeds; None if there are too few for an
     interval."""
     if len(each):
         return mean(each)
-    known = [of_cell for of_cell, own in zip(seeds, owns, strict=True) if own.any()]
+    known = [pair.cell.seeds for pair, own in zip(pairs, owns, strict=True) if own.any()]
     if min(map(len, known)) < LEAST_SEEDS_OF_RHO:
         return None
-    order = [seeds[at] for at in np.argsort(np.argsort(_at(pairs)))]
     alone = rank_correlation(value, min(map(len, known)))
     if len(known) == 1 and all(len(pair.steps) == 1 for pair in pairs):
         return alone
     blocks = blocks_of_seeds(known)
-    without = [np.array([_without(pairs, order, seed) for seed in block]) for block in blocks]
+    without = [np.array([_without(pairs, seed) for seed in block]) for block in blocks]
     if np.isnan(np.concatenate(without)).any():  # a single seed differs from the others
         return None
     found = mean_rank_correlation(value, *without)
@@ -223,16 +217,14 @@ def _estimate(
     return found if found is None or found.error > 0 else alone
 
 
-def _without(pairs: Sequence["_Pair"], seeds: Sequence[tuple[int, ...]], seed: int) -> float:
-    """The mean over steps and cells of rho between seeds, leaving one seed out; `seeds` is by
-    pair. NaN if no cell has one."""
-    rhos, at = [], 0
+def _without(pairs: Sequence["Pair"], seed: int) -> float:
+    """The mean over steps and cells of rho between seeds, leaving one seed out; NaN if no cell has
+    one."""
+    rhos = []
     for pair in pairs:
-        for x, y in zip(pair.x, pair.y, strict=True):
-            kept = np.array(seeds[at]) != seed
-            crossed = cross(x[None, kept], y[None, kept], pair.steps, "between", "spearman")
-            rhos.append(float(_own(crossed).mean()))
-            at += 1
+        kept = np.array(pair.cell.seeds) != seed
+        crossed = cross(pair.x[kept], pair.y[kept], pair.steps, "between", "spearman")
+        rhos.append(float(np.diagonal(crossed).mean()))
     known = [rho for rho in rhos if np.isfinite(rho)]
     return float(np.mean(known)) if known else np.nan
 
@@ -248,66 +240,29 @@ def blocks_of_seeds(cells: Sequence[tuple[int, ...]]) -> list[list[int]]:
 
 
 @dataclass(frozen=True)
-class _Pair:
-    """Two columns, stacked over cells with the same number of runs and steps."""
+class Pair:
+    """Two columns of a cell at the steps at which every run has both."""
 
-    at: Indices  # (C,) the cells' numbers
-    x: Floats  # (C, runs, S)
+    cell: Cell
+    x: Floats  # (runs, S)
     y: Floats
     steps: Floats  # (S,)
 
 
-def _pairs(cells: Sequence[Cell], signal: str, outcome: str, level: Level) -> list[_Pair]:
-    """The values where every run has both columns, in cells that have enough of them."""
-    alike: dict[tuple[int, bytes], list[int]] = {}
-    for at, cell in enumerate(cells):
-        if signal in cell.columns and outcome in cell.columns:
-            alike.setdefault((len(cell.run_ids), cell.steps.tobytes()), []).append(at)
-    found = []
-    for numbers in alike.values():
-        x, y = (np.stack([cells[at].columns[name] for at in numbers]) for name in (signal, outcome))
-        there = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
-        masks, which = np.unique(there, axis=0, return_inverse=True)
-        for k, mask in enumerate(masks):
-            mine, steps = which == k, cells[numbers[0]].steps[mask]
-            both = [np.ascontiguousarray(column[mine][..., mask]) for column in (x, y)]
-            pair = _Pair(np.array(numbers)[mine], both[0], both[1], steps)
-            if level == "differences" and len(steps) > 1:
-                pair = _changes(pair)
-            enough = x.shape[1] if level == "between" else len(pair.steps)
-            if enough >= LEAST_POINTS and len(pair.steps):
-                found.append(pair)
-    return found
-
-
-def _changes(pair: _Pair) -> _Pair:
-    """The changes between evaluations at the usual interval."""
-    gaps = np.diff(pair.steps)
-    usual = gaps == stats.mode(gaps).mode
-    x, y = (np.diff(column, axis=-1)[..., usual] for column in (pair.x, pair.y))
-    return _Pair(pair.at, x, y, pair.steps[1:][usual])
-
-
-def _at(pairs: Sequence[_Pair]) -> Indices:
-    """The cell index of each pair."""
-    return np.concatenate([pair.at for pair in pairs])
-
-
-def _numbers(pairs: Sequence[_Pair]) -> Indices:
-    """The same, in order."""
-    return np.sort(_at(pairs))
-
-
-def _in_order(pairs: Sequence[_Pair], values: Sequence[Floats]) -> list[Floats]:
-    """The values (C, ...) of each pair, split by cell, in order."""
-    order = np.argsort(_at(pairs))
-    every = [of_cell for of_pair in values for of_cell in of_pair]
-    return [every[at] for at in order]
-
-
-def _own(cross: Floats) -> Floats:
-    """(C, runs): the correlation of each run's signal with its own outcome."""
-    return np.ascontiguousarray(np.diagonal(cross, axis1=-2, axis2=-1))
+def paired(cell: Cell, signal: str, outcome: str, level: Level) -> Pair | None:
+    """The columns, or their changes between evaluations at the usual interval; None if there is
+    none or too few values."""
+    if signal not in cell.columns or outcome not in cell.columns:
+        return None
+    x, y = cell.columns[signal], cell.columns[outcome]
+    there = np.isfinite(x).all(axis=0) & np.isfinite(y).all(axis=0)
+    x, y, steps = x[:, there], y[:, there], cell.steps[there]
+    if level == "differences" and len(steps) > 1:
+        gaps = np.diff(steps)
+        usual = gaps == stats.mode(gaps).mode
+        x, y, steps = np.diff(x)[:, usual], np.diff(y)[:, usual], steps[1:][usual]
+    enough = len(x) if level == "between" else len(steps)
+    return Pair(cell, x, y, steps) if enough >= LEAST_POINTS and len(steps) else None
 
 
 def _mismatched(tables: Sequence[Floats], owns: Sequence[Bools]) -> float:

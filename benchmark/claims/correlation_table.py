@@ -39,7 +39,11 @@ AT_STEP = "at_step"
 
 def correlation_table(tables: Tables) -> pd.DataFrame:
     """The columns of EVIDENCE in results/columns.py; empty where no run has finished."""
-    rows = [row for method in _methods(tables) for row in _method_rows(tables, method)]
+    rows = [
+        row
+        for method in dict.fromkeys(tables.done["method"])
+        for row in _method_rows(tables, method)
+    ]
     table = pd.DataFrame(rows, columns=list(EVIDENCE["correlations"]))
     family = (
         table["role"].isin(SIGNALS.values()) & table["level"].isin(DECIDING) & (table["cell"] == "")
@@ -51,33 +55,27 @@ def correlation_table(tables: Tables) -> pd.DataFrame:
     return table
 
 
-def _methods(tables: Tables) -> list[str]:
-    return list(dict.fromkeys(tables.done["method"]))
+def roles(tables: Tables) -> Iterator[tuple[str, str, str]]:
+    """(column or alias, column, role) of a method's signals, then of the baselines that are none of
+    them."""
+    for alias, role in SIGNALS.items():
+        yield alias, tables.shown(alias), role
+    yield from ((name, name, "baseline") for name in BASELINES if name != tables.shown("signal"))
 
 
 def _method_rows(tables: Tables, method: str) -> Iterator[dict[str, Any]]:
     of_method = replace(tables, runs=tables.runs[tables.runs["method"] == method])
     cells = cells_of(of_method)
-    for signal, role in [*SIGNALS.items(), *((name, "baseline") for name in BASELINES)]:
-        shown = of_method.shown(signal)
-        if role == "baseline" and shown == of_method.shown("signal"):
-            continue
+    for signal, shown, role in roles(of_method):
         for outcome in OUTCOMES:
             named = {"signal": shown, "outcome": outcome}
             head = {"method": method, "role": role, **named}
             yield from _rows(cells, signal, outcome, {**head, "cell": ""}, MEASURES)
             if outcome == "distance":
                 yield from _step_rows(cells, signal, {**head, "cell": ""})
-            if role != "baseline" and len(cells) > 1:
-                yield from _single_rows(cells, signal, outcome, head)
-
-
-def _single_rows(
-    cells: Sequence[Cell], signal: str, outcome: str, head: dict[str, Any]
-) -> Iterator[dict[str, Any]]:
-    """Each cell by itself, at the decisive levels."""
-    for cell in cells:
-        yield from _rows([cell], signal, outcome, {**head, "cell": cell.name}, MEASURES[3:])
+            for cell in cells if role != "baseline" and len(cells) > 1 else ():
+                own = {**head, "cell": cell.name}
+                yield from _rows([cell], signal, outcome, own, MEASURES[3:])  # the decisive levels
 
 
 def _rows(

@@ -16,7 +16,7 @@ import pandas as pd
 from benchmark.claims.collapse import collapse_table
 from benchmark.claims.correlation_table import correlation_table
 from benchmark.claims.events import events_table
-from benchmark.claims.stopping_table import stopping_table
+from benchmark.claims.stopping import stopping_table
 from benchmark.claims.variance import variance_table
 from benchmark.claims.verdicts import claims_table
 from benchmark.results.tables import Tables, read_tables

@@ -20,18 +20,29 @@ several noisy distances is biased low, but equally for all rules of a run, so di
 rules are unaffected. A difference is one number per run, averaged over a seed's runs, as the seed
 is the unit; its p is `mean_p`. Against mismatched signals it must also pass the permutation of
 whole runs used in correlation.py.
+
+stopping.csv has each method's own signal against its rivals, in the distance: one row a method,
+signal (in training and held out), rule and rival; cells are pooled, as one number a seed. Holm's
+families are the rows of one method each: whether a method's signal is useful is a separate
+question.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from benchmark.claims.correlation import LEAST_POINTS, Cell
+from benchmark.claims.correlation import Cell, Pair, cells_of, paired
+from benchmark.claims.correlation_table import SIGNALS
 from benchmark.evaluation.metrics import METRICS
-from benchmark.results.schema import VALIDATION
+from benchmark.levels import ALPHA
+from benchmark.results.columns import EVIDENCE
+from benchmark.results.schema import DISTANCE, VALIDATION
+from benchmark.results.tables import Tables
+from benchmark.statistics.families import holm, least_holm
 from benchmark.statistics.hypotheses import (
     Alternative,
     least_mean_p,
@@ -39,7 +50,7 @@ from benchmark.statistics.hypotheses import (
     mean_p,
     pairing_p,
 )
-from benchmark.statistics.intervals import Estimate, Floats, Indices, mean
+from benchmark.statistics.intervals import Estimate, Floats, Indices, ends, mean
 
 Rule = Literal["minimum", "plateau"]
 Rival = Literal["last", "validation", "random", "mismatched"]
@@ -112,27 +123,18 @@ def stop(signal: Floats, rule: Rule) -> Indices:
 
 def stopped(cells: Sequence[Cell], signal: str, column: str, rule: Rule) -> list[Stopped]:
     """The cells that have both columns at enough evaluations."""
-    found = []
-    for cell in cells:
-        if signal not in cell.columns or column not in cell.columns:
-            continue
-        x, y = cell.columns[signal], cell.columns[column]
-        there = np.isfinite(x).all(axis=0) & np.isfinite(y).all(axis=0)
-        if there.sum() < LEAST_POINTS:
-            continue
-        chosen = cell.columns.get(VALIDATION, np.full_like(y, np.nan))[:, there]
-        found.append(_stopped(cell, column, stop(x[:, there], rule), y[:, there], chosen, there))
-    return found
+    pairs = [paired(cell, signal, column, "raw") for cell in cells]
+    return [_stopped(pair, column, rule) for pair in pairs if pair is not None]
 
 
-def _stopped(
-    cell: Cell, column: str, at: Indices, y: Floats, validation: Floats, there: Any
-) -> Stopped:
-    runs = np.arange(len(y))
-    crossed = y[:, at].T
+def _stopped(pair: Pair, column: str, rule: Rule) -> Stopped:
+    cell, y, at = pair.cell, pair.y, stop(pair.x, rule)
+    runs, crossed = np.arange(len(y)), y[:, at].T
     rivals: dict[Rival, Floats] = {"last": y[:, -1], "random": y.mean(axis=1)}
-    if np.isfinite(validation).all():
-        rivals["validation"] = y[runs, validation.argmin(axis=1)]
+    if VALIDATION in cell.columns:
+        validation = cell.columns[VALIDATION][:, np.isin(cell.steps, pair.steps)]
+        if np.isfinite(validation).all():
+            rivals["validation"] = y[runs, validation.argmin(axis=1)]
     if len(runs) > 1:
         rivals["mismatched"] = (crossed.sum(axis=0) - crossed.diagonal()) / (len(runs) - 1)
     lower = column not in METRICS or METRICS[column].better_is_lower
@@ -140,7 +142,7 @@ def _stopped(
         run_ids=cell.run_ids,
         seeds=cell.seeds,
         points=y.shape[1],
-        steps=cell.steps[there][at],
+        steps=pair.steps[at],
         here=y[runs, at],
         best=y.min(axis=1) if lower else y.max(axis=1),
         rivals=rivals,
@@ -153,8 +155,8 @@ def difference(found: Sequence[Stopped], rival: Rival) -> Difference | None:
     known = [each for each in found if rival in each.rivals]
     if not known:
         return None
-    here = by_seed((each, each.here) for each in known)
-    there = by_seed((each, each.rivals[rival]) for each in known)
+    here = _by_seed((each, each.here) for each in known)
+    there = _by_seed((each, each.rivals[rival]) for each in known)
     gap = here - there
     gap[gap.abs() < ROUNDING * here.abs().max()] = 0.0
     blocks: dict[tuple[int, ...], Floats] = {}
@@ -170,7 +172,65 @@ def difference(found: Sequence[Stopped], rival: Rival) -> Difference | None:
     )
 
 
-def by_seed(values: Iterator[tuple[Stopped, Floats]]) -> "pd.Series[float]":
+def _by_seed(values: Iterator[tuple[Stopped, Floats]]) -> "pd.Series[float]":
     """The mean over its runs of each seed."""
     found = [pd.Series(of_runs, list(each.seeds)) for each, of_runs in values]
     return pd.concat(found).groupby(level=0).mean()
+
+
+def stopping_table(tables: Tables) -> pd.DataFrame:
+    """The columns of EVIDENCE in results/columns.py; empty where no run has enough evaluations."""
+    methods = dict.fromkeys(tables.done["method"])
+    rows = [row for method in methods for row in _method_rows(tables, method)]
+    table = pd.DataFrame(rows, columns=list(EVIDENCE["stopping"]))
+    for _, family in table.groupby("method", sort=False):
+        p, least = family["p"].tolist(), family["least_p"].tolist()
+        table.loc[family.index, "p_holm"] = holm(p)
+        table.loc[family.index, "least_p_holm"] = least_holm(p, least)
+    table["reading"] = [_reading(row) for row in table.to_dict("records")]
+    return table
+
+
+def _method_rows(tables: Tables, method: str) -> Iterator[dict[str, Any]]:
+    of_method = replace(tables, runs=tables.runs[tables.runs["method"] == method])
+    cells = cells_of(of_method)
+    for signal, role in SIGNALS.items():
+        for rule in RULES:
+            found = stopped(cells, signal, DISTANCE, rule)
+            head = {"method": method, "role": role, "signal": of_method.shown(signal), "rule": rule}
+            for rival in RIVALS:
+                against = difference(found, rival)
+                if against is not None:
+                    known = [each for each in found if rival in each.rivals]
+                    yield {**head, "against": rival, **_numbers(known, rival, against)}
+
+
+def _numbers(found: Sequence[Stopped], rival: Rival, against: Difference) -> dict[str, Any]:
+    lost = _by_seed((each, each.here - each.best) for each in found)
+    other = _by_seed((each, each.rivals[rival] - each.best) for each in found)
+    lost_low, lost_high = ends(mean(lost.to_numpy()))
+    low, high = ends(against.estimate)
+    return {
+        "lost": lost.mean(),
+        "lost_low": lost_low,
+        "lost_high": lost_high,
+        "step": float(np.median(np.concatenate([each.steps for each in found]))),
+        "against_lost": other.mean(),
+        "difference": against.value,
+        "low": low,
+        "high": high,
+        "p": against.p(),
+        "least_p": against.least_p(),
+        "runs": len(against.run_ids),
+        "points": min(each.points for each in found),
+        "seeds": " ".join(map(str, against.seeds)),
+    }
+
+
+def _reading(row: Any) -> str:
+    """The interpretation of a row."""
+    if row["least_p_holm"] > ALPHA:
+        return "cannot tell: no p of so few seeds can be low enough"
+    if math.isnan(row["p_holm"]) or row["p_holm"] > ALPHA:
+        return "no difference shown, which does not say that there is none"
+    return "better" if row["difference"] < 0 else "worse"

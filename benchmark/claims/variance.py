@@ -82,7 +82,8 @@ class Decomposition:
         """The interval of a factor's share, the last being the residual's; NaN if there is none."""
         if self.streams:
             return self.streams.share_interval(factor) or (math.nan, math.nan)
-        low, high = np.clip(ends(self.estimate(lambda shares: _with_rest(shares)[factor])), 0, 1)
+        share = self.estimate(lambda shares: float([*shares, 1 - shares.sum()][factor]))
+        low, high = np.clip(ends(share), 0, 1)
         return float(low), float(high)
 
     def lead(self, of: int, over: int) -> Lead | None:
@@ -177,62 +178,33 @@ def _shares(runs: pd.DataFrame, factors: Sequence[Factor]) -> Floats | None:
         return None
     values = values - values.mean()
     levels = [pd.factorize(runs[keys[0]])[0] for keys in factors]
-    whole = _explained(levels, len(runs))
-    if whole.rank >= len(runs):
+    explained, rank = _explained(levels, values)
+    if rank >= len(runs):
         return None
-    without = (_explained(levels[:i] + levels[i + 1 :], len(runs)) for i in range(len(levels)))
-    explained, total = whole.of(values), float((values**2).sum())
-    return np.array([float(explained - others.of(values)) / total for others in without])
+    without = [_explained(levels[:i] + levels[i + 1 :], values)[0] for i in range(len(levels))]
+    return (explained - np.array(without)) / float((values**2).sum())
 
 
-@dataclass(frozen=True)
-class _Explained:
-    """The sum of squares of centred values that factors explain by main effects.
+def _explained(levels: Sequence[Indices], values: Floats) -> tuple[float, int]:
+    """The sum of squares of centred values (n,) that factors, each given by its runs' levels (n,),
+    explain by main effects; and the rank of these.
 
     The factor with the most levels is removed by group means; the residuals of the others get an
-    orthonormal basis (Frisch and Waugh 1933; Lovell 1963), so that no matrix is (runs, runs).
+    orthonormal basis (Frisch and Waugh 1933; Lovell 1963), so that no matrix is (n, n).
     """
-
-    order: Indices | slice  # the runs by the first factor's level
-    starts: Indices  # of its levels, in that order
-    counts: Indices
-    basis: Floats  # (n, r) of the others
-
-    @property
-    def rank(self) -> int:
-        return len(self.counts) + int(self.basis.shape[1])
-
-    def of(self, values: Floats) -> Floats:
-        """(..., n) -> (...)."""
-        sums = np.add.reduceat(values[..., self.order], self.starts, axis=-1)
-        rest = values @ self.basis
-        return np.asarray((sums**2 / self.counts).sum(axis=-1) + (rest**2).sum(axis=-1))
-
-
-def _explained(levels: Sequence[Indices], runs: int) -> _Explained:
-    """What factors explain, each given by its runs' level indices; without factors, the mean."""
-    none = np.zeros(runs, dtype=np.intp)
-    first, *others = sorted(levels, key=np.max, reverse=True) or [none]
+    if not levels:
+        return 0.0, 1
+    first, *others = sorted(levels, key=np.max, reverse=True)
     counts = np.bincount(first)
-    order = np.argsort(first, kind="stable")
-    basis = np.zeros((runs, 0))
+    explained, rank = float((np.bincount(first, values) ** 2 / counts).sum()), len(counts)
     if others:
         dummies = np.concatenate([np.eye(level.max() + 1)[level] for level in others], axis=1)
         means = np.zeros((len(counts), dummies.shape[1]))
         np.add.at(means, first, dummies)
         left = dummies - (means / counts[:, None])[first]
         basis = linalg.orth(np.where(np.abs(left) < ROUNDING, 0.0, left), ROUNDING)
-    starts = np.cumsum([0, *counts[:-1]])
-    return _Explained(_moved(order), starts, counts, basis)
-
-
-def _moved(order: Indices) -> Indices | slice:
-    """The same order, as a slice, which costs nothing, if it is the identity."""
-    return slice(None) if (order == np.arange(len(order))).all() else order
-
-
-def _with_rest(shares: Floats) -> list[float]:
-    return [*shares.tolist(), float(1 - shares.sum())]
+        explained, rank = explained + float(((values @ basis) ** 2).sum()), rank + basis.shape[1]
+    return explained, rank
 
 
 def variance_table(tables: Tables) -> pd.DataFrame:

@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 
 from benchmark.claims.correlation import cells_of
-from benchmark.claims.stopping import RIVALS, Rival, Rule, difference, stop, stopped
-from benchmark.claims.stopping_table import stopping_table
+from benchmark.claims.stopping import (
+    RIVALS,
+    Rival,
+    Rule,
+    difference,
+    stop,
+    stopped,
+    stopping_table,
+)
 from benchmark.results.tables import Tables
 from benchmark.statistics.power import mean_power
 from tests.claims.test_verdicts import judged
