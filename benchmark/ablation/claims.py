@@ -50,6 +50,10 @@ class _Test(Strict):
     where: dict[str, Value] = {}  # noqa: RUF012 - pydantic copies defaults
     """Only the runs with these values of swept keys."""
 
+    def selects(self, point: Mapping[str, Any]) -> bool:
+        """Whether `where` selects the runs with these swept values."""
+        return all(swept_text(point.get(k)) == swept_text(v) for k, v in self.where.items())
+
     @model_validator(mode="after")
     def _absence_has_a_size(self) -> Self:
         direction = getattr(self, "direction", None)
@@ -72,6 +76,15 @@ class Condition(Strict):
         if (self.below is None) == (self.above is None):
             raise ValueError("one of below and above, and not both")
         return self
+
+    @property
+    def limit(self) -> str:
+        """In words: `below 0.1`."""
+        return f"above {self.above:g}" if self.below is None else f"below {self.below:g}"
+
+    def holds(self, values: Any) -> Any:
+        """Whether each of an array's values is beyond the limit."""
+        return values > self.above if self.below is None else values < self.below
 
 
 class TrendTest(_Test):

@@ -8,7 +8,7 @@ margin. A claim on what a probe measured in one judge's features is tested on th
 other judges.
 """
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from benchmark.ablation.claims import (
@@ -19,7 +19,7 @@ from benchmark.ablation.claims import (
     StoppingTest,
     TrendTest,
 )
-from benchmark.claims.effects import OPPOSITE, Direction, Effect
+from benchmark.claims.effects import OPPOSITE, Effect
 from benchmark.claims.measures import measure
 from benchmark.evaluation.columns import OF_JUDGE
 from benchmark.evaluation.metrics import METRICS, Metric
@@ -30,39 +30,29 @@ _ON_A_METRIC = TrendTest | ContrastTest | CorrelationTest | StoppingTest | Event
 AGREES, OPPOSES, SILENT = "agree", "oppose", "silent"
 
 
-@dataclass(frozen=True)
-class _Voice:
-    """One metric by one judge."""
-
-    metric: Metric
-    judge: str
-
-
 def agreement(tables: Tables, test: ClaimTest) -> dict[str, Any]:
     """The others' results, as lists of names: columns of claims.csv; empty if none is tested."""
-    said: dict[str, list[str]] = {AGREES: [], OPPOSES: [], SILENT: []}
+    others: list[tuple[Tables, str, str, bool]] = []  # tables, column, name, whether it is turned
     if isinstance(test, _ON_A_METRIC) and test.column in METRICS:
-        for voice in _others(tables, METRICS[test.column]):
-            found = measure(
-                tables.for_judge(voice.judge),
-                test.model_copy(update={"column": voice.metric.name}),
-            )
-            if isinstance(found, Effect) and not found.gaps:
-                other_judge = voice.judge != tables.judge
-                name = f"{voice.metric.name} by {voice.judge}" if other_judge else voice.metric.name
-                said[_says(found, _turned(test.column, voice.metric.name))].append(name)
+        own = METRICS[test.column]
+        for metric, judge in _others(tables, own):
+            name = metric.name if judge == tables.judge else f"{metric.name} by {judge}"
+            turned = metric.better_is_lower != own.better_is_lower
+            others.append((tables.for_judge(judge), metric.name, name, turned))
     if isinstance(test, TrendTest | ContrastTest) and test.column.startswith(OF_JUDGE):
         for judge in (each.name for each in tables.record.judges if each.name != tables.judge):
-            found = measure(
-                tables, test.model_copy(update={"column": f"judges.{judge}.{test.column}"})
-            )
-            if isinstance(found, Effect) and not found.gaps:
-                said[_says(found, turned=False)].append(f"{test.column} by {judge}")
+            column = f"judges.{judge}.{test.column}"
+            others.append((tables, column, f"{test.column} by {judge}", False))
+    said: dict[str, list[str]] = {AGREES: [], OPPOSES: [], SILENT: []}
+    for of, column, name, turned in others:
+        found = measure(of, test.model_copy(update={"column": column}))
+        if isinstance(found, Effect) and not found.gaps:
+            said[_says(found, turned)].append(name)
     return {name: ", ".join(names) for name, names in said.items()}
 
 
-def _others(tables: Tables, metric: Metric) -> list[_Voice]:
-    """The metrics of the same thing reported by any judge, except the claim's own."""
+def _others(tables: Tables, metric: Metric) -> list[tuple[Metric, str]]:
+    """The metrics of the same thing, each with a judge that reports it, except the claim's own."""
     alike = [
         METRICS[name]
         for name in tables.metrics
@@ -71,8 +61,8 @@ def _others(tables: Tables, metric: Metric) -> list[_Voice]:
         and METRICS[name].measures in _ASKED.get(metric.measures, ())
     ]
     judges = [judge.name for judge in tables.record.judges if judge.digest]
-    voices = [_Voice(each, judge) for judge in judges for each in alike]
-    return [each for each in voices if each != _Voice(metric, tables.judge)]
+    every = [(each, judge) for judge in judges for each in alike]
+    return [each for each in every if each != (metric, tables.judge)]
 
 
 _ASKED = {
@@ -82,24 +72,10 @@ _ASKED = {
 }
 
 
-def _turned(column: str, other: str) -> bool:
-    """Whether higher is better for one of the two and lower for the other."""
-    return METRICS[column].better_is_lower != METRICS[other].better_is_lower
-
-
 def _says(effect: Effect, turned: bool) -> str:
-    direction: Direction = effect.direction
+    """`turned`: higher is better for one of the two metrics, and lower for the other."""
     if turned:
-        direction = OPPOSITE.get(direction, direction)
-    up, down = effect.above(0.0) <= ALPHA, effect.below(0.0) <= ALPHA
-    match direction:
-        case "up":
-            return AGREES if up else OPPOSES if down else SILENT
-        case "down":
-            return AGREES if down else OPPOSES if up else SILENT
-        case "not_up":
-            return OPPOSES if up else SILENT
-        case "not_down":
-            return OPPOSES if down else SILENT
-    either = min(effect.above(0.0), effect.below(0.0)) <= ALPHA / 2
-    return OPPOSES if either else SILENT
+        effect = replace(effect, direction=OPPOSITE.get(effect.direction, effect.direction))
+    if effect.direction in ("up", "down") and effect.p_for(0.0) <= ALPHA:
+        return AGREES
+    return OPPOSES if effect.p_against(0.0) <= ALPHA else SILENT

@@ -7,14 +7,16 @@ seed's mean over them.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from benchmark.ablation.claims import ContrastTest, TrendTest, swept_text
-from benchmark.claims.effects import DIRECTIONS, Direction, Effect, NotRun, missing, nothing_yet
+from benchmark.ablation.claims import ContrastTest, EventTest, TrendTest
+from benchmark.claims.effects import DIRECTIONS, Effect, NotRun, missing, nothing_yet
 from benchmark.claims.power import change_chance
-from benchmark.claims.strata import Group, by_seed
+from benchmark.claims.strata import Group, by_seed, levels_of, strata_of
 from benchmark.evaluation.metrics import METRICS, SHARE
 from benchmark.results.tables import Tables
 from benchmark.statistics.hypotheses import change_p, least_p
@@ -25,120 +27,131 @@ ROUNDING = 1e-12  # relative to the values: a smaller effect is rounding of the 
 
 def shift(tables: Tables, test: TrendTest | ContrastTest) -> Effect | NotRun:
     """The shift of a trend's or contrast's column over seeds."""
-    if isinstance(test, ContrastTest):
-        levels = [swept_text(test.against), swept_text(test.of)]
-    else:
-        levels = sorted(set(tables.runs[test.over]), key=float)
+    every: list[Any] = tables.runs.drop_duplicates("cell").to_dict("records")
+    cells = {row["cell"]: {key: row[key] for key in tables.swept} for row in every}
+    levels = levels_of(cells, test)
     runs = tables.runs[tables.runs[test.over].isin(levels)]
     values = tables.values(test.column).loc[runs.index]
-    why = _nothing(runs, values, test, levels)
-    if why:
-        return NotRun(why)
-    strata = _strata(tables, runs, test.over)
-    if not strata:
-        return NotRun(f"No two runs differ in {test.over} alone")
-    kept = [stratum[values[stratum.index].notna()] for stratum in strata]
-    kept = [stratum for stratum in kept if stratum[test.over].nunique() > 1]
-    gaps = missing(runs, values)
-    if not kept:
-        return Effect(DIRECTIONS[test.direction], f"{test.column} has nothing to compare", gaps)
-    return _measured(kept, values, test, levels, gaps)
-
-
-def _nothing(
-    runs: pd.DataFrame,
-    values: "pd.Series[float]",
-    test: TrendTest | ContrastTest,
-    levels: Sequence[str],
-) -> str:
-    """Why there is nothing to measure; empty where there is something."""
     if len(levels) < 2:
-        return f"This profile has one value of {test.over}"
+        return NotRun(f"This profile has one value of {test.over}")
     for level in levels:
         at = runs[test.over] == level
         if not at.any():
-            return f"This profile has no runs with {test.over} = {level}"
+            return NotRun(f"This profile has no runs with {test.over} = {level}")
         if nothing_yet(runs[at], values[at]):
-            return f"No run with {test.over} = {level} has {test.column} yet"
-    return ""
-
-
-def _strata(tables: Tables, runs: pd.DataFrame, over: str) -> list[pd.DataFrame]:
-    """Runs that share the other swept keys, except those that always change with `over`."""
-    by_level = runs.groupby(over)
-    others = [key for key in tables.swept if key != over and (by_level[key].nunique() > 1).any()]
-    groups = [rows for _, rows in runs.groupby(others, sort=False)] if others else [runs]
-    return [rows for rows in groups if rows[over].nunique() > 1]
+            return NotRun(f"No run with {test.over} = {level} has {test.column} yet")
+    strata = strata_of(cells, test)
+    if not strata:
+        return NotRun(f"No two runs differ in {test.over} alone")
+    known = set(runs.loc[values.notna(), "cell"])
+    strata = [{at: cell for at, cell in each.items() if cell in known} for each in strata]
+    strata = [each for each in strata if len(each) > 1]
+    gaps = missing(runs, values)
+    if not strata:
+        return Effect(DIRECTIONS[test.direction], f"{test.column} has nothing to compare", gaps)
+    places = {cell: (i, at) for i, each in enumerate(strata) for at, cell in each.items()}
+    rows = runs[runs["cell"].isin(places)].assign(_value=values).dropna(subset="_value")
+    rows[["_stratum", "_place"]] = [places[cell] for cell in rows["cell"]]
+    return _measured(rows.sort_values("_stratum", kind="stable"), test, levels, gaps)
 
 
 def _measured(
-    strata: Sequence[pd.DataFrame],
-    values: "pd.Series[float]",
-    test: TrendTest | ContrastTest,
-    levels: Sequence[str],
-    gaps: tuple[str, ...],
+    rows: pd.DataFrame, test: TrendTest | ContrastTest, levels: Sequence[str], gaps: tuple[str, ...]
 ) -> Effect:
-    joint = by_seed([_by_place(stratum, values, test.over, levels) for stratum in strata])
-    used = {run for _, ids in _cells(strata, joint, test.over, levels) for run in ids}
-    strata = [stratum[stratum["run_id"].isin(used)] for stratum in strata]
-    groups = [group for _, group in joint]
-    sizes = [[len(seeds) for seeds in group.values()] for group in groups]
-    found = np.asarray(values[pd.concat(strata).index], dtype=np.float64)
-    direction, value = DIRECTIONS[test.direction], slope(groups)
-    if abs(value) < ROUNDING * np.abs(found).max():
-        value = 0.0
-    estimate = contrast(groups)
-    low, high = ends(estimate)
-    means = _means(strata, values, test.over, levels)
+    """Of runs with their stratum, the place of their level in it, and their value."""
+    joint = by_seed([_by_place(of) for _, of in rows.groupby("_stratum")])
+    groups, runs = [group for _, group in joint], list(_runs_of(rows, joint))
+    strata = rows["_stratum"].nunique()
+    rows = rows[rows["run_id"].isin({run for _, ids in runs for run in ids})]
+    effect = of_change(
+        groups,
+        test,
+        rows["_value"].to_numpy(np.float64),
+        gaps=gaps,
+        run_ids=tuple(rows["run_id"]),
+        column=test.column,
+        noise=_noise(groups, runs),
+    )
+    means = _means(rows)
     at = ", ".join(f"{mean:.4g} at {level}" for level, mean in zip(levels, means, strict=True))
-    constant = bool(np.ptp(found) == 0)
+    said = f"Mean {test.column} over {test.over}: {at}; change {effect.value:.4g}"
     share = test.column in METRICS and METRICS[test.column].unit == SHARE
+    extreme = share and rows["_value"].iloc[0] in (0.0, 1.0)
+    if isinstance(test, ContrastTest):
+        said, turns = said + _twins(rows, strata), ""
+    else:
+        turns = _turns(means, test)
+    return replace(effect, says=said, saturated=effect.constant and extreme, objection=turns)
+
+
+def of_change(
+    groups: Sequence[Stratum],
+    test: TrendTest | ContrastTest | EventTest,
+    values: Floats,
+    **known: Any,
+) -> Effect:
+    """The effect of a change over strata, of all `values` in them, and whatever else is known of
+    it."""
+    direction, value, sizes = DIRECTIONS[test.direction], slope(groups), _sizes(groups)
+    constant = bool(np.ptp(values) == 0)
+    low, high = ends(contrast(groups))
+
+    def power(level: float) -> float:
+        """With these seeds and spreads, as power.py has it."""
+        seeds = min(map(min, sizes))
+        if seeds < 2:
+            return 0.0
+        spreads = [{at: deviation(of) for at, of in each.items()} for each in groups]
+        return change_chance(spreads, seeds, direction, test.least_effect, level)
+
     return Effect(
         direction=direction,
-        says=f"Mean {test.column} over {test.over}: {at}; change {value:.4g}{_twins(strata, test)}",
-        gaps=gaps,
-        run_ids=tuple(pd.concat(strata)["run_id"]),
-        value=value,
+        says="",
+        value=0.0 if abs(value) < ROUNDING * np.abs(values).max() else value,
         low=low,
         high=high,
         above=lambda margin: 1.0 if constant else float(change_p(groups, margin, "greater")),
         below=lambda margin: 1.0 if constant else float(change_p(groups, margin, "less")),
         least_p=least_p(sizes),
-        power=lambda level: chance(groups, direction, test.least_effect, level),
+        power=power,
         seeds=min(map(min, sizes)),
-        column=test.column,
-        noise=_noise(strata, joint, test.over, levels),
         constant=constant,
-        saturated=constant and share and found[0] in (0.0, 1.0),
-        objection=_turns(means, test),
+        **known,
     )
 
 
-def _by_place(
-    stratum: pd.DataFrame, values: "pd.Series[float]", over: str, levels: Sequence[str]
-) -> Group:
-    """The values of a stratum's seeds by the position of their level, from 0 to 1."""
-    return {
-        levels.index(str(level)) / (len(levels) - 1): values[rows.index].set_axis(rows["seed"])
-        for level, rows in sorted(stratum.groupby(over), key=lambda each: levels.index(each[0]))
-    }
+def _sizes(groups: Sequence[Stratum]) -> list[list[int]]:
+    return [[np.size(seeds) for seeds in each.values()] for each in groups]
 
 
-def _means(
-    strata: Sequence[pd.DataFrame], values: "pd.Series[float]", over: str, levels: Sequence[str]
-) -> list[float]:
+def _by_place(rows: pd.DataFrame) -> Group:
+    """The values of a stratum's seeds by the place of their level, from 0 to 1."""
+    groups: Any = rows.groupby("_place")
+    return {float(place): of.set_index("seed")["_value"] for place, of in groups}
+
+
+def _runs_of(
+    rows: pd.DataFrame, joint: Sequence[tuple[list[int], Group]]
+) -> Iterator[tuple[int, list[str]]]:
+    """Of each level of the joint strata: how many strata it is made of, and the runs in it."""
+    for members, group in joint:
+        for place, values in group.items():
+            mine = rows["_stratum"].isin(members) & rows["seed"].isin(values.index)
+            yield len(members), list(rows.loc[mine & (rows["_place"] == place), "run_id"])
+
+
+def _means(rows: pd.DataFrame) -> list[float]:
     """Of each level, by least squares with a term for each stratum: plain means where every
     stratum has as many seeds at every level."""
-    rows = pd.concat(strata)
-    if len(strata) == 1:
-        means = values[rows.index].groupby(rows[over]).mean()
-        return [float(means[level]) for level in levels if level in means]
-    known = [level for level in levels if (rows[over] == level).any()]
-    of_level = np.stack([rows[over] == level for level in known], axis=1).astype(np.float64)
-    member = np.repeat(np.eye(len(strata)), [len(each) for each in strata], axis=0)[:, 1:]
-    design = np.hstack([of_level, member - member.mean(axis=0)])
-    found, *_ = np.linalg.lstsq(design, values[rows.index].to_numpy(np.float64))
-    return [float(mean) for mean in found[: len(known)]]
+    by_level = rows.groupby("_place")["_value"]
+    if rows["_stratum"].nunique() == 1:
+        return [float(mean) for mean in by_level.mean()]
+    of_level, member = (
+        pd.get_dummies(rows[name], dtype=float).to_numpy() for name in ("_place", "_stratum")
+    )
+    design = np.hstack([of_level, member[:, 1:] - member[:, 1:].mean(axis=0)])
+    found, *_ = np.linalg.lstsq(design, rows["_value"].to_numpy(np.float64))
+    return [float(mean) for mean in found[: by_level.ngroups]]
 
 
 def slope(strata: Sequence[Stratum]) -> float:
@@ -158,73 +171,39 @@ def sides(strata: Sequence[Stratum]) -> tuple[float, float]:
 def _weighed(strata: Sequence[Stratum]) -> tuple[Floats, Floats]:
     """The weights of the cells' means, and these."""
     means = [np.asarray(seeds, float).mean() for each in strata for seeds in each.values()]
-    counts = [np.size(seeds) for each in strata for seeds in each.values()]
+    counts = [n for each in _sizes(strata) for n in each]
     return weights([list(each) for each in strata], counts), np.array(means)
 
 
-def _noise(
-    strata: Sequence[pd.DataFrame],
-    joint: Sequence[tuple[list[int], Group]],
-    over: str,
-    levels: Sequence[str],
-) -> dict[str, float]:
+def _noise(groups: Sequence[Stratum], runs: Sequence[tuple[int, list[str]]]) -> dict[str, float]:
     """By run, its seed's contribution to the change: its weight times its cell's standard
     deviation, split evenly (in squares) over the seed's runs.
 
     Empty if that is unknown, or the seeds do not differ.
     """
-    cells = [np.asarray(seeds, float) for _, group in joint for seeds in group.values()]
+    cells = [np.asarray(seeds, float) for group in groups for seeds in group.values()]
     if min(cell.size for cell in cells) < 2:
         return {}
-    weight, _ = _weighed([group for _, group in joint])
+    weight, _ = _weighed(groups)
     parts = [w / cell.size * deviation(cell) for w, cell in zip(weight, cells, strict=True)]
-    found: dict[str, float] = {}
-    for part, (strata_in_it, ids) in zip(parts, _cells(strata, joint, over, levels), strict=True):
-        found |= dict.fromkeys(ids, float(part / np.sqrt(strata_in_it)))
-    return {run: part for run, part in found.items() if part}
+    return {
+        run: float(part / np.sqrt(strata))
+        for part, (strata, ids) in zip(parts, runs, strict=True)
+        for run in ids
+        if part
+    }
 
 
-def _cells(
-    strata: Sequence[pd.DataFrame],
-    joint: Sequence[tuple[list[int], Group]],
-    over: str,
-    levels: Sequence[str],
-) -> Iterator[tuple[int, list[str]]]:
-    """Of each level of the joint strata: how many strata it is made of, and the runs in it."""
-    for members, group in joint:
-        rows = pd.concat([strata[at] for at in members])
-        for place, values in group.items():
-            at_level = rows[over] == levels[round(place * (len(levels) - 1))]
-            yield len(members), list(rows.loc[at_level & rows["seed"].isin(values.index), "run_id"])
-
-
-def chance(strata: Sequence[Stratum], direction: Direction, least: float, level: float) -> float:
-    """The power at `level` with these seeds and spreads, as power.py has it."""
-    cells = [[np.asarray(seeds, float) for seeds in each.values()] for each in strata]
-    seeds = min(cell.size for each in cells for cell in each)
-    if seeds < 2:
-        return 0.0
-    spreads = [
-        {place: deviation(cell) for place, cell in zip(each, of_stratum, strict=True)}
-        for each, of_stratum in zip(strata, cells, strict=True)
-    ]
-    return change_chance(spreads, seeds, direction, least, level)
-
-
-def _twins(strata: Sequence[pd.DataFrame], test: TrendTest | ContrastTest) -> str:
+def _twins(rows: pd.DataFrame, strata: int) -> str:
     """A contrast whose runs end with identical networks, which the test, being unpaired, cannot
     detect."""
-    if isinstance(test, TrendTest):
-        return ""
-    ended = pd.concat(strata).groupby("seed")["weights_sha256"]
-    alike = (ended.nunique() == 1) & (ended.count() == 2 * len(strata)) & (ended.first() != "")
+    ended = rows.groupby("seed")["weights_sha256"]
+    alike = (ended.nunique() == 1) & (ended.count() == 2 * strata) & (ended.first() != "")
     return ", seed by seed with the very same weights" if alike.all() else ""
 
 
-def _turns(means: Sequence[float], test: TrendTest | ContrastTest) -> str:
+def _turns(means: Sequence[float], test: TrendTest) -> str:
     """Two means of a trend that differ against the claim by the least effect or more."""
-    if isinstance(test, ContrastTest):
-        return ""
     worst = {
         "increasing": (np.maximum.accumulate(means) - means).max(),
         "decreasing": (means - np.minimum.accumulate(means)).max(),

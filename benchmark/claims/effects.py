@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import pandas as pd
@@ -25,6 +25,15 @@ OPPOSITE: dict[Direction, Direction] = {
     "not_up": "not_down",
     "not_down": "not_up",
 }
+
+
+_DENIAL: dict[Direction, Direction] = {
+    "up": "not_up",
+    "down": "not_down",
+    "not_up": "up",
+    "not_down": "down",
+}
+SIGNS: dict[Direction, int] = {"up": 1, "not_down": 1, "down": -1, "not_up": -1}
 
 
 def _unknown(_: float) -> float:
@@ -79,18 +88,11 @@ class Effect:
     def p_against(self, least: float) -> float:
         """p of the claim itself; a small p speaks against it. NaN if only a counter-example can
         refute it."""
-        match self.direction:
-            case "up":
-                return self.below(least)
-            case "down":
-                return self.above(-least)
-            case "none":
-                return min(1.0, 2 * min(self.above(least), self.below(-least)))
-            case "not_up":
-                return self.above(least)
-            case "not_down":
-                return self.below(-least)
-        return math.nan
+        if self.direction == "none":
+            return min(1.0, 2 * min(self.above(least), self.below(-least)))
+        if self.direction == "every":
+            return math.nan
+        return replace(self, direction=_DENIAL[self.direction]).p_for(least)
 
     @property
     def points_as_claimed(self) -> bool:

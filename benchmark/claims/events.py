@@ -9,24 +9,23 @@ them and three in none; otherwise they count as independent.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from benchmark.ablation.claims import Condition, EventTest
-from benchmark.claims.contrasts import chance, sides, slope
+from benchmark.ablation.claims import EventTest
+from benchmark.claims.contrasts import of_change, sides
 from benchmark.claims.effects import DIRECTIONS, Effect, NotRun, missing, nothing_yet
 from benchmark.claims.strata import by_seed
 from benchmark.results.columns import EVIDENCE
 from benchmark.results.tables import Tables
-from benchmark.statistics.hypotheses import change_p, least_p
-from benchmark.statistics.intervals import contrast, ends
 
 
 def event_words(test: EventTest) -> str:
     """The event in a few words: `loss_d below 0.1 and loss_g above 1 for 5% of the steps`."""
-    held = " and ".join(_words(each) for each in test.event)
+    held = " and ".join(f"{each.column} {each.limit}" for each in test.event)
     how_long = f" for {test.lasting:.0%} of the steps" if test.lasting else ""
     return f"{held}{how_long}{f', after {test.after:.0%} of them' if test.after else ''}"
 
@@ -42,48 +41,22 @@ def event(tables: Tables, test: EventTest) -> Effect | NotRun:
     there = known.notna()
     count = f"{int(had[there].sum())} of {int(there.sum())} runs had the event"
     says = f"{count} ({event_words(test)})"
-    groups = _groups(runs[there], had[there], known[there])
+    cells = runs[there].assign(_had=had, _value=values).groupby("cell", sort=False)
+    groups: list[Any] = [
+        {side: rows.set_index("seed")["_value"] for side, rows in of_cell.groupby("_had")}
+        for _, of_cell in cells
+    ]
+    groups = [sides_of_cell for sides_of_cell in groups if len(sides_of_cell) == 2]
     ids = tuple(runs.loc[there, "run_id"])
     if not groups:
         says += ", so no cell has runs with it and runs without it to compare"
         return Effect(direction, says, gaps, ids, saturated=True)
-    strata = [joint for _, joint in by_seed([dict(enumerate(group)) for group in groups])]
+    strata = [joint for _, joint in by_seed(groups)]
     without, with_it = sides(strata)
-    found = np.concatenate([np.concatenate(group) for group in groups])
-    constant = bool(np.ptp(found) == 0)
-    sizes = [[len(side) for side in group.values()] for group in strata]
-    low, high = ends(contrast(strata))
-    change = slope(strata)
-    return Effect(
-        direction=direction,
-        says=f"{says}; mean {test.column} of those {with_it:.4g}, of the others {without:.4g};"
-        f" change {change:.4g}",
-        gaps=gaps,
-        run_ids=ids,
-        value=change,
-        low=low,
-        high=high,
-        above=lambda margin: 1.0 if constant else float(change_p(strata, margin, "greater")),
-        below=lambda margin: 1.0 if constant else float(change_p(strata, margin, "less")),
-        least_p=least_p(sizes),
-        power=lambda level: chance(strata, direction, test.least_effect, level),
-        seeds=min(map(min, sizes)),
-        constant=constant,
-    )
-
-
-def _groups(
-    runs: pd.DataFrame, had: "pd.Series[float]", values: "pd.Series[float]"
-) -> list[tuple["pd.Series[float]", "pd.Series[float]"]]:
-    """For each cell with both kinds, the values by seed of the runs without the event and with
-    it."""
-    found = []
-    for rows in runs.groupby("cell", sort=False).groups.values():
-        of_cell = values[rows].set_axis(runs.loc[rows, "seed"])
-        without, with_it = (of_cell[(had[rows] == side).to_numpy()] for side in (0, 1))
-        if len(without) and len(with_it):
-            found.append((without, with_it))
-    return found
+    found = np.concatenate([values for group in groups for values in group.values()])
+    effect = of_change(strata, test, found, gaps=gaps, run_ids=ids)
+    means = f"mean {test.column} of those {with_it:.4g}, of the others {without:.4g}"
+    return replace(effect, says=f"{says}; {means}; change {effect.value:.4g}")
 
 
 def seen(tables: Tables, test: EventTest) -> pd.DataFrame:
@@ -103,7 +76,9 @@ def _stretches(rows: pd.DataFrame, test: EventTest) -> tuple[float, float, float
     """`seen` of one run, whose rows are in order."""
     steps = rows["step"].to_numpy(float)
     last, width = steps[-1], np.diff(steps, prepend=0.0)
-    holds = np.logical_and.reduce([_holds(rows, each) for each in test.event])
+    holds = np.logical_and.reduce(
+        [each.holds(rows[each.column].to_numpy(float)) for each in test.event]
+    )
     holds &= steps >= test.after * last
     starts = np.flatnonzero(holds & ~np.concatenate([[False], holds[:-1]]))
     stops = np.flatnonzero(holds & ~np.concatenate([holds[1:], [False]]))
@@ -111,17 +86,6 @@ def _stretches(rows: pd.DataFrame, test: EventTest) -> tuple[float, float, float
     long = [at for at, length in enumerate(lengths) if length >= test.lasting * last]
     first = steps[starts[long[0]]] if long else np.nan
     return float(bool(long)), float(first), max(lengths, default=0.0), width[holds].sum() / last
-
-
-def _holds(rows: pd.DataFrame, condition: Condition) -> "np.ndarray[Any, np.dtype[np.bool_]]":
-    values = rows[condition.column].to_numpy(float)
-    return values < condition.below if condition.below is not None else values > condition.above
-
-
-def _words(condition: Condition) -> str:
-    below = condition.below is not None
-    limit = condition.below if below else condition.above
-    return f"{condition.column} {'below' if below else 'above'} {limit:g}"
 
 
 def events_table(tables: Tables) -> pd.DataFrame:

@@ -1,7 +1,8 @@
 """The effect behind each kind of claim; several kinds have a module of their own."""
 
 import math
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -9,20 +10,18 @@ import pandas as pd
 from benchmark.ablation.claims import (
     BoundTest,
     ClaimTest,
-    ContrastTest,
     CorrelationTest,
-    EventTest,
+    FailuresTest,
     MeanTest,
     ShareTest,
     StoppingTest,
-    TrendTest,
 )
 from benchmark.claims.contrasts import shift
-from benchmark.claims.correlation import Association, associate, cells_of
+from benchmark.claims.correlation import associate, cells_of
 from benchmark.claims.effects import DIRECTIONS, Effect, NotRun, missing, nothing_yet
 from benchmark.claims.events import event
 from benchmark.claims.power import difference_chance, lead_chance, mean_chance, rho_chance
-from benchmark.claims.stopping import RIVALS, Difference, difference, stopped
+from benchmark.claims.stopping import RIVALS, difference, stopped
 from benchmark.claims.variance import decompose
 from benchmark.evaluation.metrics import METRICS
 from benchmark.levels import BROKEN_SHARE
@@ -39,21 +38,7 @@ def measure(tables: Tables, test: ClaimTest) -> Effect | NotRun:
         return NotRun("This profile has no such runs")
     if why := _unmeasured(tables, getattr(test, "column", "")):
         return NotRun(why)
-    if isinstance(test, TrendTest | ContrastTest):
-        return shift(found, test)
-    if isinstance(test, MeanTest):
-        return _mean(found, test)
-    if isinstance(test, CorrelationTest):
-        return _correlation(found, test)
-    if isinstance(test, StoppingTest):
-        return _stopping(found, test)
-    if isinstance(test, EventTest):
-        return event(found, test)
-    if isinstance(test, BoundTest):
-        return _bound(found, test)
-    if isinstance(test, ShareTest):
-        return _share(found, test)
-    return _every(found, 1 - found.values("broken"), "there is no failure and no collapse")
+    return _MEASURES[test.kind](found, test)
 
 
 def _unmeasured(tables: Tables, column: str) -> str:
@@ -94,7 +79,7 @@ def _mean(tables: Tables, test: MeanTest) -> Effect | NotRun:
         above=lambda margin: float(estimate.p_above(margin)) if estimate else 1.0,
         below=lambda margin: float(estimate.p_below(margin)) if estimate else 1.0,
         least_p=least,
-        power=lambda level: mean_chance(test, spread, len(by_seed), level),
+        power=lambda level: mean_chance(direction, spread, len(by_seed), test.least_effect, level),
         seeds=len(by_seed),
         constant=spread == 0,
     )
@@ -133,6 +118,17 @@ def _correlation(tables: Tables, test: CorrelationTest) -> Effect | NotRun:
         p = float(estimate.p_below(margin)) if estimate else 1.0
         return max(p, found.p("less")) if margin <= 0 else p
 
+    least, seeds = 1.0, min(map(len, found.seeds))
+    if estimate is not None:
+        least = 0.0 if test.direction == "none" else found.least_p("greater")
+
+    def power(alpha: float) -> float:
+        if least > alpha:
+            return 0.0
+        if test.level == "within":
+            return rho_chance(test, len(found.each), deviation(found.each), alpha)
+        return rho_chance(test, seeds, math.nan, alpha)
+
     low, high = found.interval
     says = f"Rho of {signal} and {outcome} over {where}: {found.value:.2f}"
     if math.isfinite(found.null_mean):
@@ -147,9 +143,9 @@ def _correlation(tables: Tables, test: CorrelationTest) -> Effect | NotRun:
         high=high,
         above=above,
         below=below,
-        least_p=_least_p_of_rho(found, test),
-        power=lambda alpha: _chance_of_rho(found, test, alpha),
-        seeds=min(map(len, found.seeds)),
+        least_p=least,
+        power=power,
+        seeds=seeds,
     )
 
 
@@ -163,20 +159,6 @@ def _ended(tables: Tables, column: str) -> "pd.Series[float]":
     known = points.dropna(subset=[column]) if column in points else points
     last = runs["run_id"].map(known.groupby("run_id")["step"].max())
     return pd.Series(np.where(done & (last == runs["step"]), 0.0, np.nan), runs.index)
-
-
-def _least_p_of_rho(found: Association, test: CorrelationTest) -> float:
-    if found.estimate is None:
-        return 1.0
-    return 0.0 if test.direction == "none" else found.least_p("greater")
-
-
-def _chance_of_rho(found: Association, test: CorrelationTest, level: float) -> float:
-    if _least_p_of_rho(found, test) > level:
-        return 0.0
-    within = test.level == "within"
-    seeds = len(found.each) if within else min(map(len, found.seeds))
-    return rho_chance(test, seeds, deviation(found.each) if within else math.nan, level)
 
 
 def _stopping(tables: Tables, test: StoppingTest) -> Effect | NotRun:
@@ -194,6 +176,13 @@ def _stopping(tables: Tables, test: StoppingTest) -> Effect | NotRun:
             why = f"No run can be stopped {RIVALS[test.against]}"
         return Effect(direction, why, gaps) if gaps else NotRun(why)
     low, high = ends(found.estimate)
+    each, least = found.each, found.least_p("greater")
+
+    def power(level: float) -> float:
+        if len(each) < 2 or least > level:
+            return 0.0
+        return difference_chance(direction, deviation(each), len(each), test.least_effect, level)
+
     return Effect(
         direction=direction,
         says=f"Mean {column} at the {test.rule} of {signal}: {found.here:.4g},"
@@ -205,39 +194,28 @@ def _stopping(tables: Tables, test: StoppingTest) -> Effect | NotRun:
         high=high,
         above=lambda margin: found.p(margin, "greater"),
         below=lambda margin: found.p(margin, "less"),
-        least_p=found.least_p("greater"),
-        power=lambda level: _chance_of_difference(found, test, level),
-        seeds=len(found.each),
-        constant=len(found.each) > 1 and bool(np.ptp(found.each) == 0),
+        least_p=least,
+        power=power,
+        seeds=len(each),
+        constant=len(each) > 1 and bool(np.ptp(each) == 0),
     )
-
-
-def _chance_of_difference(found: Difference, test: StoppingTest, level: float) -> float:
-    if len(found.each) < 2 or found.least_p("greater") > level:
-        return 0.0
-    spread, least = deviation(found.each), test.least_effect
-    return difference_chance(spread, len(found.each), DIRECTIONS[test.direction], least, level)
 
 
 def _bound(tables: Tables, test: BoundTest) -> Effect | NotRun:
     """How many runs keep within the bound, at their last row or in every row."""
-    below = test.below is not None
-    limit = float(test.below if test.below is not None else test.above or 0)
-    if test.at == "end":
-        worst = tables.values(test.column)
-    else:
-        worst = tables.runs["run_id"].map(_worst(tables.curves(test.column), test)).astype(float)
-    kept = (worst < limit) if below else (worst > limit)
-    when = "at the end" if test.at == "end" else "throughout"
-    said = f"{test.column} is {'below' if below else 'above'} {limit:g} {when}"
-    return _every(tables, kept.astype(float).where(worst.notna()), said)
+    worst, when = tables.values(test.column), "at the end"
+    if test.at == "throughout":
+        curves, when = tables.curves(test.column), "throughout"
+        last = curves.groupby("run_id")["step"].transform("max")
+        late = curves[curves["step"] >= test.after * last].groupby("run_id")["value"]
+        closest = late.max() if test.below is not None else late.min()
+        worst = tables.runs["run_id"].map(closest).astype(float)
+    kept = test.holds(worst).astype(float).where(worst.notna())
+    return _every(tables, kept, f"{test.column} is {test.limit} {when}")
 
 
-def _worst(curves: pd.DataFrame, test: BoundTest) -> "pd.Series[float]":
-    """By run, the value closest to violating the bound."""
-    last = curves.groupby("run_id")["step"].transform("max")
-    late = curves[curves["step"] >= test.after * last].groupby("run_id")["value"]
-    return late.max() if test.below is not None else late.min()
+def _failures(tables: Tables, _: FailuresTest) -> Effect | NotRun:
+    return _every(tables, 1 - tables.values("broken"), "there is no failure and no collapse")
 
 
 def _every(tables: Tables, kept: "pd.Series[float]", said: str) -> Effect | NotRun:
@@ -316,6 +294,19 @@ def _share(tables: Tables, test: ShareTest) -> Effect | NotRun:
         above=above,
         below=below,
         least_p=0.0 if known else 1.0,
-        power=lambda level: lead_chance(found, key, test.least_effect, found.seeds, level),
+        power=lambda level: lead_chance(found, test.over, test.least_effect, found.seeds, level),
         seeds=found.seeds,
     )
+
+
+_MEASURES: Mapping[str, Callable[[Tables, Any], Effect | NotRun]] = {
+    "trend": shift,
+    "contrast": shift,
+    "mean": _mean,
+    "correlation": _correlation,
+    "stopping": _stopping,
+    "event": event,
+    "bound": _bound,
+    "share": _share,
+    "failures": _failures,
+}

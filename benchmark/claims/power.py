@@ -9,7 +9,8 @@ any profile. Power is computed at Holm's first and strictest step, and so is con
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,6 +61,13 @@ from benchmark.statistics.power import (
 
 TRUE = 2.0
 TYPICAL_RHO, GREATEST_RHO = 0.3, 0.9
+_AIMS: dict[Direction, Aim] = {
+    "up": "greater",
+    "not_down": "greater",
+    "down": "less",
+    "not_up": "less",
+    "none": "within",
+}
 Chance = Callable[[int, float], float]
 """The power at a level with a number of seeds per cell."""
 
@@ -81,6 +89,19 @@ class Prospect:
     enough: int | None
     """Seeds per cell needed for 80 % power; None if unknown."""
     note: str
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The runs of a plan that a claim is about, with the pilot's of the same cells."""
+
+    runs: Sequence[PlannedRun]
+    swept: Sequence[str]
+    pilot: Tables | None
+
+    @property
+    def seeds(self) -> int:
+        return len({run.spec.seed for run in self.runs})
 
 
 @dataclass(frozen=True)
@@ -150,83 +171,75 @@ def _prospect(
 
 
 def _design(plan: Plan, test: ClaimTest, pilot: Tables | None) -> _Design:
-    runs = [
-        run
-        for run in plan.runs
-        if all(swept_text(run.point.get(k)) == swept_text(v) for k, v in test.where.items())
-    ]
-    seeds = len({run.spec.seed for run in runs})
+    runs = [run for run in plan.runs if test.selects(run.point)]
     if not runs:
         return _Design(0, 1.0, note="this profile has no such runs")
-    if isinstance(test, TrendTest | ContrastTest):
-        return _change(runs, seeds, test, pilot)
-    if isinstance(test, MeanTest):
-        return _mean(runs, seeds, test, pilot)
-    if isinstance(test, CorrelationTest):
-        return _correlation(runs, seeds, test, pilot)
-    if isinstance(test, StoppingTest):
-        return _stopping(runs, seeds, test, pilot)
-    if isinstance(test, EventTest):
-        return _event(runs, seeds, test, pilot)
-    if isinstance(test, ShareTest):
-        return _share(plan, runs, seeds, test, pilot)
-    return _every(seeds, test)
+    if pilot is not None:
+        mine = pilot.runs["cell"].isin({run.cell for run in runs})
+        pilot = replace(pilot, runs=pilot.runs[mine])
+    return _DESIGNS[test.kind](_Asked(runs, plan.swept, pilot), test)
 
 
-def _every(seeds: int, test: BoundTest | FailuresTest) -> _Design:
+def _every(of: _Asked, _: BoundTest | FailuresTest) -> _Design:
     return _Design(
-        seeds,
-        share_below_p(0, seeds, BROKEN_SHARE),
+        of.seeds,
+        share_below_p(0, of.seeds, BROKEN_SHARE),
         lambda n, level: float(n >= clean_seeds(BROKEN_SHARE, alpha=level)),
         "if no seed breaks it",
     )
 
 
-def _mean(runs: Sequence[PlannedRun], seeds: int, test: MeanTest, pilot: Tables | None) -> _Design:
-    if seeds < LEAST_SEEDS:
-        return _Design(seeds, 1.0, note=f"a mean needs {LEAST_SEEDS} seeds")
-    if pilot is None:
-        return _Design(seeds, 0.0)
-    mine = pilot.runs[pilot.runs["cell"].isin({run.cell for run in runs})]
-    values = pilot.values(test.column).loc[mine.index].dropna()
-    by_seed = values.groupby(mine.loc[values.index, "seed"]).mean()
+def _mean(of: _Asked, test: MeanTest) -> _Design:
+    if of.seeds < LEAST_SEEDS:
+        return _Design(of.seeds, 1.0, note=f"a mean needs {LEAST_SEEDS} seeds")
+    if of.pilot is None:
+        return _Design(of.seeds, 0.0)
+    by_seed = of.pilot.values(test.column).dropna().groupby(of.pilot.runs["seed"]).mean()
     if len(by_seed) < 2:
-        return _Design(seeds, 0.0, note="the pilot lacks seeds of these cells")
-    spread = deviation(by_seed)
-    return _Design(seeds, 0.0, lambda n, level: mean_chance(test, spread, n, level))
+        return _Design(of.seeds, 0.0, note="the pilot lacks seeds of these cells")
+    spread, direction = deviation(by_seed), DIRECTIONS[test.direction]
+    return _Design(
+        of.seeds, 0.0, lambda n, level: mean_chance(direction, spread, n, test.least_effect, level)
+    )
 
 
-def mean_chance(test: MeanTest, spread: float, seeds: int, level: float) -> float:
-    """The chance of a p of at most `level` where the claim is true as the module says."""
-    if seeds < LEAST_SEEDS:
-        return 0.0
-    least = test.least_effect
-    if test.direction == "none":
-        return max(0.0, 2 * mean_power(spread, seeds, least, alpha=level) - 1)
-    return mean_power(spread, seeds, TRUE * least - least or spread, alpha=level)
+def mean_chance(
+    direction: Direction,
+    spread: float,
+    seeds: int,
+    least: float,
+    level: float,
+    true: float | None = None,
+) -> float:
+    """The chance of a p of at most `level` for the mean of one value a seed, with this spread over
+    seeds, where the claim is true as the module says; or where the mean is `true`."""
+    match direction:
+        case "up" | "down":
+            away = (TRUE * least or spread if true is None else true) - least
+            return mean_power(spread, seeds, away, alpha=level)
+        case "not_up" | "not_down":
+            return mean_power(spread, seeds, least, alpha=level)
+    return max(0.0, 2 * mean_power(spread, seeds, least, alpha=level) - 1)
 
 
-def _share(
-    plan: Plan, runs: Sequence[PlannedRun], seeds: int, test: ShareTest, pilot: Tables | None
-) -> _Design:
-    points = [{k: swept_text(v) for k, v in run.point.items()} for run in runs]
-    frame = pd.DataFrame(points).assign(**{SEED: [run.spec.seed for run in runs]})
-    factors = factors_of(frame, plan.swept)
+def _share(of: _Asked, test: ShareTest) -> _Design:
+    seeds = of.seeds
+    points = [{k: swept_text(v) for k, v in run.point.items()} for run in of.runs]
+    frame = pd.DataFrame(points).assign(**{SEED: [run.spec.seed for run in of.runs]})
+    factors = factors_of(frame, of.swept)
     if len(factors) < 2 or not any(test.over in keys for keys in factors):
         return _Design(seeds, 1.0, note=f"no key varies beside {test.over}")
-    seen = decompose(pilot.only(test.where), test.column) if pilot is not None else None
-    of_pilot = seen if seen and set(seen.keys) == set(factors) else None
-    key = of_pilot.factor(test.over) if of_pilot else None
+    seen = decompose(of.pilot, test.column) if of.pilot is not None else None
+    known = seen if seen and set(seen.keys) == set(factors) else None
     if are_streams(factors):
-        return _share_of_streams(frame, factors, test, of_pilot)
+        return _share_of_streams(frame, factors, test, known)
     if any(each.startswith(STREAMS) for keys in factors for each in keys):
         return _Design(seeds, 1.0, note="streams are swept beside other keys")
     least = 0.0 if seeds >= LEAST_SEEDS else 1.0
-    if of_pilot is None or key is None or not of_pilot.seeds:
-        return _Design(seeds, least, note="" if pilot is None else "the pilot lacks such runs")
-    known = of_pilot
+    if known is None or not known.seeds:
+        return _Design(seeds, least, note="" if of.pilot is None else "the pilot lacks such runs")
     return _Design(
-        seeds, least, lambda n, level: lead_chance(known, key, test.least_effect, n, level)
+        seeds, least, lambda n, level: lead_chance(known, test.over, test.least_effect, n, level)
     )
 
 
@@ -254,46 +267,42 @@ def _share_of_streams(
     )
 
 
-def lead_chance(found: Decomposition, key: int, least: float, seeds: int, level: float) -> float:
+def lead_chance(found: Decomposition, over: str, least: float, seeds: int, level: float) -> float:
     """The power to support a key's lead in shares, given the spreads of `found` and a number of
     seeds.
 
     Of streams by `lead_power`; else Student's t of Fisher's z, with the jackknife's error of the
     lead over the nearest rival.
     """
+    key, true = found.factor(over), _true_lead(least)
+    assert key is not None
     others = [i for i in range(len(found.keys)) if i != key]
-    true = _true_lead(least)
     if (streams := found.streams) is not None:
         design = streams.design if seeds == found.seeds else streams.design.with_seeds(seeds)
         return lead_power(design, [float(found.shares[i]) for i in others], true, least, level)
     nearest = found.lead(key, max(others, key=lambda i: found.shares[i]))
-    if nearest is None or seeds < LEAST_SEEDS:
+    if nearest is None:
         return 0.0
-    if not nearest.error > 0:
-        return math.nan
-    error = nearest.error * math.sqrt(found.seeds / seeds)
-    return mean_power(
-        error * math.sqrt(seeds), seeds, math.atanh(true) - math.atanh(least), alpha=level
-    )
+    spread = nearest.error * math.sqrt(found.seeds)
+    return mean_power(spread, seeds, math.atanh(true) - math.atanh(least), alpha=level)
 
 
 def _true_lead(least: float) -> float:
     return min(TRUE * least or TYPICAL_RHO, GREATEST_RHO)
 
 
-def _change(
-    runs: Sequence[PlannedRun], seeds: int, test: TrendTest | ContrastTest, pilot: Tables | None
-) -> _Design:
-    strata = strata_of({run.cell: run.point for run in runs}, test)
+def _change(of: _Asked, test: TrendTest | ContrastTest) -> _Design:
+    seeds = of.seeds
+    strata = strata_of({run.cell: run.point for run in of.runs}, test)
     if not strata:
         return _Design(seeds, 1.0, note="this profile has nothing to compare")
     # All strata of a plan have its seeds.
     seedlings = pd.Series(0.0, range(LEAST_SEEDS))
     joint = by_seed([dict.fromkeys(each, seedlings) for each in strata])
     least = least_p([[seeds] * len(each) for _, each in joint])
-    if pilot is None:
+    if of.pilot is None:
         return _Design(seeds, least)
-    spreads = _spreads(pilot, test.column, strata)
+    spreads = _spreads(of.pilot, test.column, strata)
     if isinstance(spreads, str):
         return _Design(seeds, least, note=spreads)
     if len(spreads) > len(joint):
@@ -316,46 +325,35 @@ def change_chance(
     """The chance of a p of at most `level` where the claim is true as the module says."""
     every = [spread for each in spreads for spread in each.values()]
     true = TRUE * least or float(np.sqrt(np.mean(np.square(every))))
-    match direction:
-        case "up":
-            return change_power(spreads, seeds, true, least, "greater", alpha=level)
-        case "down":
-            return change_power(spreads, seeds, -true, -least, "less", alpha=level)
-        case "not_up":
-            return change_power(spreads, seeds, 0.0, least, "less", alpha=level)
-        case "not_down":
-            return change_power(spreads, seeds, 0.0, -least, "greater", alpha=level)
-    return change_power(spreads, seeds, 0.0, least, "within", alpha=level)
+    there = {"up": true, "down": -true}.get(direction, 0.0)
+    margin = -least if direction in ("down", "not_down") else least
+    return change_power(spreads, seeds, there, margin, _AIMS[direction], alpha=level)
 
 
-def _stopping(
-    runs: Sequence[PlannedRun], seeds: int, test: StoppingTest, pilot: Tables | None
-) -> _Design:
-    least = least_mean_p(seeds)
-    if pilot is None:
+def _stopping(of: _Asked, test: StoppingTest) -> _Design:
+    seeds, least = of.seeds, least_mean_p(of.seeds)
+    if of.pilot is None:
         return _Design(seeds, least)
-    names = {run.cell for run in runs}
-    mine = [cell for cell in cells_of(pilot) if cell.name in names]
-    found = difference(stopped(mine, test.signal, test.column, test.rule), test.against)
+    mine = stopped(cells_of(of.pilot), test.signal, test.column, test.rule)
+    found = difference(mine, test.against)
     if found is None or len(found.each) < 2:
         return _Design(seeds, least, note="the pilot lacks seeds with enough evaluations")
     spread, direction = deviation(found.each), DIRECTIONS[test.direction]
     return _Design(
         seeds,
         least,
-        lambda n, level: difference_chance(spread, n, direction, test.least_effect, level),
+        lambda n, level: difference_chance(direction, spread, n, test.least_effect, level),
     )
 
 
-def _event(
-    runs: Sequence[PlannedRun], seeds: int, test: EventTest, pilot: Tables | None
-) -> _Design:
+def _event(of: _Asked, test: EventTest) -> _Design:
     """If the same half of the seeds has it in every cell: which will is unknown beforehand."""
-    cells, note = list(dict.fromkeys(run.cell for run in runs)), "if half of the seeds have it"
+    seeds, note = of.seeds, "if half of the seeds have it"
     least = least_p([[seeds // 2, seeds - seeds // 2]])
-    if pilot is None:
+    if of.pilot is None:
         return _Design(seeds, least, note=note)
-    spreads = _spreads(pilot, test.column, [{0.0: cell, 1.0: cell} for cell in cells])
+    cells = dict.fromkeys(run.cell for run in of.runs)
+    spreads = _spreads(of.pilot, test.column, [{0.0: cell, 1.0: cell} for cell in cells])
     if isinstance(spreads, str):
         return _Design(seeds, least, note=spreads)
     return _Design(
@@ -386,22 +384,21 @@ def _spreads(
     return [{place: deviation(of_place) for place, of_place in group.items()} for _, group in joint]
 
 
-def _correlation(
-    runs: Sequence[PlannedRun], seeds: int, test: CorrelationTest, pilot: Tables | None
-) -> _Design:
-    within, absent = test.level == "within", test.direction == "none"
+def _correlation(of: _Asked, test: CorrelationTest) -> _Design:
+    seeds, within = of.seeds, test.level == "within"
     fewest = LEAST_SEEDS if within else LEAST_SEEDS_OF_RHO
     # Matched pairs must be distinguished from mismatched ones; not for a claim of "no rho".
-    least = 0.0 if absent else 1 / min(math.factorial(seeds), MOST)
+    least = 0.0 if test.direction == "none" else 1 / min(math.factorial(seeds), MOST)
     if seeds < fewest:
         return _Design(seeds, 1.0, note=f"rank correlations need {fewest} seeds")
     if not within:
         return _Design(seeds, least, lambda n, level: rho_chance(test, n, math.nan, level))
-    if pilot is None:
+    if of.pilot is None:
         return _Design(seeds, least)
-    spread = _spread_of_rhos(pilot, {run.cell for run in runs}, test)
-    if spread is None:
+    found = associate(cells_of(of.pilot), test.signal, test.column, "differences")
+    if found is None or len(found.each) < 2:
         return _Design(seeds, least, note="the pilot lacks seeds with a correlation")
+    spread = deviation(found.each)
     return _Design(seeds, least, lambda n, level: rho_chance(test, n, spread, level))
 
 
@@ -414,9 +411,7 @@ def rho_chance(test: CorrelationTest, seeds: int, spread: float, level: float) -
     absent, margin = test.direction == "none", test.least_effect
     true = min(TRUE * margin or TYPICAL_RHO, GREATEST_RHO)
     if test.level == "within":
-        if absent:
-            return max(0.0, 2 * mean_power(spread, seeds, margin, alpha=level) - 1)
-        return mean_power(spread, seeds, true - margin, alpha=level)
+        return mean_chance(DIRECTIONS[test.direction], spread, seeds, margin, level, true)
     if seeds < LEAST_SEEDS_OF_RHO:
         return 0.0
     aim: Aim = "within" if absent else "greater"
@@ -424,21 +419,21 @@ def rho_chance(test: CorrelationTest, seeds: int, spread: float, level: float) -
 
 
 def difference_chance(
-    spread: float, seeds: int, direction: Direction, least: float, level: float
+    direction: Direction, spread: float, seeds: int, least: float, level: float
 ) -> float:
-    """The same of the mean of one difference a seed, with this spread over seeds."""
-    if least_mean_p(seeds) > level:
-        return 0.0
-    match direction:
-        case "up" | "down":
-            return mean_power(spread, seeds, (TRUE * least or spread) - least, alpha=level)
-        case "not_up" | "not_down":
-            return mean_power(spread, seeds, least, alpha=level)
-    return max(0.0, 2 * mean_power(spread, seeds, least, alpha=level) - 1)
+    """The same of the mean of one difference a seed, whose p is that of sign flips too."""
+    reachable = least_mean_p(seeds) <= level
+    return mean_chance(direction, spread, seeds, least, level) if reachable else 0.0
 
 
-def _spread_of_rhos(pilot: Tables, cells: set[str], test: CorrelationTest) -> float | None:
-    """Over seeds, of the rhos of the changes within their runs; None below two seeds."""
-    mine = [cell for cell in cells_of(pilot) if cell.name in cells]
-    found = associate(mine, test.signal, test.column, "differences")
-    return deviation(found.each) if found and len(found.each) > 1 else None
+_DESIGNS: Mapping[str, Callable[[_Asked, Any], _Design]] = {
+    "trend": _change,
+    "contrast": _change,
+    "mean": _mean,
+    "correlation": _correlation,
+    "stopping": _stopping,
+    "event": _event,
+    "bound": _every,
+    "share": _share,
+    "failures": _every,
+}

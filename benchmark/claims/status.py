@@ -8,7 +8,6 @@ decide the claim: later ones that leave its verdict as it is do no harm.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from benchmark.ablation.claims import (
@@ -18,7 +17,6 @@ from benchmark.ablation.claims import (
     CorrelationTest,
     EventTest,
     TrendTest,
-    swept_text,
 )
 from benchmark.ablation.registration import claim_digest
 from benchmark.claims.strata import strata_of
@@ -29,22 +27,6 @@ from benchmark.statistics.looks import look_levels
 CONFIRMATORY, EXPLORATORY = "confirmatory", "exploratory"
 
 
-@dataclass(frozen=True)
-class Status:
-    """`why` says briefly what makes a claim exploratory; empty if it is confirmatory."""
-
-    why: str = ""
-
-    @property
-    def confirmatory(self) -> bool:
-        return not self.why
-
-    @property
-    def text(self) -> str:
-        """As written in tables."""
-        return CONFIRMATORY if self.confirmatory else f"{EXPLORATORY}: {self.why}"
-
-
 class Look(NamedTuple):
     """One look at the claims: the number of seeds per cell, and the level of its tests."""
 
@@ -52,19 +34,24 @@ class Look(NamedTuple):
     level: float
 
 
-def status(record: AblationRecord, claim: Claim, run_ids: Sequence[str]) -> Status:
-    """Of a claim whose verdict rests on these runs."""
+def status(record: AblationRecord, claim: Claim, run_ids: Sequence[str]) -> str:
+    """Of a claim whose verdict rests on these runs, as written in tables."""
+    why = why_exploratory(record, claim, run_ids)
+    return f"{EXPLORATORY}: {why}" if why else CONFIRMATORY
+
+
+def why_exploratory(record: AblationRecord, claim: Claim, run_ids: Sequence[str]) -> str:
+    """Empty if the claim is confirmatory."""
     registration = record.registration
     if registration is None:
-        return Status("no registration")
+        return "no registration"
     if registration.commit is None:
-        return Status("the registration is not committed")
-    why = (
+        return "the registration is not committed"
+    return (
         _of_claim(record, registration, claim)
         or _of_design(record, registration)
         or _of_runs(registration, run_ids)
     )
-    return Status(why)
 
 
 def looks(record: AblationRecord) -> tuple[Look, ...]:
@@ -77,27 +64,21 @@ def looks(record: AblationRecord) -> tuple[Look, ...]:
 
 
 def _of_claim(record: AblationRecord, registration: RegistrationRecord, claim: Claim) -> str:
-    if not _same_rules(record, registration.rules, claim.test):
-        return f"rules of version {registration.rules}"
+    rules = registration.rules
+    # A version that is not in _CHANGED may have changed anything.
+    if rules > RULES or not all(
+        version in _CHANGED and not _CHANGED[version](record, claim.test)
+        for version in range(rules + 1, RULES + 1)
+    ):
+        return f"rules of version {rules}"
     if claim.id not in registration.claims:
         return "claim added since"
     return "" if registration.claims[claim.id] == claim_digest(claim) else "claim changed since"
 
 
-def _same_rules(record: AblationRecord, rules: int, test: ClaimTest) -> bool:
-    """Whether no later version changed what decides the claim; one that is not in _CHANGED may
-    have changed anything."""
-    later = range(rules + 1, RULES + 1)
-    return rules <= RULES and all(v in _CHANGED and not _CHANGED[v](record, test) for v in later)
-
-
 def _cells(record: AblationRecord, test: ClaimTest) -> dict[str, dict[str, Any]]:
     """The swept values of the cells that a claim is about."""
-    return {
-        each.cell: each.point
-        for each in record.cells
-        if all(swept_text(each.point.get(k)) == swept_text(v) for k, v in test.where.items())
-    }
+    return {each.cell: each.point for each in record.cells if test.selects(each.point)}
 
 
 def _by_version_4(record: AblationRecord, test: ClaimTest) -> bool:

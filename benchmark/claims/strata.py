@@ -13,19 +13,24 @@ Group = Mapping[float, "pd.Series[float]"]
 """By the position of each level, as in Stratum, the values by seed."""
 
 
-def strata_of(
-    cells: Mapping[str, Mapping[str, Any]], test: TrendTest | ContrastTest
-) -> list[dict[float, str]]:
-    """By stratum, the cell at each position, as compared by claims/contrasts.py; `cells` are the
-    swept values of each.
+Cells = Mapping[str, Mapping[str, Any]]
+"""The swept values of each."""
+
+
+def levels_of(cells: Cells, test: TrendTest | ContrastTest) -> list[str]:
+    """The levels that a test compares, from the first to the last."""
+    if isinstance(test, ContrastTest):
+        return [swept_text(test.against), swept_text(test.of)]
+    return sorted({swept_text(point[test.over]) for point in cells.values()}, key=float)
+
+
+def strata_of(cells: Cells, test: TrendTest | ContrastTest) -> list[dict[float, str]]:
+    """By stratum, the cell at each position, as compared by claims/contrasts.py.
 
     A stratum's runs share the other swept keys, except those that always change with `over`.
     """
+    levels = levels_of(cells, test)
     points = {cell: {k: swept_text(v) for k, v in of.items()} for cell, of in cells.items()}
-    if isinstance(test, ContrastTest):
-        levels = [swept_text(test.against), swept_text(test.of)]
-    else:
-        levels = sorted({point[test.over] for point in points.values()}, key=float)
     points = {cell: point for cell, point in points.items() if point[test.over] in levels}
     if len(levels) < 2 or {point[test.over] for point in points.values()} != set(levels):
         return []

@@ -40,9 +40,8 @@ import pandas as pd
 
 from benchmark.ablation.claims import BoundTest, Claim, FailuresTest
 from benchmark.claims.agreement import agreement
-from benchmark.claims.effects import Effect, NotRun
+from benchmark.claims.effects import SIGNS, Effect, NotRun
 from benchmark.claims.measures import measure
-from benchmark.claims.relations import correlations
 from benchmark.claims.status import looks, status
 from benchmark.levels import ALPHA
 from benchmark.results.columns import EVIDENCE
@@ -81,7 +80,7 @@ def claims_table(tables: Tables) -> pd.DataFrame:
             break
     for row, claim in zip(rows, tables.record.claims, strict=True):
         row |= agreement(tables, claim.test)
-        row["status"] = status(tables.record, claim, row["run_ids"].split()).text
+        row["status"] = status(tables.record, claim, row["run_ids"].split())
     return pd.DataFrame(rows, columns=list(EVIDENCE["claims"]))
 
 
@@ -138,6 +137,31 @@ def _refutations(claims: Sequence[Claim], against: Sequence[float], related: Flo
     corrected = np.full(len(claims), np.nan)
     corrected[tested] = step_down([against[i] for i in tested], related[np.ix_(tested, tested)])
     return corrected
+
+
+def correlations(effects: Sequence[Effect | None]) -> Floats:
+    """(claims, claims) of the one-sided statistics, for the claims or all against; NaN: unknown.
+
+    A change is a weighted sum of its cells' means, so two changes of one column are correlated
+    through shared runs: many methods against one baseline, say. Runs of different cells count as
+    independent, as in the changes' own intervals. The correlation of other kinds of claims, or
+    between columns, is unknown.
+    """
+    found = np.full((len(effects), len(effects)), np.nan)
+    signs = [SIGNS.get(each.direction, 0) if each and each.noise else 0 for each in effects]
+    for i, one in enumerate(effects):
+        for j, other in enumerate(effects):
+            if one and other and signs[i] and signs[j] and one.column == other.column:
+                found[i, j] = signs[i] * signs[j] * _together(one, other)
+    return found
+
+
+def _together(one: Effect, other: Effect) -> float:
+    if one is other:
+        return 1.0
+    shared = sum(part * other.noise.get(run, 0.0) for run, part in one.noise.items())
+    whole = [sum(part**2 for part in each.noise.values()) for each in (one, other)]
+    return float(np.clip(shared / np.sqrt(whole[0] * whole[1]), -1, 1))
 
 
 def decide(

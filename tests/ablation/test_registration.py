@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from benchmark.ablation.plan import Plan, load
 from benchmark.ablation.registration import differences, of_plan, parse, path_of, read, write
-from benchmark.claims.status import Look, looks, status
+from benchmark.claims.status import Look, looks, status, why_exploratory
 from benchmark.cli import bench
 from benchmark.errors import InputError
 from benchmark.levels import RULES
@@ -102,9 +102,10 @@ class Checkout:
     def why(self, found: AblationRecord | None = None, claim: int = 0) -> str:
         """Of the status of a claim that rests on all runs; empty where it is confirmatory."""
         found, plan = found or self.tables(), self.plan()
-        said = status(found, plan.claims[claim], [run.run_id for run in plan.runs])
-        assert said.confirmatory == (not said.why)
-        return said.why
+        runs = [run.run_id for run in plan.runs]
+        why = why_exploratory(found, plan.claims[claim], runs)
+        assert (status(found, plan.claims[claim], runs) == "confirmatory") == (not why)
+        return why
 
 
 @pytest.fixture
@@ -403,7 +404,7 @@ def test_identical_cells_of_another_ablation_lend_their_seeds(
     assert questions([tables]).frame["seeds"].item() == ("3 to 5" if pool else "3")
     assert ("2 runs of identical cells in other ablations" in training(tables.record)) == pool
     said = status(found, checkout.plan().claims[0], tables.runs["run_id"].tolist())
-    assert said.confirmatory
+    assert said == "confirmatory"
     # Without the lender's folders its runs stay, as all that the tables have.
     kept = checkout.tables("elsewhere")
     assert registration(kept).lent == registration(found).lent
@@ -626,4 +627,4 @@ def test_tuned_runs_are_confirmatory_where_their_search_is(
     found = read_record(write_results(plan, root / "runs", root / "results"))
     tuned = [run.run_id for run in plan.runs if run.cell.endswith("tuned")]
     assert len(tuned) == 4
-    assert status(found, plan.claims[0], tuned).why == why
+    assert why_exploratory(found, plan.claims[0], tuned) == why

@@ -9,8 +9,7 @@ import pytest
 from benchmark.ablation.claims import Claim, ContrastTest
 from benchmark.claims.contrasts import shift
 from benchmark.claims.effects import Effect
-from benchmark.claims.relations import correlations
-from benchmark.claims.verdicts import claims_table
+from benchmark.claims.verdicts import claims_table, correlations
 from benchmark.results.tables import Tables
 from benchmark.statistics.families import step_down
 from tests.statistics.simulate import DISTANCE, tables
