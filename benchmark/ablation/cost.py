@@ -2,8 +2,8 @@
 such."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from benchmark.ablation.plan import Plan
 from benchmark.cores import usable
 from benchmark.durations import duration
 from benchmark.errors import InputError, of_system
@@ -13,6 +13,9 @@ from benchmark.methods.cost import Work
 from benchmark.methods.registry import method_class
 from benchmark.spec import RunSpec
 
+if TYPE_CHECKING:
+    from benchmark.ablation.plan import Plan
+
 BYTES_A_ROW = 450
 FLOAT = 4  # bytes
 # Memory of a run on a device besides its networks: the judge, and the libraries' workspaces.
@@ -21,13 +24,13 @@ JUDGE_BYTES = 300_000_000
 KEPT_MAPS, KEPT_PASSES = 2, 3
 
 
-def default_jobs(plan: Plan, lanes: int = 1) -> int:
+def default_jobs(plan: "Plan", lanes: int = 1) -> int:
     """As many processes as fit on this machine's cores, given the runs per process and threads per
     run."""
     return max(1, usable() // (most_threads(plan) * lanes))
 
 
-def most_threads(plan: Plan) -> int:
+def most_threads(plan: "Plan") -> int:
     """Of a run of the plan."""
     return max(planned.spec.training.threads for planned in plan.runs)
 
@@ -107,7 +110,7 @@ class Total:
     uncounted_methods: tuple[str, ...]
 
 
-def total(plan: Plan, jobs: int) -> Total:
+def total(plan: "Plan", jobs: int) -> Total:
     """With `jobs` runs at once."""
     costs = [estimate(planned.spec, plan.evaluation) for planned in plan.runs]
     known = [cost for cost in costs if cost is not None]
@@ -125,7 +128,7 @@ def total(plan: Plan, jobs: int) -> Total:
     )
 
 
-def describe(plan: Plan, jobs: int) -> str:
+def describe(plan: "Plan", jobs: int) -> str:
     """One line about the whole plan with `jobs` runs at once."""
     found = total(plan, jobs)
     parts = []

@@ -16,10 +16,12 @@ from pydantic import Field, ValidationError, model_validator
 
 from benchmark.ablation.claims import Claim, check_claims, swept_text
 from benchmark.ablation.messages import found, one_line, refuse_unknown
-from benchmark.ablation.tuning import TUNE, Candidate, Tuning, draw, merged, tuned_cell
+from benchmark.ablation.tuning import TUNE, Tuning, draw, merged, tuned_cell
 from benchmark.ablation.written import parse
 from benchmark.classes import generators
 from benchmark.errors import InputError, of_system
+from benchmark.evaluation.columns import classified_columns, probed_by_judges
+from benchmark.evaluation.metrics import load_metric
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.methods.registry import method_class
 from benchmark.redact import redact
@@ -249,8 +251,10 @@ def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str,
     if tune is not None:
         tuning = _tuning(path, profile, settings, tune, sweep, seeds, evaluation)
         drawn = (each for found in tuning.arms.values() for each in found)
-        own = [run for run in runs if run.spec.seed == seeds[0]]
-        _refuse_twins(path, [*own, *(_winner(tuning, each, seeds[0]) for each in drawn)])
+        winners = (
+            PlannedRun(tuning.tuned(each.arm, each.number, seeds[0]), each.point) for each in drawn
+        )
+        _refuse_twins(path, [*(run for run in runs if run.spec.seed == seeds[0]), *winners])
     points = [*(run.point for run in runs), *_points(path, file.sweep)]
     points += [{VARIANT: tuned_cell(arm)} for arm in _arms(file.tune) | _arms(tune)]
     check_claims(path, file.claims, [run.spec for run in runs], points, _probed(evaluation))
@@ -293,11 +297,6 @@ def _tuning(
     return draw(path, where, tune, sweep[VARIANTS], seeds, evaluation, make)
 
 
-def _winner(tuning: Tuning, drawn: Candidate, seed: int) -> PlannedRun:
-    """The run that a setting would get, had it won."""
-    return PlannedRun(tuning.tuned(drawn.arm, drawn.number, seed), drawn.point)
-
-
 def _arms(tune: Any) -> set[str]:
     arms = tune.get("arms") if isinstance(tune, dict) else None
     return set(arms) if isinstance(arms, dict) else set()
@@ -310,8 +309,6 @@ def _evaluation(path: Path, profile: str, block: Any) -> EvaluationSettings:
     except ValidationError as error:
         raise InputError(one_line(path, where, error, block, EvaluationSettings)) from None
     for metric in found.metrics:
-        from benchmark.evaluation.metrics import load_metric  # it imports NumPy
-
         try:
             load_metric(metric)
         except InputError as error:
@@ -323,12 +320,8 @@ def _probed(evaluation: EvaluationSettings) -> list[str]:
     """The columns measured on the last weights, besides the metrics."""
     found = []
     if evaluation.probe is not None:
-        from benchmark.evaluation.columns import probed_by_judges
-
         found += probed_by_judges(list(evaluation.judges), evaluation.probe.attributes)
     if evaluation.classify is not None:
-        from benchmark.evaluation.columns import classified_columns
-
         found += classified_columns(evaluation.classify.real)
     return found
 
@@ -337,6 +330,8 @@ def _check_pairs(path: Path, evaluation: EvaluationSettings, runs: list[PlannedR
     """Check that every run serves a classifier with both classes, or has a counterpart."""
     if evaluation.classify is None:
         return
+    from benchmark.methods.method import takes_labels  # imports torch, as the method itself does
+
     attribute, ids = evaluation.classify.attribute, {run.run_id for run in runs}
     for run in runs:
         own, name = generators(run.spec, attribute), run.spec.method.name
@@ -347,17 +342,11 @@ def _check_pairs(path: Path, evaluation: EvaluationSettings, runs: list[PlannedR
                 f"data.only: [not {attribute}], and nothing else may differ; or one run needs "
                 f"{attribute} among its method.attributes"
             )
-        if len(own) == 1 and not _takes_labels(name):
+        if len(own) == 1 and not takes_labels(method_class(name)):
             raise InputError(
                 f"{path}: {EVALUATION}.classify: {run.label}: {name} makes no samples of "
                 "the labels asked for (sample_with); give it a run a class by data.only"
             )
-
-
-def _takes_labels(name: str) -> bool:
-    from benchmark.methods.method import takes_labels  # imports torch, as the method itself does
-
-    return takes_labels(method_class(name))
 
 
 def _check_views(path: Path, evaluation: EvaluationSettings, runs: list[PlannedRun]) -> None:

@@ -57,8 +57,10 @@ def ablation_schema() -> Json:
             value.pop("title", None)
             if key in ("name", "on", "kind"):
                 value.setdefault("description", schema["description"])
-        if name not in claims:
-            _make_partial(schema)
+        if name not in claims:  # a part of a block
+            schema.pop("required", None)
+            for value in schema["properties"].values():
+                _untag(value)
     of_methods = [{"$ref": made[model, "validation"]["$ref"]} for model in methods]
     run["method"] = {"anyOf": [*of_methods, _PLUGIN]}
     _untag(run["data"])
@@ -70,8 +72,13 @@ def ablation_schema() -> Json:
         ("CelebASettings", "view"),
         ("JudgeSettings", "reference_view"),
     ):
-        _name_suffices(defs, defs[block]["properties"][key])
-    _list_suffices(defs["TuneSettings"]["properties"]["arms"]["additionalProperties"])
+        view = defs[block]["properties"][key]
+        kinds = [defs[ref.removeprefix(_REF)]["properties"]["name"]["const"] for ref in _refs(view)]
+        view["anyOf"].append({"enum": kinds})
+    # A range may be given by its choices alone; `ablation/tuning.py` expands it.
+    ranges = defs["TuneSettings"]["properties"]["arms"]["additionalProperties"]
+    listed = {"type": "array", "minItems": 2}
+    ranges["additionalProperties"] = {"anyOf": [ranges["additionalProperties"], listed]}
     tune = {"$ref": made[TuneSettings, "validation"]["$ref"]}
     blocks = {
         key: {**run[key], "description": f"Settings of the {key} block."}
@@ -127,12 +134,6 @@ def _reachable(defs: Json, schema: Any) -> Iterator[str]:
             yield from _reachable(defs, part)
 
 
-def _make_partial(schema: Json) -> None:
-    schema.pop("required", None)
-    for value in schema["properties"].values():
-        _untag(value)
-
-
 def _untag(union: Json) -> None:
     """Without its tag a partial block matches several kinds."""
     union.pop("discriminator", None)
@@ -140,17 +141,6 @@ def _untag(union: Json) -> None:
         union["anyOf"] = union.pop("oneOf")
     for part in union.get("anyOf", []):
         _untag(part)
-
-
-def _name_suffices(defs: Json, schema: Json) -> None:
-    kinds = [defs[name.removeprefix(_REF)]["properties"]["name"]["const"] for name in _refs(schema)]
-    schema["anyOf"].append({"enum": kinds})
-
-
-def _list_suffices(ranges: Json) -> None:
-    """A range may be given by its choices alone; `ablation/tuning.py` expands it."""
-    listed = {"type": "array", "minItems": 2}
-    ranges["additionalProperties"] = {"anyOf": [ranges["additionalProperties"], listed]}
 
 
 def _refs(schema: Any) -> Iterator[str]:
@@ -200,16 +190,18 @@ def _sweep(dotted: Json) -> Json:
                     "additionalProperties": False,
                 },
             },
-            **{
-                key: {"type": "array", "minItems": 1, "items": value}
-                for key, value in dotted.items()
-            },
+            **_lists(dotted),
         },
         "patternProperties": {
             key: {"type": "array", "minItems": 1} for key in (OPTIONS, METHOD_KEY)
         },
         "additionalProperties": False,
     }
+
+
+def _lists(dotted: Json) -> Json:
+    """By key, a list of values."""
+    return {key: {"type": "array", "minItems": 1, "items": each} for key, each in dotted.items()}
 
 
 def _built_in_sweep(of_method: Json, method: Json) -> Json:
@@ -222,10 +214,7 @@ def _built_in_sweep(of_method: Json, method: Json) -> Json:
         "properties": {
             VARIANTS: {"additionalProperties": {"properties": {"method": method}}},
             PAIRED: {"items": {"properties": of_method, "propertyNames": known}},
-            **{
-                key: {"type": "array", "minItems": 1, "items": value}
-                for key, value in of_method.items()
-            },
+            **_lists(of_method),
         },
         "propertyNames": known,
     }

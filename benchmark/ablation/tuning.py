@@ -11,20 +11,19 @@ raising the count changes no other draw, unless the band or an equal setting ref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Protocol, Self
+from typing import Annotated, Any, NoReturn, Protocol, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from benchmark.ablation.cost import work_of
 from benchmark.ablation.messages import one_line, refuse_unknown
 from benchmark.errors import InputError
 from benchmark.evaluation.settings import EvaluationSettings
+from benchmark.methods.cost import Work
 from benchmark.seeds import derive
 from benchmark.spec import RunSpec
 from benchmark.strict import Strict
 from benchmark.training.settings import Seed, Steps
-
-if TYPE_CHECKING:
-    from benchmark.methods.cost import Work
 
 TUNE, SETTING = "tune", "setting"
 MOST_DRAWS = 200
@@ -137,7 +136,7 @@ class Band(Strict):
                 raise ValueError(f"{name} needs two ends, the lower first")
         return self
 
-    def holds(self, work: "Work", batch: int) -> bool:
+    def holds(self, work: Work, batch: int) -> bool:
         sizes = {"parameters": work.parameters, "gflop": gflop(work, batch)}
         return all(
             low <= sizes[name] <= high
@@ -165,7 +164,7 @@ def tuned_cell(arm: str) -> str:
     return f"{arm} tuned"
 
 
-def gflop(work: "Work", batch: int) -> float:
+def gflop(work: Work, batch: int) -> float:
     """Cost of a training step: billions of operations, a multiply-add counting as two."""
     return 2e-9 * work.macs * batch
 
@@ -305,7 +304,10 @@ def _of_arm(
                 for key, each in ranges.items()
             }
             spec = make(arm, values, settings.seed)
-            if spec.run_id not in seen and _fits(spec, settings, arm, refuse):
+            if spec.run_id not in seen and (
+                settings.band is None
+                or settings.band.holds(_work(spec, "band", arm, refuse), spec.training.batch)
+            ):
                 break
         else:
             band = " within the band" if settings.band else ""
@@ -319,14 +321,6 @@ def _of_arm(
         search = make(arm, values, settings.seed, steps)
         found_.append(Candidate(arm, number, values, search))
     return found_
-
-
-def _fits(
-    spec: RunSpec, settings: TuneSettings, arm: str, refuse: Callable[[str, str], NoReturn]
-) -> bool:
-    if settings.band is None:
-        return True
-    return settings.band.holds(_work(spec, "band", arm, refuse), spec.training.batch)
 
 
 def _steps(spec: RunSpec, budget: Budget, arm: str, refuse: Callable[[str, str], NoReturn]) -> int:
@@ -351,9 +345,7 @@ def _steps(spec: RunSpec, budget: Budget, arm: str, refuse: Callable[[str, str],
     return rows * training.log_every
 
 
-def _work(spec: RunSpec, key: str, arm: str, refuse: Callable[[str, str], NoReturn]) -> "Work":
-    from benchmark.ablation.cost import work_of  # which knows whole plans
-
+def _work(spec: RunSpec, key: str, arm: str, refuse: Callable[[str, str], NoReturn]) -> Work:
     work = work_of(spec)
     if work is None:
         refuse(key, f"{spec.method.name} of {arm} does not say what a step costs")
@@ -361,7 +353,5 @@ def _work(spec: RunSpec, key: str, arm: str, refuse: Callable[[str, str], NoRetu
 
 
 def _cost(candidate: Candidate) -> float:
-    from benchmark.ablation.cost import work_of
-
     work = work_of(candidate.search)
     return 0.0 if work is None else work.macs * candidate.search.training.batch

@@ -1,6 +1,8 @@
 """YAML written by people: one document of plain values, or a one-line error."""
 
 import warnings
+from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -25,7 +27,7 @@ def parse(text: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ReusedAnchorWarning)  # YAML allows it
             loaded = YAML(typ="safe", pure=True).load(text)
-        return _Plain().value("file", loaded)
+        return _plain("file", loaded, count(1))
     except InputError:
         raise
     except RecursionError:  # an alias inside its own anchor, too
@@ -38,43 +40,37 @@ def parse(text: str) -> Any:
         raise InputError(f"Invalid value: {str(error)[:80] or type(error).__name__}") from None
 
 
-class _Plain:
-    """Copies what YAML gave, value by value, and counts them."""
+def _plain(at: str, written: Any, values: Iterator[int]) -> Any:
+    """A copy of what YAML gave below a key, counting its values."""
+    if next(values) > MOST_VALUES:
+        raise InputError(f"{at}: more than {MOST_VALUES:,} values; check for nested aliases")
+    if isinstance(written, dict):
+        return {_key(at, key): _plain(key, each, values) for key, each in written.items()}
+    if isinstance(written, list):
+        return [_plain(at, each, values) for each in written]
+    if isinstance(written, str):
+        return _text(at, written)
+    if isinstance(written, int) and written.bit_length() > MOST_BITS:
+        raise InputError(f"{at}: Invalid number: of more than {MOST_BITS} bits")
+    if written is None or isinstance(written, bool | int):
+        return written
+    if isinstance(written, float):
+        return written or 0.0
+    raise InputError(
+        f"{at}: {found(written)} ({type(written).__name__}); allowed: text, numbers, true, "
+        "false, null, lists and blocks; put text in quotes"
+    )
 
-    def __init__(self) -> None:
-        self._count = 0
 
-    def value(self, at: str, written: Any) -> Any:
-        """`at`: the key that it stands below."""
-        self._count += 1
-        if self._count > MOST_VALUES:
-            raise InputError(f"{at}: more than {MOST_VALUES:,} values; check for nested aliases")
-        if isinstance(written, dict):
-            return {self._key(at, key): self.value(key, each) for key, each in written.items()}
-        if isinstance(written, list):
-            return [self.value(at, each) for each in written]
-        if isinstance(written, str):
-            return self._text(at, written)
-        if isinstance(written, int) and written.bit_length() > MOST_BITS:
-            raise InputError(f"{at}: Invalid number: of more than {MOST_BITS} bits")
-        if written is None or isinstance(written, bool | int):
-            return written
-        if isinstance(written, float):
-            return written or 0.0
+def _key(at: str, key: Any) -> str:
+    if not isinstance(key, str):
+        raise InputError(f"{at}: Invalid key {found(key, '')}: not text; put it in quotes")
+    return _text(at, key)
+
+
+def _text(at: str, text: str) -> str:
+    if character := UNPRINTABLE.search(text):
         raise InputError(
-            f"{at}: {found(written)} ({type(written).__name__}); allowed: text, numbers, true, "
-            "false, null, lists and blocks; put text in quotes"
+            f"{at}: Invalid text {found(text, '')}: it holds {character[0]!a}, a control character"
         )
-
-    def _key(self, at: str, key: Any) -> str:
-        if not isinstance(key, str):
-            raise InputError(f"{at}: Invalid key {found(key, '')}: not text; put it in quotes")
-        return self._text(at, key)
-
-    def _text(self, at: str, text: str) -> str:
-        if character := UNPRINTABLE.search(text):
-            raise InputError(
-                f"{at}: Invalid text {found(text, '')}: it holds {character[0]!a}, a control "
-                "character"
-            )
-        return text
+    return text
