@@ -25,17 +25,15 @@ _REAL = "mean distances of two held-out images"
 
 def _gap(above: str, of: str, unit: str) -> dict[str, Column]:
     """Columns for errors of embedded images."""
-    both = {"heldout": "held-out", "training": "training"}
     found = {}
-    for name, words in both.items():
+    for name, words in (("heldout", "held-out"), ("training", "training")):
         found[f"{above}.{name}"] = Column(
             f"{of} of {words} images", unit, "lower" if name == "heldout" else "", _EMBEDDING
         )
         found[f"{above}.{name}_sd"] = Column(f"standard deviation over images: {of}, {words}", unit)
     told = f"{of}, held-out less training; above 0 it reproduces its training images better"
-    ends = {"low": "lower", "high": "upper"}
     found[f"{above}.gap"] = Column(told, unit, "lower")
-    for name, words in ends.items():
+    for name, words in (("low", "lower"), ("high", "upper")):
         meant = f"{words} end of Welch's 95 % interval of the gap: {of}"
         found[f"{above}.gap_{name}"] = Column(meant, unit)
     return found
@@ -151,15 +149,11 @@ def probe_columns() -> dict[str, Column]:
     }
 
 
+_OF_FEATURES = ("features.", "linear.", "spherical.", "mirrored.", "middle")
 # Prefixes of the columns that each judge has separately.
 OF_JUDGE = (
-    *(f"{name}.{part}" for name in ("embedded", "searched") for part in ("features.", "linear.")),
-    *(
-        f"{name}.{part}"
-        for name in ("embedded", "searched")
-        for part in ("spherical.", "mirrored.")
-    ),
-    *("embedded.middle", "searched.middle", "sampled.", "blended.", "real."),
+    *(f"{name}.{part}" for name in ("embedded", "searched") for part in _OF_FEATURES),
+    *("sampled.", "blended.", "real."),
 )
 
 

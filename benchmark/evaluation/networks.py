@@ -2,8 +2,6 @@
 
 import hashlib
 import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -85,8 +83,15 @@ def describe(network: FeatureNetwork) -> dict[str, Any]:
 
 def _built(name: str, network: Any) -> nn.Module:
     if catalogue.is_of_torch_fidelity(network):
-        with _downloads(name):
+        try:
             module = network(name, [_layer(network)])
+        except (OSError, RuntimeError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            where = catalogue.of_torch_fidelity().where_weights_belong(name)
+            raise BenchError(
+                f"the weights of {name} cannot be loaded ({reason}); {where}, "
+                "or choose other features: efficientnet_lite0"
+            ) from None
     elif _takes_nothing(network):
         module = network()
     elif hasattr(network, "get_default_feature_layer_for_metric"):  # torch-fidelity's interface
@@ -96,19 +101,6 @@ def _built(name: str, network: Any) -> nn.Module:
     if not isinstance(module, nn.Module):
         raise InputError(f"{name}: gives a {type(module).__name__}, not a torch.nn.Module")
     return module
-
-
-@contextmanager
-def _downloads(name: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        where = catalogue.of_torch_fidelity().where_weights_belong(name)
-        raise BenchError(
-            f"the weights of {name} cannot be loaded ({reason}); {where}, "
-            "or choose other features: efficientnet_lite0"
-        ) from None
 
 
 def _layer(network: Any) -> str:

@@ -102,10 +102,6 @@ class EmbeddedImages:
     middles: Tensor  # (M, 3, S, S) half-way between pairs of held-out images
 
     @property
-    def codes(self) -> Tensor:
-        return self.embedding.codes
-
-    @property
     def heldout(self) -> Tensor:
         return self.made[: self.count]
 
@@ -209,11 +205,9 @@ def draw(
     parts = {"heldout": pairs[: found.count], "training": pairs[found.count :]}
     for name, part in parts.items():
         save_grid(part.flatten(0, 1), 8, folder / f"embedded_{name}{suffix}.png")
-    for name, paths in (("linear", found.linear), ("spherical", found.spherical)):
+    kinds = {"linear": found.linear, "spherical": found.spherical, "mirrored": found.mirrored}
+    for name, paths in kinds.items():
         rows = paths.transpose(0, 1).flatten(0, 1)
         save_grid(rows, POINTS, folder / f"path_{name}{suffix}.png")
-    save_grid(
-        found.mirrored.transpose(0, 1).flatten(0, 1), POINTS, folder / f"path_mirrored{suffix}.png"
-    )
     strip = found.strip(targets.heldout if show_ends else None)
     save_grid(strip.flatten(0, 1), strip.shape[1], folder / f"strip{suffix}.png")
