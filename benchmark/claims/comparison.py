@@ -51,6 +51,17 @@ class Side:
     tables: Tables
     judges: Mapping[str, Mapping[str, Any] | None]
 
+    def of(self, cell: str) -> "Side":
+        """Its runs of one cell."""
+        runs = self.tables.runs
+        return replace(self, tables=replace(self.tables, runs=runs[runs["cell"] == cell]))
+
+    def values(self, outcome: str) -> "pd.Series[float]":
+        """By seed, of the finished runs."""
+        found = self.tables.values("sharpness" if outcome == OFF else outcome)
+        found = found.set_axis(self.tables.runs["seed"]).dropna()
+        return (found - 1).abs() if outcome == OFF else found
+
 
 def read_side(text: str) -> Side:
     """A results folder, FOLDER:CELL, FOLDER:RUN_ID or a run's folder; else InputError."""
@@ -98,8 +109,9 @@ def compare_sides(a: Side, b: Side, *, other_faces: bool = False) -> pd.DataFram
     real images reach.
     """
     pairs = _pairs(a, b)
-    _comparable(a, b, pairs, {DATA} if other_faces else set())
-    if _same_weights(a, b, pairs):
+    for of_a, of_b in pairs:
+        _comparable(of_a, of_b, {DATA} if other_faces else set())
+    if all(_same_weights(*pair) for pair in pairs):
         head = {"outcome": "weights", "cell": ALL, "verdict": "no difference shown"}
         same = {"runs_a": len(a.tables.runs), "runs_b": len(b.tables.runs), "left_out": ""}
         return pd.DataFrame([{**head, **same}], columns=list(COLUMNS))
@@ -138,11 +150,12 @@ def sentence(table: pd.DataFrame, a: str, b: str) -> str:
     return f"No difference of {b} and {a} was shown: {size}, p {row['p_holm']:.2g}, {seeds}."
 
 
-def _pairs(a: Side, b: Side) -> list[tuple[str, str]]:
+def _pairs(a: Side, b: Side) -> list[tuple[Side, Side]]:
+    """Each cell of A with that of B which it is compared with."""
     cells_a, cells_b = (list(dict.fromkeys(side.tables.runs["cell"])) for side in (a, b))
     if len(cells_a) == len(cells_b) == 1:
-        return [(cells_a[0], cells_b[0])]
-    pairs = [(cell, cell) for cell in cells_a if cell in cells_b]
+        return [(a.of(cells_a[0]), b.of(cells_b[0]))]
+    pairs = [(a.of(cell), b.of(cell)) for cell in cells_a if cell in cells_b]
     if not pairs:
         raise InputError(
             f"not comparable: {a.title} and {b.title} have no cell in common; name one of each, "
@@ -151,54 +164,40 @@ def _pairs(a: Side, b: Side) -> list[tuple[str, str]]:
     return pairs
 
 
-def _comparable(a: Side, b: Side, pairs: Sequence[tuple[str, str]], but: set[str]) -> None:
+def _comparable(a: Side, b: Side, but: set[str]) -> None:
     """Raise InputError naming what differs in how two cells were judged, apart from keys `but`."""
-    for cell_a, cell_b in pairs:
-        judges = [
-            side.judges[run_id]
-            for side, cell in ((a, cell_a), (b, cell_b))
-            for run_id in _runs(side, cell)["run_id"]
-        ]
-        known = [judge for judge in judges if judge is not None]
-        if len(known) < len(judges):
-            raise InputError(f"not comparable: {cell_a}: a run has no record of its judges")
-        keys = {key for judge in known for key in judge} - but
-        off = sorted(k for k in keys if any(judge.get(k) != known[0].get(k) for judge in known))
-        if off:
-            values = "; ".join(
-                f"{key} {' and '.join(dict.fromkeys(str(judge.get(key)) for judge in known))}"
-                for key in off
-            )
-            raise InputError(
-                f"not comparable: {cell_a} and {cell_b} were judged differently: {values}"
-            )
+    cell_a, cell_b = (side.tables.runs["cell"].iloc[0] for side in (a, b))
+    judges = [side.judges[run_id] for side in (a, b) for run_id in side.tables.done["run_id"]]
+    known = [judge for judge in judges if judge is not None]
+    if len(known) < len(judges):
+        raise InputError(f"not comparable: {cell_a}: a run has no record of its judges")
+    keys = {key for judge in known for key in judge} - but
+    off = sorted(k for k in keys if any(judge.get(k) != known[0].get(k) for judge in known))
+    if off:
+        values = "; ".join(
+            f"{key} {' and '.join(dict.fromkeys(str(judge.get(key)) for judge in known))}"
+            for key in off
+        )
+        raise InputError(f"not comparable: {cell_a} and {cell_b} were judged differently: {values}")
 
 
-def _runs(side: Side, cell: str) -> pd.DataFrame:
-    runs = side.tables.runs
-    return runs[(runs["cell"] == cell) & (runs["state"] == "done")]
-
-
-def _same_weights(a: Side, b: Side, pairs: Sequence[tuple[str, str]]) -> bool:
+def _same_weights(a: Side, b: Side) -> bool:
     """Whether every run ended with the same bits as its twin."""
-    for cell_a, cell_b in pairs:
-        sums = [
-            sorted(_runs(side, cell)["weights_sha256"]) for side, cell in ((a, cell_a), (b, cell_b))
-        ]
-        if sums[0] != sums[1] or not sums[0] or "" in sums[0]:
-            return False
-    return True
+    of_a, of_b = (sorted(side.tables.done["weights_sha256"]) for side in (a, b))
+    return bool(of_a) and of_a == of_b and "" not in of_a
 
 
 def _outcome_rows(
-    a: Side, b: Side, pairs: Sequence[tuple[str, str]], outcome: str
+    a: Side, b: Side, pairs: Sequence[tuple[Side, Side]], outcome: str
 ) -> list[dict[str, Any]]:
     groups, names = [], []
-    for cell_a, cell_b in pairs:
-        found = [_values(a, cell_a, outcome), _values(b, cell_b, outcome)]
+    for pair in pairs:
+        found = [side.values(outcome) for side in pair]
         if all(map(len, found)):
             groups.append(found)
-            names.append(cell_a if cell_a == cell_b else f"{cell_a} | {cell_b}")
+            names.append(
+                " | ".join(dict.fromkeys(side.tables.runs["cell"].iloc[0] for side in pair))
+            )
     if not groups:
         return []
     cells = [_tested(outcome, [group]) for group in groups]
@@ -217,14 +216,6 @@ def _outcome_rows(
         rows.append({**cell, "cell": name, "p_holm": float(p), "reach": reach})
     head = {"outcome": outcome, "left_out": left_out}
     return [{**row, **head, "verdict": _verdict(outcome, row)} for row in rows]
-
-
-def _values(side: Side, cell: str, outcome: str) -> "pd.Series[float]":
-    """By seed."""
-    values = side.tables.values("sharpness" if outcome == OFF else outcome)
-    found = values.set_axis(side.tables.runs["seed"])[(side.tables.runs["cell"] == cell).to_numpy()]
-    found = found.dropna()
-    return (found - 1).abs() if outcome == OFF else found
 
 
 def _tested(outcome: str, groups: Sequence[Sequence["pd.Series[float]"]]) -> dict[str, Any]:

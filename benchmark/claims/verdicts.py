@@ -64,6 +64,7 @@ DECIDED = ("supported", *AGAINST)
 MISSING = "; missing: "  # in a sentence, before the runs that the verdict waits for
 GAPS_NAMED = 3
 FAIR_CHANCE = 0.5
+_NOTHING = Effect("every", "", gaps=())  # all numbers unknown
 
 
 def claims_table(tables: Tables) -> pd.DataFrame:
@@ -97,26 +98,31 @@ def first_seeds(tables: Tables, seeds: int) -> Tables:
 def judge(claims: Sequence[Claim], tables: Tables, alpha: float = ALPHA) -> list[dict[str, Any]]:
     """One row per claim; all claims together form the corrected family."""
     found = [measure(tables, claim.test) for claim in claims]
+    effects = [each if isinstance(each, Effect) else _NOTHING for each in found]
     least = [getattr(claim.test, "least_effect", 0.0) for claim in claims]
-    measured = [effect if isinstance(effect, Effect) else None for effect in found]
-    pairs = list(zip(measured, least, strict=True))
-    for_ = [effect.p_for(m) if effect else math.nan for effect, m in pairs]
-    against = [effect.p_against(m) if effect else math.nan for effect, m in pairs]
-    reach = [effect.least_p if effect else math.nan for effect in measured]
-    related = correlations(measured)
+    for_ = [effect.p_for(m) for effect, m in zip(effects, least, strict=True)]
+    against = [effect.p_against(m) for effect, m in zip(effects, least, strict=True)]
+    reach = [effect.least_p for effect in effects]
+    related = correlations(effects)
     for_holm, reach_holm = step_down(for_, related), least_step_down(for_, reach, related)
     against_holm = _refutations(claims, against, related)
     rows = []
-    for i, (claim, effect) in enumerate(zip(claims, found, strict=True)):
+    for i, (claim, effect) in enumerate(zip(claims, effects, strict=True)):
         # Holm's first and strictest step, ignoring correlations: a conservative power.
-        chance = effect.power(alpha / len(claims)) if isinstance(effect, Effect) else math.nan
-        verdict, sentence = decide(effect, for_holm[i], against_holm[i], chance, alpha)
+        chance = effect.power(alpha / len(claims))
+        verdict, sentence = decide(found[i], for_holm[i], against_holm[i], chance, alpha)
+        names = ("kind", "column", "over", "direction", "least_effect")
         rows.append(
             {
-                **_head(claim),
+                **{"id": claim.id, "says": claim.says, "source": claim.source},
+                **{name: getattr(claim.test, name, None) for name in names},
                 "verdict": verdict,
                 "sentence": sentence,
-                **_numbers(effect),
+                "effect": effect.value,
+                "low": effect.low,
+                "high": effect.high,
+                "runs": len(effect.run_ids),
+                "run_ids": " ".join(effect.run_ids),
                 "p": for_[i],
                 "p_holm": for_holm[i],
                 "against_p": against[i],
@@ -139,7 +145,7 @@ def _refutations(claims: Sequence[Claim], against: Sequence[float], related: Flo
     return corrected
 
 
-def correlations(effects: Sequence[Effect | None]) -> Floats:
+def correlations(effects: Sequence[Effect]) -> Floats:
     """(claims, claims) of the one-sided statistics, for the claims or all against; NaN: unknown.
 
     A change is a weighted sum of its cells' means, so two changes of one column are correlated
@@ -148,10 +154,10 @@ def correlations(effects: Sequence[Effect | None]) -> Floats:
     between columns, is unknown.
     """
     found = np.full((len(effects), len(effects)), np.nan)
-    signs = [SIGNS.get(each.direction, 0) if each and each.noise else 0 for each in effects]
+    signs = [SIGNS.get(each.direction, 0) if each.noise else 0 for each in effects]
     for i, one in enumerate(effects):
         for j, other in enumerate(effects):
-            if one and other and signs[i] and signs[j] and one.column == other.column:
+            if signs[i] and signs[j] and one.column == other.column:
                 found[i, j] = signs[i] * signs[j] * _together(one, other)
     return found
 
@@ -202,21 +208,3 @@ def _listed(gaps: Sequence[str]) -> str:
     named = sorted(gaps, key=lambda gap: "(failed" not in gap)[:GAPS_NAMED]
     more = len(gaps) - len(named)
     return "; ".join(named) + (f"; and {more} more" if more else "")
-
-
-def _head(claim: Claim) -> dict[str, Any]:
-    names = ("kind", "column", "over", "direction", "least_effect")
-    of_test = {name: getattr(claim.test, name, None) for name in names}
-    return {"id": claim.id, "says": claim.says, "source": claim.source, **of_test}
-
-
-def _numbers(effect: Effect | NotRun) -> dict[str, Any]:
-    if isinstance(effect, NotRun):
-        return {"runs": 0, "run_ids": ""}
-    return {
-        "effect": effect.value,
-        "low": effect.low,
-        "high": effect.high,
-        "runs": len(effect.run_ids),
-        "run_ids": " ".join(effect.run_ids),
-    }

@@ -34,7 +34,7 @@ def contrast(of: str, against: str, direction: str = "higher", column: str = DIS
 
 def related(found: Tables, *tests: Any) -> Any:
     effects = [shift(found, ContrastTest.model_validate(test)) for test in tests]
-    return correlations([each if isinstance(each, Effect) else None for each in effects])
+    return correlations([each for each in effects if isinstance(each, Effect)])
 
 
 def test_a_shared_control_is_what_two_claims_have_in_common(found: Tables) -> None:
@@ -59,7 +59,7 @@ def test_other_columns_and_absences_have_no_known_relation(found: Tables) -> Non
     whole = related(found, *tests)
     assert np.isnan(whole[0, 1:]).all()
     assert np.isnan(whole[2]).all()
-    assert np.isnan(correlations([None])).all()
+    assert np.isnan(correlations([Effect("up", "", gaps=())])).all()
 
 
 def test_noise_adds_up_to_the_error_of_a_change_over_strata() -> None:
