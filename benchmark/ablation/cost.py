@@ -22,6 +22,8 @@ FLOAT = 4  # bytes
 JUDGE_BYTES = 300_000_000
 # Maps that a layer keeps for the backward pass, and passes of D and G held at once.
 KEPT_MAPS, KEPT_PASSES = 2, 3
+# By settings and size: a method builds its networks to say it, and a plan has many runs of a cell.
+_known: dict[tuple[str, int], Work | None] = {}
 
 
 def default_jobs(plan: "Plan", lanes: int = 1) -> int:
@@ -84,7 +86,9 @@ def work_of(spec: RunSpec) -> Work | None:
 
     Raises InputError if an external method returns something else.
     """
-    name = spec.method.name
+    name, key = spec.method.name, (spec.method.model_dump_json(), spec.data.size)
+    if key in _known:
+        return _known[key]
     try:
         found = method_class(name).cost(spec.method, spec.data.size)
     except InputError:
@@ -94,6 +98,7 @@ def work_of(spec: RunSpec) -> Work | None:
         raise InputError(f"{name}: its cost raises {said}") from error
     if found is not None and not isinstance(found, Work):
         raise InputError(f"{name}: its cost must be a benchmark.methods.cost.Work, or None")
+    _known[key] = found
     return found
 
 

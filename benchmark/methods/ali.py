@@ -36,8 +36,17 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from benchmark.column import Column
-from benchmark.methods.cost import STRIDED_RATE, Layers, Work, parameters, work
-from benchmark.methods.method import GRADIENTS, Batch, Draw, Method, adam, dropped, gradient_norm
+from benchmark.methods.cost import STRIDED_RATE, Work, layers, parameters, work
+from benchmark.methods.dcgan import initialise
+from benchmark.methods.method import (
+    GRADIENTS,
+    Batch,
+    Draw,
+    Method,
+    dropped,
+    gradient_norm,
+    players,
+)
 from benchmark.methods.settings import Beta, MethodSettings, Rate, Width
 
 _NATS = "nats"
@@ -51,7 +60,7 @@ _COLUMNS = {
     ),
     **GRADIENTS,
 }
-SD = 0.01  # of the initial weights
+SD = 0.01  # of the initial weights; gains begin at 1
 MEMORY = 0.05  # batch norm momentum, as in the authors' code
 PIECES = 2  # of a maxout
 
@@ -130,15 +139,6 @@ def layer(
     return [convolution, nn.BatchNorm2d(convolution.out_channels, momentum=MEMORY), activation]
 
 
-def initialise(network: nn.Module) -> None:
-    """Weights N(0, 0.01) and biases 0; batch norms begin at gain 1 and shift 0."""
-    for part in network.modules():
-        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(part.weight, 0.0, SD)
-            if part.bias is not None:
-                nn.init.zeros_(part.bias)
-
-
 class Encoder(nn.Module):
     """(N, 3, S, S) -> mean and log sigma of each image's code, (N, Z) both."""
 
@@ -153,7 +153,7 @@ class Encoder(nn.Module):
             convolution = nn.Conv2d(channels, channels, 1)
             layers += layer(convolution, nn.LeakyReLU(slope, inplace=True), norm=True)
         self.layers = nn.Sequential(*layers, nn.Conv2d(channels, 2 * z, 1), nn.Flatten())
-        initialise(self)
+        initialise(self, SD, sd_gains=0)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_sd = self.layers(x).chunk(2, 1)
@@ -175,7 +175,7 @@ class Generator(nn.Module):
             pointwise = nn.Conv2d(channels, channels, 1)
             layers += layer(pointwise, nn.LeakyReLU(slope, inplace=True), norm=True)
         self.layers = nn.Sequential(*layers, nn.Conv2d(channels, 3, 1), nn.Sigmoid())
-        initialise(self)
+        initialise(self, SD, sd_gains=0)
 
     def forward(self, z: Tensor) -> Tensor:
         images: Tensor = 2 * self.layers(z) - 1
@@ -215,7 +215,7 @@ class Discriminator(nn.Module):
             for narrow in (channels + wide // 2 // kept, wide // kept)
         )
         self.last = nn.Conv2d(wide // kept, 1, 1)
-        initialise(self)
+        initialise(self, SD, sd_gains=0)
 
     def forward(self, x: Tensor, z: Tensor, draw: Draw) -> Tensor:
         v, w = x, z[:, :, None, None]
@@ -235,50 +235,6 @@ class Discriminator(nn.Module):
         return dropped(v, self.dropout, draw, stream)
 
 
-def _convolution(kernel: int, one: int, other: int, sides: tuple[int, int]) -> tuple[int, int, int]:
-    """For estimating a step's cost: a layer between maps of `one` and `other` channels."""
-    weights, (fine, coarse) = kernel**2 * one * other, sides
-    return weights, coarse**2, max(one * fine**2, other * coarse**2)
-
-
-def _of_images(size: int, n: int, kept: int = 1) -> tuple[Layers, int]:
-    """The encoder's or D's layers, from images to 1 x 1, and their final channel count."""
-    layers, channels, side = Layers(), 3, size
-    for kernel, stride, width in layout(size).down:
-        smaller = (side - kernel) // stride + 1
-        layers.append(_convolution(kernel, channels, width * n, (side, smaller)))
-        channels, side = width * n // kept, smaller
-    return layers, channels
-
-
-def _encoder_layers(size: int, n: int, z: int) -> Layers:
-    layers, channels = _of_images(size, n)
-    more = [channels] if layout(size).pointwise else []
-    return [*layers, *(_convolution(1, channels, width, (1, 1)) for width in (*more, 2 * z))]
-
-
-def _generator_layers(size: int, n: int, z: int) -> Layers:
-    layers, channels, side, shape = Layers(), z, 1, layout(size)
-    for (kernel, stride, _), width in zip(reversed(shape.down), shape.up, strict=True):
-        larger = (side - 1) * stride + kernel
-        layers.append(_convolution(kernel, width * n, channels, (larger, side)))
-        channels, side = width * n, larger
-    more = [channels] if shape.pointwise else []
-    return [*layers, *(_convolution(1, channels, width, (side, side)) for width in (*more, 3))]
-
-
-def _discriminator_layers(size: int, settings: AliSettings) -> Layers:
-    kept = PIECES if settings.discriminator == "maxout" else 1
-    layers, channels = _of_images(size, settings.n, kept)
-    wide = layout(size).pair * settings.n
-    code, pair = wide // 2 // kept, wide // kept
-    pointwise = (
-        *((settings.z, wide // 2), (code, wide // 2)),
-        *((channels + code, wide), (pair, wide), (pair, 1)),
-    )
-    return [*layers, *(_convolution(1, one, other, (1, 1)) for one, other in pointwise)]
-
-
 class ALI(Method):
     """Encoder and generator on one side, the discriminator of pairs on the other."""
 
@@ -294,11 +250,7 @@ class ALI(Method):
         self.encoder = Encoder(size, settings.n, settings.z, settings.slope)
         self.generator = Generator(size, settings.n, settings.z, settings.slope)
         self.discriminator = Discriminator(size, settings)
-        betas = (settings.beta_1, settings.beta_2)
-        self.optimizers = {
-            "discriminator": adam(self.discriminator, betas),
-            "generator": adam(self._makers(), betas),
-        }
+        self.optimizers = players(settings, self.discriminator, self._makers())
 
     def _makers(self) -> nn.Module:
         """Generator and encoder, which produce the pairs."""
@@ -324,11 +276,12 @@ class ALI(Method):
 
     @classmethod
     def cost(cls, settings: AliSettings, size: int) -> Work:
-        encoder = _encoder_layers(size, settings.n, settings.z)
-        generator = _generator_layers(size, settings.n, settings.z)
+        images, codes = torch.empty(0, 3, size, size), torch.empty(0, settings.z)
+        shape = (size, settings.n, settings.z, settings.slope)
+        encoder, generator = layers(Encoder(*shape), images), layers(Generator(*shape), codes)
         # D runs forward on both kinds of pairs, then backward in full for L_D and to its inputs
         # only for L_G; generator and encoder run once forward and once backward in full.
-        judge = _discriminator_layers(size, settings)
+        judge = layers(Discriminator(size, settings), images, codes, None)
         both = work(judge, [*generator, *encoder], (8, 3), STRIDED_RATE)
         return replace(both, generator=parameters(generator))  # the encoder makes no samples
 
@@ -348,8 +301,7 @@ class ALI(Method):
     def update(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
         """One simultaneous step of both sides, Algorithm 1."""
         x, makers = batch.images, self._makers()
-        for optimizer in self.optimizers.values():
-            optimizer.zero_grad(set_to_none=True)
+        self.zero_grad()
         found = self._judged(x, self.latent(len(x), draw, "z"), draw)
         for name, side in (("loss_d", self.discriminator), ("loss_g", makers)):
             # Backpropagate through the other side without touching its weights' gradients.

@@ -26,17 +26,9 @@ from pydantic import Field
 from torch import Tensor
 
 from benchmark.column import Column
-from benchmark.methods.began_networks import AutoEncoder, Decoder, initialise_as_author, layers
-from benchmark.methods.cost import RATE, Work, two_players, work
-from benchmark.methods.method import (
-    GRADIENTS,
-    Batch,
-    Draw,
-    Method,
-    adam,
-    drawn_from,
-    gradient_norm,
-)
+from benchmark.methods.began_networks import AutoEncoder, Decoder, initialise_as_author
+from benchmark.methods.cost import RATE, Work, layers, two_players, work
+from benchmark.methods.method import GRADIENTS, Batch, Draw, FromPrior, gradient_norm, players
 from benchmark.methods.settings import Beta, MethodSettings, Prior, Width
 
 _PIXEL = "of [-1, 1]; its square where eta is 2"
@@ -101,7 +93,7 @@ class BeganSettings(MethodSettings):
     """Departure: k is updated from the loss on the discriminator's fakes, L(G(z_D))."""
     shared_z: bool = False
     """Departure: one draw of z for both players, and hence one pass over the fakes."""
-    prior: Prior = "uniform"
+    prior: Prior = "uniform"  # section 3.5
     updates: Literal["simultaneous", "alternating"] = "simultaneous"
     """Departure: the generator's update sees the discriminator already updated."""
     leak: bool = False
@@ -127,7 +119,7 @@ class Reconstruction(NamedTuple):
 Terms = dict[str, tuple[float, Tensor]]
 
 
-class BEGAN(Method):
+class BEGAN(FromPrior):
     """Both players and their balance. G has the decoder's architecture but its own weights."""
 
     Settings: ClassVar[type[MethodSettings]] = BeganSettings
@@ -137,6 +129,7 @@ class BEGAN(Method):
     sampled_by = ("generator", "updates_done")
     capturable = True
 
+    settings: BeganSettings
     k: Tensor
     updates_done: Tensor
 
@@ -151,11 +144,7 @@ class BEGAN(Method):
         if settings.carry_steps:
             self.register_buffer("updates_done", torch.zeros(()))
         # Section 4.1: Adam with its default hyper-parameters; the loop sets the learning rate.
-        betas = (settings.beta_1, settings.beta_2)
-        self.optimizers = {
-            "discriminator": adam(self.discriminator, betas),
-            "generator": adam(self.generator, betas),
-        }
+        self.optimizers = players(settings, self.discriminator, self.generator)
 
     def carry(self) -> Tensor | None:
         """Carry of the vanishing residuals, section 3.5.1: linear from 1 to 0; None without
@@ -189,23 +178,21 @@ class BEGAN(Method):
         kl = (mean.square() + log_variance.exp() - 1 - log_variance).mean() / 2
         return {"kl": (self.settings.kl_weight, kl)}
 
-    def latent(self, count: int, draw: Draw, stream: str) -> Tensor:
-        """z uniform in [-1, 1]^N_z, section 3.5, unless the prior is set to be normal."""
-        return drawn_from(self.settings.prior, draw, stream, count, self.settings.z)
-
     def generate(self, z: Tensor) -> Tensor:
         images: Tensor = self.generator(z, self.carry())
         return images
 
     @classmethod
     def cost(cls, settings: BeganSettings, size: int) -> Work:
-        passes = two_players(shared_z=settings.shared_z)
-        return work(*layers(settings, size), passes, RATE)
+        judge, generator = AutoEncoder(settings, size), Decoder(settings, size, settings.z)
+        d = layers(judge.encoder, torch.empty(0, 3, size, size))
+        d += layers(judge.decoder, torch.empty(0, settings.h))
+        g = layers(generator, torch.empty(0, settings.z))
+        return work(d, g, two_players(shared_z=settings.shared_z), RATE)
 
     def update(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
         """Equation 5: both gradients at the same weights, then both steps, unless alternating."""
-        for optimizer in self.optimizers.values():
-            optimizer.zero_grad(set_to_none=True)
+        self.zero_grad()
 
         one_pass = self.settings.shared_z and not self._alternating
         back = self._backward_one_pass if one_pass else self._backward_textbook

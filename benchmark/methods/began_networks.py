@@ -14,13 +14,10 @@ count matches the paper's 17.3 M. They differ as follows, at S px with log2(S / 
               cut at two sd, biases 0
 """
 
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-
-from benchmark.methods.cost import Layers
 
 if TYPE_CHECKING:
     from benchmark.methods.began import BeganSettings
@@ -163,26 +160,3 @@ def initialise_as_author(network: nn.Module) -> None:
 
 def _double(x: Tensor) -> Tensor:
     return nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
-
-
-def layers(settings: "BeganSettings", size: int) -> tuple[Layers, Layers]:
-    """The discriminator's and the generator's layers, for estimating a step's cost."""
-    n, halvings = settings.n, scales(size)
-    figure_1 = settings.design == "figure_1"
-    outer = (27 * n, size**2, n * size**2)  # from an image, and to one
-    encoder = [outer]
-    for scale in range(1, halvings + 1):
-        side, width = size >> (scale - 1), scale * n
-        encoder.append((9 * width**2, side**2, width * side**2))
-        encoder.append((9 * width * (width + n), (side // 2) ** 2, width * side**2))
-    width = (halvings + 1) * n
-    encoder += [(9 * width**2, 64, 64 * width)] * 2 if figure_1 else []
-    sides = [8 << scale for scale in range(halvings + 1)]
-    pairs = [(side, side) for side in sides] if figure_1 else list(pairwise(sides))
-    inner = [side for pair in pairs for side in pair]
-    if settings.skips:
-        inner += sides[1:] if figure_1 else sides[1:-1]
-    decoder = [*((9 * n * n, side**2, n * side**2) for side in inner), outer]
-    dense = [(64 * width * settings.h, 1, 64 * width), (64 * n * settings.h, 1, 64 * n)]
-    generator = [(64 * n * settings.z, 1, 64 * n), *decoder]
-    return encoder + dense + decoder, generator

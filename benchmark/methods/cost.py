@@ -1,7 +1,11 @@
-"""What a training step of a method computes, from the shapes of its layers. No torch here."""
+"""What a training step of a method computes, from its networks' layers. No torch until they are."""
 
 from dataclasses import dataclass
-from itertools import pairwise
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
 
 # Multiply-adds per second and core that training reached where this was measured (two cores with
 # AVX2, 32 px, batch 16): BEGAN at n = 16, and the methods of strided convolutions and batch norm,
@@ -61,9 +65,27 @@ def two_players(*, shared_z: bool) -> tuple[float, float]:
     return (7, 3) if shared_z else (8, 4)
 
 
-def strided(channels: list[int], size: int) -> Layers:
-    """4x4 convolutions of stride 2 from an image through `channels`, or their mirror image."""
-    return [
-        (16 * one * other, (size >> scale) ** 2, max(4 * one, other) * (size >> scale) ** 2)
-        for scale, (one, other) in enumerate(pairwise([3, *channels]), start=1)
-    ]
+def layers(network: "nn.Module", *inputs: Any) -> Layers:
+    """The convolutions and fully connected layers of one pass, in order.
+
+    The pass is in evaluation mode; `inputs` may be of no image, (0, ...), which costs no time.
+    """
+    import torch
+    from torch import Tensor, nn
+
+    found = Layers()
+
+    def count(layer: nn.Module, given: tuple[Tensor], made: Tensor) -> None:
+        maps = [given[0].shape[1:], made.shape[1:]]
+        applied = maps[0 if isinstance(layer, nn.ConvTranspose2d) else 1][1:]
+        assert isinstance(layer.weight, Tensor)
+        found.append((layer.weight.numel(), prod(applied), max(map(prod, maps))))
+
+    kinds = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
+    counted = [part for part in network.modules() if isinstance(part, kinds)]
+    hooks = [part.register_forward_hook(count) for part in counted]
+    with torch.no_grad():
+        network.eval()(*inputs)
+    for hook in hooks:
+        hook.remove()
+    return found

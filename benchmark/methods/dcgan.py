@@ -22,16 +22,8 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from benchmark.column import Column
-from benchmark.methods.cost import STRIDED_RATE, Layers, Work, strided, two_players, work
-from benchmark.methods.method import (
-    GRADIENTS,
-    Batch,
-    Draw,
-    Method,
-    adam,
-    drawn_from,
-    gradient_norm,
-)
+from benchmark.methods.cost import STRIDED_RATE, Layers, Work, layers, two_players, work
+from benchmark.methods.method import GRADIENTS, Batch, Draw, FromPrior, gradient_norm, players
 from benchmark.methods.settings import Beta, MethodSettings, Prior, Width
 
 _NATS = "nats"
@@ -60,7 +52,7 @@ class DcganSettings(MethodSettings):
     """Channels of the discriminator's first convolution; they double as the maps halve."""
     z: Width = 100
     """Dimensions of the generator's input."""
-    prior: Prior = "uniform"
+    prior: Prior = "uniform"  # section 4
     beta_1: Beta = 0.5
     beta_2: Beta = 0.999
 
@@ -70,15 +62,15 @@ def widths(size: int, n: int) -> list[int]:
     return [n << scale for scale in range((size // BASE).bit_length() - 1)]
 
 
-def initialise(network: nn.Module, sd: float) -> None:
-    """Convolutions N(0, sd), biases 0."""
+def initialise(network: nn.Module, sd: float, sd_gains: float = 0.02) -> None:
+    """Convolutions N(0, sd), biases 0, batch norms' gains N(1, sd_gains)."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(layer.weight, 0.0, sd)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-        elif isinstance(layer, nn.BatchNorm2d):
-            nn.init.normal_(layer.weight, 1.0, 0.02)
+        elif isinstance(layer, nn.BatchNorm2d) and sd_gains:
+            nn.init.normal_(layer.weight, 1.0, sd_gains)
 
 
 class Generator(nn.Sequential):
@@ -113,19 +105,13 @@ class Discriminator(nn.Sequential):
         initialise(self, 0.02)
 
 
-def discriminator_layers(size: int, n: int) -> Layers:
-    """The discriminator's layers, for estimating a step's cost; the generator mirrors all but the
-    first."""
-    channels = widths(size, n)
-    return [*strided(channels, size), (16 * channels[-1], 1, 16 * channels[-1])]
+def both_layers(size: int, n: int, z: int) -> tuple[Layers, Layers]:
+    """The discriminator's and the generator's, for estimating a step's cost."""
+    images, codes = torch.empty(0, 3, size, size), torch.empty(0, z)
+    return layers(Discriminator(size, n), images), layers(Generator(size, n, z), codes)
 
 
-def generator_layers(size: int, n: int, z: int) -> Layers:
-    channels = widths(size, n)
-    return [*strided(channels, size), (16 * channels[-1] * z, 1, 16 * channels[-1])]
-
-
-class DCGAN(Method):
+class DCGAN(FromPrior):
     """Both players; Adam with a beta_1 of 0.5, section 4."""
 
     Settings = DcganSettings
@@ -139,33 +125,17 @@ class DCGAN(Method):
         self.settings = settings
         self.discriminator = Discriminator(size, settings.n)
         self.generator = Generator(size, settings.n, settings.z)
-        betas = (settings.beta_1, settings.beta_2)
-        self.optimizers = {
-            "discriminator": adam(self.discriminator, betas),
-            "generator": adam(self.generator, betas),
-        }
-
-    def latent(self, count: int, draw: Draw, stream: str) -> Tensor:
-        """z uniform in [-1, 1] (section 4), or standard normal."""
-        return drawn_from(self.settings.prior, draw, stream, count, self.settings.z)
-
-    def generate(self, z: Tensor) -> Tensor:
-        images: Tensor = self.generator(z)
-        return images
+        self.optimizers = players(settings, self.discriminator, self.generator)
 
     @classmethod
     def cost(cls, settings: DcganSettings, size: int) -> Work:
-        d, g = (
-            discriminator_layers(size, settings.n),
-            generator_layers(size, settings.n, settings.z),
-        )
+        d, g = both_layers(size, settings.n, settings.z)
         return work(d, g, two_players(shared_z=False), STRIDED_RATE)
 
     def update(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
         """One step of each player, D before G."""
         x = batch.images
-        for optimizer in self.optimizers.values():
-            optimizer.zero_grad(set_to_none=True)
+        self.zero_grad()
 
         with torch.no_grad():
             fake = self.generate(self.latent(len(x), draw, "z_D"))

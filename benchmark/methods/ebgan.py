@@ -30,17 +30,9 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize, relu
 
 from benchmark.column import Column
-from benchmark.methods.cost import STRIDED_RATE, Work, strided, two_players, work
-from benchmark.methods.dcgan import BatchNormD, Generator, generator_layers
-from benchmark.methods.method import (
-    GRADIENTS,
-    Batch,
-    Draw,
-    Method,
-    adam,
-    drawn_from,
-    gradient_norm,
-)
+from benchmark.methods.cost import STRIDED_RATE, Work, layers, two_players, work
+from benchmark.methods.dcgan import BatchNormD, Generator, initialise
+from benchmark.methods.method import GRADIENTS, Batch, Draw, FromPrior, gradient_norm, players
 from benchmark.methods.settings import Beta, MethodSettings, Prior, Width
 
 BASE = 8  # pixels of the code's map
@@ -121,11 +113,7 @@ class AutoEncoder(nn.Module):
             up += [BatchNormD(narrow), nn.ReLU(inplace=True)]
         self.encoder = nn.Sequential(*down)
         self.decoder = nn.Sequential(*up, nn.ConvTranspose2d(n, 3, 4, 2, 1))
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-                nn.init.normal_(layer.weight, 0.0, 0.002)
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
+        initialise(self, 0.002, sd_gains=0)
 
     def forward(self, v: Tensor) -> tuple[Tensor, Tensor]:
         codes = self.encoder(v)
@@ -151,7 +139,7 @@ def pulling_away(codes: Tensor, form: str) -> Tensor:
     return (everyone - themselves) / (count * (count - 1))
 
 
-class EBGAN(Method):
+class EBGAN(FromPrior):
     """Both players. `m` is the margin in force at this resolution."""
 
     Settings = EbganSettings
@@ -159,6 +147,8 @@ class EBGAN(Method):
     heldout = ("energy_real", "energy_fake", "loss_d")
     signal = "loss_d"
     capturable = True
+
+    settings: EbganSettings
 
     def __init__(self, settings: EbganSettings, size: int) -> None:
         super().__init__()
@@ -169,11 +159,7 @@ class EBGAN(Method):
         self.m = settings.margin * scale
         self.discriminator = AutoEncoder(size, settings.n)
         self.generator = Generator(size, settings.n, settings.z)
-        betas = (settings.beta_1, settings.beta_2)
-        self.optimizers = {
-            "discriminator": adam(self.discriminator, betas),
-            "generator": adam(self.generator, betas),
-        }
+        self.optimizers = players(settings, self.discriminator, self.generator)
 
     def energy(self, v: Tensor) -> tuple[Tensor, Tensor]:
         """D(v) of each image of v (N, 3, S, S), as (N,), and the codes (N, K).
@@ -190,27 +176,16 @@ class EBGAN(Method):
             energy = torch.linalg.vector_norm(error, dim=(1, 2, 3))
         return energy, codes.flatten(1)
 
-    def latent(self, count: int, draw: Draw, stream: str) -> Tensor:
-        """z standard normal, or uniform in [-1, 1]."""
-        return drawn_from(self.settings.prior, draw, stream, count, self.settings.z)
-
-    def generate(self, z: Tensor) -> Tensor:
-        images: Tensor = self.generator(z)
-        return images
-
     @classmethod
     def cost(cls, settings: EbganSettings, size: int) -> Work:
-        d, g = (
-            2 * strided(widths(size, settings.n), size),
-            generator_layers(size, settings.n, settings.z),
-        )
+        d = layers(AutoEncoder(size, settings.n), torch.empty(0, 3, size, size))
+        g = layers(Generator(size, settings.n, settings.z), torch.empty(0, settings.z))
         return work(d, g, two_players(shared_z=settings.shared_z), STRIDED_RATE)
 
     def update(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
         """Equations 1 and 2: both gradients at the same weights, then both steps."""
         x = batch.images
-        for optimizer in self.optimizers.values():
-            optimizer.zero_grad(set_to_none=True)
+        self.zero_grad()
 
         shared = self.settings.shared_z
         fake = self.generate(self.latent(len(x), draw, "z_G"))

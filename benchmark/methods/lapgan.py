@@ -39,8 +39,7 @@ but not by 3,000.
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -48,15 +47,8 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, softplus
 
 from benchmark.column import Column
-from benchmark.methods.cost import RATE, Layers, Work, two_players, work
-from benchmark.methods.method import (
-    GRADIENTS,
-    Batch,
-    Draw,
-    Method,
-    dropped,
-    gradient_norm,
-)
+from benchmark.methods.cost import RATE, Layers, Work, layers, macs, two_players, work
+from benchmark.methods.method import GRADIENTS, Batch, Counting, Draw, dropped, gradient_norm
 from benchmark.methods.settings import MethodSettings, Rate, Width
 
 _NATS = "nats"
@@ -176,11 +168,6 @@ class Discriminator(nn.Module):
         return v.flatten()
 
 
-def _map_of(side: int) -> tuple[int, int]:
-    """Pixels of the maps of a discriminator above 8 px."""
-    return side - 4, (side - 9) // 2 + 1
-
-
 def discriminator(settings: LapganSettings, side: int) -> Discriminator:
     """The discriminator of one level: fully connected at 8 px, above that two unpadded
     convolutions."""
@@ -194,7 +181,7 @@ def discriminator(settings: LapganSettings, side: int) -> Discriminator:
         )
         initialise(first, SD_D)
         return first
-    n, (_, last) = settings.n, _map_of(side)
+    n, last = settings.n, (side - 9) // 2 + 1  # pixels of the second's maps
     seen = nn.Sequential(
         *(nn.Conv2d(3, n, 5), nn.ReLU(inplace=True)),
         *(nn.Conv2d(n, n, 5, 2), nn.ReLU(inplace=True), nn.Flatten()),
@@ -202,25 +189,12 @@ def discriminator(settings: LapganSettings, side: int) -> Discriminator:
     return Discriminator(settings.dropout, seen, nn.Linear(n * last**2, 1))
 
 
-def _layers(settings: LapganSettings, side: int) -> tuple[Layers, Layers]:
-    """Layers of D and G at one level, in order."""
-    if side == BASE:
-        d = [3 * BASE**2, settings.hidden_d, settings.hidden_d, 1]
-        g = [settings.z, settings.hidden_g, settings.hidden_g, 3 * BASE**2]
-        found = [[(one * two, 1, max(one, two)) for one, two in pairwise(part)] for part in (d, g)]
-        return found[0], found[1]
-    n, (wide, last) = settings.n, _map_of(side)
-    return [
-        (25 * 3 * n, wide**2, n * wide**2),
-        (25 * n * n, last**2, n * wide**2),
-        (n * last**2, 1, n * last**2),
-    ], [
-        (k * k * one * two, side**2, n * side**2)
-        for k, one, two in ((7, 4, n), (7, n, n), (5, n, 3))
-    ]
+def generator(settings: LapganSettings, side: int) -> nn.Module:
+    """The generator of one level."""
+    return First(settings.z, settings.hidden_g) if side == BASE else Residual(settings.n)
 
 
-class LAPGAN(Method):
+class LAPGAN(Counting):
     """Both players of every level."""
 
     Settings = LapganSettings
@@ -233,22 +207,11 @@ class LAPGAN(Method):
         self.settings = settings
         self.sides = sides(size)
         self.discriminator = nn.ModuleList(discriminator(settings, side) for side in self.sides)
-        self.generator = nn.ModuleList(
-            First(settings.z, settings.hidden_g) if side == BASE else Residual(settings.n)
-            for side in self.sides
-        )
+        self.generator = nn.ModuleList(generator(settings, side) for side in self.sides)
         self.optimizers = {
             "discriminator": _sgd(self.discriminator),
             "generator": _sgd(self.generator),
         }
-        # The momentum depends on it, so it stays on the host; `get_extra_state` saves it.
-        self._updates = 0
-
-    def get_extra_state(self) -> Tensor:
-        return torch.tensor(self._updates)
-
-    def set_extra_state(self, state: Any) -> None:
-        self._updates = int(state)
 
     @property
     def momentum(self) -> float:
@@ -258,16 +221,16 @@ class LAPGAN(Method):
 
     @classmethod
     def cost(cls, settings: LapganSettings, size: int) -> Work:
-        found = [_layers(settings, side) for side in sides(size)]
-        both: tuple[Layers, Layers] = ([], [])
-        unneeded = 0
-        for d, g in found:
-            both[0].extend(d)
-            both[1].extend(g)
+        d, g, unneeded = Layers(), Layers(), 0
+        for side in sides(size):
+            seen = layers(discriminator(settings, side), torch.empty(0, 3, side, side), None, "")
+            noise = torch.empty(0, settings.z) if side == BASE else torch.empty(0, 4, side, side)
+            made = layers(generator(settings, side), noise)
             # No gradient reaches real images, the fakes of D's step, noise or coarse images.
-            unneeded += 2 * d[0][0] * d[0][1] + g[0][0] * g[0][1]
-        made = work(*both, two_players(shared_z=False), RATE)
-        return replace(made, macs=made.macs - unneeded)
+            unneeded += 2 * macs(seen[:1]) + macs(made[:1])
+            d, g = d + seen, g + made
+        whole = work(d, g, two_players(shared_z=False), RATE)
+        return replace(whole, macs=whole.macs - unneeded)
 
     @property
     def _numbers(self) -> list[int]:
@@ -316,8 +279,8 @@ class LAPGAN(Method):
     def update(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
         """One step of each player at every level, D before G, each with its own codes."""
         real, count = pyramid(batch.images), len(batch.images)
+        self.zero_grad()
         for optimizer in self.optimizers.values():
-            optimizer.zero_grad(set_to_none=True)
             for group in optimizer.param_groups:
                 group["momentum"] = group["dampening"] = self.momentum
 

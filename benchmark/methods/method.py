@@ -9,12 +9,14 @@ from torch import Tensor, nn
 
 from benchmark.column import Column
 from benchmark.methods.cost import Work
-from benchmark.methods.settings import LabelledSettings, MethodSettings, Prior
+from benchmark.methods.settings import LabelledSettings, MethodSettings
 
 __all__ = [
     "GRADIENTS",
     "Batch",
+    "Counting",
     "Draw",
+    "FromPrior",
     "LabelledSettings",
     "Method",
     "MethodSettings",
@@ -23,6 +25,7 @@ __all__ = [
     "gradient_norm",
     "has_code",
     "has_encoder",
+    "players",
     "takes_labels",
 ]
 
@@ -47,12 +50,6 @@ class Draw(Protocol):
 
     def normal(self, stream: str, *shape: int) -> Tensor:
         """Standard normal."""
-
-
-def drawn_from(prior: Prior, draw: Draw, stream: str, *shape: int) -> Tensor:
-    """Codes of the prior: uniform in [-1, 1], or standard normal."""
-    numbers = draw.uniform if prior == "uniform" else draw.normal
-    return numbers(stream, *shape)
 
 
 class Method(nn.Module, ABC):
@@ -118,6 +115,40 @@ class Method(nn.Module, ABC):
         return self.generate(self.latent(count, draw, stream))
 
 
+class FromPrior(Method):
+    """A method whose generator makes images of codes of the settings' `prior`."""
+
+    settings: Any
+    generator: nn.Module
+
+    def latent(self, count: int, draw: Draw, stream: str) -> Tensor:
+        """z (count, Z) uniform in [-1, 1], or standard normal."""
+        numbers = draw.uniform if self.settings.prior == "uniform" else draw.normal
+        return numbers(stream, count, self.settings.z)
+
+    def generate(self, z: Tensor) -> Tensor:
+        images: Tensor = self.generator(z)
+        return images
+
+
+class Counting(Method):
+    """A method whose steps depend on how many updates there have been.
+
+    The count stays on the host, where reading it waits for no device; `get_extra_state` puts it
+    into the checkpoint. Such a method is not capturable.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._updates = 0
+
+    def get_extra_state(self) -> Tensor:
+        return torch.tensor(self._updates)
+
+    def set_extra_state(self, state: Any) -> None:
+        self._updates = int(state)
+
+
 class Coded(Protocol):
     def latent(self, count: int, draw: Draw, stream: str) -> Tensor: ...
 
@@ -157,6 +188,14 @@ def adam(player: nn.Module, betas: tuple[float, float]) -> torch.optim.Adam:
     """Adam over one player's weights; the training loop sets its learning rate."""
     # `foreach`: bit-identical to the loop over tensors, in two thirds of the time on a CPU.
     return torch.optim.Adam(player.parameters(), betas=betas, foreach=True)
+
+
+def players(
+    settings: Any, discriminator: nn.Module, generator: nn.Module
+) -> dict[str, torch.optim.Adam]:
+    """Adam with the settings' betas over either player's weights."""
+    betas = settings.beta_1, settings.beta_2
+    return {"discriminator": adam(discriminator, betas), "generator": adam(generator, betas)}
 
 
 def gradient_norm(player: nn.Module) -> Tensor:

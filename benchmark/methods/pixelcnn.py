@@ -53,7 +53,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear, pad, softplus
 
 from benchmark.column import Column
-from benchmark.methods.cost import RATE, Layers, Work, parameters, strided, work
+from benchmark.methods.cost import RATE, Work, layers, parameters, work
 from benchmark.methods.dcgan import BASE, widths
 from benchmark.methods.method import Batch, Draw, Method, adam, gradient_norm
 from benchmark.methods.settings import Beta, MethodSettings, Width
@@ -335,7 +335,7 @@ class Network(nn.Module):
 
     def __init__(self, size: int, settings: PixelCnnSettings) -> None:
         super().__init__()
-        n, inputs = settings.n, _inputs(settings)
+        n, inputs = settings.n, 5 if settings.coordinates else 3
         at = torch.linspace(-1, 1, size)
         where = torch.stack(torch.meshgrid(at, at, indexing="ij"))[None, : inputs - 3]
         self.register_buffer("where", where, persistent=False)  # (1, 0 or 2, S, S)
@@ -435,43 +435,6 @@ class Codes(nn.Module):
         return codes
 
 
-def _inputs(settings: PixelCnnSettings) -> int:
-    return 5 if settings.coordinates else 3
-
-
-def _encoder_layers(size: int, settings: PixelCnnSettings) -> Layers:
-    channels = widths(size, settings.n)
-    inputs = channels[-1] * BASE**2
-    return [*strided(channels, size), (inputs * settings.code, 1, max(inputs, settings.code))]
-
-
-def _network_layers(size: int, settings: PixelCnnSettings) -> Layers:
-    """For what a step costs."""
-    n, side, inputs, layers = settings.n, settings.kernel // 2, _inputs(settings), Layers()
-
-    def layer(taps: int, one: int, other: int, places: int = size**2) -> None:
-        layers.append((taps * one * other, places, max(one, other) * places))
-
-    for index in range(settings.layers):
-        reach = side + min(index, 1)
-        layer(reach * settings.kernel, inputs, 2 * n)
-        layer(reach, inputs, 2 * n)
-        layer(1, 2 * n, 2 * n)
-        layer(1, n, n)
-        if settings.code:
-            for _ in range(1 + min(index, 1)):
-                layer(1, settings.code, 2 * n, 1)
-        inputs = n
-    layer(1, n, n)
-    if settings.output == "logistic":
-        layer(1, n, 10 * settings.mixtures)
-    else:
-        for before in range(3):
-            layer(1, n + before, n)
-            layer(1, n, settings.levels)
-    return layers
-
-
 class PixelCNN(Method):
     """The network, and with a code the encoder. Built with a code it is a `ConditionalPixelCNN`."""
 
@@ -508,8 +471,9 @@ class PixelCNN(Method):
     @classmethod
     def cost(cls, settings: PixelCnnSettings, size: int) -> Work:
         # One forward pass, one full backward pass.
-        network = _network_layers(size, settings)
-        encoder = _encoder_layers(size, settings) if settings.code else []
+        images, code = torch.empty(0, 3, size, size), torch.empty(0, settings.code)
+        network = layers(Network(size, settings), images, code)
+        encoder = layers(Encoder(size, settings.n, settings.code), images) if settings.code else []
         both = work([], [*network, *encoder], (0, 3), RATE)
         return replace(both, generator=parameters(network))  # the encoder makes no samples
 

@@ -46,7 +46,7 @@ name as many as the data has.
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -54,18 +54,10 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, softplus
 
 from benchmark.column import Column
-from benchmark.methods.cost import STRIDED_RATE, Layers, Work, macs, strided, work
+from benchmark.methods.cost import STRIDED_RATE, Layers, Work, layers, macs, work
 from benchmark.methods.dcgan import BASE, BatchNormD, initialise, widths
-from benchmark.methods.method import (
-    GRADIENTS,
-    Batch,
-    Draw,
-    LabelledSettings,
-    Method,
-    adam,
-    gradient_norm,
-)
-from benchmark.methods.settings import Beta, Width
+from benchmark.methods.method import GRADIENTS, Batch, Counting, Draw, adam, gradient_norm
+from benchmark.methods.settings import Beta, LabelledSettings, Width
 from benchmark.strict import Names
 
 _NATS = "nats"
@@ -271,45 +263,7 @@ class Discriminator(nn.Module):
         return joint
 
 
-def _upsampled(channels: list[int], side: int) -> Layers:
-    """For estimating a step's cost: 3x3 convolutions after upsampling, the first to `side`."""
-    return [
-        (9 * one * two, (side << scale) ** 2, max(one, two) * (side << scale) ** 2)
-        for scale, (one, two) in enumerate(pairwise(channels))
-    ]
-
-
-def _discriminator_layers(settings: StackGanSettings, size: int) -> tuple[Layers, Layers]:
-    """The layers for images alone, and those for pairs."""
-    channels, attributes, d = widths(size, settings.n), len(settings.attributes), settings.d
-    wide, places = channels[-1], BASE**2
-    pairs: Layers = [(places * wide, 1, places * wide)]
-    if attributes:
-        pairs += [(attributes * d, 1, d), ((wide + d) * wide, places, (wide + d) * places)]
-    return strided(channels, size), pairs
-
-
-def _generator_layers(settings: StackGanSettings, size: int) -> tuple[Layers, Layers]:
-    """Stage I's and stage II's, for images of `size` pixels."""
-    n, attributes, small = settings.n, len(settings.attributes), size // 2
-    c = settings.c if attributes else 0
-    channels, code = widths(small, n)[::-1], [(attributes * 2 * c, 1, 2 * c)]
-    one = [*code, (BASE**2 * (settings.z + c) * channels[0], 1, BASE**2 * channels[0])]
-    one += _upsampled([*channels, 3], 2 * BASE)
-    down, last = refined(small, n), max(1, n // 2)
-    wide, joint = down[-1], small >> (len(down) - 1)
-    two = [
-        *((27 * n, small**2, n * small**2), *code),
-        *strided(down, 2 * small)[1:],
-        (9 * (wide + c) * wide, joint**2, (wide + c) * joint**2),
-        *[(9 * wide * wide, joint**2, wide * joint**2)] * (2 * settings.blocks),
-        *_upsampled([*down[::-1], last], 2 * joint),
-        (27 * last, size**2, last * size**2),
-    ]
-    return one, two
-
-
-class StackGAN(Method):
+class StackGAN(Counting):
     """Both players of both stages; one stage is in training at a time."""
 
     Settings = StackGanSettings
@@ -341,8 +295,6 @@ class StackGAN(Method):
             for stage in range(2)
             for player in ("discriminator", "generator")
         }
-        # It decides which stage a step trains, so it stays on the host; `get_extra_state` saves it.
-        self._updates = 0
         # `refining` on the host, to avoid waiting for the device; None: not read yet.
         self._stage: int | None = None
         self.register_load_state_dict_post_hook(  # type: ignore[no-untyped-call]
@@ -355,30 +307,26 @@ class StackGAN(Method):
             self._stage = int(self.refining)
         return self._stage
 
-    def get_extra_state(self) -> Tensor:
-        return torch.tensor(self._updates)
-
-    def set_extra_state(self, state: Any) -> None:
-        self._updates = int(state)
-
     @classmethod
     def cost(cls, settings: StackGanSettings, size: int) -> Work:
         """The mean cost of both stages' steps."""
-        first, second = _generator_layers(settings, size)
-        d = [_discriminator_layers(settings, side) for side in (size // 2, size)]
-        both = work(
-            [layer for part in d for each in part for layer in each],
-            [*first, *second],
-            (0, 0),
-            STRIDED_RATE,
-        )
+        small, count = size // 2, len(settings.attributes)
+        labels, noise = torch.empty(0, count), torch.empty(0, settings.c if count else 0)
+        coarse, refining = torch.empty(0, 3, small, small), StageTwo(settings, small)
+        first = layers(StageOne(settings, small), torch.empty(0, settings.z), labels, noise)
+        second = layers(refining, coarse, labels, noise)
         # G runs once forward and once backward in full, plus stage I once forward for stage II. D's
         # layers for images and for pairs run as many passes, each with a full backward pass, and
         # one to the inputs for L_G.
-        pairs = 11 if settings.attributes else 8
-        total = 4 * macs(first) + 3 * macs(second) - macs(second[:1])
-        for of_images, of_pairs in d:
-            total += 8 * macs(of_images) - 2 * macs(of_images[:1]) + pairs * macs(of_pairs)
+        total = 4 * macs(first) + 3 * macs(second) - macs(layers(refining.down, coarse)[:1])
+        d = Layers()
+        for side in (small, size):
+            images, judge = torch.empty(0, 3, side, side), Discriminator(settings, side)
+            seen, of_images = layers(judge, images, labels), layers(judge.maps, images)
+            of_pairs = macs(seen) - macs(of_images)
+            total += 8 * macs(of_images) - 2 * macs(of_images[:1]) + (11 if count else 8) * of_pairs
+            d += seen
+        both = work(d, [*first, *second], (0, 0), STRIDED_RATE)
         return replace(both, macs=total / 2)
 
     def latent(self, count: int, draw: Draw, stream: str) -> Tensor:
@@ -436,8 +384,7 @@ class StackGAN(Method):
         if self.labelled:
             self._remember(labels)
         d, g = self.discriminator[stage], self.generator[stage]
-        for optimizer in self.optimizers.values():
-            optimizer.zero_grad(set_to_none=True)
+        self.zero_grad()
 
         made = self._made(stage, torch.cat([self._noise(len(x), draw, "z"), labels], 1))
         loss_d, found = self._loss_d(stage, x, made.images.detach(), labels, draw)

@@ -19,7 +19,7 @@ DCGAN, which has biases at both ends that the authors' code omits.
 
 from abc import abstractmethod
 from bisect import bisect_right
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -27,8 +27,8 @@ from torch import Tensor, nn
 
 from benchmark.column import Column
 from benchmark.methods.cost import STRIDED_RATE, Work, work
-from benchmark.methods.dcgan import Discriminator, Generator, discriminator_layers, generator_layers
-from benchmark.methods.method import Batch, Draw, Method, drawn_from, gradient_norm
+from benchmark.methods.dcgan import Discriminator, Generator, both_layers
+from benchmark.methods.method import Batch, Counting, Draw, FromPrior, gradient_norm
 from benchmark.methods.settings import MethodSettings, Prior, Width
 
 CRITIC = "the critic's own, without a scale"
@@ -67,50 +67,30 @@ class WganSettings(MethodSettings):
     clip_when: Literal["before", "after"] = "before"
     """Before each of the critic's updates, as the authors' code, or after it, as Algorithm 1: in
     which case the generator always sees a fully clipped critic."""
-    prior: Prior = "normal"
+    prior: Prior = "normal"  # as in the authors' code
 
 
-class CriticFirst(Method):
+class CriticFirst(FromPrior, Counting):
     """What WGAN and WGAN-GP share: a generator that moves after some of the critic's updates only.
 
-    What a row repeats between two of the generator's updates is in buffers. Such a method is not
-    capturable: which work a step does depends on a count on the host.
+    What a row repeats between two of the generator's updates is in buffers.
     """
 
     heldout = ("wasserstein", "critic_real", "critic_fake")
     signal = "wasserstein"
 
-    settings: Any
     critic: nn.Module
-    generator: nn.Module
     loss_g: Tensor
     grad_norm_g: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        # Critic updates so far. It decides which work a step does, so it stays on the host, where
-        # reading it waits for no device; `get_extra_state` puts it into the checkpoint.
-        self._updates = 0
         self.register_buffer("loss_g", torch.zeros(()))
         self.register_buffer("grad_norm_g", torch.zeros(()))
 
     @abstractmethod
     def generator_updates(self, critic_updates: int) -> int:
         """The number of generator updates after a given number of critic updates."""
-
-    def get_extra_state(self) -> Tensor:
-        return torch.tensor(self._updates)
-
-    def set_extra_state(self, state: Any) -> None:
-        self._updates = int(state)
-
-    def latent(self, count: int, draw: Draw, stream: str) -> Tensor:
-        """z standard normal (the authors' code), or uniform in [-1, 1]."""
-        return drawn_from(self.settings.prior, draw, stream, count, self.settings.z)
-
-    def generate(self, z: Tensor) -> Tensor:
-        images: Tensor = self.generator(z)
-        return images
 
     def watch(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
         """The critic's means over real images and fakes, and their difference."""
@@ -178,10 +158,7 @@ class WGAN(CriticFirst):
 
     @classmethod
     def cost(cls, settings: WganSettings, size: int) -> Work:
-        d, g = (
-            discriminator_layers(size, settings.n),
-            generator_layers(size, settings.n, settings.z),
-        )
+        d, g = both_layers(size, settings.n, settings.z)
         # Two full passes; G's update counts at its frequency after the warm-up.
         each = settings.critic + (settings.long_critic - settings.critic) / settings.long_every
         return work(d, g, (6 + 2 / each, 1 + 3 / each), STRIDED_RATE)

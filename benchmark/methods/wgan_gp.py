@@ -25,12 +25,7 @@ from torch import Tensor, nn
 
 from benchmark.column import Column
 from benchmark.methods.cost import STRIDED_RATE, Work, work
-from benchmark.methods.dcgan import (
-    Discriminator,
-    Generator,
-    discriminator_layers,
-    generator_layers,
-)
+from benchmark.methods.dcgan import Discriminator, Generator, both_layers
 from benchmark.methods.method import Batch, Draw, adam, gradient_norm
 from benchmark.methods.settings import Beta, MethodSettings, Prior, Width
 from benchmark.methods.wgan import CRITIC, CriticFirst
@@ -99,10 +94,7 @@ class WGANGP(CriticFirst):
 
     @classmethod
     def cost(cls, settings: WganGpSettings, size: int) -> Work:
-        d, g = (
-            discriminator_layers(size, settings.n),
-            generator_layers(size, settings.n, settings.z),
-        )
+        d, g = both_layers(size, settings.n, settings.z)
         # Three passes, one of them differentiated twice; G's update in every `critic`-th step.
         passes = (12 + 2 / settings.critic, 1 + 3 / settings.critic)
         return work(d, g, passes, STRIDED_RATE)
