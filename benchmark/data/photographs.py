@@ -138,7 +138,4 @@ class Photographs(ABC):
         file = self._found[index]
         if file is None:
             raise Unreadable("missing")
-        content = self.files.read(file)
-        if content is None:
-            raise Unreadable(self.files.why_not(file))
-        return content
+        return self.files.read(file)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from benchmark.cores import usable
 from benchmark.data.containers.files import Files, Stamps
-from benchmark.data.images import RULES_VERSION, Rule, rules
+from benchmark.data.images import RULES_VERSION, Rule, Unreadable, rules
 from benchmark.files import write_atomic
 
 _CHUNK = 256  # files that a thread reads in one go
@@ -89,12 +89,12 @@ def survey(
     chunks = [left[i : i + _CHUNK] for i in range(0, len(left), _CHUNK)]
 
     def read(rows: NDArray[np.int64]) -> tuple[bytes, list[bool], list[int]]:
-        sums, there, followed = [], [], []
-        for row in rows.tolist():
-            content = files.read(names[row])
-            there.append(content is not None)
-            sums.append(bytes(32) if content is None else hashlib.sha256(content).digest())
-            followed.append(int(rules(content)))
+        sums, there, followed = [bytes(32)] * len(rows), [False] * len(rows), [0] * len(rows)
+        for at, row in enumerate(rows.tolist()):
+            with suppress(Unreadable):
+                content = files.read(names[row])
+                sums[at], there[at] = hashlib.sha256(content).digest(), True
+                followed[at] = int(rules(content))
         return b"".join(sums), there, followed
 
     with ThreadPoolExecutor(min(_THREADS, len(chunks))) as pool:

@@ -31,7 +31,7 @@ class Watched(Folder):
         super().__init__(path)
         self.read_names: list[str] = []
 
-    def read(self, name: str) -> bytes | None:
+    def read(self, name: str) -> bytes:
         self.read_names.append(name)
         return super().read(name)
 

@@ -23,7 +23,7 @@ from benchmark.data.containers import parquet
 from benchmark.data.containers.files import Archive, Files
 from benchmark.data.containers.listing import stem_of, suffix_of
 from benchmark.data.containers.opening import Shards
-from benchmark.data.containers.tar import Tar
+from benchmark.data.images import Unreadable
 from benchmark.errors import InputError
 
 _STEMS = {stem_of(file).lower(): file for file in ANNOTATIONS}
@@ -59,7 +59,7 @@ class TableFile:
 
     file: str  # its name in the authors' layout
     where: Path  # of a packed one the archive's path and its own in that
-    packed: Callable[[], bytes | None] | None = None  # its content
+    packed: Callable[[], bytes] | None = None  # its content
 
     def read(self, *columns: str) -> Table:
         content = None if self.packed is None else self.content()
@@ -69,10 +69,10 @@ class TableFile:
         """Raises OSError where it cannot be read, InputError where it cannot be unpacked."""
         if self.packed is None:
             return self.where.read_bytes()
-        content = self.packed()
-        if content is None:
-            raise InputError(f"{self.where}: cannot be unpacked; fetch the archive again")
-        return content
+        try:
+            return self.packed()
+        except Unreadable:
+            raise InputError(f"{self.where}: cannot be unpacked; fetch the archive again") from None
 
     def sum(self) -> bytes:
         """Of the file's bytes; parts in another form count as the authors write them, so that
@@ -125,7 +125,7 @@ def tables_within(files: Files) -> dict[str, TableSource]:
     archives = files.archives if isinstance(files, Shards) else {"": files}
     found: dict[str, list[TableFile]] = {}
     for archive, each in archives.items():
-        for name in each.names() if isinstance(each, Archive | Tar) else ():
+        for name in each.names() if isinstance(each, Archive) else ():
             file = table_called(name)
             if file is not None:
                 where = files.path / archive / name

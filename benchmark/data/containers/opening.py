@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.data.containers import parquet, tar
-from benchmark.data.containers.files import Archive, Files, Folder, Stamps
+from benchmark.data.containers.files import Files, Folder, Stamps, Zip
 from benchmark.data.containers.listing import Listing, suffix_of
 from benchmark.errors import InputError
 
 _KINDS: dict[str, Callable[[Path], Files]] = {
-    ".zip": Archive,
+    ".zip": Zip,
     **dict.fromkeys(tar.SUFFIXES, tar.Tar),
     **dict.fromkeys(parquet.SUFFIXES, parquet.Parquet),
 }
@@ -82,24 +82,14 @@ class Shards:
             left_out += Counter(found.left_out)
         return Listing(names, left_out)
 
-    def read(self, name: str) -> bytes | None:
-        files, inner = self._at(name)
-        return files.read(inner)
-
-    def why_not(self, name: str) -> str:
-        files, inner = self._at(name)
-        return files.why_not(inner)
+    def read(self, name: str) -> bytes:
+        archive = self._archive_of(name)
+        return self.archives[archive].read(name[len(archive) + 1 :])
 
     def stamps(self, names: Sequence[str]) -> Stamps:
         by_archive = {archive: files.stamps([""])[0] for archive, files in self.archives.items()}
-        found = np.zeros((len(names), 4), dtype=np.int64)
-        for row, name in enumerate(names):
-            found[row] = by_archive[self._archive_of(name)]
-        return found
-
-    def _at(self, name: str) -> tuple[Files, str]:
-        archive = self._archive_of(name)
-        return self.archives[archive], name[len(archive) + 1 :]
+        found = [by_archive[self._archive_of(name)] for name in names]
+        return np.array(found, dtype=np.int64).reshape(-1, 4)
 
     def _archive_of(self, name: str) -> str:
         end = name.find("/")

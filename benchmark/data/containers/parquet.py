@@ -48,9 +48,8 @@ class Parquet(Packed):
             for field in schema
             if arrow.types.is_boolean(field.type) or arrow.types.is_integer(field.type)
         ]
-        sizes = [
-            self._file.metadata.row_group(i).num_rows for i in range(self._file.num_row_groups)
-        ]
+        groups = range(self._file.num_row_groups)
+        sizes = [self._file.metadata.row_group(i).num_rows for i in groups]
         self._ends = np.cumsum(sizes, dtype=np.int64)
         self._groups: OrderedDict[int, list[bytes | None]] = OrderedDict()
         self._bytes: dict[int, int] = {}
@@ -62,15 +61,15 @@ class Parquet(Packed):
     def images(self) -> Listing:
         return Listing([f"{row:08d}" for row in range(len(self))])
 
-    def read(self, name: str) -> bytes | None:
+    def read(self, name: str) -> bytes:
         row = int(name)
         group = int(np.searchsorted(self._ends, row, side="right"))
-        if group == len(self._ends):
-            return None
         begin = int(self._ends[group - 1]) if group else 0
         with self._lock:
             content = self._group(group)[row - begin]
-        return content if content is None or len(content) <= MOST_BYTES else None
+        if content is None or len(content) > MOST_BYTES:
+            raise self._unreadable()
+        return content
 
     def _group(self, number: int) -> list[bytes | None]:
         import pyarrow as arrow

@@ -1,16 +1,14 @@
 """The files of a tar archive, as it is or packed by gzip (webdataset's shards, .tar.gz)."""
 
-import io
 import tarfile
 import threading
 import weakref
 import zlib
-from collections import OrderedDict
+from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
-from benchmark.data.containers.files import MOST_BYTES, Packed
-from benchmark.data.containers.listing import SYSTEM, Listing, images_among, is_of_the_system
+from benchmark.data.containers.files import Archive
 from benchmark.errors import InputError, of_system
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz")
@@ -20,60 +18,38 @@ _GZIP = 31  # zlib's name for gzip's format
 _READ = 1 << 16
 
 
-class Tar(Packed):
-    """A tar archive's files, read in any order and never unpacked to a disk.
-
-    Those in a folder that has the archive's own name are named by their path in that folder.
-    Raises InputError where `path` is no whole tar archive.
-    """
+class Tar(Archive):
+    """Read in any order. Raises InputError where `path` is no whole tar archive."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path)
         try:
             raw = path.open("rb")
             weakref.finalize(self, raw.close)
             packed = path.suffix.lower() != ".tar"
-            self._file = cast(BinaryIO, GzipFile(raw)) if packed else raw
+            self._file = cast(BinaryIO, Unpacking(raw)) if packed else raw
             with tarfile.open(fileobj=self._file, mode="r:") as archive:
-                members = {m.name.removeprefix("./"): m for m in archive if m.isfile()}
+                found = {
+                    member.name.removeprefix("./"): (member.size, member.offset_data)
+                    for member in archive
+                    if member.isfile()
+                }
         except (OSError, EOFError, ValueError, tarfile.TarError, zlib.error) as error:
             raise InputError(
                 f"{path}: not a valid tar archive ({of_system(error)}); fetch it again"
             ) from None
-        inside = f"{path.name.partition('.')[0]}/"
-        within = {n.removeprefix(inside): m for n, m in members.items() if n.startswith(inside)}
-        chosen = within or members
-        self._members = {
-            name: (member.offset_data, member.size)
-            for name, member in chosen.items()
-            if not is_of_the_system(name)
-        }
-        system = sum(map(is_of_the_system, members))
-        beside = len(members) - system - len(self._members)
-        self._left_out = {SYSTEM: system, f"outside of {inside}": beside}
         self._lock = threading.Lock()
+        super().__init__(path, path.name.partition(".")[0], found)
 
-    def names(self) -> list[str]:
-        """All but those of the system, sorted."""
-        return sorted(self._members)
-
-    def images(self) -> Listing:
-        return images_among(self.names(), self._left_out)
-
-    def read(self, name: str) -> bytes | None:
-        offset, size = self._members.get(name, (0, MOST_BYTES + 1))
-        if size > MOST_BYTES:
-            return None
-        try:
-            with self._lock:
-                self._file.seek(offset)
-                content = self._file.read(size)
-        except (OSError, EOFError, zlib.error, ValueError):
-            return None
-        return content if len(content) == size else None
+    def _unpacked(self, size: int, member: Any) -> bytes:
+        with self._lock:
+            self._file.seek(member)
+            content = self._file.read(size)
+        if len(content) < size:
+            raise EOFError
+        return content
 
 
-class GzipFile(io.RawIOBase):
+class Unpacking:
     """What a gzip file unpacks to, read in any order.
 
     While it is read to its end for the first time, the state of the unpacking is kept every few
@@ -81,58 +57,35 @@ class GzipFile(io.RawIOBase):
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+        self._file, self._at = file, 0
         # Where each block begins: the state of unpacking, and how far the file had been read.
         self._starts = [(zlib.decompressobj(_GZIP), 0)]
-        self._blocks: OrderedDict[int, bytes] = OrderedDict()
-        self._at = 0
-        self._size: int | None = None
-
-    def seekable(self) -> bool:
-        return True
-
-    def readable(self) -> bool:
-        return True
+        self._unpacked = lru_cache(_KEPT)(self._unpack)
 
     def tell(self) -> int:
         return self._at
 
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        if whence == io.SEEK_END:
-            offset += self._length()
-        self._at = offset + (self._at if whence == io.SEEK_CUR else 0)
-        return self._at
+    def seek(self, offset: int) -> None:
+        self._at = offset
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int) -> bytes:
         parts = []
-        left = self._length() - self._at if size < 0 else size
-        while left > 0:
+        while size > 0:
             number, begin = divmod(self._at, _BLOCK)
-            part = self._block(number)[begin : begin + left]
+            part = self._block(number)[begin : begin + size]
             if not part:
                 break
             parts.append(part)
             self._at += len(part)
-            left -= len(part)
+            size -= len(part)
         return b"".join(parts)
 
-    def _length(self) -> int:
-        number = len(self._starts) - 1
-        while self._size is None:
-            self._block(number)
-            number += 1
-        return self._size
-
     def _block(self, number: int) -> bytes:
-        if number not in self._blocks:
-            for missing in range(min(number, len(self._starts) - 1), number + 1):
-                if self._size is not None and missing * _BLOCK >= self._size:
-                    return b""
-                self._blocks[missing] = self._unpack(missing)
-                while len(self._blocks) > _KEPT:
-                    self._blocks.popitem(last=False)
-        self._blocks.move_to_end(number)
-        return self._blocks[number]
+        while number >= (known := len(self._starts)):
+            self._unpacked(known - 1)
+            if len(self._starts) == known:  # it ends before
+                return b""
+        return self._unpacked(number)
 
     def _unpack(self, number: int) -> bytes:
         """A block; raises EOFError where the file ends before its end."""
@@ -143,18 +96,14 @@ class GzipFile(io.RawIOBase):
         while left > 0:
             if state.eof:
                 following = state.unused_data or self._file.read(_READ)
-                read = self._file.tell()
                 if not following.strip(b"\0"):
-                    self._size = number * _BLOCK + _BLOCK - left
                     break
                 state, waiting = zlib.decompressobj(_GZIP), following
+            waiting = waiting or self._file.read(_READ)
             if not waiting:
-                waiting = self._file.read(_READ)
-                if not waiting:
-                    raise EOFError("it breaks off")
-            part = state.decompress(waiting, left)
-            parts.append(part)
-            left -= len(part)
+                raise EOFError("it breaks off")
+            parts.append(state.decompress(waiting, left))
+            left -= len(parts[-1])
             waiting = state.unconsumed_tail
         if left == 0 and number + 1 == len(self._starts):
             self._starts.append((state, self._file.tell()))
