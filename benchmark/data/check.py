@@ -1,6 +1,5 @@
 """What lies in a folder: official CelebA, other faces in its layout, or plain images."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -11,7 +10,7 @@ import numpy as np
 
 from benchmark.data.celeba.dataset import CelebA, title_of
 from benchmark.data.celeba.layout import ALIGNED, ANNOTATIONS, OFFICIAL_MD5, PARTITION, WILD
-from benchmark.data.celeba.tables import TableFile, md5, tables_within
+from benchmark.data.celeba.tables import TableFile, md5, md5_of, tables_within
 from benchmark.data.celeba.tree import Tree, find_tree, match
 from benchmark.data.containers.conversions import command
 from benchmark.data.containers.listing import Listing, suffix_of
@@ -291,7 +290,7 @@ def _of_images(tree: Tree, images: str, names: Sequence[str] | None, deep: bool)
         return Item(name, "subset", says)
     says = f"{len(found)} images"
     if deep and files.path.is_file() and files.path.name in OFFICIAL_MD5:
-        official = _md5(files.path) == OFFICIAL_MD5[files.path.name]
+        official = md5_of(files.path) == OFFICIAL_MD5[files.path.name]
         return Item(name, "official" if official else "other content", says)
     return Item(name, "unchecked", says)
 
@@ -376,9 +375,3 @@ def _advice(path: Path, report: Report) -> str:
         where = f"--data-root {path.parent} --set data.name=folder --set data.folder={path.name}"
         return f"train on them by {where}"
     return f"train on them by --data-root {path}"
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
-    return digest.hexdigest()

@@ -1,7 +1,6 @@
 """A plain folder (or archive, or folder of archives) of images, FFHQ and the like."""
 
 import hashlib
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from benchmark.data.containers.listing import shown
 from benchmark.data.containers.opening import PACKED, open_files
 from benchmark.data.images import SUFFIXES, decode, orientation
 from benchmark.data.photographs import Photographs, Reading
-from benchmark.data.selection import drawn_by_name, in_an_earlier_part
+from benchmark.data.selection import drawn_by_name
 from benchmark.data.settings import FolderSettings, Split
 from benchmark.data.views.square import Square, sample
 from benchmark.errors import InputError
@@ -63,13 +62,6 @@ class FolderOfImages(Photographs):
 
     def _parts(self) -> dict[Split, NDArray[np.int64]]:
         return drawn_by_name(self._names)
-
-    def copies(self) -> NDArray[np.int64]:
-        return self._copies
-
-    @cached_property
-    def _copies(self) -> NDArray[np.int64]:
-        return in_an_earlier_part(self.splits(), self.survey.firsts())
 
     def notes(self) -> list[str]:
         left_out = self.listing.said()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from benchmark.data.containers.files import Files
 from benchmark.data.images import RULES_VERSION, Unreadable
+from benchmark.data.selection import in_an_earlier_part
 from benchmark.data.settings import Split
 from benchmark.data.survey import Survey, Track, survey, untracked
 from benchmark.data.views.rotated import Visits
@@ -52,6 +53,9 @@ class Photographs(ABC):
 
     @abstractmethod
     def fingerprint(self) -> str: ...
+
+    @abstractmethod
+    def notes(self) -> list[str]: ...
 
     @abstractmethod
     def _kind(self) -> bytes:
@@ -105,11 +109,11 @@ class Photographs(ABC):
 
     def copies(self) -> NDArray[np.int64]:
         """Images that are left out because an earlier part holds the same file."""
-        return np.array([], dtype=np.int64)
+        return self._copies
 
-    def notes(self) -> list[str]:
-        """How files were interpreted, and what was left out."""
-        return []
+    @cached_property
+    def _copies(self) -> NDArray[np.int64]:
+        return in_an_earlier_part(self.splits(), self.survey.firsts())
 
     def decode(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Images (N, 3, side, side); one that is not whole is black and flagged.

@@ -148,6 +148,8 @@ def _open(source: FaceSource, folder: Path) -> FaceStore:
     left_out = np.concatenate([broken, source.copies()])
     splits = {part: np.setdiff1d(at, left_out) for part, at in source.splits().items()}
     names = tuple(source.name(index) for index in broken.tolist())
+    count = len(source.copies())
+    said = [f"{count} copies of images in an earlier part are left out"] if count else []
     return FaceStore(
         title=source.title,
         fingerprint=source.fingerprint(),
@@ -156,13 +158,8 @@ def _open(source: FaceSource, folder: Path) -> FaceStore:
         broken=names,
         visits=source.visits,
         subject=source.subject,
-        notes=(*source.notes(), *_copies_said(source)),
+        notes=(*source.notes(), *said),
     )
-
-
-def _copies_said(source: FaceSource) -> list[str]:
-    count = len(source.copies())
-    return [f"{count} copies of images in an earlier part are left out"] if count else []
 
 
 def _shape(source: FaceSource) -> tuple[int, int, int, int]:

@@ -74,7 +74,10 @@ def _rehearse(spec: RunSpec) -> None:
     _check_optimizers(spec, first)
     names = set(first.state_dict())
     for number in range(1, BEFORE + 1):
-        _check_values(spec, _update(spec, first, number), first=number == 1)
+        for name, value in _update(spec, first, number).items():
+            # Later ones may show that a run diverges, which is a result.
+            if number == 1 and not bool(torch.isfinite(value)):
+                raise _refused(spec, f"{name} is {float(value)} in the first update")
     _check_state(spec, first, names)
     digest = checkpoint.weights_digest(first)
     _check_watch(spec, first)
@@ -133,13 +136,6 @@ def _update(spec: RunSpec, method: Method, number: int) -> dict[str, Tensor]:
         if value.requires_grad:
             raise _refused(spec, f"update returns {name} with its gradients; detach it")
     return found
-
-
-def _check_values(spec: RunSpec, values: Mapping[str, Tensor], *, first: bool) -> None:
-    # Later ones may show that a run diverges, which is a result.
-    for name, value in values.items() if first else ():
-        if not bool(torch.isfinite(value)):
-            raise _refused(spec, f"{name} is {float(value)} in the first update")
 
 
 def _check_watch(spec: RunSpec, method: Method) -> None:

@@ -9,7 +9,7 @@ list_attr_celeba.txt, identity_CelebA.txt           for only, mix and disjoint
 
 import hashlib
 from collections import Counter
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,6 @@ from benchmark.data.containers.listing import Listing, shown, suffix_of
 from benchmark.data.images import Unreadable, decode, orientation
 from benchmark.data.photographs import Photographs, Reading
 from benchmark.data.selection import (
-    in_an_earlier_part,
     mixed,
     refuse_empty,
     with_attributes,
@@ -206,17 +205,10 @@ class CelebA(Photographs):
         return parts
 
     def copies(self) -> NDArray[np.int64]:
-        return self._copies
-
-    @cached_property
-    def _copies(self) -> NDArray[np.int64]:
-        found = in_an_earlier_part(self.splits(), self.survey.firsts())
-        if not self.partition.drawn and len(found) < COPIES_LIMIT * self._heldout():
-            return np.array([], dtype=np.int64)
-        return found
-
-    def _heldout(self) -> int:
-        return sum(len(at) for part, at in self.splits().items() if part != "train")
+        found, parts = self._copies, self.splits()
+        heldout = len(parts["validation"]) + len(parts["test"])
+        few = not self.partition.drawn and len(found) < COPIES_LIMIT * heldout
+        return found[:0] if few else found
 
     def notes(self) -> list[str]:
         said = [*self.tree.taken]

@@ -1,7 +1,6 @@
 """Fetch CelebA from its authors' Google Drive, as far as that lets itself be fetched from."""
 
-import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmark.data.celeba.layout import (
@@ -13,6 +12,7 @@ from benchmark.data.celeba.layout import (
     WILD_PARTS,
     Remote,
 )
+from benchmark.data.celeba.tables import md5_of
 from benchmark.data.containers.unpack import unpack
 from benchmark.errors import BenchError
 
@@ -41,7 +41,12 @@ def fetch_celeba(
             wanted += remotes
     refused = _fetch_all(wanted, folder, download or _from_drive, say)
     if refused:
-        raise BenchError(_by_hand(refused, folder))
+        names = ", ".join(remote.name for remote in refused)
+        raise BenchError(
+            f"not fetched: {names}; Google Drive refuses when too many ask. Fetch them by hand "
+            f"from the addresses above or from {PAGE}, put them into {folder}/ under these names, "
+            "and type the same command again"
+        )
     for images, remotes in archives:
         if not (folder / images).is_dir():
             say(f"{images}: unpacking")
@@ -85,17 +90,7 @@ def _fetch_all(
 def _is(path: Path, remote: Remote) -> bool:
     if remote.md5 is None:  # a part of the 7z archive, which checks itself when it is unpacked
         return path.stat().st_size > 0
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest() == remote.md5
-
-
-def _by_hand(refused: Iterable[Remote], folder: Path) -> str:
-    names = ", ".join(remote.name for remote in refused)
-    return (
-        f"not fetched: {names}; Google Drive refuses when too many ask. Fetch them by hand from "
-        f"the addresses above or from {PAGE}, put them into {folder}/ under these names, and type "
-        "the same command again"
-    )
+    return md5_of(path) == remote.md5
 
 
 def _from_drive(drive: str, path: Path) -> None:

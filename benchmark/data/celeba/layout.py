@@ -1,9 +1,8 @@
 """CelebA's files: their names, columns, MD5 sums and where their authors keep them."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from benchmark.data.celeba.annotations import LANDMARKS, Table, read_table
+from benchmark.data.celeba.annotations import LANDMARKS
 
 ALIGNED, WILD = "img_align_celeba", "img_celeba"
 PARTITION = "list_eval_partition.txt"
@@ -24,20 +23,6 @@ class Annotation:
     needed_for: str
     decimals: bool = False
     own: tuple[str, ...] = ()  # all columns of CelebA's, where `columns` are not all
-
-    def read(self, path: Path, *more: str, content: bytes | None = None) -> Table:
-        """The table at `path`, which must have the columns `more` too; raises InputError.
-
-        `content` are its bytes, where it is packed.
-        """
-        return read_table(
-            path,
-            (*self.columns, *more),
-            header=self.header,
-            decimals=self.decimals,
-            own=self.own or self.columns,
-            content=content,
-        )
 
 
 _ATTRIBUTES = (

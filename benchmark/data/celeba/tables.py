@@ -62,8 +62,15 @@ class TableFile:
     packed: Callable[[], bytes] | None = None  # its content
 
     def read(self, *columns: str) -> Table:
-        content = None if self.packed is None else self.content()
-        return ANNOTATIONS[self.file].read(self.where, *columns, content=content)
+        kind = ANNOTATIONS[self.file]
+        return annotations.read_table(
+            self.where,
+            (*kind.columns, *columns),
+            header=kind.header,
+            decimals=kind.decimals,
+            own=kind.own or kind.columns,
+            content=None if self.packed is None else self.content(),
+        )
 
     def content(self) -> bytes:
         """Raises OSError where it cannot be read, InputError where it cannot be unpacked."""
@@ -118,6 +125,12 @@ def as_authors_write(names: Sequence[str], values: NDArray[np.int64]) -> bytes:
 def md5(data: bytes) -> str:
     """As CelebA's files are known by."""
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def md5_of(path: Path) -> str:
+    """The same of a file of any size."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def tables_within(files: Files) -> dict[str, TableSource]:

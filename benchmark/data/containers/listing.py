@@ -84,29 +84,15 @@ def walk(root: Path) -> tuple[list[str], Counter[str]]:
                         files.append(name)
                     elif not entry.is_symlink():
                         left_out[SPECIAL] += 1
-                    elif _leads_to_folder(entry):
+                    elif (root / name).is_dir():
                         links.append(name)
-                    elif _leads_to_file(entry):
+                    elif (root / name).is_file():
                         files.append(name)
                     else:
                         left_out[NOWHERE] += 1
         except OSError:
             left_out[CLOSED] += 1
     return sorted(files), left_out
-
-
-def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link to itself
-        return False
-
-
-def _leads_to_file(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_file()
-    except OSError:
-        return False
 
 
 def images_among(names: Iterable[str], left_out: Mapping[str, int]) -> Listing:
