@@ -12,9 +12,8 @@ from benchmark.data.celeba.dataset import CelebA, title_of
 from benchmark.data.celeba.layout import ALIGNED, ANNOTATIONS, OFFICIAL_MD5, PARTITION, WILD
 from benchmark.data.celeba.tables import TableFile, md5, md5_of, tables_within
 from benchmark.data.celeba.tree import Tree, find_tree, match
-from benchmark.data.containers.conversions import command
-from benchmark.data.containers.listing import Listing, suffix_of
-from benchmark.data.containers.opening import PACKED, open_path
+from benchmark.data.containers.archives import PACKED, open_path
+from benchmark.data.containers.listing import Listing, command, suffix_of
 from benchmark.data.fitness import (
     LEAST_JUDGED,
     grouped,

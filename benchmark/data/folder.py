@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageOps
 
+from benchmark.data.containers.archives import PACKED, open_files
 from benchmark.data.containers.listing import shown
-from benchmark.data.containers.opening import PACKED, open_files
 from benchmark.data.images import SUFFIXES, decode, orientation
 from benchmark.data.photographs import Photographs, Reading
 from benchmark.data.selection import drawn_by_name

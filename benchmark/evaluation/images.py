@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from benchmark.data.containers.opening import PACKED, open_path
+from benchmark.data.containers.archives import PACKED, open_path
 from benchmark.data.images import Unreadable, decode, orientation
 from benchmark.data.views.square import Square, sample
 from benchmark.errors import InputError, of_system

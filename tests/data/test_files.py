@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.data.containers.files import Files, Folder, Zip
-from benchmark.data.containers.opening import open_files
+from benchmark.data.containers.archives import Zip, open_files
+from benchmark.data.containers.files import Files, Folder
 from benchmark.data.images import Unreadable
 from benchmark.data.survey import survey
 from benchmark.errors import InputError

@@ -545,22 +545,22 @@ def test_parts_may_be_named_by_folders_of_images_or_shards(packed: bool, tmp_pat
 
 def test_a_large_gzip_is_read_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With blocks so small that every image is beyond several."""
-    from benchmark.data.containers import tar
+    from benchmark.data.containers import archives
 
-    monkeypatch.setattr(tar, "_BLOCK", 1000)
-    monkeypatch.setattr(tar, "_KEPT", 2)
+    monkeypatch.setattr(archives, "_BLOCK", 1000)
+    monkeypatch.setattr(archives, "_KEPT", 2)
     tarred(tmp_path / "x.tar.gz")
-    archive = tar.Tar(tmp_path / "x.tar.gz")
+    archive = archives.Tar(tmp_path / "x.tar.gz")
     for i in (20, 1, 11, 10, 20, 3):
         assert archive.read(f"{i:06d}.jpg") == content(i)
     cut = (tmp_path / "x.tar.gz").read_bytes()
     (tmp_path / "x.tar.gz").write_bytes(cut[: len(cut) // 2])
     with pytest.raises(InputError, match=r"x\.tar\.gz: not a valid tar archive .*fetch it again"):
-        tar.Tar(tmp_path / "x.tar.gz")
+        archives.Tar(tmp_path / "x.tar.gz")
     # Two gzip files, one after the other, are one.
     plain = gzip.decompress(cut)
     (tmp_path / "x.tar.gz").write_bytes(gzip.compress(plain[:2500]) + gzip.compress(plain[2500:]))
-    assert tar.Tar(tmp_path / "x.tar.gz").read("000013.jpg") == content(13)
+    assert archives.Tar(tmp_path / "x.tar.gz").read("000013.jpg") == content(13)
 
 
 # ---- images of another size ---------------------------------------------------------------------

@@ -11,6 +11,7 @@ from PIL import Image
 
 from benchmark.data.check import check
 from benchmark.data.containers import listing
+from benchmark.data.containers.archives import open_path
 from benchmark.data.containers.files import Folder
 from benchmark.data.containers.listing import (
     CLOSED,
@@ -25,7 +26,6 @@ from benchmark.data.containers.listing import (
     stem_of,
     suffix_of,
 )
-from benchmark.data.containers.opening import open_path
 from benchmark.data.settings import FolderSettings
 from benchmark.data.source import open_source
 from benchmark.data.store import open_store

@@ -19,10 +19,9 @@ from benchmark.data.celeba.layout import (
     OFFICIAL_MD5,
     PARTITION,
 )
-from benchmark.data.containers import parquet
-from benchmark.data.containers.files import Archive, Files
+from benchmark.data.containers.archives import Archive, Parquet, Shards
+from benchmark.data.containers.files import Files
 from benchmark.data.containers.listing import stem_of, suffix_of
-from benchmark.data.containers.opening import Shards
 from benchmark.data.images import Unreadable
 from benchmark.errors import InputError
 
@@ -150,7 +149,7 @@ def tables_within(files: Files) -> dict[str, TableSource]:
 
 def tables_of_columns(files: Shards) -> dict[str, TableSource]:
     """What Parquet files say of their images."""
-    kept = [each for each in files.archives.values() if isinstance(each, parquet.Parquet)]
+    kept = [each for each in files.archives.values() if isinstance(each, Parquet)]
     if len(kept) < len(files.archives):
         return {}
     shared = [name for name in kept[0].numbers if all(name in each.numbers for each in kept)]

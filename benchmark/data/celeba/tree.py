@@ -22,10 +22,9 @@ from benchmark.data.celeba.tables import (
     tables_of_columns,
     tables_within,
 )
-from benchmark.data.containers.conversions import command
+from benchmark.data.containers.archives import PACKED, Shards, open_path
 from benchmark.data.containers.files import Files, Folder
-from benchmark.data.containers.listing import is_of_the_system, stem_of, suffix_of
-from benchmark.data.containers.opening import PACKED, Shards, open_path
+from benchmark.data.containers.listing import command, is_of_the_system, stem_of, suffix_of
 from benchmark.data.images import SUFFIXES, Unreadable, size_of
 from benchmark.data.views import aligned
 from benchmark.errors import InputError

@@ -30,6 +30,26 @@ _MASK = {
 }  # fmt: skip
 _MASK_SOMEWHERE = re.compile("mask|seg|parsing|matte|trimap|depth|label|anno|thumb", re.IGNORECASE)
 _WORN = {"with", "without", "no", "wearing"}  # a face with a mask on is a face
+# For kinds of files that are not read, the command that converts them into what is read.
+_MAGICK = "magick mogrify -format png *{kind}"
+_CLASS = "a data set class of your own (see the page Add your own)"
+_COMMANDS = {
+    # Read on their own, but not beside images of the same folder.
+    ".zip": "unzip {name}",
+    **dict.fromkeys((".tar", ".tar.gz", ".tgz"), "tar xf {name}"),
+    **dict.fromkeys((".7z", ".001"), "7z x {name}"),
+    ".rar": "unrar x {name}",
+    **dict.fromkeys((".bz2", ".tbz2", ".xz", ".txz"), "tar xf {name}"),
+    ".zst": "tar --zstd -xf {name}",
+    ".gz": "gunzip {name}",
+    **dict.fromkeys((".heic", ".heif", ".psd", ".svg", ".tga", ".exr", ".hdr", ".pcx"), _MAGICK),
+    **dict.fromkeys((".pfm", ".xcf", ".eps", ".pdf", ".j2k", ".jxl", ".qoi", ".ras"), _MAGICK),
+    **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf"), _MAGICK),
+    **dict.fromkeys((".mp4", ".mov", ".avi", ".mkv", ".webm"), "ffmpeg -i {name} %06d.png"),
+    ".arrow": "datasets.load_from_disk(FOLDER).to_parquet('faces.parquet') in Python",
+    **dict.fromkeys((".npy", ".npz", ".mat", ".h5", ".hdf5", ".pkl", ".pt", ".mdb"), _CLASS),
+    **dict.fromkeys((".tfrecord", ".tfrecords", ".beton", ".rec", ".lmdb", ".idx"), _CLASS),
+}
 
 
 @dataclass(frozen=True)
@@ -164,3 +184,9 @@ def _key(stem: str) -> str:
     if stem.isdecimal():
         return str(int(stem))
     return re.sub(r"[^a-z0-9]+", "_", stem.lower())
+
+
+def command(kind: str, name: str | None = None) -> str | None:
+    """What converts files of a suffix that is not read, as `.heic`; None where nothing is known."""
+    found = _COMMANDS.get(kind)
+    return None if found is None else found.format(kind=kind, name=name or f"NAME{kind}")
