@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -87,21 +87,13 @@ class Report:
         return {**asdict(self), "usable": self.usable}
 
 
-@dataclass(frozen=True)
-class _How:
+class _How(NamedTuple):
     """How closely a check looks."""
 
     deep: bool
-    track: Track
+    reading: Reading
     near: Near | None
-
-    @property
-    def size(self) -> int:
-        return _SIZE if self.near is None else _SIZE_TO_COMPARE
-
-    @property
-    def reading(self) -> Reading:
-        return Reading(track=self.track)
+    size: int
 
 
 def check(path: Path, deep: bool, track: Track = untracked, near: Near | None = None) -> Report:
@@ -119,7 +111,7 @@ def check(path: Path, deep: bool, track: Track = untracked, near: Near | None = 
             f"{f'; use: {made}' if made else ''}"
         )
     tree = find_tree(path) if path.is_dir() else None
-    how = _How(deep, track, near)
+    how = _How(deep, Reading(track=track), near, _SIZE if near is None else _SIZE_TO_COMPARE)
     report = _check_plain(path, how) if tree is None else _check_layout(path, tree, how)
     if path.is_file() and tables_within(open_path(path)):
         report.notes.append(
@@ -153,7 +145,7 @@ def _check_layout(path: Path, tree: Tree, how: _How) -> Report:
             report.items.append(Item(f"{images}/", "missing", "neither the folder nor an archive"))
     report.notes += _unread({file.name: suffix_of(file.name) for file in tree.unread})
     if tree.by_looks:
-        plain = _check_plain(path, _How(False, how.track, None))
+        plain = _check_plain(path, how._replace(deep=False, near=None))
         report.title = f"{plain.title}, named and sized as CelebA's aligned ones"
         report.views = [*plain.views, *report.views]
     return report
@@ -334,7 +326,9 @@ def _decode_all(item: Item, source: Photographs, report: Report, how: _How) -> I
         faults = pool.map(source.fault, there)
         found = {
             source.name(index): why
-            for index, why in zip(there, how.track(faults, item.name, len(there)), strict=True)
+            for index, why in zip(
+                there, how.reading.track(faults, item.name, len(there)), strict=True
+            )
             if why is not None
         }
     report.broken |= found

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.data.faces.factors import hashed
-from benchmark.data.settings import Mix, Split
+from benchmark.data.settings import CelebASettings, FacesSettings, Mix, Split
 from benchmark.errors import InputError
 from benchmark.seeds import derive
 
@@ -33,25 +33,36 @@ def in_an_earlier_part(parts: Parts, firsts: NDArray[np.int64]) -> NDArray[np.in
     return np.sort(np.concatenate(found))
 
 
-def with_attributes(
-    parts: Parts, only: Sequence[str], has: Callable[[str], NDArray[np.bool_]]
+def chosen(
+    parts: Parts,
+    settings: FacesSettings | CelebASettings,
+    has: Callable[[str], NDArray[np.bool_]],
+    title: str,
+    people: NDArray[np.int64] | None = None,
 ) -> dict[Split, NDArray[np.int64]]:
-    """The images that have, or as in "not Male" have not, every attribute of `only`."""
+    """What `only`, `mix` and, with `people`, who is in each image, `disjoint` leave of each part.
+
+    `has` says which images have an attribute. Raises InputError where nothing is left of a part.
+    """
     kept = dict(parts)
-    for words in only:
+    for words in settings.only:
         name, wanted = (words[4:], False) if words.startswith("not ") else (words, True)
         mask = has(name) == wanted
         kept = {part: at[mask[at]] for part, at in kept.items()}
+    if people is not None:
+        known = people[kept["train"]]
+        for part in ("validation", "test"):
+            kept[part] = kept[part][~np.isin(people[kept[part]], known)]
+    if settings.mix is not None:
+        kept["train"] = mixed(kept["train"], settings.mix, has(settings.mix.attribute))
+    chooses = settings.only or settings.mix is not None or people is not None
+    for part, at in kept.items():
+        if chooses and len(at) == 0:
+            raise InputError(
+                f"data: no {part} images of {title} are left; loosen data.only, data.mix or "
+                "data.disjoint"
+            )
     return kept
-
-
-def without_known_people(parts: Parts, people: NDArray[np.int64]) -> dict[Split, NDArray[np.int64]]:
-    """Validation and test without the people who are in training; `people` is by image."""
-    known = people[parts["train"]]
-    return {
-        part: at if part == "train" else at[~np.isin(people[at], known)]
-        for part, at in parts.items()
-    }
 
 
 def mixed(train: NDArray[np.int64], mix: Mix, having: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -68,13 +79,3 @@ def mixed(train: NDArray[np.int64], mix: Mix, having: NDArray[np.bool_]) -> NDAr
     if share > 0:
         others = others[: round(len(some) * (1 - share) / share)]
     return np.sort(np.concatenate([some, others]))
-
-
-def refuse_empty(parts: Parts, title: str) -> None:
-    """Raises InputError where nothing is left of a part."""
-    for part, at in parts.items():
-        if len(at) == 0:
-            raise InputError(
-                f"data: no {part} images of {title} are left; loosen data.only, data.mix or "
-                "data.disjoint"
-            )

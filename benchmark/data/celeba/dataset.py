@@ -34,12 +34,7 @@ from benchmark.data.celeba.tree import Tree, find_tree, match
 from benchmark.data.containers.listing import Listing, shown, suffix_of
 from benchmark.data.images import Unreadable, decode, orientation
 from benchmark.data.photographs import Photographs, Reading
-from benchmark.data.selection import (
-    mixed,
-    refuse_empty,
-    with_attributes,
-    without_known_people,
-)
+from benchmark.data.selection import chosen
 from benchmark.data.settings import (
     AlignedView,
     CelebASettings,
@@ -181,7 +176,6 @@ class CelebA(Photographs):
         return self._chosen
 
     def _select(self) -> dict[Split, NDArray[np.int64]]:
-        settings = self.settings
         there = np.ones(len(self), dtype=np.bool_)
         there[self.absent] = False
         parts = {
@@ -194,15 +188,8 @@ class CelebA(Photographs):
             found: NDArray[np.bool_] = self._columns(ATTRIBUTES, attribute)[:, 0] > 0
             return found
 
-        parts = with_attributes(parts, settings.only, has)
-        if settings.disjoint:
-            people = self._columns(IDENTITIES)[:, 0]
-            parts = without_known_people(parts, people)
-        if settings.mix is not None:
-            parts["train"] = mixed(parts["train"], settings.mix, has(settings.mix.attribute))
-        if settings.only or settings.disjoint or settings.mix:
-            refuse_empty(parts, self.title)
-        return parts
+        people = self._columns(IDENTITIES)[:, 0] if self.settings.disjoint else None
+        return chosen(parts, self.settings, has, self.title, people)
 
     def copies(self) -> NDArray[np.int64]:
         found, parts = self._copies, self.splits()

@@ -30,7 +30,7 @@ from benchmark.data.faces.features import (
 )
 from benchmark.data.faces.geometry import pose_of, shape_of
 from benchmark.data.faces.hair import Hair
-from benchmark.data.selection import mixed, refuse_empty, with_attributes
+from benchmark.data.selection import chosen
 from benchmark.data.settings import AlignedView, FacesSettings, RotatedView, Split, WildView
 from benchmark.data.source import Complete
 from benchmark.data.views import aligned, rotated, upright, wild
@@ -243,20 +243,14 @@ class ProceduralFaces(Complete):
         Of these those that `only` and `mix` leave. Raises InputError where they name no attribute,
         or nothing is left of a part.
         """
-        count, settings = len(self), self._settings
+        count = len(self)
         train, validation = count * 8 // 10, count * 9 // 10
         parts: dict[Split, NDArray[np.int64]] = {
             "train": np.arange(train, dtype=np.int64),
             "validation": np.arange(train, validation, dtype=np.int64),
             "test": np.arange(validation, count, dtype=np.int64),
         }
-        if settings.only or settings.mix is not None:
-            parts = with_attributes(parts, settings.only, self._having)
-            if settings.mix is not None:
-                having = self._having(settings.mix.attribute)
-                parts["train"] = mixed(parts["train"], settings.mix, having)
-            refuse_empty(parts, self.title)
-        return parts
+        return chosen(parts, self._settings, self._having, self.title)
 
     def _having(self, attribute: str) -> NDArray[np.bool_]:
         names, labels = self.labels()
