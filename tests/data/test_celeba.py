@@ -154,8 +154,8 @@ def test_title_is_known_only_by_partition_and_landmarks(
     assert CelebA(spec(), root).title == UNKNOWN
     landmarks = root / "celeba" / "list_landmarks_align_celeba.txt"
     landmarks.write_text("1\n")
-    known = md5((root / "celeba" / PARTITION).read_bytes()), md5(landmarks.read_bytes())
-    monkeypatch.setitem(celeba._KNOWN_MD5, known, "made-up faces")
+    parts, known = ((root / "celeba" / PARTITION).read_bytes(), landmarks.read_bytes())
+    monkeypatch.setitem(celeba._KNOWN, md5(parts), ("made-up faces", md5(known), []))
     assert CelebA(spec(), root).title == "made-up faces"
     landmarks.write_text("2\n")
     assert CelebA(spec(), root).title == UNKNOWN
@@ -169,7 +169,7 @@ def test_the_same_numbering_is_not_the_same_faces(tmp_path: Path) -> None:
     parts = [0] * 7000 + [1] * 1500 + [2] * 1500
     lines = [f"{i:06d}.jpg {part}\n" for i, part in enumerate(parts, 1)]
     (tmp_path / PARTITION).write_text("".join(lines))
-    assert md5((tmp_path / PARTITION).read_bytes()) in {sums[0] for sums in celeba._KNOWN_MD5}
+    assert md5((tmp_path / PARTITION).read_bytes()) in celeba._KNOWN
     assert CelebA(spec(), tmp_path).title == UNKNOWN
 
 

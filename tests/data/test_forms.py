@@ -265,7 +265,7 @@ def test_known_faces_are_known_in_kaggles_form(
     kaggle(tmp_path)
     parts = md5((usual / PARTITION).read_bytes())
     marks = [[60 + i] * 10 for i in range(3)]
-    monkeypatch.setitem(celeba._KNOWN_FIRST, parts, (*marks, "made-up faces"))
+    monkeypatch.setitem(celeba._KNOWN, parts, ("made-up faces", "", marks))
     tree = find_tree(tmp_path)
     assert tree is not None
     assert title_of(tree) == "made-up faces"

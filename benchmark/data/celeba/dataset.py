@@ -53,31 +53,31 @@ READER_VERSION = 2
 # copy in an earlier part: others' figures have them too. They are named.
 COPIES_LIMIT = 0.05
 
-# Data sets by the MD5 sums of these two files. The partition alone will not do: it is mere
+# Data sets by the MD5 sum of their partition: their title, the sum of their aligned landmarks and,
+# for other forms of these files, the first rows. The partition alone will not do: it is mere
 # numbering, the same for any faces that are cut into parts of the same sizes. CelebA's sums are
 # those in torchvision.datasets.CelebA.
-_KNOWN_MD5 = {
-    ("d32c9cbf5e040fd4025c592c306e6668", "cc24ecafdb5b50baae59b03474781f8c"): "CelebA",
-    ("a16b17bb40e5511940f05e43e6176216", "98a728f5b5e46c127ca0b13a5be2a629"): (
-        "All-Age-Faces in CelebA's layout"
+_KNOWN = {
+    "d32c9cbf5e040fd4025c592c306e6668": (
+        "CelebA",
+        "cc24ecafdb5b50baae59b03474781f8c",
+        [
+            [69, 109, 106, 113, 77, 142, 73, 152, 108, 154],
+            [69, 110, 107, 112, 81, 135, 70, 151, 108, 153],
+            [76, 112, 104, 106, 108, 128, 74, 156, 98, 158],
+        ],
+    ),
+    "a16b17bb40e5511940f05e43e6176216": (
+        "All-Age-Faces in CelebA's layout",
+        "98a728f5b5e46c127ca0b13a5be2a629",
+        [
+            [69, 111, 107, 111, 90, 135, 73, 152, 103, 153],
+            [70, 112, 107, 112, 88, 131, 74, 154, 104, 154],
+            [69, 113, 108, 112, 88, 138, 70, 150, 107, 149],
+        ],
     ),
 }
 _UNKNOWN = "unknown faces in CelebA's layout"
-# The same in other forms: by the partition as the authors write it, and the first landmarks.
-_KNOWN_FIRST = {
-    "d32c9cbf5e040fd4025c592c306e6668": (
-        [69, 109, 106, 113, 77, 142, 73, 152, 108, 154],
-        [69, 110, 107, 112, 81, 135, 70, 151, 108, 153],
-        [76, 112, 104, 106, 108, 128, 74, 156, 98, 158],
-        "CelebA",
-    ),
-    "a16b17bb40e5511940f05e43e6176216": (
-        [69, 111, 107, 111, 90, 135, 73, 152, 103, 153],
-        [70, 112, 107, 112, 88, 131, 74, 154, 104, 154],
-        [69, 113, 108, 112, 88, 138, 70, 150, 107, 149],
-        "All-Age-Faces in CelebA's layout",
-    ),
-}
 
 
 class CelebA(Photographs):
@@ -291,33 +291,16 @@ def _holds_face(size: tuple[int, int], square: Square, margin: float) -> bool:
 
 def title_of(tree: Tree) -> str:
     """What captions call the faces of a tree."""
-    tables = [tree.tables.get(PARTITION), tree.tables.get(LANDMARKS_ALIGNED)]
-    files = [table for table in tables if isinstance(table, TableFile)]
-    sums = tuple(_md5(file) for file in files)
-    if len(sums) < 2:
+    parts, marks = (tree.tables.get(file) for file in (PARTITION, LANDMARKS_ALIGNED))
+    if not isinstance(parts, TableFile) or not isinstance(marks, TableFile):
         return _UNKNOWN
-    known = _KNOWN_MD5.get((sums[0], sums[1]))
-    if known is None and any(file.where.suffix != ".txt" for file in files):
-        known = _known_by_values(tree)
-    return known or _UNKNOWN
-
-
-def _known_by_values(tree: Tree) -> str | None:
     try:
-        parts = tree.tables[PARTITION].read()
-        written = as_authors_write(parts.names, parts.values[:, 0])
-        found = _KNOWN_FIRST.get(md5(written))
-        if found is None:
-            return None
-        *first, title = found
-        marks = tree.tables[LANDMARKS_ALIGNED].read().values
-    except InputError:
-        return None
-    return title if marks[: len(first)].tolist() == first else None
-
-
-def _md5(table: TableFile) -> str:
-    try:
-        return md5(table.content())
+        if parts.where.suffix == marks.where.suffix == ".txt":
+            title, known, _ = _KNOWN.get(md5(parts.content()), (_UNKNOWN, "", []))
+            return title if md5(marks.content()) == known else _UNKNOWN
+        table = parts.read()
+        written = md5(as_authors_write(table.names, table.values[:, 0]))
+        title, _, first = _KNOWN.get(written, (_UNKNOWN, "", []))
+        return title if marks.read().values[: len(first)].tolist() == first else _UNKNOWN
     except (OSError, InputError):
-        return "missing"
+        return _UNKNOWN
