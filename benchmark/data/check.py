@@ -254,7 +254,7 @@ def _check_table(
         names = source.read().names
     except InputError as error:
         return Item(name, "broken", str(error).removeprefix(f"{source.where}")), None
-    found = match(wanted or (), names).found
+    found = match(wanted or (), names)
     absent = [each for each, there in zip(wanted or (), found, strict=True) if there is None]
     if absent:
         says = f"{len(absent)} images of {PARTITION} are not in it: {absent[0]}, ..."
@@ -265,7 +265,7 @@ def _check_table(
 
 def _there(tree: Tree, names: Sequence[str]) -> list[str]:
     """The images of a table that are there, of one kind or the other."""
-    found = [match(names, files.images().names).found for files in tree.images.values()]
+    found = [match(names, files.images().names) for files in tree.images.values()]
     rows = zip(names, *found, strict=True)
     return sorted(name for name, *files in rows if any(files) or not found)
 
@@ -274,7 +274,7 @@ def _of_images(tree: Tree, images: str, names: Sequence[str] | None, deep: bool)
     """The images, of which a table names `names`."""
     name, files = tree.called(images), tree.images[images]
     there = files.images().names
-    found = match(names if names is not None else there, there).found
+    found = match(names if names is not None else there, there)
     absent = [each for each, file in zip(names or (), found, strict=False) if file is None]
     if absent:
         says = f"{len(absent)} of {len(found)} images are missing: {sorted(absent)[0]}, ..."

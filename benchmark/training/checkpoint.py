@@ -48,15 +48,6 @@ def _bytes(value: Tensor) -> bytes:
     return value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
-def _tensors(method: Method) -> dict[str, Tensor]:
-    tensors = {f"method/{name}": value for name, value in method.state_dict().items()}
-    for name, optimizer in method.optimizers.items():
-        for index, state in optimizer.state_dict()["state"].items():
-            for key, value in state.items():
-                tensors[f"optimizer/{name}/{index}/{key}"] = value
-    return apart(tensors)
-
-
 def apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The same tensors on the CPU, none sharing memory, as safetensors requires.
 
@@ -74,14 +65,38 @@ def apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def dump(method: Method, progress: Progress) -> bytes:
     """A checkpoint as bytes: weights, buffers, the optimizers' state and `progress`."""
-    return save({**_tensors(method), "progress": _encode(progress.model_dump_json())})
+    tensors = {f"method/{name}": value for name, value in method.state_dict().items()}
+    for name, optimizer in method.optimizers.items():
+        for index, state in optimizer.state_dict()["state"].items():
+            for key, value in state.items():
+                tensors[f"optimizer/{name}/{index}/{key}"] = value
+    text = torch.tensor(list(progress.model_dump_json().encode()), dtype=torch.uint8)
+    return save({**apart(tensors), "progress": text})
 
 
 def restore(method: Method, data: bytes) -> Progress:
     """Load the output of `dump` into an identically built method."""
     tensors = load(data)
     progress = Progress.model_validate_json(bytes(tensors.pop("progress").tolist()))
-    _restore(method, tensors)
+    prefix = "method/"
+    method.load_state_dict(
+        {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+    )
+    for name, optimizer in method.optimizers.items():
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        for index, parameter in enumerate(parameters):
+            prefix = f"optimizer/{name}/{index}/"
+            found = {
+                key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)
+            }
+            # The moments take the parameter's memory format: a different layout would make Adam use
+            # another kernel, which may differ in the last bits.
+            optimizer.state[parameter] = {
+                key: torch.empty_like(parameter, requires_grad=False).copy_(value)
+                if value.shape == parameter.shape and key != "step"
+                else value
+                for key, value in found.items()
+            }
     return progress
 
 
@@ -113,29 +128,3 @@ def read_latest(folder: Path, method: Method) -> Progress | None:
     if found:
         print(f"{folder}: no checkpoint is whole; starting from step 0", flush=True)
     return None
-
-
-def _encode(text: str) -> Tensor:
-    return torch.tensor(list(text.encode()), dtype=torch.uint8)
-
-
-def _restore(method: Method, tensors: dict[str, Tensor]) -> None:
-    prefix = "method/"
-    method.load_state_dict(
-        {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-    )
-    for name, optimizer in method.optimizers.items():
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        for index, parameter in enumerate(parameters):
-            prefix = f"optimizer/{name}/{index}/"
-            found = {
-                key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)
-            }
-            # The moments take the parameter's memory format: a different layout would make Adam use
-            # another kernel, which may differ in the last bits.
-            optimizer.state[parameter] = {
-                key: torch.empty_like(parameter, requires_grad=False).copy_(value)
-                if value.shape == parameter.shape and key != "step"
-                else value
-                for key, value in found.items()
-            }

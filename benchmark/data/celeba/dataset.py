@@ -100,9 +100,9 @@ class CelebA(Photographs):
         self.listing = files.images()
         self.partition = find_parts(self.tree, self._images, self.listing.names)
         names = self.partition.names
-        matched = match(names, self.listing.names)
-        super().__init__(files, names, matched.found, reading or Reading())
-        self.beside = matched.beside
+        found = match(names, self.listing.names)
+        super().__init__(files, names, found, reading or Reading())
+        self.beside = len(self.listing.names) - len(set(found) - {None})
         self.title = title_of(self.tree)
         if isinstance(view, RotatedView) and view.draw == "visit":
             self.visits = rotated.photograph_visits(view, self.size, settings.resample)
@@ -159,7 +159,7 @@ class CelebA(Photographs):
                 f"{ANNOTATIONS[file].needed_for} need it"
             )
         table = self.tree.tables[file].read(*more)
-        rows = match(self._names, table.names).found
+        rows = match(self._names, table.names)
         place = {name: row for row, name in enumerate(table.names)}
         there = set(range(len(self))).difference(self.absent.tolist())
         lacking = next((self._names[i] for i in sorted(there) if rows[i] is None), None)
@@ -198,7 +198,7 @@ class CelebA(Photographs):
         return found[:0] if few else found
 
     def notes(self) -> list[str]:
-        said = [*self.tree.taken]
+        said = self.tree.taken()
         pairs = zip(self._found, self._names, strict=True)
         other = next((pair for pair in pairs if pair[0] not in (None, pair[1])), None)
         if other is not None:

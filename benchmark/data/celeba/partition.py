@@ -74,7 +74,7 @@ def _people(tree: Tree, names: Sequence[str]) -> list[str]:
         return []
     table = tree.tables[IDENTITIES].read()
     person = dict(zip(table.names, table.values[:, 0].tolist(), strict=True))
-    found = match(names, table.names).found
+    found = match(names, table.names)
     return [
         f"person {person[row]}" if row is not None else stem_of(name)
         for name, row in zip(names, found, strict=True)

@@ -42,12 +42,11 @@ _PARTS = (
 
 @dataclass(frozen=True)
 class Tree:
-    """Images and tables, and what was taken for what."""
+    """Images and tables."""
 
     root: Path
     images: Mapping[str, Files] = field(default_factory=dict)  # by ALIGNED and WILD
     tables: Mapping[str, TableSource] = field(default_factory=dict)  # by the authors' names
-    taken: Sequence[str] = ()
     damaged: Mapping[str, str] = field(default_factory=dict)  # images -> why they cannot be opened
     packed: Mapping[str, str] = field(default_factory=dict)  # images -> what unpacks them
     unread: Sequence[Path] = ()  # files of kinds that are not read, but could be made readable
@@ -59,6 +58,19 @@ class Tree:
         path = self.images[images].path
         place = path.relative_to(self.root).as_posix() if path != self.root else path.name
         return f"{place}/" if path.is_dir() else place
+
+    def taken(self) -> list[str]:
+        """What lies elsewhere, or is called otherwise, than in the authors' layout."""
+        said = []
+        for kind, files in self.images.items():
+            if files.path not in {self.root / kind, self.root / f"{kind}.zip"}:
+                said.append(f"{self.called(kind)} taken for {kind}/")
+        for file, table in self.tables.items():
+            place = table.where.relative_to(self.root).as_posix()
+            if place != file:
+                place = "columns of the images' files" if place == "." else place
+                said.append(f"{place} taken for {file}")
+        return said
 
     def named_parts(self, files: Sequence[str]) -> NDArray[np.int64] | None:
         """The part of each image by the name of its folder or shard, (N,); None unless each has
@@ -203,8 +215,7 @@ def _tree(root: Path) -> Tree:
                 tables |= tables_of_columns(others)
     for files in images.values() if not tables else ():
         tables |= tables_within(files)
-    taken = _taken(Tree(root, images, tables))
-    return Tree(root, images, tables, taken, damaged, packed, found.unread, by_looks)
+    return Tree(root, images, tables, damaged, packed, found.unread, by_looks)
 
 
 def _unread(path: Path) -> str:
@@ -260,46 +271,21 @@ def _part_named(name: str) -> int:
     return next((part for part, named in enumerate(_PARTS) if named.search(folder)), -1)
 
 
-def _taken(tree: Tree) -> list[str]:
-    """What lies elsewhere, or is called otherwise, than in the authors' layout."""
-    said = []
-    for kind, files in tree.images.items():
-        usual = {tree.root / kind, tree.root / f"{kind}.zip"}
-        if files.path not in usual:
-            said.append(f"{tree.called(kind)} taken for {kind}/")
-    for file, table in tree.tables.items():
-        if table.where != tree.root / file:
-            place = (
-                table.where.relative_to(tree.root).as_posix()
-                if table.where != tree.root
-                else ("columns of the images' files")
-            )
-            said.append(f"{place} taken for {file}")
-    return said
+def match(names: Sequence[str], files: Sequence[str]) -> Sequence[str | None]:
+    """The file of each image, None where there is none.
 
-
-@dataclass(frozen=True)
-class Matched:
-    """The file of each image, None where there is none, and how many files are of no image."""
-
-    found: Sequence[str | None]
-    beside: int
-
-
-def match(names: Sequence[str], files: Sequence[str]) -> Matched:
-    """Find images by name, whatever their folder and suffix: 000001.jpg is a/b/000001.png too.
-
-    Of several the one of the same name comes first, then the least deep.
+    Images are found by name, whatever their folder and suffix: 000001.jpg is a/b/000001.png too. Of
+    several the one of the same name comes first, then the least deep.
     """
     there = set(files)
     if there.issuperset(names):
-        return Matched(names, len(there) - len(names))
+        return names
     by_stem = _by(stem_of, files)
     found = [name if name in there else by_stem.get(stem_of(name)) for name in names]
     if not any(found):  # 1.jpg and 000001.jpg
         by_number = _by(_number_of, [name for name in files if stem_of(name).isdecimal()])
         found = [by_number.get(_number_of(name)) for name in names]
-    return Matched(found, len(there) - len(set(found) - {None}))
+    return found
 
 
 def _by(key: Callable[[str], str], files: Iterable[str]) -> dict[str, str]:
