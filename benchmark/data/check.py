@@ -132,9 +132,10 @@ def _check_layout(path: Path, tree: Tree, how: _How) -> Report:
             names, wanted = found, _there(tree, found)
         if item.state != "missing" or not tree.by_looks:
             report.items.append(item)
-    for images, (view, called) in _VIEWS.items():
+    for images in _VIEWS:
         if images in tree.images:
-            report.items.append(_look(path, tree, images, names, view, called, report, how))
+            item = _of_images(tree, images, names, how.deep)
+            report.items.append(_look(path, tree, item, images, report, how))
         elif images in tree.damaged:
             report.items.append(Item(images, "broken", tree.damaged[images]))
             report.why_not.append(tree.damaged[images])
@@ -151,21 +152,9 @@ def _check_layout(path: Path, tree: Tree, how: _How) -> Report:
     return report
 
 
-def _look(
-    path: Path,
-    tree: Tree,
-    images: str,
-    names: Sequence[str] | None,
-    view: View,
-    called: list[str],
-    report: Report,
-    how: _How,
-) -> Item:
-    """The images of a tree; adds to `report` the views of them that can be trained on.
-
-    `names` are those of the partition, where there is one.
-    """
-    item = _of_images(tree, images, names, report.deep)
+def _look(path: Path, tree: Tree, item: Item, images: str, report: Report, how: _How) -> Item:
+    """The images of a tree; adds to `report` the views of them that can be trained on."""
+    view, called = _VIEWS[images]
     settings = CelebASettings(name="celeba", view=view, size=how.size)
     try:
         source = CelebA(settings, path, how.reading)
