@@ -20,6 +20,7 @@ from tests.methods.fixed import FixedDraw, images
 
 METHODS: list[dict[str, Any]] = [
     {"name": "began", "n": 8},
+    {"name": "began", "n": 8, "kl_weight": 1.0},
     {"name": "ebgan", "n": 8},
     {"name": "ebgan", "n": 8, "shared_z": True},
     {"name": "dcgan", "n": 8},
