@@ -119,10 +119,10 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-def start_worker(run: RunDirectory, arguments: Sequence[str], *, leash: bool = False) -> Any:
-    """In place of that of benchmark.executors.local; nobody here lets go of a leash."""
-    command = ["run-one", str(run.path), *arguments]
-    return Forked(command, environment(os.environ, Path.cwd()), run.log)
+def start_worker(runs: Sequence[RunDirectory], arguments: Sequence[str]) -> Any:
+    """In place of that of benchmark.executors.local, without a leash."""
+    command = ["run-one", *arguments, "--", *(str(run.path) for run in runs)]
+    return Forked(command, environment(os.environ, Path.cwd()), runs[0].log)
 
 
 def _bench(arguments: list[str], folder: Path, variables: dict[str, str], log: Path) -> None:

@@ -33,10 +33,9 @@ class Pool(Polling[subprocess.Popen[bytes]]):
     def _start_packs(self, packs: Sequence[Pack]) -> Mapping[str, subprocess.Popen[bytes]]:
         started: dict[str, subprocess.Popen[bytes]] = {}
         try:
-            for first, *others in packs:
-                paths = [str(run.path) for run in others]
-                worker = start_worker(first, [*paths, *self.arguments])
-                started |= {run.run_id: worker for run in (first, *others)}
+            for pack in packs:
+                worker = start_worker(pack, self.arguments)
+                started |= {run.run_id: worker for run in pack}
         except BaseException:
             self._workers.update(started)  # so that they are stopped
             raise
@@ -45,6 +44,8 @@ class Pool(Polling[subprocess.Popen[bytes]]):
     def _ended(self) -> Mapping[str, int]:
         polled = {run_id: worker.poll() for run_id, worker in self._workers.items()}
         ended = {run_id: code for run_id, code in polled.items() if code is not None}
+        for run_id in ended:
+            let_go(self._workers[run_id])
         return {run_id: self._code(self._runs[run_id], code) for run_id, code in ended.items()}
 
     def _code(self, run: RunDirectory, code: int) -> int:
@@ -59,19 +60,17 @@ class Pool(Polling[subprocess.Popen[bytes]]):
             worker.kill() if kill else worker.terminate()
 
 
-def start_worker(
-    run: RunDirectory, arguments: Sequence[str], *, leash: bool = False
-) -> subprocess.Popen[bytes]:
-    """`bench run-one` on `run` in a process of its own, which writes to the run's log.
+def start_worker(runs: Sequence[RunDirectory], arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+    """`bench run-one` on `runs` in a process of its own, which writes to the log of the first.
 
-    On a leash it stops, with a checkpoint, when this process is gone for whatever reason.
+    It is on a leash: it stops, with a checkpoint, when this process is gone for whatever reason.
     """
     # -P: what lies in the working folder replaces no module of ours.
-    command = [sys.executable, "-P", "-m", "benchmark", "run-one", str(run.path), *arguments]
-    with run.log.open("ab") as log:
+    command = [sys.executable, "-P", "-m", "benchmark", "run-one", "--leash", *arguments]
+    with runs[0].log.open("ab") as log:
         return subprocess.Popen(
-            [*command, "--leash"] if leash else command,
-            stdin=subprocess.PIPE if leash else subprocess.DEVNULL,
+            [*command, "--", *(str(run.path) for run in runs)],  # a path may begin with a dash
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
             env=environment(os.environ, Path.cwd()),
@@ -81,13 +80,22 @@ def start_worker(
         )
 
 
+def let_go(worker: subprocess.Popen[bytes]) -> None:
+    """Close this end of the leash of a worker that has ended."""
+    if worker.stdin is not None:
+        worker.stdin.close()
+
+
 def obey_leash() -> None:
     """SIGTERM to this process when its standard input closes: whoever started it is gone."""
     leash = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+    main = threading.main_thread().ident
+    assert main is not None
 
     def watch() -> None:
         leash.read()
-        os.kill(os.getpid(), signal.SIGTERM)
+        # To the main thread, which a signal to another one would not wake where it waits for lanes.
+        signal.pthread_kill(main, signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
 

@@ -117,7 +117,7 @@ def work(run: RunDirectory, arguments: Sequence[str], folder: str) -> int:
     run's process sees its leash cut and does the same.
     """
     os.chdir(folder)  # paths may be relative to where the sweep was started
-    worker = start_worker(run, arguments, leash=True)
+    worker = start_worker([run], arguments)
     try:
         while (code := worker.poll()) is None:
             time.sleep(PAUSE_S)

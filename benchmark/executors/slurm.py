@@ -165,7 +165,7 @@ class RunOne:
 
     def __call__(self) -> None:
         self._reached = self._run.reached()
-        self._worker = start_worker(self._run, self._arguments, leash=True)
+        self._worker = start_worker([self._run], self._arguments)
         signal.signal(signal.SIGTERM, lambda *_: self._stop())  # scancel
         while (code := self._worker.poll()) is None:
             time.sleep(PAUSE_S)

@@ -19,7 +19,7 @@ from benchmark.data.photographs import Reading
 from benchmark.data.source import open_source
 from benchmark.errors import EXIT_STOPPED, BenchError, InputError
 from benchmark.executors import instructions as cpu
-from benchmark.executors.local import how_it_ended, last_lines, start_worker
+from benchmark.executors.local import how_it_ended, last_lines, let_go, start_worker
 from benchmark.reproduction import recorded
 from benchmark.reproduction.comparison import Comparison, compare
 from benchmark.results.schema import DIGITS
@@ -189,7 +189,7 @@ class _Worker:
 
     def __init__(self, run: RunDirectory, arguments: Sequence[str]) -> None:
         self._run = run
-        self._process = start_worker(run, arguments, leash=True)
+        self._process = start_worker([run], arguments)
 
     def provenance(self) -> dict[str, Any]:
         """What the process says of itself, as soon as it does."""
@@ -225,8 +225,8 @@ class _Worker:
             self._process.wait()
             raise
         finally:
-            if self._process.poll() is not None and self._process.stdin is not None:
-                self._process.stdin.close()
+            if self._process.poll() is not None:
+                let_go(self._process)
 
     def _fail(self) -> None:
         said = " / ".join(last_lines(self._run.log))

@@ -90,7 +90,7 @@ if sys.orig_argv[2:5] == ["-m", "benchmark", "run-one"]:  # after -P
     from pathlib import Path
     from benchmark.runs.directory import RunDirectory
     from tests.executors.stub import run_one
-    code = run_one(RunDirectory(Path(sys.orig_argv[5])), "--leash" in sys.orig_argv)
+    code = run_one(RunDirectory(Path(sys.orig_argv[-1])), "--leash" in sys.orig_argv)
     sys.stdout.flush()
     os._exit(code)
 """

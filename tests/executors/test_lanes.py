@@ -159,10 +159,12 @@ class Stubs:
     def __init__(self, codes: Sequence[int]) -> None:
         self.codes, self.packs = iter(codes), list[list[str]]()
 
-    def start(self, run: RunDirectory, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-        names = [run.run_id, *(Path(each).name for each in arguments if "began-" in each)]
+    def start(
+        self, runs: Sequence[RunDirectory], arguments: Sequence[str]
+    ) -> subprocess.Popen[bytes]:
+        names = [run.run_id for run in runs]
         self.packs.append(names)
-        self.act(run.path.parent, names)
+        self.act(runs[0].path.parent, names)
         code = next(self.codes)
         how = (
             f"import os; os.kill(os.getpid(), {-code})" if code < 0 else f"raise SystemExit({code})"

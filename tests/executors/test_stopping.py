@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.executors.local import Pool, start_worker
+from benchmark.executors.local import Pool, let_go, start_worker
 from benchmark.runs.directory import RunDirectory
 from benchmark.stopping import STOP
 from benchmark.sweep.output import Lasting
 from benchmark.worker import stop_signals
 from tests.conftest import tiny_spec
+from tests.executors.conftest import Sweep
+from tests.reliability.processes import wait
 
 Workers = list[subprocess.Popen[bytes]]
 
@@ -23,7 +25,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
     """Workers that do nothing for a minute, in place of those that train."""
     found: Workers = []
 
-    def start(run: RunDirectory, arguments: object) -> subprocess.Popen[bytes]:
+    def start(runs: object, arguments: object) -> subprocess.Popen[bytes]:
         if len(found) == 2:
             raise OSError(11, "Resource temporarily unavailable")
         found.append(subprocess.Popen(["sleep", "60"]))
@@ -139,8 +141,32 @@ def test_a_worker_is_beyond_control_c_and_within_nice(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("sys.executable", "/bin/false")
-    worker = start_worker(runs(tmp_path, 1)[0], [])
+    worker = start_worker(runs(tmp_path, 1), [])
     group, session = os.getpgid(worker.pid), os.getsid(worker.pid)  # it is there until waited for
     worker.wait()
+    let_go(worker)
     assert group != os.getpgid(0)
     assert session == os.getsid(0)
+
+
+def test_workers_stop_when_their_driver_is_killed(elsewhere: Sweep) -> None:
+    """By SIGKILL, as where memory runs out. `bench stop` would not see them."""
+    driver = elsewhere.start()
+    wait(lambda: elsewhere.step() > 0)
+    driver.kill()
+    wait(lambda: not any(run.is_locked() for run in elsewhere.runs()))
+    assert [run.state() for run in elsewhere.runs()] == ["stopped", "stopped"]
+    for run in elsewhere.runs():
+        assert run.log.read_text().endswith("stopped with a checkpoint\n")
+
+
+def test_a_folder_that_begins_with_a_dash_is_no_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = RunDirectory(Path("-x", "run"))
+    run.path.mkdir(parents=True)
+    worker = start_worker([run], [])
+    assert worker.wait() == 1
+    let_go(worker)
+    assert run.log.read_text() == "bench: -x/run: no spec.json here, so this is no run\n"

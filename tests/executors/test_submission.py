@@ -153,7 +153,7 @@ def test_a_job_that_is_told_has_its_run_stop_and_goes_on_later(
     code = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(75)); time.sleep(60)"
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(run: RunDirectory, arguments: object, leash: bool) -> subprocess.Popen[bytes]:
+    def start(runs: object, arguments: object) -> subprocess.Popen[bytes]:
         started.append(subprocess.Popen([sys.executable, "-c", code]))
         return started[-1]
 

@@ -43,23 +43,37 @@ def test_each_has_the_bits_of_the_run_alone(tmp_path: Path, cache: Path, lone: L
     assert "lanes" not in of_one
 
 
+def cut_leash(process: subprocess.Popen[bytes]) -> None:
+    """As the system does when whoever started the process is gone."""
+    assert process.stdin is not None
+    process.stdin.close()
+
+
 @pytest.mark.parametrize(
-    "number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
+    "cut",
+    [
+        pytest.param(subprocess.Popen.terminate, marks=pytest.mark.slow),
+        pytest.param(cut_leash, marks=pytest.mark.slow),
+        subprocess.Popen.kill,
+    ],
 )
 def test_cut_short_and_begun_again_they_have_the_same_bits(
-    number: int, tmp_path: Path, cache: Path, lone: Lone
+    cut: Callable[[subprocess.Popen[bytes]], None], tmp_path: Path, cache: Path, lone: Lone
 ) -> None:
     found = specs(steps=120)[:3]
     runs = [RunDirectory.create(tmp_path, spec) for spec in found]
     command = [sys.executable, "-m", "benchmark", "run-one", *(str(run.path) for run in runs)]
-    with subprocess.Popen([*command, "--cache", str(cache), "--device", "cpu"]) as process:
+    command += ["--cache", str(cache), "--device", "cpu", "--leash"]
+    killed = cut is subprocess.Popen.kill
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         while process.poll() is None and not all(run.reached() for run in runs):
             time.sleep(0.02)
-        process.send_signal(number)
-    assert process.returncode == (EXIT_STOPPED if number == signal.SIGTERM else -number)
+        cut(process)
+        code = process.wait()  # before `with` closes the leash
+    assert code == (-signal.SIGKILL if killed else EXIT_STOPPED)
     assert any(run.result() is None for run in runs)
     for run in runs:
-        if number == signal.SIGTERM and run.result() is None:
+        if not killed and run.result() is None:
             assert run.log.read_text().endswith("stopped with a checkpoint\n")
     assert beside(tmp_path, found, cache)[0] == 0
     for run, spec in zip(runs, found, strict=True):

@@ -179,7 +179,7 @@ def test_a_worker_that_is_killed_every_time_is_given_up(
     run = RunDirectory.create(tmp_path, tiny_spec())
     started = []
 
-    def start(run: RunDirectory, arguments: object) -> subprocess.Popen[bytes]:
+    def start(runs: object, arguments: object) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(["sleep", "60"])
         process.kill()
         started.append(process)

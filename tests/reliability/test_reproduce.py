@@ -66,7 +66,7 @@ def test_a_judge_that_fails_in_the_new_process_is_no_reproduction(
 ) -> None:
     """The run has a result; the process that judged it tells."""
     ended = iter([Ended(1), Ended(0)])
-    monkeypatch.setattr(module, "start_worker", lambda *_, **__: next(ended))
+    monkeypatch.setattr(module, "start_worker", lambda *_: next(ended))
     worker = module._Worker(finished, [])
     with pytest.raises(BenchError):
         worker.train(None, lambda step: None)
