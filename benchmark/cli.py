@@ -158,6 +158,7 @@ def _print_what_would_run(
 @instructions_option
 @allow_slow_option
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Only recorded.")
+@click.option("--evaluation", help="As JSON; otherwise as the run's folder says.")
 @click.option("--leash", is_flag=True, help="Stop when standard input closes.")
 @click.option("--evaluate-only", is_flag=True, help="Train nothing.")
 @click.option("--judge", "judges", multiple=True, help="With --evaluate-only: only these.")
@@ -170,6 +171,7 @@ def run_one(
     instructions: str | None,
     allow_slow: bool,
     overrides: tuple[str, ...],
+    evaluation: str | None,
     leash: bool,
     evaluate_only: bool,
     judges: tuple[str, ...],
@@ -194,12 +196,16 @@ def run_one(
 
         obey_leash()
     _check_lanes([run.spec() for run in runs])
+    from benchmark.evaluation.settings import EvaluationSettings
     from benchmark.training.loop import Stopped
     from benchmark.worker import Where, evaluate_one
     from benchmark.worker import run_one as work
 
     context = {"overrides": list(overrides)}
-    where = Where(data_root, cache, device, context, graphs, allow_slow=allow_slow)
+    asked = EvaluationSettings.model_validate_json(evaluation) if evaluation else None
+    where = Where(
+        data_root, cache, device, context, graphs, allow_slow=allow_slow, evaluation=asked
+    )
     try:
         if evaluate_only:
             for run in runs:

@@ -50,6 +50,9 @@ class Where:
     graphs: bool = False  # on a GPU, each step as one CUDA graph
     lanes: int = 1  # runs that this process trains side by side
     allow_slow: bool = False  # bfloat16 on a processor without AMX
+    # By whom the sweep that started this process wants the run judged; None: as the run's folder
+    # says, which another sweep may have written.
+    evaluation: EvaluationSettings | None = None
 
 
 def pick_device(name: str) -> torch.device:
@@ -131,12 +134,14 @@ class Panel:
     def of(
         cls, run: RunDirectory, where: Where, device: torch.device, only: Sequence[str] = ()
     ) -> "Panel":
-        """The judges that evaluation.json names, or `only` these; none where there is no such file.
+        """The judges of `where.evaluation`, which is written beside the run, or that are named
+        there; `only` these, if there are any.
 
         Raises BenchError where the weights of one are missing or the data are not those of the run,
         InputError where the data have too few images.
         """
-        spec, settings = run.spec(), run.evaluation()
+        spec, asked = run.spec(), where.evaluation
+        settings = run.evaluation() if asked is None else run.write_evaluation(asked)
         fix(spec.training.threads)
         store = open_store(spec.data, where.data_root, where.cache, attributes(spec.method))
         _same_data(run, store)

@@ -128,11 +128,21 @@ class RunDirectory:
         except ValidationError:
             raise BenchError(f"{path}: damaged; `bench run FILE` writes it again") from None
 
-    def write_evaluation(self, settings: EvaluationSettings) -> None:
+    def write_evaluation(self, settings: EvaluationSettings) -> EvaluationSettings:
+        """Set them, and return what is set: a run that has begun keeps its `every`, whichever sweep
+        it is part of, so that its snapshots are not at a mixture of steps.
+
+        For the process that holds the run, until it has begun.
+        """
+        if self.provenance() is not None:
+            with suppress(BenchError):  # damaged: written again
+                begun = self.evaluation()
+                settings = settings.model_copy(update={"every": begun.every}) if begun else settings
         data = settings.model_dump_json(indent=2).encode() + b"\n"
         path = self.path / "evaluation.json"
         if not path.exists() or path.read_bytes() != data:
             write_atomic(path, data)
+        return settings
 
     def provenance(self) -> dict[str, Any] | None:
         """What made it, if it has begun; raises BenchError where the file is damaged."""

@@ -20,7 +20,7 @@ from benchmark.report.files import refuse_foreign
 from benchmark.report.markdown import DETAILS, build
 from benchmark.results.registered import obstacle
 from benchmark.results.source import only_recorded
-from benchmark.results.tables import RecordedRun
+from benchmark.results.tables import RecordedRun, Tables, read_tables
 from benchmark.results.tuning import waiting, with_winners, write_search
 from benchmark.results.writer import refuse_loss, with_lent, write_results
 from benchmark.runs import classified
@@ -132,11 +132,13 @@ class _Prepared:
     trains: bool = True
 
     def make_folders(self, places: Places) -> None:
-        """Create run directories with their descriptions and judges."""
+        """Create run directories with their descriptions and, of those that have begun, judges;
+        the others' workers are told."""
         try:
             for planned in self.ours:
                 run = RunDirectory.create(places.runs, planned.spec)
-                run.write_evaluation(self.plan.evaluation)
+                if run.provenance() is not None:
+                    run.write_evaluation(self.plan.evaluation)
         except OSError as error:
             raise BenchError(f"{places.runs}: cannot make run folders ({error.strerror})") from None
 
@@ -232,6 +234,8 @@ def _finish(
     view = _View(plan, places, output)
     executor, codes = _train(prepared, places, start, work, view, output)
     folder = write_results(plan, places.runs, places.results, replace=replace)
+    if said := other_steps(plan, read_tables(folder)):
+        output.warn(said)
     write_evidence(folder)
     build(places.results, places.report, output.warn)
     view.publish(folder)
@@ -240,6 +244,23 @@ def _finish(
     if summary.stopped:
         return EXIT_INTERRUPTED
     return BenchError.exit_code if summary.failures else 0
+
+
+def other_steps(plan: Plan, tables: Tables) -> str:
+    """Which runs lack snapshots that the plan asks for, as one line; empty where none does."""
+    every, taken = plan.evaluation.every, tables.by_run("heldout")
+    lacking = []
+    for planned in plan.runs:
+        steps = {int(row["step"]) for row in taken.get(planned.run_id, ())}
+        if not steps.issuperset(range(every, max(steps, default=0) + 1, every)):
+            lacking.append(planned.label)
+    if not lacking:
+        return ""
+    return (
+        f"{len(lacking)} of {len(plan.runs)} runs lack snapshots every {every} steps, as "
+        f"{lacking[0]}: they keep the evaluation.every that they were begun with, in another sweep "
+        "or before it was changed"
+    )
 
 
 def _train(
@@ -437,7 +458,7 @@ def _worker_arguments(plan: Plan, places: Places, work: Work) -> list[str]:
         arguments += ["--data-root", str(places.data_root)]
     for override in plan.overrides:
         arguments += ["--set", override]
-    return arguments
+    return [*arguments, "--evaluation", plan.evaluation.model_dump_json()]
 
 
 def _summary(prepared: _Prepared, places: Places, codes: dict[str, int] | None) -> Summary:

@@ -209,3 +209,14 @@ def test_an_option_that_would_change_nothing_is_refused(
     done = CliRunner().invoke(evaluate_command, [file, *options])
     assert isinstance(done.exception, InputError)
     assert said in str(done.exception)
+
+
+def test_a_sweep_says_which_runs_lack_its_snapshots(trained: Path) -> None:
+    assert "lack snapshots" not in evaluate(trained)
+    write(trained, "every: 6", "every: 4")
+    said = evaluate(trained)
+    assert "2 of 2 runs lack snapshots every 4 steps, as gamma=0.3 seed=0: they keep" in said
+    for path in trained.glob("runs/*/evaluation.json"):
+        assert json.loads(path.read_text())["every"] == 6
+    write(trained, "every: 6", "every: 12")
+    assert "lack snapshots" not in evaluate(trained)

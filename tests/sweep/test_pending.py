@@ -10,8 +10,16 @@ from benchmark.evaluation.networks import load_network
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.evaluations import Evaluations, JudgeRecord, new_row
-from benchmark.sweep.run import pending_of
-from tests.conftest import tiny_run, tiny_spec
+from benchmark.sweep.run import (
+    Places,
+    Work,
+    _Prepared,
+    _worker_arguments,
+    pending_of,
+)
+from benchmark.training.snapshots import listed
+from benchmark.worker import Where, train
+from tests.conftest import tiny_evaluation, tiny_plan, tiny_run, tiny_spec
 
 JUDGES = {
     "plain": {"features": "efficientnet_lite0", "samples": 60},
@@ -61,3 +69,30 @@ def test_the_domain_is_known_without_weights() -> None:
     """What is left is asked by the name; a judge asks its network."""
     assert (domain("dlib_face"), domain("efficientnet_lite0")) == ("faces", "ImageNet")
     assert load_network("efficientnet_lite0", torch.device("cpu")).domain == "ImageNet"
+
+
+def test_a_run_that_has_begun_keeps_its_steps(tmp_path: Path, cache: Path) -> None:
+    """Two sweeps share it, and each has its judges and its `every` beside it."""
+    mine, theirs = tiny_evaluation(), tiny_evaluation(every=4, repeats=0)
+    run = tiny_run(tmp_path, tiny_spec(), every=4, repeats=0)  # they were the last to say so
+    train(run, Where(None, cache, "cpu", evaluation=mine), [])
+    assert [each.step for each in listed(run.snapshots)] == [6, 12]
+    assert run.evaluation() == mine
+    assert pending_of(mine)(run) == []
+    assert run.write_evaluation(theirs) == theirs.model_copy(update={"every": 6})
+    assert run.evaluation() == theirs.model_copy(update={"every": 6})
+    (run.path / "evaluation.json").write_text("{")  # damaged
+    assert run.write_evaluation(theirs) == theirs
+
+
+def test_folders_of_runs_that_have_not_begun_are_left_to_their_workers(tmp_path: Path) -> None:
+    plan = tiny_plan(tiny_spec(), tiny_spec(method={"gamma": 0.3}))
+    begun, queued = (tiny_run(tmp_path, each.spec, every=4) for each in plan.runs)
+    begun.write_provenance({})
+    _Prepared(plan, plan.runs, {}, lambda run: True).make_folders(
+        Places(tmp_path, *(Path("x"),) * 3, None, "x")
+    )
+    assert begun.evaluation() == tiny_evaluation(every=4)
+    assert queued.evaluation() == tiny_evaluation(every=4)
+    arguments = _worker_arguments(plan, Places(tmp_path, *(Path("x"),) * 3, None, "x"), Work("cpu"))
+    assert EvaluationSettings.model_validate_json(arguments[-1]) == plan.evaluation
