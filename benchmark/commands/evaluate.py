@@ -143,6 +143,13 @@ def _evaluate_images(options: ImageOptions, plan: Any, places: Any, device: str)
         against = against_data(options.against, options.size, options.judges)
     else:
         raise InputError("--images needs a FILE or --against DATA; --as needs a FILE")
+    if options.name is not None:  # before minutes of judging
+        from benchmark.report.files import refuse_foreign
+
+        folder = places.results / plan.place
+        if not (folder / "ablation.json").exists():
+            raise InputError(f"{folder}: no tables there yet; `bench run` writes them")
+        refuse_foreign(places.report)
     rows = evaluate_images(
         options.images,
         options.name or options.images.name,
@@ -156,14 +163,9 @@ def _evaluate_images(options: ImageOptions, plan: Any, places: Any, device: str)
     else:
         _print(rows)
     if options.name is not None:
-        from benchmark.report.files import refuse_foreign
         from benchmark.report.markdown import build
         from benchmark.results.images import add_images
 
-        folder = places.results / plan.place
-        if not (folder / "ablation.json").exists():
-            raise InputError(f"{folder}: no tables there yet; `bench run` writes them")
-        refuse_foreign(places.report)
         table = add_images(folder, rows, replace=options.replace)
         click.echo(f"row: {table}", err=options.as_json)
         build(places.results, places.report, partial(say, err=True))

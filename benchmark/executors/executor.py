@@ -38,13 +38,15 @@ def unfinished(run: RunDirectory) -> bool:
 class Polling(ABC, Generic[Worker]):
     """The loop that the executors share; `tick` is called between polls.
 
-    A run that another living process writes is waited for, never written by two.
+    A run that another living process writes is waited for, never written by two; unless the workers
+    only judge, beside whoever trains.
     """
 
     jobs: int  # workers at once
     arguments: Sequence[str]  # options of `bench run-one`
     tick: Callable[[], None]
     pending: Pending = unfinished
+    trains: bool = True  # whether the workers train, and do not only judge what is there
     stopped: bool = False  # whether somebody asked it to stop
     poll_s: float = POLL_S
     _workers: dict[str, Worker] = field(default_factory=dict)
@@ -136,7 +138,7 @@ class Polling(ABC, Generic[Worker]):
                 later += waiting[at:]
                 break
             left = [run for run in pack if self.pending(run)]  # by whoever held it
-            held = [run for run in left if run.is_locked()]
+            held = [run for run in left if self.trains and run.is_locked()]
             later += [(run,) for run in held]
             if free := tuple(run for run in left if run not in held):
                 ready.append(free)
@@ -150,7 +152,7 @@ class Polling(ABC, Generic[Worker]):
 
     def _again(self, run_id: str, code: int) -> bool:
         if code == BusyError.exit_code:  # another process was quicker
-            return True
+            return self.trains
         if code >= 0 or self.stopped:
             return False
         at = run_id, self._runs[run_id].reached()
@@ -167,5 +169,6 @@ class Polling(ABC, Generic[Worker]):
                 signal.signal(number, handler)
 
 
-# From the options of `bench run-one`, what to call between polls, and what is left to do.
-Start = Callable[[Sequence[str], Callable[[], None], Pending], Polling[Any]]
+# From the options of `bench run-one`, what to call between polls, what is left to do, and whether
+# that includes training.
+Start = Callable[[Sequence[str], Callable[[], None], Pending, bool], Polling[Any]]

@@ -85,13 +85,16 @@ class SlurmJobs(Polling[str]):
             if not self._workers:
                 raise
             return {}
-        started = dict(slurm_queue.living(runs, known))  # queued by a driver that is gone
+        started = {}
+        if self.trains:  # queued by a driver that is gone
+            started = dict(slurm_queue.living(runs, known))
         new = [run for run in runs if run.run_id not in started]
         for first in range(0, len(new), ARRAY):
             part = new[first : first + ARRAY]
             numbers = submit(self.queue, part, self.arguments, min(self.jobs, len(part)))
             for run, number in zip(part, numbers, strict=True):
-                slurm_queue.record(run, number)
+                if self.trains:  # that of a job that trains stays
+                    slurm_queue.record(run, number)
                 started[run.run_id] = number
         return started
 

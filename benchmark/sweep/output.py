@@ -32,7 +32,8 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Failure:
-    """A run without success: it failed, or its process ended before it had a result."""
+    """A run without success: it failed, its process ended before it had a result, or it is trained
+    and not judged."""
 
     planned: PlannedRun
     reason: str | None
@@ -50,6 +51,7 @@ class Summary:
     results: Path
     report: Path
     mlflow: str
+    unjudged: Sequence[Failure] = ()  # by one of the judges, the probe or the classifiers
 
 
 class Output:
@@ -93,11 +95,12 @@ class Output:
         self._print(f"MLflow: bench ui --mlflow {redact(summary.mlflow)}")
 
     def _failures(self, summary: Summary) -> None:
-        for each in summary.failures:
-            name = f"{each.planned.label} ({each.planned.run_id})"
-            self._print(f"{name} failed: {each.reason}")
-            for line in each.log:
-                self._print(f"    {line}")
+        for what, found in (("failed", summary.failures), ("not judged", summary.unjudged)):
+            for each in found:
+                name = f"{each.planned.label} ({each.planned.run_id})"
+                self._print(f"{name} {what}: {each.reason}")
+                for line in each.log:
+                    self._print(f"    {line}")
 
     def _print(self, text: str) -> None:
         lines = folded(text, self._console.width) if self._console.is_terminal else [text]
@@ -139,6 +142,7 @@ class JsonOutput(Output):
                 "runs": summary.runs,
                 "done": summary.done,
                 "failed": len(summary.failures),
+                "not_judged": [each.planned.run_id for each in summary.unjudged],
                 "stopped": summary.stopped,
                 "failures": [
                     {
@@ -203,4 +207,5 @@ def choose_output(*, quiet: bool, as_json: bool) -> Output:
 
 
 def _counts(summary: Summary) -> str:
-    return f"{summary.done} of {summary.runs} runs done, {len(summary.failures)} failed"
+    said = f"{summary.done} of {summary.runs} runs done, {len(summary.failures)} failed"
+    return said + (f", {len(summary.unjudged)} not judged" if summary.unjudged else "")

@@ -188,6 +188,8 @@ def evaluate_plan(
     def unseen(run: RunDirectory) -> bool:
         return any(not judges or name in judges for name in left(run))
 
+    asked = [each for each in there if unseen(places.run(each.run_id))]
+    _check_data(dataclasses.replace(plan, runs=tuple(asked)), asked, {}, {}, places, output)
     arguments = ["--evaluate-only", *(f"--judge={name}" for name in judges)]
     prepared = _Prepared(plan, there, {}, unseen, arguments, trains=False)
     return _finish(prepared, places, start, work, output, replace=replace)
@@ -239,11 +241,15 @@ def _finish(
     write_evidence(folder)
     build(places.results, places.report, output.warn)
     view.publish(folder)
+    if not prepared.trains:
+        held = [each.label for each in prepared.ours if places.run(each.run_id).is_locked()]
+        if held:
+            output.note(f"another process still writes {', '.join(held)}: judge them again then")
     summary = _summary(prepared, places, None if executor.stopped else codes)
     output.end(summary)
     if summary.stopped:
         return EXIT_INTERRUPTED
-    return BenchError.exit_code if summary.failures else 0
+    return BenchError.exit_code if summary.failures or summary.unjudged else 0
 
 
 def other_steps(plan: Plan, tables: Tables) -> str:
@@ -275,7 +281,7 @@ def _train(
             plan,
             prepared.ours,
             places,
-            lambda tick: start(arguments, tick, prepared.unfinished),
+            lambda tick: start(arguments, tick, prepared.unfinished, prepared.trains),
             view,
             output,
         )
@@ -465,7 +471,7 @@ def _summary(prepared: _Prepared, places: Places, codes: dict[str, int] | None) 
     """`codes` are the workers' exit codes by run id; None where the user stopped the sweep."""
     plan, trusted, unfinished = prepared.plan, prepared.trusted, prepared.unfinished
     runs = plan.runs if prepared.trains else prepared.ours
-    done, failures = 0, []
+    done, failures, unjudged = 0, [], []
     for planned in runs:
         run = places.run(planned.run_id)
         if planned.run_id in trusted:
@@ -481,15 +487,18 @@ def _summary(prepared: _Prepared, places: Places, codes: dict[str, int] | None) 
             succeeded |= code == 0
         if succeeded:
             done += 1
-        elif result is not None or codes is not None:
-            reason = result.reason if result else how_it_ended(code)
-            if result is not None and left:
-                reason = "trained, but not evaluated; the same command continues from here"
-            failures.append(Failure(planned, reason, last_lines(run.log)))
+        elif result is not None and result.state == "failed" and prepared.trains:
+            failures.append(Failure(planned, result.reason, last_lines(run.log)))
+        elif result is not None or not prepared.trains:
+            why = () if codes is None else last_lines(run.log)
+            unjudged.append(Failure(planned, "the same command continues from here", why))
+        elif codes is not None:
+            failures.append(Failure(planned, how_it_ended(code), last_lines(run.log)))
     return Summary(
         runs=len(runs),
         done=done,
         failures=failures,
+        unjudged=unjudged,
         stopped=codes is None,
         results=places.results / plan.place,
         report=places.report,

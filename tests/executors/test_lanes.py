@@ -13,7 +13,7 @@ from click import Command, Context, Option
 from benchmark.ablation.cost import device_bytes
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.commands.options import _lanes
-from benchmark.errors import BenchError, InputError
+from benchmark.errors import BenchError, BusyError, InputError
 from benchmark.executors import packing
 from benchmark.executors.choice import Asked, choose
 from benchmark.executors.local import Pool
@@ -250,3 +250,15 @@ def test_a_run_that_is_held_is_waited_for_and_the_others_go_on(
     monkeypatch.setattr("benchmark.executors.local.start_worker", stubs.start)
     assert set(Pool(1, [], lambda: None, lanes=Lanes(3)).run(runs).values()) == {0}
     assert stubs.packs == [[runs[0].run_id, runs[2].run_id], [runs[1].run_id]]
+
+
+def test_a_run_that_is_held_is_judged_beside_who_holds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run,) = made(tmp_path, gammas(1))
+    stubs = Stubs([BusyError.exit_code])  # its probe is left to who holds it
+    monkeypatch.setattr("benchmark.executors.local.start_worker", stubs.start)
+    with run.locked():
+        codes = Pool(1, [], lambda: None, trains=False).run([run])
+    assert codes == {run.run_id: BusyError.exit_code}
+    assert stubs.packs == [[run.run_id]]

@@ -205,3 +205,12 @@ def test_a_living_job_is_one_that_slurm_may_start_or_start_again() -> None:
     living = ("PENDING", "REQUEUED", "COMPLETING", "SUSPENDED", "RESIZING")
     assert all(Job(state).is_alive for state in living)
     assert not any(Job(state).is_alive for state in ("TIMEOUT", "CANCELLED", "PREEMPTED"))
+
+
+def test_judging_waits_for_no_job_that_trains(fake: Path, tmp_path: Path) -> None:
+    (run,) = made(tmp_path, 1)
+    slurm_queue.record(run, "5_0")
+    says(fake, j5_0=("RUNNING", 0))
+    executor = SlurmJobs(9, [], lambda: None, trains=False, queue=queue(tmp_path / "slurm"))
+    assert executor._start([run]) == {run.run_id: "7"}
+    assert slurm_queue.job_of(run) == "5_0"  # `bench run` finds it again

@@ -211,6 +211,36 @@ def test_an_option_that_would_change_nothing_is_refused(
     assert said in str(done.exception)
 
 
+def test_images_are_refused_before_they_are_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def judge(*_: object) -> None:
+        raise AssertionError("judged before it is refused")
+
+    monkeypatch.setattr("benchmark.sweep.images.evaluate_images", judge)
+    write(tmp_path)
+    command = [str(tmp_path / "tiny.yaml"), "--images", str(tmp_path), "--as", "theirs"]
+    done = CliRunner().invoke(evaluate_command, [*command, "--results", str(tmp_path / "none")])
+    assert isinstance(done.exception, InputError)
+    assert "no tables there yet" in str(done.exception)
+
+
+def test_a_run_that_another_process_trains_is_judged_and_not_waited_for(trained: Path) -> None:
+    run = RunDirectory(sorted(trained.glob("runs/began-*"))[0])
+    (run.path / "result.json").unlink()
+    before = rows(trained)
+    shutil.rmtree(run.path / "evaluations")
+    with run.locked():
+        said = evaluate(trained)
+    (label,) = (
+        each.label for each in load(trained / "tiny.yaml", "demo").runs if each.run_id == run.run_id
+    )
+    assert f"another process still writes {label}: judge them again then" in said
+    assert "2 of 2 runs done, 0 failed" in said
+    assert {key[2:] for key in rows(trained) if key[0] == run.run_id} == {(6, 0), (12, 0)}
+    assert len(rows(trained)) == len(before) - 1  # the last step is that once it has ended
+
+
 def test_a_sweep_says_which_runs_lack_its_snapshots(trained: Path) -> None:
     assert "lack snapshots" not in evaluate(trained)
     write(trained, "every: 6", "every: 4")
@@ -220,3 +250,17 @@ def test_a_sweep_says_which_runs_lack_its_snapshots(trained: Path) -> None:
         assert json.loads(path.read_text())["every"] == 6
     write(trained, "every: 6", "every: 12")
     assert "lack snapshots" not in evaluate(trained)
+
+
+def test_data_that_are_missing_are_one_line_before_anything_starts(trained: Path) -> None:
+    write(trained, "name: faces, size: 16, count: 1000", "name: celeba, size: 16")
+    for planned in load(trained / "tiny.yaml", "demo").runs:
+        run = RunDirectory.create(trained / "runs", planned.spec)
+        data = {"title": "CelebA", "fingerprint": "0" * 64, "labels_sha256": None}
+        run.write_provenance({"data": data})
+        run.snapshots.mkdir()
+        (run.snapshots / f"00000006-{'0' * 16}.safetensors").touch()
+    done = bench("evaluate", "tiny.yaml", "--replace", "--mlflow", MLFLOW, cwd=trained)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "--data-root" in done.stderr
+    assert not (run.path / "log.txt").exists()

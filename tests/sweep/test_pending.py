@@ -1,19 +1,25 @@
 """What is left to judge of a run: each judge by the metrics that it computes."""
 
+import io
 from pathlib import Path
 
+import pytest
 import torch
+from rich.console import Console
 
+from benchmark.ablation.plan import Plan
 from benchmark.evaluation.catalogue import domain
 from benchmark.evaluation.metrics import computed_by
 from benchmark.evaluation.networks import load_network
 from benchmark.evaluation.settings import EvaluationSettings
-from benchmark.runs.directory import RunDirectory
+from benchmark.runs.directory import Result, RunDirectory
 from benchmark.runs.evaluations import Evaluations, JudgeRecord, new_row
+from benchmark.sweep.output import QuietOutput
 from benchmark.sweep.run import (
     Places,
     Work,
     _Prepared,
+    _summary,
     _worker_arguments,
     pending_of,
 )
@@ -69,6 +75,43 @@ def test_the_domain_is_known_without_weights() -> None:
     """What is left is asked by the name; a judge asks its network."""
     assert (domain("dlib_face"), domain("efficientnet_lite0")) == ("faces", "ImageNet")
     assert load_network("efficientnet_lite0", torch.device("cpu")).domain == "ImageNet"
+
+
+def unjudged(root: Path) -> tuple[Plan, RunDirectory]:
+    """A run that has been trained, and whose judge has not seen its snapshot."""
+    plan = tiny_plan(tiny_spec())
+    run = tiny_run(root, plan.runs[0].spec)
+    run.snapshots.mkdir()
+    (run.snapshots / f"00000012-{'s' * 16}.safetensors").touch()
+    ended = {"state": "done", "step": 12, "reason": None, "weights_sha256": "0" * 64}
+    run.write_result(Result.model_validate({**ended, "wall_s": 1, "cpu_s": 1, "decays": []}))
+    run.log.write_text("bench: its judge says why")
+    return plan, run
+
+
+@pytest.mark.parametrize(
+    ("codes", "why"), [(None, []), ({"run": 1}, ["    bench: its judge says why"])]
+)
+def test_a_trained_run_without_its_judge_is_not_judged_and_has_not_failed(
+    codes: dict[str, int] | None, why: list[str], tmp_path: Path
+) -> None:
+    """Where the sweep was stopped before (codes None), and where a judge failed."""
+    plan, run = unjudged(tmp_path)
+    places = Places(tmp_path, *(Path("x"),) * 3, None, "x")
+    for trains in (True, False):
+        prepared = _Prepared(
+            plan, plan.runs, {}, lambda run: bool(pending_of(plan.evaluation)(run)), trains=trains
+        )
+        summary = _summary(prepared, places, codes)
+        assert (summary.done, summary.failures) == (0, [])
+        console = Console(file=io.StringIO())
+        QuietOutput(console).end(summary)
+        assert isinstance(console.file, io.StringIO)
+        first, *log, last = console.file.getvalue().splitlines()
+        label = f"{plan.runs[0].label} ({run.run_id})"
+        assert first == f"{label} not judged: the same command continues from here"
+        assert log == why
+        assert last.startswith("0 of 1 runs done, 0 failed, 1 not judged")
 
 
 def test_a_run_that_has_begun_keeps_its_steps(tmp_path: Path, cache: Path) -> None:
