@@ -13,7 +13,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import numpy as np
 import torch
 
 from benchmark.data.store import FaceStore, open_store
@@ -316,7 +315,7 @@ def _set_up(
             "broken": list(store.broken),
             "images": {part: len(at) for part, at in store.splits.items()},
         },
-        "store": _store_name(store),
+        "store": store.name,
     }
     record = with_earlier(record, run.provenance())
     run.write_provenance(record)
@@ -338,12 +337,6 @@ def _out_of_memory(run: RunDirectory) -> Iterator[None]:
             f"{run.run_id}: out of memory ({first[:100]}); it is safe up to its last checkpoint: "
             "start fewer runs at once with --jobs and --lanes, or use a machine with more"
         ) from None
-
-
-def _store_name(store: FaceStore) -> str:
-    """The store's name in the cache, so that `bench gc` keeps it."""
-    images = store.images
-    return Path(str(images.filename)).parent.name if isinstance(images, np.memmap) else ""
 
 
 def _same_data(run: RunDirectory, store: FaceStore) -> None:

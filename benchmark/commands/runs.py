@@ -24,7 +24,7 @@ from benchmark.commands.options import (
     written_before,
 )
 from benchmark.commands.tables import say
-from benchmark.errors import EXIT_DIFFERENT, InputError
+from benchmark.errors import EXIT_DIFFERENT, InputError, of_system
 from benchmark.executors.instructions import NAMES
 from benchmark.text import counted
 
@@ -227,10 +227,16 @@ def gc(runs: Path, cache: Path, keep: int | None, dry_run: bool) -> None:
 
     if not runs.is_dir():  # else every decoded data set would be one that no run uses
         raise InputError(f"{runs}: no such folder; give --runs the one that holds the runs")
-    total = 0
-    for item in find_garbage(runs, cache, keep):
+    total, failed = 0, False
+    for item in find_garbage(runs, cache, keep, lambda damaged: say(damaged, err=True)):
+        try:
+            if not dry_run:
+                item.remove()
+        except OSError as error:
+            failed = True
+            say(f"{item.path}: not removed ({of_system(error)})", err=True)
+            continue
         total += item.size
         say(f"{item.path}: {item.size / 1e6:.1f} MB, {item.why}")
-        if not dry_run:
-            item.remove()
     click.echo(f"{total / 1e6:.1f} MB {'would be' if dry_run else 'was'} freed")
+    sys.exit(1 if failed else 0)

@@ -55,6 +55,12 @@ class FaceStore:
     notes: tuple[str, ...] = ()  # how files were interpreted, and what was left out
 
     @property
+    def name(self) -> str:
+        """Of its folder in the cache, so that `bench gc` keeps it; empty where it has none."""
+        images = self.images
+        return Path(str(images.filename)).parent.name if isinstance(images, np.memmap) else ""
+
+    @property
     def labels_sha256(self) -> str | None:
         """Digest of the attributes' names and all labels; the fingerprint covers images and
         parts."""

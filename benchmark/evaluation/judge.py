@@ -57,6 +57,7 @@ class Judge:
         """
         self.name, self.features = name, settings.features
         self.reference_fingerprint = reference.fingerprint
+        self._other_store = reference.name if settings.reference_view is not None else None
         self._settings, self._store, self._cache = settings, store, cache
         real = self._images(reference, settings.reference)
         validation = self._images(reference, "validation")
@@ -140,6 +141,7 @@ class Judge:
             digest=self.digest,
             **self._identity,
             reference=self.reference_fingerprint,
+            store=self._other_store,
             floor=self._floors(),
             made=time.time(),
         )

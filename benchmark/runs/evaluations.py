@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from benchmark.errors import BenchError
 from benchmark.evaluation.settings import EvaluationSettings, JudgeSettings
@@ -34,7 +34,7 @@ class JudgeRecord(Strict):
     """A judge's record, with all that its values depend on."""
 
     digest: str
-    """SHA-256 over everything below except `made`, `floor` and `reference`."""
+    """SHA-256 over everything below except `made`, `floor`, `reference` and `store`."""
     settings: dict[str, Any]
     """`JudgeSettings.identity()`."""
     network: dict[str, Any]
@@ -45,6 +45,8 @@ class JudgeRecord(Strict):
     """Fingerprint of the data that samples are compared with."""
     floor: dict[str, dict[str, float]]
     """By name ("real", "blurred"): the metrics of real images instead of generated ones."""
+    store: str | None = Field(default=None, exclude_if=lambda name: name is None)
+    """Name of the decoded store of `reference_view`, so that `bench gc` keeps it."""
     made: float
     """Seconds since the epoch; of two records of the same settings the newer one counts."""
 
@@ -83,7 +85,7 @@ class Evaluations:
     def all(cls, run: Path) -> "list[Evaluations]":
         """The evaluations by every judge that has any."""
         made = []
-        for path in sorted((run / FOLDER).glob("*.json")):
+        for path in sorted((run / FOLDER).glob("*-*.json")):
             each = cls.__new__(cls)
             each.path, each._record = path.with_suffix(".jsonl"), path
             made.append(each)

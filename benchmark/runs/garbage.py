@@ -2,14 +2,16 @@
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.errors import BenchError
 from benchmark.runs.directory import RunDirectory
+from benchmark.runs.evaluations import Evaluations
 from benchmark.runs.weights import listed
 
-_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+_STORE = re.compile(r"[0-9a-f]{64}(\.tmp)?")  # .tmp: one that is being prepared
 
 
 @dataclass(frozen=True)
@@ -27,28 +29,60 @@ class Garbage:
             self.path.unlink()
 
 
-def find_garbage(runs: Path, cache: Path, keep: int | None = None) -> Iterator[Garbage]:
-    """Checkpoints of finished runs except the last, and stores that no run here was trained on.
+def find_garbage(
+    runs: Path,
+    cache: Path,
+    keep: int | None = None,
+    warn: Callable[[str], object] = lambda damaged: None,
+) -> Iterator[Garbage]:
+    """Checkpoints of finished runs except the last, and stores that no run here needs.
 
-    `keep`: also all but this many last snapshots of finished runs.
+    `keep`: also all but this many last snapshots of finished runs. `warn` is told of damaged runs,
+    which keep what they have.
     """
-    found = [RunDirectory(path.parent) for path in sorted(runs.glob("*/spec.json"))]
-    for run in found:
-        if run.result() is not None:
+    used: set[str] = set()
+    unknown = False
+    for run in [RunDirectory(path.parent) for path in sorted(runs.glob("*/spec.json"))]:
+        try:
+            ended, stores = run.result() is not None, _stores(run)
+        except BenchError as error:
+            warn(str(error))
+            unknown = True
+            continue
+        unknown |= stores is None
+        used |= stores or set()
+        if ended:
             for path in listed(run.checkpoints)[:-1]:
                 yield Garbage(path, _size(path), "not the last checkpoint of a finished run")
             snapshots = listed(run.snapshots)
             for path in snapshots[:-keep] if keep else []:
                 yield Garbage(path, _size(path), f"not among the last {keep} snapshots")
-    used: set[str] = set()
-    for run in found:
-        record = run.provenance()
-        if record is None or "store" not in record:
-            return  # the store that it needs is unknown
-        used.add(record["store"])
-    for folder in sorted((cache / "stores").glob("*")):
-        if folder.is_dir() and _FINGERPRINT.fullmatch(folder.name) and folder.name not in used:
+    for folder in [] if unknown else sorted((cache / "stores").glob("*")):
+        if is_store(folder) and folder.suffix != ".tmp" and folder.name not in used:
             yield Garbage(folder, _size(folder), "a decoded data set that no run here uses")
+
+
+def _stores(run: RunDirectory) -> set[str] | None:
+    """The stores that it and its judges need; None where that is not known.
+
+    Raises BenchError where the run is damaged.
+    """
+    made, settings = run.provenance(), run.evaluation()
+    if made is None or "store" not in made:
+        return None
+    found: set[str | None] = {made["store"]}
+    records = [each.record() for each in Evaluations.all(run.path)]
+    found |= {each.store for each in records if each.settings.get("reference_view")}
+    judged = [each.settings for each in records]
+    for judge in settings.judges.values() if settings else ():
+        if judge.reference_view is not None and judge.identity() not in judged:
+            found.add(None)  # it has yet to open it
+    return None if None in found else {each for each in found if each is not None}
+
+
+def is_store(folder: Path) -> bool:
+    """Whether a folder in the cache is a decoded store, or one that is being prepared."""
+    return folder.is_dir() and _STORE.fullmatch(folder.name) is not None
 
 
 def _size(path: Path) -> int:

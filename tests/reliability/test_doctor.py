@@ -9,16 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from benchmark.data.settings import RotatedView
 from benchmark.data.store import open_store
 from benchmark.errors import BenchError, BusyError
+from benchmark.evaluation.judge import Judge
+from benchmark.evaluation.settings import EvaluationSettings, JudgeSettings
 from benchmark.runs import digests, weights
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.doctor import Fault, faults_of, faults_of_runs, faults_of_stores
 from benchmark.runs.evaluations import Evaluations
 from benchmark.runs.garbage import find_garbage
 from benchmark.tracking.audit import faults_of_view
-from tests.conftest import tiny_spec
+from tests.conftest import tiny_run, tiny_spec
 from tests.processes import bench
 from tests.reliability.conftest import Swept
 from tests.reliability.test_checkpoints import spoil
@@ -264,3 +268,64 @@ def test_gc_keeps_stores_where_a_run_does_not_say_which_it_needs(tmp_path: Path)
     open_store(tiny_spec().data, None, tmp_path / "cache")
     RunDirectory.create(tmp_path / "runs", tiny_spec())
     assert list(find_garbage(tmp_path / "runs", tmp_path / "cache")) == []
+
+
+def test_gc_keeps_what_a_judge_compares_with(tmp_path: Path) -> None:
+    """A view that no run was trained on, by a judge that is to come and by one that has judged."""
+    view = RotatedView(name="rotated", degrees=30)
+    data = tiny_spec().data
+    stores = {
+        name: open_store(each, None, tmp_path / "cache").name
+        for name, each in {
+            "own": data,
+            "other view": data.model_copy(update={"view": view}),
+            "nobody's": tiny_spec(data={"count": 500}).data,
+        }.items()
+    }
+    run = tiny_run(tmp_path / "runs", tiny_spec())
+    run.write_provenance({"store": stores["own"]})
+
+    def garbage() -> list[str]:
+        return [each.path.name for each in find_garbage(tmp_path / "runs", tmp_path / "cache")]
+
+    assert sorted(garbage()) == sorted([stores["other view"], stores["nobody's"]])
+    settings = JudgeSettings(features="efficientnet_lite0", samples=60, reference_view=view)
+    run.write_evaluation(EvaluationSettings(every=6, judges={"rotated": settings}))
+    assert garbage() == []
+    device = torch.device("cpu")
+    own, cache = open_store(data, None, tmp_path / "cache"), tmp_path / "cache"
+    judge = Judge.of_data("rotated", settings, data, own, None, cache, device)
+    Evaluations(run.path, judge.features, judge.digest).write_record(judge.record())
+    assert garbage() == [stores["nobody's"]]
+
+
+def test_gc_names_a_damaged_run_and_goes_on(swept: Swept, tmp_path: Path) -> None:
+    shutil.copytree(swept.folder / "runs", tmp_path / "runs")
+    open_store(tiny_spec(data={"count": 500}).data, None, tmp_path / "cache")
+    damaged, sound = (tmp_path / "runs" / run.run_id for run in swept.runs())
+    (damaged / "provenance.json").write_bytes(b"")
+    (damaged / "result.json").write_bytes(b"")
+    done = bench("gc", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (
+        done.stderr == f"{Path('runs', damaged.name, 'result.json')}: damaged; see `bench doctor`\n"
+    )
+    assert len(weights.listed(damaged / "checkpoints")) == 2
+    assert len(weights.listed(sound / "checkpoints")) == 1
+    assert len([path for path in tmp_path.glob("cache/stores/*") if path.is_dir()]) == 1
+
+
+def test_gc_says_what_it_could_not_remove(
+    swept: Swept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(swept.folder / "runs", tmp_path / "runs")
+
+    def refuse(self: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        done = bench("gc", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.count(": not removed (Permission denied)\n") == 2
+    assert done.stdout == "0.0 MB was freed\n"
