@@ -14,17 +14,20 @@ before anything is written. The log is left out, as it may contain local paths.
 """
 
 import re
-import shutil
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from filelock import FileLock
+
 from benchmark.errors import BenchError, InputError
-from benchmark.runs.directory import RunDirectory
+from benchmark.files import is_held
+from benchmark.runs import digests
+from benchmark.runs.directory import WRITING_S, RunDirectory
 from benchmark.runs.evaluations import FOLDER
-from benchmark.runs.weights import listed
 
 LIMIT = 4 * 2**30  # bytes, unpacked
 _NEEDED = {"spec.json", "provenance.json", "metrics.jsonl", "result.json"}
@@ -33,6 +36,8 @@ _ALLOWED = re.compile(
     r"|checkpoints/digests\.jsonl|(checkpoints|snapshots)/\d{8}-[0-9a-f]{16}\.safetensors"
     r"|evaluations/[\w.]+-[0-9a-f]{12}\.jsonl?"
 )
+IMPORTING = ".import-"  # how the folder that a run is unpacked into begins
+_LOCK = "lock"  # in it, held while that goes on
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the same run gives the same archive
 _CHUNK = 2**20
 
@@ -40,38 +45,62 @@ _CHUNK = 2**20
 def export_run(run: RunDirectory, to: Path, *, last: bool = False) -> Path:
     """Pack a finished run; raises InputError where it is not, or where `to` exists.
 
-    The `last` snapshot alone, without checkpoints, is enough to judge the run again.
+    The `last` snapshot alone, without checkpoints, is enough to judge the run again. Raises
+    BenchError where the run is damaged, or a process is still judging what it trained.
     """
-    if run.result() is None or run.provenance() is None:
+    if run.result() is None:
         raise InputError(f"{run.path}: not finished; `bench run` continues it")
+    if run.is_locked():
+        raise BenchError(f"{run.path}: another process is writing this run; wait for its end")
     if to.exists():
         raise InputError(f"{to}: already exists; choose another name")
-    temporary = to.with_name(f".{to.name}.tmp")
-    try:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+    _refuse_damaged(run)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=to.parent) as folder:
+        packed = Path(folder) / to.name
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
             for path in _packed(run, last):
-                name = str(path.relative_to(run.path).as_posix())
-                member = zipfile.ZipInfo(name, _FIXED_TIME)
+                member = zipfile.ZipInfo(_name(run, path), _FIXED_TIME)
                 member.external_attr = 0o644 << 16
                 member.compress_type = zipfile.ZIP_DEFLATED
-                with path.open("rb") as source, archive.open(member, "w") as target:
-                    shutil.copyfileobj(source, target, _CHUNK)
-        temporary.replace(to)
-    finally:
-        temporary.unlink(missing_ok=True)
+                with archive.open(member, "w") as target:
+                    target.write(_whole(path))
+        packed.replace(to)
     return to
 
 
+def _refuse_damaged(run: RunDirectory) -> None:
+    from benchmark.runs.doctor import faults_of
+
+    for fault in faults_of(run, run.spec().run_id):
+        if fault.serious:
+            raise BenchError(f"{fault.where}: {fault.what}; see `bench doctor`")
+
+
+def _whole(path: Path) -> bytes:
+    """A file's content; of rows only whole lines, as a judge may be writing the last."""
+    data = path.read_bytes()
+    return data[: data.rfind(b"\n") + 1] if path.suffix == ".jsonl" else data
+
+
+def _name(run: RunDirectory, path: Path) -> str:
+    return path.relative_to(run.path).as_posix()
+
+
 def _packed(run: RunDirectory, last: bool) -> Iterator[Path]:
+    def ours(folder: Path) -> list[Path]:
+        """Without what somebody else keeps there, which no import would accept."""
+        return sorted(path for path in folder.glob("*") if _ALLOWED.fullmatch(_name(run, path)))
+
     yield from (run.path / name for name in sorted(_NEEDED))
     yield from (path for path in [run.path / "evaluation.json"] if path.exists())
-    yield from sorted((run.path / FOLDER).glob("*.json*"))
+    yield from ours(run.path / FOLDER)
     first = -1 if last else 0
-    yield from sorted(run.samples.glob("[0-9]*.png"))[first:]
-    yield from listed(run.snapshots)[first:]
-    yield from sorted(run.checkpoints.glob("digests.jsonl"))
+    yield from ours(run.samples)[first:]
+    yield from ours(run.snapshots)[first:]
+    yield from run.checkpoints.glob(digests.NAME)
     if not last:
-        yield from listed(run.checkpoints)[-1:]
+        yield from [path for path in ours(run.checkpoints) if path.name != digests.NAME][-1:]
 
 
 def import_run(archive: Path, runs: Path, limit: int = LIMIT) -> RunDirectory:
@@ -81,7 +110,10 @@ def import_run(archive: Path, runs: Path, limit: int = LIMIT) -> RunDirectory:
     than `limit` bytes, is damaged, or if the run exists already.
     """
     runs.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".import-", dir=runs) as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix=IMPORTING, dir=runs) as folder,
+        FileLock(Path(folder) / _LOCK),
+    ):
         unpacked = Path(folder) / "run"
         try:
             with zipfile.ZipFile(archive) as file:
@@ -103,6 +135,15 @@ def import_run(archive: Path, runs: Path, limit: int = LIMIT) -> RunDirectory:
             raise InputError(f"{place}: this run already exists; choose another --runs folder")
         unpacked.rename(place)
     return RunDirectory(place)
+
+
+def is_being_imported(folder: Path) -> bool:
+    """Whether a living process unpacks into a folder that is called as IMPORTING says."""
+    lock = folder / _LOCK
+    try:  # a young folder's process may be about to take the lock
+        return is_held(lock) if lock.exists() else time.time() - folder.stat().st_mtime < WRITING_S
+    except FileNotFoundError:  # it has just ended
+        return True
 
 
 def _check_names(archive: Path, file: zipfile.ZipFile) -> None:

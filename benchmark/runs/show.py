@@ -14,8 +14,11 @@ from benchmark.text import single_line
 
 def find_run(name: str, runs: Path) -> RunDirectory:
     """The run at a path, or with an id (or unambiguous prefix) in the runs folder."""
-    if (Path(name) / "spec.json").exists():
-        return RunDirectory(Path(name))
+    path = Path(name)
+    if (path / "spec.json").exists():
+        return RunDirectory(path.resolve() if path.name in ("", "..") else path)
+    if not name:
+        raise InputError("RUN is empty; give an id or a folder")
     found = sorted(path.parent for path in runs.glob("*/spec.json") if path.parent.name == name)
     found = found or sorted(
         path.parent for path in runs.glob("*/spec.json") if path.parent.name.startswith(name)
@@ -24,6 +27,8 @@ def find_run(name: str, runs: Path) -> RunDirectory:
         return RunDirectory(found[0])
     if found:
         raise InputError(f"{name}: ambiguous: {', '.join(path.name for path in found[:5])}")
+    if any((folder / "metrics.jsonl").exists() for folder in (path, runs / name)):
+        raise InputError(f"{name}: its spec.json is missing; `bench run FILE` writes it again")
     raise InputError(f"{name}: no such run in {runs} (--runs); `bench ls` lists the runs")
 
 

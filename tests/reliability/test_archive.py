@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.errors import InputError
+from benchmark.errors import BenchError, InputError
 from benchmark.reproduction.comparison import compare
 from benchmark.runs.archive import export_run, import_run
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.doctor import faults_of
+from benchmark.runs.show import find_run
 from tests.conftest import tiny_spec
 from tests.processes import bench
 from tests.reliability.conftest import Swept
@@ -155,6 +156,7 @@ def test_a_damaged_archive_leaves_nothing(finished: RunDirectory, tmp_path: Path
 def test_a_run_that_is_not_what_it_says_is_refused(
     spoil: str, finished: RunDirectory, tmp_path: Path
 ) -> None:
+    sound = export_run(finished, tmp_path / "sound.zip")
     path = {
         "spec": finished.path / "spec.json",
         "rows": finished.path / "metrics.jsonl",
@@ -172,7 +174,54 @@ def test_a_run_that_is_not_what_it_says_is_refused(
         data = bytearray(path.read_bytes())
         data[-1] ^= 1
         path.write_bytes(data)
-    packed = export_run(finished, tmp_path / "run.zip")
+    with pytest.raises(BenchError):
+        export_run(finished, tmp_path / "run.zip")
+    assert not (tmp_path / "run.zip").exists()
+    packed = tmp_path / "by-hand.zip"
+    with zipfile.ZipFile(sound) as old, zipfile.ZipFile(packed, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, (finished.path / name).read_bytes())
     with pytest.raises(InputError, match="damaged"):
         import_run(packed, tmp_path / "elsewhere")
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_what_somebody_else_keeps_beside_a_run_is_not_packed(
+    finished: RunDirectory, tmp_path: Path
+) -> None:
+    for folder, name in (
+        ("evaluations", "notes.json"),
+        ("samples", "00000012 (copy).png"),
+        ("samples", "7.png"),
+    ):
+        (finished.path / folder / name).write_bytes(b"theirs")
+    packed = export_run(finished, tmp_path / "run.zip", last=True)
+    run = import_run(packed, tmp_path / "elsewhere")
+    assert [path.name for path in run.samples.iterdir()] == ["00000012.png"]
+
+
+def test_a_run_that_is_being_judged_is_not_packed(finished: RunDirectory, tmp_path: Path) -> None:
+    with finished.locked(), pytest.raises(BenchError, match="another process is writing"):
+        export_run(finished, tmp_path / "run.zip")
+    (rows,) = finished.path.glob("evaluations/*.jsonl")
+    with rows.open("a") as file:
+        file.write('{"step": 12, "dr')  # by `bench evaluate`, which needs no lock of the run
+    with zipfile.ZipFile(export_run(finished, tmp_path / "run.zip")) as packed:
+        assert packed.read(f"evaluations/{rows.name}").endswith(b"}\n")
+
+
+@pytest.mark.parametrize("name", [".", "../{}", "../{}/", "../{}/."])
+def test_a_run_is_named_by_its_folder(
+    name: str, finished: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(finished.path)
+    assert find_run(name.format(finished.run_id), Path("nowhere")).run_id == finished.run_id
+
+
+def test_a_folder_without_its_description_is_named_as_such(finished: RunDirectory) -> None:
+    (finished.path / "spec.json").unlink()
+    for name in (str(finished.path), finished.run_id):
+        with pytest.raises(InputError, match=r"spec.json is missing; `bench run FILE`"):
+            find_run(name, finished.path.parent)
+    with pytest.raises(InputError, match="RUN is empty"):
+        find_run("", finished.path.parent)
