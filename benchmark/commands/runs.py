@@ -24,7 +24,7 @@ from benchmark.commands.options import (
     written_before,
 )
 from benchmark.commands.tables import say
-from benchmark.errors import EXIT_DIFFERENT, InputError, of_system
+from benchmark.errors import EXIT_DIFFERENT, BenchError, InputError, in_words, of_system
 from benchmark.executors.instructions import NAMES
 from benchmark.text import counted
 
@@ -176,29 +176,32 @@ def doctor(runs: Path, cache: Path, mlflow: str, fix: bool) -> None:
     Exit codes: 0 nothing is wrong, or all was repaired; 1 something is wrong, or could not be
     checked.
     """
-    from benchmark.errors import BenchError, BusyError
-    from benchmark.runs.doctor import faults_of_runs, faults_of_stores
+    from benchmark.runs.doctor import Fault, faults_of_runs, faults_of_stores
 
     if not runs.is_dir():
         raise InputError(f"{runs}: no such folder; see --runs")
     faults = [*faults_of_runs(runs), *faults_of_stores(cache)]
-    unchecked = False
+    unchecked = out_of_reach = False
+    view: list[Fault] = []
     try:
         from benchmark.tracking.audit import faults_of_view
 
-        faults += faults_of_view(mlflow, runs)
+        view = faults_of_view(mlflow, runs)
     except BenchError as error:
         unchecked = True
         say(f"MLflow was not checked: {error}")
+    faults += view
     left = 0
     for fault in faults:
         repaired = False
-        if fix and fault.fix is not None:
+        # Each would wait as long for a store that did not take one repair.
+        if fix and fault.fix is not None and not (out_of_reach and fault in view):
             try:
                 fault.fix()
                 repaired = True
-            except BusyError as error:  # it has continued since the look
-                say(f"{error}", err=True)
+            except (BenchError, OSError) as error:  # as where a run has continued since the look
+                say(f"not repaired: {in_words(error)}", err=True)
+                out_of_reach |= fault in view
         left += not repaired
         say(f"{'repaired' if repaired else 'found'}: {fault}")
     click.echo(f"{counted(len(faults), 'fault')} found, {len(faults) - left} repaired")

@@ -13,7 +13,7 @@ from benchmark.evaluation.settings import CLASSIFIER_VERSION, ClassifySettings
 from benchmark.files import write_atomic
 from benchmark.runs.directory import RunDirectory
 
-_NAME = "classified.json"
+NAME = "classified.json"
 
 
 def generators_of(run: RunDirectory, settings: ClassifySettings) -> list[RunDirectory]:
@@ -56,7 +56,7 @@ def numbers(run: RunDirectory, settings: ClassifySettings) -> dict[str, float]:
 
 def read(run: RunDirectory) -> dict[str, Any] | None:
     """Raises BenchError where the file is damaged."""
-    path = run.path / _NAME
+    path = run.path / NAME
     try:
         found = json.loads(path.read_bytes()) if path.exists() else None
     except ValueError:
@@ -67,6 +67,6 @@ def read(run: RunDirectory) -> dict[str, Any] | None:
 
 
 def write(run: RunDirectory, record: dict[str, Any]) -> Path:
-    path = run.path / _NAME
+    path = run.path / NAME
     write_atomic(path, json.dumps(record, indent=2, sort_keys=True).encode() + b"\n")
     return path

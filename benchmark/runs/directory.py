@@ -13,6 +13,8 @@
     result.json         written last: done or failed, and why
     probe.json, probe/  what a probe found, if there was one; see probe/
     lock                held by the one process that writes here
+
+<runs>/damaged/<run_id>/    what `bench doctor --fix` has set aside, so that the run starts anew
 """
 
 import json
@@ -20,24 +22,27 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
-from benchmark.errors import BenchError, BusyError
+from benchmark.errors import BenchError, BusyError, of_system
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.files import TEMPORARY, is_held, write_atomic
 from benchmark.runs.weights import listed
 from benchmark.spec import RunSpec
 from benchmark.strict import Strict
+from benchmark.text import counted
 
 Kind = Literal["train", "heldout"]
 State = Literal["queued", "running", "stopped", "done", "failed"]
 LOCK_WAIT_S = 1.0
 WRITING_S = 600  # longer than any file takes to be written
 LONGEST_ROW = 1 << 16  # bytes; a row has some hundreds
+ASIDE = "damaged"  # folder of runs that were set aside
 
 
 class Row(Strict):
@@ -84,10 +89,19 @@ class RunDirectory:
 
     @classmethod
     def create(cls, root: Path, spec: RunSpec) -> Self:
-        """The folder of `spec` below `root`, made if it is not there."""
+        """The folder of `spec` below `root`, made if it is not there.
+
+        Its name is the hash of its description, so that one which is missing or damaged is written
+        again. Raises BenchError where it holds another run.
+        """
         run = cls(root / spec.run_id)
-        if not (run.path / "spec.json").exists():
+        try:
+            found = run.spec()
+        except BenchError:
             write_atomic(run.path / "spec.json", spec.to_json().encode())
+            return run
+        if found.run_id != spec.run_id:
+            raise BenchError(f"{run.path}: holds another run, {found.run_id}; move it away")
         return run
 
     @property
@@ -96,14 +110,19 @@ class RunDirectory:
 
     def spec(self) -> RunSpec:
         """The run's description; raises BenchError where it is missing or damaged."""
+        path = self.path / "spec.json"
+        data = self._read(path.name)
+        if data is None:
+            raise BenchError(f"{path}: missing; `bench run FILE` writes it again")
         try:
-            return RunSpec.from_json((self.path / "spec.json").read_bytes())
-        except FileNotFoundError:
-            raise BenchError(f"{self.path}: no spec.json here, so this is no run") from None
+            return RunSpec.from_json(data)
         except ValidationError as error:
+            if error.errors()[0]["type"] == "json_invalid":
+                raise BenchError(f"{path}: damaged; `bench run FILE` writes it again") from None
+            faults = counted(error.error_count(), "fault")
             raise BenchError(
-                f"{self.path / 'spec.json'}: not a run description of this version "
-                f"({error.error_count()} faults); train it again in another --runs folder"
+                f"{path}: not a run description of this version ({faults}); train it again in "
+                "another --runs folder"
             ) from None
 
     def threads(self) -> int:
@@ -121,11 +140,11 @@ class RunDirectory:
 
         Raises BenchError where the file is damaged.
         """
-        path = self.path / "evaluation.json"
+        data = self._read("evaluation.json")
         try:
-            text = path.read_bytes() if path.exists() else None
-            return EvaluationSettings.model_validate_json(text) if text else None
+            return None if data is None else EvaluationSettings.model_validate_json(data)
         except ValidationError:
+            path = self.path / "evaluation.json"
             raise BenchError(f"{path}: damaged; `bench run FILE` writes it again") from None
 
     def write_evaluation(self, settings: EvaluationSettings) -> EvaluationSettings:
@@ -153,11 +172,24 @@ class RunDirectory:
         return self._record("probe.json")
 
     def _record(self, name: str) -> dict[str, Any] | None:
+        data = self._read(name)
+        try:
+            found = None if data is None else json.loads(data)
+        except ValueError:
+            found = ()
+        if found is not None and not isinstance(found, dict):
+            raise BenchError(f"{self.path / name}: damaged; see `bench doctor`")
+        return found
+
+    def _read(self, name: str) -> bytes | None:
+        """A file of the run, if it is there; raises BenchError where it cannot be read."""
         path = self.path / name
         try:
-            return json.loads(path.read_bytes()) if path.exists() else None
-        except ValueError:
-            raise BenchError(f"{path}: damaged; see `bench doctor`") from None
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise BenchError(f"{path}: cannot be read ({of_system(error)})") from None
 
     def write_provenance(self, record: dict[str, Any]) -> None:
         text = json.dumps(record, indent=2, sort_keys=True) + "\n"
@@ -165,10 +197,11 @@ class RunDirectory:
 
     def result(self) -> Result | None:
         """How it ended, if it has; raises BenchError where the file is damaged."""
-        path = self.path / "result.json"
+        data = self._read("result.json")
         try:
-            return Result.model_validate_json(path.read_bytes()) if path.exists() else None
+            return None if data is None else Result.model_validate_json(data)
         except ValidationError:
+            path = self.path / "result.json"
             raise BenchError(f"{path}: damaged; see `bench doctor`") from None
 
     def write_result(self, result: Result) -> None:
@@ -218,6 +251,13 @@ class RunDirectory:
                 yield
         except Timeout:
             raise BusyError(f"{self.path}: another process is writing this run") from None
+
+    def set_aside(self) -> None:
+        """Move it, as it is, where no command looks for runs."""
+        folder = self.path.parent / ASIDE
+        folder.mkdir(exist_ok=True)
+        names = chain([self.run_id], (f"{self.run_id}-{number}" for number in count(2)))
+        self.path.rename(next(folder / name for name in names if not (folder / name).exists()))
 
     def leftovers(self) -> list[Path]:
         """Files that a killed writer has not published.
@@ -274,8 +314,9 @@ class Tail:
             whole, _, _ = file.read().rpartition(b"\n")
         if not whole:
             return []
+        rows = _rows(self._path, whole.split(b"\n"))
         self._offset += len(whole) + 1
-        return _rows(self._path, whole.split(b"\n"))
+        return rows
 
 
 def _rows(path: Path, lines: list[bytes]) -> list[Row]:

@@ -1,7 +1,8 @@
 """Find damage from a crash, a bad disk or an accident, and repair what is safe to repair.
 
 Only reproducible data is ever removed: leftovers of killed writers, a partial line, a checkpoint or
-store with a wrong checksum. A run that a living process writes is left alone.
+store with a wrong checksum. An unfinished run that nothing can continue is set aside. A run that a
+living process writes is left alone.
 """
 
 import hashlib
@@ -17,11 +18,13 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 from safetensors import SafetensorError, deserialize
 
-from benchmark.errors import BenchError, of_system
-from benchmark.files import sha256
-from benchmark.runs import digests, weights
-from benchmark.runs.directory import Result, Row, RunDirectory
+from benchmark.errors import BenchError, BusyError, of_system
+from benchmark.files import is_held, sha256
+from benchmark.runs import classified, digests, weights
+from benchmark.runs.archive import IMPORTING, is_being_imported
+from benchmark.runs.directory import ASIDE, Result, Row, RunDirectory
 from benchmark.runs.evaluations import FOLDER, Evaluations
+from benchmark.runs.garbage import is_store
 from benchmark.spec import RunSpec
 
 
@@ -42,8 +45,9 @@ class Fault:
 def faults_of_runs(runs: Path) -> Iterator[Fault]:
     """The faults of every folder below `runs` that is or was meant to be a run."""
     for folder in sorted(path for path in runs.iterdir() if path.is_dir()):
-        if folder.name.startswith(".import-"):
-            yield _leftover(folder)
+        if folder.name.startswith(IMPORTING):
+            if not is_being_imported(folder):
+                yield _leftover(folder)
         elif (folder / "spec.json").exists() or (folder / "metrics.jsonl").exists():
             yield from faults_of(RunDirectory(folder), folder.name)
 
@@ -53,12 +57,18 @@ def faults_of(run: RunDirectory, name: str) -> list[Fault]:
     try:
         spec = run.spec()
     except BenchError as error:
-        return [Fault(run.path, str(error).removeprefix(f"{run.path}: "))]
+        path = run.path / "spec.json"
+        return [Fault(path, str(error).removeprefix(f"{path}: "))]
     if run.is_locked():
         return []
+    try:
+        for path in run.path.glob("*.json*"):  # what cannot be read is not thereby damaged
+            path.open("rb").close()
+        found = _found(run, spec, name)
+    except OSError as error:
+        return [Fault(error.filename or run.path, of_system(error))]
     return [
-        replace(each, fix=partial(_repair, run, name, each)) if each.fix else each
-        for each in _found(run, spec, name)
+        replace(each, fix=partial(_repair, run, name, each)) if each.fix else each for each in found
     ]
 
 
@@ -67,6 +77,8 @@ def _repair(run: RunDirectory, name: str, fault: Fault) -> None:
 
     Raises BusyError where another process holds it.
     """
+    if not run.path.exists():  # set aside for another fault
+        return
     with run.locked():
         for each in _found(run, run.spec(), name):
             if each.fix is not None and (each.where, each.what) == (fault.where, fault.what):
@@ -83,12 +95,40 @@ def _found(run: RunDirectory, spec: RunSpec, name: str) -> list[Fault]:
     found += _faults_of_checkpoints(run, result)
     found += _faults_of_snapshots(run, result)
     found += _faults_of_evaluations(run)
-    try:
-        if result is not None and run.provenance() is None:
-            found.append(Fault(run.path, "finished without a provenance.json"))
-    except BenchError:
-        found.append(Fault(run.path / "provenance.json", "not JSON"))
+    found += _faults_of_provenance(run, result)
+    found += _faults_of_extras(run)
     return found
+
+
+def _anew(run: RunDirectory, result: Result | None) -> tuple[Callable[[], None] | None, str]:
+    """What to do about a run that can neither be continued nor believed."""
+    if result is not None:
+        return None, "move the run away, and `bench run` trains it anew"
+    how = f"moving the run to {run.path.parent / ASIDE}; `bench run` trains it anew"
+    return run.set_aside, how
+
+
+def _faults_of_provenance(run: RunDirectory, result: Result | None) -> Iterator[Fault]:
+    path = run.path / "provenance.json"
+    try:
+        if run.provenance() is None and result is not None:
+            yield Fault(run.path, f"finished without a {path.name}", *_anew(run, result))
+    except BenchError:
+        yield Fault(path, "not a record of what made the run", *_anew(run, result))
+
+
+def _faults_of_extras(run: RunDirectory) -> Iterator[Fault]:
+    """Of files that are no part of the run and can be made again."""
+    for name, read, again in (
+        ("evaluation.json", run.evaluation, "`bench run FILE` writes it again"),
+        ("probe.json", run.probe, "`bench probe` makes it again"),
+        (classified.NAME, partial(classified.read, run), "`bench run FILE` makes it again"),
+    ):
+        try:
+            read()
+        except BenchError:
+            path = run.path / name
+            yield Fault(path, "damaged", path.unlink, f"removing it; {again}")
 
 
 def _read_result(run: RunDirectory) -> tuple[Result | None, list[Fault]]:
@@ -113,10 +153,12 @@ def _faults_of_rows(run: RunDirectory, every: int, result: Result | None) -> Ite
         try:
             rows.append(Row.model_validate_json(line))
         except ValidationError:
-            yield Fault(path, f"line {number} is not a row", how="train the run again elsewhere")
+            yield Fault(path, f"line {number} is not a row", *_anew(run, result))
             return
     steps = [row.step for row in rows if row.kind == "train"]
-    last = result.step if result is not None else max(steps, default=0)
+    # The step of a checkpoint has no row yet where a number of it was not finite.
+    saved = [int(each.name[:8]) - 1 for each in weights.listed(run.checkpoints)]
+    last = result.step if result is not None else max([*steps, *saved], default=0)
     # A run that failed for a number that is not finite has no row of that step.
     wanted = list(range(every, last + 1, every))
     if steps != wanted and not (
@@ -124,7 +166,8 @@ def _faults_of_rows(run: RunDirectory, every: int, result: Result | None) -> Ite
     ):
         twice = len(steps) - len(set(steps))
         missing = len(set(wanted) - set(steps))
-        yield Fault(path, f"{missing} steps missing, {twice} twice, of {len(wanted)} train rows")
+        what = f"{missing} steps missing, {twice} twice, of {len(wanted)} train rows"
+        yield Fault(path, what, *_anew(run, result))
 
 
 def _faults_of_checkpoints(run: RunDirectory, result: Result | None) -> Iterator[Fault]:
@@ -172,8 +215,8 @@ def _faults_of_evaluations(run: RunDirectory) -> Iterator[Fault]:
             rows = each.rows()
         except BenchError as error:
             how = "removing it; `bench evaluate` writes it again"
-            what = str(error).removeprefix(f"{each.path}: ").partition(";")[0]
-            yield Fault(each.path, what, each.remove, how)
+            where, _, what = str(error).partition(";")[0].rpartition(": ")
+            yield Fault(where, what, each.remove, how)
             continue
         for row in rows:
             if row.draw == 0 and not (run.samples / f"{row.step:08d}.png").exists():
@@ -183,15 +226,19 @@ def _faults_of_evaluations(run: RunDirectory) -> Iterator[Fault]:
 def faults_of_stores(cache: Path) -> Iterator[Fault]:
     """The faults of decoded stores; a store is rebuilt from the data when needed."""
     for folder in sorted((cache / "stores").glob("*")):
-        if not folder.is_dir():
+        if not is_store(folder) or is_held(folder.with_suffix(".lock")):  # being prepared
             continue
-        try:
-            with FileLock(folder.with_suffix(".lock"), timeout=0):
-                fault = _leftover(folder) if folder.suffix == ".tmp" else _fault_of_store(folder)
-        except Timeout:  # being prepared
-            continue
+        fault = _leftover(folder) if folder.suffix == ".tmp" else _fault_of_store(folder)
         if fault is not None:
-            yield fault
+            yield replace(fault, fix=partial(_remove_store, folder))
+
+
+def _remove_store(folder: Path) -> None:
+    try:
+        with FileLock(folder.with_suffix(".lock"), timeout=0):
+            shutil.rmtree(folder)
+    except Timeout:
+        raise BusyError(f"{folder}: another process is preparing it") from None
 
 
 def _fault_of_store(folder: Path) -> Fault | None:
@@ -205,7 +252,7 @@ def _fault_of_store(folder: Path) -> Fault | None:
             raise ValueError("images.npy does not match its sum")
     except (OSError, EOFError, ValueError, AttributeError) as error:
         how = "removing it; the next run decodes the data again"
-        return Fault(folder, f"damaged ({of_system(error)})", partial(shutil.rmtree, folder), how)
+        return Fault(folder, f"damaged ({of_system(error)})", how=how)
     return None
 
 

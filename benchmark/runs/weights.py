@@ -10,7 +10,7 @@ from pathlib import Path
 
 def listed(folder: Path) -> list[Path]:
     """All such files in a folder, the newest last."""
-    return sorted(folder.glob("[0-9]*.safetensors"))
+    return sorted(folder.glob(f"{'[0-9]' * 8}-*.safetensors"))
 
 
 def short_sum(data: bytes) -> str:

@@ -1,6 +1,7 @@
 """Audit MLflow: which of its runs differ from the run directories."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -27,13 +28,13 @@ _ANEW = "deleting it there; `bench sync FILE` makes it again from the run direct
 def faults_of_view(uri: str, runs: Path) -> list[Fault]:
     """Of every run of this harness in the store; none where there is no store yet.
 
-    Raises BenchError where the store cannot be reached.
+    Raises BenchError where the store cannot be reached, and so do their repairs.
     """
     found: list[Fault] = []
     store = sqlite_file(uri)
     if store is None or store.exists():
         reached(uri, lambda: found.extend(_faults(client_of(uri), uri, runs)))
-    return found
+    return [replace(each, fix=each.fix and partial(reached, uri, each.fix)) for each in found]
 
 
 def _faults(client: MlflowClient, uri: str, runs: Path) -> Iterator[Fault]:

@@ -1,6 +1,7 @@
 """A run travels as one file; an archive that is anything else writes nothing."""
 
 import json
+import os
 import pickle
 import stat
 import zipfile
@@ -12,7 +13,7 @@ from benchmark.errors import BenchError, InputError
 from benchmark.reproduction.comparison import compare
 from benchmark.runs.archive import export_run, import_run
 from benchmark.runs.directory import RunDirectory
-from benchmark.runs.doctor import faults_of
+from benchmark.runs.doctor import faults_of, faults_of_runs
 from benchmark.runs.show import find_run
 from tests.conftest import tiny_spec
 from tests.processes import bench
@@ -208,6 +209,31 @@ def test_a_run_that_is_being_judged_is_not_packed(finished: RunDirectory, tmp_pa
         file.write('{"step": 12, "dr')  # by `bench evaluate`, which needs no lock of the run
     with zipfile.ZipFile(export_run(finished, tmp_path / "run.zip")) as packed:
         assert packed.read(f"evaluations/{rows.name}").endswith(b"}\n")
+
+
+def test_a_folder_that_is_being_unpacked_is_no_leftover(
+    finished: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = export_run(finished, tmp_path / "run.zip")
+    runs, seen = tmp_path / "elsewhere", []
+
+    def look(*_: object) -> str:
+        os.utime(next(runs.glob(".import-*")), (0, 0))  # a large archive takes long
+        seen.extend(faults_of_runs(runs))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("benchmark.runs.archive._check_run", look)
+    with pytest.raises(KeyboardInterrupt):
+        import_run(packed, runs)
+    assert seen == []
+    left = runs / ".import-abc"
+    left.mkdir()
+    assert list(faults_of_runs(runs)) == []  # it may be about to take its lock
+    os.utime(left, (0, 0))
+    (fault,) = faults_of_runs(runs)
+    assert fault.fix is not None
+    fault.fix()
+    assert list(runs.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", [".", "../{}", "../{}/", "../{}/."])

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 
 from benchmark.data.settings import RotatedView
 from benchmark.data.store import open_store
@@ -135,6 +136,82 @@ def test_damaged_digests_stop_a_run_with_one_line_and_can_go(tmp_path: Path, cac
     assert train(tiny_spec(), tmp_path, cache).state == "done"
 
 
+@pytest.mark.parametrize("damage", ["provenance.json", "a row", "all rows"])
+def test_an_unfinished_run_that_nothing_can_continue_is_set_aside(
+    damage: str, tmp_path: Path, cache: Path
+) -> None:
+    spec = tiny_spec()
+    whole = train(spec, tmp_path / "whole", cache)
+    with pytest.raises(Stopped):
+        train(spec, tmp_path / "cut", cache, stop_at=5)
+    run = RunDirectory(tmp_path / "cut" / spec.run_id)
+    assert words(run) == []
+    rows = run.path / "metrics.jsonl"
+    if damage == "provenance.json":
+        (run.path / damage).write_bytes(b'{"code": ')
+        rows.write_bytes(b"[]\n" + rows.read_bytes())  # goes with the first fault
+    elif damage == "a row":
+        rows.write_bytes(b"[]\n" + rows.read_bytes())
+    else:
+        rows.unlink()
+    before = sorted(path.name for path in run.path.iterdir())
+    found = faults_of(run, spec.run_id)
+    assert all("`bench run` trains it anew" in fault.how for fault in found)
+    repair(found)
+    assert list(faults_of_runs(tmp_path / "cut")) == []
+    assert not run.path.exists()
+    aside = tmp_path / "cut" / "damaged" / spec.run_id
+    assert sorted({path.name for path in aside.iterdir()} - {"lock"}) == before
+    assert train(spec, tmp_path / "cut", cache).weights_sha256 == whole.weights_sha256
+    run.set_aside()
+    assert sorted(path.name for path in aside.parent.iterdir()) == [aside.name, f"{aside.name}-2"]
+
+
+def test_a_finished_run_is_never_set_aside(finished: RunDirectory) -> None:
+    (finished.path / "provenance.json").write_bytes(b"[]")
+    (fault,) = faults_of(finished, finished.run_id)
+    assert (fault.what, fault.fix) == ("not a record of what made the run", None)
+    with pytest.raises(BenchError, match=r"provenance.json: damaged; see `bench doctor`"):
+        finished.provenance()
+
+
+def test_what_is_no_part_of_a_run_can_go(finished: RunDirectory) -> None:
+    names = ["classified.json", "evaluation.json", "probe.json"]
+    for name in names:
+        (finished.path / name).write_bytes(b"")
+    theirs = [finished.path / "evaluations/notes.json", finished.snapshots / "9x.safetensors"]
+    for path in theirs:
+        path.write_bytes(b"")
+    found = faults_of(finished, finished.run_id)
+    assert sorted(Path(fault.where).name for fault in found) == names
+    repair(found)
+    assert words(finished) == []
+    assert all(path.exists() for path in theirs)
+
+
+def test_what_cannot_be_read_is_not_removed(finished: RunDirectory) -> None:
+    (finished.path / "result.json").unlink()
+    (finished.path / "result.json").mkdir()
+    (fault,) = faults_of(finished, finished.run_id)
+    assert (fault.where, fault.what) == (str(finished.path / "result.json"), "Is a directory")
+    assert fault.fix is None
+
+
+def test_a_description_is_written_again_from_what_its_folder_is_called(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, tiny_spec())
+    path = run.path / "spec.json"
+    whole = path.read_bytes()
+    for damage in (b"", whole[:-9], b"[]"):
+        path.write_bytes(damage)
+        (fault,) = faults_of_runs(tmp_path)
+        assert (fault.where, fault.fix) == (path, None)
+        RunDirectory.create(tmp_path, tiny_spec())
+        assert path.read_bytes() == whole
+    path.write_text(tiny_spec(method={"gamma": 0.3}).to_json())
+    with pytest.raises(BenchError, match="holds another run"):
+        RunDirectory.create(tmp_path, tiny_spec())
+
+
 def test_a_living_run_is_left_alone(finished: RunDirectory) -> None:
     young, old = finished.path / ".abc.tmp", finished.path / ".def.tmp"
     for path in (young, old):
@@ -175,6 +252,14 @@ def test_a_store_with_a_wrong_sum_is_found_and_made_again(tmp_path: Path) -> Non
     assert np.array_equal(open_store(settings, None, tmp_path).images, sound)
     (path.parent / "store.json").write_text("[]")
     assert "damaged" in next(faults_of_stores(tmp_path)).what
+    (tmp_path / "stores" / "notes").mkdir()  # somebody's own
+    (fault,) = faults_of_stores(tmp_path)
+    assert fault.fix is not None
+    with FileLock(path.parent.with_suffix(".lock")):
+        assert list(faults_of_stores(tmp_path)) == []
+        with pytest.raises(BusyError, match="another process is preparing it"):
+            fault.fix()
+    assert path.exists()
 
 
 def test_mlflow_that_shows_otherwise_is_found_and_repaired(tmp_path: Path) -> None:
@@ -213,6 +298,30 @@ def test_mlflow_that_shows_otherwise_is_found_and_repaired(tmp_path: Path) -> No
     Tracker(uri, plan(), runs).close()  # what `bench sync` does
     assert set(children(uri, count=4)) == set(shown)
     assert faults_of_view(uri, runs) == []
+
+
+def test_a_store_of_mlflow_that_is_locked_is_one_line(tmp_path: Path) -> None:
+    from mlflow.tracking import MlflowClient
+
+    from benchmark.tracking.tracker import Tracker
+
+    uri = f"sqlite:///{tmp_path}/mlflow/mlflow.db"
+    fill(tmp_path / "runs")
+    Tracker(uri, plan(), tmp_path / "runs").close()
+    client = MlflowClient(tracking_uri=uri)
+    for name in ("tiny (demo)", "gamma=0.7 seed=0"):
+        client.update_run(children(uri)[name].info.run_id, status="RUNNING")
+    with closing(sqlite3.connect(tmp_path / "mlflow" / "mlflow.db")) as other:
+        other.execute("BEGIN IMMEDIATE")  # it can be read, and not written to
+        done = bench("doctor", "--fix", "--mlflow", uri, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(f"not repaired: {uri} cannot be written (")
+    assert "database is locked" in done.stderr
+    found = [line for line in done.stdout.splitlines() if "RUNNING, but" in line]
+    assert len(found) == 2
+    assert all(line.startswith("found: ") for line in found)
+    repair([each for each in faults_of_view(uri, tmp_path / "runs") if "RUNNING" in each.what])
 
 
 def test_metrics_under_their_names_of_earlier_versions_are_found_and_made_again(
