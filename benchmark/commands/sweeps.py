@@ -89,7 +89,7 @@ def ls(runs: Path, results: Path | None, as_json: bool) -> None:
     import json
 
     from benchmark.numbers import significant
-    from benchmark.sweep.listing import by_ablation, list_runs
+    from benchmark.sweep.listing import DAMAGED, by_ablation, list_runs
 
     found = list_runs(runs, *([results] if results else [RESULTS, ASIDE / RESULTS]))
     if as_json:
@@ -103,7 +103,8 @@ def ls(runs: Path, results: Path | None, as_json: bool) -> None:
             distance = "" if each.distance is None else significant(each.distance)
             said = f"  {each.run_id:{widest}}  {each.state:7}  {steps:>13}  {distance:>7}  {label}"
             say(said.rstrip())
-    click.echo(f"{len(found)} runs in {runs}")
+    damaged = _damaged(sum(each.state == DAMAGED for each in found))
+    click.echo(", ".join(filter(None, [f"{len(found)} runs in {runs}", damaged])))
 
 
 @click.command()
@@ -174,7 +175,7 @@ def _print(found: "Status", console: "Console") -> None:
     from benchmark.durations import duration
     from benchmark.sweep.progress import counted, line, sweep_left, table
 
-    most = len(found.statuses)
+    most = len(found.statuses) + len(found.damaged)
     if console.is_terminal:
         console.print(table(found.statuses, most, console.width))
     else:
@@ -186,8 +187,15 @@ def _print(found: "Status", console: "Console") -> None:
     for each in found.statuses:
         if each.reason:
             say(f"{each.label}: {each.reason}")
+    for why in found.damaged.values():
+        say(why)
     for driver in found.drivers:
         click.echo(f"running sweep: {driver}")
     left = sweep_left(found.statuses)
     time_left = "" if left is None else f", about {duration(left)} left"
-    click.echo(f"{most} runs: {counted(found.statuses) or 'none'}{time_left}")
+    said = [counted(found.statuses), _damaged(len(found.damaged))]
+    click.echo(f"{most} runs: {', '.join(filter(None, said)) or 'none'}{time_left}")
+
+
+def _damaged(count: int) -> str:
+    return f"{count} damaged (see `bench doctor`)" if count else ""

@@ -73,7 +73,7 @@ def _look(run: RunDirectory, places: tuple[Place, ...]) -> Listed:
         result = run.result()
         step = result.step if result is not None else run.last_step()
         return Listed(run.run_id, run.state(), step, steps, _distance(run), places)
-    except (BenchError, ValueError, KeyError, TypeError):
+    except (BenchError, OSError, ValueError, KeyError, TypeError):
         return Listed(run.run_id, DAMAGED, 0, None, None, places)
 
 

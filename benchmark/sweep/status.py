@@ -6,11 +6,16 @@ from typing import Any
 
 from benchmark.ablation.plan import Plan
 from benchmark.errors import BenchError, InputError
+from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.executors import slurm_queue
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.status import Follow, RunStatus
+from benchmark.spec import RunSpec
 from benchmark.sweep.driver import Driver, drivers
 from benchmark.sweep.progress import counts, record
+
+# A run, its label, and what is known of it without its folder.
+_Known = tuple[RunDirectory, str, RunSpec | None, EvaluationSettings | None]
 
 
 @dataclass(frozen=True)
@@ -18,12 +23,14 @@ class Status:
     """The status of runs, whoever trains them."""
 
     statuses: list[RunStatus]
+    damaged: dict[str, str]  # by run id: what of it is, and what to do
     jobs: dict[str, str]  # by run id: a Slurm job's id and state
     drivers: list[Driver]
 
     def as_json(self) -> dict[str, Any]:
         return {
             "counts": counts(self.statuses),
+            "damaged": self.damaged,
             "drivers": [driver.model_dump(exclude={"labels"}) for driver in self.drivers],
             "runs": [
                 {**record(each), "slurm": self.jobs.get(each.run_id)} for each in self.statuses
@@ -41,26 +48,36 @@ class Watch:
         self._root, self._plan = runs_root, plan
         if plan is not None:
             parts = [part for part in (plan.search, plan) if part is not None]
-            known = [(each, part.evaluation) for part in parts for each in part.runs]
-            self.runs = [RunDirectory(runs_root / each.run_id) for each, _ in known]
-            self._follow = [
-                Follow(each.label, each.spec, run, evaluation)
-                for run, (each, evaluation) in zip(self.runs, known, strict=True)
+            known: list[_Known] = [
+                (RunDirectory(runs_root / each.run_id), each.label, each.spec, part.evaluation)
+                for part in parts
+                for each in part.runs
             ]
         else:
             found = sorted(path.parent for path in runs_root.glob("*/spec.json"))
-            self.runs = list(map(RunDirectory, found))
-            self._follow = [Follow(run.run_id, run.spec(), run, None) for run in self.runs]
+            known = [(RunDirectory(path), path.name, None, None) for path in found]
+        self.runs = [run for run, *_ in known]
+        self._follow: list[tuple[RunDirectory, Follow]] = []
+        self._damaged: dict[str, str] = {}
+        for run, label, spec, evaluation in known:
+            try:
+                self._follow.append((run, Follow(label, spec or run.spec(), run, evaluation)))
+            except BenchError as error:
+                self._damaged[run.run_id] = str(error)
 
     def look(self) -> Status:
-        """Their status now."""
-        statuses = [each.look() for each in self._follow]
-        going = [
-            run
-            for run, each in zip(self.runs, statuses, strict=True)
-            if each.state not in ("done", "failed")
-        ]
-        return Status(statuses, jobs_of(going), drivers_of(self._root, self._plan))
+        """Their status now; a damaged run costs no other its own."""
+        statuses, going, damaged = [], [], dict(self._damaged)
+        for run, follow in self._follow:
+            try:
+                found = follow.look()
+            except BenchError as error:
+                damaged[run.run_id] = str(error)
+                continue
+            statuses.append(found)
+            if found.state not in ("done", "failed"):
+                going.append(run)
+        return Status(statuses, damaged, jobs_of(going), drivers_of(self._root, self._plan))
 
 
 def drivers_of(runs_root: Path, plan: Plan | None) -> list[Driver]:
@@ -94,9 +111,9 @@ def stop(runs_root: Path, plan: Plan | None) -> list[str]:
         driver.ask_to_stop(runs_root)
     if asked:
         return list(map(str, asked))
-    watch = Watch(runs_root, plan)
-    left = [run for run in watch.runs if run.result() is None]
-    if not any(slurm_queue.job_of(run) for run in left):
+    queued = [run for run in Watch(runs_root, plan).runs if slurm_queue.job_of(run) is not None]
+    left = [run for run in queued if run.result() is None]
+    if not left:
         return []
     numbers = [number for _, number in slurm_queue.living(left, slurm_queue.jobs())]
     slurm_queue.cancel(numbers)

@@ -51,7 +51,7 @@ def test_runs_are_listed_by_ablation(tmp_path: Path) -> None:
     assert sorted(line.split() for line in lines[3:-1]) == sorted(
         [[begun, "stopped", "4/12"], [waiting, "queued", "0/12"], [broken, "damaged", "0/?"]]
     )
-    assert lines[-1] == f"4 runs in {tmp_path / 'runs'}"
+    assert lines[-1] == f"4 runs in {tmp_path / 'runs'}, 1 damaged (see `bench doctor`)"
 
 
 def test_demonstrations_are_named_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

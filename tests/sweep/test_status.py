@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from benchmark.ablation.plan import Plan
 from benchmark.cli import bench
-from benchmark.errors import InputError
+from benchmark.errors import BenchError, InputError
 from benchmark.executors.choice import Asked, choose
 from benchmark.executors.executor import Polling
 from benchmark.executors.local import Pool
@@ -80,6 +80,41 @@ def test_status_says_how_every_run_stands(runs: list[RunDirectory], tmp_path: Pa
     plain = CliRunner().invoke(bench, ["status", "--runs", str(tmp_path)]).output
     assert f"{runs[3].run_id}: collapsed: the samples' spread is 0" in plain
     assert plain.splitlines()[-1].startswith("5 runs: ")
+
+
+def test_a_damaged_run_costs_no_other_its_status(runs: list[RunDirectory], tmp_path: Path) -> None:
+    queued, running, stopped, failed, done = runs
+    (queued.path / "spec.json").write_bytes(b"")
+    (running.path / "metrics.jsonl").write_text("{}\n")
+    (stopped.path / "evaluation.json").write_bytes(b"")
+    (failed.path / "result.json").unlink()
+    (failed.path / "result.json").mkdir()
+    said = CliRunner().invoke(bench, ["status", "--runs", str(tmp_path)])
+    assert said.exit_code == 0, said.output
+    lines = said.output.splitlines()
+    assert lines[0].startswith(f"{done.run_id}: done")
+    assert sorted(lines[1:-1]) == sorted(
+        [
+            f"{queued.path / 'spec.json'}: damaged; `bench run FILE` writes it again",
+            f"{running.path / 'metrics.jsonl'}: damaged; see `bench doctor`",
+            f"{stopped.path / 'evaluation.json'}: damaged; `bench run FILE` writes it again",
+            f"{failed.path / 'result.json'}: cannot be read (Is a directory)",
+        ]
+    )
+    assert lines[-1] == "5 runs: 1 done, 4 damaged (see `bench doctor`)"
+    said = CliRunner().invoke(bench, ["status", "--runs", str(tmp_path), "--json"])
+    assert set(json.loads(said.output)["damaged"]) == {each.run_id for each in runs[:4]}
+    said = CliRunner().invoke(bench, ["stop", "--runs", str(tmp_path)])
+    assert (said.exit_code, said.output) == (1, f"no sweep is running in {tmp_path}\n")
+
+
+def test_damaged_rows_are_said_at_every_look(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, plan(1).runs[0].spec)
+    (run.path / "metrics.jsonl").write_text("{}\n")
+    tail = Tail(run)
+    for _ in range(2):
+        with pytest.raises(BenchError, match="damaged"):
+            tail.new()
 
 
 def test_a_resumed_run_is_read_again_from_where_it_stands(tmp_path: Path) -> None:
