@@ -147,13 +147,18 @@ def stop(file: Path | None, profile: str, overrides: tuple[str, ...], runs: Path
 
     Exit code 1: no sweep is running.
     """
+    from benchmark.sweep.driver import drivers
     from benchmark.sweep.status import stop as ask
 
-    asked = ask(runs, _plan(file, profile, overrides, runs))
+    plan = _plan(file, profile, overrides, runs)
+    asked = ask(runs, plan)
     for each in asked:
         click.echo(f"asked to stop: {each}")
     if not asked:
-        click.echo(f"no sweep is running in {runs}")
+        what = "" if plan is None else f" of {plan.name}, profile {plan.profile},"
+        click.echo(f"no sweep{what} is running in {runs}")
+        for driver in drivers(runs):
+            click.echo(f"running sweep: {driver}")
         sys.exit(1)
 
 

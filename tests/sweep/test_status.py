@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,21 @@ def test_damaged_rows_are_said_at_every_look(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(BenchError, match="damaged"):
             tail.new()
+
+
+def test_stop_names_the_profile_that_does_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmark.commands.sweeps._plan", lambda *_: plan(1))
+    other = replace(plan(1), profile="short")
+    with Driver.here(other).driving(tmp_path):
+        said = CliRunner().invoke(bench, ["stop", "stubs.yaml", "--runs", str(tmp_path)])
+        assert not Driver.here(other).is_asked_to_stop(tmp_path)
+    assert said.exit_code == 1
+    assert said.output.splitlines() == [
+        f"no sweep of stubs, profile demo, is running in {tmp_path}",
+        f"running sweep: {Driver.here(other)}",
+    ]
 
 
 def test_a_resumed_run_is_read_again_from_where_it_stands(tmp_path: Path) -> None:
