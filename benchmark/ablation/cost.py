@@ -9,7 +9,7 @@ from benchmark.durations import duration
 from benchmark.errors import InputError, of_system
 from benchmark.evaluation.catalogue import seconds_per_sample
 from benchmark.evaluation.settings import EvaluationSettings
-from benchmark.methods.cost import Work
+from benchmark.methods.cost import Work, without_weights
 from benchmark.methods.registry import method_class
 from benchmark.spec import RunSpec
 
@@ -22,8 +22,8 @@ FLOAT = 4  # bytes
 JUDGE_BYTES = 300_000_000
 # Maps that a layer keeps for the backward pass, and passes of D and G held at once.
 KEPT_MAPS, KEPT_PASSES = 2, 3
-# By settings and size: a method builds its networks to say it, and a plan has many runs of a cell.
-_known: dict[tuple[str, int], Work | None] = {}
+# By method, settings and size, since a method builds its networks to say it.
+_known: dict[tuple[type, str, int], Work | None] = {}
 
 
 def default_jobs(plan: "Plan", lanes: int = 1) -> int:
@@ -86,11 +86,13 @@ def work_of(spec: RunSpec) -> Work | None:
 
     Raises InputError if an external method returns something else.
     """
-    name, key = spec.method.name, (spec.method.model_dump_json(), spec.data.size)
+    name = spec.method.name
+    method = method_class(name)
+    key = method, spec.method.model_dump_json(), spec.data.size
     if key in _known:
         return _known[key]
     try:
-        found = method_class(name).cost(spec.method, spec.data.size)
+        found = without_weights(method.cost, spec.method, spec.data.size)
     except InputError:
         raise
     except Exception as error:

@@ -276,7 +276,7 @@ class ALI(Method):
 
     @classmethod
     def cost(cls, settings: AliSettings, size: int) -> Work:
-        images, codes = torch.empty(0, 3, size, size), torch.empty(0, settings.z)
+        images, codes = torch.empty(1, 3, size, size), torch.empty(1, settings.z)
         shape = (size, settings.n, settings.z, settings.slope)
         encoder, generator = layers(Encoder(*shape), images), layers(Generator(*shape), codes)
         # D runs forward on both kinds of pairs, then backward in full for L_D and to its inputs

@@ -185,9 +185,9 @@ class BEGAN(FromPrior):
     @classmethod
     def cost(cls, settings: BeganSettings, size: int) -> Work:
         judge, generator = AutoEncoder(settings, size), Decoder(settings, size, settings.z)
-        d = layers(judge.encoder, torch.empty(0, 3, size, size))
-        d += layers(judge.decoder, torch.empty(0, settings.h))
-        g = layers(generator, torch.empty(0, settings.z))
+        d = layers(judge.encoder, torch.empty(1, 3, size, size))
+        d += layers(judge.decoder, torch.empty(1, settings.h))
+        g = layers(generator, torch.empty(1, settings.z))
         return work(d, g, two_players(shared_z=settings.shared_z), RATE)
 
     def update(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:

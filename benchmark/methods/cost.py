@@ -1,5 +1,6 @@
 """What a training step of a method computes, from its networks' layers. No torch until they are."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -65,10 +66,19 @@ def two_players(*, shared_z: bool) -> tuple[float, float]:
     return (7, 3) if shared_z else (8, 4)
 
 
+def without_weights(cost: Callable[..., Any], *arguments: Any) -> Any:
+    """What `cost` says, with networks on torch's meta device: they take no memory and draw no
+    random numbers."""
+    import torch
+
+    with torch.device("meta"):
+        return cost(*arguments)
+
+
 def layers(network: "nn.Module", *inputs: Any) -> Layers:
     """The convolutions and fully connected layers of one pass, in order.
 
-    The pass is in evaluation mode; `inputs` may be of no image, (0, ...), which costs no time.
+    The pass is in evaluation mode; `without_weights` it costs no time.
     """
     import torch
     from torch import Tensor, nn

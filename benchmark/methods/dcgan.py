@@ -107,7 +107,7 @@ class Discriminator(nn.Sequential):
 
 def both_layers(size: int, n: int, z: int) -> tuple[Layers, Layers]:
     """The discriminator's and the generator's, for estimating a step's cost."""
-    images, codes = torch.empty(0, 3, size, size), torch.empty(0, z)
+    images, codes = torch.empty(1, 3, size, size), torch.empty(1, z)
     return layers(Discriminator(size, n), images), layers(Generator(size, n, z), codes)
 
 

@@ -178,8 +178,8 @@ class EBGAN(FromPrior):
 
     @classmethod
     def cost(cls, settings: EbganSettings, size: int) -> Work:
-        d = layers(AutoEncoder(size, settings.n), torch.empty(0, 3, size, size))
-        g = layers(Generator(size, settings.n, settings.z), torch.empty(0, settings.z))
+        d = layers(AutoEncoder(size, settings.n), torch.empty(1, 3, size, size))
+        g = layers(Generator(size, settings.n, settings.z), torch.empty(1, settings.z))
         return work(d, g, two_players(shared_z=settings.shared_z), STRIDED_RATE)
 
     def update(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:

@@ -223,8 +223,8 @@ class LAPGAN(Counting):
     def cost(cls, settings: LapganSettings, size: int) -> Work:
         d, g, unneeded = Layers(), Layers(), 0
         for side in sides(size):
-            seen = layers(discriminator(settings, side), torch.empty(0, 3, side, side), None, "")
-            noise = torch.empty(0, settings.z) if side == BASE else torch.empty(0, 4, side, side)
+            seen = layers(discriminator(settings, side), torch.empty(1, 3, side, side), None, "")
+            noise = torch.empty(1, settings.z) if side == BASE else torch.empty(1, 4, side, side)
             made = layers(generator(settings, side), noise)
             # No gradient reaches real images, the fakes of D's step, noise or coarse images.
             unneeded += 2 * macs(seen[:1]) + macs(made[:1])

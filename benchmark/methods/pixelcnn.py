@@ -471,7 +471,7 @@ class PixelCNN(Method):
     @classmethod
     def cost(cls, settings: PixelCnnSettings, size: int) -> Work:
         # One forward pass, one full backward pass.
-        images, code = torch.empty(0, 3, size, size), torch.empty(0, settings.code)
+        images, code = torch.empty(1, 3, size, size), torch.empty(1, settings.code)
         network = layers(Network(size, settings), images, code)
         encoder = layers(Encoder(size, settings.n, settings.code), images) if settings.code else []
         both = work([], [*network, *encoder], (0, 3), RATE)

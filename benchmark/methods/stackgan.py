@@ -300,9 +300,9 @@ class StackGAN(Counting):
     def cost(cls, settings: StackGanSettings, size: int) -> Work:
         """The mean cost of both stages' steps."""
         small, count = size // 2, len(settings.attributes)
-        labels, noise = torch.empty(0, count), torch.empty(0, settings.c if count else 0)
-        coarse, refining = torch.empty(0, 3, small, small), StageTwo(settings, small)
-        first = layers(StageOne(settings, small), torch.empty(0, settings.z), labels, noise)
+        labels, noise = torch.empty(1, count), torch.empty(1, settings.c if count else 0)
+        coarse, refining = torch.empty(1, 3, small, small), StageTwo(settings, small)
+        first = layers(StageOne(settings, small), torch.empty(1, settings.z), labels, noise)
         second = layers(refining, coarse, labels, noise)
         # G runs once forward and once backward in full, plus stage I once forward for stage II. D's
         # layers for images and for pairs run as many passes, each with a full backward pass, and
@@ -310,7 +310,7 @@ class StackGAN(Counting):
         total = 4 * macs(first) + 3 * macs(second) - macs(layers(refining.down, coarse)[:1])
         d = Layers()
         for side in (small, size):
-            images, judge = torch.empty(0, 3, side, side), Discriminator(settings, side)
+            images, judge = torch.empty(1, 3, side, side), Discriminator(settings, side)
             seen, of_images = layers(judge, images, labels), layers(judge.maps, images)
             of_pairs = macs(seen) - macs(of_images)
             total += 8 * macs(of_images) - 2 * macs(of_images[:1]) + (11 if count else 8) * of_pairs
