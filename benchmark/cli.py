@@ -257,7 +257,7 @@ def sync(
     from benchmark.results.source import only_recorded
     from benchmark.results.tuning import write_search
     from benchmark.results.writer import write_results
-    from benchmark.sweep.run import left_out
+    from benchmark.sweep.run import left_out, renewed
     from benchmark.tracking.tracker import Tracker
 
     found = load_plan(file, profile, overrides)
@@ -269,14 +269,17 @@ def sync(
         say(f"{len(kept)} finished runs are not in {runs}; kept as the tables have them")
     write_evidence(folder)
     behind: dict[str, str] = {}
-    if found.search is not None:
-        search = Tracker(mlflow, found.search, runs)
-        search.close()
-        behind |= search.left_out
-    tracker = Tracker(mlflow, found, runs)
-    tracker.close()
-    said = left_out({**behind, **tracker.left_out})
+    anew: dict[str, str] = {}
+    for part in (found.search, found):
+        if part is not None:
+            tracker = Tracker(mlflow, part, runs)
+            tracker.close()
+            behind |= tracker.left_out
+            anew |= tracker.renewed
     tracker.publish(folder)
+    if told := renewed(anew):
+        say(f"MLflow: {told}")
+    said = left_out(behind)
     click.echo(f"tables: {folder}")
     if said:
         raise BenchError(f"MLflow: {said}")

@@ -85,7 +85,7 @@ class RunDirectory:
         self.checkpoints = path / "checkpoints"
         self.snapshots = path / "snapshots"
         self.log = path / "log.txt"
-        self._metrics = path / "metrics.jsonl"
+        self.metrics = path / "metrics.jsonl"
 
     @classmethod
     def create(cls, root: Path, spec: RunSpec) -> Self:
@@ -212,24 +212,24 @@ class RunDirectory:
 
         Raises BenchError where another line is not a row.
         """
-        if not self._metrics.exists():
+        if not self.metrics.exists():
             return []
-        return _rows(self._metrics, self._metrics.read_bytes().split(b"\n")[:-1])
+        return _rows(self.metrics, self.metrics.read_bytes().split(b"\n")[:-1])
 
     def last_step(self) -> int:
         """The step of its last complete row, without reading the others; 0 before the first.
 
         Raises BenchError where that line is not a row.
         """
-        if not self._metrics.exists():
+        if not self.metrics.exists():
             return 0
-        with self._metrics.open("rb") as file:
-            file.seek(max(0, self._metrics.stat().st_size - LONGEST_ROW))
+        with self.metrics.open("rb") as file:
+            file.seek(max(0, self.metrics.stat().st_size - LONGEST_ROW))
             whole = file.read().split(b"\n")[:-1]
-        return _rows(self._metrics, whole[-1:])[-1].step if whole else 0
+        return _rows(self.metrics, whole[-1:])[-1].step if whole else 0
 
     def append(self, row: Row) -> None:
-        with self._metrics.open("a", encoding="utf-8") as file:
+        with self.metrics.open("a", encoding="utf-8") as file:
             file.write(row.model_dump_json() + "\n")
             file.flush()
             os.fsync(file.fileno())  # rows must be durable before a later checkpoint
@@ -237,7 +237,7 @@ class RunDirectory:
     def cut_after(self, step: int) -> None:
         """Drop the rows beyond a checkpoint, which the resumed run will write again."""
         kept = [row.model_dump_json() + "\n" for row in self.rows() if row.step <= step]
-        write_atomic(self._metrics, "".join(kept).encode())
+        write_atomic(self.metrics, "".join(kept).encode())
 
     @contextmanager
     def locked(self) -> Iterator[None]:

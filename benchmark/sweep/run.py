@@ -31,6 +31,7 @@ from benchmark.runs.weights import listed
 from benchmark.sweep.data import Reader, open_stores, refuse_other_data
 from benchmark.sweep.driver import Driver
 from benchmark.sweep.output import Failure, Output, Summary
+from benchmark.text import counted
 
 if TYPE_CHECKING:
     from benchmark.tracking.tracker import Tracker
@@ -386,7 +387,12 @@ class _View:
                 from benchmark.tracking.tracker import Tracker
 
                 self._tracker = Tracker(self._places.mlflow, self._plan, self._places.runs)
-            act(self._tracker)
+            try:
+                act(self._tracker)
+            finally:
+                if told := renewed(self._tracker.renewed):
+                    self._output.note(f"MLflow: {told}")
+                self._tracker.renewed.clear()
             self._warn(left_out(self._tracker.left_out))
         except (Exception, SystemExit) as error:
             said = in_words(error) if isinstance(error, Exception) else None
@@ -410,6 +416,17 @@ def left_out(why: Mapping[str, str]) -> str:
     return (
         f"{len(why)} run(s) left out, as {label} ({cause}); all others are there, these are whole "
         "in their folders, and `bench sync` tries again"
+    )
+
+
+def renewed(why: Mapping[str, str]) -> str:
+    """Which runs were logged anew, as one line; empty where none was."""
+    if not why:
+        return ""
+    label, cause = next(iter(why.items()))
+    return (
+        f"{counted(len(why), 'run')} shown otherwise than the run directory, as {label} ({cause}); "
+        "logged anew, and what was there is marked as deleted, with tags and notes added by hand"
     )
 
 

@@ -16,7 +16,7 @@ from benchmark.redact import redact
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.doctor import Fault
 from benchmark.runs.evaluations import Evaluations
-from benchmark.tracking.labels import JUDGES
+from benchmark.tracking.labels import JUDGES, is_ours
 from benchmark.tracking.moved import moved_experiments, put_right
 from benchmark.tracking.store import client_of, reached, sqlite_file
 from benchmark.tracking.tracked_run import STATUS, judged_metrics, metrics_of, set_status
@@ -86,7 +86,7 @@ def _faults_of_run(
     for metric in _truth(shown, run):
         truth.setdefault(metric.key, {})[metric.step] = metric.value
     missing = 0
-    for name in sorted({*truth, *shown.data.metrics}):
+    for name in sorted({*truth, *filter(is_ours, shown.data.metrics)}):
         there = client.get_metric_history(shown.info.run_id, name)
         points = {point.step: point.value for point in there}
         values = truth.get(name, {})

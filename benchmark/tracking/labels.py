@@ -11,11 +11,13 @@ from benchmark.markup import escaped
 from benchmark.results.schema import DISTANCE
 
 JUDGES = "bench.evaluation"  # the tag that says who judged a run
+NAMES = 1  # higher when metrics get other names: what MLflow holds is then compared again
 _LONGEST = 250  # characters of a name that MLflow takes
 _EQUILIBRIUM = {"m_global", "k", "balance", "ratio"}
 # The method's own signal and the headline judge's distance: a group that sorts before the others,
 # so that MLflow draws it first and lists it first where people choose the axes of a scatter.
 _PAIR = "convergence"
+_GROUPS = {_PAIR, "equilibrium", "train", "heldout", "eval"}
 
 
 def parent_tags(plan: Plan) -> dict[str, str]:
@@ -96,6 +98,19 @@ def metric_name(kind: str, column: str, signal: str) -> str:
     if column == signal:
         return accepted(f"{_PAIR}/{column}")
     return accepted(f"{'equilibrium' if column in _EQUILIBRIUM else kind}/{column}")
+
+
+def is_ours(name: str) -> bool:
+    """Whether a metric is in a group of this harness; others are people's own."""
+    group, slash, _ = name.partition("/")
+    return bool(slash) and (group in _GROUPS or group.startswith("eval_"))
+
+
+def is_judged(name: str, signal: str) -> bool:
+    """Whether it is a judge's, and not of the training's rows."""
+    if name == f"{_PAIR}/{DISTANCE}":
+        return signal != DISTANCE
+    return name.startswith(("eval/", "eval_"))
 
 
 def accepted(name: str) -> str:

@@ -23,7 +23,7 @@ from benchmark.tracking.headlines import headlines
 from benchmark.tracking.labels import accepted, child_tags, newest_last, note, parent_tags
 from benchmark.tracking.moved import refuse_moved
 from benchmark.tracking.store import cause, client_of, make_room, reached, sqlite_file
-from benchmark.tracking.tracked_run import BATCH, TrackedRun
+from benchmark.tracking.tracked_run import BATCH, Changed, TrackedRun
 
 MOST_RUNS = 50_000  # in one answer of a search, the most that MLflow gives
 # MLflow's page then has the menu for training runs, not the one for language models.
@@ -48,6 +48,7 @@ class Tracker:
         self._parent = ""
         self._children: dict[str, TrackedRun] = {}
         self.left_out: dict[str, str] = {}  # by the run's label, why
+        self.renewed: dict[str, str] = {}  # likewise, of those that were deleted and logged anew
 
         def connect() -> None:
             artifacts = make_room(uri, plan.name)
@@ -67,7 +68,7 @@ class Tracker:
 
         def finish() -> None:
             states: list[State] = []
-            self._for_each(lambda child: states.append(child.sync()))
+            self._for_each(lambda child: states.append(child.sync(last=True)))
             whole = set(states) == {"done"} and not self.left_out
             status = "FINISHED" if whole else "KILLED"
             if "failed" in states:
@@ -128,21 +129,46 @@ class Tracker:
             there = _children_of(self._client, self._experiment, self._parent)
         for planned in runs:
             try:
-                if planned.run_id not in self._children:
-                    self._children[planned.run_id] = self._open(planned, there.get(planned.run_id))
-                act(self._children[planned.run_id])
-            except Exception as error:
-                if not _is_of_one_run(error):
+                self._do(planned, there.get(planned.run_id), act)
+            except BaseException as error:
+                # What MLflow holds of it is asked for again; it may have been deleted there.
+                self._children.pop(planned.run_id, None)
+                if not (isinstance(error, Exception) and _is_of_one_run(error)):
                     raise
-                self._children.pop(planned.run_id, None)  # it may have been deleted there
                 said = str(error) if isinstance(error, BenchError) else cause(error)
                 self.left_out[planned.label] = redact(said)
 
+    def _do(
+        self, planned: PlannedRun, found: Run | None, act: Callable[[TrackedRun], object]
+    ) -> None:
+        """MLflow can take no point back: a run whose directory has changed is made anew."""
+        if planned.run_id not in self._children:
+            self._children[planned.run_id] = self._open(planned, found)
+        child = self._children[planned.run_id]
+        try:
+            act(child)
+        except Changed as changed:
+            self._client.delete_run(child.mlflow_id)
+            self.renewed[planned.label] = str(changed)
+            new = self._create(planned, child.since)  # in its old place among the others
+            child = self._children[planned.run_id] = self._follow(planned, new)
+            act(child)
+
     def _open(self, planned: PlannedRun, found: Run | None) -> TrackedRun:
+        if found is None:
+            return self._follow(planned, self._create(planned))
+        tags = child_tags(self._plan, planned)
+        new = [RunTag(key, tag) for key, tag in tags.items() if found.data.tags.get(key) != tag]
+        if new:
+            if found.data.tags.get("cell") != planned.cell:  # else people may have renamed it
+                name = shortened(planned.label, LONGEST_NAME)
+                self._client.update_run(found.info.run_id, name=name)
+            self._client.log_batch(found.info.run_id, tags=new)
+        return self._follow(planned, found)
+
+    def _follow(self, planned: PlannedRun, found: Run) -> TrackedRun:
         run = RunDirectory(self._runs / planned.run_id)
-        opened = found or self._open_child(planned)
-        evaluation = self._plan.evaluation
-        return TrackedRun(self._client, opened, planned, run, evaluation, fresh=found is None)
+        return TrackedRun(self._client, found, planned, run, self._plan.evaluation)
 
     def _open_experiment(self, artifacts: str | None) -> str:
         found = self._client.get_experiment_by_name(self._plan.name)
@@ -170,10 +196,10 @@ class Tracker:
         name = shortened(f"{plan.name} ({place})", LONGEST_NAME)
         return str(self._client.create_run(self._experiment, tags=tags, run_name=name).info.run_id)
 
-    def _open_child(self, planned: PlannedRun) -> Run:
+    def _create(self, planned: PlannedRun, start: int | None = None) -> Run:
         tags = {"mlflow.parentRunId": self._parent, **child_tags(self._plan, planned)}
         name = shortened(planned.label, LONGEST_NAME)
-        return self._client.create_run(self._experiment, tags=tags, run_name=name)
+        return self._client.create_run(self._experiment, start, tags, name)
 
 
 def _lock_of(uri: str, runs_root: Path) -> Path:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 import pandas as pd
 import pytest
 import torch
-from mlflow.entities import Run
+from mlflow.entities import Metric, Run
 
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.errors import BenchError
@@ -180,11 +180,13 @@ def test_a_waiting_run_and_a_quoted_override(tmp_path: Path) -> None:
 def test_batches_hold_whole_rows_and_are_full(columns: int) -> None:
     from benchmark.tracking.tracked_run import BATCH, batches
 
-    values = {f"column{index}": 0.0 for index in range(columns)}
-    rows = [Row(step=step, kind="train", time=0.0, values=values) for step in range(2001)]
+    names = [f"column{index}" for index in range(columns)]
+    rows = [[Metric(name, 0.0, 0, step) for name in names] for step in range(2001)]
     found = list(batches(iter(rows)))
-    assert [row for batch in found for row in batch] == rows
-    full = max(1, BATCH // columns)
+    assert [metric for batch in found for metric in batch] == [
+        metric for row in rows for metric in row
+    ]
+    full = max(1, BATCH // columns) * columns
     assert {len(batch) for batch in found[:-1]} == {full}
     assert len(found[-1]) <= full
 
