@@ -366,6 +366,7 @@ class _View:
         self._tracker: Tracker | None = None
         self._next = 0.0
         self._warned = ""
+        self._closed = False
 
     def sync_if_due(self) -> None:
         if time.monotonic() < self._next:
@@ -376,10 +377,19 @@ class _View:
 
     def close(self) -> None:
         self._warned = ""  # what is still wrong is said at the end too
-        self._attempt(lambda tracker: tracker.close())
+        self._attempt(self._last_sync)
 
     def publish(self, folder: Path) -> None:
-        self._attempt(lambda tracker: tracker.publish(folder))
+        def put(tracker: "Tracker") -> None:
+            if not self._closed:  # MLflow was away
+                self._last_sync(tracker)
+            tracker.publish(folder)
+
+        self._attempt(put)
+
+    def _last_sync(self, tracker: "Tracker") -> None:
+        tracker.close()
+        self._closed = True
 
     def _attempt(self, act: "Callable[[Tracker], None]") -> None:
         try:

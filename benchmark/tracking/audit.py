@@ -18,6 +18,7 @@ from benchmark.runs.doctor import Fault
 from benchmark.runs.evaluations import Evaluations
 from benchmark.tracking.labels import JUDGES, is_ours
 from benchmark.tracking.moved import moved_experiments, put_right
+from benchmark.tracking.seal import files_of
 from benchmark.tracking.store import client_of, reached, sqlite_file
 from benchmark.tracking.tracked_run import STATUS, judged_metrics, metrics_of, set_status
 
@@ -44,6 +45,7 @@ def _faults(client: MlflowClient, uri: str, runs: Path) -> Iterator[Fault]:
         yield Fault(f"{redact(uri)}: {experiment.name}", what, put, f"using {here}")
     parents: dict[str, Run] = {}
     states: dict[str, set[str]] = {}
+    once: set[tuple[str, str]] = set()
     for shown in _all_runs(client):
         tags = shown.data.tags
         if "bench.plan" in tags:
@@ -52,11 +54,17 @@ def _faults(client: MlflowClient, uri: str, runs: Path) -> Iterator[Fault]:
             continue
         where = f"{redact(uri)}: {shown.info.run_name} ({tags['bench.run_id']})"
         run = RunDirectory(runs / tags["bench.run_id"])
+        at = tags.get("mlflow.parentRunId", ""), run.run_id
+        if at in once:  # a deleted one was restored
+            delete = partial(client.delete_run, shown.info.run_id)
+            yield Fault(where, "it is there twice", delete, "deleting this one there")
+            continue
+        once.add(at)
         if not (run.path / "spec.json").exists():
             yield Fault(where, f"there is no such run in {runs}", serious=False)
             continue
         try:
-            states.setdefault(tags.get("mlflow.parentRunId", ""), set()).add(run.state())
+            states.setdefault(at[0], set()).add(run.state())
             yield from list(_faults_of_run(client, where, shown, run))
         except (KeyError, ValidationError):  # its tags are another version's, or were changed
             yield Fault(where, f"its tag {JUDGES} is not one of this version", serious=False)
@@ -97,6 +105,20 @@ def _faults_of_run(
         missing += len(values) - len(points)
     if missing:
         yield Fault(where, f"{missing} points of the run directory are not there", how=_SYNC)
+    yield from _faults_of_files(client, where, shown.info.run_id, files_of(run, state))
+
+
+def _faults_of_files(
+    client: MlflowClient, where: str, run_id: str, files: dict[str, Path]
+) -> Iterator[Fault]:
+    """Of those that are not there, or were cut short."""
+    folders = {name.rpartition("/")[0] for name in files}
+    there = [item for folder in folders for item in client.list_artifacts(run_id, folder)]
+    sizes = {item.path: item.file_size for item in there}
+    for name, path in files.items():
+        if sizes.get(name) != path.stat().st_size:
+            put = partial(client.log_artifact, run_id, str(path), name.rpartition("/")[0] or None)
+            yield Fault(where, f"{name} is not that of the run directory", put, "copying it there")
 
 
 def _truth(shown: Run, run: RunDirectory) -> Iterator[Metric]:

@@ -16,6 +16,7 @@ WITHIN = {
     "differences": "rho_of_changes_descriptive",
     "partial": "rho_given_step_descriptive",
 }
+VERDICT = "verdict."  # a claim's tag begins with it
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,16 @@ def headlines(folder: Path) -> Headlines:
             for name, text, step in numbers
             if text and math.isfinite(float(text))
         ],
-        [(f"verdict.{row['id']}", row["verdict"]) for row in claims],
+        [(f"{VERDICT}{row['id']}", row["verdict"]) for row in claims],
         _table(claims),
         pair,
     )
+
+
+def is_headline(name: str) -> bool:
+    """Whether a metric of the parent run is one of these numbers."""
+    group, _, last = name.rpartition("/")
+    return group in ("claims", "correlation") or last in WITHIN.values()
 
 
 def _table(claims: list[dict[Any, str]]) -> str:

@@ -1,9 +1,11 @@
 """MLflow: a view of the run directories, with one writer."""
 
 import hashlib
+import math
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from benchmark.errors import BenchError
 from benchmark.redact import redact
 from benchmark.runs.directory import RunDirectory, State
 from benchmark.text import shortened
-from benchmark.tracking.headlines import headlines
+from benchmark.tracking.headlines import VERDICT, headlines, is_headline
 from benchmark.tracking.labels import accepted, child_tags, newest_last, note, parent_tags
 from benchmark.tracking.moved import refuse_moved
 from benchmark.tracking.store import cause, client_of, make_room, reached, sqlite_file
@@ -84,14 +86,22 @@ class Tracker:
         """Put the tables, figures, correlations and verdicts of results/... on the parent run."""
 
         def put() -> None:
-            found = headlines(folder)
-            now = int((folder / "claims.csv").stat().st_mtime * 1000)
+            found, shown = headlines(folder), self._client.get_run(self._parent).data
+            numbers = {accepted(name): (value, step) for name, value, step in found.numbers}
+            gone = {name for name in shown.metrics if is_headline(name)} - numbers.keys()
+            numbers |= dict.fromkeys(gone, (math.nan, 0))  # as MLflow can take no point back
+            now = int(time.time() * 1000)
             metrics = [
-                Metric(accepted(name), value, now, step) for name, value, step in found.numbers
+                Metric(name, value, now, step)
+                for name, (value, step) in numbers.items()
+                if repr(shown.metrics.get(name)) != repr(value)  # nan is no other nan
             ]
             for first in range(0, len(metrics), BATCH):
                 self._client.log_batch(self._parent, metrics=metrics[first : first + BATCH])
             tags = [RunTag(name, word) for name, word in found.words]
+            for name in shown.tags.keys() - {tag.key for tag in tags}:
+                if name.startswith(VERDICT):  # of a claim that was withdrawn
+                    self._client.delete_tag(self._parent, name)
             figure = self._put_figure(folder / "scatter.png", found.pair)
             words = note(self._plan, found.table, figure)
             tags.append(RunTag("mlflow.note.content", words))

@@ -1,9 +1,12 @@
 """What a run directory shows otherwise than before, MLflow shows otherwise too."""
 
+import math
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from mlflow.entities import Metric, Run
@@ -12,6 +15,7 @@ from mlflow.tracking import MlflowClient
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.evaluation.samples import save_grid
 from benchmark.runs.directory import Result, Row, RunDirectory
+from benchmark.runs.doctor import Fault
 from benchmark.runs.evaluations import Evaluations
 from benchmark.sweep.run import Places, _View
 from benchmark.tracking.audit import faults_of_view
@@ -19,6 +23,7 @@ from benchmark.tracking.tracker import Tracker
 from tests.conftest import judged, tiny_evaluation, tiny_plan, tiny_spec
 
 PLAN = tiny_plan(tiny_spec())
+RESULTS = Path(__file__).parents[2] / "results" / "convergence" / "small"
 ENDED, HALF = 12, 6
 
 
@@ -77,6 +82,10 @@ class Store:
 
     def child(self) -> Run:
         (found,) = [run for run in self.all() if "bench.run_id" in run.data.tags]
+        return found
+
+    def parent(self) -> Run:
+        (found,) = [run for run in self.all() if "bench.plan" in run.data.tags]
         return found
 
     def points(self, name: str) -> dict[int, float]:
@@ -344,6 +353,73 @@ def test_a_sweep_says_once_which_runs_were_logged_anew(
     (line,) = said
     assert line.startswith("MLflow: 1 run shown otherwise than the run directory, as gamma=0.5")
     assert "(eval/kid was 0.5 at step 6 and is 0.75)" in line
+
+
+def test_a_sweep_that_reaches_mlflow_only_in_the_end_leaves_nothing_running(
+    store: Store, listening: tuple[_View, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view, said = listening
+    run = end(begun(store.runs))
+    with monkeypatch.context() as patched:
+        patched.setattr(Tracker, "close", lambda self: 1 / 0)
+        view.close()
+    view.publish(RESULTS)
+    store.check(run)
+    assert {each.info.status for each in store.all()} == {"FINISHED"}
+    assert len(said) == 1
+
+
+def test_the_parent_shows_the_claims_of_now(store: Store, tmp_path: Path) -> None:
+    end(begun(store.runs))
+    folder = tmp_path / "results"
+    folder.mkdir()
+    for name in ("claims.csv", "correlations.csv"):
+        shutil.copy(RESULTS / name, folder)
+    claims = pd.read_csv(folder / "claims.csv")
+    first, second = claims["id"][:2]
+    effects = [f"claims/{name}.effect" for name in (first, second)]
+    store.sync().publish(folder)
+    os.utime(folder / "claims.csv")  # every sweep writes it again
+    store.sync().publish(folder)
+    before = store.parent()
+    history = store.client.get_metric_history(before.info.run_id, effects[0])
+    assert len(history) == 1  # nothing has changed
+    claims["effect"] += 1
+    claims[claims["id"] != second].to_csv(folder / "claims.csv", index=False)
+    os.utime(folder / "claims.csv", (1, 1))  # as of another checkout
+    store.sync().publish(folder)
+    after = store.parent()
+    assert after.data.metrics[effects[0]] == before.data.metrics[effects[0]] + 1
+    assert math.isnan(after.data.metrics[effects[1]])  # MLflow can take no point back
+    assert before.data.tags.keys() - after.data.tags.keys() == {f"verdict.{second}"}
+
+
+def test_doctor_finds_a_run_that_is_there_twice_and_a_file_that_is_not_the_runs(
+    store: Store,
+) -> None:
+    run = end(begun(store.runs))
+    store.sync()
+    old = store.child().info.run_id
+    judged(run, HALF, kid=0.75, distance=9.0)
+    store.sync()
+    store.client.restore_run(old)
+    found = faults_of_view(store.uri, store.runs)
+    assert ["twice" in fault.what for fault in found].count(True) == 1
+    repair(found)
+    store.sync()
+    store.check(run)
+    place = store.runs.parent / "mlflow" / "artifacts" / PLAN.name / store.child().info.run_id
+    (place / "artifacts" / "samples" / f"{HALF:08d}.png").write_bytes(b"half")
+    (fault,) = faults_of_view(store.uri, store.runs)
+    assert fault.what == f"samples/{HALF:08d}.png is not that of the run directory"
+    repair([fault])
+    store.check(run)
+
+
+def repair(faults: list[Fault]) -> None:
+    for fault in faults:
+        assert fault.fix is not None
+        fault.fix()
 
 
 @pytest.fixture
