@@ -134,7 +134,8 @@ class TrackedRun:
             self._refuse_foreign_files(state)
             self._client.set_tag(self.mlflow_id, SEAL, str(seal))
             self._seal = seal
-        self._ended, self._left = state, {}
+        self._ended = state
+        self._begin(empty=True)  # it needs no memory any more
 
     def _log_parameters(self, planned: PlannedRun, known: Mapping[str, str]) -> None:
         """Those that are not there: all, or what is swept since."""
@@ -256,7 +257,7 @@ class TrackedRun:
 
 
 def _other(name: str, step: int, was: float, now: Metric | None) -> Changed:
-    return Changed(f"{name} was {was:g} at step {step} and is {now.value if now else 'no more'}")
+    return Changed(f"{name} was {was} at step {step} and is {now.value if now else 'no more'}")
 
 
 def set_status(client: MlflowClient, run_id: str, status: str, state: str) -> None:
