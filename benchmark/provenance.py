@@ -51,10 +51,16 @@ def describe_process(device: torch.device, precision: str = "float32") -> dict[s
         "threads": torch.get_num_threads(),
         "allocator": _allocator(),
         "determinism": _determinism(cuda=cuda),
-        "command": sys.argv,
+        "command": _command(sys.argv),
     }
     hidden: dict[str, Any] = redacted(record)
     return hidden
+
+
+def _command(words: list[str]) -> list[str]:
+    """Without the judges, which make no run and are recorded with their rows."""
+    at = words.index("--evaluation") if "--evaluation" in words else len(words)
+    return words[:at] + words[at + 2 :]
 
 
 def with_earlier(record: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:

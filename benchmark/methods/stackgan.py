@@ -295,6 +295,17 @@ class StackGAN(Counting):
             for stage in range(2)
             for player in ("discriminator", "generator")
         }
+        # `refining` on the host, to avoid waiting for the device; None: not read yet.
+        self._stage: int | None = None
+        self.register_load_state_dict_post_hook(  # type: ignore[no-untyped-call]
+            lambda method, _: setattr(method, "_stage", None)
+        )
+
+    def _reached(self) -> int:
+        """The stage that samples end in, 0 or 1."""
+        if self._stage is None:
+            self._stage = int(self.refining)
+        return self._stage
 
     @classmethod
     def cost(cls, settings: StackGanSettings, size: int) -> Work:
@@ -350,7 +361,7 @@ class StackGAN(Counting):
 
     def generate(self, z: Tensor) -> Tensor:
         coarse = self._first(z).images
-        if self.refining:
+        if self._reached():
             return self._second(coarse, z).images
         return interpolate(coarse, scale_factor=2, mode="bilinear", align_corners=False)
 
@@ -385,6 +396,7 @@ class StackGAN(Counting):
         loss_g.backward(inputs=list(g.parameters()))  # type: ignore[no-untyped-call]
         self.optimizers[f"generator_{stage + 1}"].step()
         self.refining.fill_(stage)
+        self._stage = stage
         self._updates += 1
 
         return {
@@ -399,7 +411,7 @@ class StackGAN(Counting):
 
     def watch(self, batch: Batch, draw: Draw) -> dict[str, Tensor]:
         """Both losses, and D over real pairs and over fakes, of the stage that samples end in."""
-        stage = int(self.refining)
+        stage = self._reached()
         x, labels = _given(batch, stage)
         made = self._made(stage, torch.cat([self._noise(len(x), draw, "z_heldout"), labels], 1))
         loss_d, found = self._loss_d(stage, x, made.images, labels, draw)

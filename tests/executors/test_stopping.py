@@ -169,4 +169,7 @@ def test_a_folder_that_begins_with_a_dash_is_no_option(
     worker = start_worker([run], [])
     assert worker.wait() == 1
     let_go(worker)
-    assert run.log.read_text() == "bench: -x/run: no spec.json here, so this is no run\n"
+    assert (
+        run.log.read_text()
+        == "bench: -x/run/spec.json: missing; `bench run FILE` writes it again\n"
+    )

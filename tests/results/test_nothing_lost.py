@@ -98,7 +98,7 @@ def test_a_copied_file_of_the_same_name_is_refused(
         GAMMA.read_text().replace("[0.3, 0.5, 0.7]", "[0.2, 0.4]").partition("claims:")[0]
     )
     before = files(tmp_path)
-    done = CliRunner().invoke(bench, ["run", "mine.yaml", "--profile", "short", "--dry-run"])
+    done = CliRunner().invoke(bench, ["run", "mine.yaml", "--profile", "small", "--dry-run"])
     assert isinstance(done.exception, InputError)
     assert "15 finished runs there" in str(done.exception)
     assert "mine.yaml has other runs" in str(done.exception)

@@ -49,8 +49,13 @@ class Sweep:
         return run_plan(self.plan, self.places, self.start, Work("cpu"), output)
 
     def start(
-        self, arguments: Sequence[str], tick: Callable[[], None], pending: Callable[..., bool]
+        self,
+        arguments: Sequence[str],
+        tick: Callable[[], None],
+        pending: Callable[..., bool],
+        trains: bool,
     ) -> "Sweep":
+        assert trains
         self.pending = pending
         return self
 
