@@ -30,7 +30,7 @@ from benchmark.runs.directory import Result, RunDirectory
 from benchmark.spec import RunSpec
 from benchmark.sweep.data import Reader, open_stores
 from benchmark.sweep.run import PROBE, pending_of
-from benchmark.training import checkpoint
+from benchmark.training import checkpoint, snapshots
 from benchmark.training.checkpoint import Progress
 from benchmark.training.determinism import ALONE
 from benchmark.training.learning_rate import RateState
@@ -256,6 +256,24 @@ def test_only_a_run_that_is_done_is_probed(run: RunDirectory, cache: Path) -> No
     with pytest.raises(BenchError, match="no intact checkpoint"):
         probe(run, None, cache, CPU, SETTINGS, JUDGES)
     assert not (run.path / "probe.json").exists()
+
+
+def test_a_generator_without_checkpoints_is_probed_by_its_last_snapshot(
+    run: RunDirectory, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish(run)
+    whole = probe(run, None, cache, CPU, SETTINGS, JUDGES)
+    method = new_method(run.spec(), CPU)
+    checkpoint.read_latest(run.checkpoints, method)
+    shutil.rmtree(run.checkpoints)
+    snapshots.write(run.snapshots, 8, method)
+    with pytest.raises(BenchError, match="no intact checkpoint"):
+        probe(run, None, cache, CPU, SETTINGS, JUDGES)
+    snapshots.write(run.snapshots, 12, method)
+    assert probe(run, None, cache, CPU, SETTINGS, JUDGES) == whole
+    monkeypatch.setattr(look, "has_encoder", lambda _: True)  # whose weights are not there
+    with pytest.raises(BenchError, match="no intact checkpoint"):
+        probe(run, None, cache, CPU, SETTINGS, JUDGES)
 
 
 def test_networks_are_built_while_no_lane_initialises_its_own(

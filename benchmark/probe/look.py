@@ -29,7 +29,7 @@ from benchmark.evaluation.settings import (
     ProbeSettings,
 )
 from benchmark.files import write_atomic
-from benchmark.methods.method import Coded, Method, has_code
+from benchmark.methods.method import Coded, Method, has_code, has_encoder
 from benchmark.precision import full_precision
 from benchmark.probe.embedding import (
     CHUNK,
@@ -45,9 +45,9 @@ from benchmark.probe.embedding import (
 )
 from benchmark.probe.judge_view import JudgeView, Real
 from benchmark.probe.record import Embedded, Identity, Memorisation, Probe, Sizes
-from benchmark.runs.directory import RunDirectory
+from benchmark.runs.directory import Result, RunDirectory
 from benchmark.spec import RunSpec
-from benchmark.training import checkpoint
+from benchmark.training import checkpoint, snapshots
 from benchmark.training.determinism import ALONE, fix
 from benchmark.training.loop import new_method, sampler
 from benchmark.training.rehearsal import build_alone
@@ -76,11 +76,7 @@ def probe(
         raise BenchError(f"{run.path}: {state}; only a run that is done can be probed")
     fix(spec.training.threads)
     method = new_method(spec, device)
-    found_at = checkpoint.read_latest(run.checkpoints, method)
-    if found_at is None or found_at.step != result.step:
-        raise BenchError(
-            f"{run.path}: no intact checkpoint of its last step is left; train the run again"
-        )
+    _load_last(run, result, method)
     subject = Subject(_coded(method, spec), spec.seed, device)
     asked = "probe.attributes"
     store = open_store(spec.data, data_root, cache, settings.attributes, asked=asked)
@@ -110,7 +106,7 @@ def probe(
     made = Probe(
         version=PROBE_VERSION,
         step=result.step,
-        weights_sha256=checkpoint.weights_digest(method),
+        weights_sha256=result.weights_sha256,
         data=store.title,
         fingerprint=store.fingerprint,
         sizes=Sizes(**settings.sizes()),
@@ -131,6 +127,20 @@ def probe(
     )
     write_atomic(run.path / "probe.json", made.model_dump_json(indent=2).encode() + b"\n")
     return made
+
+
+def _load_last(run: RunDirectory, result: Result, method: Method) -> None:
+    """The weights that the run ended with; of an archive without checkpoints, which lacks the other
+    networks, those of the generator, if there is no encoder."""
+    found = checkpoint.read_latest(run.checkpoints, method)
+    if found is not None and found.step == result.step:
+        return
+    last = snapshots.listed(run.snapshots)[-1:]
+    if has_encoder(method) or not last or last[0].step != result.step:
+        raise BenchError(
+            f"{run.path}: no intact checkpoint of its last step is left; train the run again"
+        )
+    last[0].load_into(method)
 
 
 class _Parts:
