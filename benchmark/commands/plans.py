@@ -26,6 +26,7 @@ from benchmark.text import counted
 if TYPE_CHECKING:
     from benchmark.ablation.plan import Plan, PlannedRun
     from benchmark.claims.power import Prospect
+    from benchmark.results.tables import Tables
 
 pilot_option = click.option(
     "--pilot",
@@ -78,10 +79,11 @@ def plan(
     from benchmark.commands.tables import show
 
     found = load_plan(file, profile, overrides)
-    expected = _prospects(found, pilot)
+    tables = _pilot(pilot)
+    expected, rates = _prospects(found, tables), _rates(found, tables)
     jobs = jobs or default_jobs(found)
     if as_json:
-        click.echo(json.dumps(_as_json(found, expected, _rates(found, pilot), jobs), indent=2))
+        click.echo(json.dumps(_as_json(found, expected, rates, jobs), indent=2))
         return
     if found.search is not None:
         for line in _searched(found.search, found):
@@ -95,19 +97,24 @@ def plan(
     say(f"{describe(found.with_costliest, jobs)}{costliest}")
     if expected:
         show("claims", table(expected))
-    if rates := _rates(found, pilot):
+    if rates:
         said = ", ".join(f"{arm}: {rate:.3g}" for arm, rate in rates.items())
         say(f"measured in {pilot}, for tune.budget: rates: {{{said}}}")
 
 
-def _rates(plan: "Plan", pilot: Path | None) -> dict[str, float]:
+def _pilot(folder: Path | None) -> "Tables | None":
+    from benchmark.results.tables import read_tables
+
+    return read_tables(folder) if folder else None
+
+
+def _rates(plan: "Plan", pilot: "Tables | None") -> dict[str, float]:
     """Of the tuned arms that the pilot has."""
     from benchmark.results.rates import measured_rates
-    from benchmark.results.tables import read_tables
 
     if plan.tuning is None or pilot is None:
         return {}
-    found = measured_rates(read_tables(pilot))
+    found = measured_rates(pilot)
     return {arm: found[arm] for arm in plan.tuning.arms if arm in found}
 
 
@@ -245,7 +252,7 @@ def register(
             "are exploratory"
         )
     levels = look_levels(made.looks, made.alpha)
-    power = table(_prospects(found, pilot, levels[-1])).to_string(index=False)
+    power = table(_prospects(found, _pilot(pilot), levels[-1])).to_string(index=False)
     spread = f"spreads of {pilot}" if pilot else "no pilot"
     heading = f"Power at level {levels[-1]:.4f}, {spread}; written by `bench register`"
     write(made, path, f"{heading}\n\n{power}")
@@ -258,14 +265,15 @@ def register(
     )
 
 
-def _prospects(plan: "Plan", pilot: Path | None, alpha: float | None = None) -> "list[Prospect]":
+def _prospects(
+    plan: "Plan", pilot: "Tables | None", alpha: float | None = None
+) -> "list[Prospect]":
     from benchmark.claims.power import prospects
     from benchmark.levels import ALPHA
-    from benchmark.results.tables import read_tables
 
     # A tuned cell's seeds are known before its settings are.
     whole = plan.with_costliest
-    return prospects(whole, read_tables(pilot) if pilot else None, alpha or ALPHA)
+    return prospects(whole, pilot, alpha or ALPHA)
 
 
 def _hopeless(plans: "Sequence[Plan]") -> Iterator[str]:

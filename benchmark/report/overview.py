@@ -28,7 +28,7 @@ from benchmark.report.figures.samples import drawn
 from benchmark.report.files import GENERATED
 from benchmark.report.glossary import GLOSSARY
 from benchmark.report.numbers import NONE, number
-from benchmark.report.retired import Scale, read_retired, steps
+from benchmark.report.retired import Scale, read_retired
 from benchmark.report.scales import scales
 from benchmark.report.sections import heading, notes, section
 from benchmark.results.places import ENDED
@@ -68,7 +68,7 @@ def compose(
     """
     folder = found[0].folder.parents[1]
     found = sorted(
-        found, key=lambda each: steps(each.record), reverse=True
+        found, key=lambda each: each.record.steps, reverse=True
     )  # first what learnt longest
     sections = [_section(each, tolerant) for each in found]
     sound = [each for each, made in zip(found, sections, strict=True) if not made.fault]
@@ -149,7 +149,7 @@ def questions(found: list[Tables]) -> Table:
         rows.append(
             {
                 "question": f"[{escaped(results.record.question)}](#{heading(results).anchor})",
-                "steps": f"{steps(results.record):,}",
+                "steps": f"{results.record.steps:,}",
                 "answer": answer(results),
                 "seeds": _seeds(results) + _unfinished(results),
                 "judges": ", ".join(judges) or NONE,

@@ -20,7 +20,7 @@ from benchmark.report.captions import distance_name, sources
 from benchmark.report.evidence import NOT_JUDGED, Evidence
 from benchmark.report.numbers import NONE
 from benchmark.results.places import other_weights, shared_samples, states
-from benchmark.results.schema import DISTANCE, REAL, AblationRecord
+from benchmark.results.schema import DISTANCE, REAL
 from benchmark.results.tables import Tables, read_record, read_tables
 from benchmark.strict import Strict
 from benchmark.text import counted
@@ -99,7 +99,7 @@ class Scale(Strict):
         return cls(
             name=record.name,
             profile=record.profile,
-            steps=steps(record),
+            steps=record.steps,
             sources=sources([record]),
             distance=distance_name(record, record.headline),
             real=next((each for each in floors if each is not None), None),
@@ -112,11 +112,6 @@ class Scale(Strict):
                 for cell in results.cells
             },
         )
-
-
-def steps(record: AblationRecord) -> int:
-    """Of training, in the cell that has most."""
-    return max(cell.steps for cell in record.cells)
 
 
 def read_retired(results: Path) -> list[Scale]:
@@ -148,7 +143,7 @@ def retire(folder: Path) -> Path:
     """
     found = read_tables(folder)
     others = [read_record(path.parent) for path in folder.parent.glob("*/ablation.json")]
-    if steps(found.record) >= max((steps(each) for each in others if each.finding), default=0):
+    if found.record.steps >= max((each.steps for each in others if each.finding), default=0):
         raise InputError(f"{folder}: the ablation has no tables of more steps")
     mine = states(folder).keys() - other_weights(folder).keys()
     samples = [path for path in (shared_samples(folder, each) for each in mine) if path.is_file()]

@@ -213,6 +213,11 @@ class AblationRecord(Strict):
         return self.judges[0]
 
     @property
+    def steps(self) -> int:
+        """Of training, in the cell that has most."""
+        return max(cell.steps for cell in self.cells)
+
+    @property
     def signals(self) -> list[str]:
         """The methods' own measures of convergence, each once."""
         return list(dict.fromkeys(cell.signal for cell in self.cells))

@@ -420,24 +420,28 @@ class _View:
 
 def left_out(why: Mapping[str, str]) -> str:
     """Which runs MLflow does not show, as one line; empty where it shows all."""
-    if not why:
-        return ""
-    label, cause = next(iter(why.items()))
-    return (
-        f"{len(why)} run(s) left out, as {label} ({cause}); all others are there, these are whole "
-        "in their folders, and `bench sync` tries again"
+    return _as_one(
+        why,
+        "left out",
+        "all others are there, these are whole in their folders, and `bench sync` tries again",
     )
 
 
 def renewed(why: Mapping[str, str]) -> str:
     """Which runs were logged anew, as one line; empty where none was."""
+    return _as_one(
+        why,
+        "shown otherwise than the run directory",
+        "logged anew, and what was there is marked as deleted, with tags and notes added by hand",
+    )
+
+
+def _as_one(why: Mapping[str, str], what: str, then: str) -> str:
+    """How many runs, with the first and its cause."""
     if not why:
         return ""
     label, cause = next(iter(why.items()))
-    return (
-        f"{counted(len(why), 'run')} shown otherwise than the run directory, as {label} ({cause}); "
-        "logged anew, and what was there is marked as deleted, with tags and notes added by hand"
-    )
+    return f"{counted(len(why), 'run')} {what}, as {label} ({cause}); {then}"
 
 
 def refuse_overwriting(plan: Plan, places: Places, *, replace: bool) -> None:

@@ -15,7 +15,7 @@ from benchmark.runs.weights import listed, short_sum
 from benchmark.training.checkpoint import KEPT
 from benchmark.training.loop import Trainer, new_method
 from tests.conftest import tiny_spec
-from tests.training.test_loop import CPU, Stopped, train, values
+from tests.training.test_loop import CPU, Stopped, train, values, whole_and_cut
 
 
 def spoil(path: Path) -> None:
@@ -28,10 +28,7 @@ def test_every_checkpoint_corrupt_starts_from_zero_with_a_word(
     tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spec = tiny_spec()
-    whole = train(spec, tmp_path / "whole", cache)
-    with pytest.raises(Stopped):
-        train(spec, tmp_path / "cut", cache, stop_at=5)
-    run = RunDirectory(tmp_path / "cut" / spec.run_id)
+    whole, run = whole_and_cut(tmp_path, cache, stop_at=5)
     for path in listed(run.checkpoints):
         spoil(path)
     again = train(spec, tmp_path / "cut", cache)

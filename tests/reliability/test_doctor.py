@@ -28,7 +28,7 @@ from tests.processes import bench
 from tests.reliability.conftest import Swept
 from tests.reliability.test_checkpoints import spoil
 from tests.tracking.test_tracking import children, fill, plan
-from tests.training.test_loop import Stopped, train
+from tests.training.test_loop import Stopped, train, whole_and_cut
 
 
 def repair(faults: list[Fault]) -> None:
@@ -111,10 +111,7 @@ def test_each_kind_of_damage_to_a_finished_run_is_named(finished: RunDirectory) 
 
 def test_a_repaired_run_continues_to_the_same_end(tmp_path: Path, cache: Path) -> None:
     spec = tiny_spec()
-    whole = train(spec, tmp_path / "whole", cache)
-    with pytest.raises(Stopped):
-        train(spec, tmp_path / "cut", cache, stop_at=5)
-    run = RunDirectory(tmp_path / "cut" / spec.run_id)
+    whole, run = whole_and_cut(tmp_path, cache, stop_at=5)
     spoil(weights.listed(run.checkpoints)[-1])
     (run.path / "result.json").write_text("{")
     with (run.path / "metrics.jsonl").open("a") as file:
@@ -141,10 +138,7 @@ def test_an_unfinished_run_that_nothing_can_continue_is_set_aside(
     damage: str, tmp_path: Path, cache: Path
 ) -> None:
     spec = tiny_spec()
-    whole = train(spec, tmp_path / "whole", cache)
-    with pytest.raises(Stopped):
-        train(spec, tmp_path / "cut", cache, stop_at=5)
-    run = RunDirectory(tmp_path / "cut" / spec.run_id)
+    whole, run = whole_and_cut(tmp_path, cache, stop_at=5)
     assert words(run) == []
     rows = run.path / "metrics.jsonl"
     if damage == "provenance.json":

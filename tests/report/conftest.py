@@ -1,5 +1,6 @@
 """Results and their document, made once: drawing is the slow part."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from benchmark.report.document import Document
 from benchmark.report.overview import compose
 from benchmark.results.tables import read_all
 from benchmark.results.writer import write_results
+from tests.report import evidence
 from tests.report.material import fill_all, latent
 
 
@@ -38,3 +40,18 @@ def results(tmp_path: Path, made: Path) -> Path:
 def folder(results: Path) -> Path:
     """The folder of ablation.json."""
     return results / "baselines" / "short"
+
+
+@pytest.fixture
+def longer(folder: Path) -> Path:
+    """The same ablation under a profile with ten times the steps, with other verdicts."""
+    evidence.write(folder)
+    other = folder.parent / "longer"
+    shutil.copytree(folder, other)
+    record = json.loads((other / "ablation.json").read_text())
+    record["profile"] = "longer"
+    for cell in record["cells"]:
+        cell["steps"] *= 10
+    (other / "ablation.json").write_text(json.dumps(record))
+    evidence.write(other, verdict="supported", effect=-40.0, low=-60.0, high=-20.0)
+    return other

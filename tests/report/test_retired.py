@@ -1,6 +1,5 @@
 """Tables that a larger scale has superseded: their verdicts stay, the rest is in the history."""
 
-import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -30,17 +29,8 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 @pytest.fixture
-def committed(folder: Path) -> Path:
+def committed(folder: Path, longer: Path) -> Path:
     """A checkout with the tables of one ablation at two scales; the folder of the smaller."""
-    evidence.write(folder)
-    other = folder.parent / "longer"
-    shutil.copytree(folder, other)
-    record = json.loads((other / "ablation.json").read_text())
-    record["profile"] = "longer"
-    for cell in record["cells"]:
-        cell["steps"] *= 10
-    (other / "ablation.json").write_text(json.dumps(record))
-    evidence.write(other, verdict="supported", effect=-40.0, low=-60.0, high=-20.0)
     top = folder.parents[2]
     git(top, "init", "-q")
     commit(top)

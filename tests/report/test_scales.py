@@ -1,7 +1,6 @@
 """One ablation at two scales, side by side."""
 
 import json
-import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -15,21 +14,6 @@ from benchmark.results.tables import read_tables
 from tests.report import evidence
 
 SHORT, LONG = "short, 300 steps", "longer, 3,000 steps"
-
-
-@pytest.fixture
-def longer(folder: Path) -> Path:
-    """The same ablation under a profile with ten times the steps, with other verdicts."""
-    evidence.write(folder)
-    other = folder.parent / "longer"
-    shutil.copytree(folder, other)
-    record = json.loads((other / "ablation.json").read_text())
-    record["profile"] = "longer"
-    for cell in record["cells"]:
-        cell["steps"] *= 10
-    (other / "ablation.json").write_text(json.dumps(record))
-    evidence.write(other, verdict="supported", effect=-40.0, low=-60.0, high=-20.0)
-    return other
 
 
 def asked(*folders: Path) -> list[Scale]:

@@ -11,12 +11,14 @@ import pytest
 import torch
 from mlflow.entities import Metric, Run
 from mlflow.tracking import MlflowClient
+from rich.console import Console
 
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.evaluation.samples import save_grid
 from benchmark.runs.directory import Result, Row, RunDirectory
 from benchmark.runs.doctor import Fault
 from benchmark.runs.evaluations import Evaluations
+from benchmark.sweep.output import Output
 from benchmark.sweep.run import Places, _View
 from benchmark.tracking.audit import faults_of_view
 from benchmark.tracking.tracker import Tracker
@@ -427,8 +429,11 @@ def listening(store: Store, tmp_path: Path) -> tuple[_View, list[str]]:
     """A sweep's view, and what it says."""
     said: list[str] = []
 
-    class Listening:
-        note = warn = said.append
+    class Listening(Output):
+        def note(self, text: str) -> None:
+            said.append(text)
+
+        warn = note
 
     places = Places(store.runs, tmp_path, tmp_path, tmp_path, None, store.uri)
-    return _View(PLAN, places, Listening()), said  # type: ignore[arg-type]
+    return _View(PLAN, places, Listening(Console())), said

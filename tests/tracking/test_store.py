@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from benchmark.errors import BenchError
 from benchmark.runs.directory import Row, RunDirectory
@@ -295,19 +296,21 @@ def test_a_file_that_is_no_store_is_refused_at_once(tmp_path: Path) -> None:
 def test_whatever_is_raised_is_one_line_and_no_more(
     error: BaseException, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    from benchmark.sweep.output import Output
     from benchmark.sweep.run import Places, _View
     from benchmark.tracking import store, tracker
 
     said: list[str] = []
 
-    class Listening:
-        warn = said.append
+    class Listening(Output):
+        def warn(self, text: str) -> None:
+            said.append(text)
 
     def broken(*_: object) -> None:
         raise error
 
     places = Places(*[tmp_path] * 4, None, f"sqlite:///{tmp_path}/m.db")
-    view = _View(plan(), places, Listening())  # type: ignore[arg-type]
+    view = _View(plan(), places, Listening(Console()))
     with monkeypatch.context() as patched:
         patched.setattr(store, "client_of", broken)  # inside of what talks to MLflow
         view.sync_if_due()

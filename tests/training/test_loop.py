@@ -42,6 +42,15 @@ def train(
     return trainer.train(should_stop, lambda snapshot: None)
 
 
+def whole_and_cut(root: Path, cache: Path, stop_at: int) -> tuple[Result, RunDirectory]:
+    """The result of a tiny run in root/whole, and the same run stopped half-way in root/cut."""
+    spec = tiny_spec()
+    whole = train(spec, root / "whole", cache)
+    with pytest.raises(Stopped):
+        train(spec, root / "cut", cache, stop_at)
+    return whole, RunDirectory(root / "cut" / spec.run_id)
+
+
 def values(root: Path, spec: RunSpec) -> list[tuple[int, str, dict[str, float]]]:
     rows = RunDirectory(root / spec.run_id).rows()
     return [(row.step, row.kind, row.values) for row in rows]
@@ -62,9 +71,7 @@ def test_stopped_and_resumed_equals_uninterrupted(
     stop_at: int, tmp_path: Path, cache: Path
 ) -> None:
     spec = tiny_spec()
-    whole = train(spec, tmp_path / "whole", cache)
-    with pytest.raises(Stopped):
-        train(spec, tmp_path / "cut", cache, stop_at)
+    whole, _ = whole_and_cut(tmp_path, cache, stop_at)
     resumed = train(spec, tmp_path / "cut", cache)
     assert resumed.weights_sha256 == whole.weights_sha256
     assert values(tmp_path / "cut", spec) == values(tmp_path / "whole", spec)
