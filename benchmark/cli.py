@@ -255,9 +255,10 @@ def sync(
     """
     from benchmark.claims.evidence import write_evidence
     from benchmark.results.source import only_recorded
+    from benchmark.results.tables import read_tables
     from benchmark.results.tuning import write_search
     from benchmark.results.writer import write_results
-    from benchmark.sweep.run import left_out, renewed
+    from benchmark.sweep.run import left_out, other_steps, renewed
     from benchmark.tracking.tracker import Tracker
 
     found = load_plan(file, profile, overrides)
@@ -267,6 +268,8 @@ def sync(
     folder = write_results(found, runs, tables, replace=replace)
     if kept:
         say(f"{len(kept)} finished runs are not in {runs}; kept as the tables have them")
+    if lacking := other_steps(found, read_tables(folder)):
+        say(lacking)
     write_evidence(folder)
     behind: dict[str, str] = {}
     anew: dict[str, str] = {}

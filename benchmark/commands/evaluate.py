@@ -143,13 +143,17 @@ def _evaluate_images(options: ImageOptions, plan: Any, places: Any, device: str)
         against = against_data(options.against, options.size, options.judges)
     else:
         raise InputError("--images needs a FILE or --against DATA; --as needs a FILE")
+    refuse = None
     if options.name is not None:  # before minutes of judging
         from benchmark.report.files import refuse_foreign
+        from benchmark.results.images import refuse_others
 
         folder = places.results / plan.place
         if not (folder / "ablation.json").exists():
             raise InputError(f"{folder}: no tables there yet; `bench run` writes them")
         refuse_foreign(places.report)
+        if not options.replace:
+            refuse = partial(refuse_others, folder, options.name)
     rows = evaluate_images(
         options.images,
         options.name or options.images.name,
@@ -157,6 +161,7 @@ def _evaluate_images(options: ImageOptions, plan: Any, places: Any, device: str)
         places.data_root,
         places.cache,
         pick_device(device),
+        refuse,
     )
     if options.as_json:
         click.echo(json.dumps([row.model_dump() for row in rows], indent=2))

@@ -1,5 +1,6 @@
 """images.csv: external images, whose training is unknown, evaluated like an ablation's runs."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -30,22 +31,31 @@ class ImagesRow(Strict):
     """The scores of real images instead; kept with the ablation's set-ups, not in the table."""
 
 
+def refuse_others(folder: Path, name: str, images: Mapping[str, str]) -> None:
+    """Raise InputError where images.csv has other images of this name.
+
+    `images` are their fingerprints, by judge.
+    """
+    for row in read_images(folder).to_dict("records"):
+        now = images.get(row["judge"]) if row["name"] == name else None
+        if now not in (None, row["images_sha256"]):
+            raise InputError(
+                f"{folder / 'images.csv'}: {name!r} names other images there; give another --as, "
+                "or --replace to drop them"
+            )
+
+
 def add_images(folder: Path, rows: list[ImagesRow], *, replace: bool = False) -> Path:
     """Write the rows into images.csv, replacing those with the same name and judge.
 
     Raises InputError if these are of other images, unless `replace` is set.
     """
     new = [{**row.model_dump(exclude={"values", "floor"}), **row.values} for row in rows]
-    images = {(row.name, row.judge): row.images_sha256 for row in rows}
+    replaced = {(row.name, row.judge) for row in rows}
     with FileLock(folder / ".images.lock"):  # two calls may add at once
+        for row in () if replace else rows:
+            refuse_others(folder, row.name, {row.judge: row.images_sha256})
         old = read_images(folder).to_dict("records")
-        for row in old:
-            now = images.get((row["name"], row["judge"]), row["images_sha256"])
-            if now != row["images_sha256"] and not replace:
-                raise InputError(
-                    f"{folder / 'images.csv'}: {row['name']!r} names other images there; give"
-                    " another --as, or --replace to drop them"
-                )
-        kept = [row for row in old if (row["name"], row["judge"]) not in images]
+        kept = [row for row in old if (row["name"], row["judge"]) not in replaced]
         write_table(folder / "images.csv", pd.DataFrame([*kept, *new]))
     return folder / "images.csv"

@@ -165,7 +165,10 @@ class RunDirectory:
 
     def provenance(self) -> dict[str, Any] | None:
         """What made it, if it has begun; raises BenchError where the file is damaged."""
-        return self._record("provenance.json")
+        found = self._record("provenance.json")
+        if found is not None and not found.keys() >= {"code", "data"}:
+            raise BenchError(f"{self.path / 'provenance.json'}: damaged; see `bench doctor`")
+        return found
 
     def probe(self) -> dict[str, Any] | None:
         """What a probe found, if there was one; raises BenchError where it is damaged."""

@@ -1,7 +1,7 @@
 """`bench evaluate --images`: evaluate any images with the judges and metrics of the runs."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,26 +78,39 @@ def evaluate_images(
     data_root: Path | None,
     cache: Path,
     device: torch.device,
+    refuse: Callable[[Mapping[str, str]], object] | None = None,
 ) -> list[ImagesRow]:
     """One row a judge.
 
-    Raises InputError where there are fewer usable images than a judge's samples.
+    `refuse` is told the fingerprint of each judge's images before any of them judges. Raises
+    InputError where there are fewer usable images than a judge's samples.
     """
     store = open_store(against.data, data_root, cache)
-    rows = []
-    for judge_name, settings in against.judges.items():
-        if against.samples is not None:
-            found = read_images(path, against.data.size)
-            most = min(len(found.images), *(len(at) for at in store.splits.values()))
-            if most < 50:
-                raise InputError(
-                    f"{path}: {most} images can be compared; a judge needs at least 50"
-                )
-            settings = settings.model_copy(update={"samples": most})
-        found = read_images(path, against.data.size, settings.samples)
-        judge = Judge.of_data(judge_name, settings, against.data, store, data_root, cache, device)
-        rows.append(_row(name, judge, found))
-    return rows
+    judges = dict(against.judges)
+    if against.samples is not None:
+        found = read_images(path, against.data.size)
+        most = min(len(found.images), *(len(at) for at in store.splits.values()))
+        if most < 50:
+            raise InputError(f"{path}: {most} images can be compared; a judge needs at least 50")
+        judges = {k: each.model_copy(update={"samples": most}) for k, each in judges.items()}
+    read = {
+        count: read_images(path, against.data.size, count)
+        for count in {settings.samples for settings in judges.values()}
+    }
+    if refuse is not None:
+        refuse({judge: _sha256(read[settings.samples]) for judge, settings in judges.items()})
+    return [
+        _row(
+            name,
+            Judge.of_data(judge, settings, against.data, store, data_root, cache, device),
+            read[settings.samples],
+        )
+        for judge, settings in judges.items()
+    ]
+
+
+def _sha256(found: ReadImages) -> str:
+    return hashlib.sha256(found.images.tobytes()).hexdigest()
 
 
 def _row(name: str, judge: Judge, found: ReadImages) -> ImagesRow:
@@ -109,7 +122,7 @@ def _row(name: str, judge: Judge, found: ReadImages) -> ImagesRow:
         features=judge.features,
         samples=len(found.images),
         unusable=len(found.unusable),
-        images_sha256=hashlib.sha256(found.images.tobytes()).hexdigest(),
+        images_sha256=_sha256(found),
         judge_digest=judge.digest,
         reference=record.reference,
         values=judge.evaluate(lambda start, count: images[start : start + count]),

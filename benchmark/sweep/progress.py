@@ -3,6 +3,7 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.durations import duration
+from benchmark.errors import BenchError
 from benchmark.numbers import significant
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.status import Follow, RunStatus
@@ -33,6 +35,7 @@ class Progress(ABC):
 
     def __init__(self, plan: Plan, runs: Sequence[tuple[PlannedRun, RunDirectory]]) -> None:
         self._runs = [Follow(each.label, each.spec, run, plan.evaluation) for each, run in runs]
+        self._known: dict[Follow, RunStatus] = {}
         self._due = 0.0
 
     def __enter__(self) -> Self:
@@ -45,7 +48,10 @@ class Progress(ABC):
         now = time.monotonic()
         if now < self._due and not last:
             return
-        statuses = [run.look() for run in self._runs]
+        for run in self._runs:
+            with suppress(BenchError):  # damaged: the tables refuse it at the end; the others go on
+                self._known[run] = run.look()
+        statuses = [self._known[run] for run in self._runs if run in self._known]
         took = time.monotonic() - now
         self._due = now + max(REFRESH_EVERY_S, took / SHARE)
         self._show(statuses)

@@ -162,11 +162,12 @@ def test_an_unfinished_run_that_nothing_can_continue_is_set_aside(
 
 
 def test_a_finished_run_is_never_set_aside(finished: RunDirectory) -> None:
-    (finished.path / "provenance.json").write_bytes(b"[]")
-    (fault,) = faults_of(finished, finished.run_id)
-    assert (fault.what, fault.fix) == ("not a record of what made the run", None)
-    with pytest.raises(BenchError, match=r"provenance.json: damaged; see `bench doctor`"):
-        finished.provenance()
+    for content in (b"[]", b"{}"):
+        (finished.path / "provenance.json").write_bytes(content)
+        (fault,) = faults_of(finished, finished.run_id)
+        assert (fault.what, fault.fix) == ("not a record of what made the run", None)
+        with pytest.raises(BenchError, match=r"provenance.json: damaged; see `bench doctor`"):
+            finished.provenance()
 
 
 def test_what_is_no_part_of_a_run_can_go(finished: RunDirectory) -> None:
@@ -386,7 +387,7 @@ def test_gc_keeps_what_a_judge_compares_with(tmp_path: Path) -> None:
         }.items()
     }
     run = tiny_run(tmp_path / "runs", tiny_spec())
-    run.write_provenance({"store": stores["own"]})
+    run.write_provenance({"code": {}, "data": {}, "store": stores["own"]})
 
     def garbage() -> list[str]:
         return [each.path.name for each in find_garbage(tmp_path / "runs", tmp_path / "cache")]

@@ -13,6 +13,7 @@ from benchmark.ablation.plan import load
 from benchmark.commands.evaluate import evaluate as evaluate_command
 from benchmark.data.store import open_store
 from benchmark.errors import InputError
+from benchmark.evaluation.judge import Judge
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.evaluations import EvaluationRow, Evaluations
 from tests.processes import Command, bench, bench_apart
@@ -166,7 +167,7 @@ def test_a_spoilt_snapshot_costs_one_line_and_the_other_is_judged(trained: Path)
     assert (runs[0].run_id, 12) in {(key[0], key[2]) for key in rows(trained)}
 
 
-def test_strangers_images_get_a_row(trained: Path) -> None:
+def test_strangers_images_get_a_row(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = load(trained / "tiny.yaml", "demo").runs[0].spec.data
     store = open_store(data, None, trained / "cache")
     folder = trained / "theirs"
@@ -185,6 +186,13 @@ def test_strangers_images_get_a_row(trained: Path) -> None:
     assert "theirs (images from outside" in report
     few = bench("evaluate", "--images", "theirs", "--against", "faces", "--size", "16", cwd=trained)
     assert few.returncode == 0, few.stderr
+    for path in list(folder.glob("[0-9]*.png"))[:20]:
+        Image.new("RGB", (16, 16)).save(path)
+    with monkeypatch.context() as patch:  # refused before minutes of judging
+        patch.setattr(Judge, "of_data", None)
+        other = bench(*command, cwd=trained)
+    assert other.returncode == 2
+    assert "'theirs' names other images there; give another --as" in other.stderr
     for path in list(folder.iterdir())[:20]:
         path.unlink()
     done = bench(*command, cwd=trained)
@@ -246,6 +254,8 @@ def test_a_sweep_says_which_runs_lack_its_snapshots(trained: Path) -> None:
     write(trained, "every: 6", "every: 4")
     said = evaluate(trained)
     assert "2 of 2 runs lack snapshots every 4 steps, as gamma=0.3 seed=0: they keep" in said
+    synced = bench("sync", "tiny.yaml", "--mlflow", MLFLOW, cwd=trained)
+    assert "2 of 2 runs lack snapshots every 4 steps" in synced.stdout
     for path in trained.glob("runs/*/evaluation.json"):
         assert json.loads(path.read_text())["every"] == 6
     write(trained, "every: 6", "every: 12")
@@ -257,7 +267,7 @@ def test_data_that_are_missing_are_one_line_before_anything_starts(trained: Path
     for planned in load(trained / "tiny.yaml", "demo").runs:
         run = RunDirectory.create(trained / "runs", planned.spec)
         data = {"title": "CelebA", "fingerprint": "0" * 64, "labels_sha256": None}
-        run.write_provenance({"data": data})
+        run.write_provenance({"code": {}, "data": data})
         run.snapshots.mkdir()
         (run.snapshots / f"00000006-{'0' * 16}.safetensors").touch()
     done = bench("evaluate", "tiny.yaml", "--replace", "--mlflow", MLFLOW, cwd=trained)

@@ -246,7 +246,7 @@ def test_a_registration_whose_runs_have_begun_is_not_written_over(
     registered = Path("registered/gamma-short.yaml")
     before = registered.read_bytes()
     first = load(Path("mine.yaml"), "short").runs[0]
-    RunDirectory.create(Path("runs"), first.spec).write_provenance({})
+    RunDirectory.create(Path("runs"), first.spec).write_provenance({"code": {}, "data": {}})
     text = GAMMA.read_text().replace("[0.3, 0.5, 0.7]", "[0.2, 0.4, 0.6]")
     Path("mine.yaml").write_text(text)
     done = CliRunner().invoke(bench, register)

@@ -165,7 +165,10 @@ def finished(tmp_path: Path, root: Path, run_id: str, run_spec: RunSpec) -> None
     folder.mkdir(parents=True)
     (folder / "spec.json").write_text(run_spec.to_json())
     title, fingerprint = trained_on(root, tmp_path)
-    record = {"data": {"title": title, "fingerprint": fingerprint, "labels_sha256": None}}
+    record = {
+        "code": {},
+        "data": {"title": title, "fingerprint": fingerprint, "labels_sha256": None},
+    }
     (folder / "provenance.json").write_text(json.dumps(record))
     result = Result(
         state="done", step=4, reason=None, weights_sha256="0" * 64, wall_s=1, cpu_s=1, decays=[]

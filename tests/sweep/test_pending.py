@@ -131,7 +131,7 @@ def test_a_run_that_has_begun_keeps_its_steps(tmp_path: Path, cache: Path) -> No
 def test_folders_of_runs_that_have_not_begun_are_left_to_their_workers(tmp_path: Path) -> None:
     plan = tiny_plan(tiny_spec(), tiny_spec(method={"gamma": 0.3}))
     begun, queued = (tiny_run(tmp_path, each.spec, every=4) for each in plan.runs)
-    begun.write_provenance({})
+    begun.write_provenance({"code": {}, "data": {}})
     _Prepared(plan, plan.runs, {}, lambda run: True).make_folders(
         Places(tmp_path, *(Path("x"),) * 3, None, "x")
     )

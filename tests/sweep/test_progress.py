@@ -73,6 +73,18 @@ def test_a_run_is_done_when_its_last_step_is_judged(tmp_path: Path) -> None:
     assert line(follow.look()).endswith("done, step 12 of 12, signal 0.2, distance 300.5")
 
 
+def test_a_damaged_run_stops_no_sweep(tmp_path: Path) -> None:
+    planned, run = _run(tmp_path)
+    console = Console(file=io.StringIO(), width=40)
+    with run.locked(), Output(console).progress(PLAN, [(planned, run)]) as progress:
+        progress.update()
+        with run.metrics.open("ab") as file:
+            file.write(b"no row\n")
+        progress.update(last=True)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().count("step 6 of 12") == 1
+
+
 def test_a_run_that_waits_or_stopped_claims_no_speed(tmp_path: Path) -> None:
     planned, run = _run(tmp_path)
     assert Follow(planned.label, planned.spec, run, tiny_evaluation()).look().steps_a_second is None
