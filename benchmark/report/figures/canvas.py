@@ -2,7 +2,7 @@
 
 import io
 import unicodedata
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from itertools import cycle, islice, pairwise
@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter
-from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.text import shortened, single_line
@@ -98,6 +98,13 @@ def _encoded(canvas: FigureCanvasAgg) -> bytes:
     return file.getvalue()
 
 
+def legend(figure: Figure, handles: Sequence[Line2D], columns: int, fontsize: int = 9) -> None:
+    """Below all panels, at most so many entries side by side."""
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=columns, fontsize=fontsize, frameon=False
+    )
+
+
 def untangled(figure: Figure, axes: Sequence[Axes]) -> bytes:
     """The figure with fewer numbers below every panel where they would run into one another.
 
@@ -131,11 +138,12 @@ def is_crowded(panel: Axes) -> bool:
     return any(right.x0 < left.x1 + GAP for left, right in pairwise(boxes))
 
 
-def any_flat(low: NDArray[np.float64], high: NDArray[np.float64]) -> bool:
-    """Whether a panel from `low` to `high` would be a mere line on a common axis for all.
+def any_flat(panels: Iterable["pd.Series[float]"]) -> bool:
+    """Whether the values of one panel would be a mere line on a common axis for all.
 
-    A panel without data, as of runs yet to come, is NaN.
+    A panel without data, as of runs yet to come, is left out.
     """
+    low, high = np.array([values.agg(["min", "max"]) for values in panels]).T
     if np.isnan(high - low).all():
         return False
     return bool(np.nanmin(high - low) < LEAST_SHARE * (np.nanmax(high) - np.nanmin(low)))
