@@ -168,8 +168,8 @@ def _line(claim: Claim, evidence: Evidence, unsettled: AbstractSet[str]) -> str:
     says = (
         f"- `{claim.id}`: {escaped(claim.says)} ({escaped(claim.source)}). Test: {in_words(claim)}."
     )
-    verdict = evidence.verdicts.get(claim.id)
-    if verdict is None:
+    verdict = evidence.of(claim)
+    if verdict.verdict == NOT_JUDGED:
         return f"{says} Verdict: **{NOT_JUDGED}**."
     others = "" if verdict.others == NONE else f" By other measures: {verdict.others}."
     sentence = escaped(verdict.sentence.rstrip("."))
