@@ -42,10 +42,9 @@ def classified(results: Tables) -> Iterator[Table]:
         found = results.probes[results.probes["run_id"].isin(cell.run_ids)]
         found = found.dropna(subset=[f"{_REAL}{size}" for size in sizes]) if sizes else found[:0]
         for size in sorted(sizes, key=_number) if len(found) else []:
-            shown = {words: name.format(size) for name, words in SHOWN.items()}
             numbers = {
-                words: mean_spread(found[f"{CLASSIFIED}{name}"], cell.planned)
-                for words, name in shown.items()
+                words: mean_spread(found[f"{CLASSIFIED}{name.format(size)}"], cell.planned)
+                for name, words in SHOWN.items()
             }
             rows.append({"generators": escaped(cell.title), "real images": size, **numbers})
     if rows:

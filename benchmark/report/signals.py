@@ -9,7 +9,7 @@ from benchmark.claims.stopping import RIVALS
 from benchmark.markup import escaped
 from benchmark.report.captions import made_of
 from benchmark.report.document import Table
-from benchmark.report.evidence import Evidence, figure, interval
+from benchmark.report.evidence import Evidence, with_ends
 from benchmark.report.numbers import NONE, title
 from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import Tables
@@ -57,8 +57,5 @@ def signals(results: Tables) -> Iterator[Table]:
 
 def _with_ends(table: pd.DataFrame, key: tuple[str, str], columns: tuple[str, ...]) -> str:
     """A number of a row with its interval, if it has one; NONE without the row."""
-    if key not in table.index:
-        return NONE
-    value, *ends = (str(table.loc[key, name]) for name in columns)
-    known = interval(*ends) if ends else NONE
-    return f"{figure(value)} {known}" if known != NONE else figure(value)
+    known = key in table.index
+    return with_ends(*(str(table.loc[key, name]) for name in columns)) if known else NONE
