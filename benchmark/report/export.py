@@ -31,9 +31,9 @@ def export(found: Sequence[Tables], document: Document, folder: Path) -> list[Pa
     """
     frames = {folder / table.name: _plain(table.frame) for table in tables(document.opening)}
     for results in found:
-        frames[_below(folder, results.folder) / "summary"] = summary(results)
+        frames[folder.joinpath(*results.folder.parts[-2:], "summary")] = summary(results)
     for section in document.sections:
-        below = _below(folder, section.folder)
+        below = folder.joinpath(*section.folder.parts[-2:])
         frames |= {below / table.name: _plain(table.frame) for table in tables(section.blocks)}
     _refuse_foreign(frames)
     written = []
@@ -42,10 +42,6 @@ def export(found: Sequence[Tables], document: Document, folder: Path) -> list[Pa
             written.append(_file(path, kind))
             write(written[-1], content.encode())
     return written
-
-
-def _below(folder: Path, of: Path) -> Path:
-    return folder / of.parent.name / of.name
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:

@@ -26,7 +26,7 @@ from benchmark.report.signals import about_signals, signals
 from benchmark.report.tables import cell_table, measure_table, noise_table, run_table
 from benchmark.report.tuning import tuning
 from benchmark.report.verdicts import claims
-from benchmark.results.schema import AblationRecord, CellRecord, JudgeEntry
+from benchmark.results.schema import AblationRecord, CellRecord
 from benchmark.results.tables import Tables
 from benchmark.text import counted
 
@@ -118,7 +118,8 @@ def _settings(record: AblationRecord) -> list[Plain]:
 def settings_in_words(record: AblationRecord) -> str:
     """What all cells share, what most of one method do, and where a cell departs from it."""
     lines = [f"- all cells: {_pairs(record.settings)}"]
-    usual = {method: _usual(record.cells, method) for method in {c.method: 0 for c in record.cells}}
+    methods = dict.fromkeys(cell.method for cell in record.cells)
+    usual = {method: _usual(record.cells, method) for method in methods}
     lines += [
         f"- of {escaped(method)}, where not said otherwise: {_pairs(settings)}"
         for method, settings in usual.items()
@@ -137,13 +138,10 @@ def settings_in_words(record: AblationRecord) -> str:
 def _usual(cells: Sequence[CellRecord], method: str) -> dict[str, object]:
     """The settings that more than half of a method's cells have; none where it has one cell."""
     found = [cell.settings for cell in cells if cell.method == method]
-    usual = {}
-    for key in {key: 0 for settings in found for key in settings}:
-        values = [repr(settings[key]) for settings in found if key in settings]
-        most = max(values, key=values.count)
-        if len(found) > 1 and values.count(most) > len(found) / 2:
-            usual[key] = next(s[key] for s in found if key in s and repr(s[key]) == most)
-    return usual
+    pairs = [pair for settings in found for pair in settings.items()]
+    count = Counter((key, repr(value)) for key, value in pairs)
+    most = {k: v for k, v in pairs if len(found) > 1 and count[k, repr(v)] > len(found) / 2}
+    return {key: most[key] for key, _ in pairs if key in most}
 
 
 def _pairs(settings: dict[str, object]) -> str:
@@ -152,7 +150,13 @@ def _pairs(settings: dict[str, object]) -> str:
 
 def _warnings(results: Tables) -> Iterator[Block]:
     """Caveats against taking some numbers at face value."""
-    yield from (Words(_bias(judge)) for judge in results.record.judges if _is_biased(judge))
+    for judge in results.record.judges:
+        width = int(judge.network.get("width", 0))
+        if judge.samples <= width:
+            yield Words(
+                f"**Mostly bias** in {judge.features}: {judge.samples:,} samples in {width:,}"
+                " dimensions. Compare within this section alone."
+            )
     yield from map(Words, _unjudged(results))
     yield from map(Words, _unsettled(results))
     for cell in results.record.cells:
@@ -164,22 +168,10 @@ def _warnings(results: Tables) -> Iterator[Block]:
             )
 
 
-def _is_biased(judge: JudgeEntry) -> bool:
-    return judge.samples <= int(judge.network.get("width", 0))
-
-
-def _bias(judge: JudgeEntry) -> str:
-    return (
-        f"**Mostly bias** in {judge.features}: {judge.samples:,} samples in"
-        f" {judge.network['width']:,} dimensions. Compare within this section alone."
-    )
-
-
 def _unjudged(results: Tables) -> Iterator[str]:
     """Judges that have not seen every finished run, or of which only outdated rows are there."""
-    done = set(results.done["run_id"])
+    done, rows = set(results.done["run_id"]), results.evaluations
     for judge in results.record.judges:
-        rows = results.evaluations
         lacking = len(done - set(rows.loc[rows["judge"] == judge.name, "run_id"]))
         if lacking:
             yield (
@@ -221,10 +213,9 @@ def _twins(results: Tables) -> Iterator[str]:
 
 def _pictures(results: Tables) -> dict[str, Picture]:
     """By what they show, those that there is something to show in."""
-    made, found = made_of(results.record), {}
     # A finding about anything else has no use for it; a demonstration shows all there is.
     signal = about_signals(results) or not results.record.finding
-    scattered = scatter(results) if signal else None
+    found, scattered = {}, scatter(results) if signal else None
     beside = _scatter_caption(results) if scattered else ""
     for name, image, alt, caption in (
         ("curves.png", curves(results), "Curves", _curves_caption(results)),
@@ -234,10 +225,12 @@ def _pictures(results: Tables) -> dict[str, Picture]:
         ("strips.webp", strips(results), "Paths", _strips_caption(results)),
     ):
         if image is not None:
-            path = results.folder / name
-            short = f"{caption} Made as the table above says."
             found[alt] = Picture(
-                path, image, f"{alt} of {results.title}", f"{caption} {made}.", short
+                results.folder / name,
+                image,
+                f"{alt} of {results.title}",
+                f"{caption} {made_of(results.record)}.",
+                f"{caption} Made as the table above says.",
             )
     return found
 
@@ -257,16 +250,13 @@ def _curves_caption(results: Tables) -> str:
     distance = distance_title(results.entry.features)
     own = "each method's own signal" if len(results.record.signals) > 1 else "the method's signal"
     which = shown_words(results.cells)
+    band = "its mean over seeds, in the band of its runs"
     if is_apart(results):
-        how = (
-            "one panel per cell: its mean over seeds, in the band of its runs. Dashed grey: the"
-            " mean of the first cell with the same signal"
-        )
+        how = f"one panel per cell: {band}. Dashed grey: the mean of the first cell with the same"
+        how += " signal"
     else:
-        how = "one colour, line style and marker per cell: "
-        how += (
-            "its mean over seeds, in the band of its runs" if is_banded(results) else "a line a run"
-        )
+        drawn = band if is_banded(results) else "a line a run"
+        how = f"one colour, line style and marker per cell: {drawn}"
     return f"{distance} and {signals} ({own}) against training step; {how}.{which}"
 
 
@@ -290,8 +280,7 @@ def _scatter_caption(results: Tables) -> str:
     return (
         f"Between finished runs: one point a run and step ({signal}), those of one run joined;"
         " within one panel and one step nothing differs but the seed. rho: Spearman's at one step,"
-        " mean over all steps; descriptive."
-        f"{shown_words(results.cells)}"
+        f" mean over all steps; descriptive.{shown_words(results.cells)}"
     )
 
 
@@ -353,8 +342,7 @@ def _methods_and_steps(record: AblationRecord) -> tuple[list[str], list[str]]:
 
 
 def _limits(results: Tables) -> str:
-    record = results.record
-    planned = len(record.seeds)
+    record, planned = results.record, len(results.record.seeds)
     lines = [f"- {_reach(planned, 'as planned')}"]
     done = min(len(cell.done) for cell in results.cells)
     if 0 < done < planned:
