@@ -87,8 +87,9 @@ class Scale(Strict):
         judged = [(claim, evidence.of(claim)) for claim in record.claims]
         floors = [cell.floors.get(REAL, {}).get(DISTANCE) for cell in results.cells]
         return cls(
-            name=record.name,
-            profile=record.profile,
+            # Of the place: runs with --set, or a copy, have the record's name and profile too.
+            name=results.folder.parent.name,
+            profile=results.folder.name,
             steps=record.steps,
             sources=sources([record]),
             distance=distance_name(record, record.headline),
