@@ -59,21 +59,22 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The tables of one ablation's analysis, as text; None where a table is not there."""
+    """The tables of one ablation's analysis, as text; without rows where one is not there."""
 
     folder: Path
 
     @cached_property
     def verdicts(self) -> dict[str, Verdict]:
         """By the claim's id; empty where nobody has judged yet."""
-        table = self.table("claims")
-        return {} if table is None else {row["id"]: _verdict(row) for _, row in table.iterrows()}
+        return {row["id"]: _verdict(row) for _, row in self.table("claims").iterrows()}
 
     def of(self, claim: Claim) -> Verdict:
         return self.verdicts.get(claim.id, Verdict())
 
-    def table(self, name: str) -> pd.DataFrame | None:
-        return read_evidence(self.folder, name, _NEEDS.get(name, ()))
+    def table(self, name: str) -> pd.DataFrame:
+        needs = _NEEDS.get(name, ())
+        table = read_evidence(self.folder, name, needs)
+        return pd.DataFrame(columns=needs, dtype=str) if table is None else table
 
 
 _NEEDS = {

@@ -33,9 +33,9 @@ def about_signals(results: Tables) -> bool:
 
 def signals(results: Tables) -> Iterator[Table]:
     """One row a method; nothing where there is one alone, of which the claims say as much."""
-    evidence = Evidence(results.folder)
+    evidence, source = Evidence(results.folder), results.folder / "stopping.csv"
     rhos, stops = evidence.table("correlations"), evidence.table("stopping")
-    if not about_signals(results) or rhos is None or stops is None:
+    if not about_signals(results) or not source.is_file():
         return
     rhos = rhos[(rhos["role"] == "signal") & (rhos["outcome"] == DISTANCE) & (rhos["cell"] == "")]
     rhos = rhos[rhos["measure"] == "spearman"].set_index(["method", "level"])
@@ -51,7 +51,6 @@ def signals(results: Tables) -> Iterator[Table]:
             row[RIVALS[against]] = _with_ends(stops, (method, against), ("against_lost",))
         rows.append(row)
     if len(rows) > 1:
-        source = results.folder / "stopping.csv"
         yield Table("signals", pd.DataFrame(rows), f"{CAPTION}. {made_of(results.record)}.", source)
 
 

@@ -19,7 +19,7 @@ HAD = {YES: "yes", NO: "no", "": "not known"}
 def stopping(results: Tables, evidence: Evidence) -> Iterator[Details]:
     """The loss from stopping by each signal, compared with other rules."""
     rows = evidence.table("stopping")
-    if rows is None or rows.empty:
+    if rows.empty:
         return
     caption = (
         f"{made_of(results.record)}. Distance where a rule stops a run, less the run's least: mean"
@@ -57,7 +57,7 @@ def _stopping_frame(table: pd.DataFrame) -> pd.DataFrame:
 def events(results: Tables, evidence: Evidence) -> Iterator[Details]:
     """Each run, whether it had the event of a claim, and how it ended."""
     rows = evidence.table("events")
-    if rows is None or rows.empty:
+    if rows.empty:
         return
     source, tables = results.folder / "events.csv", []
     for claim in dict.fromkeys(rows["claim"]):

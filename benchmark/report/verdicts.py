@@ -87,7 +87,7 @@ def claims(results: Tables) -> Iterator[Details]:
         ("variance", "Which setting explains the variance?"),
     ):
         table = evidence.table(name)
-        if table is not None and len(table):
+        if len(table):
             source = results.folder / f"{name}.csv"
             caption = f"{CAPTIONS[name]}. {made_of(record)}."
             yield Details(words, [Table(name, _folded(table), caption, source)])
@@ -180,7 +180,7 @@ def _correlations(results: Tables, evidence: Evidence) -> Iterator[Details]:
     Other outcomes and single cells are in correlations.csv: hundreds of rows.
     """
     rows = evidence.table("correlations")
-    if rows is None or rows.empty:
+    if rows.empty:
         return
     made = made_of(results.record)
     pooled = rows[(rows["cell"] == "") & (rows["outcome"] == DISTANCE)]

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter
@@ -50,10 +50,15 @@ def grid(panels: int, height: float, columns: int = 2) -> tuple[Figure, list[Axe
     """A figure 1800 px wide, to be read at 900, with so many panels of `height` inches."""
     rows = -(-panels // columns)
     figure = Figure(figsize=(WIDTH, rows * height), dpi=DPI, layout="constrained")
-    axes = list(np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).flat)
+    return figure, split(figure, panels, columns)
+
+
+def split(figure: FigureBase, panels: int, columns: int) -> list[Axes]:
+    """So many panels, row by row; what is left of the last row stays empty."""
+    axes = list(figure.subplots(-(-panels // columns), columns, squeeze=False).flat)
     for empty in axes[panels:]:
         empty.set_axis_off()
-    return figure, axes[:panels]
+    return axes[:panels]
 
 
 def label(text: str, most: int = 40) -> str:

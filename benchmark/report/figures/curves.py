@@ -24,6 +24,7 @@ from benchmark.report.figures.canvas import (
     label,
     legend,
     png,
+    split,
     styles,
 )
 from benchmark.report.figures.shown import shown
@@ -135,13 +136,11 @@ def _apart(results: Tables, cells: _Cells, columns: Sequence[str]) -> bytes:
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     parts = figure.subfigures(len(blocks), 1, squeeze=False, height_ratios=rows).flat
     used: list[Axes] = []
-    for part, block, down in zip(parts, blocks, rows, strict=True):
-        panels = list(part.subplots(down, across, squeeze=False).flat)
-        for empty in panels[len(block) :]:
-            empty.set_axis_off()
-        used += panels[: len(block)]
+    for part, block in zip(parts, blocks, strict=True):
+        panels = split(part, len(block), across)
+        used += panels
         scale: dict[str, list[Axes]] = {}
-        for at, (panel, (cell, column)) in enumerate(zip(panels, block, strict=False)):
+        for at, (panel, (cell, column)) in enumerate(zip(panels, block, strict=True)):
             own = column != DISTANCE and _flattens(results, _having(cells, column), column)
             scale.setdefault(f"{column} {at}" if own else column, []).append(panel)
             _alone(panel, results, cell, _having(cells, cell.record.signal)[0][0], column)

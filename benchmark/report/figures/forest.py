@@ -52,8 +52,6 @@ def effects(found: Sequence[Tables]) -> list[Effect]:
     for results in judged(found):
         table = Evidence(results.folder).table("claims")
         tests = {claim.id: claim.test for claim in results.record.claims}
-        if table is None:
-            continue
         for _, row in table.iterrows():
             test = tests.get(row["id"])
             on_distance = isinstance(test, TrendTest | ContrastTest) and test.column == DISTANCE

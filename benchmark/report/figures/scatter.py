@@ -5,7 +5,7 @@ evaluation, joined as training went on. Of finished runs; a signal is its mean s
 before.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -76,18 +76,21 @@ def _of_enough_runs(found: _Points) -> _Points:
 
 def _between(results: Tables, found: _Points) -> bytes:
     steps = _steps(pd.concat([points["step"] for _, points in found]))
-    looks = [{**style, "linestyle": ""} for style in styles(len(steps))]
+    looks = {
+        step: {**style, "linestyle": ""}
+        for step, style in zip(steps, styles(len(steps)), strict=True)
+    }
 
     def draw(panel: Axes, points: pd.DataFrame) -> pd.DataFrame:
         drawn = points[points["step"].isin(steps)]
         for _, rows in drawn.groupby("run_id", sort=False):
             panel.plot(rows["signal"], rows[DISTANCE], **LINK)
-        for step, look in zip(steps, looks, strict=True):
+        for step, look in looks.items():
             rows = drawn[drawn["step"] == step]
             panel.plot(rows["signal"], rows[DISTANCE], markersize=5, alpha=0.85, **look)
         return drawn
 
-    return _figure(results, found, draw, [f"step {step:.0f}" for step in steps], looks)
+    return _figure(results, found, draw, {f"step {at:.0f}": look for at, look in looks.items()})
 
 
 def _within(results: Tables, found: _Points) -> bytes:
@@ -102,18 +105,17 @@ def _within(results: Tables, found: _Points) -> bytes:
             panel.plot(x.iloc[0], y.iloc[0], **look, **OPEN)
         return points
 
-    names = [*(f"seed {seed:.0f}" for seed in seeds), "first evaluation"]
-    return _figure(results, found, draw, names, [*looks.values(), FIRST])
+    signs = {f"seed {seed:.0f}": look for seed, look in looks.items()}
+    return _figure(results, found, draw, {**signs, "first evaluation": FIRST})
 
 
 def _figure(
     results: Tables,
     found: _Points,
     draw: Callable[[Axes, pd.DataFrame], pd.DataFrame],
-    names: Sequence[str],
-    looks: Sequence[Style],
+    signs: Mapping[str, Style],
 ) -> bytes:
-    """A panel a cell, which `draw` fills; it returns what it has drawn. One legend for all."""
+    """A panel a cell, which `draw` fills; it returns what it has drawn. `signs`: the legend."""
     columns = min(3, len(found))
     height = (2.5 if columns > 1 else 3.5) + 0.6 / -(-len(found) // columns)
     figure, axes = grid(len(found), height, columns)
@@ -144,7 +146,7 @@ def _figure(
             where: Style = {"transform": panel.transAxes, "va": "top", "bbox": BOX}
             panel.text(0.03, 0.96, rhos[cell.title], fontsize=8, **where)
         panel.grid(visible=True, which="both", linewidth=0.3, alpha=0.6)
-    handles = [Line2D([], [], label=name, **look) for name, look in zip(names, looks, strict=True)]
+    handles = [Line2D([], [], label=name, **look) for name, look in signs.items()]
     legend(figure, handles, len(handles))
     return untangled(figure, axes)
 
@@ -164,8 +166,6 @@ def _on_one_scale(found: _Points) -> list[list[int]]:
 def _rhos(results: Tables) -> dict[str, str]:
     """By cell, Spearman's rho between its runs, where the analysis found one."""
     table = Evidence(results.folder).table("correlations")
-    if table is None:
-        return {}
     rows = table[(table["level"] == "between") & (table["measure"] == "spearman")]
     rows = rows[(rows["role"] == "signal") & (rows["outcome"] == DISTANCE)]
     found = {}
