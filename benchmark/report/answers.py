@@ -4,16 +4,7 @@ from collections import Counter
 
 import pandas as pd
 
-from benchmark.ablation.claims import (
-    BoundTest,
-    Claim,
-    ContrastTest,
-    CorrelationTest,
-    EventTest,
-    MeanTest,
-    StoppingTest,
-    TrendTest,
-)
+from benchmark.ablation.claims import BoundTest, Claim, FailuresTest, ShareTest
 from benchmark.claims.seeds import difference
 from benchmark.claims.status import CONFIRMATORY
 from benchmark.claims.verdicts import DECIDED
@@ -28,8 +19,8 @@ from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import Cell, Tables
 from benchmark.text import counted
 
-# Tests whose effect is in the column's own unit or a rho.
-SIZED = (TrendTest, ContrastTest, MeanTest, CorrelationTest, StoppingTest, EventTest)
+# Tests whose effect is a share, of runs or of variance, and no size of its own.
+OF_SHARES = (BoundTest, FailuresTest, ShareTest)
 ASKED = 3  # columns of the answer's table beside the distance: what a page is wide enough for
 
 
@@ -67,7 +58,7 @@ def status(results: Tables) -> str:
 def _size(claim: Claim, verdict: Verdict) -> str:
     """The effect in brackets, where it has a size of its own, and whether other measures agree."""
     said = []
-    if isinstance(claim.test, SIZED):
+    if not isinstance(claim.test, OF_SHARES):
         said.append(f"{title(claim.test.column)} {verdict.effect} {verdict.interval}")
     if "hangs on the measure" in verdict.others:
         said.append("hangs on the measure")

@@ -30,7 +30,6 @@ from benchmark.results.schema import AblationRecord, CellRecord
 from benchmark.results.tables import Tables
 from benchmark.text import counted
 
-NOTES = Heading(3, "Notes")
 # File names of the figures, beside ablation.json.
 FIGURES = ("curves.png", "samples.webp", "heatmap.png", "scatter.png", "strips.webp", BEST_OF)
 EARLIER = ("samples.png", "strips.png")  # what two of them were called
@@ -42,45 +41,40 @@ def heading(results: Tables) -> Heading:
 
 def section(results: Tables) -> list[Block]:
     """Question, answer, one table, one figure, limits; then what most readers skip."""
-    record = results.record
-    blocks: list[Block] = [heading(results)]
-    if not record.finding:
-        blocks.append(
-            Words(
-                f"**This is a demonstration on {data_words(record)} at small scale. It shows that"
-                " the harness works; it is not a finding.**"
-            )
-        )
-    blocks.append(Words(f"**Question.** {escaped(record.question)}"))
-    blocks.append(Words(f"**Answer** ({status(results)}). {answer(results)}"))
-    blocks.append(answer_table(results))
-    blocks += signals(results)
-    blocks += classified(results)
+    record, twins = results.record, list(map(Words, _twins(results)))
+    demonstration = Words(
+        f"**This is a demonstration on {data_words(record)} at small scale. It shows that"
+        " the harness works; it is not a finding.**"
+    )
     pictures = _pictures(results)
     shown = _first(results, pictures)
-    blocks += [shown] if shown else []
-    blocks += tuning(results)
-    blocks += _warnings(results)
-    blocks.append(Words(_reach_of_all(results)))
-    blocks += claims(results)
-    blocks += [
+    return [
+        heading(results),
+        *[demonstration] * (not record.finding),
+        Words(f"**Question.** {escaped(record.question)}"),
+        Words(f"**Answer** ({status(results)}). {answer(results)}"),
+        answer_table(results),
+        *signals(results),
+        *classified(results),
+        *([shown] if shown else []),
+        *tuning(results),
+        *_warnings(results),
+        Words(_reach_of_all(results)),
+        *claims(results),
         Details("Set-up and settings", _settings(record)),
         Details("Distances and cost", [cell_table(results)]),
         Details("Measures at the last snapshot", [measure_table(results)]),
         Details("Every measure, with the noise of seeds and of evaluation", [noise_table(results)]),
         Details("The runs behind these numbers", [run_table(results)]),
+        *(Details(name, [each]) for name, each in pictures.items() if each is not shown),
+        *_gallery(results),
+        *probes(results),
+        preference(results),
+        Details("Failures, collapses and unfinished runs", [Words(_failures(results))]),
+        *[Details("Cells of the same weights", twins)] * bool(twins),
+        *(Details("Notes", [words]) for words in notes(results.folder)),
+        Details("What this ablation cannot show", [Words(_limits(results))]),
     ]
-    blocks += [Details(name, [each]) for name, each in pictures.items() if each is not shown]
-    blocks += _gallery(results)
-    blocks += probes(results)
-    blocks.append(preference(results))
-    blocks.append(Details("Failures, collapses and unfinished runs", [Words(_failures(results))]))
-    twins = list(_twins(results))
-    if twins:
-        blocks.append(Details("Cells of the same weights", list(map(Words, twins))))
-    blocks += [Details(NOTES.text, [words]) for words in notes(results.folder)]
-    blocks.append(Details("What this ablation cannot show", [Words(_limits(results))]))
-    return blocks
 
 
 def _first(results: Tables, pictures: Mapping[str, Picture]) -> Picture | None:
@@ -157,8 +151,7 @@ def _warnings(results: Tables) -> Iterator[Block]:
                 f"**Mostly bias** in {judge.features}: {judge.samples:,} samples in {width:,}"
                 " dimensions. Compare within this section alone."
             )
-    yield from map(Words, _unjudged(results))
-    yield from map(Words, _unsettled(results))
+    yield from map(Words, (*_unjudged(results), *_unsettled(results)))
     for cell in results.record.cells:
         if cell.differing:
             runs = ", ".join(map(code, cell.differing))

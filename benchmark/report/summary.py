@@ -27,7 +27,8 @@ def summary(results: Tables) -> pd.DataFrame:
 
 def _rows(cell: Cell, metrics: Sequence[str]) -> Iterator[dict[str, Any]]:
     signal = cell.record.signal
-    for column in (*_measures(metrics), signal, f"heldout_{signal}"):
+    measures = [each for name in metrics for each in (name, *[BEST] * (name == DISTANCE))]
+    for column in (*measures, signal, f"heldout_{signal}"):
         values, noise = finite(cell.values(column)), finite(cell.values(f"noise_{column}"))
         half = middle(values)
         low, high = half.interval or (np.nan, np.nan)
@@ -41,10 +42,3 @@ def _rows(cell: Cell, metrics: Sequence[str]) -> Iterator[dict[str, Any]]:
             **{"iqm": half.value, "iqm_low": low, "iqm_high": high},
             **{name: cell.floors.get(name, {}).get(column, np.nan) for name in (REAL, BLURRED)},
         }
-
-
-def _measures(metrics: Sequence[str]) -> Iterator[str]:
-    for name in metrics:
-        yield name
-        if name == DISTANCE:
-            yield BEST

@@ -17,7 +17,7 @@ from benchmark.report.numbers import INCOMPLETE, NONE, finite, mean_spread, numb
 from benchmark.report.tables import incomplete, measured
 from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import Cell, Tables, read_tables
-from benchmark.results.tuning import ArmRecord, SettingRecord, TuningRecord, read_tuning
+from benchmark.results.tuning import ArmRecord, TuningRecord, read_tuning
 
 
 def tuning(results: Tables) -> Iterator[Block]:
@@ -50,7 +50,8 @@ def arm_table(results: Tables, record: TuningRecord) -> Table:
     rows = []
     for arm in record.arms:
         own, tuned = cells.get(arm.arm), cells.get(tuned_cell(arm.arm))
-        winner = _winner(arm)
+        winner = next((each for each in arm.settings if each.number == arm.winner), None)
+        gflop = winner.gflop if winner else None
         ended, count = sum(each.ended for each in arm.settings), len(arm.settings)
         rows.append(
             {
@@ -60,13 +61,11 @@ def arm_table(results: Tables, record: TuningRecord) -> Table:
                 "failed": str(sum(each.state == "failed" for each in arm.settings)),
                 "collapsed": str(sum(each.collapsed for each in arm.settings)),
                 "winner": _values(winner.values) if winner else "not known yet",
-                f"its {name}, validation": _distance(winner),
+                f"its {name}, validation": _number(winner.distance if winner else None),
                 f"tuned: {name}, test": _test(tuned),
                 f"own settings: {name}, test": _test(own),
                 "tuned minus own": _gain(tuned, own),
-                "GFLOP a step, tuned / own": (
-                    f"{_number(winner.gflop if winner else None)} / {_number(arm.gflop)}"
-                ),
+                "GFLOP a step, tuned / own": f"{_number(gflop)} / {_number(arm.gflop)}",
                 "parameters, tuned / own": f"{_parameters(tuned)} / {_parameters(own)}",
             }
         )
@@ -92,7 +91,7 @@ def setting_table(results: Tables, record: TuningRecord) -> Table:
             "setting": str(each.number),
             "values": _values(each.values),
             "state": f"{each.state}{', collapsed' if each.collapsed else ''}",
-            "distance, validation": _distance(each),
+            "distance, validation": _number(each.distance),
             "steps": str(each.steps),
             "GFLOP a step": _number(each.gflop),
             "run": code(each.run_id),
@@ -135,16 +134,8 @@ def _worst(record: TuningRecord) -> str:
     return f"Settings that failed or collapsed ({lost}) count as the worst that did not."
 
 
-def _winner(arm: ArmRecord) -> SettingRecord | None:
-    return next((each for each in arm.settings if each.number == arm.winner), None)
-
-
 def _values(values: Mapping[str, Any]) -> str:
     return ", ".join(code(f"{key.partition('.')[2]}={value}") for key, value in values.items())
-
-
-def _distance(setting: SettingRecord | None) -> str:
-    return _number(setting.distance if setting else None)
 
 
 def _number(value: float | None) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmark.report.captions import setup_words
-from benchmark.report.figures.sheet import Tile, enlarged, sheet
+from benchmark.report.figures.sheet import LONGEST, Tile, enlarged, sheet
 from benchmark.report.figures.shown import shown
 from benchmark.report.numbers import number
 from benchmark.results.drawn import FOLDER as DRAWN
@@ -18,7 +18,6 @@ from benchmark.text import shortened, single_line
 MAX_SEEDS_SHOWN, MAX_GRIDS_SHOWN = 3, 9
 # Where one seed is shown, so many cells stand side by side.
 COLUMNS = 3
-LONGEST = 40  # characters of a cell
 
 
 def shown_seeds(results: Tables) -> list[int]:
