@@ -120,19 +120,13 @@ def with_ends(value: str, low: str = "", high: str = "") -> str:
 
 
 def _verdict(row: "pd.Series[str]") -> Verdict:
+    words = ("verdict", "sentence", "status", "agree", "oppose", "silent")
     return Verdict(
-        verdict=row["verdict"],
-        sentence=row["sentence"],
-        effect=figure(row["effect"]),
+        **{name: row[name] for name in words},
+        **{name: figure(row[name]) for name in ("effect", "power", "runs")},
         interval=interval(row["low"], row["high"]),
         # The decisive p: against the claim if the runs contradict it.
         p=figure(row["against_p_holm" if row["verdict"] in AGAINST else "p_holm"]),
-        status=row["status"],
-        power=figure(row["power"]),
-        runs=figure(row["runs"]),
         run_ids=row["run_ids"].split(),
-        agree=row["agree"],
-        oppose=row["oppose"],
-        silent=row["silent"],
         p_values=(float(row["p"] or "nan"), float(row["against_p"] or "nan")),
     )
