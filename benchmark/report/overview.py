@@ -72,9 +72,8 @@ def compose(
     `tolerant`: where a section cannot be drawn it says so, and the others stand without it.
     """
     folder = found[0].folder.parents[1]
-    found = sorted(
-        found, key=lambda each: each.record.steps, reverse=True
-    )  # first what learnt longest
+    # First what learnt longest.
+    found = sorted(found, key=lambda each: each.record.steps, reverse=True)
     sections = [_section(each, tolerant) for each in found]
     sound = [each for each, made in zip(found, sections, strict=True) if not made.fault]
     for place, fault in (damaged or {}).items():

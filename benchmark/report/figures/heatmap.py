@@ -24,7 +24,8 @@ def heatmap(results: Tables) -> bytes | None:
     """
     keys = results.record.swept
     points = [cell.record.point for cell in results.cells]
-    numeric = all(_is_number(value) for point in points for value in point.values())
+    # A switch is no number, though bool is a kind of int.
+    numeric = all(type(value) in (int, float) for point in points for value in point.values())
     if len(keys) != 2 or not numeric or results.runs.empty:
         return None
     rows, columns = (sorted({point[key] for point in points}) for key in keys)
@@ -72,7 +73,3 @@ def _map(
             *(column, row, text), ha="center", va="center", color="white" if dark else "black"
         )
     axes.set_title(heading, fontsize=10)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
