@@ -2,19 +2,9 @@
 
 from collections import Counter
 
-import numpy as np
 import pandas as pd
 
-from benchmark.ablation.claims import (
-    BoundTest,
-    Claim,
-    ContrastTest,
-    CorrelationTest,
-    EventTest,
-    MeanTest,
-    StoppingTest,
-    TrendTest,
-)
+from benchmark.ablation.claims import BoundTest, Claim, FailuresTest, ShareTest
 from benchmark.claims.seeds import difference
 from benchmark.claims.status import CONFIRMATORY
 from benchmark.claims.verdicts import DECIDED
@@ -23,29 +13,28 @@ from benchmark.markup import BREAK, escaped
 from benchmark.report.captions import distance_name, made_of
 from benchmark.report.document import Table
 from benchmark.report.evidence import NOT_JUDGED, Evidence, Verdict
-from benchmark.report.numbers import FACTORS, NONE, finite, mean_spread, number, title
-from benchmark.report.tables import beside
+from benchmark.report.numbers import FACTORS, NONE, finite, mean_spread, title
+from benchmark.report.tables import beside, measured
 from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import Cell, Tables
 from benchmark.text import counted
 
-# Tests whose effect is in the column's own unit or a rho.
-SIZED = (TrendTest, ContrastTest, MeanTest, CorrelationTest, StoppingTest, EventTest)
+# Tests whose effect is a share, of runs or of variance, and no size of its own.
+OF_SHARES = (BoundTest, FailuresTest, ShareTest)
 ASKED = 3  # columns of the answer's table beside the distance: what a page is wide enough for
 
 
 def answer(results: Tables) -> str:
     """The claims' outcomes: decided ones in full, a line each; for the others how many and why."""
-    verdicts = Evidence(results.folder).verdicts
-    decided, open_ = [], Counter[str]()
-    for claim in results.record.claims:
-        verdict = verdicts.get(claim.id)
-        if verdict and verdict.verdict in DECIDED:
-            decided.append(f"**{verdict.verdict}**: {escaped(claim.says)}{_size(claim, verdict)}")
-        else:
-            open_[verdict.verdict if verdict else NOT_JUDGED] += 1
     if not results.record.claims:
         return "No claim."
+    evidence, decided, open_ = Evidence(results.folder), [], Counter[str]()
+    for claim in results.record.claims:
+        verdict = evidence.of(claim)
+        if verdict.verdict in DECIDED:
+            decided.append(f"**{verdict.verdict}**: {escaped(claim.says)}{_size(claim, verdict)}")
+        else:
+            open_[verdict.verdict] += 1
     rest = [f"{counted(count, 'claim')} {name}" for name, count in open_.items()]
     about = asked(results)
     if not decided and about[0] != DISTANCE:  # which a decided claim would have said
@@ -69,7 +58,7 @@ def status(results: Tables) -> str:
 def _size(claim: Claim, verdict: Verdict) -> str:
     """The effect in brackets, where it has a size of its own, and whether other measures agree."""
     said = []
-    if isinstance(claim.test, SIZED):
+    if not isinstance(claim.test, OF_SHARES):
         said.append(f"{title(claim.test.column)} {verdict.effect} {verdict.interval}")
     if "hangs on the measure" in verdict.others:
         said.append("hangs on the measure")
@@ -99,16 +88,15 @@ def answer_table(results: Tables) -> Table:
     columns = list(dict.fromkeys([*asked(results), DISTANCE]))
     names = {column: title(results.shown(column)) for column in columns}
     names[DISTANCE] = distance_name(record, record.headline)
-    cells, leading = results.cells, columns[0]
-    values = {
-        column: dict(zip(results.runs["run_id"], results.values(column), strict=True))
-        for column in columns
-    }
+    values = {}
+    for column in columns:
+        scaled = results.values(column) * FACTORS.get(column, 1.0)
+        values[column] = dict(zip(results.runs["run_id"], scaled, strict=True))
 
     def of(cell: Cell, column: str) -> list[float]:
-        factor = FACTORS.get(column, 1.0)
-        return [values[column][run["run_id"]] * factor for run in cell.done]
+        return [values[column][run["run_id"]] for run in cell.done]
 
+    cells, leading = results.cells, columns[0]
     first = cells[0]
     whole = all(len(cell.done) == cell.planned for cell in cells)
     broken = any(cell.failed or cell.collapsed for cell in cells)
@@ -123,27 +111,16 @@ def answer_table(results: Tables) -> Table:
             row[names[column]] = mean_spread(of(cell, column), cell.planned)
             if column == leading and len(cells) > 1:
                 own, other = (finite(of(each, column)) for each in (cell, first))
-                row[f"minus {first.title}"] = NONE if cell is first else _difference(own, other)
+                less = NONE if cell is first else measured(*difference(own, other), digits=3)
+                row[f"minus {first.title}"] = less
         rows.append(row)
-    for label, found in beside(results):
-        row, judged = dict.fromkeys(rows[0], NONE) | {"cell": label}, found.get(results.judge, {})
-        for column in columns:
-            row[names[column]] = number(judged.get(column, np.nan) * FACTORS.get(column, 1.0))
-        rows.append(row)
+    rows += beside(results, {name: (results.judge, column) for column, name in names.items()})
     taught = ""
     if any(column.startswith(CLASSIFIED) for column in columns):
         taught = "What two generators teach together stands at the one with the attribute. "
     return Table(
         "answer",
-        pd.DataFrame(rows),
+        pd.DataFrame(rows).fillna(NONE),
         f"Last snapshots, mean ± sd over seeds. {taught}{made_of(record)}.",
         results.folder / "runs.csv",
     )
-
-
-def _difference(of: list[float], against: list[float]) -> str:
-    found = difference(of, against)
-    if found.interval is None:
-        return number(found.value, 3)
-    low, high = (number(end, 3) for end in found.interval)
-    return f"{number(found.value, 3)} [{low}, {high}]"

@@ -1,11 +1,11 @@
 """How a number was obtained, in words: data, view, crop, size, judge, counts, seeds, profile."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmark.evaluation.settings import distance_title
 from benchmark.markup import code, escaped
-from benchmark.results.schema import AblationRecord, JudgeEntry, SetupRecord
+from benchmark.results.schema import AblationRecord, CellRecord, JudgeEntry, SetupRecord
 from benchmark.text import counted
 
 
@@ -16,10 +16,8 @@ def made_of(record: AblationRecord, judges: Sequence[JudgeEntry] = ()) -> str:
     """
     briefly = ", and ".join(map(judge_name, (record.headline, *judges)))
     parts = (data_words(record), f"profile {record.profile}", briefly, training(record))
-    text = "; ".join(parts)
-    if not record.finding:
-        text += ". A demonstration that the harness works: no finding"
-    return text
+    demo = ". A demonstration that the harness works: no finding" * (not record.finding)
+    return "; ".join(parts) + demo
 
 
 def made_of_all(records: Sequence[AblationRecord]) -> str:
@@ -47,9 +45,9 @@ def data_words(record: AblationRecord) -> str:
     words = [setup_words(setup) for setup in record.setups]
     first, last = {each[0] for each in words}, {each[-1] for each in words}
     if len({*map(tuple, words)}) > 1 and len(first) == len(last) == 1:  # these are said once
-        views = {at: ", ".join(each[1:-1]) for at, each in enumerate(words)}
-        return f"{first.pop()}, {last.pop()}: {_by_cell(record, views)}"
-    return _by_cell(record, {at: ", ".join(each) for at, each in enumerate(words)})
+        views = _by_cell(record, lambda cell: ", ".join(words[cell.setup][1:-1]))
+        return f"{first.pop()}, {last.pop()}: {views}"
+    return _by_cell(record, lambda cell: ", ".join(words[cell.setup]))
 
 
 def subject(record: AblationRecord) -> str:
@@ -66,22 +64,18 @@ def distance_name(record: AblationRecord, judge: JudgeEntry) -> str:
 
 def training(record: AblationRecord) -> str:
     """Steps, batch, seeds, and the precision of networks that did not train in float32."""
-    steps = _one_or_each(record, {cell.cell: f"{cell.steps}" for cell in record.cells})
-    batch = _one_or_each(record, {cell.cell: f"{cell.batch}" for cell in record.cells})
+    steps = _by_cell(record, lambda cell: str(cell.steps))
+    batch = _by_cell(record, lambda cell: str(cell.batch))
     count = counted(len(record.seeds), "training seed")
     seeds = f"{count} ({', '.join(map(str, record.seeds))})"
     if record.registration and record.registration.lent:
         lent = counted(len(record.registration.lent), "run")
         seeds += f" and {lent} of identical cells in other ablations"
-    return f"{steps} steps of batch {batch}{_precision(record)}; {seeds}"
-
-
-def _precision(record: AblationRecord) -> str:
-    """Nothing where every run trained in float32."""
-    key = "training.precision"
-    shared = record.settings.get(key, "float32")
-    found = {cell.cell: cell.settings.get(key, shared) for cell in record.cells}
-    return f" in {_one_or_each(record, found)}" if {*found.values()} != {"float32"} else ""
+    key, usual = "training.precision", "float32"
+    shared = record.settings.get(key, usual)
+    found = _by_cell(record, lambda cell: str(cell.settings.get(key, shared)))
+    precision = f" in {found}" if found != usual else ""
+    return f"{steps} steps of batch {batch}{precision}; {seeds}"
 
 
 def setup_words(setup: SetupRecord) -> list[str]:
@@ -143,14 +137,10 @@ def judge_words(judge: JudgeEntry) -> str:
         f"{key.replace('_', ' ')} {value[:12] if isinstance(value, str) else f'{value:.4g}'}"
         for key, value in judge.parameters.items()
     )
-    return f"{judge_name(judge)} ({network}; {parameters}; {_versions(judge)})"
-
-
-def _versions(judge: JudgeEntry) -> str:
-    found = set(judge.versions.values())
-    if len(found) == 1:
-        return f"metrics version {found.pop()}"
-    return "metrics " + ", ".join(f"{name} {each}" for name, each in judge.versions.items())
+    each = ", ".join(f"{name} {version}" for name, version in judge.versions.items())
+    found = {*judge.versions.values()}
+    metrics = f"version {found.pop()}" if len(found) == 1 else each
+    return f"{judge_name(judge)} ({network}; {parameters}; metrics {metrics})"
 
 
 def _seen(judge: JudgeEntry) -> str:
@@ -166,9 +156,8 @@ def set_up(record: AblationRecord) -> str:
     prints = [setup.data for setup in record.setups if setup.data.fingerprint]
     found = ", ".join(dict.fromkeys(str(data.fingerprint)[:12] for data in prints))
     broken = sum(data.broken for data in prints)
-    data = f" (fingerprint {found}" if found else ""
-    data += f", {broken} broken files left out" if broken else ""
-    data += ")" if found else ""
+    lost = f", {broken} broken files left out" if broken else ""
+    data = f" (fingerprint {found}{lost})" if found else ""
     return (
         f"{methods} on {data_words(record)}{data}; {training(record)};"
         f" swept: {', '.join(map(code, record.swept))};"
@@ -188,15 +177,11 @@ def _lanes(record: AblationRecord) -> str:
     return f" {counted(count, 'run')} trained as lanes, up to {most} in one process;"
 
 
-def _by_cell(record: AblationRecord, words: dict[int, str]) -> str:
-    """The words of all set-ups: once where they are the same, else each with its cells."""
-    return _one_or_each(record, {cell.cell: words[cell.setup] for cell in record.cells})
-
-
-def _one_or_each(record: AblationRecord, words: dict[str, str]) -> str:
+def _by_cell(record: AblationRecord, words: Callable[[CellRecord], str]) -> str:
+    """The words of all cells: once where they are the same, else each with its cells."""
     cells: dict[str, list[str]] = {}
     for cell in record.cells:
-        cells.setdefault(words[cell.cell], []).append(cell.cell)
+        cells.setdefault(words(cell), []).append(cell.cell)
     if len(cells) == 1:
         return next(iter(cells))
     return " / ".join(f"{text} ({these(names, record)})" for text, names in cells.items())
@@ -205,8 +190,5 @@ def _one_or_each(record: AblationRecord, words: dict[str, str]) -> str:
 def these(names: list[str], record: AblationRecord) -> str:
     """Cells by name, or by those that are missing where these are fewer."""
     others = [escaped(cell.cell) for cell in record.cells if cell.cell not in names]
-    return (
-        ", ".join(map(escaped, names))
-        if len(names) <= len(others)
-        else f"all but {', '.join(others)}"
-    )
+    few = len(names) <= len(others)
+    return ", ".join(map(escaped, names)) if few else f"all but {', '.join(others)}"

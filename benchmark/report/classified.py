@@ -38,14 +38,13 @@ def classified(results: Tables) -> Iterator[Table]:
     """One row a pair of cells, or one cell, and training set; nothing without classifiers."""
     sizes = [str(key).removeprefix(_REAL) for key in results.probes if str(key).startswith(_REAL)]
     rows = []
-    for cell in results.cells:
+    for cell in results.cells if sizes else []:
         found = results.probes[results.probes["run_id"].isin(cell.run_ids)]
-        found = found.dropna(subset=[f"{_REAL}{size}" for size in sizes]) if sizes else found[:0]
+        found = found.dropna(subset=[f"{_REAL}{size}" for size in sizes])
         for size in sorted(sizes, key=_number) if len(found) else []:
-            shown = {words: name.format(size) for name, words in SHOWN.items()}
             numbers = {
-                words: mean_spread(found[f"{CLASSIFIED}{name}"], cell.planned)
-                for words, name in shown.items()
+                words: mean_spread(found[f"{CLASSIFIED}{name.format(size)}"], cell.planned)
+                for name, words in SHOWN.items()
             }
             rows.append({"generators": escaped(cell.title), "real images": size, **numbers})
     if rows:

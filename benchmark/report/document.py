@@ -116,17 +116,14 @@ def details(blocks: Sequence[Block]) -> list[Details]:
 
 def tables(blocks: Sequence[Block]) -> Iterator[Table]:
     """All tables, folded away or not."""
-    for block in blocks:
-        if isinstance(block, Table):
-            yield block
-        elif isinstance(block, Details):
-            yield from tables(block.blocks)
+    return (block for block in _unfolded(blocks) if isinstance(block, Table))
 
 
 def pictures(blocks: Sequence[Block]) -> Iterator[Picture]:
     """All pictures, folded away or not."""
+    return (block for block in _unfolded(blocks) if isinstance(block, Picture))
+
+
+def _unfolded(blocks: Sequence[Block]) -> Iterator[Plain]:
     for block in blocks:
-        if isinstance(block, Picture):
-            yield block
-        elif isinstance(block, Details):
-            yield from pictures(block.blocks)
+        yield from block.blocks if isinstance(block, Details) else [block]

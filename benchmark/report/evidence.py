@@ -1,5 +1,6 @@
 """The analysis's results, if it has been run: verdicts and its tables beside ablation.json."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from benchmark.ablation.claims import Claim
 from benchmark.claims.verdicts import AGAINST, MISSING
 from benchmark.report.numbers import NONE, number
 from benchmark.results.tables import read_evidence
@@ -16,22 +18,24 @@ NOT_JUDGED = "not judged"
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome of one claim; every number is text already, and "—" where there is none."""
+    """The outcome of one claim; every number is text already, and "—" where there is none.
 
-    verdict: str
-    sentence: str
-    effect: str
-    interval: str
-    p: str
-    least_p: str
-    status: str  # confirmatory, or exploratory and why
-    power: str
-    runs: str
-    run_ids: Sequence[str]
-    agree: str  # names of other metrics and judges, separated by commas
-    oppose: str
-    silent: str
-    p_values: tuple[float, float]  # uncorrected, for and against; NaN where there is none
+    Without arguments that of a claim that nobody has judged.
+    """
+
+    verdict: str = NOT_JUDGED
+    sentence: str = ""
+    effect: str = NONE
+    interval: str = NONE
+    p: str = NONE
+    status: str = NONE  # confirmatory, or exploratory and why
+    power: str = NONE
+    runs: str = NONE
+    run_ids: Sequence[str] = ()
+    agree: str = ""  # names of other metrics and judges, separated by commas
+    oppose: str = ""
+    silent: str = ""
+    p_values: tuple[float, float] = (math.nan, math.nan)  # uncorrected, for and against
 
     @property
     def waits(self) -> bool:
@@ -55,20 +59,22 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The tables of one ablation's analysis, as text; None where a table is not there."""
+    """The tables of one ablation's analysis, as text; without rows where one is not there."""
 
     folder: Path
 
     @cached_property
     def verdicts(self) -> dict[str, Verdict]:
         """By the claim's id; empty where nobody has judged yet."""
-        table = self.table("claims")
-        if table is None:
-            return {}
-        return {row["id"]: _verdict(row) for _, row in table.iterrows()}
+        return {row["id"]: _verdict(row) for _, row in self.table("claims").iterrows()}
 
-    def table(self, name: str) -> pd.DataFrame | None:
-        return read_evidence(self.folder, name, _NEEDS.get(name, ()))
+    def of(self, claim: Claim) -> Verdict:
+        return self.verdicts.get(claim.id, Verdict())
+
+    def table(self, name: str) -> pd.DataFrame:
+        needs = _NEEDS.get(name, ())
+        table = read_evidence(self.folder, name, needs)
+        return pd.DataFrame(columns=needs, dtype=str) if table is None else table
 
 
 _NEEDS = {
@@ -108,21 +114,19 @@ def interval(low: str, high: str) -> str:
     return NONE if "" in (low, high) else f"[{figure(low)}, {figure(high)}]"
 
 
+def with_ends(value: str, low: str = "", high: str = "") -> str:
+    """A number of a table with its interval, if it has one."""
+    return figure(value) if "" in (low, high) else f"{figure(value)} {interval(low, high)}"
+
+
 def _verdict(row: "pd.Series[str]") -> Verdict:
+    words = ("verdict", "sentence", "status", "agree", "oppose", "silent")
     return Verdict(
-        verdict=row["verdict"],
-        sentence=row["sentence"],
-        effect=figure(row["effect"]),
+        **{name: row[name] for name in words},
+        **{name: figure(row[name]) for name in ("effect", "power", "runs")},
         interval=interval(row["low"], row["high"]),
         # The decisive p: against the claim if the runs contradict it.
         p=figure(row["against_p_holm" if row["verdict"] in AGAINST else "p_holm"]),
-        least_p=figure(row["least_p_holm"]),
-        status=row["status"],
-        power=figure(row["power"]),
-        runs=figure(row["runs"]),
         run_ids=row["run_ids"].split(),
-        agree=row["agree"],
-        oppose=row["oppose"],
-        silent=row["silent"],
         p_values=(float(row["p"] or "nan"), float(row["against_p"] or "nan")),
     )

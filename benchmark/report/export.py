@@ -1,7 +1,7 @@
 """Tables for papers and other programs: CSV and JSON, and LaTeX as the report shows them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -31,21 +31,25 @@ def export(found: Sequence[Tables], document: Document, folder: Path) -> list[Pa
     """
     frames = {folder / table.name: _plain(table.frame) for table in tables(document.opening)}
     for results in found:
-        frames[_below(folder, results.folder) / "summary"] = summary(results)
+        frames[folder.joinpath(*results.folder.parts[-2:], "summary")] = summary(results)
     for section in document.sections:
-        below = _below(folder, section.folder)
+        below = folder.joinpath(*section.folder.parts[-2:])
         frames |= {below / table.name: _plain(table.frame) for table in tables(section.blocks)}
-    _refuse_foreign(frames)
-    written = []
-    for path, frame in frames.items():
-        for kind, content in _contents(frame).items():
-            written.append(_file(path, kind))
-            write(written[-1], content.encode())
-    return written
-
-
-def _below(folder: Path, of: Path) -> Path:
-    return folder / of.parent.name / of.name
+    contents = {
+        path.with_name(f"{path.name}.{kind}"): content
+        for path, frame in frames.items()
+        for kind, content in _contents(frame).items()
+    }
+    for path in contents:
+        # A table's LaTeX says who wrote it, and speaks for the other two.
+        if path.exists() and not is_ours(path.with_suffix(".tex")):
+            raise InputError(
+                f"{path}: was not written by `bench report --export` and is left alone; give "
+                "another folder"
+            )
+    for path, content in contents.items():
+        write(path, content.encode())
+    return list(contents)
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
@@ -63,18 +67,3 @@ def _contents(frame: pd.DataFrame) -> dict[str, str]:
         "json": frame.to_json(orient="records", indent=2, force_ascii=False) + "\n",
         "tex": f"% {GENERATED}\n{latex.translate(_LATEX)}",
     }
-
-
-def _file(path: Path, kind: str) -> Path:
-    return path.with_name(f"{path.name}.{kind}")
-
-
-def _refuse_foreign(frames: Mapping[Path, pd.DataFrame]) -> None:
-    """A table's LaTeX says who wrote it, and speaks for the other two."""
-    for path in frames:
-        there = [each for kind in ("csv", "json", "tex") if (each := _file(path, kind)).exists()]
-        if there and not is_ours(_file(path, "tex")):
-            raise InputError(
-                f"{there[0]}: was not written by `bench report --export` and is left alone; give "
-                "another folder"
-            )

@@ -7,7 +7,6 @@ import base64
 import io
 import re
 from importlib.resources import files
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ def write_page(document: Document, path: Path) -> None:
     """
     # Words are Markdown: HTML in them (a reason, a file's name) is shown, never obeyed.
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")  # as GitHub has them
-    room, places = files("benchmark.report"), count(1)
+    room = files("benchmark.report")
     first: dict[bytes, str] = {}  # what a grid holds, to the id of the image that shows it
 
     def grid(path: Path) -> Markup:
@@ -44,7 +43,7 @@ def write_page(document: Document, path: Path) -> None:
         content = _read(path)
         if content in first:
             return Markup('data-same="{}"').format(first[content])
-        first[content] = f"grid-{next(places)}"
+        first[content] = f"grid-{len(first) + 1}"
         return Markup('id="{}" {}').format(first[content], _image(content, GRID))
 
     environment = Environment(

@@ -51,8 +51,9 @@ def build(results: Path, report: Path, warn: Callable[[str], None] = print) -> l
 
 def write_markdown(document: Document, report: Path) -> list[Path]:
     """The document at `report`, figures and details in their folders; returns the files."""
-    folders = (document.folder, *(section.folder for section in document.sections))
-    refuse_foreign(report, *(folder / DETAILS for folder in folders))  # before anything is written
+    parts = [(document.folder, document.opening)]
+    parts += [(section.folder, section.blocks) for section in document.sections]
+    refuse_foreign(report, *(folder / DETAILS for folder, _ in parts))  # before all writing
     written = []
     for picture in pictures(document.blocks):
         write(picture.path, picture.image)
@@ -62,8 +63,6 @@ def write_markdown(document: Document, report: Path) -> list[Path]:
         for path in (*mine, section.folder.parents[1] / FOREST):
             if path not in written:  # of an earlier report, and would not be remade
                 path.unlink(missing_ok=True)
-    parts = [(document.folder, document.opening)]
-    parts += [(section.folder, section.blocks) for section in document.sections]
     text: list[str] = []
     for folder, blocks in parts:
         page = folder / DETAILS

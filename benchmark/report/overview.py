@@ -22,7 +22,7 @@ from benchmark.report.document import (
     Table,
     Words,
 )
-from benchmark.report.evidence import NOT_JUDGED, Evidence
+from benchmark.report.evidence import Evidence
 from benchmark.report.figures.forest import FOREST, effects, forest, judged
 from benchmark.report.figures.samples import drawn
 from benchmark.report.files import GENERATED
@@ -58,6 +58,11 @@ it points the claimed way), *saturated* (the measure is at 0, or at 1, in every 
 studies), *undecided* or *not run*. The last four do not say that there is no effect. Tests and
 intervals: docs/explanation/evidence.md."""
 
+CLAIMS = [
+    *("claim", "section", "verdict", "status", "effect", "interval", "corrected p", "over all"),
+    *("power", "by other measures", "runs"),
+]
+
 
 def compose(
     found: list[Tables], damaged: Mapping[Path, str] | None = None, *, tolerant: bool = False
@@ -67,9 +72,8 @@ def compose(
     `tolerant`: where a section cannot be drawn it says so, and the others stand without it.
     """
     folder = found[0].folder.parents[1]
-    found = sorted(
-        found, key=lambda each: each.record.steps, reverse=True
-    )  # first what learnt longest
+    # First what learnt longest.
+    found = sorted(found, key=lambda each: each.record.steps, reverse=True)
     sections = [_section(each, tolerant) for each in found]
     sound = [each for each, made in zip(found, sections, strict=True) if not made.fault]
     for place, fault in (damaged or {}).items():
@@ -182,39 +186,28 @@ def claims_table(found: list[Tables]) -> Table:
     """One row a claim over all ablations and profiles."""
     rows, overall = [], _over_all(found)
     for results in found:
-        verdicts = Evidence(results.folder).verdicts
+        evidence = Evidence(results.folder)
+        demo = " (demonstration: no finding)" * (not results.record.finding)
         for claim in results.record.claims:
-            verdict = verdicts.get(claim.id)
-            demo = " (demonstration: no finding)" * (not results.record.finding)
+            verdict = evidence.of(claim)
             rows.append(
                 {
                     "claim": escaped(claim.says),
                     "section": escaped(results.title),
-                    "verdict": (verdict.verdict if verdict else NOT_JUDGED) + demo,
-                    "status": escaped(verdict.status) if verdict else NONE,
-                    "effect": verdict.effect if verdict else NONE,
-                    "interval": verdict.interval if verdict else NONE,
-                    "corrected p": verdict.p if verdict else NONE,
+                    "verdict": verdict.verdict + demo,
+                    "status": escaped(verdict.status),
+                    "effect": verdict.effect,
+                    "interval": verdict.interval,
+                    "corrected p": verdict.p,
                     "over all": overall.get((results.folder, claim.id), NONE),
-                    "power": verdict.power if verdict else NONE,
-                    "by other measures": verdict.others if verdict else NONE,
-                    "runs": verdict.runs if verdict else NONE,
+                    "power": verdict.power,
+                    "by other measures": verdict.others,
+                    "runs": verdict.runs,
                 }
             )
-    columns = [
-        "claim",
-        "section",
-        "verdict",
-        "status",
-        "effect",
-        "interval",
-        "corrected p",
-        "over all",
-    ]
-    columns += ["power", "by other measures", "runs"]
     return Table(
         "claims",
-        pd.DataFrame(rows, columns=columns),
+        pd.DataFrame(rows, columns=CLAIMS),
         "A claim is confirmatory where it was registered before its runs, else exploratory. p is"
         " one-sided and corrected over the claims of one ablation, by Holm's steps, or Dunnett's"
         " where claims share runs; over all: whether a decided claim still is when corrected over"

@@ -1,6 +1,6 @@
 """What probes found, cell by cell: embedding, paths and what lies between, copies, attributes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import pandas as pd
 
@@ -85,46 +85,41 @@ FIRST_CAPTION = (
 def probes(results: Tables) -> Iterator[Details]:
     """One row a cell, mean ± sd over its probed runs; nothing where no run was probed."""
     found = results.probes
-    if found.empty:
-        return
     found = found.drop(columns=[key for key in found if str(key).startswith(CLASSIFIED)])
     found = found.dropna(how="all", subset=[key for key in found if key != "run_id"])
     if found.empty:
         return
     blocks: list[Plain] = []
-    ways = {way: _over(way, results.cells, found) for way in ("embedded", "searched")}
+    embedded = [
+        (cell, way, suffix)
+        for cell in results.cells
+        for way, suffix in (("embedded", ""), ("searched", ", by search"))
+        if _has(cell, found, [f"{way}.pixels.heldout"])
+    ]
     for table, caption, names in (
         ("embedded", EMBEDDED_CAPTION, EMBEDDED),
         ("between", BETWEEN_CAPTION, BETWEEN),
     ):
         rows = [
             _row(cell, found, {f"{way}.{key}": name for key, name in names.items()}, suffix)
-            for cell in results.cells
-            for way, suffix in (("embedded", ""), ("searched", ", by search"))
-            if cell.title in ways[way]
+            for cell, way, suffix in embedded
         ]
         blocks += _table(results, table, rows, caption)
-    if "embedding.heldout" in found:
-        rows = [_row(cell, found, FIRST) for cell in results.cells if _has(cell, found, FIRST)]
-        blocks += _table(results, "embedded_first", rows, FIRST_CAPTION)
-    columns = {**COPIES, **_attributes(found)}
-    rows = [_row(cell, found, columns) for cell in results.cells if _has(cell, found, columns)]
-    blocks += _table(results, "copies", rows, COPIES_CAPTION)
+    for table, caption, names in (
+        ("embedded_first", FIRST_CAPTION, FIRST),
+        ("copies", COPIES_CAPTION, {**COPIES, **_attributes(found)}),
+    ):
+        rows = [_row(cell, found, names) for cell in results.cells if _has(cell, found, names)]
+        blocks += _table(results, table, rows, caption)
     blocks.append(Words(_copies(results, found)))
     yield Details("Latent space, copies and attributes", blocks)
-
-
-def _over(way: str, cells: list[Cell], found: pd.DataFrame) -> set[str]:
-    """The cells of which some run's images were embedded so."""
-    names = {f"{way}.pixels.heldout": ""}
-    return {cell.title for cell in cells if _has(cell, found, names)}
 
 
 def _mine(cell: Cell, found: pd.DataFrame) -> pd.DataFrame:
     return found[found["run_id"].isin(cell.run_ids)]
 
 
-def _has(cell: Cell, found: pd.DataFrame, columns: Mapping[str, str]) -> bool:
+def _has(cell: Cell, found: pd.DataFrame, columns: Collection[str]) -> bool:
     """Whether any of its runs has any of the columns."""
     there = [key for key in columns if key in found]
     return bool(_mine(cell, found)[there].notna().any(axis=None))

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Self
 
-import numpy as np
 from pydantic import ValidationError
 
 from benchmark.errors import BenchError, InputError, of_system
@@ -18,7 +17,7 @@ from benchmark.files import write_atomic
 from benchmark.git import ask
 from benchmark.report.captions import distance_name, sources
 from benchmark.report.evidence import NOT_JUDGED, Evidence
-from benchmark.report.numbers import NONE
+from benchmark.report.numbers import NONE, finite
 from benchmark.results.places import other_weights, shared_samples, states
 from benchmark.results.schema import DISTANCE, REAL
 from benchmark.results.tables import Tables, read_record, read_tables
@@ -84,31 +83,29 @@ class Scale(Strict):
 
     @classmethod
     def of(cls, results: Tables) -> Self:
-        record, verdicts = results.record, Evidence(results.folder).verdicts
-        answers = {}
-        for claim in record.claims:
-            found = verdicts.get(claim.id)
-            answers[claim.id] = Answer(
-                says=claim.says,
-                verdict=found.verdict if found else NOT_JUDGED,
-                effect=found.effect if found else NONE,
-                interval=found.interval if found else NONE,
-                waits=found is not None and found.waits,
-            )
+        record, evidence = results.record, Evidence(results.folder)
+        judged = [(claim, evidence.of(claim)) for claim in record.claims]
         floors = [cell.floors.get(REAL, {}).get(DISTANCE) for cell in results.cells]
         return cls(
-            name=record.name,
-            profile=record.profile,
+            # Of the place: runs with --set, or a copy, have the record's name and profile too.
+            name=results.folder.parent.name,
+            profile=results.folder.name,
             steps=record.steps,
             sources=sources([record]),
             distance=distance_name(record, record.headline),
             real=next((each for each in floors if each is not None), None),
-            answers=answers,
-            cells={
-                cell.title: Distances(
-                    planned=cell.planned,
-                    values=[each for each in cell.values(DISTANCE) if np.isfinite(each)],
+            answers={
+                claim.id: Answer(
+                    says=claim.says,
+                    verdict=found.verdict,
+                    effect=found.effect,
+                    interval=found.interval,
+                    waits=found.waits,
                 )
+                for claim, found in judged
+            },
+            cells={
+                cell.title: Distances(planned=cell.planned, values=finite(cell.values(DISTANCE)))
                 for cell in results.cells
             },
         )

@@ -21,7 +21,6 @@ from benchmark.text import counted
 
 LEAST_CELLS = 2  # judged at every scale, for their ranks to say anything
 WAITS = "waits for runs"
-SCALES = Heading(2, "What scale changes")
 
 
 def scales(found: Sequence[Scale]) -> Iterator[Block]:
@@ -32,7 +31,7 @@ def scales(found: Sequence[Scale]) -> Iterator[Block]:
     several = [each for each in by_name.values() if len(each) > 1]
     made = [table for each in several for table in (*_claims(each), *_cells(each))]
     if made:
-        yield SCALES
+        yield Heading(2, "What scale changes")
     yield from made
 
 
@@ -107,6 +106,8 @@ def _cells(asked: Sequence[Scale]) -> Iterator[Table]:
 
 def _made_of(asked: Sequence[Scale]) -> str:
     data, judges = ([words for scale in asked for words in scale.sources[part]] for part in (0, 1))
-    said = each_once(data, judges, [f"profile {scale.profile}" for scale in asked])
-    gone = [f"{scale.profile} in commit {scale.commit[:12]}" for scale in asked if scale.commit]
+    said = each_once(data, judges, [f"profile {escaped(scale.profile)}" for scale in asked])
+    gone = [
+        f"{escaped(scale.profile)} in commit {scale.commit[:12]}" for scale in asked if scale.commit
+    ]
     return said + f"; whole tables of {', of '.join(gone)}" * bool(gone)

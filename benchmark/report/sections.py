@@ -26,11 +26,10 @@ from benchmark.report.signals import about_signals, signals
 from benchmark.report.tables import cell_table, measure_table, noise_table, run_table
 from benchmark.report.tuning import tuning
 from benchmark.report.verdicts import claims
-from benchmark.results.schema import AblationRecord, CellRecord, JudgeEntry
+from benchmark.results.schema import AblationRecord, CellRecord
 from benchmark.results.tables import Tables
 from benchmark.text import counted
 
-NOTES = Heading(3, "Notes")
 # File names of the figures, beside ablation.json.
 FIGURES = ("curves.png", "samples.webp", "heatmap.png", "scatter.png", "strips.webp", BEST_OF)
 EARLIER = ("samples.png", "strips.png")  # what two of them were called
@@ -42,45 +41,40 @@ def heading(results: Tables) -> Heading:
 
 def section(results: Tables) -> list[Block]:
     """Question, answer, one table, one figure, limits; then what most readers skip."""
-    record = results.record
-    blocks: list[Block] = [heading(results)]
-    if not record.finding:
-        blocks.append(
-            Words(
-                f"**This is a demonstration on {data_words(record)} at small scale. It shows that"
-                " the harness works; it is not a finding.**"
-            )
-        )
-    blocks.append(Words(f"**Question.** {escaped(record.question)}"))
-    blocks.append(Words(f"**Answer** ({status(results)}). {answer(results)}"))
-    blocks.append(answer_table(results))
-    blocks += signals(results)
-    blocks += classified(results)
+    record, twins = results.record, list(map(Words, _twins(results)))
+    demonstration = Words(
+        f"**This is a demonstration on {data_words(record)} at small scale. It shows that"
+        " the harness works; it is not a finding.**"
+    )
     pictures = _pictures(results)
     shown = _first(results, pictures)
-    blocks += [shown] if shown else []
-    blocks += tuning(results)
-    blocks += _warnings(results)
-    blocks.append(Words(_reach_of_all(results)))
-    blocks += claims(results)
-    blocks += [
+    return [
+        heading(results),
+        *[demonstration] * (not record.finding),
+        Words(f"**Question.** {escaped(record.question)}"),
+        Words(f"**Answer** ({status(results)}). {answer(results)}"),
+        answer_table(results),
+        *signals(results),
+        *classified(results),
+        *([shown] if shown else []),
+        *tuning(results),
+        *_warnings(results),
+        Words(_reach_of_all(results)),
+        *claims(results),
         Details("Set-up and settings", _settings(record)),
         Details("Distances and cost", [cell_table(results)]),
         Details("Measures at the last snapshot", [measure_table(results)]),
         Details("Every measure, with the noise of seeds and of evaluation", [noise_table(results)]),
         Details("The runs behind these numbers", [run_table(results)]),
+        *(Details(name, [each]) for name, each in pictures.items() if each is not shown),
+        *_gallery(results),
+        *probes(results),
+        preference(results),
+        Details("Failures, collapses and unfinished runs", [Words(_failures(results))]),
+        *[Details("Cells of the same weights", twins)] * bool(twins),
+        *(Details("Notes", [words]) for words in notes(results.folder)),
+        Details("What this ablation cannot show", [Words(_limits(results))]),
     ]
-    blocks += [Details(name, [each]) for name, each in pictures.items() if each is not shown]
-    blocks += _gallery(results)
-    blocks += probes(results)
-    blocks.append(preference(results))
-    blocks.append(Details("Failures, collapses and unfinished runs", [Words(_failures(results))]))
-    twins = list(_twins(results))
-    if twins:
-        blocks.append(Details("Cells of the same weights", list(map(Words, twins))))
-    blocks += [Details(NOTES.text, [words]) for words in notes(results.folder)]
-    blocks.append(Details("What this ablation cannot show", [Words(_limits(results))]))
-    return blocks
 
 
 def _first(results: Tables, pictures: Mapping[str, Picture]) -> Picture | None:
@@ -118,7 +112,8 @@ def _settings(record: AblationRecord) -> list[Plain]:
 def settings_in_words(record: AblationRecord) -> str:
     """What all cells share, what most of one method do, and where a cell departs from it."""
     lines = [f"- all cells: {_pairs(record.settings)}"]
-    usual = {method: _usual(record.cells, method) for method in {c.method: 0 for c in record.cells}}
+    methods = dict.fromkeys(cell.method for cell in record.cells)
+    usual = {method: _usual(record.cells, method) for method in methods}
     lines += [
         f"- of {escaped(method)}, where not said otherwise: {_pairs(settings)}"
         for method, settings in usual.items()
@@ -137,13 +132,10 @@ def settings_in_words(record: AblationRecord) -> str:
 def _usual(cells: Sequence[CellRecord], method: str) -> dict[str, object]:
     """The settings that more than half of a method's cells have; none where it has one cell."""
     found = [cell.settings for cell in cells if cell.method == method]
-    usual = {}
-    for key in {key: 0 for settings in found for key in settings}:
-        values = [repr(settings[key]) for settings in found if key in settings]
-        most = max(values, key=values.count)
-        if len(found) > 1 and values.count(most) > len(found) / 2:
-            usual[key] = next(s[key] for s in found if key in s and repr(s[key]) == most)
-    return usual
+    pairs = [pair for settings in found for pair in settings.items()]
+    count = Counter((key, repr(value)) for key, value in pairs)
+    most = {k: v for k, v in pairs if len(found) > 1 and count[k, repr(v)] > len(found) / 2}
+    return {key: most[key] for key, _ in pairs if key in most}
 
 
 def _pairs(settings: dict[str, object]) -> str:
@@ -152,9 +144,14 @@ def _pairs(settings: dict[str, object]) -> str:
 
 def _warnings(results: Tables) -> Iterator[Block]:
     """Caveats against taking some numbers at face value."""
-    yield from (Words(_bias(judge)) for judge in results.record.judges if _is_biased(judge))
-    yield from map(Words, _unjudged(results))
-    yield from map(Words, _unsettled(results))
+    for judge in results.record.judges:
+        width = int(judge.network.get("width", 0))
+        if judge.samples <= width:
+            yield Words(
+                f"**Mostly bias** in {judge.features}: {judge.samples:,} samples in {width:,}"
+                " dimensions. Compare within this section alone."
+            )
+    yield from map(Words, (*_unjudged(results), *_unsettled(results)))
     for cell in results.record.cells:
         if cell.differing:
             runs = ", ".join(map(code, cell.differing))
@@ -164,22 +161,10 @@ def _warnings(results: Tables) -> Iterator[Block]:
             )
 
 
-def _is_biased(judge: JudgeEntry) -> bool:
-    return judge.samples <= int(judge.network.get("width", 0))
-
-
-def _bias(judge: JudgeEntry) -> str:
-    return (
-        f"**Mostly bias** in {judge.features}: {judge.samples:,} samples in"
-        f" {judge.network['width']:,} dimensions. Compare within this section alone."
-    )
-
-
 def _unjudged(results: Tables) -> Iterator[str]:
     """Judges that have not seen every finished run, or of which only outdated rows are there."""
-    done = set(results.done["run_id"])
+    done, rows = set(results.done["run_id"]), results.evaluations
     for judge in results.record.judges:
-        rows = results.evaluations
         lacking = len(done - set(rows.loc[rows["judge"] == judge.name, "run_id"]))
         if lacking:
             yield (
@@ -221,10 +206,9 @@ def _twins(results: Tables) -> Iterator[str]:
 
 def _pictures(results: Tables) -> dict[str, Picture]:
     """By what they show, those that there is something to show in."""
-    made, found = made_of(results.record), {}
     # A finding about anything else has no use for it; a demonstration shows all there is.
     signal = about_signals(results) or not results.record.finding
-    scattered = scatter(results) if signal else None
+    found, scattered = {}, scatter(results) if signal else None
     beside = _scatter_caption(results) if scattered else ""
     for name, image, alt, caption in (
         ("curves.png", curves(results), "Curves", _curves_caption(results)),
@@ -234,10 +218,12 @@ def _pictures(results: Tables) -> dict[str, Picture]:
         ("strips.webp", strips(results), "Paths", _strips_caption(results)),
     ):
         if image is not None:
-            path = results.folder / name
-            short = f"{caption} Made as the table above says."
             found[alt] = Picture(
-                path, image, f"{alt} of {results.title}", f"{caption} {made}.", short
+                results.folder / name,
+                image,
+                f"{alt} of {results.title}",
+                f"{caption} {made_of(results.record)}.",
+                f"{caption} Made as the table above says.",
             )
     return found
 
@@ -257,16 +243,13 @@ def _curves_caption(results: Tables) -> str:
     distance = distance_title(results.entry.features)
     own = "each method's own signal" if len(results.record.signals) > 1 else "the method's signal"
     which = shown_words(results.cells)
+    band = "its mean over seeds, in the band of its runs"
     if is_apart(results):
-        how = (
-            "one panel per cell: its mean over seeds, in the band of its runs. Dashed grey: the"
-            " mean of the first cell with the same signal"
-        )
+        how = f"one panel per cell: {band}. Dashed grey: the mean of the first cell with the same"
+        how += " signal"
     else:
-        how = "one colour, line style and marker per cell: "
-        how += (
-            "its mean over seeds, in the band of its runs" if is_banded(results) else "a line a run"
-        )
+        drawn = band if is_banded(results) else "a line a run"
+        how = f"one colour, line style and marker per cell: {drawn}"
     return f"{distance} and {signals} ({own}) against training step; {how}.{which}"
 
 
@@ -290,8 +273,7 @@ def _scatter_caption(results: Tables) -> str:
     return (
         f"Between finished runs: one point a run and step ({signal}), those of one run joined;"
         " within one panel and one step nothing differs but the seed. rho: Spearman's at one step,"
-        " mean over all steps; descriptive."
-        f"{shown_words(results.cells)}"
+        f" mean over all steps; descriptive.{shown_words(results.cells)}"
     )
 
 
@@ -353,8 +335,7 @@ def _methods_and_steps(record: AblationRecord) -> tuple[list[str], list[str]]:
 
 
 def _limits(results: Tables) -> str:
-    record = results.record
-    planned = len(record.seeds)
+    record, planned = results.record, len(results.record.seeds)
     lines = [f"- {_reach(planned, 'as planned')}"]
     done = min(len(cell.done) for cell in results.cells)
     if 0 < done < planned:

@@ -9,7 +9,7 @@ from benchmark.claims.stopping import RIVALS
 from benchmark.markup import escaped
 from benchmark.report.captions import made_of
 from benchmark.report.document import Table
-from benchmark.report.evidence import Evidence, figure, interval
+from benchmark.report.evidence import Evidence, with_ends
 from benchmark.report.numbers import NONE, title
 from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import Tables
@@ -33,9 +33,9 @@ def about_signals(results: Tables) -> bool:
 
 def signals(results: Tables) -> Iterator[Table]:
     """One row a method; nothing where there is one alone, of which the claims say as much."""
-    evidence = Evidence(results.folder)
+    evidence, source = Evidence(results.folder), results.folder / "stopping.csv"
     rhos, stops = evidence.table("correlations"), evidence.table("stopping")
-    if not about_signals(results) or rhos is None or stops is None:
+    if not about_signals(results) or not source.is_file():
         return
     rhos = rhos[(rhos["role"] == "signal") & (rhos["outcome"] == DISTANCE) & (rhos["cell"] == "")]
     rhos = rhos[rhos["measure"] == "spearman"].set_index(["method", "level"])
@@ -51,14 +51,10 @@ def signals(results: Tables) -> Iterator[Table]:
             row[RIVALS[against]] = _with_ends(stops, (method, against), ("against_lost",))
         rows.append(row)
     if len(rows) > 1:
-        source = results.folder / "stopping.csv"
         yield Table("signals", pd.DataFrame(rows), f"{CAPTION}. {made_of(results.record)}.", source)
 
 
 def _with_ends(table: pd.DataFrame, key: tuple[str, str], columns: tuple[str, ...]) -> str:
     """A number of a row with its interval, if it has one; NONE without the row."""
-    if key not in table.index:
-        return NONE
-    value, *ends = (str(table.loc[key, name]) for name in columns)
-    known = interval(*ends) if ends else NONE
-    return f"{figure(value)} {known}" if known != NONE else figure(value)
+    known = key in table.index
+    return with_ends(*(str(table.loc[key, name]) for name in columns)) if known else NONE

@@ -8,7 +8,7 @@ from benchmark.claims.stopping import RIVALS
 from benchmark.markup import code, escaped
 from benchmark.report.captions import made_of
 from benchmark.report.document import Details, Table
-from benchmark.report.evidence import Evidence, figure, interval
+from benchmark.report.evidence import Evidence, figure, with_ends
 from benchmark.report.numbers import NONE, title
 from benchmark.results.tables import Tables
 
@@ -19,7 +19,7 @@ HAD = {YES: "yes", NO: "no", "": "not known"}
 def stopping(results: Tables, evidence: Evidence) -> Iterator[Details]:
     """The loss from stopping by each signal, compared with other rules."""
     rows = evidence.table("stopping")
-    if rows is None or rows.empty:
+    if rows.empty:
         return
     caption = (
         f"{made_of(results.record)}. Distance where a rule stops a run, less the run's least: mean"
@@ -41,27 +41,23 @@ def _stopping_frame(table: pd.DataFrame) -> pd.DataFrame:
     rows: dict[tuple[str, ...], dict[str, str]] = {}
     for _, row in table.iterrows():
         key = (row["method"], row["role"], row["rule"])
-        ends = interval(row["lost_low"], row["lost_high"])
         head = {
             "method": escaped(row["method"]),
             "stopped by": f"{row['rule']} of {title(row['signal'])} ({row['role']})",
             "runs": figure(row["runs"]),
             "at step": figure(row["step"]),
-            "lost": f"{figure(row['lost'])} {ends}" if ends != NONE else figure(row["lost"]),
+            "lost": with_ends(row["lost"], row["lost_low"], row["lost_high"]),
         }
         found = rows.setdefault(key, {**head, **dict.fromkeys(RIVALS.values(), NONE)})
-        found[RIVALS[row["against"]]] = figure(row["against_lost"]) + _told(row["reading"])
-    return pd.DataFrame(list(rows.values()))
-
-
-def _told(reading: str) -> str:
-    return f" ({reading})" if reading in ("better", "worse") else ""
+        told = f" ({row['reading']})" if row["reading"] in ("better", "worse") else ""
+        found[RIVALS[row["against"]]] = figure(row["against_lost"]) + told
+    return pd.DataFrame(rows.values())
 
 
 def events(results: Tables, evidence: Evidence) -> Iterator[Details]:
     """Each run, whether it had the event of a claim, and how it ended."""
     rows = evidence.table("events")
-    if rows is None or rows.empty:
+    if rows.empty:
         return
     source, tables = results.folder / "events.csv", []
     for claim in dict.fromkeys(rows["claim"]):

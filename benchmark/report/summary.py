@@ -27,8 +27,11 @@ def summary(results: Tables) -> pd.DataFrame:
 
 def _rows(cell: Cell, metrics: Sequence[str]) -> Iterator[dict[str, Any]]:
     signal = cell.record.signal
-    for column in (*_measures(metrics), signal, f"heldout_{signal}"):
+    measures = [each for name in metrics for each in (name, *[BEST] * (name == DISTANCE))]
+    for column in (*measures, signal, f"heldout_{signal}"):
         values, noise = finite(cell.values(column)), finite(cell.values(f"noise_{column}"))
+        half = middle(values)
+        low, high = half.interval or (np.nan, np.nan)
         yield {
             "measure": column,
             "cell": cell.title,
@@ -36,19 +39,6 @@ def _rows(cell: Cell, metrics: Sequence[str]) -> Iterator[dict[str, Any]]:
             "mean": np.mean(values) if values else np.nan,
             "sd_seeds": spread(values),
             "sd_evaluations": np.sqrt(np.mean(np.square(noise))) if noise else np.nan,
-            **_middle(values),
+            **{"iqm": half.value, "iqm_low": low, "iqm_high": high},
             **{name: cell.floors.get(name, {}).get(column, np.nan) for name in (REAL, BLURRED)},
         }
-
-
-def _middle(values: Sequence[float]) -> dict[str, float]:
-    found = middle(values)
-    low, high = found.interval or (np.nan, np.nan)
-    return {"iqm": found.value, "iqm_low": low, "iqm_high": high}
-
-
-def _measures(metrics: Sequence[str]) -> Iterator[str]:
-    for name in metrics:
-        yield name
-        if name == DISTANCE:
-            yield BEST

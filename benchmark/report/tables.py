@@ -1,7 +1,7 @@
 """The tables of one ablation, as text: cells, measures with both noises, and runs."""
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,7 +47,6 @@ def cell_table(results: Tables) -> Table:
     first, rows, unsettled = results.cells[0], [], moving(results)
     for at, cell in enumerate(results.cells):
         values = finite(cell.values(DISTANCE))
-        half, better = middle(values), improvement(values, finite(first.values(DISTANCE)))
         row = {
             "cell": escaped(cell.title),
             "runs": f"{len(cell.done)}/{cell.planned}",
@@ -57,10 +56,10 @@ def cell_table(results: Tables) -> Table:
             f"{name}, last": mean(cell.values(DISTANCE), cell.planned),
             SEEDS: spread(cell.values(DISTANCE)),
             DRAWS: pooled(cell.values(f"noise_{DISTANCE}")),
-            MIDDLE: between(half.value, *(half.interval or (np.nan, np.nan))),
+            MIDDLE: measured(*middle(values)),
             f"better than {first.title}": NONE
             if cell is first
-            else between(better.value, *(better.interval or (np.nan, np.nan))),
+            else measured(*improvement(values, finite(first.values(DISTANCE)))),
             f"{name}, best by validation": mean_spread(cell.values(BEST), cell.planned),
             "at step": _range(finite(cell.values("best_step"))),
         }
@@ -69,12 +68,10 @@ def cell_table(results: Tables) -> Table:
             row[f"{distance_name(record, judge)}, last"] = mean_spread(values, cell.planned)
         minutes = float(np.nansum([run["cpu_s"] for run in cell.rows])) / 60
         rows.append({**row, "core-minutes": number(minutes)})
-    for label, found in beside(results):
-        row = dict.fromkeys(rows[0], NONE) | {"cell": label}
-        for judge in (record.headline, *others):
-            value = found.get(judge.name, {}).get(DISTANCE, np.nan)
-            row[f"{distance_name(record, judge)}, last"] = number(value)
-        rows.append(row)
+    shown = {
+        f"{distance_name(record, judge)}, last": (judge.name, DISTANCE)
+        for judge in (record.headline, *others)
+    }
     caption = (
         "The distance, and what it cost. Settled: finished runs whose signal, k and distance had"
         " stopped moving (docs/explanation/evidence.md). Interquartile mean: of the middle half of"
@@ -83,7 +80,8 @@ def cell_table(results: Tables) -> Table:
         " intervals that hold at so few seeds, and none below five."
         f" {made_of(record, others)}.{incomplete(results)}"
     )
-    return Table("cells", pd.DataFrame(rows), caption, results.folder / "runs.csv")
+    frame = pd.DataFrame([*rows, *beside(results, shown)]).fillna(NONE)
+    return Table("cells", frame, caption, results.folder / "runs.csv")
 
 
 def measure_table(results: Tables) -> Table:
@@ -103,13 +101,10 @@ def measure_table(results: Tables) -> Table:
             scaled = [value * FACTORS.get(column, 1.0) for value in cell.values(column)]
             row[title(column)] = mean_spread(scaled, cell.planned)
         rows.append(row)
-    for label, found in beside(results):
-        row, values = {"cell": label, own: NONE}, found.get(results.judge, {})
-        for column in measures:
-            row[title(column)] = number(values.get(column, np.nan) * FACTORS.get(column, 1))
-        rows.append(row)
+    shown = {title(column): (results.judge, column) for column in measures}
+    frame = pd.DataFrame([*rows, *beside(results, shown)]).fillna(NONE)
     caption = f"At the last checkpoint, ± sd over seeds. {made_of(record)}.{incomplete(results)}"
-    return Table("measures", pd.DataFrame(rows), caption, results.folder / "runs.csv")
+    return Table("measures", frame, caption, results.folder / "runs.csv")
 
 
 def noise_table(results: Tables) -> Table:
@@ -126,12 +121,9 @@ def noise_table(results: Tables) -> Table:
             + np.where(found["runs"] < found["cell"].map(planned), INCOMPLETE, ""),
             SEEDS: (found["sd_seeds"] * factor).map(noise),
             DRAWS: (found["sd_evaluations"] * factor).map(noise),
-            MIDDLE: [
-                between(*ends)
-                for ends in zip(
-                    *(found[name] * factor for name in ("iqm", "iqm_low", "iqm_high")), strict=True
-                )
-            ],
+            MIDDLE: list(
+                map(between, *(found[name] * factor for name in ("iqm", "iqm_low", "iqm_high")))
+            ),
             **{label: (found[name] * factor).map(number) for name, label in FLOORS.items()},
         }
     )
@@ -139,10 +131,15 @@ def noise_table(results: Tables) -> Table:
     return Table("noise", frame, caption, results.folder / "runs.csv")
 
 
-def between(value: float, low: float, high: float) -> str:
+def measured(value: float, interval: tuple[float, float] | None, digits: int = 4) -> str:
     """With its interval, if it has one."""
-    ends = "" if np.isnan(low) else f" [{number(low)}, {number(high)}]"
-    return f"{number(value)}{ends}"
+    ends = f" [{', '.join(number(end, digits) for end in interval)}]" if interval else ""
+    return f"{number(value, digits)}{ends}"
+
+
+def between(value: float, low: float, high: float) -> str:
+    """The same of an interval whose ends are NaN where there is none."""
+    return measured(value, None if np.isnan(low) else (low, high))
 
 
 def run_table(results: Tables) -> Table:
@@ -183,12 +180,12 @@ def run_table(results: Tables) -> Table:
     return Table("runs", pd.DataFrame(rows), caption, results.folder / "runs.csv")
 
 
-ByJudge: TypeAlias = Mapping[str, Mapping[str, float]]
+def beside(results: Tables, shown: Mapping[str, tuple[str, str]]) -> list[dict[str, str]]:
+    """Rows that are no runs': images from outside, then the floors of each set-up.
 
-
-def beside(results: Tables) -> list[tuple[str, ByJudge]]:
-    """Rows that are no runs', by judge: images from outside, then the floors of each set-up."""
-    rows: list[tuple[str, ByJudge]] = []
+    `shown`: by heading, the judge and the column of its values.
+    """
+    rows: list[tuple[str, Mapping[str, Mapping[str, float]]]] = []
     for name, images in read_images(results.folder).groupby("name", sort=False):
         by: dict[str, Any] = {row["judge_digest"]: row for row in images.to_dict("records")}
         known = {j.name: by[j.digest] for j in results.record.judges if j.digest in by}
@@ -204,7 +201,14 @@ def beside(results: Tables) -> list[tuple[str, ByJudge]]:
             found = {judge: by_name[name] for judge, by_name in floors.items() if name in by_name}
             if found:
                 rows.append((f"{label}{which}", found))
-    return rows
+    return [
+        {"cell": label}
+        | {
+            heading: number(found.get(judge, {}).get(column, np.nan) * FACTORS.get(column, 1.0))
+            for heading, (judge, column) in shown.items()
+        }
+        for label, found in rows
+    ]
 
 
 def incomplete(results: Tables) -> str:

@@ -1,9 +1,8 @@
 """How the arms of an ablation were tuned: what was searched, what won, and what came of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from benchmark.ablation.plan import SEARCH
@@ -15,10 +14,10 @@ from benchmark.report.captions import judge_name, made_of
 from benchmark.report.document import Block, Details, Picture, Table
 from benchmark.report.figures.best_of import BEST_OF, best_of_figure
 from benchmark.report.numbers import INCOMPLETE, NONE, finite, mean_spread, number
-from benchmark.report.tables import between, incomplete
+from benchmark.report.tables import incomplete, measured
 from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import Cell, Tables, read_tables
-from benchmark.results.tuning import ArmRecord, SettingRecord, TuningRecord, read_tuning
+from benchmark.results.tuning import ArmRecord, TuningRecord, read_tuning
 
 
 def tuning(results: Tables) -> Iterator[Block]:
@@ -51,23 +50,22 @@ def arm_table(results: Tables, record: TuningRecord) -> Table:
     rows = []
     for arm in record.arms:
         own, tuned = cells.get(arm.arm), cells.get(tuned_cell(arm.arm))
-        winner = _winner(arm)
-        ended = sum(each.ended for each in arm.settings)
+        winner = next((each for each in arm.settings if each.number == arm.winner), None)
+        gflop = winner.gflop if winner else None
+        ended, count = sum(each.ended for each in arm.settings), len(arm.settings)
         rows.append(
             {
                 "arm": escaped(arm.arm),
-                "settings searched": _of(ended, len(arm.settings)),
+                "settings searched": f"{ended} of {count}" if ended < count else str(count),
                 "core-seconds a setting": _spent(search, arm),
                 "failed": str(sum(each.state == "failed" for each in arm.settings)),
                 "collapsed": str(sum(each.collapsed for each in arm.settings)),
                 "winner": _values(winner.values) if winner else "not known yet",
-                f"its {name}, validation": _distance(winner),
+                f"its {name}, validation": _number(winner.distance if winner else None),
                 f"tuned: {name}, test": _test(tuned),
                 f"own settings: {name}, test": _test(own),
                 "tuned minus own": _gain(tuned, own),
-                "GFLOP a step, tuned / own": (
-                    f"{_number(winner.gflop if winner else None)} / {_number(arm.gflop)}"
-                ),
+                "GFLOP a step, tuned / own": f"{_number(gflop)} / {_number(arm.gflop)}",
                 "parameters, tuned / own": f"{_parameters(tuned)} / {_parameters(own)}",
             }
         )
@@ -93,7 +91,7 @@ def setting_table(results: Tables, record: TuningRecord) -> Table:
             "setting": str(each.number),
             "values": _values(each.values),
             "state": f"{each.state}{', collapsed' if each.collapsed else ''}",
-            "distance, validation": _distance(each),
+            "distance, validation": _number(each.distance),
             "steps": str(each.steps),
             "GFLOP a step": _number(each.gflop),
             "run": code(each.run_id),
@@ -136,20 +134,8 @@ def _worst(record: TuningRecord) -> str:
     return f"Settings that failed or collapsed ({lost}) count as the worst that did not."
 
 
-def _winner(arm: ArmRecord) -> SettingRecord | None:
-    return next((each for each in arm.settings if each.number == arm.winner), None)
-
-
-def _of(ended: int, count: int) -> str:
-    return str(count) if ended == count else f"{ended} of {count}"
-
-
 def _values(values: Mapping[str, Any]) -> str:
     return ", ".join(code(f"{key.partition('.')[2]}={value}") for key, value in values.items())
-
-
-def _distance(setting: SettingRecord | None) -> str:
-    return _number(setting.distance if setting else None)
 
 
 def _number(value: float | None) -> str:
@@ -168,14 +154,10 @@ def _spent(search: "pd.Series[float]", arm: ArmRecord) -> str:
 
 
 def _gain(tuned: Cell | None, own: Cell | None) -> str:
-    found: Sequence[list[float]] = [
-        [] if cell is None else finite(cell.values(DISTANCE)) for cell in (tuned, own)
-    ]
-    gain = difference(*found)
-    shown = between(gain.value, *(gain.interval or (np.nan, np.nan)))
+    found = [finite(cell.values(DISTANCE)) if cell else [] for cell in (tuned, own)]
     cells = zip((tuned, own), found, strict=True)
     lacks = any(cell is not None and len(values) < cell.planned for cell, values in cells)
-    return shown + (INCOMPLETE if lacks else "")
+    return measured(*difference(*found)) + INCOMPLETE * lacks
 
 
 def _parameters(cell: Cell | None) -> str:

@@ -87,7 +87,7 @@ def claims(results: Tables) -> Iterator[Details]:
         ("variance", "Which setting explains the variance?"),
     ):
         table = evidence.table(name)
-        if table is not None and len(table):
+        if len(table):
             source = results.folder / f"{name}.csv"
             caption = f"{CAPTIONS[name]}. {made_of(record)}."
             yield Details(words, [Table(name, _folded(table), caption, source)])
@@ -114,19 +114,16 @@ def in_words(claim: Claim) -> str:
     """The test of a claim as a sentence without its full stop."""
     test: dict[str, Any] = claim.test.model_dump()
     least = number(test.get("least_effect", 0.0))
-    column = title(test.get("column", ""))
-    than = "from that" if test.get("direction") == "none" else "than"
+    column, direction = title(test.get("column", "")), test.get("direction", "")
+    than = "from that" if direction == "none" else "than"
+    differs = f"{column} {CONTRASTS.get(direction, '').format(least=least)}"
     match test.get("kind", "trend"):
         case "trend":
-            words = DIRECTIONS[test["direction"]].format(
-                column=column, over=code(test["over"]), least=least
-            )
+            over = code(test["over"])
+            words = DIRECTIONS[test["direction"]].format(column=column, over=over, least=least)
         case "contrast":
-            words = (
-                f"{column} {CONTRASTS[test['direction']].format(least=least)} where"
-                f" {code(test['over'])} is {escaped(str(test['of']))} {than} where it is"
-                f" {escaped(str(test['against']))}"
-            )
+            of, against = (escaped(str(test[end])) for end in ("of", "against"))
+            words = f"{differs} where {code(test['over'])} is {of} {than} where it is {against}"
         case "mean":
             side = MEANS[test["direction"]].format(than=number(test["than"]), least=least)
             words = f"the mean of {column} over seeds is {side}"
@@ -137,15 +134,11 @@ def in_words(claim: Claim) -> str:
                 f" {LEVELS[test['level']]}, is {sign[test['direction']]} {least}"
             )
         case "stopping":
-            words = (
-                f"{column} {CONTRASTS[test['direction']].format(least=least)} at the"
-                f" {test['rule']} of {title(test['signal'])} {than} {RIVALS[test['against']]}"
-            )
+            at, rival = f"{test['rule']} of {title(test['signal'])}", RIVALS[test["against"]]
+            words = f"{differs} at the {at} {than} {rival}"
         case "event" if isinstance(claim.test, EventTest):
-            words = (
-                f"{column} {CONTRASTS[test['direction']].format(least=least)} in runs with"
-                f" {event_words(claim.test)} {than} in the others of their cell"
-            )
+            event = event_words(claim.test)
+            words = f"{differs} in runs with {event} {than} in the others of their cell"
         case "bound":
             side = "below" if test["below"] is not None else "above"
             when = "at the end of every run"
@@ -168,8 +161,8 @@ def _line(claim: Claim, evidence: Evidence, unsettled: AbstractSet[str]) -> str:
     says = (
         f"- `{claim.id}`: {escaped(claim.says)} ({escaped(claim.source)}). Test: {in_words(claim)}."
     )
-    verdict = evidence.verdicts.get(claim.id)
-    if verdict is None:
+    verdict = evidence.of(claim)
+    if verdict.verdict == NOT_JUDGED:
         return f"{says} Verdict: **{NOT_JUDGED}**."
     others = "" if verdict.others == NONE else f" By other measures: {verdict.others}."
     sentence = escaped(verdict.sentence.rstrip("."))
@@ -187,7 +180,7 @@ def _correlations(results: Tables, evidence: Evidence) -> Iterator[Details]:
     Other outcomes and single cells are in correlations.csv: hundreds of rows.
     """
     rows = evidence.table("correlations")
-    if rows is None or rows.empty:
+    if rows.empty:
         return
     made = made_of(results.record)
     pooled = rows[(rows["cell"] == "") & (rows["outcome"] == DISTANCE)]
@@ -196,9 +189,8 @@ def _correlations(results: Tables, evidence: Evidence) -> Iterator[Details]:
     main, baselines = (pooled[(pooled["role"] == "baseline") == which] for which in (False, True))
     baselines = baselines[baselines["measure"] == "spearman"]  # the others say the same
     source = results.folder / "correlations.csv"
-    found = []
-    if len(main):
-        table = Table(
+    found = [
+        Table(
             "correlation",
             _correlation_frame(main),
             f"{made}. Correlation of each method's own signal, in training and over held-out"
@@ -211,10 +203,8 @@ def _correlations(results: Tables, evidence: Evidence) -> Iterator[Details]:
             " within their cells, alike in cells with the same seeds; Holm-corrected. Other"
             " outcomes, and each cell by itself, are in correlations.csv.",
             source,
-        )
-        found.append(table)
-    if len(steps):
-        table = Table(
+        ),
+        Table(
             "correlation_by_step",
             _step_frame(steps),
             f"{made}. Spearman's rho of each signal and the distance, between the runs of one cell"
@@ -222,9 +212,9 @@ def _correlations(results: Tables, evidence: Evidence) -> Iterator[Details]:
             " stage of training, and whether L(x), |gamma L(x) - L(G(z))| or k alone would have"
             " done as well. Intervals of single steps are in correlations.csv.",
             source,
-        )
-        found.append(table)
-    if found:
+        ),
+    ]
+    if found := [table for table in found if len(table.frame)]:
         yield Details("Does the signal track the distance?", found)
     if len(baselines):
         yield Details(
@@ -234,39 +224,32 @@ def _correlations(results: Tables, evidence: Evidence) -> Iterator[Details]:
 
 
 def _correlation_frame(table: pd.DataFrame) -> pd.DataFrame:
-    rows = []
-    for _, row in table.iterrows():
-        rows.append(
-            {
-                "method": escaped(row["method"]),
-                "cell": escaped(row["cell"]) or "all",
-                "signal": f"{title(row['signal'])} ({row['role']})",
-                "outcome": title(row["outcome"]),
-                "level": f"{row['level']}, {row['measure']}",
-                "correlation": figure(row["value"]),
-                "interval": interval(row["low"], row["high"]),
-                "null": figure(row["null_mean"]),
-                "corrected p": figure(row["p_holm"]),
-                "least p": figure(row["least_p"]),
-                "runs": figure(row["runs"]),
-                "reading": row["reading"],
-            }
-        )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        {
+            "method": table["method"].map(escaped),
+            "cell": "all",
+            "signal": table["signal"].map(title) + " (" + table["role"] + ")",
+            "outcome": table["outcome"].map(title),
+            "level": table["level"] + ", " + table["measure"],
+            "correlation": table["value"].map(figure),
+            "interval": list(map(interval, table["low"], table["high"])),
+            "null": table["null_mean"].map(figure),
+            "corrected p": table["p_holm"].map(figure),
+            "least p": table["least_p"].map(figure),
+            "runs": table["runs"].map(figure),
+            "reading": table["reading"],
+        }
+    )
 
 
 def _folded(table: pd.DataFrame) -> pd.DataFrame:
     """A table of the analysis without run ids and sentences, which only its CSV has room for."""
     kept = table.drop(columns=["run_ids", "sentence"], errors="ignore")
     for column in kept:
-        kept[column] = kept[column].map(_name if column in WORDS else figure)
+        kept[column] = kept[column].map(escaped if column in WORDS else figure).replace("", NONE)
     if "left_out" in table:
         kept["left_out"] = table["left_out"].map(lambda ids: str(len(ids.split())))
     return kept.rename(columns=HEADINGS)
-
-
-def _name(text: str) -> str:
-    return escaped(text) or NONE
 
 
 def _step_frame(table: pd.DataFrame) -> pd.DataFrame:
@@ -278,7 +261,7 @@ def _step_frame(table: pd.DataFrame) -> pd.DataFrame:
             (row["method"], name), {"method": escaped(row["method"]), "signal": name}
         )
         cells[f"step {float(row['step']):.0f}"] = figure(row["value"])
-    return pd.DataFrame(list(rows.values())).fillna(NONE)
+    return pd.DataFrame(rows.values()).fillna(NONE)
 
 
 def _runs(evidence: Evidence) -> Iterator[Details]:

@@ -92,6 +92,14 @@ def test_a_signal_that_no_run_has_logged_yet_has_no_panel(folder: Path) -> None:
     assert pixels(curves(read_tables(folder))).shape[0] < 0.7 * whole.shape[0]
 
 
+def test_before_the_first_signal_and_evaluation_there_are_no_curves(folder: Path) -> None:
+    """Runs log other columns first: a table of rows may hold nothing that a panel shows."""
+    train = pd.read_csv(folder / "train.csv.gz").assign(m_global=np.nan, loss_d=np.nan)
+    train.to_csv(folder / "train.csv.gz", index=False)
+    pd.read_csv(folder / "evaluations.csv").head(0).to_csv(folder / "evaluations.csv", index=False)
+    assert curves(read_tables(folder)) is None
+
+
 def test_a_curve_belongs_to_its_methods_signal(folder: Path) -> None:
     found, drawn = read_tables(folder), []
 
@@ -100,15 +108,18 @@ def test_a_curve_belongs_to_its_methods_signal(folder: Path) -> None:
             return lambda *given, **styled: drawn.append((name, given))
 
     cells = list(zip(found.cells, styles(2), strict=True))
-    curves_module._panel(Axes(), cells[1:], found.train, "loss_d", "L_D", 6, many=False)  # type: ignore[arg-type]
+    curves_module._panel(Axes(), found, cells[1:], "loss_d", many=False)  # type: ignore[arg-type]
     lines = [given for name, given in drawn if name == "plot" and isinstance(given[0], pd.Series)]
     assert [list(steps) for steps, _ in lines] == [[100, 200, 300], [100, 200, 300], [100, 200]]
     assert list(lines[2][1]) == [2.2, 1.1]
     crosses = [given for name, given in drawn if name == "plot" and given[0] is not None][3:]
     assert crosses == [(200, 1.1)]  # the failed run's last row
     drawn.clear()
-    curves_module._collapses(Axes(), cells, found.judged)  # type: ignore[arg-type]
-    assert [given for name, given in drawn if name == "plot"] == [(200, 310.0)]
+    curves_module._panel(Axes(), found, cells, "distance", many=False)  # type: ignore[arg-type]
+    plotted = [given for name, given in drawn if name == "plot"]
+    # The failed run's cross, and then the ring of the one that collapsed.
+    signs = [given for given in plotted if not isinstance(given[0], pd.Series)]
+    assert signs == [(200, 320.0), (200, 310.0)]
 
 
 def test_the_distance_comes_first_and_all_panels_have_the_same_steps(

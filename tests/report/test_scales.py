@@ -1,6 +1,7 @@
 """One ablation at two scales, side by side."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -59,6 +60,23 @@ def test_cells_that_one_scale_lacks_are_left_out(folder: Path, longer: Path) -> 
     assert len(list(scales(asked(folder, longer)))) == 2  # a rank among one says nothing
     evidence.write(longer, verdict="not run")
     assert list(scales(asked(folder, longer))) == []
+
+
+def test_runs_with_set_have_columns_of_their_own(folder: Path) -> None:
+    """They have the profile's name and steps, and lie in a folder beside its own."""
+    other = folder.with_name("short+_set_")
+    shutil.copytree(folder, other)
+    evidence.write(folder)
+    evidence.write(other, verdict="supported", effect=-40.0, low=-60.0, high=-20.0)
+    _, claims, cells = scales(asked(folder, other))
+    assert isinstance(claims, Table)
+    assert isinstance(cells, Table)
+    both = [SHORT, "short+_set_, 300 steps"]
+    assert claims.frame[both].iloc[0].tolist() == [
+        *("**refuted**: 95.12 [80, 110.5]", "**supported**: -40 [-60, -20]")
+    ]
+    assert list(cells.frame)[1::2] == both
+    assert r"profile short / profile short+\_set\_" in cells.caption
 
 
 def test_one_scale_is_no_comparison(folder: Path) -> None:

@@ -6,7 +6,7 @@ from matplotlib.ticker import MaxNLocator
 
 from benchmark.claims.tuning import best_of
 from benchmark.evaluation.settings import distance_title
-from benchmark.report.figures.canvas import defaults, grid, is_log, label, png, styles
+from benchmark.report.figures.canvas import defaults, grid, is_log, label, legend, png, styles
 from benchmark.results.tuning import TuningRecord
 
 BEST_OF = "best_of.png"
@@ -30,5 +30,5 @@ def best_of_figure(record: TuningRecord) -> bytes | None:
     axes.set_ylabel(f"expected validation distance\nof the best{', log scale' if log else ''}")
     axes.set_title(label(distance_title(record.judge.features)), fontsize=9)
     axes.grid(visible=True, which="both", linewidth=0.3, alpha=0.6)
-    figure.legend(loc="outside lower center", ncols=4, fontsize=9, frameon=False)
+    legend(figure, axes.get_lines(), 4)
     return png(figure)

@@ -2,7 +2,7 @@
 
 import io
 import unicodedata
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from itertools import cycle, islice, pairwise
@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter
-from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.text import shortened, single_line
@@ -50,10 +50,15 @@ def grid(panels: int, height: float, columns: int = 2) -> tuple[Figure, list[Axe
     """A figure 1800 px wide, to be read at 900, with so many panels of `height` inches."""
     rows = -(-panels // columns)
     figure = Figure(figsize=(WIDTH, rows * height), dpi=DPI, layout="constrained")
-    axes = list(np.atleast_1d(figure.subplots(rows, columns, squeeze=False)).flat)
+    return figure, split(figure, panels, columns)
+
+
+def split(figure: FigureBase, panels: int, columns: int) -> list[Axes]:
+    """So many panels, row by row; what is left of the last row stays empty."""
+    axes = list(figure.subplots(-(-panels // columns), columns, squeeze=False).flat)
     for empty in axes[panels:]:
         empty.set_axis_off()
-    return figure, axes[:panels]
+    return axes[:panels]
 
 
 def label(text: str, most: int = 40) -> str:
@@ -98,6 +103,13 @@ def _encoded(canvas: FigureCanvasAgg) -> bytes:
     return file.getvalue()
 
 
+def legend(figure: Figure, handles: Sequence[Line2D], columns: int, fontsize: int = 9) -> None:
+    """Below all panels, at most so many entries side by side."""
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=columns, fontsize=fontsize, frameon=False
+    )
+
+
 def untangled(figure: Figure, axes: Sequence[Axes]) -> bytes:
     """The figure with fewer numbers below every panel where they would run into one another.
 
@@ -131,11 +143,12 @@ def is_crowded(panel: Axes) -> bool:
     return any(right.x0 < left.x1 + GAP for left, right in pairwise(boxes))
 
 
-def any_flat(low: NDArray[np.float64], high: NDArray[np.float64]) -> bool:
-    """Whether a panel from `low` to `high` would be a mere line on a common axis for all.
+def any_flat(panels: Iterable["pd.Series[float]"]) -> bool:
+    """Whether the values of one panel would be a mere line on a common axis for all.
 
-    A panel without data, as of runs yet to come, is NaN.
+    A panel without data, as of runs yet to come, is left out.
     """
+    low, high = np.array([values.agg(["min", "max"]) for values in panels]).T
     if np.isnan(high - low).all():
         return False
     return bool(np.nanmin(high - low) < LEAST_SHARE * (np.nanmax(high) - np.nanmin(low)))

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from benchmark.ablation.claims import ContrastTest, TrendTest
 from benchmark.evaluation.settings import distance_title
 from benchmark.report.evidence import Evidence
-from benchmark.report.figures.canvas import Style, defaults, grid, label, png
+from benchmark.report.figures.canvas import Style, defaults, grid, label, legend, png
 from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import Tables
 
@@ -52,8 +52,6 @@ def effects(found: Sequence[Tables]) -> list[Effect]:
     for results in judged(found):
         table = Evidence(results.folder).table("claims")
         tests = {claim.id: claim.test for claim in results.record.claims}
-        if table is None:
-            continue
         for _, row in table.iterrows():
             test = tests.get(row["id"])
             on_distance = isinstance(test, TrendTest | ContrastTest) and test.column == DISTANCE
@@ -92,7 +90,5 @@ def forest(found: Sequence[Tables]) -> bytes | None:
         panel.grid(visible=True, axis="x", linewidth=0.3, alpha=0.6)
     shown = [name for name in LOOKS if any(each.verdict == name for each in drawn)]
     handles = [Line2D([], [], label=name, linestyle="", **LOOKS[name]) for name in shown]
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=len(shown), fontsize=9, frameon=False
-    )
+    legend(figure, handles, len(handles))
     return png(figure)

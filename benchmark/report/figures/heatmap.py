@@ -10,7 +10,7 @@ from benchmark.evaluation.settings import distance_title
 from benchmark.report.figures.canvas import defaults, grid, label, png
 from benchmark.report.numbers import finite, number
 from benchmark.results.schema import DISTANCE
-from benchmark.results.tables import Cell, Tables
+from benchmark.results.tables import Tables
 
 MISSING = "0.85"
 MOST_LEVELS = 40
@@ -24,7 +24,8 @@ def heatmap(results: Tables) -> bytes | None:
     """
     keys = results.record.swept
     points = [cell.record.point for cell in results.cells]
-    numeric = all(_is_number(value) for point in points for value in point.values())
+    # A switch is no number, though bool is a kind of int.
+    numeric = all(type(value) in (int, float) for point in points for value in point.values())
     if len(keys) != 2 or not numeric or results.runs.empty:
         return None
     rows, columns = (sorted({point[key] for point in points}) for key in keys)
@@ -37,7 +38,7 @@ def heatmap(results: Tables) -> bytes | None:
         at = rows.index(cell.record.point[keys[0]]), columns.index(cell.record.point[keys[1]])
         found = finite(cell.values(DISTANCE))
         means[at] = np.mean(found) if found else np.nan
-        bad[at] = _bad(cell)
+        bad[at] = sum(run["state"] == "failed" or run.get("collapsed") == 1 for run in cell.rows)
         words[at] = f"{int(bad[at])} of {cell.planned}"
     most = max(cell.planned for cell in results.cells)
     figure, (left, right) = grid(2, 0.9 + 0.75 * len(rows))
@@ -72,11 +73,3 @@ def _map(
             *(column, row, text), ha="center", va="center", color="white" if dark else "black"
         )
     axes.set_title(heading, fontsize=10)
-
-
-def _bad(cell: Cell) -> int:
-    return sum(run["state"] == "failed" or run.get("collapsed") == 1 for run in cell.rows)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

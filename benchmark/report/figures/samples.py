@@ -3,23 +3,21 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from benchmark.report.captions import setup_words
-from benchmark.report.figures.sheet import Tile, enlarged, sheet
+from benchmark.report.figures.sheet import LONGEST, Tile, enlarged, sheet
 from benchmark.report.figures.shown import shown
 from benchmark.report.numbers import number
 from benchmark.results.drawn import FOLDER as DRAWN
 from benchmark.results.places import samples_of
 from benchmark.results.schema import DISTANCE
-from benchmark.results.tables import Cell, Tables
+from benchmark.results.tables import Cell, Row, Tables
 from benchmark.text import shortened, single_line
 
 # More seeds, or more grids in all, and a sheet shows the first seed alone.
 MAX_SEEDS_SHOWN, MAX_GRIDS_SHOWN = 3, 9
 # Where one seed is shown, so many cells stand side by side.
 COLUMNS = 3
-LONGEST = 40  # characters of a cell
 
 
 def shown_seeds(results: Tables) -> list[int]:
@@ -33,7 +31,7 @@ def shown_seeds(results: Tables) -> list[int]:
 def grids(results: Tables) -> list[tuple[str, Path]]:
     """(title, file) of every run's grid, in the order of the cells."""
     return [
-        (f"{_title(cell, run['seed'])}, {_distance(cell, run['seed'])} ({run['run_id']})", path)
+        (f"{', '.join(_words(cell, run['seed'], run))} ({run['run_id']})", path)
         for cell in results.cells
         for run in cell.rows
         if (path := samples_of(results.folder, run["run_id"])).is_file()
@@ -51,11 +49,10 @@ def samples(results: Tables) -> bytes | None:
     cells = shown([cell for cell in results.cells if cell.title not in absent])
     if not cells:
         return None
-    places = [(cell, seed) for cell in cells for seed in seeds]
     tiles = drawn(results)
     if len(seeds) > 1:  # a row is a cell: real images have rows of their own
         tiles += [("", "", "")] * (-len(tiles) % len(seeds))
-    tiles += [(_title(*at), _distance(*at), _grid(results, *at)) for at in places]
+    tiles += [_tile(results, cell, seed) for cell in cells for seed in seeds]
     return sheet(tiles, len(seeds) if len(seeds) > 1 else min(COLUMNS, len(tiles)))
 
 
@@ -73,37 +70,29 @@ def drawn(results: Tables) -> list[Tile]:
 def without_samples(results: Tables) -> list[str]:
     """Cells of which no shown seed has a grid yet."""
     seeds = shown_seeds(results)
-    return [
-        cell.title
-        for cell in results.cells
-        if not any(
-            samples_of(results.folder, run["run_id"]).is_file()
-            for run in cell.rows
-            if run["seed"] in seeds
-        )
-    ]
+
+    def has_any(cell: Cell) -> bool:
+        ids = [run["run_id"] for run in cell.rows if run["seed"] in seeds]
+        return any(samples_of(results.folder, each).is_file() for each in ids)
+
+    return [cell.title for cell in results.cells if not has_any(cell)]
 
 
-def _title(cell: Cell, seed: int) -> str:
-    """Cell and seed; the step where a run has not come to its end; collapse."""
-    text = f"{shortened(single_line(cell.title), LONGEST)}, seed {seed:.0f}"
-    for run in (run for run in cell.rows if run["seed"] == seed):
-        notes = [] if run["state"] == "done" else [f"{run['state']}, step {run['step']:.0f}"]
-        notes += ["collapsed"] if run.get("collapsed") == 1 else []
-        text += f" ({', '.join(notes)})" if notes else ""
-    return text
+def _tile(results: Tables, cell: Cell, seed: int) -> Tile:
+    """The enlarged grid of a run, or why there is none, between its words."""
+    run = next((run for run in cell.rows if run["seed"] == seed), {})
+    if not run:
+        return (*_words(cell, seed, run), "no such run")
+    path = samples_of(results.folder, run["run_id"])
+    return (*_words(cell, seed, run), enlarged(path) if path.is_file() else "no samples")
 
 
-def _distance(cell: Cell, seed: int) -> str:
-    """The headline distance of the run's last snapshot."""
-    value = next((run.get(DISTANCE) for run in cell.rows if run["seed"] == seed), None)
-    return f"distance {number(np.nan if value is None else value)}"
-
-
-def _grid(results: Tables, cell: Cell, seed: int) -> Image.Image | str:
-    """The enlarged grid of a run, or why there is none."""
-    run_id = next((run["run_id"] for run in cell.rows if run["seed"] == seed), None)
-    if run_id is None:
-        return "no such run"
-    path = samples_of(results.folder, run_id)
-    return enlarged(path) if path.is_file() else "no samples"
+def _words(cell: Cell, seed: int, run: Row) -> tuple[str, str]:
+    """Cell and seed, the step where a run has not come to its end, and collapse; then the headline
+    distance of the last snapshot. A `run` that there is not is empty."""
+    early = run.get("state", "done") != "done"
+    notes = [f"{run['state']}, step {run['step']:.0f}"] if early else []
+    notes += ["collapsed"] * (run.get("collapsed") == 1)
+    said = f" ({', '.join(notes)})" if notes else ""
+    above = f"{shortened(single_line(cell.title), LONGEST)}, seed {seed:.0f}{said}"
+    return above, f"distance {number(run.get(DISTANCE, np.nan))}"

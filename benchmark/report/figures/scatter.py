@@ -5,7 +5,7 @@ evaluation, joined as training went on. Of finished runs; a signal is its mean s
 before.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from benchmark.report.figures.canvas import (
     grid,
     is_log,
     label,
+    legend,
     styles,
     untangled,
 )
@@ -55,7 +56,8 @@ def scatter(results: Tables) -> bytes | None:
     found = _found(results)
     if between := _of_enough_runs(found):
         return _between(results, between)
-    enough = [each for each in found if _evaluations(each[1]) >= LEAST_EVALUATIONS]
+    most = [points["run_id"].value_counts().max() for _, points in found]
+    enough = [each for each, count in zip(found, most, strict=True) if count >= LEAST_EVALUATIONS]
     return _within(results, enough) if enough else None
 
 
@@ -72,25 +74,23 @@ def _of_enough_runs(found: _Points) -> _Points:
     return [each for each in found if each[1]["run_id"].nunique() >= LEAST_RUNS]
 
 
-def _evaluations(points: pd.DataFrame) -> int:
-    """The most that a run has."""
-    return int(points["run_id"].value_counts().max()) if len(points) else 0
-
-
 def _between(results: Tables, found: _Points) -> bytes:
     steps = _steps(pd.concat([points["step"] for _, points in found]))
-    looks = [{**style, "linestyle": ""} for style in styles(len(steps))]
+    looks = {
+        step: {**style, "linestyle": ""}
+        for step, style in zip(steps, styles(len(steps)), strict=True)
+    }
 
     def draw(panel: Axes, points: pd.DataFrame) -> pd.DataFrame:
         drawn = points[points["step"].isin(steps)]
         for _, rows in drawn.groupby("run_id", sort=False):
             panel.plot(rows["signal"], rows[DISTANCE], **LINK)
-        for step, look in zip(steps, looks, strict=True):
+        for step, look in looks.items():
             rows = drawn[drawn["step"] == step]
             panel.plot(rows["signal"], rows[DISTANCE], markersize=5, alpha=0.85, **look)
         return drawn
 
-    return _figure(results, found, draw, [f"step {step:.0f}" for step in steps], looks)
+    return _figure(results, found, draw, {f"step {at:.0f}": look for at, look in looks.items()})
 
 
 def _within(results: Tables, found: _Points) -> bytes:
@@ -100,26 +100,22 @@ def _within(results: Tables, found: _Points) -> bytes:
 
     def draw(panel: Axes, points: pd.DataFrame) -> pd.DataFrame:
         for run_id, rows in points.groupby("run_id", sort=False):
-            panel.plot(
-                rows["signal"], rows[DISTANCE], markersize=4, linewidth=0.7, **looks[of_run[run_id]]
-            )
-            panel.plot(
-                rows["signal"].iloc[0], rows[DISTANCE].iloc[0], **looks[of_run[run_id]], **OPEN
-            )
+            x, y, look = rows["signal"], rows[DISTANCE], looks[of_run[run_id]]
+            panel.plot(x, y, markersize=4, linewidth=0.7, **look)
+            panel.plot(x.iloc[0], y.iloc[0], **look, **OPEN)
         return points
 
-    names = [*(f"seed {seed:.0f}" for seed in seeds), "first evaluation"]
-    return _figure(results, found, draw, names, [*looks.values(), FIRST])
+    signs = {f"seed {seed:.0f}": look for seed, look in looks.items()}
+    return _figure(results, found, draw, {**signs, "first evaluation": FIRST})
 
 
 def _figure(
     results: Tables,
     found: _Points,
     draw: Callable[[Axes, pd.DataFrame], pd.DataFrame],
-    names: Sequence[str],
-    looks: Sequence[Style],
+    signs: Mapping[str, Style],
 ) -> bytes:
-    """A panel a cell, which `draw` fills; it returns what it has drawn. One legend for all."""
+    """A panel a cell, which `draw` fills; it returns what it has drawn. `signs`: the legend."""
     columns = min(3, len(found))
     height = (2.5 if columns > 1 else 3.5) + 0.6 / -(-len(found) // columns)
     figure, axes = grid(len(found), height, columns)
@@ -150,10 +146,8 @@ def _figure(
             where: Style = {"transform": panel.transAxes, "va": "top", "bbox": BOX}
             panel.text(0.03, 0.96, rhos[cell.title], fontsize=8, **where)
         panel.grid(visible=True, which="both", linewidth=0.3, alpha=0.6)
-    handles = [Line2D([], [], label=name, **look) for name, look in zip(names, looks, strict=True)]
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=len(handles), fontsize=9, frameon=False
-    )
+    handles = [Line2D([], [], label=name, **look) for name, look in signs.items()]
+    legend(figure, handles, len(handles))
     return untangled(figure, axes)
 
 
@@ -165,25 +159,22 @@ def _on_one_scale(found: _Points) -> list[list[int]]:
     groups = []
     for signal in dict.fromkeys(cell.record.signal for cell, _ in found):
         at = [i for i, (cell, _) in enumerate(found) if cell.record.signal == signal]
-        low, high = np.array([found[i][1]["signal"].agg(["min", "max"]) for i in at]).T
-        groups += [[i] for i in at] if any_flat(low, high) else [at]
+        groups += [[i] for i in at] if any_flat(found[i][1]["signal"] for i in at) else [at]
     return groups
 
 
 def _rhos(results: Tables) -> dict[str, str]:
     """By cell, Spearman's rho between its runs, where the analysis found one."""
     table = Evidence(results.folder).table("correlations")
-    if table is None:
-        return {}
     rows = table[(table["level"] == "between") & (table["measure"] == "spearman")]
     rows = rows[(rows["role"] == "signal") & (rows["outcome"] == DISTANCE)]
     found = {}
     for cell in results.cells:
-        of_method = [each for each in results.cells if each.record.method == cell.record.method]
+        method, signal = cell.record.method, cell.record.signal
         # Where a method has one cell, its rho is that of the whole.
-        names = [cell.title, ""] if len(of_method) == 1 else [cell.title]
-        mine = rows[rows["cell"].isin(names) & (rows["method"] == cell.record.method)]
-        mine = mine[mine["signal"] == cell.record.signal]
+        alone = sum(each.record.method == method for each in results.cells) == 1
+        mine = rows[(rows["method"] == method) & (rows["signal"] == signal)]
+        mine = mine[mine["cell"].isin([cell.title, *[""] * alone])]
         if len(mine) and mine["value"].iloc[0]:  # else it is undefined
             found[cell.title] = f"rho {float(mine['value'].iloc[0]):.2f}"
     return found

@@ -13,6 +13,7 @@ from benchmark.results.tables import REWRITE
 # Grids narrower than this are enlarged, pixel by pixel.
 SMALL = 400
 MARGIN, LINE, FONT = 12, 36, 26
+LONGEST = 40  # characters of a cell in the words above
 
 Tile = tuple[str, str, Image.Image | str]
 """The words above, those below, and the grid, or why there is none."""

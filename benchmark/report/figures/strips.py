@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmark.report.figures.sheet import Tile, enlarged, sheet
+from benchmark.report.figures.sheet import LONGEST, Tile, enlarged, sheet
 from benchmark.report.figures.shown import shown
 from benchmark.report.numbers import number
 from benchmark.results.probes import SEARCHED, STRIPS
@@ -10,7 +10,6 @@ from benchmark.results.tables import Cell, Tables
 from benchmark.text import shortened, single_line
 
 COLUMNS = 2
-LONGEST = 40  # characters of a cell
 MIDDLE = "middle.distance"
 
 
