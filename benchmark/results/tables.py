@@ -430,6 +430,7 @@ def find_recorded(name: str, results: Path) -> RecordedRun | None:
     places: dict[str, Path] = {}
     for path in run_tables(results):
         runs = _parsed(path, str)
+        _refuse_gaps(path, runs, ("run_id", "state"))
         for run_id in runs.loc[runs["state"].isin(ENDED), "run_id"]:
             places.setdefault(run_id, path.parent)
     found = [name] if name in places else [each for each in places if each.startswith(name)]

@@ -171,6 +171,9 @@ def test_a_run_is_found_by_the_beginning_of_its_id(folder: Path) -> None:
     assert [row["step"] for row in found.rows("heldout")] == [100, 200, 300]
     assert find_recorded("began-", results) is None  # several begin so
     assert find_recorded("ebgan-ffffffffffff", results) is None
+    (folder / "runs.csv").write_text("run_id\nbegan-0\n")
+    with pytest.raises(BenchError, match="lacks the column state; `bench run FILE`"):
+        find_recorded("began-0", results)
 
 
 def test_another_judges_metrics_take_the_columns(tmp_path: Path) -> None:
