@@ -1,7 +1,6 @@
 """ablation.json of a plan and its runs: what every number of the tables depends on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from benchmark.ablation.plan import Plan, PlannedRun
@@ -31,11 +30,11 @@ def describe(
         for key, value in flat[0].items()
         if all(key in other and other[key] == value for other in flat)
     }
-    setups = _Setups([])
+    setups: list[SetupRecord] = []
     cells: dict[str, CellRecord] = {}
     for each, settings in zip(found, flat, strict=True):
         own = {key: value for key, value in settings.items() if key not in shared}
-        at = setups.place(_setup(each, judges))
+        at = _place(_setup(each, judges), setups)
         cell = cells.setdefault(each.planned.cell, _cell(each.planned, own, at))
         if at != cell.setup:
             cell.differing.append(each.planned.run_id)
@@ -57,7 +56,7 @@ def describe(
             collapse_below=plan.evaluation.collapse_below,
         ),
         settings=shared,
-        setups=setups.found,
+        setups=setups,
         cells=list(cells.values()),
         commits=sorted({each.commit for each in found if each.commit}),
         devices=sorted({device for each in found for device in each.devices}),
@@ -67,26 +66,22 @@ def describe(
     )
 
 
-@dataclass(frozen=True)
-class _Setups:
-    """The distinct values in use; values that a run does not know yet match any."""
+def _place(setup: SetupRecord, found: list[SetupRecord]) -> int:
+    """The index of a run's set-up among those found, into which its known values are merged.
 
-    found: list[SetupRecord]
-
-    def place(self, setup: SetupRecord) -> int:
-        """The index of the one matching a run, whose known values are merged into it."""
-        for at, other in enumerate(self.found):
-            if _fits(setup, other):
-                data = other.data if other.data.fingerprint else setup.data
-                # On another machine the same judge gives the same floors up to the last bits.
-                self.found[at] = SetupRecord(
-                    data=data,
-                    references={**setup.references, **other.references},
-                    floors={**setup.floors, **other.floors},
-                )
-                return at
-        self.found.append(setup)
-        return len(self.found) - 1
+    Values that a run does not know yet match any.
+    """
+    for at, other in enumerate(found):
+        if _fits(setup, other):
+            # On another machine the same judge gives the same floors up to the last bits.
+            found[at] = SetupRecord(
+                data=other.data if other.data.fingerprint else setup.data,
+                references={**setup.references, **other.references},
+                floors={**setup.floors, **other.floors},
+            )
+            return at
+    found.append(setup)
+    return len(found) - 1
 
 
 def _setup(source: Source, judges: Sequence[JudgeInTables]) -> SetupRecord:

@@ -69,9 +69,7 @@ def sources(plan: Plan, runs_root: Path, results: Path, *, replace: bool = False
 
     `replace`: discard what earlier tables have on runs whose folder is here.
     """
-    lacking = _lacking(plan, runs_root)
-    ended = _ended(plan, results, bool(lacking))
-    recorded = _kept(lacking, ended, results / plan.place)
+    ended, recorded = _ended(plan, runs_root, results)
     found = []
     for planned in plan.runs:
         run = RunDirectory(runs_root / planned.run_id)
@@ -212,47 +210,29 @@ def only_recorded(plan: Plan, runs_root: Path, results: Path) -> dict[str, Recor
 
     Raises BenchError if the tables do not hold enough on one to keep it.
     """
-    lacking = _lacking(plan, runs_root)
-    ended = _ended(plan, results, True) if lacking else {}
-    return _kept(lacking, ended, results / plan.place)
+    return _ended(plan, runs_root, results)[1]
 
 
-def _lacking(plan: Plan, runs_root: Path) -> list[str]:
-    """The runs that have no result in `runs_root`."""
-    return [
-        planned.run_id
-        for planned in plan.runs
-        if RunDirectory(runs_root / planned.run_id).result() is None
-    ]
-
-
-def _ended(plan: Plan, results: Path, needed: bool) -> dict[str, RecordedRun]:
-    """The finished runs in the plan's tables.
-
-    Raises BenchError if they cannot be read, unless they are not `needed`.
-    """
-    folder = results / plan.place
-    if not (folder / "runs.csv").exists():
-        return {}
+def _ended(
+    plan: Plan, runs_root: Path, results: Path
+) -> tuple[dict[str, RecordedRun], dict[str, RecordedRun]]:
+    """By id, the finished runs in a plan's tables, and those of them that are `only_recorded`."""
+    folder, ids = results / plan.place, [planned.run_id for planned in plan.runs]
+    lacking = [run_id for run_id in ids if RunDirectory(runs_root / run_id).result() is None]
     try:
-        return read_tables(folder).ended
+        ended = read_tables(folder).ended if (folder / "runs.csv").exists() else {}
     except BenchError:
-        if needed:
+        if lacking:
             raise
-        return {}  # every run is here, so damaged tables can be rewritten
-
-
-def _kept(
-    lacking: Sequence[str], ended: Mapping[str, RecordedRun], folder: Path
-) -> dict[str, RecordedRun]:
-    found = {run_id: ended[run_id] for run_id in lacking if run_id in ended}
-    for run_id, run in found.items():
+        ended = {}  # every run is here, so damaged tables can be rewritten
+    recorded = {run_id: ended[run_id] for run_id in lacking if run_id in ended}
+    for run_id, run in recorded.items():
         if run.setup is None:
             raise BenchError(
                 f"{folder}: do not say what data {run_id} had, and its folder is not there; give"
                 " the --runs that has it, or train it again beside other --results"
             )
-    return found
+    return ended, recorded
 
 
 def commit(provenance: Mapping[str, Any]) -> str:

@@ -22,20 +22,14 @@ from benchmark.results.description import describe
 from benchmark.results.drawn import write_drawn
 from benchmark.results.ends import ends, judged_columns, metric_names
 from benchmark.results.lent import lent
-from benchmark.results.places import (
-    ENDED,
-    other_weights,
-    own_samples,
-    shared_samples,
-    states,
-)
+from benchmark.results.places import ENDED, other_weights, own_samples, shared_samples, states
 from benchmark.results.probes import STRIPS, probes, write_strips
 from benchmark.results.registered import registration_record
 from benchmark.results.schema import DIGITS, REQUIRED, TEXT, RegistrationRecord, table_path
 from benchmark.results.source import JudgeInTables, Source, counted, judges_of, source, sources
 from benchmark.results.tables import Row, Tables
 from benchmark.runs.directory import Kind, RunDirectory
-from benchmark.text import UNPRINTABLE, visible
+from benchmark.text import visible
 from benchmark.tiles import GUTTER
 
 GRID_ROWS = 2
@@ -101,9 +95,7 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     Compressed if the name ends in .gz, without the time, so that the same table is the same file.
     """
     text = table.to_csv(index=False, float_format=_digits, lineterminator="\n")
-    if UNPRINTABLE.search(text):  # exception texts may hold characters that CSV readers reject
-        text = visible(text)
-    data = text.encode()
+    data = visible(text).encode()  # exception texts may hold characters that CSV readers reject
     write_atomic(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 
 
@@ -192,12 +184,9 @@ def _runs(
         row |= {"run_id": each.planned.run_id, "label": each.planned.label}
         row |= {"cell": each.planned.cell, "seed": spec.seed}
         rows.append({**row, "method": spec.method.name, "signal": signal(spec.method)})
+    as_they_are = {*TEXT, *plan.swept, "seed"}
     table = pd.DataFrame(rows, columns=columns)
-    return table.astype({c: float for c in columns if not _is_word(c, plan) and c != "seed"})
-
-
-def _is_word(column: str, plan: Plan) -> bool:
-    return column in TEXT or column in plan.swept
+    return table.astype({c: float for c in columns if c not in as_they_are})
 
 
 def _outcome(source: Source) -> dict[str, Any]:
