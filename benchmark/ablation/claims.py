@@ -18,7 +18,7 @@ columns of probes.csv, as embedded.middle.distance or classified.generated_alone
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -43,10 +43,11 @@ ENDS = ("failed", "broken")
 DEFAULT_KIND = "trend"
 
 
-class _Test(Strict):
-    # Directions that claim no effect: they need a least effect to be provable.
-    absences: ClassVar[tuple[str, ...]] = ()
+# Directions that claim no effect: they need a least effect to be provable.
+_ABSENCES = ("none", "not_higher", "not_lower")
 
+
+class _Test(Strict):
     where: dict[str, Value] = {}  # noqa: RUF012 - pydantic copies defaults
     """Only the runs with these values of swept keys."""
 
@@ -57,7 +58,7 @@ class _Test(Strict):
     @model_validator(mode="after")
     def _absence_has_a_size(self) -> Self:
         direction = getattr(self, "direction", None)
-        if direction in self.absences and not getattr(self, "least_effect", 0) > 0:
+        if direction in _ABSENCES and not getattr(self, "least_effect", 0) > 0:
             raise ValueError(f"direction {direction} needs a least_effect above 0")
         return self
 
@@ -90,8 +91,6 @@ class Condition(Strict):
 class TrendTest(_Test):
     """How `column` changes, end to end, as the numbers of the swept key `over` grow."""
 
-    absences = ("none",)
-
     kind: Literal["trend"] = "trend"
     column: Column
     over: SweptKey
@@ -107,8 +106,6 @@ class ContrastTest(_Test):
     "not_higher" and "not_lower" claim that it is not worse by `least_effect` or more; "none" is
     both.
     """
-
-    absences = ("none", "not_higher", "not_lower")
 
     kind: Literal["contrast"]
     column: Column
@@ -127,8 +124,6 @@ class MeanTest(_Test):
     """The mean of `column` over seeds lies on one side of a number; a seed's runs are averaged
     first."""
 
-    absences = ("none",)
-
     kind: Literal["mean"]
     column: Column
     direction: Literal["higher", "lower", "none"]
@@ -141,8 +136,6 @@ class MeanTest(_Test):
 
 class CorrelationTest(_Test):
     """The correlation of `signal` and `column`, as Spearman's rho: see claims/correlation.py."""
-
-    absences = ("none",)
 
     kind: Literal["correlation"]
     signal: str = "signal"
@@ -162,8 +155,6 @@ class StoppingTest(_Test):
 
     Runs are stopped at their evaluations: see claims/stopping.py. A lower signal counts as better.
     """
-
-    absences = ("none", "not_higher", "not_lower")
 
     kind: Literal["stopping"]
     signal: str = "signal"
@@ -186,8 +177,6 @@ class EventTest(_Test):
 
     The event: all conditions hold in every training row of a long enough stretch.
     """
-
-    absences = ("none", "not_higher", "not_lower")
 
     kind: Literal["event"]
     event: Annotated[list[Condition], Field(min_length=1)]

@@ -125,27 +125,24 @@ def _keys_at(
 
     The method's name in `written` determines its settings.
     """
-    found = _models(model, list(loc))
+    found: Any = model
+    for part in loc:
+        if isinstance(part, str):  # and not a place in a list
+            found = _child(found, part)
     if found is MethodSettings:
         found = settings_class(written["method"]["name"])
-    return list(found.model_fields) if found else []
+    return list(found.model_fields) if _is_model(found) else []
 
 
-def _models(model: Any, loc: list[int | str]) -> type[BaseModel] | None:
-    for part in loc:
-        if isinstance(part, int):
-            continue
-        model = _child(model, part)
-        if model is None:
-            return None
-    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
+def _is_model(found: Any) -> bool:
+    return isinstance(found, type) and issubclass(found, BaseModel)
 
 
 def _child(model: Any, part: str) -> Any:
     """The model below a key, or the member of a union with the tag `part` (name, on or kind)."""
     if get_origin(model) is dict:  # of any keys
         return _unwrap(get_args(model)[1])
-    if isinstance(model, type) and issubclass(model, BaseModel):
+    if _is_model(model):
         field = model.model_fields.get(part)
         return _unwrap(field.annotation) if field else None
     for member in model if isinstance(model, tuple) else ():
@@ -157,14 +154,12 @@ def _child(model: Any, part: str) -> Any:
 
 
 def _unwrap(annotation: Any) -> Any:
-    if get_origin(annotation) is dict:
+    """A class or a dict's type as it is; of a union its model, or all of them in a tuple."""
+    if get_origin(annotation) is dict or isinstance(annotation, type):
         return annotation
     parts = [
         get_args(part)[0] if get_origin(part) is Annotated else part
         for part in get_args(annotation)
     ]
-    members = [part for part in parts if isinstance(part, type)]
-    models = tuple(a for a in members if issubclass(a, BaseModel))
-    if isinstance(annotation, type):
-        return annotation
-    return models[0] if len(models) == 1 else models or None
+    models = tuple(filter(_is_model, parts))
+    return models[0] if len(models) == 1 else models

@@ -125,10 +125,9 @@ class Plan:
         """The plan of the random settings' runs, without claims; None if nothing is tuned."""
         if self.tuning is None:
             return None
-        found = [each for arm in self.tuning.arms.values() for each in arm]
         return replace(
             self,
-            runs=tuple(PlannedRun(each.search, each.point) for each in found),
+            runs=tuple(PlannedRun(each.search, each.point) for each in self.tuning.drawn),
             evaluation=self.tuning.evaluation,
             claims=(),
             path=None,
@@ -186,9 +185,8 @@ def _are_of_file(plan: Plan, path: Path, file: AblationFile) -> bool:
         whole = _resolve(path, file, plan.profile, ())
     except InputError:
         return False
-    if plan.tuning != whole.tuning:
-        return False
-    return {run.run_id for run in plan.runs} <= {run.run_id for run in whole.runs}
+    planned, own = ({run.run_id for run in each.runs} for each in (plan, whole))
+    return plan.tuning == whole.tuning and planned <= own
 
 
 def _in_a_name(overrides: tuple[str, ...]) -> str:
@@ -241,8 +239,8 @@ def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str,
     runs = []
     for point in _points(path, sweep):
         block = _at(path, settings, sweep, point)
-        for seed in seeds:
-            runs.append(PlannedRun(_spec(path, profile, point, {**block, "seed": seed}), point))
+        specs = (_spec(path, profile, point, {**block, "seed": seed}) for seed in seeds)
+        runs += [PlannedRun(spec, point) for spec in specs]
     _refuse_twins(path, runs)
     _refuse_alike(path, runs)
     _check_views(path, evaluation, runs)
@@ -250,9 +248,9 @@ def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str,
     tuning = None
     if tune is not None:
         tuning = _tuning(path, profile, settings, tune, sweep, seeds, evaluation)
-        drawn = (each for found in tuning.arms.values() for each in found)
         winners = (
-            PlannedRun(tuning.tuned(each.arm, each.number, seeds[0]), each.point) for each in drawn
+            PlannedRun(tuning.tuned(each.arm, each.number, seeds[0]), each.point)
+            for each in tuning.drawn
         )
         _refuse_twins(path, [*(run for run in runs if run.spec.seed == seeds[0]), *winners])
     points = [*(run.point for run in runs), *_points(path, file.sweep)]
@@ -370,10 +368,7 @@ def _merge(base: Block, patch: Block) -> Block:
         both = isinstance(old, dict) and isinstance(value, dict)
         other = both and any(tag in value and value[tag] != old.get(tag) for tag in ("name", "on"))
         other = other or (both and key == "judges" and not set(value) <= set(old))
-        if both and not other:
-            merged[key] = _merge(old, value)
-        else:
-            merged[key] = value
+        merged[key] = _merge(old, value) if both and not other else value
     return merged
 
 

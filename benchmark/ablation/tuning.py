@@ -204,6 +204,11 @@ class Tuning:
         return self.make(arm, self.arms[arm][number - 1].values, seed)
 
     @property
+    def drawn(self) -> list[Candidate]:
+        """Those of all arms, in order."""
+        return [each for found in self.arms.values() for each in found]
+
+    @property
     def costliest(self) -> dict[str, int]:
         """By arm, the number of the setting with the most costly step; 1 if costs are not
         declared."""
@@ -266,9 +271,9 @@ def draw(
         if not ranges:
             refuse(f"arms.{arm}", "no range to draw from")
         for key, each in ranges.items():
-            block_, _, name = key.partition(".")
+            part, _, name = key.partition(".")
             closed = key in FIXED or name.startswith(("seeds", "threads", "precision"))
-            if block_ not in ("method", "training") or not name or closed:
+            if part not in ("method", "training") or not name or closed:
                 refuse(f"arms.{arm}.{key}", "no setting of a method or its training to draw")
             for value in each.values:
                 make(arm, {key: value}, seeds[0])  # an invalid end is an error even if never drawn
@@ -296,7 +301,7 @@ def _of_arm(
 
     A draw that does not fit is drawn again.
     """
-    seen, found_ = {make(arm, {}, settings.seed).run_id}, []
+    seen, found = {make(arm, {}, settings.seed).run_id}, []
     for number in range(1, settings.count + 1):
         for again in range(MOST_DRAWS):
             values = {
@@ -318,9 +323,8 @@ def _of_arm(
             )
         seen.add(spec.run_id)
         steps = _steps(spec, settings.budget, arm, refuse)
-        search = make(arm, values, settings.seed, steps)
-        found_.append(Candidate(arm, number, values, search))
-    return found_
+        found.append(Candidate(arm, number, values, make(arm, values, settings.seed, steps)))
+    return found
 
 
 def _steps(spec: RunSpec, budget: Budget, arm: str, refuse: Callable[[str, str], NoReturn]) -> int:
