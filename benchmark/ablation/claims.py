@@ -17,13 +17,11 @@ columns of probes.csv, as embedded.middle.distance or classified.generated_alone
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from benchmark.ablation.messages import refuse_unknown
-from benchmark.errors import InputError
+from benchmark.ablation.messages import FileError, refuse_unknown
 from benchmark.evaluation.metrics import METRICS
 from benchmark.methods import heldout_columns, train_columns
 from benchmark.spec import RunSpec
@@ -267,13 +265,12 @@ def swept_text(value: object) -> str:
 
 
 def check_claims(
-    path: Path,
     claims: Sequence[Claim],
     specs: Sequence[RunSpec],
     points: Sequence[Mapping[str, Any]],
-    probed: Sequence[str] = (),
+    probed: Sequence[str],
 ) -> None:
-    """Raise InputError for a claim about a column, swept key or value that no run has.
+    """Raise FileError for a claim about a column, swept key or value that no run has.
 
     `probed` are the columns of probes.csv, if any. `points` are those of the profile and of the
     file: a profile may leave out an arm that the file has, and its claims then end as "not run".
@@ -285,17 +282,12 @@ def check_claims(
             values.setdefault(key, {})[swept_text(value)] = value
     for claim in claims:
         at = f"claims.{claim.id}.test"
-        _check_columns(path, at, claim.test, trained, evaluated, probed)
-        _check_values(path, at, claim.test, values)
+        _check_columns(at, claim.test, trained, evaluated, probed)
+        _check_values(at, claim.test, values)
 
 
 def _check_columns(
-    path: Path,
-    at: str,
-    test: Any,
-    trained: list[str],
-    evaluated: list[str],
-    probed: Sequence[str],
+    at: str, test: Any, trained: list[str], evaluated: list[str], probed: Sequence[str]
 ) -> None:
     rows = (*trained, *evaluated, *SIGNALS)
     allowed = (*rows, BEST_DISTANCE, *COSTS, *ENDS, *probed)
@@ -308,33 +300,33 @@ def _check_columns(
         allowed = rows
     for name, columns in (("column", allowed), ("signal", rows)):
         if (found := getattr(test, name, None)) is not None:
-            refuse_unknown(path, f"{at}.{name}", "column", found, columns)
+            refuse_unknown(f"{at}.{name}", "column", found, columns)
     for i, condition in enumerate(test.event if isinstance(test, EventTest) else ()):
-        refuse_unknown(path, f"{at}.event.{i}.column", "column", condition.column, tuple(trained))
+        refuse_unknown(f"{at}.event.{i}.column", "column", condition.column, tuple(trained))
 
 
-def _check_values(path: Path, at: str, test: Any, values: dict[str, dict[str, Any]]) -> None:
+def _check_values(at: str, test: Any, values: dict[str, dict[str, Any]]) -> None:
     over = getattr(test, "over", None)
     if over is not None:
-        refuse_unknown(path, f"{at}.over", "swept key", over, tuple(values))
+        refuse_unknown(f"{at}.over", "swept key", over, tuple(values))
     for key in test.where:
-        refuse_unknown(path, f"{at}.where.{key}", "swept key", key, tuple(values))
+        refuse_unknown(f"{at}.where.{key}", "swept key", key, tuple(values))
     for key, name, value in _values(test):
-        _refuse_unquoted(path, f"{at}.{name}", value, values[key].values())
-        refuse_unknown(path, f"{at}.{name}", "value", swept_text(value), tuple(values[key]))
+        _refuse_unquoted(f"{at}.{name}", value, values[key].values())
+        refuse_unknown(f"{at}.{name}", "value", swept_text(value), tuple(values[key]))
     if isinstance(test, TrendTest) and not all(map(_is_number, values[test.over].values())):
-        raise InputError(
-            f"{path}: {at}.over: {test.over} has values that are no numbers, and a trend needs "
+        raise FileError(
+            f"{at}.over: {test.over} has values that are no numbers, and a trend needs "
             "an order; use kind: contrast"
         )
 
 
-def _refuse_unquoted(path: Path, at: str, value: Value, swept: Iterable[Any]) -> None:
+def _refuse_unquoted(at: str, value: Value, swept: Iterable[Any]) -> None:
     """A number may stand for a text value only if exactly one text reads as that number."""
     alike = [text for text in swept if not isinstance(value, str) and _number(text) == value]
     if len(alike) > 1:
-        raise InputError(
-            f"{path}: {at}: found {value!r}, which may be {' or '.join(map(repr, alike))}; put the "
+        raise FileError(
+            f"{at}: found {value!r}, which may be {' or '.join(map(repr, alike))}; put the "
             "one that is meant in quotes"
         )
 

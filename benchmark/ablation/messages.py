@@ -1,7 +1,6 @@
-"""Faults of an ablation file in one line: the file, the key's path, what was found and allowed."""
+"""Faults of an ablation file in one line: the key's path, what was found and what is allowed."""
 
 import difflib
-from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -19,6 +18,10 @@ LONGEST = 120
 """Characters of a value quoted in a message."""
 
 
+class FileError(InputError):
+    """What is wrong in an ablation file; it does not say in which, as `plan.load` does."""
+
+
 def found(value: Any, lead: str = "found ") -> str:
     """What was written, as quoted in a message: on one line, and shortened if long."""
     try:
@@ -27,11 +30,11 @@ def found(value: Any, lead: str = "found ") -> str:
         return f"{lead}a {type(value).__name__}"
 
 
-def refuse_unknown(path: Path, where: str, what: str, value: str, allowed: tuple[str, ...]) -> None:
-    """Raise InputError unless `value` is one of `allowed`; `what` says what it should be."""
+def refuse_unknown(where: str, what: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raise FileError unless `value` is one of `allowed`; `what` says what it should be."""
     if value not in allowed:
-        raise InputError(
-            f"{path}: {where}: {found(value, f'unknown {what} ')}{nearest(value, allowed)}; "
+        raise FileError(
+            f"{where}: {found(value, f'unknown {what} ')}{nearest(value, allowed)}; "
             f"allowed: {', '.join(allowed)}"
         )
 
@@ -43,13 +46,9 @@ def nearest(key: str, allowed: tuple[str, ...] | list[str]) -> str:
 
 
 def one_line(
-    path: Path,
-    where: str,
-    error: ValidationError,
-    written: dict[str, Any],
-    model: type[BaseModel],
+    where: str, error: ValidationError, written: dict[str, Any], model: type[BaseModel]
 ) -> str:
-    """The first fault of `written`, a `model`: file, key's path, what was found and allowed."""
+    """The first fault of `written`, a `model`: key's path, what was found and allowed."""
     # An unknown key comes first: a misspelt key is also a missing one.
     fault = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     # The discriminator's value stands in pydantic's path but not in the file.
@@ -60,24 +59,21 @@ def one_line(
     if fault["type"] == "extra_forbidden":
         allowed = _keys_at(model, fault["loc"][:-1], written)
         known = f"; allowed: {', '.join(allowed)}" if allowed else ""
-        return f"{path}: {where}{at}: unknown key{nearest(keys[-1], allowed)}{known}"
+        return f"{where}{at}: unknown key{nearest(keys[-1], allowed)}{known}"
     if fault["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        return f"{path}: {where}{_no_such_kind(at, fault['ctx'])}"
+        return f"{where}{_no_such_kind(at, fault['ctx'])}"
     if fault["type"] == "missing":
-        return f"{path}: {where}{at}: missing"
+        return f"{where}{at}: missing"
     if is_sentence(fault):
-        return f"{path}: {where}{at}: {_found(fault['input'])}{allowed_by(fault)}"
+        is_block = isinstance(fault["input"], dict | list | BaseModel)  # too much to quote
+        quoted = "" if is_block else f"{found(fault['input'])}; "
+        return f"{where}{at}: {quoted}{allowed_by(fault)}"
     if fault["loc"][-1:] and fault["loc"][-1] in _KINDS:  # one fault for each possible kind
         at, above = ".".join(keys[:-1]), fault["loc"][:-1]
         alike = (each for each in error.errors() if each["loc"][:-1] == above)
         allowed = list(dict.fromkeys(map(allowed_by, alike)))
-        return f"{path}: {where}{at}: {found(fault['input'])}; allowed: {', '.join(allowed)}"
-    return f"{path}: {where}{at}: {found(fault['input'])}; allowed: {allowed_by(fault)}"
-
-
-def _found(value: Any) -> str:
-    """The single value that was found; a whole block is not quoted."""
-    return "" if isinstance(value, dict | list | BaseModel) else f"{found(value)}; "
+        return f"{where}{at}: {found(fault['input'])}; allowed: {', '.join(allowed)}"
+    return f"{where}{at}: {found(fault['input'])}; allowed: {allowed_by(fault)}"
 
 
 def plainly(error: ValidationError) -> str:
