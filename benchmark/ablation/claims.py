@@ -275,7 +275,8 @@ def check_claims(
     `probed` are the columns of probes.csv, if any. `points` are those of the profile and of the
     file: a profile may leave out an arm that the file has, and its claims then end as "not run".
     """
-    trained, evaluated = _columns(specs)
+    trained, heldout = logged_columns(specs)
+    evaluated = [*METRICS, COLLAPSED, *heldout]
     values: dict[str, dict[str, Any]] = {}
     for point in points:
         for key, value in point.items():
@@ -339,12 +340,14 @@ def _number(text: object) -> float | None:
         return None
 
 
-def _columns(specs: Sequence[RunSpec]) -> tuple[list[str], list[str]]:
-    """The columns of training rows, and those measured at snapshots, over all methods."""
-    methods = [spec.method for spec in specs]
-    trained = dict.fromkeys(name for each in methods for name in train_columns(each))
-    heldout = dict.fromkeys(name for each in methods for name in heldout_columns(each))
-    return list(trained), [*METRICS, COLLAPSED, *heldout]
+def logged_columns(specs: Sequence[RunSpec]) -> tuple[list[str], list[str]]:
+    """The columns of training rows, and those that methods measure at snapshots.
+
+    Of all methods, in the order of their first appearance.
+    """
+    trained = dict.fromkeys(name for each in specs for name in train_columns(each.method))
+    heldout = dict.fromkeys(name for each in specs for name in heldout_columns(each.method))
+    return list(trained), list(heldout)
 
 
 def _values(test: Any) -> list[tuple[str, str, Value]]:

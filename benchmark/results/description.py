@@ -15,7 +15,6 @@ from benchmark.results.schema import (
     SetupRecord,
 )
 from benchmark.results.source import JudgeInTables, Source, counted, judgement
-from benchmark.spec import RunSpec
 
 
 def describe(
@@ -24,7 +23,8 @@ def describe(
     judges: Sequence[JudgeInTables],
     registration: RegistrationRecord | None,
 ) -> AblationRecord:
-    flat = [_flat(each.planned.spec) for each in found]
+    specs = (each.planned.spec for each in found)
+    flat = [_flat(spec.model_dump(mode="json", exclude={"seed"})) for spec in specs]
     shared = {
         key: value
         for key, value in flat[0].items()
@@ -129,19 +129,15 @@ def _cell(planned: PlannedRun, settings: dict[str, Any], setup: int) -> CellReco
     )
 
 
-def _flat(spec: RunSpec) -> dict[str, Any]:
-    """Dotted keys and their values, without the seed.
+def _flat(block: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Dotted keys and their values.
 
     An empty block, or one whose keys contain dots, counts as a value: it could not be reassembled.
     """
     flat: dict[str, Any] = {}
-
-    def put(prefix: str, block: Mapping[str, Any]) -> None:
-        for key, value in block.items():
-            if isinstance(value, dict) and value and not any("." in each for each in value):
-                put(f"{prefix}{key}.", value)
-            else:
-                flat[f"{prefix}{key}"] = value
-
-    put("", spec.model_dump(mode="json", exclude={"seed"}))
+    for key, value in block.items():
+        if isinstance(value, dict) and value and not any("." in each for each in value):
+            flat |= _flat(value, f"{above}{key}.")
+        else:
+            flat[f"{above}{key}"] = value
     return flat

@@ -45,7 +45,7 @@ class Source:
 
     @property
     def devices(self) -> Sequence[str]:
-        """The number of lanes: one, unless earlier tables say several."""
+        """What it trained on; of a run without its folder, all devices of its tables."""
         if self.recorded:
             return self.recorded.record.devices
         return (self.provenance["device"],) if self.provenance else ()
@@ -173,8 +173,7 @@ def counted(source: Source, judge: JudgeInTables) -> list[dict[str, Any]]:
     """Rows of evaluations.csv by this version of the judge and of each metric."""
     entry = judge.entry
     if source.recorded:
-        rows = source.recorded.rows("evaluations")
-        return [{**r, "judge": entry.name} for r in rows if r["judge"] == judge.recorded_as]
+        return _recorded_rows(source.recorded, judge)
     said = judgement(source, judge)
     head = {"run_id": source.planned.run_id, "judge": entry.name}
     here = [
@@ -201,8 +200,13 @@ def _earlier(source: Source, judge: JudgeInTables) -> list[dict[str, Any]]:
     then = setup.references.get(judge.recorded_as or "") if setup else None
     if said is not None and said.rows[-1].reference != then:
         return []
-    rows = source.earlier.rows("evaluations")
-    return [{**r, "judge": judge.entry.name} for r in rows if r["judge"] == judge.recorded_as]
+    return _recorded_rows(source.earlier, judge)
+
+
+def _recorded_rows(run: RecordedRun, judge: JudgeInTables) -> list[dict[str, Any]]:
+    """The judge's rows in earlier tables, under its name in these."""
+    rows = run.rows("evaluations")
+    return [{**row, "judge": judge.entry.name} for row in rows if row["judge"] == judge.recorded_as]
 
 
 def only_recorded(plan: Plan, runs_root: Path, results: Path) -> dict[str, RecordedRun]:

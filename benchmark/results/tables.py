@@ -159,9 +159,8 @@ class Tables:
         """The same runs with another judge's metrics for columns, so that claims may be judged."""
         if name == self.judge:
             return self
-        below, done = self.record.evaluation.collapse_below, self.runs["state"] == "done"
-        ended = self.runs.loc[done, ["run_id", "step"]]
-        last_steps = {str(run): float(step) for run, step in ended.to_numpy()}
+        below = self.record.evaluation.collapse_below
+        last_steps = dict(zip(self.done["run_id"], self.done["step"], strict=True))
         theirs = ends(self.evaluations, name, below, last_steps)
         own = [column for column in self.runs if column not in judged_columns(self.metrics)]
         return replace(

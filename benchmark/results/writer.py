@@ -4,7 +4,7 @@ import dataclasses
 import gzip
 import io
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from benchmark.ablation.claims import swept_text
+from benchmark.ablation.claims import logged_columns, swept_text
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.errors import BenchError, InputError
 from benchmark.evaluation.metrics import METRICS
 from benchmark.files import write_atomic
-from benchmark.methods import heldout_columns, signal, train_columns
+from benchmark.methods import signal
 from benchmark.results.description import describe
 from benchmark.results.drawn import write_drawn
 from benchmark.results.ends import ends, judged_columns, metric_names
@@ -112,7 +112,7 @@ def collect(
 ) -> Tables:
     """The tables of a plan's runs, in memory."""
     judges = judges_of(plan, found)
-    trained, heldout = _columns(plan, train_columns), _columns(plan, heldout_columns)
+    trained, heldout = logged_columns([planned.spec for planned in plan.runs])
     rows = [row for judge in judges for each in found for row in counted(each, judge)]
     evaluations = _evaluations(rows)
     return Tables(
@@ -125,11 +125,6 @@ def collect(
         evaluations=evaluations,
         probes=probes(found, plan.evaluation),
     )
-
-
-def _columns(plan: Plan, of: Callable[[Any], Sequence[str]]) -> list[str]:
-    """Of all methods, in the order of their first appearance."""
-    return list(dict.fromkeys(name for planned in plan.runs for name in of(planned.spec.method)))
 
 
 def _evaluations(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
