@@ -393,8 +393,9 @@ def read_record(folder: Path) -> AblationRecord:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BenchError(f"{path}: {where}: allowed: {allowed(first)}; {REWRITE}") from None
-    if not record.judges or any(not 0 <= c.setup < len(record.setups) for c in record.cells):
-        raise BenchError(f"{path}: a judge or a cell's setup is missing; {REWRITE}")
+    swept, setups = {*record.swept}, range(len(record.setups))
+    if not record.judges or any(c.setup not in setups or swept - {*c.point} for c in record.cells):
+        raise BenchError(f"{path}: a judge or a cell's setup or swept value is missing; {REWRITE}")
     return record
 
 

@@ -92,6 +92,7 @@ def test_damaged_or_foreign_records_are_refused(folder: Path) -> None:
         (json.dumps({**record, "swept": "x"}), "swept"),
         (json.dumps({**record, "more": 1}), "more"),
         (json.dumps({**record, "cells": [{**cells[0], "setup": 7}, cells[1]]}), "setup"),
+        (json.dumps({**record, "cells": [{**cells[0], "point": {}}, cells[1]]}), "swept value"),
         (json.dumps({**record, "cells": cells[:1]}), "the cell 'EBGAN-PT'"),
     ):
         path.write_text(content)
