@@ -51,8 +51,7 @@ def one_line(
     """The first fault of `written`, a `model`: key's path, what was found and allowed."""
     # An unknown key comes first: a misspelt key is also a missing one.
     fault = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
-    # The discriminator's value stands in pydantic's path but not in the file.
-    keys = [str(part) for part in fault["loc"] if not _is_tag(part, fault["loc"], written)]
+    keys = _keys(fault["loc"], written)
     at = ".".join(keys)
     if not at:  # the whole of what was written
         where, at = where.removesuffix("."), "" if where else "file"
@@ -98,20 +97,18 @@ def _no_such_kind(at: str, said: dict[str, Any]) -> str:
     return f"{at}.{key}: found {said['tag']!r}{close}; allowed: {', '.join(known)}"
 
 
-def _is_tag(part: int | str, loc: tuple[int | str, ...], written: Any) -> bool:
-    """Whether `part` of a pydantic location is a union's tag rather than a key of the file."""
-    here: Any = written
-    step: Any
-    for step in loc:
-        if step is part:
+def _keys(loc: tuple[int | str, ...], written: Any) -> list[str]:
+    """The keys of a pydantic location as they stand in the file: without the tags of unions."""
+    here, keys = written, list[str]()
+    for part in loc:
+        try:
+            here = here[part]
+        except (LookupError, TypeError):  # nothing of that name or place
             # A claim's kind may be left out; it is then a trend.
-            tags = (*here.values(), "trend") if isinstance(here, dict) else ()
-            return part in tags and part not in here
-        if (isinstance(here, dict) and step in here) or (
-            isinstance(here, list) and isinstance(step, int) and step < len(here)
-        ):
-            here = here[step]
-    return False
+            if isinstance(here, dict) and part in (*here.values(), "trend"):
+                continue
+        keys.append(str(part))
+    return keys
 
 
 def _keys_at(

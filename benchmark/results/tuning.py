@@ -8,7 +8,6 @@ least distance to validation images. A collapsed setting ranks after all that ha
 failed one last; if there are no others, one of these wins, and is trained and shown like any other.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -19,11 +18,10 @@ from benchmark.ablation.cost import work_of
 from benchmark.ablation.plan import VARIANT, Plan
 from benchmark.ablation.tuning import Budget, Candidate, Tuning, gflop, tuned_cell
 from benchmark.errors import BenchError, of_system
-from benchmark.files import write_atomic
 from benchmark.results.schema import DIGITS, DISTANCE, JudgeEntry
 from benchmark.results.source import sources
 from benchmark.results.tables import REWRITE, Row
-from benchmark.results.writer import collect, write_results
+from benchmark.results.writer import collect, write_record, write_results
 from benchmark.spec import RunSpec
 from benchmark.strict import Strict
 
@@ -109,8 +107,7 @@ def write_search(plan: Plan, runs_root: Path, results: Path, *, replace: bool = 
     write_results(plan.search, runs_root, results, replace=replace)
     path = results / plan.place / TUNING
     try:
-        text = json.dumps(record.model_dump(mode="json"), indent=2, ensure_ascii=False)
-        write_atomic(path, f"{text}\n".encode())
+        write_record(path, record)
     except OSError as error:
         raise BenchError(f"{path}: cannot be written ({error.strerror})") from None
     return plan.with_tuned(record.winners)

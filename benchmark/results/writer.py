@@ -29,6 +29,7 @@ from benchmark.results.schema import DIGITS, REQUIRED, TEXT, RegistrationRecord,
 from benchmark.results.source import JudgeInTables, Source, counted, judges_of, source, sources
 from benchmark.results.tables import Row, Tables
 from benchmark.runs.directory import Kind, RunDirectory
+from benchmark.strict import Strict
 from benchmark.text import visible
 from benchmark.tiles import GUTTER
 
@@ -53,8 +54,7 @@ def write_results(plan: Plan, runs_root: Path, results: Path, *, replace: bool =
     tables = collect(plan, found, results, registration_record(plan, found, searched))
     gone = states(tables.folder).keys() - {each.planned.run_id for each in found}
     try:
-        record = json.dumps(tables.record.model_dump(mode="json"), indent=2, ensure_ascii=False)
-        write_atomic(tables.folder / "ablation.json", f"{record}\n".encode())
+        write_record(tables.folder / "ablation.json", tables.record)
         for name in REQUIRED:
             write_table(table_path(tables.folder, name), getattr(tables, name))
         (tables.folder / "train.csv").unlink(missing_ok=True)  # format 4 did not compress it
@@ -87,6 +87,12 @@ def refuse_loss(plan: Plan, results: Path) -> None:
             " other runs; give the file a `name` of its own, or --results another folder, or"
             " --replace to drop them"
         )
+
+
+def write_record(path: Path, record: Strict) -> None:
+    """As JSON, every default included."""
+    text = json.dumps(record.model_dump(mode="json"), indent=2, ensure_ascii=False)
+    write_atomic(path, f"{text}\n".encode())
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
