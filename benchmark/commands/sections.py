@@ -44,13 +44,12 @@ class Sections(click.Group):
         shown = [name for name in self.list_commands(ctx) if not self.commands[name].hidden]
         width = max(map(len, shown), default=0)
         for heading, names in groupby(shown, lambda name: self._headings.get(name, "Commands")):
+            rows = [
+                (name.ljust(width), self.commands[name].get_short_help_str(formatter.width))
+                for name in names
+            ]
             with formatter.section(heading):
-                formatter.write_dl(
-                    [
-                        (name.ljust(width), self.commands[name].get_short_help_str(formatter.width))
-                        for name in names
-                    ]
-                )
+                formatter.write_dl(rows)
 
 
 def _same_help(command: click.Command, names: list[str]) -> None:
