@@ -1,5 +1,6 @@
 """The command `bench`: parse, call, print."""
 
+import json
 import signal
 import sys
 from collections.abc import Sequence
@@ -135,8 +136,6 @@ def run(
 def _print_what_would_run(
     plan: "Plan", places: "Places", jobs: int | None, trust_tables: bool, as_json: bool
 ) -> None:
-    import json
-
     from benchmark.ablation.cost import default_jobs
     from benchmark.sweep.dry_run import lines, what_would_run
 

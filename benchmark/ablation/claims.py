@@ -17,13 +17,11 @@ columns of probes.csv, as embedded.middle.distance or classified.generated_alone
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from benchmark.ablation.messages import refuse_unknown
-from benchmark.errors import InputError
+from benchmark.ablation.messages import FileError, refuse_unknown
 from benchmark.evaluation.metrics import METRICS
 from benchmark.methods import heldout_columns, train_columns
 from benchmark.spec import RunSpec
@@ -43,10 +41,11 @@ ENDS = ("failed", "broken")
 DEFAULT_KIND = "trend"
 
 
-class _Test(Strict):
-    # Directions that claim no effect: they need a least effect to be provable.
-    absences: ClassVar[tuple[str, ...]] = ()
+# Directions that claim no effect: they need a least effect to be provable.
+_ABSENCES = ("none", "not_higher", "not_lower")
 
+
+class _Test(Strict):
     where: dict[str, Value] = {}  # noqa: RUF012 - pydantic copies defaults
     """Only the runs with these values of swept keys."""
 
@@ -57,7 +56,7 @@ class _Test(Strict):
     @model_validator(mode="after")
     def _absence_has_a_size(self) -> Self:
         direction = getattr(self, "direction", None)
-        if direction in self.absences and not getattr(self, "least_effect", 0) > 0:
+        if direction in _ABSENCES and not getattr(self, "least_effect", 0) > 0:
             raise ValueError(f"direction {direction} needs a least_effect above 0")
         return self
 
@@ -90,8 +89,6 @@ class Condition(Strict):
 class TrendTest(_Test):
     """How `column` changes, end to end, as the numbers of the swept key `over` grow."""
 
-    absences = ("none",)
-
     kind: Literal["trend"] = "trend"
     column: Column
     over: SweptKey
@@ -107,8 +104,6 @@ class ContrastTest(_Test):
     "not_higher" and "not_lower" claim that it is not worse by `least_effect` or more; "none" is
     both.
     """
-
-    absences = ("none", "not_higher", "not_lower")
 
     kind: Literal["contrast"]
     column: Column
@@ -127,8 +122,6 @@ class MeanTest(_Test):
     """The mean of `column` over seeds lies on one side of a number; a seed's runs are averaged
     first."""
 
-    absences = ("none",)
-
     kind: Literal["mean"]
     column: Column
     direction: Literal["higher", "lower", "none"]
@@ -141,8 +134,6 @@ class MeanTest(_Test):
 
 class CorrelationTest(_Test):
     """The correlation of `signal` and `column`, as Spearman's rho: see claims/correlation.py."""
-
-    absences = ("none",)
 
     kind: Literal["correlation"]
     signal: str = "signal"
@@ -162,8 +153,6 @@ class StoppingTest(_Test):
 
     Runs are stopped at their evaluations: see claims/stopping.py. A lower signal counts as better.
     """
-
-    absences = ("none", "not_higher", "not_lower")
 
     kind: Literal["stopping"]
     signal: str = "signal"
@@ -186,8 +175,6 @@ class EventTest(_Test):
 
     The event: all conditions hold in every training row of a long enough stretch.
     """
-
-    absences = ("none", "not_higher", "not_lower")
 
     kind: Literal["event"]
     event: Annotated[list[Condition], Field(min_length=1)]
@@ -278,35 +265,30 @@ def swept_text(value: object) -> str:
 
 
 def check_claims(
-    path: Path,
     claims: Sequence[Claim],
     specs: Sequence[RunSpec],
     points: Sequence[Mapping[str, Any]],
-    probed: Sequence[str] = (),
+    probed: Sequence[str],
 ) -> None:
-    """Raise InputError for a claim about a column, swept key or value that no run has.
+    """Raise FileError for a claim about a column, swept key or value that no run has.
 
     `probed` are the columns of probes.csv, if any. `points` are those of the profile and of the
     file: a profile may leave out an arm that the file has, and its claims then end as "not run".
     """
-    trained, evaluated = _columns(specs)
+    trained, heldout = logged_columns(specs)
+    evaluated = [*METRICS, COLLAPSED, *heldout]
     values: dict[str, dict[str, Any]] = {}
     for point in points:
         for key, value in point.items():
             values.setdefault(key, {})[swept_text(value)] = value
     for claim in claims:
         at = f"claims.{claim.id}.test"
-        _check_columns(path, at, claim.test, trained, evaluated, probed)
-        _check_values(path, at, claim.test, values)
+        _check_columns(at, claim.test, trained, evaluated, probed)
+        _check_values(at, claim.test, values)
 
 
 def _check_columns(
-    path: Path,
-    at: str,
-    test: Any,
-    trained: list[str],
-    evaluated: list[str],
-    probed: Sequence[str],
+    at: str, test: Any, trained: list[str], evaluated: list[str], probed: Sequence[str]
 ) -> None:
     rows = (*trained, *evaluated, *SIGNALS)
     allowed = (*rows, BEST_DISTANCE, *COSTS, *ENDS, *probed)
@@ -319,33 +301,33 @@ def _check_columns(
         allowed = rows
     for name, columns in (("column", allowed), ("signal", rows)):
         if (found := getattr(test, name, None)) is not None:
-            refuse_unknown(path, f"{at}.{name}", "column", found, columns)
+            refuse_unknown(f"{at}.{name}", "column", found, columns)
     for i, condition in enumerate(test.event if isinstance(test, EventTest) else ()):
-        refuse_unknown(path, f"{at}.event.{i}.column", "column", condition.column, tuple(trained))
+        refuse_unknown(f"{at}.event.{i}.column", "column", condition.column, tuple(trained))
 
 
-def _check_values(path: Path, at: str, test: Any, values: dict[str, dict[str, Any]]) -> None:
+def _check_values(at: str, test: Any, values: dict[str, dict[str, Any]]) -> None:
     over = getattr(test, "over", None)
     if over is not None:
-        refuse_unknown(path, f"{at}.over", "swept key", over, tuple(values))
+        refuse_unknown(f"{at}.over", "swept key", over, tuple(values))
     for key in test.where:
-        refuse_unknown(path, f"{at}.where.{key}", "swept key", key, tuple(values))
+        refuse_unknown(f"{at}.where.{key}", "swept key", key, tuple(values))
     for key, name, value in _values(test):
-        _refuse_unquoted(path, f"{at}.{name}", value, values[key].values())
-        refuse_unknown(path, f"{at}.{name}", "value", swept_text(value), tuple(values[key]))
+        _refuse_unquoted(f"{at}.{name}", value, values[key].values())
+        refuse_unknown(f"{at}.{name}", "value", swept_text(value), tuple(values[key]))
     if isinstance(test, TrendTest) and not all(map(_is_number, values[test.over].values())):
-        raise InputError(
-            f"{path}: {at}.over: {test.over} has values that are no numbers, and a trend needs "
+        raise FileError(
+            f"{at}.over: {test.over} has values that are no numbers, and a trend needs "
             "an order; use kind: contrast"
         )
 
 
-def _refuse_unquoted(path: Path, at: str, value: Value, swept: Iterable[Any]) -> None:
+def _refuse_unquoted(at: str, value: Value, swept: Iterable[Any]) -> None:
     """A number may stand for a text value only if exactly one text reads as that number."""
     alike = [text for text in swept if not isinstance(value, str) and _number(text) == value]
     if len(alike) > 1:
-        raise InputError(
-            f"{path}: {at}: found {value!r}, which may be {' or '.join(map(repr, alike))}; put the "
+        raise FileError(
+            f"{at}: found {value!r}, which may be {' or '.join(map(repr, alike))}; put the "
             "one that is meant in quotes"
         )
 
@@ -358,12 +340,14 @@ def _number(text: object) -> float | None:
         return None
 
 
-def _columns(specs: Sequence[RunSpec]) -> tuple[list[str], list[str]]:
-    """The columns of training rows, and those measured at snapshots, over all methods."""
-    methods = [spec.method for spec in specs]
-    trained = dict.fromkeys(name for each in methods for name in train_columns(each))
-    heldout = dict.fromkeys(name for each in methods for name in heldout_columns(each))
-    return list(trained), [*METRICS, COLLAPSED, *heldout]
+def logged_columns(specs: Sequence[RunSpec]) -> tuple[list[str], list[str]]:
+    """The columns of training rows, and those that methods measure at snapshots.
+
+    Of all methods, in the order of their first appearance.
+    """
+    trained = dict.fromkeys(name for each in specs for name in train_columns(each.method))
+    heldout = dict.fromkeys(name for each in specs for name in heldout_columns(each.method))
+    return list(trained), list(heldout)
 
 
 def _values(test: Any) -> list[tuple[str, str, Value]]:

@@ -122,8 +122,7 @@ def total(plan: "Plan", jobs: int) -> Total:
     costs = [estimate(planned.spec, plan.evaluation) for planned in plan.runs]
     known = [cost for cost in costs if cost is not None]
     at_once = min(jobs, len(costs))
-    runs = zip(plan.runs, costs, strict=True)
-    names = sorted({planned.spec.method.name for planned, cost in runs if cost is None})
+    names = {run.spec.method.name for run, cost in zip(plan.runs, costs, strict=True) if not cost}
     return Total(
         runs=len(costs),
         at_once=at_once,
@@ -131,7 +130,7 @@ def total(plan: "Plan", jobs: int) -> Total:
         disk=sum(cost.disk for cost in known) if known else None,
         uncounted_judges=known[0].uncounted if known else (),
         uncounted_runs=len(costs) - len(known),
-        uncounted_methods=tuple(names),
+        uncounted_methods=tuple(sorted(names)),
     )
 
 

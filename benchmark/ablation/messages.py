@@ -1,7 +1,6 @@
-"""Faults of an ablation file in one line: the file, the key's path, what was found and allowed."""
+"""Faults of an ablation file in one line: the key's path, what was found and what is allowed."""
 
 import difflib
-from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -19,6 +18,10 @@ LONGEST = 120
 """Characters of a value quoted in a message."""
 
 
+class FileError(InputError):
+    """What is wrong in an ablation file; it does not say in which, as `plan.load` does."""
+
+
 def found(value: Any, lead: str = "found ") -> str:
     """What was written, as quoted in a message: on one line, and shortened if long."""
     try:
@@ -27,11 +30,11 @@ def found(value: Any, lead: str = "found ") -> str:
         return f"{lead}a {type(value).__name__}"
 
 
-def refuse_unknown(path: Path, where: str, what: str, value: str, allowed: tuple[str, ...]) -> None:
-    """Raise InputError unless `value` is one of `allowed`; `what` says what it should be."""
+def refuse_unknown(where: str, what: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raise FileError unless `value` is one of `allowed`; `what` says what it should be."""
     if value not in allowed:
-        raise InputError(
-            f"{path}: {where}: {found(value, f'unknown {what} ')}{nearest(value, allowed)}; "
+        raise FileError(
+            f"{where}: {found(value, f'unknown {what} ')}{nearest(value, allowed)}; "
             f"allowed: {', '.join(allowed)}"
         )
 
@@ -43,41 +46,33 @@ def nearest(key: str, allowed: tuple[str, ...] | list[str]) -> str:
 
 
 def one_line(
-    path: Path,
-    where: str,
-    error: ValidationError,
-    written: dict[str, Any],
-    model: type[BaseModel],
+    where: str, error: ValidationError, written: dict[str, Any], model: type[BaseModel]
 ) -> str:
-    """The first fault of `written`, a `model`: file, key's path, what was found and allowed."""
+    """The first fault of `written`, a `model`: key's path, what was found and allowed."""
     # An unknown key comes first: a misspelt key is also a missing one.
     fault = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
-    # The discriminator's value stands in pydantic's path but not in the file.
-    keys = [str(part) for part in fault["loc"] if not _is_tag(part, fault["loc"], written)]
+    keys = _keys(fault["loc"], written)
     at = ".".join(keys)
     if not at:  # the whole of what was written
         where, at = where.removesuffix("."), "" if where else "file"
     if fault["type"] == "extra_forbidden":
         allowed = _keys_at(model, fault["loc"][:-1], written)
         known = f"; allowed: {', '.join(allowed)}" if allowed else ""
-        return f"{path}: {where}{at}: unknown key{nearest(keys[-1], allowed)}{known}"
+        return f"{where}{at}: unknown key{nearest(keys[-1], allowed)}{known}"
     if fault["type"] in ("union_tag_invalid", "union_tag_not_found"):
-        return f"{path}: {where}{_no_such_kind(at, fault['ctx'])}"
+        return f"{where}{_no_such_kind(at, fault['ctx'])}"
     if fault["type"] == "missing":
-        return f"{path}: {where}{at}: missing"
+        return f"{where}{at}: missing"
     if is_sentence(fault):
-        return f"{path}: {where}{at}: {_found(fault['input'])}{allowed_by(fault)}"
+        is_block = isinstance(fault["input"], dict | list | BaseModel)  # too much to quote
+        quoted = "" if is_block else f"{found(fault['input'])}; "
+        return f"{where}{at}: {quoted}{allowed_by(fault)}"
     if fault["loc"][-1:] and fault["loc"][-1] in _KINDS:  # one fault for each possible kind
         at, above = ".".join(keys[:-1]), fault["loc"][:-1]
         alike = (each for each in error.errors() if each["loc"][:-1] == above)
         allowed = list(dict.fromkeys(map(allowed_by, alike)))
-        return f"{path}: {where}{at}: {found(fault['input'])}; allowed: {', '.join(allowed)}"
-    return f"{path}: {where}{at}: {found(fault['input'])}; allowed: {allowed_by(fault)}"
-
-
-def _found(value: Any) -> str:
-    """The single value that was found; a whole block is not quoted."""
-    return "" if isinstance(value, dict | list | BaseModel) else f"{found(value)}; "
+        return f"{where}{at}: {found(fault['input'])}; allowed: {', '.join(allowed)}"
+    return f"{where}{at}: {found(fault['input'])}; allowed: {allowed_by(fault)}"
 
 
 def plainly(error: ValidationError) -> str:
@@ -102,20 +97,18 @@ def _no_such_kind(at: str, said: dict[str, Any]) -> str:
     return f"{at}.{key}: found {said['tag']!r}{close}; allowed: {', '.join(known)}"
 
 
-def _is_tag(part: int | str, loc: tuple[int | str, ...], written: Any) -> bool:
-    """Whether `part` of a pydantic location is a union's tag rather than a key of the file."""
-    here: Any = written
-    step: Any
-    for step in loc:
-        if step is part:
+def _keys(loc: tuple[int | str, ...], written: Any) -> list[str]:
+    """The keys of a pydantic location as they stand in the file: without the tags of unions."""
+    here, keys = written, list[str]()
+    for part in loc:
+        try:
+            here = here[part]
+        except (LookupError, TypeError):  # nothing of that name or place
             # A claim's kind may be left out; it is then a trend.
-            tags = (*here.values(), "trend") if isinstance(here, dict) else ()
-            return part in tags and part not in here
-        if (isinstance(here, dict) and step in here) or (
-            isinstance(here, list) and isinstance(step, int) and step < len(here)
-        ):
-            here = here[step]
-    return False
+            if isinstance(here, dict) and part in (*here.values(), "trend"):
+                continue
+        keys.append(str(part))
+    return keys
 
 
 def _keys_at(
@@ -125,27 +118,24 @@ def _keys_at(
 
     The method's name in `written` determines its settings.
     """
-    found = _models(model, list(loc))
+    found: Any = model
+    for part in loc:
+        if isinstance(part, str):  # and not a place in a list
+            found = _child(found, part)
     if found is MethodSettings:
         found = settings_class(written["method"]["name"])
-    return list(found.model_fields) if found else []
+    return list(found.model_fields) if _is_model(found) else []
 
 
-def _models(model: Any, loc: list[int | str]) -> type[BaseModel] | None:
-    for part in loc:
-        if isinstance(part, int):
-            continue
-        model = _child(model, part)
-        if model is None:
-            return None
-    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
+def _is_model(found: Any) -> bool:
+    return isinstance(found, type) and issubclass(found, BaseModel)
 
 
 def _child(model: Any, part: str) -> Any:
     """The model below a key, or the member of a union with the tag `part` (name, on or kind)."""
     if get_origin(model) is dict:  # of any keys
         return _unwrap(get_args(model)[1])
-    if isinstance(model, type) and issubclass(model, BaseModel):
+    if _is_model(model):
         field = model.model_fields.get(part)
         return _unwrap(field.annotation) if field else None
     for member in model if isinstance(model, tuple) else ():
@@ -157,14 +147,12 @@ def _child(model: Any, part: str) -> Any:
 
 
 def _unwrap(annotation: Any) -> Any:
-    if get_origin(annotation) is dict:
+    """A class or a dict's type as it is; of a union its model, or all of them in a tuple."""
+    if get_origin(annotation) is dict or isinstance(annotation, type):
         return annotation
     parts = [
         get_args(part)[0] if get_origin(part) is Annotated else part
         for part in get_args(annotation)
     ]
-    members = [part for part in parts if isinstance(part, type)]
-    models = tuple(a for a in members if issubclass(a, BaseModel))
-    if isinstance(annotation, type):
-        return annotation
-    return models[0] if len(models) == 1 else models or None
+    models = tuple(filter(_is_model, parts))
+    return models[0] if len(models) == 1 else models

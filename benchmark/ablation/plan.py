@@ -15,7 +15,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError, model_validator
 
 from benchmark.ablation.claims import Claim, check_claims, swept_text
-from benchmark.ablation.messages import found, one_line, refuse_unknown
+from benchmark.ablation.messages import FileError, found, one_line, refuse_unknown
 from benchmark.ablation.tuning import TUNE, Tuning, draw, merged, tuned_cell
 from benchmark.ablation.written import parse
 from benchmark.classes import generators
@@ -125,10 +125,9 @@ class Plan:
         """The plan of the random settings' runs, without claims; None if nothing is tuned."""
         if self.tuning is None:
             return None
-        found = [each for arm in self.tuning.arms.values() for each in arm]
         return replace(
             self,
-            runs=tuple(PlannedRun(each.search, each.point) for each in found),
+            runs=tuple(PlannedRun(each.search, each.point) for each in self.tuning.drawn),
             evaluation=self.tuning.evaluation,
             claims=(),
             path=None,
@@ -171,24 +170,24 @@ def load(path: Path, profile: str, overrides: tuple[str, ...] = ()) -> Plan:
         file = AblationFile.model_validate(written)
         if profile not in file.profiles:
             known = ", ".join(file.profiles) or "none"
-            raise InputError(f"{path}: no profile {profile!r}; the file has: {known}")
-        plan = _resolve(path, file, profile, overrides)
-        if overrides and not _are_of_file(plan, path, file):
-            plan = replace(plan, apart=_in_a_name(plan.overrides))
-        return plan
+            raise FileError(f"no profile {profile!r}; the file has: {known}")
+        plan = _resolve(file, profile, overrides)
+        ours = not overrides or _are_of_file(plan, file)
+        return replace(plan, path=path, apart="" if ours else _in_a_name(plan.overrides))
     except ValidationError as error:
-        raise InputError(one_line(path, "", error, written, AblationFile)) from None
+        raise InputError(f"{path}: {one_line('', error, written, AblationFile)}") from None
+    except FileError as fault:
+        raise InputError(f"{path}: {fault}") from None
 
 
-def _are_of_file(plan: Plan, path: Path, file: AblationFile) -> bool:
+def _are_of_file(plan: Plan, file: AblationFile) -> bool:
     """Whether the file by itself plans all of these runs: --set may ask for fewer seeds."""
     try:
-        whole = _resolve(path, file, plan.profile, ())
+        whole = _resolve(file, plan.profile, ())
     except InputError:
         return False
-    if plan.tuning != whole.tuning:
-        return False
-    return {run.run_id for run in plan.runs} <= {run.run_id for run in whole.runs}
+    planned, own = ({run.run_id for run in each.runs} for each in (plan, whole))
+    return plan.tuning == whole.tuning and planned <= own
 
 
 def _in_a_name(overrides: tuple[str, ...]) -> str:
@@ -223,41 +222,41 @@ def _read(path: Path) -> Block:
     return written
 
 
-def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str, ...]) -> Plan:
+def _resolve(file: AblationFile, profile: str, overrides: tuple[str, ...]) -> Plan:
     settings: Block = {**file.base, "seeds": file.seeds, "sweep": file.sweep, "finding": True}
     where, patch = f"profiles.{profile}", file.profiles[profile]
-    _check_keys(path, where, patch, (*BLOCKS, EVALUATION, TUNE, "seeds", "sweep", "finding"))
+    _check_keys(where, patch, (*BLOCKS, EVALUATION, TUNE, "seeds", "sweep", "finding"))
     settings = _merge(settings, {key: value for key, value in patch.items() if key != TUNE})
     settings[TUNE] = merged(file.tune, patch.get(TUNE, file.tune))
     for override in overrides:
-        settings = _override(path, settings, override)
+        settings = _override(settings, override)
     seeds, sweep, finding, tune = (settings.pop(key) for key in ("seeds", "sweep", "finding", TUNE))
     if not isinstance(finding, bool):
-        raise InputError(f"{path}: {where}.finding: {found(finding)}; allowed: true, false")
-    _check_seeds(path, seeds)
-    evaluation = _evaluation(path, profile, settings.pop(EVALUATION, {}))
+        raise FileError(f"{where}.finding: {found(finding)}; allowed: true, false")
+    _check_seeds(seeds)
+    evaluation = _evaluation(profile, settings.pop(EVALUATION, {}))
     # The base by itself too: a value that the sweep covers can still be wrong.
-    _spec(path, profile, {}, {**settings, "seed": seeds[0]})
+    _spec(profile, {}, {**settings, "seed": seeds[0]})
     runs = []
-    for point in _points(path, sweep):
-        block = _at(path, settings, sweep, point)
-        for seed in seeds:
-            runs.append(PlannedRun(_spec(path, profile, point, {**block, "seed": seed}), point))
-    _refuse_twins(path, runs)
-    _refuse_alike(path, runs)
-    _check_views(path, evaluation, runs)
-    _check_pairs(path, evaluation, runs)
+    for point in _points(sweep):
+        block = _at(settings, sweep, point)
+        specs = (_spec(profile, point, {**block, "seed": seed}) for seed in seeds)
+        runs += [PlannedRun(spec, point) for spec in specs]
+    _refuse_twins(runs)
+    _refuse_alike(runs)
+    _check_views(evaluation, runs)
+    _check_pairs(evaluation, runs)
     tuning = None
     if tune is not None:
-        tuning = _tuning(path, profile, settings, tune, sweep, seeds, evaluation)
-        drawn = (each for found in tuning.arms.values() for each in found)
+        tuning = _tuning(profile, settings, tune, sweep, seeds, evaluation)
         winners = (
-            PlannedRun(tuning.tuned(each.arm, each.number, seeds[0]), each.point) for each in drawn
+            PlannedRun(tuning.tuned(each.arm, each.number, seeds[0]), each.point)
+            for each in tuning.drawn
         )
-        _refuse_twins(path, [*(run for run in runs if run.spec.seed == seeds[0]), *winners])
-    points = [*(run.point for run in runs), *_points(path, file.sweep)]
+        _refuse_twins([*(run for run in runs if run.spec.seed == seeds[0]), *winners])
+    points = [*(run.point for run in runs), *_points(file.sweep)]
     points += [{VARIANT: tuned_cell(arm)} for arm in _arms(file.tune) | _arms(tune)]
-    check_claims(path, file.claims, [run.spec for run in runs], points, _probed(evaluation))
+    check_claims(file.claims, [run.spec for run in runs], points, _probed(evaluation))
     return Plan(
         name=file.name,
         question=file.question,
@@ -268,13 +267,11 @@ def _resolve(path: Path, file: AblationFile, profile: str, overrides: tuple[str,
         evaluation=evaluation,
         runs=tuple(runs),
         finding=finding,
-        path=path,
         tuning=tuning,
     )
 
 
 def _tuning(
-    path: Path,
     profile: str,
     settings: Block,
     tune: Any,
@@ -282,19 +279,19 @@ def _tuning(
     seeds: list[int],
     evaluation: EvaluationSettings,
 ) -> Tuning:
-    where = f"profile {profile}"
+    where = f"profile {profile}: {TUNE}"
     if set(sweep) != {VARIANTS}:
-        raise InputError(f"{path}: {where}: {TUNE}: its arms are variants; sweep variants alone")
+        raise FileError(f"{where}: its arms are variants; sweep variants alone")
 
     def make(arm: str, values: Mapping[str, Any], seed: int, steps: int | None = None) -> RunSpec:
-        block = _at(path, settings, sweep, {VARIANT: arm})
+        block = _at(settings, sweep, {VARIANT: arm})
         for key, value in values.items():
-            block = _set(path, f"{TUNE}.arms.{arm}.{key}", block, key, value)
+            block = _set(f"{TUNE}.arms.{arm}.{key}", block, key, value)
         if steps is not None:
             block = _merge(block, {"training": {"steps": steps}})
-        return _spec(path, profile, {VARIANT: arm, **values}, {**block, "seed": seed})
+        return _spec(profile, {VARIANT: arm, **values}, {**block, "seed": seed})
 
-    return draw(path, where, tune, sweep[VARIANTS], seeds, evaluation, make)
+    return draw(where, tune, sweep[VARIANTS], seeds, evaluation, make)
 
 
 def _arms(tune: Any) -> set[str]:
@@ -302,17 +299,17 @@ def _arms(tune: Any) -> set[str]:
     return set(arms) if isinstance(arms, dict) else set()
 
 
-def _evaluation(path: Path, profile: str, block: Any) -> EvaluationSettings:
+def _evaluation(profile: str, block: Any) -> EvaluationSettings:
     where = f"profile {profile}: {EVALUATION}."
     try:
         found = EvaluationSettings.model_validate(block)
     except ValidationError as error:
-        raise InputError(one_line(path, where, error, block, EvaluationSettings)) from None
+        raise FileError(one_line(where, error, block, EvaluationSettings)) from None
     for metric in found.metrics:
         try:
             load_metric(metric)
         except InputError as error:
-            raise InputError(f"{path}: {where}metrics: {error}") from None
+            raise FileError(f"{where}metrics: {error}") from None
     return found
 
 
@@ -326,7 +323,7 @@ def _probed(evaluation: EvaluationSettings) -> list[str]:
     return found
 
 
-def _check_pairs(path: Path, evaluation: EvaluationSettings, runs: list[PlannedRun]) -> None:
+def _check_pairs(evaluation: EvaluationSettings, runs: list[PlannedRun]) -> None:
     """Check that every run serves a classifier with both classes, or has a counterpart."""
     if evaluation.classify is None:
         return
@@ -336,25 +333,25 @@ def _check_pairs(path: Path, evaluation: EvaluationSettings, runs: list[PlannedR
     for run in runs:
         own, name = generators(run.spec, attribute), run.spec.method.name
         if not own or not {each.run_id for each in own} <= ids:
-            raise InputError(
-                f"{path}: {EVALUATION}.classify: {run.label} has no run of the other class beside "
+            raise FileError(
+                f"{EVALUATION}.classify: {run.label} has no run of the other class beside "
                 f"it; of each two runs one needs data.only: [{attribute}] and the other "
                 f"data.only: [not {attribute}], and nothing else may differ; or one run needs "
                 f"{attribute} among its method.attributes"
             )
         if len(own) == 1 and not takes_labels(method_class(name)):
-            raise InputError(
-                f"{path}: {EVALUATION}.classify: {run.label}: {name} makes no samples of "
+            raise FileError(
+                f"{EVALUATION}.classify: {run.label}: {name} makes no samples of "
                 "the labels asked for (sample_with); give it a run a class by data.only"
             )
 
 
-def _check_views(path: Path, evaluation: EvaluationSettings, runs: list[PlannedRun]) -> None:
+def _check_views(evaluation: EvaluationSettings, runs: list[PlannedRun]) -> None:
     for name, judge in evaluation.judges.items():
         for run in runs if judge.reference_view is not None else ():
             if not hasattr(run.spec.data, "view"):
-                raise InputError(
-                    f"{path}: {EVALUATION}.judges.{name}.reference_view: the data "
+                raise FileError(
+                    f"{EVALUATION}.judges.{name}.reference_view: the data "
                     f"{run.spec.data.name!r} have no views"
                 )
 
@@ -370,24 +367,21 @@ def _merge(base: Block, patch: Block) -> Block:
         both = isinstance(old, dict) and isinstance(value, dict)
         other = both and any(tag in value and value[tag] != old.get(tag) for tag in ("name", "on"))
         other = other or (both and key == "judges" and not set(value) <= set(old))
-        if both and not other:
-            merged[key] = _merge(old, value)
-        else:
-            merged[key] = value
+        merged[key] = _merge(old, value) if both and not other else value
     return merged
 
 
-def _at(path: Path, settings: Block, sweep: Block, point: Block) -> Block:
+def _at(settings: Block, sweep: Block, point: Block) -> Block:
     """The settings at one point of the sweep."""
     for key, value in point.items():
         if key == VARIANT:
             settings = _merge(settings, sweep[VARIANTS][value])
         else:
-            settings = _set(path, f"sweep.{key}", settings, key, value)
+            settings = _set(f"sweep.{key}", settings, key, value)
     return settings
 
 
-def _override(path: Path, settings: Block, override: str) -> Block:
+def _override(settings: Block, override: str) -> Block:
     key, sign, text = override.partition("=")
     if not sign:
         raise InputError(f"--set {override}: expected KEY=VALUE, as in training.steps=500")
@@ -400,21 +394,21 @@ def _override(path: Path, settings: Block, override: str) -> Block:
     if key == "seeds":
         return {**settings, "seeds": value}
     if key in settings["sweep"]:
-        raise InputError(f"--set {override}: {key} is what {path} sweeps")
-    return _set(path, f"--set {key}", settings, key, value)
+        raise FileError(f"--set {override}: {key} is what the file sweeps")
+    return _set(f"--set {key}", settings, key, value)
 
 
-def _set(path: Path, where: str, settings: Block, key: str, value: Any) -> Block:
+def _set(where: str, settings: Block, key: str, value: Any) -> Block:
     block, _, rest = key.partition(".")
     if not rest:
-        raise InputError(f"{path}: {where}: expected BLOCK.KEY, as in method.gamma")
+        raise FileError(f"{where}: expected BLOCK.KEY, as in method.gamma")
     if block == EVALUATION and where.startswith("sweep."):
-        raise InputError(
-            f"{path}: {where}: {EVALUATION} is no part of a run and cannot be swept; name several "
+        raise FileError(
+            f"{where}: {EVALUATION} is no part of a run and cannot be swept; name several "
             f"judges under {EVALUATION}.judges"
         )
     told = where.startswith("--set ") and settings.get(TUNE) is not None
-    refuse_unknown(path, where, "key", block, (*BLOCKS, EVALUATION, *[TUNE] * told))
+    refuse_unknown(where, "key", block, (*BLOCKS, EVALUATION, *[TUNE] * told))
     size = settings.get("data", {}).get("size")
     if where.startswith("--set ") and key == "data.name" and size is not None:
         # Every data set has a size; one that is only renamed keeps it.
@@ -425,36 +419,36 @@ def _set(path: Path, where: str, settings: Block, key: str, value: Any) -> Block
     return _merge(settings, {block: nested})
 
 
-def _check_keys(path: Path, where: str, patch: Any, allowed: tuple[str, ...]) -> None:
+def _check_keys(where: str, patch: Any, allowed: tuple[str, ...]) -> None:
     if not isinstance(patch, dict):
-        raise InputError(f"{path}: {where}: {found(patch)}; allowed: {', '.join(allowed)}")
+        raise FileError(f"{where}: {found(patch)}; allowed: {', '.join(allowed)}")
     for key in patch:
-        refuse_unknown(path, f"{where}.{key}", "key", key, allowed)
+        refuse_unknown(f"{where}.{key}", "key", key, allowed)
 
 
-def _check_seeds(path: Path, seeds: Any) -> None:
+def _check_seeds(seeds: Any) -> None:
     whole = isinstance(seeds, list) and all(type(s) is int and 0 <= s < 2**32 for s in seeds)
     if not whole or not seeds:
-        raise InputError(f"{path}: seeds: {found(seeds)}; allowed: a list of whole numbers >= 0")
+        raise FileError(f"seeds: {found(seeds)}; allowed: a list of whole numbers >= 0")
     twins = [seed for seed in seeds if seeds.count(seed) > 1]
     if twins:
-        raise InputError(f"{path}: seeds: {twins[0]} occurs twice; each seed counts once")
+        raise FileError(f"seeds: {twins[0]} occurs twice; each seed counts once")
 
 
-def _points(path: Path, sweep: Any) -> Iterator[Block]:
+def _points(sweep: Any) -> Iterator[Block]:
     """The variants, crossed with the grid of all dotted keys and the list of paired settings."""
     if not isinstance(sweep, dict) or not sweep:
-        raise InputError(f"{path}: sweep: is empty; name at least one key and its values")
-    variants = [{VARIANT: name} for name in _variants(path, sweep)] or [{}]
+        raise FileError("sweep: is empty; name at least one key and its values")
+    variants = [{VARIANT: name} for name in _variants(sweep)] or [{}]
     grid = {key: values for key, values in sweep.items() if key not in (PAIRED, VARIANTS)}
     paired = sweep.get(PAIRED, [{}])
     for key, values in [*grid.items(), (PAIRED, paired)]:
         if not isinstance(values, list) or not values:
-            raise InputError(f"{path}: sweep.{key}: {found(values)}; allowed: a list of values")
+            raise FileError(f"sweep.{key}: {found(values)}; allowed: a list of values")
     for pair in paired:
         if not isinstance(pair, dict) or set(pair) != set(paired[0]):
-            raise InputError(
-                f"{path}: sweep.paired: {found(pair)}; allowed: settings of the same keys each, "
+            raise FileError(
+                f"sweep.paired: {found(pair)}; allowed: settings of the same keys each, "
                 "as in {method.h: 128, method.z: 16}"
             )
     for variant, *values in itertools.product(variants, *grid.values()):
@@ -462,36 +456,36 @@ def _points(path: Path, sweep: Any) -> Iterator[Block]:
             yield {**variant, **dict(zip(grid, values, strict=True)), **pair}
 
 
-def _variants(path: Path, sweep: Block) -> list[str]:
+def _variants(sweep: Block) -> list[str]:
     """Names of the arms; a profile leaves one out by giving it no settings (null)."""
     variants = sweep.get(VARIANTS, {})
     if not isinstance(variants, dict):
-        raise InputError(f"{path}: sweep.variants: {found(variants)}; allowed: NAME: settings")
+        raise FileError(f"sweep.variants: {found(variants)}; allowed: NAME: settings")
     kept = {name: patch for name, patch in variants.items() if patch is not None}
     for name, patch in kept.items():
         if not isinstance(name, str) or not re.fullmatch(VARIANT_NAME, name):
-            raise InputError(
-                f"{path}: sweep.variants: {found(name, 'found the name ')}; allowed: up to 40 "
+            raise FileError(
+                f"sweep.variants: {found(name, 'found the name ')}; allowed: up to 40 "
                 "letters, digits, blanks and . + - _"
             )
-        _check_keys(path, f"sweep.variants.{name}", patch, BLOCKS)
+        _check_keys(f"sweep.variants.{name}", patch, BLOCKS)
     if variants and not kept:
-        raise InputError(f"{path}: sweep.variants: every one is left out")
+        raise FileError("sweep.variants: every one is left out")
     return list(kept)
 
 
-def _spec(path: Path, profile: str, point: Block, settings: Block) -> RunSpec:
+def _spec(profile: str, point: Block, settings: Block) -> RunSpec:
     for key in settings:
-        refuse_unknown(path, f"base.{key}", "key", key, (*BLOCKS, "seed"))
+        refuse_unknown(f"base.{key}", "key", key, (*BLOCKS, "seed"))
     try:
         return RunSpec.model_validate(settings)
     except ValidationError as error:
         at = "".join(f", {key}={value}" for key, value in point.items())
         where = f"profile {profile}{at}: "
-        raise InputError(one_line(path, where, error, settings, RunSpec)) from None
+        raise FileError(one_line(where, error, settings, RunSpec)) from None
 
 
-def _refuse_twins(path: Path, runs: list[PlannedRun]) -> None:
+def _refuse_twins(runs: list[PlannedRun]) -> None:
     seen: dict[str, PlannedRun] = {}
     # If all streams have their own seeds, another `seed` trains the same network again.
     split = any(not run.spec.training.seeds.whole for run in runs)
@@ -500,29 +494,28 @@ def _refuse_twins(path: Path, runs: list[PlannedRun]) -> None:
         twin = seen.setdefault(key, run)
         if twin is not run:
             what = "is the same run" if twin.run_id == run.run_id else "trains the same weights"
-            raise InputError(f"{path}: sweep: {run.label} {what} as {twin.label}")
+            raise FileError(f"sweep: {run.label} {what} as {twin.label}")
 
 
-def _refuse_alike(path: Path, runs: list[PlannedRun]) -> None:
+def _refuse_alike(runs: list[PlannedRun]) -> None:
     """Tables identify a value by its text and a setting by its cell, so different ones must not
     share either."""
     values: dict[tuple[str, str], Any] = {}
-    points: dict[str, PlannedRun] = {}
-    cells: dict[tuple[str, ...], PlannedRun] = {}
+    named: dict[str | tuple[str, ...], PlannedRun] = {}
     for run in runs:
         texts = {key: swept_text(value) for key, value in run.point.items()}
         for key, text in texts.items():
             other, value = values.setdefault((key, text), run.point[key]), run.point[key]
             if _kind(other) is not _kind(value):
-                raise InputError(
-                    f"{path}: sweep.{key}: {other!r} and {value!r} would have one name in the "
+                raise FileError(
+                    f"sweep.{key}: {other!r} and {value!r} would have one name in the "
                     "tables; write one of them in another way"
                 )
-        named = tuple(texts.values())
-        for twin in (points.setdefault(run.cell, run), cells.setdefault(named, run)):
+        for name in (run.cell, tuple(texts.values())):
+            twin = named.setdefault(name, run)
             if (twin.cell, twin.point) != (run.cell, run.point):
-                raise InputError(
-                    f"{path}: sweep: {dict(twin.point)} and {dict(run.point)} would have one name "
+                raise FileError(
+                    f"sweep: {dict(twin.point)} and {dict(run.point)} would have one name "
                     "in the tables; write one of them in another way"
                 )
 

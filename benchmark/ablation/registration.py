@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -57,7 +58,7 @@ class Registration(Strict):
 
     @model_validator(mode="after")
     def _looks_lead_to_all_seeds(self) -> Self:
-        rising = all(a < b for a, b in zip(self.looks, self.looks[1:], strict=False))
+        rising = all(a < b for a, b in pairwise(self.looks))
         if not rising or self.looks[-1] != len(self.seeds):
             raise ValueError(
                 f"Invalid looks {', '.join(map(str, self.looks))}: they have to rise to the number "

@@ -7,10 +7,12 @@ file names an external method, method keys in its sweep, variants and profiles a
 only the method knows them.
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 
 from benchmark.ablation.plan import (
     BLOCKS,
@@ -45,14 +47,12 @@ def ablation_schema() -> Json:
     methods = built_in_settings()
     roots: list[type[BaseModel]] = [AblationFile, RunSpec, EvaluationSettings, TuneSettings]
     roots += methods
-    made, found = TypeAdapter.json_schemas(
-        [(model, "validation", TypeAdapter(model)) for model in roots]
-    )
+    made, found = models_json_schema([(model, "validation") for model in roots])
     defs: Json = found["$defs"]
     file, run = defs.pop("AblationFile"), defs.pop("RunSpec")["properties"]
-    claims = set(_reachable(defs, file))
+    claims = AblationFile.model_json_schema()["$defs"]
     for name, schema in defs.items():
-        schema["description"] = " ".join(schema.get("description", "").partition("\n\n")[0].split())
+        schema["description"] = schema.get("description", "").partition("\n\n")[0]
         for key, value in schema["properties"].items():
             value.pop("title", None)
             if key in ("name", "on", "kind"):
@@ -102,36 +102,16 @@ def ablation_schema() -> Json:
         {**blocks, **free, TUNE: file["properties"][TUNE]}, file["properties"]["seeds"]
     )
     made_of = {**_file(file), **_unless_from_outside(blocks["method"])}
-    whole: Json = _folded({"$schema": DIALECT, **made_of, "$defs": defs})
+    text = json.dumps({"$schema": DIALECT, **made_of, "$defs": defs})
+    whole: Json = json.loads(text, object_hook=_folded)
     return whole
 
 
-def _folded(part: Any) -> Any:
-    """The same with every description on one line."""
-    if isinstance(part, list):
-        return [_folded(each) for each in part]
-    if not isinstance(part, dict):
-        return part
-    return {
-        key: " ".join(value.split())
-        if key == "description" and isinstance(value, str)
-        else _folded(value)
-        for key, value in part.items()
-    }
-
-
-def _reachable(defs: Json, schema: Any) -> Iterator[str]:
-    """The names of the definitions that a schema refers to, directly or not."""
-    if isinstance(schema, dict):
-        if "$ref" in schema:
-            name = schema["$ref"].removeprefix(_REF)
-            yield name
-            yield from _reachable(defs, defs[name])
-        for part in schema.values():
-            yield from _reachable(defs, part)
-    elif isinstance(schema, list):
-        for part in schema:
-            yield from _reachable(defs, part)
+def _folded(part: Json) -> Json:
+    """The same with its description on one line."""
+    if isinstance(part.get("description"), str):
+        part["description"] = " ".join(part["description"].split())
+    return part
 
 
 def _untag(union: Json) -> None:
@@ -206,9 +186,7 @@ def _lists(dotted: Json) -> Json:
 
 def _built_in_sweep(of_method: Json, method: Json) -> Json:
     """A sweep's keys for the package's methods, in addition to those of every sweep."""
-    known: Json = {
-        "anyOf": [{"not": {"pattern": METHOD_KEY}}, {"enum": list(of_method)}],
-    }
+    known: Json = {"anyOf": [{"not": {"pattern": METHOD_KEY}}, {"enum": list(of_method)}]}
     return {
         "description": "The keys of the package's methods.",
         "properties": {

@@ -8,16 +8,14 @@ A draw is a function of (tune.seed, arm, number of the setting, key), so that ad
 raising the count changes no other draw, unless the band or an equal setting refuses others for it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Any, NoReturn, Protocol, Self
+from typing import Annotated, Any, Protocol, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from benchmark.ablation.cost import work_of
-from benchmark.ablation.messages import one_line, refuse_unknown
-from benchmark.errors import InputError
+from benchmark.ablation.messages import FileError, one_line, refuse_unknown
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.methods.cost import Work
 from benchmark.seeds import derive
@@ -173,7 +171,7 @@ class Make(Protocol):
     def __call__(
         self, arm: str, values: Mapping[str, Any], seed: int, steps: int | None = None
     ) -> RunSpec:
-        """The run of an arm with these settings; raises InputError if they are not valid for it."""
+        """The run of an arm with these settings; raises FileError if they are not valid for it."""
 
 
 @dataclass(frozen=True)
@@ -204,6 +202,11 @@ class Tuning:
         return self.make(arm, self.arms[arm][number - 1].values, seed)
 
     @property
+    def drawn(self) -> list[Candidate]:
+        """Those of all arms, in order."""
+        return [each for found in self.arms.values() for each in found]
+
+    @property
     def costliest(self) -> dict[str, int]:
         """By arm, the number of the setting with the most costly step; 1 if costs are not
         declared."""
@@ -226,7 +229,6 @@ def merged(base: Any, patch: Any) -> Any:
 
 
 def draw(
-    path: Path,
     where: str,
     block: Any,
     variants: Mapping[str, Any],
@@ -236,43 +238,45 @@ def draw(
 ) -> Tuning:
     """The random settings of all arms that the profile has.
 
-    `variants`: all of the file, None where the profile leaves one out. Raises InputError for the
-    first fault, in one line.
+    `where`: how a fault of the block begins. `variants`: all of the file, None where the profile
+    leaves one out. Raises FileError for the first fault.
     """
     try:
         settings = TuneSettings.model_validate(block)
     except ValidationError as error:
-        raise InputError(one_line(path, f"{where}: {TUNE}.", error, block, TuneSettings)) from None
-
-    def refuse(at: str, why: str) -> NoReturn:
-        raise InputError(f"{path}: {where}: {TUNE}.{at}: {why}")
+        raise FileError(one_line(f"{where}.", error, block, TuneSettings)) from None
 
     if settings.seed in seeds:
-        refuse("seed", f"{settings.seed} is one of `seeds`; the winners need fresh ones")
+        raise FileError(
+            f"{where}.seed: {settings.seed} is one of `seeds`; the winners need fresh ones"
+        )
     headline = evaluation.judges[evaluation.headline]
     if headline.reference != "test":
-        refuse("arms", "settings are chosen by validation images; let the first judge have test")
+        raise FileError(
+            f"{where}.arms: settings are chosen by validation images; let the first judge have test"
+        )
     for arm in settings.budget.rates or ():
-        refuse_unknown(path, f"{where}: {TUNE}.budget.rates", "arm", arm, tuple(settings.arms))
+        refuse_unknown(f"{where}.budget.rates", "arm", arm, tuple(settings.arms))
     for arm in settings.arms:
-        refuse_unknown(path, f"{where}: {TUNE}.arms", "variant", arm, tuple(variants))
+        refuse_unknown(f"{where}.arms", "variant", arm, tuple(variants))
         if tuned_cell(arm) in variants:
             said = f"its winner would have the same name as variant {tuned_cell(arm)}"
-            refuse(f"arms.{arm}", said)
+            raise FileError(f"{where}.arms.{arm}: {said}")
     arms = {arm: ranges for arm, ranges in settings.arms.items() if variants[arm] is not None}
     if not arms:
-        refuse("arms", "the profile leaves every one of them out")
+        raise FileError(f"{where}.arms: the profile leaves every one of them out")
     for arm, ranges in arms.items():
         if not ranges:
-            refuse(f"arms.{arm}", "no range to draw from")
+            raise FileError(f"{where}.arms.{arm}: no range to draw from")
         for key, each in ranges.items():
-            block_, _, name = key.partition(".")
+            part, _, name = key.partition(".")
             closed = key in FIXED or name.startswith(("seeds", "threads", "precision"))
-            if block_ not in ("method", "training") or not name or closed:
-                refuse(f"arms.{arm}.{key}", "no setting of a method or its training to draw")
+            if part not in ("method", "training") or not name or closed:
+                said = "no setting of a method or its training to draw"
+                raise FileError(f"{where}.arms.{arm}.{key}: {said}")
             for value in each.values:
                 make(arm, {key: value}, seeds[0])  # an invalid end is an error even if never drawn
-    drawn = {arm: _of_arm(arm, ranges, settings, make, refuse) for arm, ranges in arms.items()}
+    drawn = {arm: _of_arm(where, arm, ranges, settings, make) for arm, ranges in arms.items()}
     longest = max(each.search.training.steps for found in drawn.values() for each in found)
     judge = headline.model_copy(update={"reference": "validation", "snapshots": "last"})
     judged = EvaluationSettings(
@@ -285,18 +289,14 @@ def draw(
 
 
 def _of_arm(
-    arm: str,
-    ranges: Mapping[str, Range],
-    settings: TuneSettings,
-    make: Make,
-    refuse: Callable[[str, str], NoReturn],
+    where: str, arm: str, ranges: Mapping[str, Range], settings: TuneSettings, make: Make
 ) -> list[Candidate]:
     """The number of settings given in the file, all distinct, within the band and unlike the arm's
     own.
 
     A draw that does not fit is drawn again.
     """
-    seen, found_ = {make(arm, {}, settings.seed).run_id}, []
+    seen, found = {make(arm, {}, settings.seed).run_id}, []
     for number in range(1, settings.count + 1):
         for again in range(MOST_DRAWS):
             values = {
@@ -306,49 +306,46 @@ def _of_arm(
             spec = make(arm, values, settings.seed)
             if spec.run_id not in seen and (
                 settings.band is None
-                or settings.band.holds(_work(spec, "band", arm, refuse), spec.training.batch)
+                or settings.band.holds(_work(f"{where}.band", arm, spec), spec.training.batch)
             ):
                 break
         else:
             band = " within the band" if settings.band else ""
-            refuse(
-                f"arms.{arm}",
-                f"of {MOST_DRAWS} draws none is a new setting{band}, which number {number} of"
-                f" {settings.count} needs; widen the ranges or lower tune.count",
+            raise FileError(
+                f"{where}.arms.{arm}: of {MOST_DRAWS} draws none is a new setting{band}, which"
+                f" number {number} of {settings.count} needs; widen the ranges or lower tune.count"
             )
         seen.add(spec.run_id)
-        steps = _steps(spec, settings.budget, arm, refuse)
-        search = make(arm, values, settings.seed, steps)
-        found_.append(Candidate(arm, number, values, search))
-    return found_
+        steps = _steps(f"{where}.budget", arm, spec, settings.budget)
+        found.append(Candidate(arm, number, values, make(arm, values, settings.seed, steps)))
+    return found
 
 
-def _steps(spec: RunSpec, budget: Budget, arm: str, refuse: Callable[[str, str], NoReturn]) -> int:
+def _steps(where: str, arm: str, spec: RunSpec, budget: Budget) -> int:
     """Steps of a search run; a budget in seconds is rounded to whole log rows."""
     if budget.steps is not None:
         return budget.steps
     assert budget.core_seconds is not None
-    work, training = _work(spec, "budget.core_seconds", arm, refuse), spec.training
+    work, training = _work(f"{where}.core_seconds", arm, spec), spec.training
     rate = work.rate
     if budget.rates:
         if arm not in budget.rates:
-            refuse("budget.rates", f"{arm} has none, and every arm needs one")
+            raise FileError(f"{where}.rates: {arm} has none, and every arm needs one")
         rate = budget.rates[arm]
     steps = budget.core_seconds * rate / (work.macs * training.batch)
     rows = int(steps / training.log_every)
     if rows < 1:
-        refuse(
-            "budget.core_seconds",
-            f"{budget.core_seconds:g} are {steps:.0f} steps of {arm}, fewer than a row of its log"
-            f" ({training.log_every})",
+        raise FileError(
+            f"{where}.core_seconds: {budget.core_seconds:g} are {steps:.0f} steps of {arm}, fewer"
+            f" than a row of its log ({training.log_every})"
         )
     return rows * training.log_every
 
 
-def _work(spec: RunSpec, key: str, arm: str, refuse: Callable[[str, str], NoReturn]) -> Work:
+def _work(where: str, arm: str, spec: RunSpec) -> Work:
     work = work_of(spec)
     if work is None:
-        refuse(key, f"{spec.method.name} of {arm} does not say what a step costs")
+        raise FileError(f"{where}: {spec.method.name} of {arm} does not say what a step costs")
     return work
 
 

@@ -47,14 +47,9 @@ def try_methods(file: Path, specs: "Iterable[RunSpec]") -> None:
     from benchmark.ablation.cost import work_of
     from benchmark.training.rehearsal import build_alone, rehearse
 
-    least: dict[str, RunSpec] = {}
-    built: dict[str, RunSpec] = {}
-    for spec in outside:
-        name, cost = spec.method.name, spec.data.size**2 * spec.training.batch
-        now = least.get(name)
-        if now is None or cost < now.data.size**2 * now.training.batch:
-            least[name] = spec
-        built[f"{spec.method.model_dump_json()} {spec.data.size}"] = spec
+    outside.sort(key=lambda spec: spec.data.size**2 * spec.training.batch, reverse=True)
+    least = {spec.method.name: spec for spec in outside}  # the last of a name counts
+    built = {f"{spec.method.model_dump_json()} {spec.data.size}": spec for spec in outside}
     try:
         for spec in least.values():
             rehearse(spec)

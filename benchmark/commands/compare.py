@@ -54,12 +54,8 @@ def _short(table: "pd.DataFrame") -> "pd.DataFrame":
 
     rows = []
     for _, row in table.drop_duplicates("outcome").iterrows():
-        known = pd.notna(row["low"])
-        between = (
-            f" ({significant(row['low'], 3)} to {significant(row['high'], 3)})" if known else ""
-        )
-        shown = significant(row["difference"], 3)
-        difference = f"{shown}{between}" if shown else ""
+        shown, low, high = (significant(row[key], 3) for key in ("difference", "low", "high"))
+        difference = f"{shown} ({low} to {high})" if shown and low else shown
         columns = {"outcome": row["outcome"], "A": row["a"], "B": row["b"]}
         rows.append({**columns, "B - A (95 %)": difference, "verdict": row["verdict"]})
     return pd.DataFrame(rows)

@@ -36,11 +36,8 @@ def profiles(
     """Those of FILE, where it is there already."""
     # Before the value of --profile is there, click has not told FILE from the other words.
     words = [context.params.get("file"), context.params.get("where"), *context.args]
-    for word in filter(None, words):
-        if found := _keys(Path(word), "profiles"):
-            break
-    else:
-        found = list(PROFILES)
+    known = (_keys(Path(word), "profiles") for word in words if word)
+    found = next(filter(None, known), PROFILES)
     return [CompletionItem(name) for name in found if name.startswith(incomplete)]
 
 

@@ -1,5 +1,7 @@
 """`bench data`: fetch, check and look at the data."""
 
+import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,9 +54,6 @@ def check(path: Path, deep: bool, near: bool, as_json: bool) -> None:
 
     Exit code 1: something is broken, or no view can be trained on.
     """
-    import json
-    import sys
-
     from benchmark.data.check import check as look
 
     report = look(path, deep, _progress, _near if near else None)

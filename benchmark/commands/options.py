@@ -185,14 +185,12 @@ def written_before(ablation: str, profile: str) -> Path:
 
 def _minutes(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
     """Slurm's ways to write a time: MINUTES, HH:MM:SS and D-HH:MM:SS."""
-    found = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):(\d\d):(\d\d)|(\d+))", text or "")
     if text is None:
         return None
-    days, hours, minutes, seconds, plain = (
-        (int(x or 0) for x in found.groups()) if found else [0] * 5
-    )
+    found = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d\d):(\d\d)|(\d+)", text)
+    days, hours, minutes, seconds, plain = map(int, found.groups("0")) if found else [0] * 5
     total = (days * 24 + hours) * 60 + minutes + plain + (seconds > 0)
-    if not found or (days and plain) or not total:
+    if not total:
         raise click.BadParameter(f"{text!r}; allowed: MINUTES, HH:MM:SS, D-HH:MM:SS")
     return total
 

@@ -19,7 +19,7 @@ from benchmark.commands.options import (
     results_option,
     runs_option,
 )
-from benchmark.commands.tables import say
+from benchmark.commands.tables import say, show
 from benchmark.errors import InputError
 from benchmark.text import counted
 
@@ -76,7 +76,6 @@ def plan(
     """
     from benchmark.ablation.cost import default_jobs, describe
     from benchmark.claims.power import table
-    from benchmark.commands.tables import show
 
     found = load_plan(file, profile, overrides)
     tables = _pilot(pilot)
@@ -160,8 +159,7 @@ def _tuned(plan: "Plan") -> "list[PlannedRun]":
 def _searched(search: "Plan", plan: "Plan") -> Iterator[str]:
     """One line a random setting: run, label, what was drawn."""
     assert plan.tuning is not None
-    drawn = [each for found in plan.tuning.arms.values() for each in found]
-    for planned, each in zip(search.runs, drawn, strict=True):
+    for planned, each in zip(search.runs, plan.tuning.drawn, strict=True):
         values = " ".join(f"{key.rpartition('.')[2]}={value}" for key, value in each.values.items())
         steps = planned.spec.training.steps
         yield f"{planned.run_id}  {planned.cell}  {steps} steps  {values}"
@@ -181,15 +179,14 @@ def _search_as_json(plan: "Plan", jobs: int) -> dict[str, Any] | None:
                 "values": dict(each.values),
                 "steps": each.search.training.steps,
             }
-            for found in plan.tuning.arms.values()
-            for each in found
+            for each in plan.tuning.drawn
         ],
         "cost": asdict(total(plan.search, jobs)),
     }
 
 
 def _numbers(context: click.Context, parameter: click.Parameter, text: str | None) -> list[int]:
-    parts = (text or "").split(",") if text else []
+    parts = text.split(",") if text else []
     if not all(part.strip().isdecimal() for part in parts):
         raise click.BadParameter(f"{text!r}; allowed: numbers of seeds, as in 5,10")
     return [int(part) for part in parts]
@@ -272,8 +269,7 @@ def _prospects(
     from benchmark.levels import ALPHA
 
     # A tuned cell's seeds are known before its settings are.
-    whole = plan.with_costliest
-    return prospects(whole, pilot, alpha or ALPHA)
+    return prospects(plan.with_costliest, pilot, alpha or ALPHA)
 
 
 def _hopeless(plans: "Sequence[Plan]") -> Iterator[str]:
@@ -282,11 +278,9 @@ def _hopeless(plans: "Sequence[Plan]") -> Iterator[str]:
     for plan in plans:
         for each in _prospects(plan, None):
             if not each.decidable:
-                why = f"least p {each.least_p:.2g} with {counted(each.seeds, 'seed')}"
-                why += f" ({each.note})" if each.note else ""
-                profiles.setdefault(f"claims.{each.claim} cannot be supported: {why}", []).append(
-                    plan.profile
-                )
+                said = f"claims.{each.claim} cannot be supported: least p {each.least_p:.2g} with"
+                said += f" {counted(each.seeds, 'seed')}{f' ({each.note})' if each.note else ''}"
+                profiles.setdefault(said, []).append(plan.profile)
     for said, names in profiles.items():
         yield f"profile {', '.join(names)}: {said}"
 

@@ -1,5 +1,6 @@
 """A group of commands whose help lists them by what they are for."""
 
+from itertools import groupby
 from typing import Any
 
 import click
@@ -8,14 +9,14 @@ from benchmark.errors import EXIT_INTERRUPTED
 
 
 class Sections(click.Group):
-    """A click group with `sections`: heading, and its commands in the order of the help.
+    """A click group with headings: `add_section` calls give the order of the help.
 
     A command that no section names follows under "Commands".
     """
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
-        self.sections: dict[str, list[str]] = {}
+        self._headings: dict[str, str] = {}  # by command
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         """With the group's names of the help option, also where `cmd` is called by itself."""
@@ -34,26 +35,21 @@ class Sections(click.Group):
         for command in commands:
             self.add_command(command)
             assert command.name is not None
-            self.sections.setdefault(heading, []).append(command.name)
+            self._headings[command.name] = heading
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        named = [name for names in self.sections.values() for name in names]
-        return [*named, *(name for name in super().list_commands(ctx) if name not in named)]
+        return list(dict.fromkeys([*self._headings, *super().list_commands(ctx)]))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        names = [name for name in self.list_commands(ctx) if not self.commands[name].hidden]
-        width = max(map(len, names), default=0)
-        placed = {name for each in self.sections.values() for name in each}
-        rest = [name for name in names if name not in placed]
-        for heading, section in [*self.sections.items(), ("Commands", rest)]:
+        shown = [name for name in self.list_commands(ctx) if not self.commands[name].hidden]
+        width = max(map(len, shown), default=0)
+        for heading, names in groupby(shown, lambda name: self._headings.get(name, "Commands")):
             rows = [
                 (name.ljust(width), self.commands[name].get_short_help_str(formatter.width))
-                for name in section
-                if name in names
+                for name in names
             ]
-            if rows:
-                with formatter.section(heading):
-                    formatter.write_dl(rows)
+            with formatter.section(heading):
+                formatter.write_dl(rows)
 
 
 def _same_help(command: click.Command, names: list[str]) -> None:

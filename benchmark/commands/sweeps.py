@@ -1,5 +1,6 @@
 """Commands on running sweeps: status, logs, stop."""
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -47,10 +48,7 @@ def status(
     Works with every executor. A run is queued, running, stopped (with a checkpoint), done or
     failed; collapsed runs are marked.
     """
-    import json
-
     from rich.console import Console
-    from rich.live import Live
 
     from benchmark.sweep.status import Watch
 
@@ -60,16 +58,16 @@ def status(
         click.echo(json.dumps(found.as_json(), indent=2))
         return
     console = Console()
-    if not (watch and console.is_terminal):
-        _print(found, console)
-        return
-    from benchmark.sweep.progress import screen
+    if watch and console.is_terminal:
+        from rich.live import Live
 
-    with Live(console=console, auto_refresh=False) as live:
-        while found.drivers or any(each.state == "running" for each in found.statuses):
-            live.update(screen(found.statuses, console.height, console.width), refresh=True)
-            time.sleep(LOOK_EVERY_S)
-            found = looking.look()
+        from benchmark.sweep.progress import screen
+
+        with Live(console=console, auto_refresh=False) as live:
+            while found.drivers or any(each.state == "running" for each in found.statuses):
+                live.update(screen(found.statuses, console.height, console.width), refresh=True)
+                time.sleep(LOOK_EVERY_S)
+                found = looking.look()
     _print(found, console)
 
 
@@ -86,8 +84,6 @@ def ls(runs: Path, results: Path | None, as_json: bool) -> None:
 
     The ablation of a run is looked up in the tables of --results and in sweeps under way.
     """
-    import json
-
     from benchmark.numbers import significant
     from benchmark.sweep.listing import DAMAGED, by_ablation, list_runs
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
 
+_GAP = 2  # blanks between columns
 _PROSE = 20  # characters from which a cell is broken into lines of at least as many
 
 
@@ -27,19 +28,15 @@ def say(line: str, *, err: bool = False) -> None:
 
 def show(title: str, table: "pd.DataFrame", empty: str = "none") -> None:
     """Print a table under its title, or `empty`; numbers with three significant digits."""
+    names = [str(column) for column in table.columns]
     rows = [[single_line(_text(value)) for value in row] for row in table.itertuples(index=False)]
     if not sys.stdout.isatty():
-        click.echo(f"# {title}")
-        if not rows:
-            click.echo(empty)
-            return
-        for row in [list(map(str, table.columns)), *rows]:
-            click.echo("\t".join(row))
+        lines = ["\t".join(row) for row in (names, *rows)] if rows else [empty]
+        click.echo("\n".join([f"# {title}", *lines]))
         return
     from rich.console import Console
 
     console = Console()
-    names = [str(column) for column in table.columns]
     drawn = _drawn(title, names, rows, console.width) if rows else [title, empty]
     for line in (*drawn, ""):
         console.print(line, markup=False, highlight=False)
@@ -57,11 +54,10 @@ def _drawn(
         columns = [column for column in columns if any(column[1:])]
     same = [] if _fits(columns, width) else [c for c in columns if _is_same(c)]
     left = [column for column in columns if column not in same]
+    yield title
     if _fits(left, width):
-        yield title
         yield _table(left, width)
     else:
-        yield title
         for row in range(1, len(rows) + 1):
             yield ""
             for column in left:
@@ -78,8 +74,8 @@ def _table(columns: list[tuple[str, ...]], width: int) -> "Table":
     from rich.text import Text
 
     # As Text: in a string rich would obey what stands in square brackets.
-    drawn = Table(box=None, padding=(0, 2, 0, 0))
-    natural = sum(max(map(len, column)) for column in columns) + _borders(columns)
+    drawn = Table(box=None, padding=(0, _GAP, 0, 0))
+    natural = sum(max(map(len, column)) + _GAP for column in columns)
     for column in columns:
         # Prose gives way; what is short keeps its words whole.
         short = max(map(len, column[1:]), default=0) <= _PROSE
@@ -95,11 +91,7 @@ def _is_same(column: tuple[str, ...]) -> bool:
 
 
 def _fits(columns: list[tuple[str, ...]], width: int) -> bool:
-    return sum(map(_least, columns)) + _borders(columns) <= width
-
-
-def _borders(columns: list[tuple[str, ...]]) -> int:
-    return 2 * len(columns)
+    return sum(_least(column) + _GAP for column in columns) <= width
 
 
 def _least(column: tuple[str, ...]) -> int:
@@ -109,6 +101,4 @@ def _least(column: tuple[str, ...]) -> int:
 
 
 def _text(value: object) -> str:
-    if isinstance(value, float):
-        return significant(value, 3)
-    return str(value)
+    return significant(value, 3) if isinstance(value, float) else str(value)

@@ -8,10 +8,7 @@ from benchmark.ablation.plan import VARIANT, Plan
 from benchmark.ablation.tuning import SETTING
 from benchmark.column import Column
 from benchmark.errors import InputError
-from benchmark.evaluation.columns import (
-    EARLIER_PROBE_COLUMNS,
-    probe_columns,
-)
+from benchmark.evaluation.columns import EARLIER_PROBE_COLUMNS, probe_columns
 from benchmark.evaluation.metrics import METRICS
 from benchmark.methods.registry import method_class
 from benchmark.results.schema import IMAGES, REQUIRED, TEXT, WHOLE

@@ -1,7 +1,6 @@
 """ablation.json of a plan and its runs: what every number of the tables depends on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from benchmark.ablation.plan import Plan, PlannedRun
@@ -16,7 +15,6 @@ from benchmark.results.schema import (
     SetupRecord,
 )
 from benchmark.results.source import JudgeInTables, Source, counted, judgement
-from benchmark.spec import RunSpec
 
 
 def describe(
@@ -25,17 +23,18 @@ def describe(
     judges: Sequence[JudgeInTables],
     registration: RegistrationRecord | None,
 ) -> AblationRecord:
-    flat = [_flat(each.planned.spec) for each in found]
+    specs = (each.planned.spec for each in found)
+    flat = [_flat(spec.model_dump(mode="json", exclude={"seed"})) for spec in specs]
     shared = {
         key: value
         for key, value in flat[0].items()
         if all(key in other and other[key] == value for other in flat)
     }
-    setups = _Setups([])
+    setups: list[SetupRecord] = []
     cells: dict[str, CellRecord] = {}
     for each, settings in zip(found, flat, strict=True):
         own = {key: value for key, value in settings.items() if key not in shared}
-        at = setups.place(_setup(each, judges))
+        at = _place(_setup(each, judges), setups)
         cell = cells.setdefault(each.planned.cell, _cell(each.planned, own, at))
         if at != cell.setup:
             cell.differing.append(each.planned.run_id)
@@ -57,7 +56,7 @@ def describe(
             collapse_below=plan.evaluation.collapse_below,
         ),
         settings=shared,
-        setups=setups.found,
+        setups=setups,
         cells=list(cells.values()),
         commits=sorted({each.commit for each in found if each.commit}),
         devices=sorted({device for each in found for device in each.devices}),
@@ -67,26 +66,22 @@ def describe(
     )
 
 
-@dataclass(frozen=True)
-class _Setups:
-    """The distinct values in use; values that a run does not know yet match any."""
+def _place(setup: SetupRecord, found: list[SetupRecord]) -> int:
+    """The index of a run's set-up among those found, into which its known values are merged.
 
-    found: list[SetupRecord]
-
-    def place(self, setup: SetupRecord) -> int:
-        """The index of the one matching a run, whose known values are merged into it."""
-        for at, other in enumerate(self.found):
-            if _fits(setup, other):
-                data = other.data if other.data.fingerprint else setup.data
-                # On another machine the same judge gives the same floors up to the last bits.
-                self.found[at] = SetupRecord(
-                    data=data,
-                    references={**setup.references, **other.references},
-                    floors={**setup.floors, **other.floors},
-                )
-                return at
-        self.found.append(setup)
-        return len(self.found) - 1
+    Values that a run does not know yet match any.
+    """
+    for at, other in enumerate(found):
+        if _fits(setup, other):
+            # On another machine the same judge gives the same floors up to the last bits.
+            found[at] = SetupRecord(
+                data=other.data if other.data.fingerprint else setup.data,
+                references={**setup.references, **other.references},
+                floors={**setup.floors, **other.floors},
+            )
+            return at
+    found.append(setup)
+    return len(found) - 1
 
 
 def _setup(source: Source, judges: Sequence[JudgeInTables]) -> SetupRecord:
@@ -134,19 +129,15 @@ def _cell(planned: PlannedRun, settings: dict[str, Any], setup: int) -> CellReco
     )
 
 
-def _flat(spec: RunSpec) -> dict[str, Any]:
-    """Dotted keys and their values, without the seed.
+def _flat(block: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Dotted keys and their values.
 
     An empty block, or one whose keys contain dots, counts as a value: it could not be reassembled.
     """
     flat: dict[str, Any] = {}
-
-    def put(prefix: str, block: Mapping[str, Any]) -> None:
-        for key, value in block.items():
-            if isinstance(value, dict) and value and not any("." in each for each in value):
-                put(f"{prefix}{key}.", value)
-            else:
-                flat[f"{prefix}{key}"] = value
-
-    put("", spec.model_dump(mode="json", exclude={"seed"}))
+    for key, value in block.items():
+        if isinstance(value, dict) and value and not any("." in each for each in value):
+            flat |= _flat(value, f"{above}{key}.")
+        else:
+            flat[f"{above}{key}"] = value
     return flat

@@ -37,13 +37,11 @@ def probes(found: Sequence[Source], evaluation: EvaluationSettings) -> pd.DataFr
     """
     rows: list[Row] = []
     for each in found:
-        head = {"run_id": each.planned.run_id}
-        if each.recorded:
-            rows += [{**row, **head} for row in _kept(each.recorded, evaluation)]
-        elif own := {**_asked_of(each, evaluation), **_classified(each, evaluation)}:
+        head, recorded = {"run_id": each.planned.run_id}, each.recorded or each.earlier
+        if own := {**_asked_of(each, evaluation), **_classified(each, evaluation)}:
             rows.append({**head, **own})
-        elif each.earlier and probed_of(each) is None:
-            rows += [{**row, **head} for row in _kept(each.earlier, evaluation)]
+        elif recorded and probed_of(each) is None:
+            rows += [{**row, **head} for row in _kept(recorded, evaluation)]
     columns = dict.fromkeys(name for row in rows for name in row)
     return pd.DataFrame(rows, columns=list(columns) or ["run_id"])
 
@@ -52,7 +50,7 @@ def _asked_of(source: Source, evaluation: EvaluationSettings) -> dict[str, float
     """The probe of a run whose folder is here, if it counts."""
     probed = probed_of(source)
     row = flat(probed, evaluation) if probed else {}
-    return row if row and _is_asked_for(row, evaluation) else {}
+    return row if _is_asked_for(row, evaluation) else {}
 
 
 def _classified(source: Source, evaluation: EvaluationSettings) -> dict[str, float]:
@@ -63,9 +61,18 @@ def _classified(source: Source, evaluation: EvaluationSettings) -> dict[str, flo
     return {f"{CLASSIFIED}{name}": value for name, value in found.items()}
 
 
-def _kept(recorded: RecordedRun, evaluation: EvaluationSettings) -> list[Row]:
-    """The rows of earlier tables that count."""
-    return [row for row in _recorded(recorded, evaluation) if _is_asked_for(row, evaluation)]
+def _kept(run: RecordedRun, evaluation: EvaluationSettings) -> list[Row]:
+    """The rows of earlier tables that count, without missing numbers.
+
+    If their headline was another judge, columns without a judge's name are not this one's.
+    """
+    headline = evaluation.judges[evaluation.headline].identity()
+    lost = () if run.record.headline.asked.identity() == headline else (*OF_JUDGE, OTHERS)
+    rows = [
+        {k: v for k, v in row.items() if v == v and not (lost and k.startswith(lost))}
+        for row in run.rows("probes")
+    ]
+    return [row for row in rows if _is_asked_for(row, evaluation)]
 
 
 def probed_of(source: Source) -> dict[str, Any] | None:
@@ -114,19 +121,6 @@ def _is_asked_for(row: Row, evaluation: EvaluationSettings) -> bool:
     sizes = {f"sizes.{name}": size for name, size in evaluation.probe.sizes().items()}
     asked = {"version": PROBE_VERSION, **sizes}
     return all(row.get(name) == value for name, value in asked.items())
-
-
-def _recorded(run: RecordedRun, evaluation: EvaluationSettings) -> list[Row]:
-    """The row of earlier tables, without missing numbers.
-
-    If their headline was another judge, columns without a judge's name are not this one's.
-    """
-    headline = evaluation.judges[evaluation.headline].identity()
-    lost = () if run.record.headline.asked.identity() == headline else (*OF_JUDGE, OTHERS)
-    return [
-        {k: v for k, v in row.items() if v == v and not (lost and k.startswith(lost))}
-        for row in run.rows("probes")
-    ]
 
 
 def write_strips(folder: Path, plan: Plan, found: Sequence[Source]) -> None:

@@ -45,7 +45,7 @@ class Source:
 
     @property
     def devices(self) -> Sequence[str]:
-        """The number of lanes: one, unless earlier tables say several."""
+        """What it trained on; of a run without its folder, all devices of its tables."""
         if self.recorded:
             return self.recorded.record.devices
         return (self.provenance["device"],) if self.provenance else ()
@@ -69,9 +69,7 @@ def sources(plan: Plan, runs_root: Path, results: Path, *, replace: bool = False
 
     `replace`: discard what earlier tables have on runs whose folder is here.
     """
-    lacking = _lacking(plan, runs_root)
-    ended = _ended(plan, results, bool(lacking))
-    recorded = _kept(lacking, ended, results / plan.place)
+    ended, recorded = _ended(plan, runs_root, results)
     found = []
     for planned in plan.runs:
         run = RunDirectory(runs_root / planned.run_id)
@@ -175,8 +173,7 @@ def counted(source: Source, judge: JudgeInTables) -> list[dict[str, Any]]:
     """Rows of evaluations.csv by this version of the judge and of each metric."""
     entry = judge.entry
     if source.recorded:
-        rows = source.recorded.rows("evaluations")
-        return [{**r, "judge": entry.name} for r in rows if r["judge"] == judge.recorded_as]
+        return _recorded_rows(source.recorded, judge)
     said = judgement(source, judge)
     head = {"run_id": source.planned.run_id, "judge": entry.name}
     here = [
@@ -203,8 +200,13 @@ def _earlier(source: Source, judge: JudgeInTables) -> list[dict[str, Any]]:
     then = setup.references.get(judge.recorded_as or "") if setup else None
     if said is not None and said.rows[-1].reference != then:
         return []
-    rows = source.earlier.rows("evaluations")
-    return [{**r, "judge": judge.entry.name} for r in rows if r["judge"] == judge.recorded_as]
+    return _recorded_rows(source.earlier, judge)
+
+
+def _recorded_rows(run: RecordedRun, judge: JudgeInTables) -> list[dict[str, Any]]:
+    """The judge's rows in earlier tables, under its name in these."""
+    rows = run.rows("evaluations")
+    return [{**row, "judge": judge.entry.name} for row in rows if row["judge"] == judge.recorded_as]
 
 
 def only_recorded(plan: Plan, runs_root: Path, results: Path) -> dict[str, RecordedRun]:
@@ -212,47 +214,29 @@ def only_recorded(plan: Plan, runs_root: Path, results: Path) -> dict[str, Recor
 
     Raises BenchError if the tables do not hold enough on one to keep it.
     """
-    lacking = _lacking(plan, runs_root)
-    ended = _ended(plan, results, True) if lacking else {}
-    return _kept(lacking, ended, results / plan.place)
+    return _ended(plan, runs_root, results)[1]
 
 
-def _lacking(plan: Plan, runs_root: Path) -> list[str]:
-    """The runs that have no result in `runs_root`."""
-    return [
-        planned.run_id
-        for planned in plan.runs
-        if RunDirectory(runs_root / planned.run_id).result() is None
-    ]
-
-
-def _ended(plan: Plan, results: Path, needed: bool) -> dict[str, RecordedRun]:
-    """The finished runs in the plan's tables.
-
-    Raises BenchError if they cannot be read, unless they are not `needed`.
-    """
-    folder = results / plan.place
-    if not (folder / "runs.csv").exists():
-        return {}
+def _ended(
+    plan: Plan, runs_root: Path, results: Path
+) -> tuple[dict[str, RecordedRun], dict[str, RecordedRun]]:
+    """By id, the finished runs in a plan's tables, and those of them that are `only_recorded`."""
+    folder, ids = results / plan.place, [planned.run_id for planned in plan.runs]
+    lacking = [run_id for run_id in ids if RunDirectory(runs_root / run_id).result() is None]
     try:
-        return read_tables(folder).ended
+        ended = read_tables(folder).ended if (folder / "runs.csv").exists() else {}
     except BenchError:
-        if needed:
+        if lacking:
             raise
-        return {}  # every run is here, so damaged tables can be rewritten
-
-
-def _kept(
-    lacking: Sequence[str], ended: Mapping[str, RecordedRun], folder: Path
-) -> dict[str, RecordedRun]:
-    found = {run_id: ended[run_id] for run_id in lacking if run_id in ended}
-    for run_id, run in found.items():
+        ended = {}  # every run is here, so damaged tables can be rewritten
+    recorded = {run_id: ended[run_id] for run_id in lacking if run_id in ended}
+    for run_id, run in recorded.items():
         if run.setup is None:
             raise BenchError(
                 f"{folder}: do not say what data {run_id} had, and its folder is not there; give"
                 " the --runs that has it, or train it again beside other --results"
             )
-    return found
+    return ended, recorded
 
 
 def commit(provenance: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from benchmark.ablation.claims import swept_text
+from benchmark.ablation.claims import SIGNALS, swept_text
 from benchmark.errors import BenchError, InputError, of_system
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.faults import allowed
@@ -159,9 +159,8 @@ class Tables:
         """The same runs with another judge's metrics for columns, so that claims may be judged."""
         if name == self.judge:
             return self
-        below, done = self.record.evaluation.collapse_below, self.runs["state"] == "done"
-        ended = self.runs.loc[done, ["run_id", "step"]]
-        last_steps = {str(run): float(step) for run, step in ended.to_numpy()}
+        below = self.record.evaluation.collapse_below
+        last_steps = dict(zip(self.done["run_id"], self.done["step"], strict=True))
         theirs = ends(self.evaluations, name, below, last_steps)
         own = [column for column in self.runs if column not in judged_columns(self.metrics)]
         return replace(
@@ -177,8 +176,8 @@ class Tables:
 
     def shown(self, column: str) -> str:
         """The column that an alias stands for in every run here, or the alias if runs differ."""
-        names = {f"{_prefix(column)}{name}" for name in self.runs["signal"]}
-        return names.pop() if _is_signal(column) and len(names) == 1 else column
+        names = {column.replace("signal", name) for name in self.runs["signal"]}
+        return names.pop() if column in SIGNALS and len(names) == 1 else column
 
     @cached_property
     def judged(self) -> pd.DataFrame:
@@ -220,7 +219,7 @@ class Tables:
         found = pd.Series(np.nan, table.index)
         signals = table["run_id"].map(self.runs.set_index("run_id")["signal"])
         for name in signals.dropna().unique():
-            column, rows = f"{_prefix(alias)}{name}", signals == name
+            column, rows = alias.replace("signal", name), signals == name
             if column in table:
                 found[rows] = table.loc[rows, column].astype(float)
         return found
@@ -239,7 +238,7 @@ class Tables:
             # Of a run that nobody judged it is unknown, unless it failed.
             known = failed.where((failed == 1) | collapsed.notna())
             return known.mask((collapsed == 1) & failed.notna(), 1.0)
-        found = self._own(runs, column) if _is_signal(column) else runs.get(column)
+        found = self._own(runs, column) if column in SIGNALS else runs.get(column)
         if found is None and column in self.probes:
             found = runs["run_id"].map(self.probes.set_index("run_id")[column])
         if found is None:
@@ -249,8 +248,8 @@ class Tables:
     def curves(self, column: str) -> pd.DataFrame:
         """(run_id, step, value) of a training, held-out or evaluation column, or an alias."""
         tables = [self.train, self.heldout, self.judged]
-        if _is_signal(column):
-            rows = self.heldout if _prefix(column) else self.train
+        if column in SIGNALS:
+            rows = self.train if column == "signal" else self.heldout
             tables = [rows[["run_id", "step"]].assign(**{column: self._own(rows, column)})]
         empty = pd.DataFrame({"run_id": [], "step": [], column: []})
         table = next((each for each in tables if column in each), empty)
@@ -394,8 +393,9 @@ def read_record(folder: Path) -> AblationRecord:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BenchError(f"{path}: {where}: allowed: {allowed(first)}; {REWRITE}") from None
-    if not record.judges or any(not 0 <= c.setup < len(record.setups) for c in record.cells):
-        raise BenchError(f"{path}: a judge or a cell's setup is missing; {REWRITE}")
+    swept, setups = {*record.swept}, range(len(record.setups))
+    if not record.judges or any(c.setup not in setups or swept - {*c.point} for c in record.cells):
+        raise BenchError(f"{path}: a judge or a cell's setup or swept value is missing; {REWRITE}")
     return record
 
 
@@ -430,6 +430,7 @@ def find_recorded(name: str, results: Path) -> RecordedRun | None:
     places: dict[str, Path] = {}
     for path in run_tables(results):
         runs = _parsed(path, str)
+        _refuse_gaps(path, runs, ("run_id", "state"))
         for run_id in runs.loc[runs["state"].isin(ENDED), "run_id"]:
             places.setdefault(run_id, path.parent)
     found = [name] if name in places else [each for each in places if each.startswith(name)]
@@ -450,14 +451,6 @@ def read_images(folder: Path) -> pd.DataFrame:
     """images.csv, one row per external image set and judge; empty if it does not exist."""
     path = folder / "images.csv"
     return _read(path, IMAGES) if path.is_file() else pd.DataFrame(columns=IMAGES)
-
-
-def _is_signal(column: str) -> bool:
-    return column in ("signal", "heldout_signal")
-
-
-def _prefix(alias: str) -> str:
-    return "heldout_" if alias.startswith("heldout_") else ""
 
 
 def _read(path: Path, needs: Sequence[str], swept: Sequence[str] = ()) -> pd.DataFrame:

@@ -8,8 +8,7 @@ least distance to validation images. A collapsed setting ranks after all that ha
 failed one last; if there are no others, one of these wins, and is trained and shown like any other.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,11 +18,10 @@ from benchmark.ablation.cost import work_of
 from benchmark.ablation.plan import VARIANT, Plan
 from benchmark.ablation.tuning import Budget, Candidate, Tuning, gflop, tuned_cell
 from benchmark.errors import BenchError, of_system
-from benchmark.files import write_atomic
 from benchmark.results.schema import DIGITS, DISTANCE, JudgeEntry
 from benchmark.results.source import sources
-from benchmark.results.tables import REWRITE, Row, Tables
-from benchmark.results.writer import collect, write_results
+from benchmark.results.tables import REWRITE, Row
+from benchmark.results.writer import collect, write_record, write_results
 from benchmark.spec import RunSpec
 from benchmark.strict import Strict
 
@@ -94,8 +92,8 @@ class TuningRecord(Strict):
 def with_winners(plan: Plan, runs_root: Path, results: Path) -> Plan:
     """The plan with the tuned runs of every arm whose winner is known; unchanged if nothing is
     tuned."""
-    found = _search(plan, runs_root, results)
-    return plan if found is None else plan.with_tuned(_record(plan, found).winners)
+    record = _record(plan, runs_root, results)
+    return plan.with_tuned(record.winners) if record else plan
 
 
 def write_search(plan: Plan, runs_root: Path, results: Path, *, replace: bool = False) -> Plan:
@@ -103,15 +101,13 @@ def write_search(plan: Plan, runs_root: Path, results: Path, *, replace: bool = 
 
     Raises as `write_results` does.
     """
-    found = _search(plan, runs_root, results)
-    if found is None or plan.search is None:
+    record = _record(plan, runs_root, results)
+    if record is None or plan.search is None:
         return plan
     write_results(plan.search, runs_root, results, replace=replace)
-    record = _record(plan, found)
     path = results / plan.place / TUNING
     try:
-        text = json.dumps(record.model_dump(mode="json"), indent=2, ensure_ascii=False)
-        write_atomic(path, f"{text}\n".encode())
+        write_record(path, record)
     except OSError as error:
         raise BenchError(f"{path}: cannot be written ({error.strerror})") from None
     return plan.with_tuned(record.winners)
@@ -137,16 +133,11 @@ def read_tuning(folder: Path) -> TuningRecord | None:
         raise BenchError(f"{path}: cannot be read ({why}); {REWRITE}") from None
 
 
-def _search(plan: Plan, runs_root: Path, results: Path) -> Tables | None:
-    search = plan.search
-    if search is None:
+def _record(plan: Plan, runs_root: Path, results: Path) -> TuningRecord | None:
+    tuning, search = plan.tuning, plan.search
+    if tuning is None or search is None:
         return None
-    return collect(search, sources(search, runs_root, results), results)
-
-
-def _record(plan: Plan, found: Tables) -> TuningRecord:
-    tuning = plan.tuning
-    assert tuning is not None
+    found = collect(search, sources(search, runs_root, results), results)
     records: list[Any] = found.runs.to_dict("records")
     rows: dict[str, Row] = {row["run_id"]: row for row in records}
     own = {planned.point[VARIANT]: planned.spec for planned in plan.runs}
@@ -164,16 +155,14 @@ def _record(plan: Plan, found: Tables) -> TuningRecord:
 
 def _arm(arm: str, tuning: Tuning, own: RunSpec, rows: Mapping[str, Row]) -> ArmRecord:
     found = [_setting(each, rows[each.search.run_id]) for each in tuning.arms[arm]]
-    ranges = {key: each.written for key, each in tuning.settings.arms[arm].items()}
+    best = min(found, key=lambda each: each.rank)
     return ArmRecord(
-        arm=arm, ranges=ranges, gflop=_gflop(own), settings=found, winner=_winner(found)
+        arm=arm,
+        ranges={key: each.written for key, each in tuning.settings.arms[arm].items()},
+        gflop=_gflop(own),
+        settings=found,
+        winner=best.number if all(each.ended for each in found) else None,
     )
-
-
-def _winner(found: Sequence[SettingRecord]) -> int | None:
-    if not all(each.ended for each in found):
-        return None
-    return min(found, key=lambda each: each.rank).number
 
 
 def _setting(candidate: Candidate, row: Row) -> SettingRecord:

@@ -4,7 +4,7 @@ import dataclasses
 import gzip
 import io
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +12,25 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from benchmark.ablation.claims import swept_text
+from benchmark.ablation.claims import logged_columns, swept_text
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.errors import BenchError, InputError
 from benchmark.evaluation.metrics import METRICS
 from benchmark.files import write_atomic
-from benchmark.methods import heldout_columns, signal, train_columns
+from benchmark.methods import signal
 from benchmark.results.description import describe
 from benchmark.results.drawn import write_drawn
 from benchmark.results.ends import ends, judged_columns, metric_names
 from benchmark.results.lent import lent
-from benchmark.results.places import (
-    ENDED,
-    other_weights,
-    own_samples,
-    shared_samples,
-    states,
-)
+from benchmark.results.places import ENDED, other_weights, own_samples, shared_samples, states
 from benchmark.results.probes import STRIPS, probes, write_strips
 from benchmark.results.registered import registration_record
 from benchmark.results.schema import DIGITS, REQUIRED, TEXT, RegistrationRecord, table_path
 from benchmark.results.source import JudgeInTables, Source, counted, judges_of, source, sources
 from benchmark.results.tables import Row, Tables
 from benchmark.runs.directory import Kind, RunDirectory
-from benchmark.text import UNPRINTABLE, visible
+from benchmark.strict import Strict
+from benchmark.text import visible
 from benchmark.tiles import GUTTER
 
 GRID_ROWS = 2
@@ -59,8 +54,7 @@ def write_results(plan: Plan, runs_root: Path, results: Path, *, replace: bool =
     tables = collect(plan, found, results, registration_record(plan, found, searched))
     gone = states(tables.folder).keys() - {each.planned.run_id for each in found}
     try:
-        record = json.dumps(tables.record.model_dump(mode="json"), indent=2, ensure_ascii=False)
-        write_atomic(tables.folder / "ablation.json", f"{record}\n".encode())
+        write_record(tables.folder / "ablation.json", tables.record)
         for name in REQUIRED:
             write_table(table_path(tables.folder, name), getattr(tables, name))
         (tables.folder / "train.csv").unlink(missing_ok=True)  # format 4 did not compress it
@@ -95,15 +89,19 @@ def refuse_loss(plan: Plan, results: Path) -> None:
         )
 
 
+def write_record(path: Path, record: Strict) -> None:
+    """As JSON, every default included."""
+    text = json.dumps(record.model_dump(mode="json"), indent=2, ensure_ascii=False)
+    write_atomic(path, f"{text}\n".encode())
+
+
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """As CSV, with numbers to DIGITS digits; whole numbers, such as steps and counts, in full.
 
     Compressed if the name ends in .gz, without the time, so that the same table is the same file.
     """
     text = table.to_csv(index=False, float_format=_digits, lineterminator="\n")
-    if UNPRINTABLE.search(text):  # exception texts may hold characters that CSV readers reject
-        text = visible(text)
-    data = text.encode()
+    data = visible(text).encode()  # exception texts may hold characters that CSV readers reject
     write_atomic(path, gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 
 
@@ -120,7 +118,7 @@ def collect(
 ) -> Tables:
     """The tables of a plan's runs, in memory."""
     judges = judges_of(plan, found)
-    trained, heldout = _columns(plan, train_columns), _columns(plan, heldout_columns)
+    trained, heldout = logged_columns([planned.spec for planned in plan.runs])
     rows = [row for judge in judges for each in found for row in counted(each, judge)]
     evaluations = _evaluations(rows)
     return Tables(
@@ -133,11 +131,6 @@ def collect(
         evaluations=evaluations,
         probes=probes(found, plan.evaluation),
     )
-
-
-def _columns(plan: Plan, of: Callable[[Any], Sequence[str]]) -> list[str]:
-    """Of all methods, in the order of their first appearance."""
-    return list(dict.fromkeys(name for planned in plan.runs for name in of(planned.spec.method)))
 
 
 def _evaluations(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -192,12 +185,9 @@ def _runs(
         row |= {"run_id": each.planned.run_id, "label": each.planned.label}
         row |= {"cell": each.planned.cell, "seed": spec.seed}
         rows.append({**row, "method": spec.method.name, "signal": signal(spec.method)})
+    as_they_are = {*TEXT, *plan.swept, "seed"}
     table = pd.DataFrame(rows, columns=columns)
-    return table.astype({c: float for c in columns if not _is_word(c, plan) and c != "seed"})
-
-
-def _is_word(column: str, plan: Plan) -> bool:
-    return column in TEXT or column in plan.swept
+    return table.astype({c: float for c in columns if c not in as_they_are})
 
 
 def _outcome(source: Source) -> dict[str, Any]:

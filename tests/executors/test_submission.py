@@ -196,7 +196,7 @@ def test_words_that_slurm_could_not_take(tmp_path: Path) -> None:
     written = {"90": 90, "01:30:00": 90, "1-00:00:30": 1441, "00:00:20": 1}
     for text, minutes in written.items():
         assert _minutes(None, None, text) == minutes
-    for text in ("", "soon", "0", "1-5", "1:30"):
+    for text in ("", "soon", "0", "1-5", "0-5", "1:30"):
         with pytest.raises(Exception, match="allowed: MINUTES"):
             _minutes(None, None, text)
 

@@ -92,6 +92,7 @@ def test_damaged_or_foreign_records_are_refused(folder: Path) -> None:
         (json.dumps({**record, "swept": "x"}), "swept"),
         (json.dumps({**record, "more": 1}), "more"),
         (json.dumps({**record, "cells": [{**cells[0], "setup": 7}, cells[1]]}), "setup"),
+        (json.dumps({**record, "cells": [{**cells[0], "point": {}}, cells[1]]}), "swept value"),
         (json.dumps({**record, "cells": cells[:1]}), "the cell 'EBGAN-PT'"),
     ):
         path.write_text(content)
@@ -171,6 +172,9 @@ def test_a_run_is_found_by_the_beginning_of_its_id(folder: Path) -> None:
     assert [row["step"] for row in found.rows("heldout")] == [100, 200, 300]
     assert find_recorded("began-", results) is None  # several begin so
     assert find_recorded("ebgan-ffffffffffff", results) is None
+    (folder / "runs.csv").write_text("run_id\nbegan-0\n")
+    with pytest.raises(BenchError, match="lacks the column state; `bench run FILE`"):
+        find_recorded("began-0", results)
 
 
 def test_another_judges_metrics_take_the_columns(tmp_path: Path) -> None:
