@@ -274,11 +274,12 @@ def test_strata_that_share_seeds_add_none() -> None:
     """What a seed adds to its run of a variant it adds to that at every gamma."""
     studies, rng = 150, np.random.default_rng(4)
     test = ContrastTest.model_validate(contrast("higher", 0.0))
+    made = tables({DISTANCE: np.zeros((30, 1))}, CROSSED, seeds=5)
     rejected = covered = 0
     for _ in range(studies):
         of_seeds = rng.standard_normal((1, 2, 5)) + 0.3 * rng.standard_normal((3, 2, 5))
-        values = of_seeds.reshape(-1, 1)
-        found = measure(tables({"signal": values, DISTANCE: values}, CROSSED, seeds=5), test)
+        runs = made.runs.assign(**{DISTANCE: of_seeds.ravel()})
+        found = measure(replace(made, runs=runs), test)
         assert isinstance(found, Effect)
         assert found.least_p == pytest.approx(1 / 252)
         rejected += found.above(0.0) <= 0.05
