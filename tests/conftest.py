@@ -1,5 +1,6 @@
 """What many tests need: a tiny run that trains in a second, the command, and where faces lie."""
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -74,6 +75,21 @@ def judged(run: RunDirectory, step: int, draw: int = 0, **values: float) -> None
     rows.write_record(record)
     versions = dict.fromkeys(values, "1")
     rows.append(new_row(step, draw, f"{step:016d}", record.reference, versions, values))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _only_what_is_new_is_garbage() -> None:
+    """Looked through again is only what a file of tests makes, and not all that is imported.
+
+    statsmodels collects garbage at each correction of p, which else takes a quarter of a second.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """What extensions look for at the end, they find gone."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

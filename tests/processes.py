@@ -60,8 +60,7 @@ def bench(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedP
         ):
             os.environ.update(variables)
             patch.setattr(sys, "argv", ["bench", *arguments])
-            patch.setattr("benchmark.executors.local.start_worker", start_worker)
-            patch.setattr("benchmark.reproduction.reproduce.start_worker", start_worker)
+            fork_workers(patch)
             main()
     except SystemExit as done:
         code = done.code if isinstance(done.code, int) else int(done.code is not None)
@@ -71,6 +70,12 @@ def bench(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedP
         for number, handler in handlers.items():
             signal.signal(number, handler)
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+
+def fork_workers(patch: pytest.MonkeyPatch) -> None:
+    """What starts workers in this process forks them from now on."""
+    patch.setattr("benchmark.executors.local.start_worker", start_worker)
+    patch.setattr("benchmark.reproduction.reproduce.start_worker", start_worker)
 
 
 def bench_apart(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -86,7 +86,7 @@ def test_a_demonstration_leaves_the_clone_as_it_was(folder: Path) -> None:
 
 
 def test_interrupt_stops_cleanly_and_the_same_command_goes_on(folder: Path) -> None:
-    (folder / "tiny.yaml").write_text(TINY.replace("STEPS", "600"))
+    (folder / "tiny.yaml").write_text(TINY.replace("STEPS", "300"))
     command = [sys.executable, "-m", "benchmark", "run", "tiny.yaml"]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 300

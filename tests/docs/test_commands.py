@@ -16,6 +16,7 @@ from PIL import Image
 
 from benchmark.cli import bench
 from tests.docs.commands import FENCE, PAGES, ROOT, Command, check, commands, obstacle
+from tests.processes import fork_workers
 
 TUTORIAL, README = ROOT / "docs" / "tutorial.md", ROOT / "README.md"
 # The tutorial's files, made small enough for every test run.
@@ -78,12 +79,14 @@ class Workshop:
         return found
 
     def run(self, arguments: list[str]) -> None:
-        """In this process, which is quicker; raises AssertionError where it does not end well."""
+        """In this process and forks of one, which is quicker; an AssertionError where it fails."""
         if tuple(arguments) in self.seen:
             return
         self.seen.add(tuple(arguments))
         good = (0, 3) if arguments[0] == "compare" else (0,)
-        result = CliRunner().invoke(bench, arguments)
+        with pytest.MonkeyPatch.context() as patch:
+            fork_workers(patch)
+            result = CliRunner().invoke(bench, arguments)
         said = f"bench {' '.join(arguments)}\n{result.output}{result.exception or ''}"
         assert result.exit_code in good, said
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from benchmark.runs.directory import RunDirectory
-from tests.processes import bench_apart
+from tests.processes import bench, bench_apart
 
 ROOT = Path(__file__).parents[2]
 FILE = """\
@@ -53,7 +53,7 @@ def test_each_has_its_row_its_samples_and_its_columns(folder: Path) -> None:
 
 def test_what_a_method_cannot_do_is_refused_in_one_line(folder: Path) -> None:
     (run,) = folder.glob("runs/tests.methods.plugins.codeless.*")
-    done = bench_apart("probe", run.name, cwd=folder, PYTHONPATH=str(ROOT))
+    done = bench("probe", run.name, cwd=folder)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert "has no latent code" in line

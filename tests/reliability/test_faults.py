@@ -22,7 +22,7 @@ from benchmark.runs.evaluations import Evaluations
 from benchmark.worker import Where
 from benchmark.worker import train as train_here
 from tests.conftest import tiny_run, tiny_spec
-from tests.processes import bench_apart
+from tests.processes import bench, bench_apart
 from tests.reliability.conftest import Swept
 from tests.reliability.processes import Server, plan, train
 from tests.tracking.test_tracking import children, fill
@@ -97,7 +97,7 @@ def test_a_read_only_folder(swept: Swept, tmp_path: Path, cache: Path) -> None:
         assert "Read-only file system" in done.stderr
         # What is there can still be looked at.
         finished = RunDirectory(disk / "runs" / swept.runs()[0].run_id)
-        done = bench_apart("show", str(finished.path), cwd=tmp_path)
+        done = bench("show", str(finished.path), cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert run.state() == "queued"
 
