@@ -5,7 +5,6 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from benchmark.durations import duration
@@ -126,9 +125,7 @@ def _compare_end(run: RecordedRun, again: RunDirectory, found: Comparison) -> No
     result = again.result()
     found.weights += 1
     if result is None or (result.weights_sha256 or "") != run.row["weights_sha256"]:
-        found.bits = False
-        if found.tolerance == 0:  # a hash cannot tell how far apart
-            found.saw(run.last, "hash of the weights", np.inf)
+        found.saw_hash(run.last, "hash of the weights")
     path = samples_of(run.folder, run.run_id)
     grids = sorted(again.samples.glob("*.png"))
     if path.exists() and grids:

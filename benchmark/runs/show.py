@@ -19,10 +19,7 @@ def find_run(name: str, runs: Path) -> RunDirectory:
         return RunDirectory(path.resolve() if path.name in ("", "..") else path)
     if not name:
         raise InputError("RUN is empty; give an id or a folder")
-    found = sorted(path.parent for path in runs.glob("*/spec.json") if path.parent.name == name)
-    found = found or sorted(
-        path.parent for path in runs.glob("*/spec.json") if path.parent.name.startswith(name)
-    )
+    found = named(name, runs)
     if len(found) == 1:
         return RunDirectory(found[0])
     if found:
@@ -30,6 +27,13 @@ def find_run(name: str, runs: Path) -> RunDirectory:
     if any((folder / "metrics.jsonl").exists() for folder in (path, runs / name)):
         raise InputError(f"{name}: its spec.json is missing; `bench run FILE` writes it again")
     raise InputError(f"{name}: no such run in {runs} (--runs); `bench ls` lists the runs")
+
+
+def named(name: str, runs: Path) -> list[Path]:
+    """The runs in a folder with this id or, if there is none, whose ids begin so."""
+    found = sorted(path.parent for path in runs.glob("*/spec.json"))
+    begin = [path for path in found if path.name.startswith(name)]
+    return [path for path in begin if path.name == name] or begin
 
 
 def describe(run: RunDirectory) -> Iterator[str]:
