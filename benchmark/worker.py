@@ -60,7 +60,10 @@ def pick_device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise BenchError("--device cuda: torch sees no CUDA device here; use --device cpu")
-    return torch.device(name)
+    device = torch.device(name)
+    if device.index is not None and device.index >= torch.cuda.device_count():
+        raise BenchError(f"--device {name}: torch sees no such device; cuda:0 is the first")
+    return device
 
 
 def run_one(run: RunDirectory, where: Where) -> Result:
