@@ -60,7 +60,10 @@ def pick_device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise BenchError("--device cuda: torch sees no CUDA device here; use --device cpu")
-    return torch.device(name)
+    device = torch.device(name)
+    if device.index is not None and device.index >= torch.cuda.device_count():
+        raise BenchError(f"--device {name}: torch sees no such device; cuda:0 is the first")
+    return device
 
 
 def run_one(run: RunDirectory, where: Where) -> Result:
@@ -146,13 +149,11 @@ class Panel:
         _same_data(run, store)
         for metric in settings.metrics if settings else ():
             load_metric(metric)
-        judges = {}
-        for name, each in (settings.judges if settings else {}).items():
-            if only and name not in only:
-                continue
-            judges[name] = Judge.of_data(
-                name, each, spec.data, store, where.data_root, where.cache, device
-            )
+        judges = {
+            name: Judge.of_data(name, each, spec.data, store, where.data_root, where.cache, device)
+            for name, each in (settings.judges if settings else {}).items()
+            if not only or name in only
+        }
         return cls(run, settings, store, judges, device)
 
     def evaluate(self, should_stop: Callable[[], bool] = lambda: False) -> None:
@@ -200,7 +201,7 @@ class Panel:
         networks = {name: judge.network_version for name, judge in self.judges.items()}
         return result.state == "done" and not is_probed(self.run, self.settings, versions, networks)
 
-    def probe(self, where: "Where") -> None:
+    def probe(self, where: Where) -> None:
         """Probe the run, which this process holds, if that is left to do."""
         if not self.is_probe_left:
             return

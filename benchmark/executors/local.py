@@ -107,7 +107,8 @@ def how_it_ended(code: int | None) -> str:
     if code == -signal.SIGKILL:
         return "its process was killed (SIGKILL), usually because the system ran out of memory"
     if code < 0:
-        return f"its process was ended by {signal.Signals(-code).name}"
+        names = {each.value: each.name for each in signal.Signals}  # not of every real-time signal
+        return f"its process was ended by {names.get(-code, f'signal {-code}')}"
     return "its process ended early"
 
 

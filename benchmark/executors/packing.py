@@ -25,7 +25,11 @@ STREAMS = 32  # torch's streams per device; two lanes on one would capture each 
 SHARE = 0.8
 # What a process has on a device before it trains: the context, libraries, kernels.
 PROCESS_BYTES = 1_000_000_000
-_ASK = "import torch as t; print(t.cuda.mem_get_info()[0] if t.cuda.is_available() else '')"
+_ASK = """
+import sys, torch
+device = sys.argv[1].replace("auto", "cuda")
+print(torch.cuda.mem_get_info(device)[0] if torch.cuda.is_available() else "")
+"""
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ def free_bytes(device: str) -> int | None:
     """
     if device == "cpu" or not _has_driver():
         return None
-    ask = [sys.executable, "-P", "-c", _ASK]
+    ask = [sys.executable, "-P", "-c", _ASK, device]
     done = subprocess.run(ask, capture_output=True, encoding="utf-8", errors="replace")
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]

@@ -104,10 +104,9 @@ class SlurmJobs(Polling[str]):
         try:
             known = slurm_queue.jobs()
         except BenchError:  # a controller that is busy or restarted; the jobs go on
-            known = None
-        self._asked = time.monotonic()
-        if known is None:
             return {}
+        finally:
+            self._asked = time.monotonic()
         codes = {
             run_id: self._code(run_id, known.get(number))
             for run_id, number in self._workers.items()

@@ -53,7 +53,7 @@ def pairs(results: Tables, cells: Sequence[str], count: int, seed: int) -> list[
         by_run.setdefault((each.cell, each.seed), []).append(each)
     common = {
         (a, b): seeds
-        for a, b in combinations(cells or names, 2)
+        for a, b in combinations(dict.fromkeys(cells or names), 2)
         if (seeds := sorted(_seeds(by_run, a) & _seeds(by_run, b)))
     }
     if not common:
@@ -127,5 +127,5 @@ def _embedded(sample: Sample) -> str:
 def _subject(results: Tables) -> str:
     """What one image should look like, in the singular."""
     words = {setup.data.subject for setup in results.record.setups}
-    known = {"faces": "a face", "digits": "a digit"}
-    return known.get(words.pop() or "", "something real") if len(words) == 1 else "something real"
+    known: dict[str | None, str] = {"faces": "a face", "digits": "a digit"}
+    return known.get(words.pop() if len(words) == 1 else None, "something real")

@@ -54,6 +54,12 @@ class Comparison:
         else:
             self.worst = max(self.worst, deviation)
 
+    def saw_hash(self, step: int, what: str) -> None:
+        """Count a difference of hashes, which cannot tell how far apart the weights are."""
+        self.bits = False
+        if self.tolerance == 0:
+            self.saw(step, what, np.inf)
+
     def __str__(self) -> str:
         compared = f"{self.rows} rows, {self.grids} grids, weights at {self.weights} steps"
         if self.bits:
@@ -166,9 +172,7 @@ def _compare_digests(run: RunDirectory, again: RunDirectory, found: Comparison) 
         found.weights += 1
         for name in then[step]:
             if then[step][name] != now[step].get(name):
-                found.bits = False
-                if found.tolerance == 0:  # a digest cannot tell how far apart
-                    found.saw(step, f"digest of tensor {name}", np.inf)
+                found.saw_hash(step, f"digest of tensor {name}")
                 break
 
 
@@ -179,9 +183,7 @@ def _compare_snapshots(run: RunDirectory, again: RunDirectory, found: Comparison
         if int(step) <= found.last:
             found.weights += 1
             if then[step].name != now[step].name:
-                found.bits = False
-                if found.tolerance == 0:  # a digest cannot tell how far apart
-                    found.saw(int(step), "the generator's weights", np.inf)
+                found.saw_hash(int(step), "the generator's weights")
 
 
 def _compare_last_weights(run: RunDirectory, again: RunDirectory, found: Comparison) -> None:
@@ -200,9 +202,12 @@ def _compare_last_weights(run: RunDirectory, again: RunDirectory, found: Compari
         if a is None or b is None or a.shape != b.shape:
             found.saw(step, f"tensor {name} only {'now' if a is None else 'then'}", np.inf)
         elif a.tobytes() != b.tobytes():
-            gap = float(np.abs(a.astype(np.float64) - b.astype(np.float64)).max())
-            size = max(1.0, float(np.abs(a).max()))
-            found.saw(step, f"tensor {name} differs by {gap:.3g}", gap / size)
+            a, b = a.astype(np.float64), b.astype(np.float64)
+            other = (a != b) & ~(np.isnan(a) & np.isnan(b))
+            gap = float(np.abs(a[other] - b[other]).max(initial=0.0))
+            size = float(np.abs(a[np.isfinite(a)]).max(initial=1.0))
+            deviation = gap / size if np.isfinite(gap) else np.inf  # of a run that failed
+            found.saw(step, f"tensor {name} differs by {gap:.3g}", deviation)
             if found.tolerance == 0:
                 return  # the first is enough
 

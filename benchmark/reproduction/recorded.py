@@ -5,10 +5,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
-from benchmark.durations import duration
 from benchmark.reproduction.comparison import (
     Comparison,
     Key,
@@ -23,7 +21,7 @@ from benchmark.results.tables import RecordedRun
 from benchmark.results.writer import first_rows
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.evaluations import Evaluations
-from benchmark.runs.show import inline, last_row
+from benchmark.runs.show import described, ended, inline, last_row
 
 _CURVES = ("train", "heldout")  # tables, and kinds of rows
 _NO_VALUES = {"run_id", "step", "judge", "draw"}
@@ -46,15 +44,12 @@ def provenance(run: RecordedRun) -> dict[str, Any]:
 def describe(run: RecordedRun) -> Iterator[str]:
     """Lines, for people: what it is and what came of it, as far as the tables say."""
     spec, row = run.spec(), run.row
-    yield f"{run.run_id}: {row['state']}, step {run.last} of {spec.training.steps}, as " + str(
-        f"{run.folder} says"
+    yield (
+        f"{run.run_id}: {row['state']}, step {run.last} of {spec.training.steps}, "
+        f"as {run.folder} says"
     )
-    if row["reason"]:
-        yield f"  reason: {inline(row['reason'])}"
-    yield f"  weights: {row['weights_sha256']}"
-    yield f"  time: {duration(row['wall_s'])}, of processor time {duration(row['cpu_s'])}"
-    for block, settings in spec.model_dump(mode="json").items():
-        yield f"{block}: {inline(settings)}"
+    yield from ended(row["reason"], row["weights_sha256"], row["wall_s"], row["cpu_s"])
+    yield from described(spec)
     yield "made by:"
     for key, value in provenance(run).items():
         yield f"  {key}: {inline(value)}"
@@ -126,9 +121,7 @@ def _compare_end(run: RecordedRun, again: RunDirectory, found: Comparison) -> No
     result = again.result()
     found.weights += 1
     if result is None or (result.weights_sha256 or "") != run.row["weights_sha256"]:
-        found.bits = False
-        if found.tolerance == 0:  # a hash cannot tell how far apart
-            found.saw(run.last, "hash of the weights", np.inf)
+        found.saw_hash(run.last, "hash of the weights")
     path = samples_of(run.folder, run.run_id)
     grids = sorted(again.samples.glob("*.png"))
     if path.exists() and grids:

@@ -10,7 +10,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from benchmark.results.schema import DIGITS
 from benchmark.results.source import commit
 from benchmark.results.tables import RecordedRun, find_recorded, read_tables
 from benchmark.runs.directory import RunDirectory
-from benchmark.runs.show import find_run
+from benchmark.runs.show import find_run, named
 
 POLL_S = 0.5
 # What is allowed where the machine or the versions differ: |a - b| <= this x max(1, |a|, |b|).
@@ -98,13 +98,14 @@ def reproduce(
     wanted = provenance.get("instructions")
     if here.instructions is None and wanted in cpu.NAMES and not cpu.has(wanted):
         say(f"made with {wanted}, which this processor lacks ({cpu.here()}): other bits")
-    with tempfile.TemporaryDirectory(prefix="bench-reproduce-") as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-reproduce-"))
         again = RunDirectory.create(Path(folder), run.spec())
         if (evaluation := run.evaluation()) is not None:
             # Another ablation that shares the run may have asked for other snapshots since.
             every = _every(run) or evaluation.every
             again.write_evaluation(evaluation.model_copy(update={"every": every}))
-        worker = _Worker(again, _arguments(here, provenance))
+        worker = stack.enter_context(closing(_Worker(again, _arguments(here, provenance))))
         now = worker.provenance()
         if isinstance(run, RecordedRun):
             say(f"compared with {run.folder}, which holds {DIGITS} digits of a number")
@@ -173,6 +174,8 @@ def find(name: str, results: Path, runs: Path) -> RunDirectory | RecordedRun:
     try:
         return find_run(name, runs)
     except InputError as error:
+        if not name or named(name, runs):
+            raise
         found = find_recorded(name, results)
         if found is None:
             raise InputError(f"{error}; no single run in the tables of {results} matches") from None
@@ -215,18 +218,16 @@ class _Worker:
             self._fail()
 
     def _wait(self, until: Callable[[], bool], at: Callable[[int], object] | None = None) -> None:
-        try:
-            while self._process.poll() is None and not until():
-                if at is not None:
-                    at(self._run.last_step())
-                time.sleep(POLL_S)
-        except BaseException:
-            self._process.kill()
-            self._process.wait()
-            raise
-        finally:
-            if self._process.poll() is not None:
-                let_go(self._process)
+        while self._process.poll() is None and not until():
+            if at is not None:
+                at(self._run.last_step())
+            time.sleep(POLL_S)
+
+    def close(self) -> None:
+        """End it, if it has not ended: its folder goes."""
+        self._process.kill()
+        self._process.wait()
+        let_go(self._process)
 
     def _fail(self) -> None:
         said = " / ".join(last_lines(self._run.log))

@@ -13,6 +13,7 @@ An archive is data: nothing in it is executed, no pickle is ever read, and any o
 before anything is written. The log is left out, as it may contain local paths.
 """
 
+import errno
 import re
 import tempfile
 import time
@@ -63,8 +64,7 @@ def export_run(run: RunDirectory, to: Path, *, last: bool = False) -> Path:
                 member = zipfile.ZipInfo(_name(run, path), _FIXED_TIME)
                 member.external_attr = 0o644 << 16
                 member.compress_type = zipfile.ZIP_DEFLATED
-                with archive.open(member, "w") as target:
-                    target.write(_whole(path))
+                archive.writestr(member, _whole(path))
         packed.replace(to)
     return to
 
@@ -121,13 +121,11 @@ def import_run(archive: Path, runs: Path, limit: int = LIMIT) -> RunDirectory:
                 _unpack(archive, file, unpacked, limit)
         except FileNotFoundError:
             raise InputError(f"{archive}: no such file") from None
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            EOFError,
-            RuntimeError,
-            NotImplementedError,
-        ) as error:
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # of a place before the file's begin
+                raise
+            raise InputError(f"{archive}: not a valid zip file") from None
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
             raise InputError(f"{archive}: not a valid zip file ({error})") from None
         run_id = _check_run(archive, RunDirectory(unpacked))
         place = runs / run_id

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.classes import generators
-from benchmark.errors import BenchError
 from benchmark.evaluation.settings import CLASSIFIER_VERSION, ClassifySettings
 from benchmark.files import write_atomic
 from benchmark.runs.directory import RunDirectory
@@ -56,14 +55,7 @@ def numbers(run: RunDirectory, settings: ClassifySettings) -> dict[str, float]:
 
 def read(run: RunDirectory) -> dict[str, Any] | None:
     """Raises BenchError where the file is damaged."""
-    path = run.path / NAME
-    try:
-        found = json.loads(path.read_bytes()) if path.exists() else None
-    except ValueError:
-        raise BenchError(
-            f"{path}: damaged; delete it, and `bench run FILE` makes it again"
-        ) from None
-    return dict(found) if found is not None else None
+    return run.record(NAME, "made_of", "numbers")
 
 
 def write(run: RunDirectory, record: dict[str, Any]) -> Path:

@@ -165,22 +165,25 @@ class RunDirectory:
 
     def provenance(self) -> dict[str, Any] | None:
         """What made it, if it has begun; raises BenchError where the file is damaged."""
-        found = self._record("provenance.json")
-        if found is not None and not found.keys() >= {"code", "data"}:
-            raise BenchError(f"{self.path / 'provenance.json'}: damaged; see `bench doctor`")
-        return found
+        return self.record("provenance.json", "code", "data")
 
     def probe(self) -> dict[str, Any] | None:
         """What a probe found, if there was one; raises BenchError where it is damaged."""
-        return self._record("probe.json")
+        return self.record("probe.json", "version", "weights_sha256")
 
-    def _record(self, name: str) -> dict[str, Any] | None:
+    def record(self, name: str, *keys: str) -> dict[str, Any] | None:
+        """A JSON object in its folder, if it is there.
+
+        Raises BenchError where it is damaged or lacks one of `keys`.
+        """
         data = self._read(name)
+        if data is None:
+            return None
         try:
-            found = None if data is None else json.loads(data)
+            found = json.loads(data)
         except ValueError:
-            found = ()
-        if found is not None and not isinstance(found, dict):
+            found = None
+        if not isinstance(found, dict) or not found.keys() >= set(keys):
             raise BenchError(f"{self.path / name}: damaged; see `bench doctor`")
         return found
 
@@ -296,7 +299,7 @@ class Tail:
     """The rows of a run that another process writes, as they come."""
 
     def __init__(self, run: RunDirectory) -> None:
-        self._path = run.path / "metrics.jsonl"
+        self._path = run.metrics
         self._inode = self._offset = 0
 
     def new(self) -> list[Row]:
@@ -305,16 +308,14 @@ class Tail:
         Raises BenchError where a line is not a row.
         """
         try:
-            found = self._path.stat()
+            with self._path.open("rb") as file:
+                found = os.fstat(file.fileno())  # a resumption puts another file in its place
+                if found.st_ino != self._inode or found.st_size < self._offset:
+                    self._inode, self._offset = found.st_ino, 0
+                file.seek(self._offset)
+                whole, _, _ = file.read().rpartition(b"\n")
         except FileNotFoundError:
             return []
-        if found.st_ino != self._inode or found.st_size < self._offset:
-            self._inode, self._offset = found.st_ino, 0
-        if found.st_size == self._offset:
-            return []
-        with self._path.open("rb") as file:
-            file.seek(self._offset)
-            whole, _, _ = file.read().rpartition(b"\n")
         if not whole:
             return []
         rows = _rows(self._path, whole.split(b"\n"))

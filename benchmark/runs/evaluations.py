@@ -9,6 +9,7 @@ snapshot and draw adds columns, or replaces those of an older version. Rows are 
 lock, so that a training worker and `bench evaluate` may write at the same time.
 """
 
+import hashlib
 import json
 import os
 import time
@@ -238,6 +239,4 @@ def new_row(
 
 def digest_of(parts: Iterable[Mapping[str, Any]]) -> str:
     """SHA-256 of JSON-like records, in hexadecimal."""
-    import hashlib
-
     return hashlib.sha256(json.dumps(list(parts), sort_keys=True).encode()).hexdigest()

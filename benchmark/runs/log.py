@@ -3,7 +3,6 @@
 A run without problems prints almost nothing, so its log file alone would be nearly empty.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 
 from benchmark.durations import duration
@@ -17,7 +16,7 @@ class Log:
 
     def __init__(self, run: RunDirectory) -> None:
         self._run, self._tail = run, Tail(run)
-        self._judged: Counter[str] = Counter()  # rows seen, by file
+        self._judged: set[tuple[str, int, int, float]] = set()  # file, step, draw and time
         self._at = 0  # in the log file
         self.ended = False
 
@@ -26,10 +25,12 @@ class Log:
         result = self._run.result()  # read first, so that the last rows are complete
         rows = [(row.step, 0, row.kind, row.values) for row in self._tail.new()]
         for each in Evaluations.all(self._run.path):
-            judged = each.rows()[self._judged[each.path.stem] :]
-            self._judged[each.path.stem] += len(judged)
             by = each.record().settings["features"]
-            rows += [(row.step, 1 + row.draw, by, row.values) for row in judged]
+            for row in each.rows():  # an early snapshot may be judged last
+                at = each.path.stem, row.step, row.draw, row.time
+                if at not in self._judged:
+                    self._judged.add(at)
+                    rows.append((row.step, 1 + row.draw, by, row.values))
         for step, _, kind, found in sorted(rows, key=lambda row: row[:3]):
             yield f"step {step} ({kind}): {values(found)}"
         yield from self._printed(whole=result is not None)

@@ -9,6 +9,7 @@ from benchmark.errors import InputError
 from benchmark.numbers import significant
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.evaluations import Evaluations
+from benchmark.spec import RunSpec
 from benchmark.text import single_line
 
 
@@ -19,10 +20,7 @@ def find_run(name: str, runs: Path) -> RunDirectory:
         return RunDirectory(path.resolve() if path.name in ("", "..") else path)
     if not name:
         raise InputError("RUN is empty; give an id or a folder")
-    found = sorted(path.parent for path in runs.glob("*/spec.json") if path.parent.name == name)
-    found = found or sorted(
-        path.parent for path in runs.glob("*/spec.json") if path.parent.name.startswith(name)
-    )
+    found = named(name, runs)
     if len(found) == 1:
         return RunDirectory(found[0])
     if found:
@@ -32,20 +30,22 @@ def find_run(name: str, runs: Path) -> RunDirectory:
     raise InputError(f"{name}: no such run in {runs} (--runs); `bench ls` lists the runs")
 
 
+def named(name: str, runs: Path) -> list[Path]:
+    """The runs in a folder with this id or, if there is none, whose ids begin so."""
+    found = sorted(path.parent for path in runs.glob("*/spec.json"))
+    begin = [path for path in found if path.name.startswith(name)]
+    return [path for path in begin if path.name == name] or begin
+
+
 def describe(run: RunDirectory) -> Iterator[str]:
     """Lines: the run's state, description, provenance and outcome."""
     spec, result, provenance = run.spec(), run.result(), run.provenance()
     rows = run.rows()
-    yield f"{run.run_id}: {run.state()}, step {rows[-1].step if rows else 0} of " + str(
-        spec.training.steps
-    )
+    step = rows[-1].step if rows else 0
+    yield f"{run.run_id}: {run.state()}, step {step} of {spec.training.steps}"
     if result is not None:
-        if result.reason:
-            yield f"  reason: {single_line(result.reason)}"
-        yield f"  weights: {result.weights_sha256}"
-        yield f"  time: {duration(result.wall_s)}, of processor time {duration(result.cpu_s)}"
-    for block, settings in spec.model_dump(mode="json").items():
-        yield f"{block}: {inline(settings)}"
+        yield from ended(result.reason, result.weights_sha256, result.wall_s, result.cpu_s)
+    yield from described(spec)
     if provenance is not None:
         yield from _made_by(provenance)
     for kind in ("train", "heldout"):
@@ -57,6 +57,20 @@ def describe(run: RunDirectory) -> Iterator[str]:
             record = each.record()
             by = f"{record.settings['features']}, {record.settings['samples']} samples"
             yield last_row(f"evaluation by {by}", judged[-1].step, judged[-1].values)
+
+
+def ended(reason: str | None, weights_sha256: str, wall_s: float, cpu_s: float) -> Iterator[str]:
+    """How a run ended."""
+    if reason:
+        yield f"  reason: {single_line(reason)}"
+    yield f"  weights: {weights_sha256}"
+    yield f"  time: {duration(wall_s)}, of processor time {duration(cpu_s)}"
+
+
+def described(spec: RunSpec) -> Iterator[str]:
+    """All settings of a run, a line a block."""
+    for block, settings in spec.model_dump(mode="json").items():
+        yield f"{block}: {inline(settings)}"
 
 
 def last_row(kind: str, step: int, found: Mapping[str, float]) -> str:

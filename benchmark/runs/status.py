@@ -46,7 +46,7 @@ class Follow:
         self._tail = Tail(run)
         self._signal = signal(spec.method)
         self._step = 0
-        self._last: dict[str, float] = {}
+        self._value: float | None = None  # of the signal, the last
         self._recent: list[tuple[int, float]] = []  # step and time of the last training rows
         self._ended: RunStatus | None = None
 
@@ -66,7 +66,7 @@ class Follow:
             state=state,
             step=self._step,
             steps=self._spec.training.steps,
-            signal=self._last.get(self._signal),
+            signal=self._value,
             distance=distance,
             collapsed=collapsed,
             steps_a_second=self._speed() if state == "running" else None,
@@ -81,8 +81,7 @@ class Follow:
         if row.kind == "train":
             kept = [each for each in self._recent if each[0] < row.step]  # a resumed run steps back
             self._recent = [*kept, (row.step, row.time)][-SPEED_ROWS:]
-        if row.kind == "train" and self._signal in row.values:
-            self._last[self._signal] = row.values[self._signal]
+            self._value = row.values.get(self._signal, self._value)
 
     def _evaluations(self) -> tuple[float | None, bool]:
         """The newest distance by the headline judge, and whether the run is collapsed by it."""

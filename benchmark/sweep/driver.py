@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -91,5 +91,6 @@ def drivers(runs: Path) -> list[Driver]:
         if driver.is_alive(runs):
             found.append(driver)
         else:
-            driver._remove(runs)
+            with suppress(OSError):  # somebody else's
+                driver._remove(runs)
     return found

@@ -46,7 +46,7 @@ def what_would_run(plan: Plan, places: Places, *, trust_tables: bool = False) ->
         if result is None and planned.run_id in recorded:
             return Step(planned, "nothing", "finished in the tables")
         if result is None:
-            at = run.last_step() if run.checkpoints.exists() else 0
+            at = int(run.reached()[:8] or 0)
             return Step(planned, "continue", f"from step {at}") if at else Step(planned, "train")
         if judges := left(run):
             return Step(planned, "evaluate", f"by {', '.join(judges)}")

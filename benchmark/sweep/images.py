@@ -24,11 +24,11 @@ DEFAULT_SIZE = 64
 
 @dataclass(frozen=True)
 class Against:
-    """Reference data and judges for images; `samples` None: as many as there are images."""
+    """Reference data and judges for images."""
 
     data: DataSettings
     judges: Mapping[str, JudgeSettings]
-    samples: int | None = None
+    all: bool = False  # compare all images, and not as many as the judges say
 
 
 def against_plan(plan: Plan, cell: str | None, names: Sequence[str]) -> Against:
@@ -68,7 +68,7 @@ def against_data(text: str, size: int | None, features: Sequence[str]) -> Agains
         name.replace(":", "."): JudgeSettings(features=name, samples=50)
         for name in features or [DEFAULT_FEATURES]
     }
-    return Against(data, judges, samples=0)
+    return Against(data, judges, all=True)
 
 
 def evaluate_images(
@@ -87,7 +87,7 @@ def evaluate_images(
     """
     store = open_store(against.data, data_root, cache)
     judges = dict(against.judges)
-    if against.samples is not None:
+    if against.all:
         found = read_images(path, against.data.size)
         most = min(len(found.images), *(len(at) for at in store.splits.values()))
         if most < 50:

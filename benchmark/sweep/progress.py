@@ -222,7 +222,7 @@ def record(each: RunStatus) -> dict[str, Any]:
 
 def screen(statuses: Sequence[RunStatus], height: int, width: int) -> Group:
     """A line a run as far as there is room, and one for the sweep."""
-    most = height - 3  # below the head, above the sweep's line and the cursor's
+    most = max(0, height - 3)  # below the head, above the sweep's line and the cursor's
     said = sweep_line(statuses)
     if len(statuses) > most:
         said += f"; {most} are shown"

@@ -471,16 +471,12 @@ def _refuse_codeless(plan: Plan) -> None:
 def _writable(folder: Path) -> None:
     """Raise BenchError where it could not be made or written to; it is not made yet."""
     there = next(each for each in (folder, *folder.parents) if each.exists())
-    try:
-        if not there.is_dir():
-            raise NotADirectoryError(20, f"{there} is no folder")
-        if not os.access(there, os.W_OK):
-            raise PermissionError(13, "Permission denied")
-    except OSError as error:
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        why = "Permission denied" if there.is_dir() else f"{there} is no folder"
         raise BenchError(
-            f"{folder}: cannot write results there ({error.strerror}); "
+            f"{folder}: cannot write results there ({why}); "
             "change its permissions or give --results another folder"
-        ) from None
+        )
 
 
 def _worker_arguments(plan: Plan, places: Places, work: Work) -> list[str]:

@@ -111,7 +111,9 @@ def make_room(uri: str, name: str) -> str | None:
     if store is None:
         return None
     folder = store.resolve().parent
-    if "\udc80" <= max(str(folder)) <= "\udcff":  # MLflow would make another folder beside it
+    if any(
+        "\udc80" <= each <= "\udcff" for each in str(folder)
+    ):  # MLflow would make another folder beside it
         raise BenchError(
             f"{folder}: its name is not text in UTF-8; choose another store with --mlflow"
         )

@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -197,8 +197,8 @@ class Tracker:
         ).replace("'", '"')
         if not _PLAIN.fullmatch(key):  # MLflow cuts long tags off
             key = f"{plan.name} {plan.profile} {hashlib.sha256(key.encode()).hexdigest()}"
-        found = _find(self._client, self._experiment, {"bench.plan": key})
-        if found is not None:
+        wanted = f"tags.`bench.plan` = '{key}'"
+        for found in self._client.search_runs([self._experiment], wanted, max_results=1):
             self._client.update_run(found.info.run_id, status="RUNNING")
             return str(found.info.run_id)
         tags = {"bench.plan": key, **parent_tags(plan)}
@@ -216,12 +216,6 @@ def _lock_of(uri: str, runs_root: Path) -> Path:
     """Beside a SQLite store; for a server, in the folder that its writers share."""
     store = sqlite_file(uri)
     return (store.parent if store is not None else runs_root) / ".tracking.lock"
-
-
-def _find(client: MlflowClient, experiment: str, tags: dict[str, str]) -> Run | None:
-    wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
-    found: Sequence[Run] = client.search_runs([experiment], wanted, max_results=1)
-    return found[0] if found else None
 
 
 def _children_of(client: MlflowClient, experiment: str, parent: str) -> dict[str, Run]:

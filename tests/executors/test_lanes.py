@@ -118,6 +118,22 @@ def test_the_device_is_asked_in_another_process(
     assert free_bytes("auto") is None
 
 
+@pytest.mark.parametrize(("device", "found"), [("auto", 1), ("cuda", 1), ("cuda:1", 2)])
+def test_the_memory_is_that_of_the_device(
+    device: str, found: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "torch.py").write_text(
+        """
+class cuda:
+    is_available = lambda: True
+    mem_get_info = lambda device=None: ({None: 1, "cuda": 1, "cuda:1": 2}[device], 9)
+"""
+    )
+    monkeypatch.setattr(packing, "_has_driver", lambda: True)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert free_bytes(device) == found
+
+
 def test_what_the_command_line_makes_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmark.ablation.cost.usable", lambda: 8)
     monkeypatch.setattr(packing, "free_bytes", lambda device: None)

@@ -10,7 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from benchmark.cli import bench
+from benchmark.errors import InputError
 from benchmark.preference.answers import read_votes
+from benchmark.preference.page import pairs
 from benchmark.results.tables import Tables, read_tables
 from benchmark.results.writer import write_results
 from tests.preference.material import painted
@@ -51,6 +53,15 @@ def test_runs_by_set_have_tables_of_their_own(tables: Tables, tmp_path: Path) ->
     assert said.exit_code != 0
     assert "steps=7" in str(said.exception)
     assert not (tmp_path / "p.html").exists()
+
+
+def test_a_cell_is_compared_with_another_one(tables: Tables) -> None:
+    first, second, *_ = [cell.title for cell in tables.cells]
+    for cells in ([first], [first, first]):
+        with pytest.raises(InputError, match="no two cells have samples"):
+            pairs(tables, cells, 5, 0)
+    for pair in pairs(tables, [first, first, second], 5, 0):
+        assert {pair.left.cell, pair.right.cell} == {first, second}
 
 
 def test_it_needs_no_network(page: Path) -> None:

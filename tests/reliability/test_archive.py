@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import stat
+import struct
 import zipfile
 from pathlib import Path
 
@@ -44,6 +45,13 @@ def test_a_run_comes_out_as_it_went_in(finished: RunDirectory, tmp_path: Path) -
         export_run(run, again)
     with pytest.raises(InputError, match="already exists"):
         import_run(packed, tmp_path / "elsewhere")
+
+
+def test_weights_may_be_larger_than_a_plain_zip_file_holds(
+    finished: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 1000)  # 2 GiB
+    import_run(export_run(finished, tmp_path / "run.zip"), tmp_path / "elsewhere")
 
 
 def test_its_last_snapshot_alone_is_enough_to_judge_it(
@@ -141,7 +149,14 @@ def test_an_archive_that_grows_too_large_is_stopped(finished: RunDirectory, tmp_
 def test_a_damaged_archive_leaves_nothing(finished: RunDirectory, tmp_path: Path) -> None:
     packed = export_run(finished, tmp_path / "run.zip")
     whole = packed.read_bytes()
+    directory = whole.index(b"PK\x01\x02")
+    nameless = bytearray(whole)
+    nameless[directory + 9] |= 8  # its first name is UTF-8,
+    nameless[directory + 46] = 0xFF  # and this byte is not
+    (begin,) = struct.unpack("<L", whole[-6:-2])
     for name, data in {
+        "nameless": bytes(nameless),
+        "before its begin": whole[:-6] + struct.pack("<L", begin + 1) + whole[-2:],
         "cut": whole[: len(whole) // 2],
         "flipped": whole[:200] + bytes([whole[200] ^ 0xFF]) + whole[201:],
         "empty": b"",

@@ -172,8 +172,8 @@ def test_a_finished_run_is_never_set_aside(finished: RunDirectory) -> None:
 
 def test_what_is_no_part_of_a_run_can_go(finished: RunDirectory) -> None:
     names = ["classified.json", "evaluation.json", "probe.json"]
-    for name in names:
-        (finished.path / name).write_bytes(b"")
+    for name, content in zip(names, (b"[]", b"", b"{}"), strict=True):
+        (finished.path / name).write_bytes(content)
     theirs = [finished.path / "evaluations/notes.json", finished.snapshots / "9x.safetensors"]
     for path in theirs:
         path.write_bytes(b"")

@@ -19,7 +19,7 @@ from benchmark.executors.local import Pool, how_it_ended
 from benchmark.reproduction.comparison import compare
 from benchmark.runs.directory import Row, RunDirectory
 from benchmark.runs.evaluations import Evaluations
-from benchmark.worker import Where
+from benchmark.worker import Where, pick_device
 from benchmark.worker import train as train_here
 from tests.conftest import tiny_run, tiny_spec
 from tests.processes import bench, bench_apart
@@ -190,6 +190,17 @@ def test_a_worker_that_is_killed_every_time_is_given_up(
     assert codes == {run.run_id: -signal.SIGKILL}
     assert len(started) == 3
     assert "out of memory" in how_it_ended(codes[run.run_id])
+    assert how_it_ended(-signal.SIGABRT) == "its process was ended by SIGABRT"
+    assert how_it_ended(-40) == "its process was ended by signal 40"
+
+
+def test_a_device_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert str(pick_device("cuda:1")) == "cuda:1"
+    assert str(pick_device("auto")) == "cuda"
+    with pytest.raises(BenchError, match="--device cuda:2: torch sees no such device"):
+        pick_device("cuda:2")
 
 
 def test_a_run_that_another_process_writes_is_waited_for(

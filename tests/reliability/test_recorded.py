@@ -135,6 +135,13 @@ def test_the_folder_is_taken_where_it_is_here(swept: Swept, tables: Path, tmp_pa
     assert isinstance(row, RecordedRun)
     with pytest.raises(InputError, match="no single run in the tables"):
         find("began-", tables, tmp_path)  # both begin so
+    for end in ("x1", "x2"):
+        (tmp_path / f"{run_id[:9]}{end}").mkdir()
+        (tmp_path / f"{run_id[:9]}{end}" / "spec.json").touch()
+    with pytest.raises(InputError, match="ambiguous"):  # whatever the tables have
+        find(run_id[:9], tables, tmp_path)
+    with pytest.raises(InputError, match=r"^RUN is empty; give an id or a folder$"):
+        find("", tables, tmp_path)
     with pytest.raises(InputError, match="no tables here"):
         pick("other", "demo", tables, runs, 1, 0)
 

@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,6 +75,28 @@ def test_a_judge_that_fails_in_the_new_process_is_no_reproduction(
     with pytest.raises(BenchError):
         worker.train(None, lambda step: None)
     module._Worker(finished, []).train(None, lambda step: None)
+
+
+def test_whatever_ends_it_its_process_and_folder_go(
+    finished: RunDirectory, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(runs: object, arguments: object) -> subprocess.Popen[bytes]:
+        started.append(start_worker(runs, arguments))
+        return started[0]
+
+    def gone(text: str) -> None:
+        raise BrokenPipeError
+
+    start_worker = module.start_worker
+    monkeypatch.setattr(module, "start_worker", start)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = set(tmp_path.iterdir())
+    with pytest.raises(BrokenPipeError):
+        reproduce(finished, None, Here(cache, None, "auto"), 0.1, gone)
+    assert started[0].poll() == -signal.SIGKILL
+    assert set(tmp_path.iterdir()) == before
 
 
 class Ended:
@@ -166,6 +191,14 @@ def test_comparison_finds_every_kind_of_difference(finished: RunDirectory, tmp_p
     assert said.startswith(f"tensor {name} differs by 0.01")
     assert not compare(finished, weights, 12, 1e-3).same
     assert compare(finished, weights, 12, 0.1).same
+    tensors[name].flat[0] = np.nan  # as in a run that failed
+    save_file(tensors, path)
+    assert not compare(finished, weights, 12, 0.1).same
+    both = RunDirectory(shutil.copytree(weights.path, tmp_path / "both"))
+    tensors[name].flat[1] += 0.01
+    save_file(tensors, max(both.checkpoints.glob("*.safetensors")))
+    assert not compare(weights, both, 12, 1e-3).same
+    assert compare(weights, both, 12, 0.1).same
 
 
 def test_what_cannot_be_reproduced_is_bad_input(finished: RunDirectory, tmp_path: Path) -> None:

@@ -205,12 +205,13 @@ def test_what_a_module_prints_is_no_part_of_what_we_print(
     assert capsys.readouterr() == ("", "hello\n")
 
 
+@pytest.mark.parametrize("name", [b"caf\xe9", b"caf\xe9 \xf0\x9f\x98\x80"])
 def test_a_store_in_a_folder_that_is_no_text(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from benchmark.tracking.store import make_room
 
-    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder = tmp_path / os.fsdecode(name)
     try:
         folder.mkdir()
     except OSError:

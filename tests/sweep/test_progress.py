@@ -134,6 +134,9 @@ def test_a_screen_has_a_line_a_run_and_one_for_the_sweep(width: int) -> None:
     assert lines[-1].rstrip() == "sweep: 9 of 10 runs done, 1 running, about 71 s left; 4 are shown"
     assert "71 s" in "".join(lines[:-1])
     assert ("steps/s" in "".join(lines)) == (width == 140)
+    low = Console(file=io.StringIO(), width=width, height=2)
+    low.print(screen(runs, 2, width))
+    assert _lines(low)[-1].rstrip().endswith("; 0 are shown")
 
 
 def _tell(output: Output, planned: PlannedRun, run: RunDirectory) -> None:

@@ -18,7 +18,9 @@ from benchmark.errors import BenchError, InputError
 from benchmark.executors.choice import Asked, choose
 from benchmark.executors.executor import Polling
 from benchmark.executors.local import Pool
+from benchmark.files import write_atomic
 from benchmark.runs.directory import Result, Row, RunDirectory, Tail
+from benchmark.runs.log import Log
 from benchmark.runs.status import Follow
 from benchmark.sweep.driver import Driver, drivers
 from tests.conftest import judged, tiny_plan, tiny_run, tiny_spec
@@ -218,6 +220,19 @@ with driver.driving(Path({str(tmp_path)!r})):
     assert list((tmp_path / "sweeps").glob("*.json")) == []
 
 
+def test_who_may_only_read_sees_a_driver_that_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = Driver.here(plan(1))
+    write_atomic(driver._file(tmp_path, ".json"), driver.model_dump_json().encode())
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert drivers(tmp_path) == []
+
+
 def test_a_worker_that_is_killed_but_got_further_is_started_again(tmp_path: Path) -> None:
     run = RunDirectory.create(tmp_path, plan(1).runs[0].spec)
     run.checkpoints.mkdir()
@@ -298,3 +313,13 @@ def test_a_run_on_a_leash_stops_when_its_starter_dies(tmp_path: Path) -> None:
         assert process.poll() is None
         os.close(write)
         assert process.wait(60) == -15
+
+
+def test_a_snapshot_that_is_judged_late_is_in_the_log(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, tiny_spec())
+    log = Log(run)
+    judged(run, 8, distance=80.0)
+    assert list(log.new()) == ["step 8 (efficientnet_lite0): distance 80"]
+    judged(run, 4, distance=90.0)
+    assert list(log.new()) == ["step 4 (efficientnet_lite0): distance 90"]
+    assert list(log.new()) == []
