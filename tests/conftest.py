@@ -79,16 +79,16 @@ def judged(run: RunDirectory, step: int, draw: int = 0, **values: float) -> None
 
 @pytest.fixture(autouse=True, scope="module")
 def _only_what_is_new_is_garbage() -> None:
-    """Looked through again is only what a file of tests makes, and not all that is imported.
+    """Collect garbage among what a file of tests makes, not among all that is imported.
 
-    statsmodels collects garbage at each correction of p, which else takes a quarter of a second.
+    statsmodels collects at each correction of p, which otherwise takes a quarter of a second.
     """
     gc.collect()
     gc.freeze()
 
 
 def pytest_unconfigure() -> None:
-    """What extensions look for at the end, they find gone."""
+    """Free at exit what was frozen: some extensions report what is left as leaks."""
     gc.unfreeze()
 
 

@@ -122,7 +122,7 @@ def import_run(archive: Path, runs: Path, limit: int = LIMIT) -> RunDirectory:
         except FileNotFoundError:
             raise InputError(f"{archive}: no such file") from None
         except OSError as error:
-            if error.errno != errno.EINVAL:  # of a place before the file's begin
+            if error.errno != errno.EINVAL:  # an offset before the beginning of the file
                 raise
             raise InputError(f"{archive}: not a valid zip file") from None
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:

@@ -126,7 +126,7 @@ def test_the_memory_is_that_of_the_device(
         """
 class cuda:
     is_available = lambda: True
-    mem_get_info = lambda device=None: ({None: 1, "cuda": 1, "cuda:1": 2}[device], 9)
+    mem_get_info = lambda device: ({"cuda": 1, "cuda:1": 2}[device], 9)
 """
     )
     monkeypatch.setattr(packing, "_has_driver", lambda: True)

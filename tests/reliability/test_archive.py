@@ -156,7 +156,7 @@ def test_a_damaged_archive_leaves_nothing(finished: RunDirectory, tmp_path: Path
     (begin,) = struct.unpack("<L", whole[-6:-2])
     for name, data in {
         "nameless": bytes(nameless),
-        "before its begin": whole[:-6] + struct.pack("<L", begin + 1) + whole[-2:],
+        "before its beginning": whole[:-6] + struct.pack("<L", begin + 1) + whole[-2:],
         "cut": whole[: len(whole) // 2],
         "flipped": whole[:200] + bytes([whole[200] ^ 0xFF]) + whole[201:],
         "empty": b"",

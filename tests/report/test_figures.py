@@ -107,15 +107,16 @@ def test_a_curve_belongs_to_its_methods_signal(folder: Path) -> None:
         def __getattr__(self, name: str) -> object:
             return lambda *given, **styled: drawn.append((name, given))
 
+    axes: Any = Axes()
     cells = list(zip(found.cells, styles(2), strict=True))
-    curves_module._panel(Axes(), found, cells[1:], "loss_d", many=False)  # type: ignore[arg-type]
+    curves_module._panel(axes, found, cells[1:], "loss_d", many=False)
     lines = [given for name, given in drawn if name == "plot" and isinstance(given[0], pd.Series)]
     assert [list(steps) for steps, _ in lines] == [[100, 200, 300], [100, 200, 300], [100, 200]]
     assert list(lines[2][1]) == [2.2, 1.1]
     crosses = [given for name, given in drawn if name == "plot" and given[0] is not None][3:]
     assert crosses == [(200, 1.1)]  # the failed run's last row
     drawn.clear()
-    curves_module._panel(Axes(), found, cells, "distance", many=False)  # type: ignore[arg-type]
+    curves_module._panel(axes, found, cells, "distance", many=False)
     plotted = [given for name, given in drawn if name == "plot"]
     # The failed run's cross, and then the ring of the one that collapsed.
     signs = [given for given in plotted if not isinstance(given[0], pd.Series)]

@@ -94,7 +94,7 @@ class Zip(Archive):
     def __init__(self, path: Path) -> None:
         try:
             self._zip = ZipFile(path)
-        # zipfile says NotImplementedError of a format that it cannot read, such as several volumes.
+        # The last is for a format that zipfile cannot read, such as one of several volumes.
         except (OSError, BadZipFile, ValueError, NotImplementedError) as error:
             raise InputError(
                 f"{path}: not a valid zip archive ({of_system(error)}); fetch it again"
