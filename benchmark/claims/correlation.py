@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from benchmark.results.tables import Tables
-from benchmark.statistics.coefficients import Level, Measure, cross
+from benchmark.statistics.coefficients import Level, Measure, cross, pair_spread
 from benchmark.statistics.hypotheses import Alternative, least_pairing_p, pairing_p
 from benchmark.statistics.intervals import (
     LEAST_SEEDS_OF_RHO,
@@ -69,6 +69,7 @@ class Association:
     value: float
     estimate: Estimate | None  # None: too few seeds for an interval
     null_mean: float  # of mismatched pairs
+    null_spread: float  # of the same, of a seed's mean over cells: `pair_spread`
     blocks: tuple[Floats, ...]  # of seeds, for `pairing_p`
     cells: int
     runs: int
@@ -151,12 +152,15 @@ def associate(
         value=value,
         estimate=_estimate(pairs, owns, value, each) if blocks else None,
         null_mean=np.nan if between else _mismatched(tables, owns),
-        blocks=tuple(table for _, table in blocks),
+        null_spread=np.nan
+        if between
+        else pair_spread([table / cells for _, table, cells in blocks]),
+        blocks=tuple(table for _, table, _ in blocks),
         cells=sum(bool(own.any()) for own in owns),
         runs=sum(int(own.sum()) for own in owns),
         points=min(len(pair.steps) for pair in pairs),
         each=each,
-        seeds=tuple(of_block for of_block, _ in blocks),
+        seeds=tuple(of_block for of_block, _, _ in blocks),
         run_ids=tuple(
             run
             for pair, own in zip(pairs, owns, strict=True)
@@ -167,8 +171,9 @@ def associate(
 
 def _blocks(
     seeds: Sequence[tuple[int, ...]], tables: Sequence[Floats], owns: Sequence[Bools]
-) -> list[tuple[tuple[int, ...], Floats]]:
-    """The seeds that have a rho, with their tables summed over cells of the same seeds.
+) -> list[tuple[tuple[int, ...], Floats, int]]:
+    """The seeds that have a rho, with their tables summed over cells of the same seeds, and how
+    many cells these are.
 
     An undefined rho is 0 there: it favours neither matched pairs nor mismatched ones, and the
     other cells keep the seed, so that all cells are still permuted alike.
@@ -179,7 +184,11 @@ def _blocks(
         sums[of_cell] = sums.get(of_cell, 0.0) + np.nan_to_num(table)
         has[of_cell] = has.get(of_cell, False) | own
     return [
-        (tuple(np.compress(has[each], each).tolist()), table[np.ix_(has[each], has[each])])
+        (
+            tuple(np.compress(has[each], each).tolist()),
+            table[np.ix_(has[each], has[each])],
+            seeds.count(each),
+        )
         for each, table in sums.items()
         if has[each].any()
     ]

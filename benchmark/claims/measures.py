@@ -125,9 +125,7 @@ def _correlation(tables: Tables, test: CorrelationTest) -> Effect | NotRun:
     def power(alpha: float) -> float:
         if least > alpha:
             return 0.0
-        if test.level == "within":
-            return rho_chance(test, len(found.each), deviation(found.each), alpha)
-        return rho_chance(test, seeds, math.nan, alpha)
+        return rho_chance(test, len(found.each) or seeds, found, alpha)
 
     low, high = found.interval
     says = f"Rho of {signal} and {outcome} over {where}: {found.value:.2f}"

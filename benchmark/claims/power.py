@@ -30,7 +30,7 @@ from benchmark.ablation.claims import (
     swept_text,
 )
 from benchmark.ablation.plan import Plan, PlannedRun
-from benchmark.claims.correlation import associate, cells_of
+from benchmark.claims.correlation import Association, associate, cells_of
 from benchmark.claims.effects import DIRECTIONS, Direction
 from benchmark.claims.stopping import difference, stopped
 from benchmark.claims.strata import by_seed, strata_of
@@ -56,6 +56,7 @@ from benchmark.statistics.power import (
     clean_seeds,
     correlation_power,
     mean_power,
+    pairing_power,
     seeds_for,
 )
 
@@ -392,26 +393,29 @@ def _correlation(of: _Asked, test: CorrelationTest) -> _Design:
     if seeds < fewest:
         return _Design(seeds, 1.0, note=f"rank correlations need {fewest} seeds")
     if not within:
-        return _Design(seeds, least, lambda n, level: rho_chance(test, n, math.nan, level))
+        return _Design(seeds, least, lambda n, level: rho_chance(test, n, None, level))
     if of.pilot is None:
         return _Design(seeds, least)
     found = associate(cells_of(of.pilot), test.signal, test.column, "differences")
     if found is None or len(found.each) < 2:
         return _Design(seeds, least, note="the pilot lacks seeds with a correlation")
-    spread = deviation(found.each)
-    return _Design(seeds, least, lambda n, level: rho_chance(test, n, spread, level))
+    return _Design(seeds, least, lambda n, level: rho_chance(test, n, found, level))
 
 
-def rho_chance(test: CorrelationTest, seeds: int, spread: float, level: float) -> float:
-    """The same of a correlation; `spread` over seeds is that of the rhos within runs.
+def rho_chance(test: CorrelationTest, seeds: int, found: Association | None, level: float) -> float:
+    """The same of a correlation; `found` has the rhos within runs of the seeds at hand.
 
-    The test against mismatched pairs is left out, so the power is optimistic where other runs'
-    outcomes correlate nearly as well.
+    Within runs it is the lesser of the chances of the two tests, that of rho against its margin and
+    that of matched pairs against mismatched ones, whose rho stays what it is.
     """
     absent, margin = test.direction == "none", test.least_effect
-    true = min(TRUE * margin or TYPICAL_RHO, GREATEST_RHO)
-    if test.level == "within":
-        return mean_chance(DIRECTIONS[test.direction], spread, seeds, margin, level, true)
+    true, direction = min(TRUE * margin or TYPICAL_RHO, GREATEST_RHO), DIRECTIONS[test.direction]
+    if found is not None and test.level == "within":
+        chance = mean_chance(direction, deviation(found.each), seeds, margin, level, true)
+        if absent or not found.null_spread > 0:
+            return chance
+        gain = true - (found.null_mean if direction == "up" else -found.null_mean)
+        return min(chance, pairing_power(gain, found.null_spread, seeds, level))
     if seeds < LEAST_SEEDS_OF_RHO:
         return 0.0
     aim: Aim = "within" if absent else "greater"

@@ -1,5 +1,7 @@
 """Correlation coefficients of two columns of a cell's runs, on the same S steps."""
 
+import math
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -30,6 +32,26 @@ def cross(x: Floats, y: Floats, steps: Floats, level: Level, measure: Measure) -
             trend = np.stack([np.ones(len(steps)), stats.rankdata(steps)])
             x, y = (_rounded(v - v @ np.linalg.pinv(trend) @ trend) for v in (x, y))
         return np.asarray(np.corrcoef(x, y)[: len(x), len(x) :])
+
+
+def pair_spread(tables: Sequence[Floats]) -> float:
+    """The standard deviation of mismatched pairs' correlations around what each signal and each
+    outcome has with all others, pooled over tables (n, n); NaN if none has three runs.
+
+    Row and column effects cancel in every pairing's sum; this is the noise left in `pairing_p`.
+    """
+    squares, free = 0.0, 0
+    for table in tables:
+        n = len(table)
+        if n < 3:
+            continue
+        row, column = np.nonzero(~np.eye(n, dtype=bool))
+        design = np.hstack([np.eye(n)[row], np.eye(n)[column]])
+        there = table[row, column]
+        fitted = design @ np.linalg.lstsq(design, there, rcond=None)[0]
+        squares += float(np.square(there - fitted).sum())
+        free += n * n - 3 * n + 1
+    return math.sqrt(squares / free) if free else math.nan
 
 
 def _rounded(residuals: Floats) -> Floats:

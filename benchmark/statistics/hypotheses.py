@@ -110,8 +110,8 @@ def pairing_p(tables: Sequence[Floats], alternative: Alternative = "two-sided") 
     sums = np.zeros(1)
     for block, table in enumerate(tables):
         n = len(table)
-        orders = _orders(n) if ways <= MOST else _shuffled(tuple(range(n)), 1, block)
-        each = table[np.arange(n), orders].sum(axis=-1)
+        tried = orders(n) if ways <= MOST else _shuffled(tuple(range(n)), 1, block)
+        each = table[np.arange(n), tried].sum(axis=-1)
         sums = _pairs(sums, each) if ways <= MOST else sums + each
     return float(_p(_tails(sums), alternative))
 
@@ -214,7 +214,7 @@ def _all(sizes: Sizes) -> Indices:
 
 
 @lru_cache(maxsize=8)
-def _orders(n: int) -> Indices:
+def orders(n: int) -> Indices:
     """(n!, n): every permutation of n seeds, the identity first."""
     return np.array(list(itertools.permutations(range(n))), np.int64).reshape(-1, n)
 

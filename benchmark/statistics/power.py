@@ -12,7 +12,7 @@ import numpy as np
 from scipy import special
 
 from benchmark.levels import ALPHA
-from benchmark.statistics.hypotheses import MOST, least_p
+from benchmark.statistics.hypotheses import MOST, TIE, least_p, least_pairing_p, orders
 from benchmark.statistics.intervals import LEAST_SEEDS, of_moments, weights
 
 Aim = Literal["greater", "less", "within"]
@@ -83,6 +83,24 @@ def correlation_power(
         sign = 1 if aim == "greater" else -1
         chance = special.ndtr(sign * (z - least) - needed)
     return max(0.0, float(chance))
+
+
+def pairing_power(gain: float, spread: float, seeds: int, alpha: float = ALPHA) -> float:
+    """The same for `pairing_p` of one block, if matched pairs exceed mismatched ones by `gain` and
+    each pair deviates by `spread` from what its signal and outcome have with all others.
+
+    Simulated for up to six seeds; for more, the sums over pairings are taken as normal.
+    """
+    if least_pairing_p([seeds], "greater") > alpha:
+        return 0.0
+    if seeds > 6:
+        error = math.hypot(spread * math.sqrt(seeds - 1), gain)
+        return float(special.ndtr((seeds - 1) * gain / error - special.ndtri(1 - alpha)))
+    tried = orders(seeds)
+    pairs = spread * np.random.default_rng(0).standard_normal((DRAWS // 10, seeds, seeds))
+    pairs += gain * np.eye(seeds)
+    sums = pairs[:, np.arange(seeds), tried].sum(axis=-1)
+    return float(((sums >= sums[:, :1] - TIE).mean(axis=-1) <= alpha).mean())
 
 
 def clean_seeds(share: float, alpha: float = ALPHA) -> int:

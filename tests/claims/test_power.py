@@ -10,15 +10,16 @@ import pytest
 from ruamel.yaml import YAML
 from scipy import stats
 
+from benchmark.ablation.claims import CorrelationTest
 from benchmark.ablation.plan import Plan, load
-from benchmark.claims.correlation import cells_of
-from benchmark.claims.power import Prospect, mean_chance, prospects, table
+from benchmark.claims.correlation import associate, cells_of
+from benchmark.claims.power import Prospect, mean_chance, prospects, rho_chance, table
 from benchmark.claims.stopping import difference, stopped
 from benchmark.claims.variance import decompose
 from benchmark.errors import InputError
 from benchmark.results.tables import Tables
 from benchmark.statistics.components import Design, lead_power
-from benchmark.statistics.power import change_power, correlation_power, mean_power
+from benchmark.statistics.power import change_power, correlation_power, mean_power, pairing_power
 from tests.statistics.simulate import DISTANCE, tables
 
 GAMMA = [{"method.gamma": gamma} for gamma in (0.3, 0.7)]
@@ -207,7 +208,34 @@ def test_correlations_within_runs_take_the_pilots_rhos(tmp_path: Path, pilot: Ta
         for _, rows in points.groupby("run_id")
     ]
     spread = float(np.std((np.array(rhos[:4]) + rhos[4:]) / 2, ddof=1))
-    assert found.chance == pytest.approx(mean_power(spread, 5, 0.3))
+    seen = associate(cells_of(pilot), "signal", DISTANCE, "differences")
+    assert seen is not None
+    assert spread == pytest.approx(float(seen.each.std(ddof=1)))
+    # All of the pilot's runs fall together: another run's signal says more than a rho of 0.6.
+    assert seen.null_mean > 0.6
+    assert mean_power(spread, 5, 0.3) > 0.9
+    assert found.chance == 0.0
+
+
+def test_correlations_within_runs_have_the_power_of_the_weaker_test() -> None:
+    rng = np.random.default_rng(0)
+    shared, own = 0.6 * rng.standard_normal(12), 0.6 * rng.standard_normal((5, 12))
+    curves = {"signal": shared + own, DISTANCE: shared + own + rng.standard_normal((5, 12))}
+    found = associate(cells_of(tables(curves, GAMMA[:1], seeds=5)), "signal", DISTANCE, "raw")
+    assert found is not None
+    test = CorrelationTest(
+        kind="correlation",
+        column="distance",
+        level="within",
+        direction="positive",
+        least_effect=0.3,
+    )
+    of_rho = mean_power(float(found.each.std(ddof=1)), 5, 0.3)
+    of_pairs = pairing_power(0.6 - found.null_mean, found.null_spread, 5)
+    assert 0.05 < of_pairs < of_rho
+    assert rho_chance(test, 5, found, 0.05) == of_pairs
+    apart = replace(found, null_mean=-0.5)
+    assert rho_chance(test, 5, apart, 0.05) == pytest.approx(of_rho)
 
 
 def test_stopping_takes_the_pilots_differences(tmp_path: Path, pilot: Tables) -> None:

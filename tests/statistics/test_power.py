@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.statistics.hypotheses import change_p
+from benchmark.statistics.coefficients import pair_spread
+from benchmark.statistics.hypotheses import change_p, pairing_p
 from benchmark.statistics.power import (
     change_power,
     clean_seeds,
     correlation_power,
     mean_power,
+    pairing_power,
     seeds_for,
 )
 from tests.statistics.simulations import equivalence_p
@@ -83,6 +85,25 @@ def test_power_of_a_rank_correlation() -> None:
     assert correlation_power(0.3, 24, 0.3) == pytest.approx(0.05)
     assert correlation_power(0.0, 24, 0.3, "within") < 0.3
     assert correlation_power(0.0, 300, 0.3, "within") > 0.99
+
+
+@pytest.mark.parametrize(
+    ("seeds", "gain", "alpha"), [(5, 0.1, 0.05), (5, 0.2, 1 / 120), (12, 0.1, 0.01)]
+)
+def test_power_of_a_pairing(seeds: int, gain: float, alpha: float) -> None:
+    """Whatever a signal has with all outcomes, or an outcome with all signals, changes nothing."""
+    rng, shape = np.random.default_rng(1), (400, seeds, seeds)
+    pairs = 0.1 * rng.standard_normal(shape) + gain * np.eye(seeds)
+    pairs += rng.standard_normal((400, seeds, 1)) + rng.standard_normal((400, 1, seeds))
+    share = np.mean([pairing_p([each], "greater") <= alpha for each in pairs])
+    assert pairing_power(gain, 0.1, seeds, alpha) == pytest.approx(share, abs=0.06)
+    assert pair_spread(list(pairs)) == pytest.approx(0.1, rel=0.05)
+
+
+def test_a_pairing_of_few_seeds_cannot_reach_every_level() -> None:
+    assert pairing_power(9.0, 0.1, 5, 1 / 120) == 1.0
+    assert pairing_power(9.0, 0.1, 5, 1 / 121) == 0.0
+    assert math.isnan(pair_spread([np.eye(2)]))
 
 
 def test_seeds_that_show_that_few_fail() -> None:
