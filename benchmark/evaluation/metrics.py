@@ -295,7 +295,7 @@ METRICS: dict[str, Metric] = {
             version="1",
             meaning="different faces, by the birthday test: how many, were they equally likely, "
             "would be alike as often as pairs of samples are; alike is what 1 in 1,000 pairs of "
-            "held-out images are, which so have 1,000",
+            "held-out images are, which so have 1,000; beyond that it cannot tell",
             source="Arora and Zhang 2017 (arXiv 1706.08224)",
             measures="variety",
             domain="faces",

@@ -295,10 +295,14 @@ def _samples_caption(results: Tables) -> str:
 
 
 def _strips_caption(results: Tables) -> str:
+    ends = (
+        "the first and last columns are the images that were embedded, the rest is generated."
+        if drawn(results)
+        else "all of it is generated, as the embedded photographs may not be shown."
+    )
     return (
         "Paths through latent space between embedded held-out images, and in the last row from an"
-        " image to its mirror image; generated but for the first and last columns of procedural"
-        f" faces, which are the images that were embedded.{shown_words(results.cells)}"
+        f" image to its mirror image; {ends}{shown_words(results.cells)}"
     )
 
 
