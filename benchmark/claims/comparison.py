@@ -90,7 +90,7 @@ def _split(text: str) -> tuple[str, str]:
 def _judges(tables: Tables) -> dict[str, Mapping[str, Any] | None]:
     """Everything that determines the headline judge's values for each run."""
     judge = tables.entry
-    by = {"judge": judge.asked.identity(), "network": judge.network, "metrics": judge.parameters}
+    by = {"judge": judge.settings.identity(), "network": judge.network, "metrics": judge.parameters}
     flat = {key: value for part in by.values() for key, value in part.items()}
     flat |= {f"version of {name}": version for name, version in judge.versions.items()}
     found: dict[str, Mapping[str, Any] | None] = {}

@@ -49,7 +49,7 @@ def _unmeasured(tables: Tables, column: str) -> str:
         return ""
     if metric.domain not in ("", judge.network.get("domain", "")):
         return f"{column} needs a headline judge of {metric.domain}, and {judge.features} is none"
-    if metric.labelled and "attribute" not in judge.settings:
+    if metric.labelled and judge.settings.attribute is None:
         return f"{column} needs a headline judge that is told an attribute"
     return ""
 

@@ -111,7 +111,7 @@ _CHANGED: Mapping[int, Callable[[AblationRecord, ClaimTest], bool]] = {
 
 def _of_design(record: AblationRecord, registration: RegistrationRecord) -> str:
     asked, now = registration.evaluation, record.evaluation
-    if asked.judges[asked.headline].identity() != record.headline.asked.identity():
+    if asked.judges[asked.headline].identity() != record.headline.settings.identity():
         return "another judge than registered"
     if (asked.every, asked.collapse_below) != (now.every, now.collapse_below):
         return "another evaluation than registered"

@@ -141,20 +141,23 @@ def stop(file: Path | None, profile: str, overrides: tuple[str, ...], runs: Path
     Each run writes a checkpoint first, and `bench run` continues from there. Reaches sweeps on any
     machine that shares the runs folder.
 
-    Exit code 1: no sweep is running.
+    Exit code 1: no sweep is running, or a run with a Slurm job is damaged.
     """
     from benchmark.sweep.driver import drivers
     from benchmark.sweep.status import stop as ask
 
     plan = _plan(file, profile, overrides, runs)
-    asked = ask(runs, plan)
+    asked, damaged = ask(runs, plan)
     for each in asked:
         click.echo(f"asked to stop: {each}")
+    for why in damaged:
+        say(why)
     if not asked:
         what = "" if plan is None else f" of {plan.name}, profile {plan.profile},"
         click.echo(f"no sweep{what} is running in {runs}")
         for driver in drivers(runs):
             click.echo(f"running sweep: {driver}")
+    if damaged or not asked:
         sys.exit(1)
 
 

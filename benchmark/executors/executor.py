@@ -48,6 +48,7 @@ class Polling(ABC, Generic[Worker]):
     pending: Pending = unfinished
     trains: bool = True  # whether the workers train, and do not only judge what is there
     stopped: bool = False  # whether somebody asked it to stop
+    lacks: str = ""  # what no worker can start without, in one line
     poll_s: float = POLL_S
     _workers: dict[str, Worker] = field(default_factory=dict)
     _restarts: Counter[tuple[str, str]] = field(default_factory=Counter)

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ from benchmark.runs.directory import RunDirectory
 LOST = -signal.SIGKILL
 PAUSE_S = 0.5
 CONNECT_S = 10
+PATIENCE_S = 30.0  # for a node that can run a task to join, before it is said that none can
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,22 @@ class Cluster:
     cpus: int
     gpus: float  # a part of one lets several runs share it
 
+    def lacks(self) -> str:
+        """What a task needs, where no living node has it, and what they have; else empty."""
+        nodes = [each["Resources"] for each in ray.nodes() if each["Alive"]]
+        found = Counter((each.get("CPU", 0), each.get("GPU", 0)) for each in nodes)
+        if any(cpus >= self.cpus and gpus >= self.gpus for cpus, gpus in found):
+            return ""
+        has = "; ".join(f"{count} x {_room(*each)}" for each, count in sorted(found.items()))
+        return (
+            f"a run needs {_room(self.cpus, self.gpus)}, which no node of the Ray cluster has "
+            f"({has or 'it has none'}); runs wait until such a node joins"
+        )
+
+
+def _room(cpus: float, gpus: float) -> str:
+    return f"CPU: {cpus:g}, GPU: {gpus:g}"
+
 
 @dataclass
 class RayTasks(Polling["ray.ObjectRef[int]"]):
@@ -42,10 +60,12 @@ class RayTasks(Polling["ray.ObjectRef[int]"]):
 
     poll_s: float = PAUSE_S
     cluster: Cluster = field(default_factory=lambda: Cluster("auto", 1, 0))
+    _look: float = 0.0  # when to look again whether a node can run a task
 
     def run(self, runs: Sequence[RunDirectory]) -> dict[str, int]:
         """As every executor; raises BenchError where no cluster answers."""
         connect(self.cluster.address)
+        self._look = time.monotonic() + PATIENCE_S
         try:
             return super().run(runs)
         finally:
@@ -63,6 +83,9 @@ class RayTasks(Polling["ray.ObjectRef[int]"]):
     def _ended(self) -> Mapping[str, int]:
         if not self._workers:
             return {}
+        if time.monotonic() > self._look:
+            self.lacks = self.cluster.lacks()
+            self._look = time.monotonic() + PATIENCE_S
         tasks = list(self._workers.values())
         ended, _ = ray.wait(tasks, num_returns=len(tasks), timeout=0)
         done = set(ended)

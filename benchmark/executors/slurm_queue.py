@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from benchmark.errors import BenchError
@@ -52,11 +53,9 @@ def cancel(numbers: Iterable[str]) -> None:
 
 
 def job_of(run: RunDirectory) -> str | None:
-    """The id of the last job that was queued for a run."""
-    try:
-        return str(json.loads((run.path / RECORD).read_bytes())["job"])
-    except (FileNotFoundError, ValueError, KeyError):
-        return None
+    """The id of the last job that was queued for a run; raises BenchError where it is damaged."""
+    found = run.record(RECORD, "job")
+    return None if found is None else str(found["job"])
 
 
 def record(run: RunDirectory, number: str) -> None:
@@ -64,9 +63,14 @@ def record(run: RunDirectory, number: str) -> None:
 
 
 def living(runs: Iterable[RunDirectory], known: Mapping[str, Job]) -> Iterator[tuple[str, str]]:
-    """Run id and job id of every run that has a job which waits or runs."""
+    """Run id and job id of every run that has a job which waits or runs.
+
+    A damaged record names none: its run is queued anew, and waits for a living job by its lock.
+    """
     for run in runs:
-        number = job_of(run)
+        number = None
+        with suppress(BenchError):
+            number = job_of(run)
         if number is not None and number in known and known[number].is_alive:
             yield run.run_id, number
 

@@ -117,7 +117,7 @@ def judge_name(judge: JudgeEntry) -> str:
     """The feature network, its weights' hash and the counts, in short."""
     if judge.digest is None:
         return f"{judge.features}, not evaluated yet"
-    weights, part = str(judge.network.get("weights_sha256"))[:12], judge.settings["reference"]
+    weights, part = str(judge.network.get("weights_sha256"))[:12], judge.settings.reference
     return (
         f"{judge.features} (weights {weights}), {judge.samples} samples against {judge.samples}"
         f" {part} images{_seen(judge)}"
@@ -145,8 +145,8 @@ def judge_words(judge: JudgeEntry) -> str:
 
 def _seen(judge: JudgeEntry) -> str:
     """The view of the images compared with, where it is not the one trained on; the attribute."""
-    view, attribute = judge.settings["reference_view"], judge.settings.get("attribute")
-    words = f" in another view ({', '.join(view_words(view))})" if view else ""
+    view, attribute = judge.settings.reference_view, judge.settings.attribute
+    words = f" in another view ({', '.join(view_words(view.model_dump()))})" if view else ""
     return words + (f", attribute {escaped(attribute)}" if attribute else "")
 
 

@@ -67,7 +67,7 @@ def _kept(run: RecordedRun, evaluation: EvaluationSettings) -> list[Row]:
     If their headline was another judge, columns without a judge's name are not this one's.
     """
     headline = evaluation.judges[evaluation.headline].identity()
-    lost = () if run.record.headline.asked.identity() == headline else (*OF_JUDGE, OTHERS)
+    lost = () if run.record.headline.settings.identity() == headline else (*OF_JUDGE, OTHERS)
     rows = [
         {k: v for k, v in row.items() if v == v and not (lost and k.startswith(lost))}
         for row in run.rows("probes")

@@ -98,8 +98,7 @@ class JudgeEntry(Strict):
     """A judge, in the version whose rows are in the tables."""
 
     name: str
-    settings: dict[str, Any]
-    """JudgeSettings, resolved."""
+    settings: JudgeSettings
     digest: str | None
     """The judge's own hash; null until it has judged a run, as network and parameters are empty."""
     network: dict[str, Any]
@@ -108,17 +107,12 @@ class JudgeEntry(Strict):
     """The version of each metric."""
 
     @property
-    def asked(self) -> JudgeSettings:
-        """The settings as the ablation's file has them."""
-        return JudgeSettings.model_validate(self.settings)
-
-    @property
     def features(self) -> str:
-        return str(self.settings["features"])
+        return self.settings.features
 
     @property
     def samples(self) -> int:
-        return int(self.settings["samples"])
+        return self.settings.samples
 
 
 class EvaluationRecord(Strict):

@@ -143,7 +143,7 @@ def _entry(name: str, settings: JudgeSettings, found: Sequence[Source]) -> Judge
     rows.sort(key=lambda row: row.time)
     return JudgeEntry(
         name=name,
-        settings=settings.model_dump(mode="json"),
+        settings=settings,
         digest=newest.digest if newest else None,
         network=newest.network if newest else {},
         parameters=newest.parameters if newest else {},
@@ -153,7 +153,7 @@ def _entry(name: str, settings: JudgeSettings, found: Sequence[Source]) -> Judge
 
 def _joined(entry: JudgeEntry, old: JudgeEntry) -> JudgeEntry | None:
     """The common judge of runs here and of some in the tables; None if they have different ones."""
-    if entry.asked.identity() != old.asked.identity():
+    if entry.settings.identity() != old.settings.identity():
         return None
     if entry.digest is None:
         return old.model_copy(update={"name": entry.name, "settings": entry.settings})
@@ -195,7 +195,7 @@ def _earlier(source: Source, judge: JudgeInTables) -> list[dict[str, Any]]:
         return []
     said, setup = judgement(source, judge), source.earlier.setup
     asked = [each.record.settings for each in source.judgements.values()]
-    if said is None and judge.entry.asked.identity() in asked:
+    if said is None and judge.entry.settings.identity() in asked:
         return []
     then = setup.references.get(judge.recorded_as or "") if setup else None
     if said is not None and said.rows[-1].reference != then:

@@ -334,7 +334,7 @@ class RecordedRun:
         """Which snapshots it kept, and who judged them."""
         asked: dict[str, JudgeEntry] = {}
         for each in self.record.judges:  # the first of two versions of one judge
-            asked.setdefault(json.dumps(each.asked.identity()), each)
+            asked.setdefault(json.dumps(each.settings.identity()), each)
         judges = {each.name: each.settings for each in asked.values()}
         return EvaluationSettings.model_validate(
             {**self.record.evaluation.model_dump(), "judges": judges}

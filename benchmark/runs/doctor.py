@@ -123,6 +123,11 @@ def _faults_of_extras(run: RunDirectory) -> Iterator[Fault]:
         ("evaluation.json", run.evaluation, "`bench run FILE` writes it again"),
         ("probe.json", run.probe, "`bench probe` makes it again"),
         (classified.NAME, partial(classified.read, run), "`bench run FILE` makes it again"),
+        (
+            "slurm.json",
+            partial(run.record, "slurm.json", "job"),
+            "`bench run FILE` queues it again",
+        ),
     ):
         try:
             read()

@@ -1,11 +1,12 @@
 """The driver of a sweep: a record below the runs folder, through which `bench stop` reaches it.
 
-<runs>/sweeps/<ablation>-<profile>-<host>-<process>.json    while it runs
-                                                   .lock    held by the driver; free: it is dead
-                                                   .stop    somebody asks it to stop
+<runs>/sweeps/<ablation>-<profile>-<host>-<process>-<token>.json    while it runs
+                                                           .lock    held by the driver, if alive
+                                                           .stop    somebody asks it to stop
 """
 
 import os
+import secrets
 import socket
 import time
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ class Driver(Strict):
     profile: str
     host: str
     process: int
+    token: str  # random: containers repeat both host and process
     since: float  # seconds since the epoch
     labels: dict[str, str] = Field(default_factory=dict)  # by run id
 
@@ -42,6 +44,7 @@ class Driver(Strict):
             profile=plan.profile,
             host=socket.gethostname(),
             process=os.getpid(),
+            token=secrets.token_hex(4),
             since=time.time(),
             labels={planned.run_id: planned.label for planned in plan.runs},
         )
@@ -50,7 +53,7 @@ class Driver(Strict):
         return f"{self.ablation} ({self.profile}) by process {self.process} on {self.host}"
 
     def _file(self, runs: Path, suffix: str) -> Path:
-        name = f"{self.ablation}-{self.profile}-{self.host}-{self.process}{suffix}"
+        name = f"{self.ablation}-{self.profile}-{self.host}-{self.process}-{self.token}{suffix}"
         return runs / FOLDER / name
 
     @contextmanager
@@ -59,8 +62,6 @@ class Driver(Strict):
         (runs / FOLDER).mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self._file(runs, ".lock")):
-                # For one that died, of the same host and process number: containers repeat both.
-                self._file(runs, ".stop").unlink(missing_ok=True)
                 write_atomic(self._file(runs, ".json"), self.model_dump_json().encode())
                 yield
         finally:

@@ -302,10 +302,15 @@ def _execute(
     driver = Driver.here(plan)
     runs = {planned.run_id: places.run(planned.run_id) for planned in ours}
     shown = [(planned, runs[planned.run_id]) for planned in ours]
+    said = ""
     with driver.driving(places.runs), output.progress(plan, shown) as progress:
 
         def tick() -> None:
+            nonlocal said
             progress.update()
+            if executor.lacks not in ("", said):
+                output.warn(executor.lacks)
+            said = executor.lacks
             view.sync_if_due()
             if not executor.stopped and driver.is_asked_to_stop(places.runs):
                 executor.stop()

@@ -1,5 +1,6 @@
 """The status of an ablation's runs, or of all runs in a folder: for people and for scripts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,17 +68,19 @@ class Watch:
 
     def look(self) -> Status:
         """Their status now; a damaged run costs no other its own."""
-        statuses, going, damaged = [], [], dict(self._damaged)
+        statuses, numbers, damaged = [], {}, dict(self._damaged)
         for run, follow in self._follow:
             try:
                 found = follow.look()
+                ended = found.state in ("done", "failed")
+                number = None if ended else slurm_queue.job_of(run)
             except BenchError as error:
                 damaged[run.run_id] = str(error)
                 continue
             statuses.append(found)
-            if found.state not in ("done", "failed"):
-                going.append(run)
-        return Status(statuses, damaged, jobs_of(going), drivers_of(self._root, self._plan))
+            if number is not None:
+                numbers[run.run_id] = number
+        return Status(statuses, damaged, states_of(numbers), drivers_of(self._root, self._plan))
 
 
 def drivers_of(runs_root: Path, plan: Plan | None) -> list[Driver]:
@@ -86,35 +89,37 @@ def drivers_of(runs_root: Path, plan: Plan | None) -> list[Driver]:
     return [each for each in drivers(runs_root) if wanted in (None, (each.ablation, each.profile))]
 
 
-def jobs_of(runs: list[RunDirectory]) -> dict[str, str]:
-    """Slurm's state of each run that has a job: "1234_5 PENDING"; empty if Slurm does not
-    answer."""
-    numbers = {run.run_id: slurm_queue.job_of(run) for run in runs}
-    numbered = {run_id: number for run_id, number in numbers.items() if number is not None}
-    if not numbered:
+def states_of(numbers: Mapping[str, str]) -> dict[str, str]:
+    """Slurm's state of each of these jobs, by run id: "1234_5 PENDING"."""
+    if not numbers:
         return {}
     try:
         known = slurm_queue.jobs()
     except BenchError:
-        return {run_id: f"{number} (Slurm does not answer)" for run_id, number in numbered.items()}
+        return {run_id: f"{number} (Slurm does not answer)" for run_id, number in numbers.items()}
     return {
         run_id: f"{number} {known[number].state}" if number in known else f"{number} forgotten"
-        for run_id, number in numbered.items()
+        for run_id, number in numbers.items()
     }
 
 
-def stop(runs_root: Path, plan: Plan | None) -> list[str]:
+def stop(runs_root: Path, plan: Plan | None) -> tuple[list[str], list[str]]:
     """Ask the runs' drivers to stop, and cancel jobs whose driver is gone; returns who was
-    asked."""
+    asked, and what of those runs is damaged."""
     asked = drivers_of(runs_root, plan)
     for driver in asked:
         driver.ask_to_stop(runs_root)
     if asked:
-        return list(map(str, asked))
-    queued = [run for run in Watch(runs_root, plan).runs if slurm_queue.job_of(run) is not None]
-    left = [run for run in queued if run.result() is None]
-    if not left:
-        return []
-    numbers = [number for _, number in slurm_queue.living(left, slurm_queue.jobs())]
+        return list(map(str, asked)), []
+    left, damaged = [], []
+    for run in Watch(runs_root, plan).runs:
+        try:
+            if slurm_queue.job_of(run) is None or run.result() is not None:
+                continue
+        except BenchError as error:  # its job, if that is known, is cancelled too
+            damaged.append(str(error))
+        left.append(run)
+    known = slurm_queue.jobs() if left else {}
+    numbers = [number for _, number in slurm_queue.living(left, known)]
     slurm_queue.cancel(numbers)
-    return [f"Slurm job {number}" for number in numbers]
+    return [f"Slurm job {number}" for number in numbers], damaged

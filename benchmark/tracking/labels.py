@@ -11,6 +11,7 @@ from benchmark.markup import escaped
 from benchmark.results.schema import DISTANCE
 
 JUDGES = "bench.evaluation"  # the tag that says who judged a run
+ORIGIN = "bench.origin"  # on a server: which runs folder it is shown from
 NAMES = 1  # higher when metrics get other names: what MLflow holds is then compared again
 _LONGEST = 250  # characters of a name that MLflow takes
 _EQUILIBRIUM = {"m_global", "k", "balance", "ratio"}

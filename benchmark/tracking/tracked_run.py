@@ -6,11 +6,13 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run,
 from mlflow.tracking import MlflowClient
 
 from benchmark.ablation.plan import PlannedRun
+from benchmark.errors import BenchError
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.methods import signal
 from benchmark.runs.directory import Kind, Row, RunDirectory, State, Tail
 from benchmark.runs.evaluations import EvaluationRow, Evaluations
 from benchmark.tracking.labels import (
+    ORIGIN,
     accepted,
     is_judged,
     is_ours,
@@ -50,9 +52,12 @@ class TrackedRun:
         planned: PlannedRun,
         run: RunDirectory,
         evaluation: EvaluationSettings,
+        origin: str,
     ) -> None:
-        """`found` is the run in MLflow, with what it holds."""
+        """`found` is the run in MLflow, with what it holds; `origin` tells the runs folder from
+        those of other machines."""
         self._client, self._run, self._evaluation = client, run, evaluation
+        self._origin = origin
         self.mlflow_id, self.since = str(found.info.run_id), found.info.start_time
         self._signal = signal(planned.spec.method)
         self._status, self._tags = found.info.status, dict(found.data.tags)
@@ -74,6 +79,7 @@ class TrackedRun:
     def sync(self, *, last: bool = False) -> State:
         """Log what is new; raises Changed where the run has to be logged anew.
 
+        Raises BenchError where another runs folder's run is shown, which this one would replace.
         `last`: the judges are done, and may have judged an ended run again.
         """
         if self._ended is not None and not last:
@@ -88,6 +94,7 @@ class TrackedRun:
         seal = self._seal_of(state)
         settled = True
         if seal is None or seal != self._seal:
+            self._take_over(state)
             self._break_seal(seal, state)
             self._describe(state)
             self._log_rows()
@@ -116,6 +123,37 @@ class TrackedRun:
         if state not in ENDED:
             return None
         return Seal.of(self._run, state, self._evaluation, self._signal)
+
+    def _take_over(self, state: State) -> None:
+        """Before anything is logged of a run that another runs folder logged."""
+        there = self._tags.get(ORIGIN)
+        if there == self._origin or not self._origin:
+            return
+        if there is not None:
+            try:
+                self._compare(state)
+            except Changed as changed:  # two that renewed each other's would never end
+                raise BenchError(
+                    f"MLflow shows it from another runs folder: {changed}; delete it there to show "
+                    "this one"
+                ) from None
+        self._client.set_tag(self.mlflow_id, ORIGIN, self._origin)
+        self._tags[ORIGIN] = self._origin
+
+    def _compare(self, state: State) -> None:
+        """Raise Changed where MLflow holds what the directory does not; logs nothing."""
+        provenance = self._run.provenance()
+        if provenance is not None:
+            self._refuse_other_data(provenance["data"])
+        for row in self._run.rows():
+            self._new(metrics_of(row, self._signal))
+        self._new(self._said().values())
+        self._refuse_left(state)
+        self._begin(empty=False)
+
+    def _refuse_other_data(self, data: Mapping[str, str]) -> None:
+        if self._tags.get("data.fingerprint", data["fingerprint"]) != data["fingerprint"]:
+            raise Changed("it was trained on other data")
 
     def _break_seal(self, seal: Seal | None, state: State) -> None:
         """Before anything is logged: a writer that dies leaves no seal of what is not there."""
@@ -153,8 +191,8 @@ class TrackedRun:
             return
         data, commit = provenance["data"], str(provenance["code"]["commit"])
         tags = {"data": data["title"], "data.fingerprint": data["fingerprint"], "commit": commit}
-        known = self._tags.get("data.fingerprint")
-        if known is None:
+        self._refuse_other_data(data)
+        if "data.fingerprint" not in self._tags:
             dataset = Dataset(
                 name=data["title"],
                 digest=data["fingerprint"][:36],
@@ -163,8 +201,6 @@ class TrackedRun:
             )
             context = [InputTag("mlflow.data.context", "training")]
             self._client.log_inputs(self.mlflow_id, [DatasetInput(dataset, context)])
-        elif known != data["fingerprint"]:
-            raise Changed("it was trained on other data")
         # The tags last: they say that the inputs are there.
         new = [RunTag(key, value) for key, value in tags.items() if self._tags.get(key) != value]
         if new:
@@ -187,12 +223,7 @@ class TrackedRun:
 
         What they correct waits until the `last` time, as they correct one snapshot after another.
         """
-        said: dict[tuple[str, int], Metric] = {}
-        for name, settings in self._evaluation.judges.items():
-            found = Evaluations.of(self._run.path, settings)
-            for row in found.rows() if found is not None else ():
-                for metric in judged_metrics(self._evaluation, name, row) if row.draw == 0 else ():
-                    said[metric.key, metric.step] = metric
+        said = self._said()
         new = self._new(metric for at, metric in said.items() if at not in self._judged)
         for first in range(0, len(new), BATCH):
             self._client.log_batch(self.mlflow_id, metrics=new[first : first + BATCH])
@@ -203,6 +234,16 @@ class TrackedRun:
                     raise _other(name, step, value, said.get((name, step)))
                 return False
         return True
+
+    def _said(self) -> dict[tuple[str, int], Metric]:
+        """What the judges say now, by metric and step."""
+        said: dict[tuple[str, int], Metric] = {}
+        for name, settings in self._evaluation.judges.items():
+            found = Evaluations.of(self._run.path, settings)
+            for row in found.rows() if found is not None else ():
+                for metric in judged_metrics(self._evaluation, name, row) if row.draw == 0 else ():
+                    said[metric.key, metric.step] = metric
+        return said
 
     def _new(self, metrics: Iterable[Metric]) -> list[Metric]:
         """Those that MLflow does not hold; raises Changed where it holds another value."""

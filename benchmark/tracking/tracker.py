@@ -3,6 +3,7 @@
 import hashlib
 import math
 import re
+import secrets
 import shutil
 import tempfile
 import time
@@ -18,11 +19,19 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.errors import BenchError
+from benchmark.files import write_atomic
 from benchmark.redact import redact
 from benchmark.runs.directory import RunDirectory, State
 from benchmark.text import shortened
 from benchmark.tracking.headlines import VERDICT, headlines, is_headline
-from benchmark.tracking.labels import accepted, child_tags, newest_last, note, parent_tags
+from benchmark.tracking.labels import (
+    ORIGIN,
+    accepted,
+    child_tags,
+    newest_last,
+    note,
+    parent_tags,
+)
 from benchmark.tracking.moved import refuse_moved
 from benchmark.tracking.store import cause, client_of, make_room, reached, sqlite_file
 from benchmark.tracking.tracked_run import BATCH, Changed, TrackedRun
@@ -47,7 +56,7 @@ class Tracker:
     def __init__(self, uri: str, plan: Plan, runs_root: Path) -> None:
         self._plan, self._uri, self._runs = plan, uri, runs_root
         self._lock = _lock_of(uri, runs_root)
-        self._parent = ""
+        self._parent = self._origin = ""
         self._children: dict[str, TrackedRun] = {}
         self.left_out: dict[str, str] = {}  # by the run's label, why
         self.renewed: dict[str, str] = {}  # likewise, of those that were deleted and logged anew
@@ -55,6 +64,7 @@ class Tracker:
         def connect() -> None:
             artifacts = make_room(uri, plan.name)
             self._client = client_of(uri)
+            self._origin = _origin_of(uri, runs_root)
             self._experiment = self._open_experiment(artifacts)
             self._parent = self._open_parent()
             self._for_each(lambda child: None)
@@ -178,7 +188,7 @@ class Tracker:
 
     def _follow(self, planned: PlannedRun, found: Run) -> TrackedRun:
         run = RunDirectory(self._runs / planned.run_id)
-        return TrackedRun(self._client, found, planned, run, self._plan.evaluation)
+        return TrackedRun(self._client, found, planned, run, self._plan.evaluation, self._origin)
 
     def _open_experiment(self, artifacts: str | None) -> str:
         found = self._client.get_experiment_by_name(self._plan.name)
@@ -208,6 +218,7 @@ class Tracker:
 
     def _create(self, planned: PlannedRun, start: int | None = None) -> Run:
         tags = {"mlflow.parentRunId": self._parent, **child_tags(self._plan, planned)}
+        tags |= {ORIGIN: self._origin} if self._origin else {}
         name = shortened(planned.label, LONGEST_NAME)
         return self._client.create_run(self._experiment, start, tags, name)
 
@@ -216,6 +227,17 @@ def _lock_of(uri: str, runs_root: Path) -> Path:
     """Beside a SQLite store; for a server, in the folder that its writers share."""
     store = sqlite_file(uri)
     return (store.parent if store is not None else runs_root) / ".tracking.lock"
+
+
+def _origin_of(uri: str, runs_root: Path) -> str:
+    """What tells a runs folder from those of other machines; empty where none can share the
+    store."""
+    if sqlite_file(uri) is not None:
+        return ""
+    path = runs_root / ".tracking.id"
+    if not path.exists():
+        write_atomic(path, secrets.token_hex(8).encode())
+    return path.read_text()
 
 
 def _children_of(client: MlflowClient, experiment: str, parent: str) -> dict[str, Run]:

@@ -15,7 +15,7 @@ from benchmark.claims.comparison import compare_sides, read_side, sentence, verd
 from benchmark.claims.evidence import TABLES, write_evidence
 from benchmark.cli import bench
 from benchmark.errors import InputError
-from benchmark.results.schema import table_path
+from benchmark.results.schema import JudgeEntry, table_path
 from tests.report.material import fill, plan
 from tests.statistics.simulate import DISTANCE, Floats, tables, write
 
@@ -32,12 +32,13 @@ def _folder(
     """Its judge has these changes: of settings, network, parameters or versions."""
     found = tables({"signal": ends, DISTANCE: ends, "recall": -ends}, GAMMAS, seeds=seeds)
     found.runs["weights_sha256"] = [f"{value[0]:.6f}" for value in ends]
-    judge = found.record.headline
+    record = found.record.headline.model_dump(mode="json")
     for part, values in changes.items():
-        judge = judge.model_copy(update={part: {**getattr(judge, part), **values}})
+        record[part] |= values
+    judge = JudgeEntry.model_validate(record)
     setup = found.record.setups[0].model_copy(update={"references": {judge.name: data}})
-    record = found.record.model_copy(update={"judges": [judge], "setups": [setup]})
-    return write(path, replace(found, record=record))
+    judged = found.record.model_copy(update={"judges": [judge], "setups": [setup]})
+    return write(path, replace(found, record=judged))
 
 
 def _verdict(a: Path | str, b: Path | str) -> str:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import pdist
 
 from benchmark.evaluation import pairs
 from benchmark.evaluation.identities import ALIKE, identities, threshold
@@ -39,6 +40,13 @@ def test_the_threshold_is_that_of_one_pair_in_a_thousand() -> None:
     near, every = pairs.nearer(heldout, threshold(heldout)), 900 * 899 / 2
     assert near / every == pytest.approx(ALIKE, rel=0.01)
     assert identities(heldout, threshold(heldout)) == pytest.approx(1 / ALIKE, rel=0.01)
+
+
+def test_the_threshold_of_many_images_is_that_of_all_whatever_their_order() -> None:
+    """As of a folder that is ordered by class, of which the first 2,000 are the most alike."""
+    spread = np.repeat([0.1, 1.0], 2000)[:, None]
+    heldout = np.random.default_rng(5).normal(size=(4000, 3)) * spread
+    assert threshold(heldout) == pytest.approx(np.quantile(pdist(heldout), ALIKE), rel=0.1)
 
 
 def test_pairs_are_counted_once_over_several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 pytest.importorskip("submitit", reason="needs the extra: pip install .[slurm]")
 
+from benchmark.cli import bench
 from benchmark.commands.options import _minutes
 from benchmark.errors import BenchError, InputError
 from benchmark.executors import slurm, slurm_queue
@@ -16,6 +18,7 @@ from benchmark.executors.choice import Asked, choose
 from benchmark.executors.slurm import Queue, RunOne, SlurmJobs
 from benchmark.executors.slurm_queue import Job
 from benchmark.runs.directory import Result, RunDirectory
+from benchmark.runs.doctor import faults_of
 from tests.sweep.test_status import plan
 
 FAKE = """#!/bin/sh
@@ -214,3 +217,38 @@ def test_judging_waits_for_no_job_that_trains(fake: Path, tmp_path: Path) -> Non
     executor = SlurmJobs(9, [], lambda: None, trains=False, queue=queue(tmp_path / "slurm"))
     assert executor._start([run]) == {run.run_id: "7"}
     assert slurm_queue.job_of(run) == "5_0"  # `bench run` finds it again
+
+
+@pytest.mark.parametrize("record", ["{", "[]", "{}"])
+def test_a_damaged_record_of_a_job_costs_no_other_run_anything(
+    fake: Path, tmp_path: Path, record: str
+) -> None:
+    runs = made(tmp_path, 2)
+    (runs[0].path / "slurm.json").write_text(record)
+    slurm_queue.record(runs[1], "5_1")
+    says(fake, j5_1=("RUNNING", 0))
+    why = f"{runs[0].path / 'slurm.json'}: damaged; see `bench doctor`"
+    said = CliRunner().invoke(bench, ["status", "--runs", str(tmp_path)])
+    assert f"{runs[1].run_id}: Slurm job 5_1 RUNNING" in said.output.splitlines()
+    assert why in said.output.splitlines()
+    said = CliRunner().invoke(bench, ["stop", "--runs", str(tmp_path)])
+    assert (said.exit_code, said.output) == (1, f"asked to stop: Slurm job 5_1\n{why}\n")
+    (fault,) = faults_of(runs[0], runs[0].run_id)
+    assert fault.where == runs[0].path / "slurm.json"
+    executor = SlurmJobs(9, [], lambda: None, queue=queue(tmp_path / "slurm"))
+    assert executor._start(runs) == {runs[0].run_id: "7", runs[1].run_id: "5_1"}
+    assert slurm_queue.job_of(runs[0]) == "7"
+
+
+def test_stop_reaches_every_job_beside_a_damaged_run(fake: Path, tmp_path: Path) -> None:
+    runs = made(tmp_path, 3)
+    for run, number in zip(runs, ("5_0", "5_1", "5_2"), strict=True):
+        slurm_queue.record(run, number)
+    says(fake, j5_0=("RUNNING", 0), j5_1=("RUNNING", 0), j5_2=("PENDING", 0))
+    damaged = runs[1].path / "result.json"
+    damaged.write_text("{")
+    said = CliRunner().invoke(bench, ["stop", "--runs", str(tmp_path)])
+    asked = [f"asked to stop: Slurm job 5_{at}" for at in range(3)]
+    assert sorted(said.output.splitlines()) == [f"{damaged}: damaged; see `bench doctor`", *asked]
+    assert said.exit_code == 1
+    assert "scancel" in (fake / "said.txt").read_text()

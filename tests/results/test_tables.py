@@ -83,12 +83,13 @@ def test_a_damaged_table_keeps_no_other_from_being_read(
 def test_damaged_or_foreign_records_are_refused(folder: Path) -> None:
     path = folder / "ablation.json"
     record = json.loads(path.read_text())
-    cells = record["cells"]
+    cells, judge = record["cells"], record["judges"][0]
     for content, message in (
         ('{"format": ', "cannot be read"),
         ("[]", "format None"),
         (json.dumps({**record, "format": 3}), f"format 3, and .* reads format {FORMAT};"),
         (json.dumps({**record, "judges": []}), "judge"),
+        (json.dumps({**record, "judges": [{**judge, "settings": {}}]}), "features"),
         (json.dumps({**record, "swept": "x"}), "swept"),
         (json.dumps({**record, "more": 1}), "more"),
         (json.dumps({**record, "cells": [{**cells[0], "setup": 7}, cells[1]]}), "setup"),

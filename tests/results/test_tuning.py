@@ -48,7 +48,7 @@ def test_the_least_validation_distance_wins(tmp_path: Path) -> None:
     assert [each.collapsed for each in ebgan.settings] == [True, False, False, False]
     assert ebgan.ranges["method.pulling_away"] == [0, 0.1]
     assert (said.count, said.seed, said.budget) == (4, 77, Budget(steps=50))
-    assert said.judge.settings["reference"] == "validation"
+    assert said.judge.settings.reference == "validation"
 
 
 @pytest.mark.parametrize(

@@ -124,14 +124,14 @@ def test_stop_names_the_profile_that_does_not_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("benchmark.commands.sweeps._plan", lambda *_: plan(1))
-    other = replace(plan(1), profile="short")
-    with Driver.here(other).driving(tmp_path):
+    other = Driver.here(replace(plan(1), profile="short"))
+    with other.driving(tmp_path):
         said = CliRunner().invoke(bench, ["stop", "stubs.yaml", "--runs", str(tmp_path)])
-        assert not Driver.here(other).is_asked_to_stop(tmp_path)
+        assert not other.is_asked_to_stop(tmp_path)
     assert said.exit_code == 1
     assert said.output.splitlines() == [
         f"no sweep of stubs, profile demo, is running in {tmp_path}",
-        f"running sweep: {Driver.here(other)}",
+        f"running sweep: {other}",
     ]
 
 
@@ -199,10 +199,22 @@ def test_stop_reaches_the_driver_through_the_runs_folder(
 
 
 def test_a_word_to_a_dead_driver_of_the_same_name_stops_no_other(tmp_path: Path) -> None:
+    Driver.here(plan(1)).ask_to_stop(tmp_path)
     driver = Driver.here(plan(1))
-    driver.ask_to_stop(tmp_path)
     with driver.driving(tmp_path):
         assert not driver.is_asked_to_stop(tmp_path)
+
+
+def test_two_drivers_of_one_host_name_and_process_number_are_told_apart(tmp_path: Path) -> None:
+    """As in two containers that share a runs folder."""
+    first, second = Driver.here(plan(1)), Driver.here(plan(1))
+    with first.driving(tmp_path):
+        assert not second.is_alive(tmp_path)  # it would wait for the first
+        with second.driving(tmp_path):
+            assert len(drivers(tmp_path)) == 2
+            second.ask_to_stop(tmp_path)
+            assert not first.is_asked_to_stop(tmp_path)
+        assert drivers(tmp_path) == [first]
 
 
 def test_a_driver_that_was_killed_is_not_believed(tmp_path: Path) -> None:
@@ -210,7 +222,8 @@ def test_a_driver_that_was_killed_is_not_believed(tmp_path: Path) -> None:
 import os, signal
 from pathlib import Path
 from benchmark.sweep.driver import Driver
-driver = Driver(ablation="stubs", profile="demo", host="here", process=os.getpid(), since=0.0)
+who = {{"host": "here", "process": os.getpid(), "token": "0", "since": 0.0}}
+driver = Driver(ablation="stubs", profile="demo", **who)
 with driver.driving(Path({str(tmp_path)!r})):
     os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -282,6 +282,51 @@ def test_a_run_that_is_not_here_stays_as_it_was_shown(store: Store) -> None:
     assert store.child().to_dictionary() == before
 
 
+def test_two_machines_that_share_a_server_do_not_renew_each_others_run(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmark.tracking.tracker.sqlite_file", lambda uri: None)
+    other = Store(tmp_path / "other")
+    other.uri = store.uri
+    run = end(begun(store.runs))
+    store.sync()
+    known = store.child().info.run_id
+    theirs = end(begun(other.runs, factor=1.5))
+    for _ in range(2):
+        tracker = Tracker(other.uri, PLAN, other.runs)
+        tracker.close()
+        (why,) = tracker.left_out.values()
+        assert why == (
+            "MLflow shows it from another runs folder: train/l_real was 0.5 at step 2 and is 0.75; "
+            "delete it there to show this one"
+        )
+        assert tracker.renewed == store.sync().renewed == {}
+        assert store.child().info.run_id == known
+        store.check(run)
+    store.client.delete_run(known)
+    other.sync()
+    other.check(theirs)
+
+
+def test_a_run_that_goes_on_on_another_machine_keeps_its_child(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmark.tracking.tracker.sqlite_file", lambda uri: None)
+    begun(store.runs, last=HALF)
+    store.sync()
+    known = store.child().info.run_id
+    other = Store(tmp_path / "other")
+    other.uri = store.uri
+    run = end(begun(other.runs))
+    other.sync()
+    other.check(run)
+    tracker = Tracker(store.uri, PLAN, store.runs)  # which has less of it
+    tracker.close()
+    assert list(tracker.left_out) == [PLAN.runs[0].label]
+    assert store.child().info.run_id == known
+    other.check(run)
+
+
 def test_what_has_ended_is_compared_by_its_seal_alone(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
