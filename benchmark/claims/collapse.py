@@ -4,10 +4,10 @@ Two events, at an evaluation: `collapsed`, the evaluation's own flag, and `low_c
 below half of the run's previous maximum (which was at least 0.05). Lower signals count as better,
 so a signal that detects an event is higher once it has occurred.
 
-AUROC is the share of pairs of runs of one cell at one step, one with the event and one without,
-in which the signal is higher in the run with it (ties count half). The seed is the unit: interval
-and p are from the jackknife over seeds, each left out of every cell that has it; and p is at least
-that of a test permuting whole series within cells. If no seed can be left out, as where one alone had
+AUROC is the share of pairs of runs of one cell at one step, one with the event and one without, in
+which the signal is higher in the run with it (ties count half). The seed is the unit: interval and
+p are from the jackknife over seeds, each left out of every cell that has it; and p is at least that
+of a test permuting whole series within cells. If no seed can be left out, as where one alone had
 the event, p is 1: permutations alone cannot tell a signal that is higher then from one that only
 varies more. A failed run is never dropped: its last row is carried forward. Holm's correction
 covers the method's own signals, not the baselines.
