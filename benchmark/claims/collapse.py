@@ -7,8 +7,10 @@ so a signal that detects an event is higher once it has occurred.
 AUROC is the share of pairs of runs of one cell at one step, one with the event and one without,
 in which the signal is higher in the run with it (ties count half). The seed is the unit: interval
 and p are from the jackknife over seeds, each left out of every cell that has it; and p is at least
-that of a test permuting whole series within cells. A failed run is never dropped: its last row is
-carried forward. Holm's correction covers the method's own signals, not the baselines.
+that of a test permuting whole series within cells. If no seed can be left out, as where one alone
+had the event, p is 1: permutations alone cannot tell a signal that is higher then from one that
+only varies more. A failed run is never dropped: its last row is carried forward. Holm's correction
+covers the method's own signals, not the baselines.
 
 Lead time measures use during training: the alarm is raised at the first evaluation whose signal has
 risen by a quarter of its previous total fall. The lead is the number of steps from there to the
@@ -129,6 +131,8 @@ def _row(cells: Sequence[Series]) -> dict[str, Any]:
         row["low"], row["high"] = ((1 + end) / 2 for end in ends(estimate))
         tables = [sum(map(concordance, block), np.zeros(1)) for block in blocks.values()]
         row["p"] = max(pairing_p(tables), _two_sided(estimate))
+        if estimate is None:
+            row["least_p"] = 1.0
     return row
 
 

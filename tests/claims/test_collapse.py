@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from benchmark.claims.collapse import Series, collapse_table, somers
+from benchmark.claims.collapse import Series, collapse_table, concordance, somers
+from benchmark.statistics.hypotheses import pairing_p
 from tests.statistics.simulate import Floats, tables
 
 CELLS = [{"method.gamma": 0.5}, {"method.gamma": 0.7}]
@@ -89,6 +90,22 @@ def test_its_interval_covers(seeds: int, events: int, shift: float) -> None:
             held += interval[0] <= 2 * truth - 1 <= interval[1]
     assert given > 0.9 * studies
     assert held / given >= 0.93 - 3 * np.sqrt(0.95 * 0.05 / studies)
+
+
+def test_one_run_with_the_event_tells_nothing_of_others() -> None:
+    """It is above all 39 others, which one permutation of 40 gives: 2 / 40, two-sided. But so is
+    every other time a signal that is as often far above the others as far below: its AUROC is one
+    half, and 2 / 40 would reject it always. One seed cannot show which it is: p is 1 at least."""
+    event = np.zeros((40, 1))
+    event[0] = 1
+    cell = Series(tuple("r" * 40), tuple(range(40)), np.ones(1), 9 * event, event)
+    assert pairing_p([concordance(cell)]) == pytest.approx(2 / 40, abs=5e-3)
+    assert somers([cell]) is None
+    curves = {"signal": 1 + 9 * event, "collapsed": event}
+    row = _row(collapse_table(tables(curves, CELLS[:1], seeds=40)), "collapsed")
+    assert (row["auroc"], row["p"], row["least_p"]) == (1.0, 1.0, 1.0)
+    assert row["verdict"] == "cannot tell"
+    assert row["sentence"].endswith("the least p of so few runs is 1.")
 
 
 def test_few_runs_cannot_tell_and_no_event_is_nothing_to_see() -> None:
