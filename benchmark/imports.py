@@ -1,5 +1,6 @@
 """Classes from outside the package, named by import path. What is imported is code and runs."""
 
+import inspect
 import sys
 from contextlib import redirect_stdout
 from importlib import import_module
@@ -8,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from benchmark.errors import InputError, of_system
+from benchmark.files import sha256
 
 
 def load_class(path: str) -> Any:
@@ -32,6 +34,17 @@ def load_class(path: str) -> Any:
             f"{path}: cannot be imported ({said}{_found(module)}); name a class as "
             "package.module:Class that Python finds from this folder or in its environment"
         ) from error
+
+
+def method_code(name: str) -> str | None:
+    """SHA-256 of the file of a method from outside the package; None for the package's own."""
+    if ":" not in name:
+        return None
+    try:
+        source = inspect.getsourcefile(load_class(name))
+        return sha256(Path(source)) if source else None
+    except (TypeError, OSError):  # made by a program, or in an archive
+        return None
 
 
 def _told(error: BaseException) -> str:

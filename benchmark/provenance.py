@@ -5,7 +5,6 @@ passes `redact` first.
 """
 
 import hashlib
-import inspect
 import os
 import platform
 import re
@@ -20,8 +19,6 @@ from benchmark import __version__
 from benchmark.executors import instructions
 from benchmark.files import sha256
 from benchmark.git import ask
-from benchmark.imports import load_class
-from benchmark.methods.settings import MethodSettings
 from benchmark.redact import redacted
 
 _PACKAGE = Path(__file__).parent
@@ -98,17 +95,6 @@ def code_version() -> dict[str, Any]:
         "diff": diff if diff and len(diff) <= _LONGEST_DIFF else None,
         "untracked": [name for name in untracked.split("\0") if name] if untracked else [],
     }
-
-
-def method_code(settings: MethodSettings) -> str | None:
-    """SHA-256 of the file of a method from outside the package; None for the package's own."""
-    if ":" not in settings.name:
-        return None
-    try:
-        source = inspect.getsourcefile(load_class(settings.name))
-        return sha256(Path(source)) if source else None
-    except (TypeError, OSError):  # made by a program, or in an archive
-        return None
 
 
 class EnergyMeter:

@@ -22,8 +22,9 @@ from benchmark.evaluation.metrics import METRICS, load_metric
 from benchmark.evaluation.samples import save_grid
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.executors.instructions import has, here
+from benchmark.imports import method_code
 from benchmark.methods import attributes
-from benchmark.provenance import EnergyMeter, describe_process, method_code, with_earlier
+from benchmark.provenance import EnergyMeter, describe_process, with_earlier
 from benchmark.redact import redacted
 from benchmark.runs.directory import Result, RunDirectory
 from benchmark.runs.evaluations import Evaluations, new_row
@@ -307,7 +308,7 @@ def _set_up(
         **({"lanes": where.lanes} if where.lanes > 1 else {}),
         "energy_j": None,
         "parameters": sum(p.numel() for p in trainer.method.parameters()),
-        "method_code": method_code(spec.method),
+        "method_code": method_code(spec.method.name),
         "data": {
             "title": store.title,
             "subject": store.subject,

@@ -394,7 +394,10 @@ def _override(settings: Block, override: str) -> Block:
     if key == "seeds":
         return {**settings, "seeds": value}
     if key in settings["sweep"]:
-        raise FileError(f"--set {override}: {key} is what the file sweeps")
+        raise FileError(
+            f"--set {override}: {key} is what the file sweeps; copy the file, give the copy "
+            "another `name`, and change its `sweep`"
+        )
     return _set(f"--set {key}", settings, key, value)
 
 

@@ -96,9 +96,23 @@ def plan(
     say(f"{describe(found.with_costliest, jobs)}{costliest}")
     if expected:
         show("claims", table(expected))
+        say(_of_the_chances(expected, found))
     if rates:
         said = ", ".join(f"{arm}: {rate:.3g}" for arm, rate in rates.items())
         say(f"measured in {pilot}, for tune.budget: rates: {{{said}}}")
+
+
+def _of_the_chances(expected: "list[Prospect]", plan: "Plan") -> str:
+    """What the chances mean; or how to get them, where they take a spread that is not known."""
+    said = (
+        "chance: to support the claim, were it true by twice its least effect; seeds: of each cell"
+    )
+    if any(math.isnan(each.chance) and each.least_p < 1 for each in expected):
+        said += (
+            "; unknown without the spread over seeds: train three or more of each cell, then give "
+            f"--pilot their tables (results/{plan.place}, a demonstration's in out/)"
+        )
+    return said
 
 
 def _pilot(folder: Path | None) -> "Tables | None":

@@ -11,7 +11,7 @@ from benchmark.data.source import open_source
 from benchmark.results.source import only_recorded
 from benchmark.results.tuning import with_winners
 from benchmark.sweep.data import Sizes, refuse_too_few
-from benchmark.sweep.run import Places, pending_of
+from benchmark.sweep.run import Places, pending_of, refuse_changed_methods
 
 Action = Literal["train", "continue", "evaluate", "nothing"]
 
@@ -31,6 +31,7 @@ def what_would_run(plan: Plan, places: Places, *, trust_tables: bool = False) ->
     Raises InputError where the data to train on are missing or too few.
     """
     plan = with_winners(plan, places.runs, places.results)
+    refuse_changed_methods(plan, places)
     if plan.search is not None:
         before = what_would_run(plan.search, places, trust_tables=trust_tables)
         return [

@@ -16,6 +16,7 @@ from benchmark.evaluation.metrics import METRICS, computed_by
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.executors.executor import Pending, Polling, Start
 from benchmark.executors.local import how_it_ended, last_lines
+from benchmark.imports import method_code
 from benchmark.report.files import refuse_foreign
 from benchmark.report.markdown import DETAILS, build
 from benchmark.results.registered import obstacle
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from benchmark.tracking.tracker import Tracker
 
 SYNC_EVERY_S = 4.0
+SHOWN = 5  # runs that an error names
 PROBE, CLASSIFIERS = "the probe", "the classifiers"  # which are not names of judges
 
 
@@ -86,6 +88,7 @@ def run_plan(
     plan = with_winners(plan, places.runs, places.results)
     refuse_overwriting(plan, places, replace=replace)
     _refuse_codeless(plan)
+    refuse_changed_methods(plan, places)
     if plan.apart:
         where = places.results / plan.place
         output.note(f"--set trains other runs than {plan.path} does; their tables: {where}")
@@ -471,6 +474,26 @@ def _refuse_codeless(plan: Plan) -> None:
         refuse_codeless([each.spec for each in plan.runs])
     except InputError as error:
         raise InputError(f"evaluation.probe: {error}; leave it out of the sweep") from None
+
+
+def refuse_changed_methods(plan: Plan, places: Places) -> None:
+    """Raise InputError where a method from outside the package is not the one that began a run."""
+    searched = plan.search.runs if plan.search is not None else ()
+    begun: dict[str, list[PlannedRun]] = {}
+    for planned in (*searched, *plan.runs):
+        if (now := method_code(planned.spec.method.name)) is None:
+            continue
+        then = (places.run(planned.run_id).provenance() or {}).get("method_code")
+        if then not in (None, now):
+            begun.setdefault(planned.spec.method.name, []).append(planned)
+    for name, runs in begun.items():
+        folders = ", ".join(str(places.runs / each.run_id) for each in runs[:SHOWN])
+        more = f" and {len(runs) - SHOWN} more" if len(runs) > SHOWN else ""
+        raise InputError(
+            f"{name}: its file has changed since {counted(len(runs), 'run')} began with it, which "
+            "would mix two methods; give the changed one a file of its own, change it back, or "
+            f"remove the runs to train them again: {folders}{more}"
+        )
 
 
 def _writable(folder: Path) -> None:

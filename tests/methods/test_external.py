@@ -1,23 +1,32 @@
 """The README's method in 40 lines, named by its import path, trains as the package's own do."""
 
+import io
 import re
+import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 
-from benchmark.ablation.plan import load
+from benchmark.ablation.plan import Plan, load
 from benchmark.data.store import open_store
 from benchmark.errors import InputError
+from benchmark.executors.local import Pool
+from benchmark.imports import method_code
 from benchmark.methods import heldout_columns, signal, train_columns
-from benchmark.provenance import method_code
 from benchmark.runs.directory import RunDirectory
 from benchmark.spec import RunSpec
+from benchmark.sweep.dry_run import what_would_run
+from benchmark.sweep.output import QuietOutput
+from benchmark.sweep.run import Places, Work, run_plan
 from benchmark.training.loop import Trainer
 from tests.conftest import TINY
 
 README = Path(__file__).parents[2] / "README.md"
-LSGAN = {"name": "lsgan:LSGAN", "n": 4}
+LSGAN_CLASS = "lsgan:LSGAN"
+LSGAN = {"name": LSGAN_CLASS, "n": 4}
 
 
 @pytest.fixture
@@ -25,6 +34,7 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (code,) = re.findall(r"```python\n(.*?LSGAN.*?)```", README.read_text(), re.DOTALL)
     assert len([line for line in code.splitlines() if line.strip()]) <= 40
     (tmp_path / "lsgan.py").write_text(code)
+    monkeypatch.delitem(sys.modules, "lsgan", raising=False)  # of another test's folder
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     return tmp_path
@@ -44,16 +54,38 @@ def test_the_readme_s_method_trains(example: Path, cache: Path) -> None:
     (heldout,) = [row for row in rows if row.kind == "heldout"]
     assert list(heldout.values) == heldout_columns(spec.method)
     assert signal(spec.method) == "loss_g"
-    assert method_code(spec.method) is not None
+    assert method_code(LSGAN_CLASS) is not None
 
 
 def test_an_ablation_names_it_by_its_import_path(example: Path) -> None:
-    text = (README.parent / "ablations" / "baselines.yaml").read_text()
-    arm = "sweep:\n  variants:\n    LSGAN: {method: {name: 'lsgan:LSGAN', n: 8}}\n"
-    (example / "with.yaml").write_text(text.replace("sweep:\n  variants:\n", arm, 1))
-    plan = load(example / "with.yaml", "demo")
-    assert plan.runs[0].label == "LSGAN seed=0"
-    (example / "wrong.yaml").write_text(text.replace("sweep:\n  variants:\n", arm, 1).replace(
-        "lsgan:LSGAN", "lsgan:LSGAM"))  # fmt: skip
+    assert with_lsgan(example).runs[0].label == "LSGAN seed=0"
+    text = (example / "with.yaml").read_text()
+    (example / "wrong.yaml").write_text(text.replace("lsgan:LSGAN", "lsgan:LSGAM"))
     with pytest.raises(InputError, match="cannot be imported"):
         load(example / "wrong.yaml", "demo")
+
+
+def with_lsgan(folder: Path) -> Plan:
+    text = (README.parent / "ablations" / "baselines.yaml").read_text()
+    arm = "sweep:\n  variants:\n    LSGAN: {method: {name: 'lsgan:LSGAN', n: 8}}\n"
+    (folder / "with.yaml").write_text(text.replace("sweep:\n  variants:\n", arm, 1))
+    return load(folder / "with.yaml", "demo")
+
+
+def test_runs_of_an_edited_method_are_not_continued(example: Path) -> None:
+    plan, there = with_lsgan(example), example / "runs"
+    out = example / "out"
+    places = Places(there, out, out, out / "REPORT.md", None, "")
+    what_would_run(plan, places)
+    run = RunDirectory.create(there, plan.runs[0].spec)
+    run.write_provenance({"code": {}, "data": {}, "method_code": method_code(LSGAN_CLASS)})
+    what_would_run(plan, places)
+    with (example / "lsgan.py").open("a") as file:
+        file.write("\n# better\n")
+    edited = rf"lsgan:LSGAN: its file has changed since 1 run began with it.*{plan.runs[0].run_id}$"
+    with pytest.raises(InputError, match=edited):
+        what_would_run(plan, places)
+    with pytest.raises(InputError, match=edited):
+        run_plan(
+            plan, places, partial(Pool, 1), Work("cpu"), QuietOutput(Console(file=io.StringIO()))
+        )

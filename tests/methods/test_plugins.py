@@ -9,10 +9,10 @@ import torch
 from benchmark.data.batches import batch_positions
 from benchmark.data.store import FaceStore, open_store
 from benchmark.errors import BenchError, InputError
+from benchmark.imports import method_code
 from benchmark.methods import attributes, heldout_columns, signal, train_columns
 from benchmark.methods.method import Batch, has_code, has_encoder
 from benchmark.methods.registry import method_class
-from benchmark.provenance import method_code
 from benchmark.runs.directory import Result, RunDirectory
 from benchmark.spec import RunSpec
 from benchmark.training import snapshots
@@ -58,7 +58,7 @@ def test_it_trains_as_the_packages_own_do(
     (heldout,) = [row.values for row in rows if row.kind == "heldout"]
     assert list(heldout) == heldout_columns(spec.method)
     assert signal(spec.method) in trained[0]
-    assert method_code(spec.method) is not None
+    assert method_code(spec.method.name) is not None
     assert RunSpec.from_json(spec.to_json()) == spec
 
 
