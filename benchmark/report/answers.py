@@ -21,6 +21,7 @@ from benchmark.text import counted
 
 # Tests whose effect is a share, of runs or of variance, and no size of its own.
 OF_SHARES = (BoundTest, FailuresTest, ShareTest)
+DIFFERENCES = {"contrast": "difference in ", "trend": "change in "}  # by the test's kind
 ASKED = 3  # columns of the answer's table beside the distance: what a page is wide enough for
 
 
@@ -59,7 +60,8 @@ def _size(claim: Claim, verdict: Verdict) -> str:
     """The effect in brackets, where it has a size of its own, and whether other measures agree."""
     said = []
     if not isinstance(claim.test, OF_SHARES):
-        said.append(f"{title(claim.test.column)} {verdict.effect} {verdict.interval}")
+        of = DIFFERENCES.get(claim.test.kind, "")
+        said.append(f"{of}{title(claim.test.column)} {verdict.effect} {verdict.interval}")
     if "hangs on the measure" in verdict.others:
         said.append("hangs on the measure")
     return f" ({', '.join(said)})" if said else ""

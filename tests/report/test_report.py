@@ -274,7 +274,9 @@ def test_unjudged_claims_say_so(document: Document) -> None:
 def test_a_decided_claim_stands_in_the_answer(folder: Path) -> None:
     evidence.write(folder)
     found = read_tables(folder)
-    assert answer(found) == "**refuted**: BEGAN is better (distance 95.12 [80, 110.5])."
+    assert (
+        answer(found) == "**refuted**: BEGAN is better (difference in distance 95.12 [80, 110.5])."
+    )
     assert status(found) == "exploratory"
     evidence.write(folder, verdict="supported", oppose="kid")
     assert answer(read_tables(folder)).endswith("[80, 110.5], hangs on the measure).")
