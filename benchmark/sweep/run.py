@@ -305,12 +305,15 @@ def _execute(
     driver = Driver.here(plan)
     runs = {planned.run_id: places.run(planned.run_id) for planned in ours}
     shown = [(planned, runs[planned.run_id]) for planned in ours]
-    said = ""
+    said, stopping = "", False
     with driver.driving(places.runs), output.progress(plan, shown) as progress:
 
         def tick() -> None:
-            nonlocal said
+            nonlocal said, stopping
             progress.update()
+            if executor.stopped and not stopping:
+                output.note("stopping: the runs' processes save what they have; Ctrl-C again kills")
+            stopping = executor.stopped
             if executor.lacks not in ("", said):
                 output.warn(executor.lacks)
             said = executor.lacks
