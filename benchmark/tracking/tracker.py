@@ -237,7 +237,7 @@ def _origin_of(uri: str, runs_root: Path) -> str:
     path = runs_root / ".tracking.id"
     if not path.exists():
         write_atomic(path, secrets.token_hex(8).encode())
-    return path.read_text()
+    return path.read_text(encoding="utf-8")
 
 
 def _children_of(client: MlflowClient, experiment: str, parent: str) -> dict[str, Run]:
