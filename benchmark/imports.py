@@ -5,7 +5,6 @@ import sys
 from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from benchmark.errors import InputError, of_system
@@ -21,19 +20,22 @@ def load_class(path: str) -> Any:
     here = Path.cwd()
     if str(here) not in sys.path:  # where the user's own methods, data sets and judges may be
         sys.path.append(str(here))
-    module: ModuleType | None = None
+    how = (
+        "name a class as package.module:Class that Python finds from this folder or in its"
+        " environment"
+    )
     try:
         with redirect_stdout(sys.stderr):  # keeps its prints out of our output
             module = import_module(name)
         if Path.cwd() != here:
             raise ImportError("it changes the working folder, below which the runs lie")
-        return getattr(module, kind)
     except (Exception, SystemExit) as error:
-        said = of_system(error) if isinstance(error, ImportError | AttributeError) else _told(error)
-        raise InputError(
-            f"{path}: cannot be imported ({said}{_found(module)}); name a class as "
-            "package.module:Class that Python finds from this folder or in its environment"
-        ) from error
+        said = of_system(error) if isinstance(error, ImportError) else _told(error)
+        raise InputError(f"{path}: cannot be imported ({said}); {how}") from error
+    if not hasattr(module, kind):  # another module of that name may have been meant
+        file = getattr(module, "__file__", None) or "a module of Python itself"
+        raise InputError(f"{path}: there is no {kind} in {name} ({file}); {how}")
+    return getattr(module, kind)
 
 
 def method_code(name: str) -> str | None:
@@ -50,9 +52,3 @@ def method_code(name: str) -> str | None:
 def _told(error: BaseException) -> str:
     """The exception raised by external code, for people."""
     return f"it raises {type(error).__name__}: {of_system(error)}"
-
-
-def _found(module: ModuleType | None) -> str:
-    """Where a module without the class was found: another one of that name may have been meant."""
-    at = getattr(module, "__file__", None) or (module is not None and "Python itself") or None
-    return f", which is {at}" if at else ""

@@ -144,10 +144,14 @@ def sentence(table: pd.DataFrame, a: str, b: str) -> str:
         size += f", 95 % {low:.3g} to {high:.3g}"
     seeds = f"{row['runs_b']} against {row['runs_a']} runs"
     if row["verdict"] in ("better", "worse"):
-        return f"{b} is {row['verdict']} than {a}: {size}, p {row['p_holm']:.2g}, {seeds}."
+        return (
+            f"{b} is {row['verdict']} than {a}: {size}, two-sided p {row['p_holm']:.2g}, {seeds}."
+        )
     if row["verdict"].startswith("cannot tell"):
         return f"Too few runs to tell {b} from {a}: {size}, {seeds}."
-    return f"No difference of {b} and {a} was shown: {size}, p {row['p_holm']:.2g}, {seeds}."
+    return (
+        f"No difference of {b} and {a} was shown: {size}, two-sided p {row['p_holm']:.2g}, {seeds}."
+    )
 
 
 def _pairs(a: Side, b: Side) -> list[tuple[Side, Side]]:

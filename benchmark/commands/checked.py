@@ -12,23 +12,29 @@ if TYPE_CHECKING:
 
 
 def load_plan(file: Path, profile: str, overrides: tuple[str, ...] = ()) -> "Plan":
-    """As ablation/plan.py loads it; also raises InputError where a column has a name of another."""
+    """As ablation/plan.py loads it.
+
+    Also raises InputError where a column has a name of another, or a judge's features are unknown.
+    """
     from benchmark.ablation.plan import load
 
-    return _with_columns_apart(file, load(file, profile, overrides))
+    return _judged(file, load(file, profile, overrides))
 
 
 def load_profiles(file: Path) -> "list[Plan]":
     """The same of every profile of a file."""
     from benchmark.ablation.plan import check
 
-    return [_with_columns_apart(file, plan) for plan in check(file)]
+    return [_judged(file, plan) for plan in check(file)]
 
 
-def _with_columns_apart(file: Path, plan: "Plan") -> "Plan":
+def _judged(file: Path, plan: "Plan") -> "Plan":
+    from benchmark.evaluation.catalogue import refuse_unknown
     from benchmark.results.columns import refuse_taken
 
     try:
+        for judge in plan.evaluation.judges.values():
+            refuse_unknown(judge.features)
         refuse_taken(plan)
     except InputError as error:
         raise InputError(f"{file}: {error}") from None

@@ -180,10 +180,21 @@ def _print(rows: Any) -> None:
     import pandas as pd
 
     from benchmark.commands.tables import show
+    from benchmark.evaluation.metrics import METRICS
 
     for row in rows:
         frame = pd.DataFrame(
-            {"metric": row.values.keys(), row.name: row.values.values()}
+            {
+                "metric": row.values.keys(),
+                "better": [METRICS[name].better for name in row.values],
+                row.name: row.values.values(),
+            }
             | {name: [floor[key] for key in row.values] for name, floor in row.floor.items()}
         )
         show(f"{row.judge}: {row.samples} images against as many real ones", frame)
+        if row.samples <= row.width:
+            say(
+                f"warning: {row.judge}: distances of {row.samples:,} images in {row.width:,}"
+                " dimensions are mostly bias; compare them with those of equally many alone",
+                err=True,
+            )

@@ -41,18 +41,32 @@ pilot_option = click.option(
 def validate(files: tuple[Path, ...]) -> None:
     """Check ablation files in every profile; write nothing.
 
-    Warns of claims that too few seeds can never support.
+    Warns of claims that too few seeds can never support. What only the data can tell, such as
+    whether they have as many images as a judge's samples, `bench run` says.
     """
+    invalid = []
     for file in files:
-        plans = load_profiles(file)
-        wholes = [plan.with_costliest for plan in plans]
-        try_methods(file, [planned.spec for plan in wholes for planned in plan.runs])
-        for plan in wholes:
-            search = f", and {len(plan.search.runs)} of its search" if plan.search else ""
-            found = f"{plan.name}, profile {plan.profile}: {len(plan.runs)} runs{search}"
-            click.echo(f"{file}: {found}")
-        for warning in _hopeless([plan for plan in plans if plan.finding]):
-            say(f"warning: {file}: {warning}", err=True)
+        try:
+            _validate(file)
+        except InputError as error:
+            if len(files) == 1:
+                raise
+            say(str(error), err=True)
+            invalid.append(str(file))
+    if invalid:
+        raise InputError(f"invalid: {', '.join(invalid)}")
+
+
+def _validate(file: Path) -> None:
+    plans = load_profiles(file)
+    wholes = [plan.with_costliest for plan in plans]
+    try_methods(file, [planned.spec for plan in wholes for planned in plan.runs])
+    for plan in wholes:
+        search = f", and {len(plan.search.runs)} of its search" if plan.search else ""
+        found = f"{plan.name}, profile {plan.profile}: {len(plan.runs)} runs{search}"
+        click.echo(f"{file}: {found}")
+    for warning in _hopeless([plan for plan in plans if plan.finding]):
+        say(f"warning: {file}: {warning}", err=True)
 
 
 @click.command()

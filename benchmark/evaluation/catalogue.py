@@ -47,6 +47,12 @@ def network_class(name: str) -> Any:
     return registered[name]
 
 
+def refuse_unknown(name: str) -> None:
+    """Raise InputError where there is no network of this name; a built-in one is not imported."""
+    if name not in _BUILT_IN:
+        network_class(name)
+
+
 def domain(name: str) -> str:
     """What the network was trained on ("ImageNet", "faces"); empty if not declared."""
     declared = getattr(network_class(name), "domain", None)

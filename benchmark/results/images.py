@@ -29,6 +29,8 @@ class ImagesRow(Strict):
     values: dict[str, float]
     floor: dict[str, dict[str, float]]
     """The scores of real images instead; kept with the ablation's set-ups, not in the table."""
+    width: int
+    """The judge's features per image; not in the table either."""
 
 
 def refuse_others(folder: Path, name: str, images: Mapping[str, str]) -> None:
@@ -50,7 +52,7 @@ def add_images(folder: Path, rows: list[ImagesRow], *, replace: bool = False) ->
 
     Raises InputError if these are of other images, unless `replace` is set.
     """
-    new = [{**row.model_dump(exclude={"values", "floor"}), **row.values} for row in rows]
+    new = [{**row.model_dump(exclude={"values", "floor", "width"}), **row.values} for row in rows]
     replaced = {(row.name, row.judge) for row in rows}
     with FileLock(folder / ".images.lock"):  # two calls may add at once
         for row in () if replace else rows:

@@ -127,4 +127,5 @@ def _row(name: str, judge: Judge, found: ReadImages) -> ImagesRow:
         reference=record.reference,
         values=judge.evaluate(lambda start, count: images[start : start + count]),
         floor=record.floor,
+        width=record.network["width"],
     )

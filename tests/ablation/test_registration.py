@@ -569,6 +569,27 @@ def test_validate_warns_of_claims_that_cannot_be_supported(here: Checkout) -> No
     ]
 
 
+@pytest.mark.parametrize("command", [["validate"], ["plan", "--profile", "short"]])
+def test_a_judge_that_nobody_knows_is_refused_before_a_run(
+    here: Checkout, command: list[str]
+) -> None:
+    here.edit("{efficientnet_lite0:", "{efficientnet_lite1:")
+    done = CliRunner().invoke(bench, [*command, FILE])
+    assert isinstance(done.exception, InputError)
+    assert "no feature network 'efficientnet_lite1'" in str(done.exception)
+
+
+def test_validate_goes_on_after_an_invalid_file(here: Checkout) -> None:
+    Path("broken.yaml").write_text("name: [", encoding="utf-8")
+    Path("empty.yaml").write_text("", encoding="utf-8")
+    done = CliRunner().invoke(bench, ["validate", "broken.yaml", FILE, "empty.yaml"])
+    assert str(done.exception) == "invalid: broken.yaml, empty.yaml"
+    lines = done.output.splitlines()
+    assert lines[0].startswith("broken.yaml: ")
+    assert lines[-1].startswith("empty.yaml: ")
+    assert any(line.startswith(f"{FILE}: ") for line in lines)
+
+
 @pytest.mark.parametrize("wrong", [(2,), (3, 2), (2, 2, 3), (0, 3), (4,)])
 def test_looks_have_to_lead_to_all_seeds(checkout: Checkout, wrong: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match="looks"):

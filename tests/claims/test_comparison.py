@@ -192,8 +192,29 @@ def test_correlate_writes_and_prints_the_tables(tmp_path: Path) -> None:
     assert found.exit_code == 0, found.exception
     assert set(json.loads(found.output)) == set(TABLES)
     assert all((folder / f"{name}.csv").is_file() for name in TABLES)
-    plain = CliRunner().invoke(bench, ["correlate", str(folder)])
-    assert "# variance" in plain.output
+
+
+def test_correlate_shows_what_answers_and_all_with_full(tmp_path: Path) -> None:
+    """The signal against the distance over all cells, and not kid, one cell, or k."""
+    names = ["signal", "distance", "kid", "k"]
+    rng = np.random.default_rng(1)
+    outcomes = {name: rng.standard_normal((10, 6)) for name in names}
+    folder = write(tmp_path / "a", tables(outcomes, GAMMAS, seeds=5))
+    plain = CliRunner().invoke(bench, ["correlate", str(folder)]).output
+    full = CliRunner().invoke(bench, ["correlate", str(folder), "--full"]).output
+    assert _rows(plain, "correlations")
+    assert _rows(plain, "variance")
+    assert {row[2] for row in _rows(plain, "correlations")} == {"distance"}
+    assert {row[0] for row in _rows(plain, "variance")} == {"distance"}
+    assert "kid" not in plain
+    assert set(plain.splitlines()) < set(full.splitlines())
+    assert "kid" in {row[2] for row in _rows(full, "correlations")}
+
+
+def _rows(printed: str, name: str) -> list[list[str]]:
+    """The rows of one printed table, without its title and heads."""
+    (part,) = [part for part in printed.split("# ") if part.startswith(f"{name} (")]
+    return [line.split("\t") for line in part.splitlines()[2:]]
 
 
 @pytest.mark.parametrize("state", [{}, {0: "failed"}, dict.fromkeys(range(10), "queued")])

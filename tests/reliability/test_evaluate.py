@@ -207,6 +207,9 @@ def test_strangers_images_get_a_row(trained: Path, monkeypatch: pytest.MonkeyPat
     assert "theirs (images from outside" in report
     few = bench("evaluate", "--images", "theirs", "--against", "faces", "--size", "16", cwd=trained)
     assert few.returncode == 0, few.stderr
+    assert "kid\tlower\t" in few.stdout
+    assert "sharpness\t\t" in few.stdout
+    assert "61 images in 1,280 dimensions are mostly bias" in few.stderr
     for path in list(folder.glob("[0-9]*.png"))[:20]:
         Image.new("RGB", (16, 16)).save(path)
     with monkeypatch.context() as patch:  # refused before minutes of judging

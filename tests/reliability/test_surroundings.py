@@ -177,8 +177,8 @@ MODULES = {
     "parses": ("def Mine(:", "it raises SyntaxError: "),
     "divides": ("1 / 0", "it raises ZeroDivisionError: division by zero"),
     "needs": ("import no_such_package", "No module named 'no_such_package'"),
-    "lacks": ("", "module 'lacks' has no attribute 'Mine', which is .*lacks.py"),
-    "random": ("class Mine: pass", "module 'random' has no attribute 'Mine', which is .*random.py"),
+    "lacks": ("", "there is no Mine in lacks .*lacks.py"),
+    "random": ("class Mine: pass", "there is no Mine in random .*random.py"),
 }
 
 

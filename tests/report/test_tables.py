@@ -164,7 +164,7 @@ def test_images_from_outside_have_a_row_that_says_so(folder: Path) -> None:
         return ImagesRow(
             **{"name": name, "judge": JUDGE, "features": JUDGE, "samples": 60, "unusable": 1},
             **{"images_sha256": "0" * 64, "judge_digest": digest, "reference": "a"},
-            **{"values": {"distance": distance, "kid": 0.5}, "floor": {}},
+            **{"values": {"distance": distance, "kid": 0.5}, "floor": {}, "width": 1280},
         )
 
     digest = judge_record().digest

@@ -206,6 +206,7 @@ def test_other_images_of_a_name_are_refused(folder: Path) -> None:
         reference="c",
         values={"distance": 1.0},
         floor={},
+        width=1280,
     )
     add_images(folder, [row])
     add_images(folder, [row.model_copy(update={"values": {"distance": 2.0}})])  # judged again
