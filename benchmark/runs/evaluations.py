@@ -131,6 +131,11 @@ class Evaluations:
             merged[row.step, row.draw] = row
         return [merged[key] for key in sorted(merged)]
 
+    def last(self) -> EvaluationRow | None:
+        """Of the last snapshot judged, by its first draw of samples as tables have it; None where
+        nothing was judged."""
+        return next((row for row in reversed(self.rows()) if row.draw == 0), None)
+
     def missing(
         self, snapshot: str, reference: str, step: int, draw: int, versions: Mapping[str, str]
     ) -> list[str]:

@@ -53,10 +53,11 @@ def describe(run: RunDirectory) -> Iterator[str]:
         if last is not None:
             yield last_row(kind, last.step, last.values)
     for each in Evaluations.all(run.path):
-        if judged := each.rows():
+        judged = each.last()
+        if judged is not None:
             record = each.record()
             by = f"{record.settings['features']}, {record.settings['samples']} samples"
-            yield last_row(f"evaluation by {by}", judged[-1].step, judged[-1].values)
+            yield last_row(f"evaluation by {by}", judged.step, judged.values)
 
 
 def ended(reason: str | None, weights_sha256: str, wall_s: float, cpu_s: float) -> Iterator[str]:

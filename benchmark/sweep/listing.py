@@ -82,5 +82,5 @@ def _distance(run: RunDirectory) -> float | None:
     if evaluation is None:
         return None
     judged = Evaluations.of(run.path, evaluation.judges[evaluation.headline])
-    rows = [row for row in judged.rows() if row.draw == 0] if judged is not None else []
-    return rows[-1].values.get("distance") if rows else None
+    last = judged.last() if judged is not None else None
+    return last.values.get("distance") if last is not None else None

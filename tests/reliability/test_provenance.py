@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmark import __version__, provenance
+from benchmark.numbers import significant
 from benchmark.provenance import EnergyMeter, with_earlier
 from benchmark.redact import redact, redacted
 from benchmark.results.source import commit
@@ -101,6 +102,10 @@ def test_show_prints_it_for_people(swept: Swept) -> None:
     ):
         assert said in done.stdout
     assert "{" not in done.stdout  # words, not JSON
+    (judged,) = Evaluations.all(run.path)
+    first, repeat = (row.values["distance"] for row in judged.rows() if row.step == 12)
+    assert f"distance {significant(first)}," in done.stdout  # that of tables and `bench ls`
+    assert f"distance {significant(repeat)}," not in done.stdout
     done = bench("show", "began-", cwd=swept.folder)
     assert done.returncode == 2
     assert "ambiguous" in done.stderr
