@@ -105,7 +105,9 @@ def run_plan(
     runs = tuple(run for each in both for run in each.plan.runs)
     ours = [run for each in both for run in each.ours]
     recorded = {} if replace else {k: run for each in both for k, run in each.recorded.items()}
-    _check_data(dataclasses.replace(plan, runs=runs), ours, trusted, recorded, places, output)
+    left = [run for each in both for run in each.ours if each.unfinished(places.run(run.run_id))]
+    every = dataclasses.replace(plan, runs=runs)
+    _check_data(every, ours, left, trusted, recorded, places, output)
     if search is not None:
         output.note(f"search: {len(search.plan.runs)} runs, which the tuned ones wait for")
         view = _View(search.plan, places, output)
@@ -193,7 +195,10 @@ def evaluate_plan(
         return any(not judges or name in judges for name in left(run))
 
     asked = [each for each in there if unseen(places.run(each.run_id))]
-    _check_data(dataclasses.replace(plan, runs=tuple(asked)), asked, {}, {}, places, output)
+    by = {k: each for k, each in plan.evaluation.judges.items() if not judges or k in judges}
+    said = plan.evaluation.model_copy(update={"judges": by})
+    narrow = dataclasses.replace(plan, runs=tuple(asked), evaluation=said)
+    _check_data(narrow, asked, asked, {}, {}, places, output)
     arguments = ["--evaluate-only", *(f"--judge={name}" for name in judges)]
     prepared = _Prepared(plan, there, {}, unseen, arguments, trains=False)
     return _finish(prepared, places, start, work, output, replace=replace)
@@ -330,13 +335,14 @@ def _execute(
 def _check_data(
     plan: Plan,
     ours: Sequence[PlannedRun],
+    left: Sequence[PlannedRun],
     trusted: Mapping[str, RecordedRun],
     recorded: Mapping[str, RecordedRun],
     places: Places,
     output: Output,
 ) -> None:
-    """Check that every run's data are present, unchanged since it began, and enough for what is
-    left.
+    """Check that every run's data are present, unchanged since it began, and enough for those that
+    are left to train or to judge.
 
     Each data set is decoded once, before concurrent runs request it.
     """
@@ -356,8 +362,7 @@ def _check_data(
         reader,
         recorded.keys() - trusted.keys(),
     )
-    missing = [each for each in ours if places.run(each.run_id).result() is None]
-    for settings, store in open_stores(plan.evaluation, missing, reader):
+    for settings, store in open_stores(plan.evaluation, left, reader):
         view = getattr(settings, "view", None)
         seen_as = f", {view.name} view" if view else ""
         output.note(

@@ -121,6 +121,17 @@ def test_evaluating_after_training_gives_the_rows_of_evaluating_while_training(
     assert weights(trained) == trained_files
 
 
+def test_samples_that_the_data_lack_are_refused_before_any_judge_starts(trained: Path) -> None:
+    """Once, where every run is trained; not where another judge alone is asked."""
+    judges = "{efficientnet_lite0: {samples: 60}, more: {features: efficientnet_lite0, samples: N}}"
+    write(trained, "{efficientnet_lite0: {samples: 60}}", judges.replace("N", "5000"))
+    for command in ("run", "evaluate"):
+        done = bench(command, "tiny.yaml", cwd=trained)
+        assert done.returncode == 2
+        assert "evaluation.judges.more.samples: 5000 is more than the images" in done.stderr
+    evaluate(trained, "--judge", "efficientnet_lite0")
+
+
 def test_a_sweep_that_has_not_ended_is_evaluated_without_failures(trained: Path) -> None:
     write(trained, "[0.3, 0.7]", "[0.3, 0.5, 0.7]")
     unfinished = sorted(trained.glob("runs/began-*"))[0]
