@@ -276,55 +276,38 @@ def other_steps(plan: Plan, tables: Tables) -> str:
 def _train(
     prepared: _Prepared, places: Places, start: Start, work: Work, view: "_View", output: Output
 ) -> tuple[Polling[Any], dict[str, int]]:
-    """Every run to its end; the executor and the workers' exit codes."""
+    """Every run to its end, shown and tracked meanwhile; the executor and the workers' exit codes,
+    by run id."""
     plan = prepared.plan
     prepared.make_folders(places)
     arguments = [*_worker_arguments(plan, places, work), *prepared.arguments]
+    driver = Driver.here(plan)
+    # Seed by seed, so that a sweep that is cut short has every cell.
+    order = sorted(prepared.ours, key=lambda planned: plan.seeds.index(planned.spec.seed))
+    shown = [(planned, places.run(planned.run_id)) for planned in prepared.ours]
+    said, stopping = "", False
     try:
-        return _execute(
-            plan,
-            prepared.ours,
-            places,
-            lambda tick: start(arguments, tick, prepared.unfinished, prepared.trains),
-            view,
-            output,
-        )
+        with driver.driving(places.runs), output.progress(plan, shown) as progress:
+
+            def tick() -> None:
+                nonlocal said, stopping
+                progress.update()
+                if executor.stopped and not stopping:
+                    output.note(
+                        "stopping: the runs' processes save what they have; Ctrl-C again kills"
+                    )
+                stopping = executor.stopped
+                if executor.lacks not in ("", said):
+                    output.warn(executor.lacks)
+                said = executor.lacks
+                view.sync_if_due()
+                if not executor.stopped and driver.is_asked_to_stop(places.runs):
+                    executor.stop()
+
+            executor = start(arguments, tick, prepared.unfinished, prepared.trains)
+            return executor, executor.run([places.run(planned.run_id) for planned in order])
     finally:
         view.close()
-
-
-def _execute(
-    plan: Plan,
-    ours: Sequence[PlannedRun],
-    places: Places,
-    start: Callable[[Callable[[], None]], Polling[Any]],
-    view: "_View",
-    output: Output,
-) -> tuple[Polling[Any], dict[str, int]]:
-    """Every run, shown and tracked meanwhile; the executor and the workers' exit codes."""
-    driver = Driver.here(plan)
-    runs = {planned.run_id: places.run(planned.run_id) for planned in ours}
-    shown = [(planned, runs[planned.run_id]) for planned in ours]
-    said, stopping = "", False
-    with driver.driving(places.runs), output.progress(plan, shown) as progress:
-
-        def tick() -> None:
-            nonlocal said, stopping
-            progress.update()
-            if executor.stopped and not stopping:
-                output.note("stopping: the runs' processes save what they have; Ctrl-C again kills")
-            stopping = executor.stopped
-            if executor.lacks not in ("", said):
-                output.warn(executor.lacks)
-            said = executor.lacks
-            view.sync_if_due()
-            if not executor.stopped and driver.is_asked_to_stop(places.runs):
-                executor.stop()
-
-        executor = start(tick)
-        # Seed by seed, so that a sweep that is cut short has every cell.
-        order = sorted(ours, key=lambda planned: plan.seeds.index(planned.spec.seed))
-        return executor, executor.run([runs[planned.run_id] for planned in order])
 
 
 def _check_data(
