@@ -69,23 +69,20 @@ def reached(uri: str, act: Callable[[], Any]) -> None:
 
 def cause(error: BaseException) -> str:
     """What the system or the database says at the bottom of a library's error, as a short line."""
-    chain = [error]
-    while (below := _below(chain[-1])) is not None and len(chain) < 20:
-        chain.append(below)
     wrapped = isinstance(error, MlflowException | SQLAlchemyError | OSError)
-    systems = [each for each in chain if isinstance(each, OSError) and each.strerror]
-    drivers = [each.orig for each in chain if isinstance(each, DBAPIError) and each.orig]
-    found = [error, *drivers, *systems][-1] if wrapped else error
+    found, below = error, error if wrapped else None
+    while below is not None:
+        if isinstance(below, OSError) and below.strerror:
+            found = below
+        elif isinstance(below, DBAPIError) and below.orig:
+            found = below.orig
+        below = below.__cause__ or (None if below.__suppress_context__ else below.__context__)
     if isinstance(found, OSError) and found.strerror:
         at = f"{found.filename}: " if found.filename else ""
         return f"{at}{found.strerror}"[:LONGEST]
     text = (str(found).strip() or type(found).__name__).splitlines()[0]
     # A KeyError's text is only the key.
     return (text if wrapped else f"{type(found).__name__}: {text}")[:LONGEST]
-
-
-def _below(error: BaseException) -> BaseException | None:
-    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def make_room(uri: str, name: str) -> str | None:
