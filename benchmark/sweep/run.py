@@ -136,8 +136,7 @@ class _Prepared:
     trains: bool = True
 
     def make_folders(self, places: Places) -> None:
-        """Create run directories with their descriptions and, of those that have begun, judges;
-        the others' workers are told."""
+        """With descriptions and, of runs that have begun, judges; the others' workers are told."""
         try:
             for planned in self.ours:
                 run = RunDirectory.create(places.runs, planned.spec)
@@ -175,10 +174,7 @@ def evaluate_plan(
     `judges` are names of the plan's; none: all. Nothing is trained. Returns the exit code as
     `run_plan` does; raises InputError where there is no such judge or no run to evaluate.
     """
-    for name in judges:
-        if name not in plan.evaluation.judges:
-            known = ", ".join(plan.evaluation.judges)
-            raise InputError(f"--judge {name}: no such judge; {plan.name} has: {known}")
+    asked_for = plan.judges(judges)
     plan = with_winners(plan, places.runs, places.results)
     refuse_overwriting(plan, places, replace=replace)
     there = [each for each in plan.runs if listed(places.run(each.run_id).snapshots)]
@@ -190,7 +186,7 @@ def evaluate_plan(
     left = pending_of(plan.evaluation)
 
     def unseen(run: RunDirectory) -> bool:
-        return any(not judges or name in judges for name in left(run))
+        return any(not judges or name in asked_for for name in left(run))
 
     asked = [each for each in there if unseen(places.run(each.run_id))]
     _check_data(dataclasses.replace(plan, runs=tuple(asked)), asked, {}, {}, places, output)
@@ -318,11 +314,7 @@ def _check_data(
     places: Places,
     output: Output,
 ) -> None:
-    """Check that every run's data are present, unchanged since it began, and enough for what is
-    left.
-
-    Each data set is decoded once, before concurrent runs request it.
-    """
+    """Refuse data that are missing, changed since a run began, or too few; decode the others."""
     reader = Reader(places.data_root, places.cache, output.track)
     trained = {
         run_id: (str(run.setup.data.title), str(run.setup.data.fingerprint))
@@ -439,10 +431,8 @@ def _as_one(why: Mapping[str, str], what: str, then: str) -> str:
 
 
 def refuse_overwriting(plan: Plan, places: Places, *, replace: bool) -> None:
-    """Raise InputError if the end of a sweep would overwrite files that are not its own.
-
-    `replace`: finished runs in the tables may go.
-    """
+    """Raise InputError if the end of a sweep would overwrite files that are not its own, or, unless
+    `replace`, finished runs in the tables."""
     for part in () if replace else (plan.search, plan):
         if part is not None:
             refuse_loss(with_lent(part, places.runs, places.results), places.results)
