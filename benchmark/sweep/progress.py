@@ -172,18 +172,12 @@ def table(statuses: Sequence[RunStatus], most: int, width: int) -> Table:
         shown = [statuses[i] for i in sorted(first[:most])]
     wide = width >= WIDE
     heads = ["run", "state", "step", "", "speed", "time left", "signal", "distance"]
-    rows = [heads, *map(_cells, shown)]
     kept = [i for i, head in enumerate(heads) if wide or head not in ("", "speed", "signal")]
-    widest = {i: max(len(row[i]) for row in rows) for i in kept}
-    room = width - sum(widest[i] + 2 for i in kept[1:])  # for the name, which is shortened
     drawn = Table(box=None, pad_edge=False)
     for i in kept:
-        least, greatest = (widest[i], None) if i else (None, room)
-        drawn.add_column(
-            heads[i], no_wrap=True, overflow="ellipsis", min_width=least, max_width=greatest
-        )
-    for row in rows[1:]:
-        drawn.add_row(*(Text(row[i]) for i in kept))
+        drawn.add_column(heads[i], no_wrap=i > 0)  # of names alone rich may take room away
+    for row in map(_cells, shown):
+        drawn.add_row(*(Text(row[i], no_wrap=True, overflow="ellipsis") for i in kept))
     return drawn
 
 
