@@ -111,6 +111,9 @@ def test_show_prints_it_for_people(swept: Swept) -> None:
     [
         ("http://user:pa55word@host:5000/x", "http://***@host:5000/x"),
         ("postgresql://bench:pa55@127.0.0.1/db", "postgresql://***@127.0.0.1/db"),
+        ("postgresql://bench:pa/55@127.0.0.1/db", "postgresql://***@127.0.0.1/db"),
+        ("http://host:5000/runs@v1", "http://host:5000/runs@v1"),
+        ("git+https://host/a/b@v1", "git+https://host/a/b@v1"),
         ("https://ghp_0123456789@host/repo.git", "https://***@host/repo.git"),
         ("http://host/api?token=abc&step=3", "http://host/api?token=***&step=3"),
         ("--api-key=abcdef", "--api-key=***"),
