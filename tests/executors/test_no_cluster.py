@@ -41,7 +41,9 @@ def test_a_request_that_no_node_can_meet_is_said_once(
         "get": lambda task: EXIT_STOPPED,
     }.items():
         monkeypatch.setattr(ray, name, fake)
-    monkeypatch.setattr(RayTasks, "_start", lambda self, runs: {each.run_id: 1 for each in runs})
+    monkeypatch.setattr(
+        RayTasks, "_start", lambda self, packs: {each.run_id: 1 for (each,) in packs}
+    )
     monkeypatch.setattr("benchmark.executors.ray.PATIENCE_S", 0)
     said: list[str] = []
 
