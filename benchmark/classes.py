@@ -10,22 +10,13 @@ from benchmark.spec import RunSpec
 
 
 def generators(spec: RunSpec, attribute: str) -> tuple[RunSpec, ...]:
-    """The runs that show both classes, of which `spec` is one: two, or one whose method has the
-    attribute for a label; none where it shows neither.
-    """
-    pair = with_and_without(spec, attribute)
-    return pair or ((spec,) if attribute in attributes(spec.method) else ())
-
-
-def with_and_without(spec: RunSpec, attribute: str) -> tuple[RunSpec, RunSpec] | None:
-    """The run on images with the attribute and the one on those without.
-
-    One of them is `spec` itself; None where its data are chosen by neither.
+    """The runs that show both classes, of which `spec` is one: that on images with the attribute
+    and that on those without, or one whose method has it for a label; none if it shows neither.
     """
     words = (attribute, f"not {attribute}")
     only: Sequence[str] = getattr(spec.data, "only", ())
     if sum(word in words for word in only) != 1:
-        return None
+        return (spec,) if attribute in attributes(spec.method) else ()
 
     def of(word: str) -> RunSpec:
         chosen = tuple(word if each in words else each for each in only)

@@ -4,27 +4,20 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_WHOLE, _NUMBER, _TEXT, _LIST = "a whole number", "a number", "text", "a list"
-_BLOCK = "a block of KEY: VALUE"
+# By the first word of a fault's type, where the whole type is not below.
+_KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "string": "text",
+    "bool": "true, false",
+    "list": "a list",
+    "tuple": "a list",
+    "dict": "a block of KEY: VALUE",
+    "model": "a block of KEY: VALUE",
+}
 _ALLOWED = {
-    "int_type": _WHOLE,
-    "int_parsing": _WHOLE,
-    "int_parsing_size": _WHOLE,
-    "int_from_float": _WHOLE,
-    "float_type": _NUMBER,
-    "float_parsing": _NUMBER,
     "finite_number": "a finite number",
-    "string_type": _TEXT,
-    "bool_type": "true, false",
-    "bool_parsing": "true, false",
     "none_required": "null",
-    "list_type": _LIST,
-    "tuple_type": _LIST,
-    "dict_type": _BLOCK,
-    "model_type": _BLOCK,
-    "model_attributes_type": _BLOCK,
-    "model_class_or_instance": _BLOCK,
-    "literal_error": "{expected}",
     "enum": "{expected}",
     "greater_than": "a number > {gt}",
     "greater_than_equal": "a number >= {ge}",
@@ -57,10 +50,8 @@ def allowed(fault: Mapping[str, Any]) -> str:
         return str(context["expected_tags"]).replace("'", "")
     if fault["type"] in _ALLOWED:
         return _ALLOWED[fault["type"]].format(**context)
+    kind = fault["type"].partition("_")[0]
+    if kind in _KINDS:
+        return _KINDS[kind]
     said = str(fault["msg"]).removeprefix("Value error, ")
     return re.sub(r"^(Input|Value|String|List|Tuple) should (be|have) ", "", said)
-
-
-def is_sentence(fault: Mapping[str, Any]) -> bool:
-    """Whether `allowed` is a whole sentence, from one of our own checks."""
-    return bool(fault["type"] == "value_error")

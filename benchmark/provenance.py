@@ -75,7 +75,7 @@ def with_earlier(record: dict[str, Any], before: dict[str, Any] | None) -> dict[
 
 
 def _essence(record: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in record.items() if key not in ("command", "energy_j")}
+    return {key: value for key, value in record.items() if key != "command"}
 
 
 def code_version() -> dict[str, Any]:
@@ -95,34 +95,6 @@ def code_version() -> dict[str, Any]:
         "diff": diff if diff and len(diff) <= _LONGEST_DIFF else None,
         "untracked": [name for name in untracked.split("\0") if name] if untracked else [],
     }
-
-
-class EnergyMeter:
-    """Joules that the processors' packages have used since it was made (RAPL).
-
-    They count the whole machine, including other users' work.
-    """
-
-    def __init__(self, root: Path = Path("/sys/class/powercap")) -> None:
-        self._zones = [zone for zone in root.glob("intel-rapl:*") if zone.name.count(":") == 1]
-        self._began = [self._read(zone, "energy_uj") for zone in self._zones]
-
-    def joules(self) -> float | None:
-        """None where the counters are missing or may not be read."""
-        total = 0
-        for zone, began in zip(self._zones, self._began, strict=True):
-            now, top = self._read(zone, "energy_uj"), self._read(zone, "max_energy_range_uj")
-            if began is None or now is None or top is None:
-                return None
-            total += (now - began) % (top + 1)  # the counter starts again from 0
-        return total / 1e6 if self._zones else None
-
-    @staticmethod
-    def _read(zone: Path, name: str) -> int | None:
-        try:
-            return int((zone / name).read_bytes())
-        except (OSError, ValueError):
-            return None
 
 
 def _source() -> str:

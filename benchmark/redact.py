@@ -6,8 +6,9 @@ from typing import Any
 
 HIDDEN = "***"
 _WORDS = r"(?:token|secret|passw(?:or)?d|api[_-]?key|access[_-]?key|credential)"
-# scheme://user:password@host; the user may be a token itself, so all of it goes.
-_USER = re.compile(r"(?<=://)[^/\s@]+(?=@)")
+# scheme://user:password@host; the user may be a token itself, so all of it goes. A password may
+# have slashes, but a few digits between a colon and a slash are a host's port.
+_USER = re.compile(r"(?<=://)(?:[^/\s@]+|[^/:\s@]*:(?!\d{1,5}/)[^\s@]*)(?=@)")
 # token=..., --password ..., in a URL's query, an option or an assignment.
 _NAMED = re.compile(rf"(?i)([\w-]*{_WORDS}[\w-]*\s*[=:]\s*)[^\s&'\",;]+")
 _SECRET_VARIABLE = re.compile(rf"(?i){_WORDS}|_key$|_pat$")

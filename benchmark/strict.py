@@ -21,6 +21,15 @@ class Strict(BaseModel):
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=60)]
 
 
+def dotted(block: dict[str, Any], above: str = "") -> dict[str, Any]:
+    """The values of nested blocks by their dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in block.items():
+        at = f"{above}{key}"
+        found |= dotted(value, f"{at}.") if isinstance(value, dict) else {at: value}
+    return found
+
+
 def _as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 

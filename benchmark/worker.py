@@ -24,7 +24,7 @@ from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.executors.instructions import has, here
 from benchmark.imports import method_code
 from benchmark.methods import attributes
-from benchmark.provenance import EnergyMeter, describe_process, with_earlier
+from benchmark.provenance import describe_process, with_earlier
 from benchmark.redact import redacted
 from benchmark.runs.directory import Result, RunDirectory
 from benchmark.runs.evaluations import Evaluations, new_row
@@ -84,9 +84,9 @@ def train(run: RunDirectory, where: Where, signals: Sequence[int]) -> Result:
                 result = run.result()
                 if result is None:
                     refuse_slow(run.spec(), device.type, where.allow_slow)
-                    trainer, record = _set_up(run, where, device, panel)
+                    trainer = _set_up(run, where, device, panel)
             if result is None:
-                result = _train(run, trainer, record, panel, signals)
+                result = _train(trainer, panel, signals)
             panel.evaluate(lambda: bool(signals))
             panel.probe(where)
             panel.classify(where)
@@ -264,25 +264,14 @@ def stop_signals() -> list[int]:
     return received
 
 
-def _train(
-    run: RunDirectory,
-    trainer: Trainer,
-    record: dict[str, Any],
-    panel: Panel,
-    signals: Sequence[int],
-) -> Result:
+def _train(trainer: Trainer, panel: Panel, signals: Sequence[int]) -> Result:
     def judge(snapshot: Snapshot) -> None:
         try:
             panel.evaluate_snapshot(snapshot, last=False)
         except BenchError as error:  # tried again, and reported, once the run has ended
             print(f"step {snapshot.step} was not judged: {error}", flush=True)
 
-    meter = EnergyMeter()
-    try:
-        return trainer.train(lambda: bool(signals), judge)
-    finally:
-        if (joules := meter.joules()) is not None:
-            run.write_provenance({**record, "energy_j": joules})
+    return trainer.train(lambda: bool(signals), judge)
 
 
 def _stream(device: torch.device) -> AbstractContextManager[object]:
@@ -293,9 +282,7 @@ def _stream(device: torch.device) -> AbstractContextManager[object]:
     return torch.cuda.stream(stream)
 
 
-def _set_up(
-    run: RunDirectory, where: Where, device: torch.device, panel: Panel
-) -> tuple[Trainer, dict[str, Any]]:
+def _set_up(run: RunDirectory, where: Where, device: torch.device, panel: Panel) -> Trainer:
     """The trainer of a run, and its provenance, which is written."""
     spec, store = run.spec(), panel.store
     # The process's time would be that of all lanes; in one, the run's is its own thread's.
@@ -306,7 +293,6 @@ def _set_up(
         **describe_process(device, spec.training.precision),
         **redacted(dict(where.context)),
         **({"lanes": where.lanes} if where.lanes > 1 else {}),
-        "energy_j": None,
         "parameters": sum(p.numel() for p in trainer.method.parameters()),
         "method_code": method_code(spec.method.name),
         "data": {
@@ -319,9 +305,8 @@ def _set_up(
         },
         "store": store.name,
     }
-    record = with_earlier(record, run.provenance())
-    run.write_provenance(record)
-    return trainer, record
+    run.write_provenance(with_earlier(record, run.provenance()))
+    return trainer
 
 
 @contextmanager

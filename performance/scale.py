@@ -157,7 +157,7 @@ class Stubs(Pool):
     specs: Mapping[str, RunSpec] | None = None
     spent: float = 0.0  # processor time of making results up, which is not the scheduler's
 
-    def _start_packs(self, packs: Sequence[Pack]) -> dict[str, subprocess.Popen[bytes]]:
+    def _start(self, packs: Sequence[Pack]) -> dict[str, subprocess.Popen[bytes]]:
         began, runs = time.process_time(), [run for pack in packs for run in pack]
         for run in runs:
             assert self.specs is not None

@@ -11,7 +11,7 @@ from torch import Tensor
 
 import benchmark.classify as module
 from benchmark.ablation.plan import Plan, PlannedRun, load
-from benchmark.classes import generators, of_both, with_and_without
+from benchmark.classes import generators, of_both
 from benchmark.classify import classify
 from benchmark.errors import BenchError, InputError
 from benchmark.evaluation.columns import classified_columns
@@ -297,16 +297,15 @@ def test_tables_have_them_and_claims_may_ask(
 
 def test_who_is_whose_other_class() -> None:
     spec = spec_of("Smiling", "not Eyeglasses")
-    pair = with_and_without(spec, "Eyeglasses")
-    assert pair is not None
+    pair = generators(spec, "Eyeglasses")
     assert [each.data.only for each in pair] == [  # type: ignore[union-attr]
         ("Smiling", "Eyeglasses"),
         ("Smiling", "not Eyeglasses"),
     ]
     assert pair[1].run_id == spec.run_id != pair[0].run_id
     assert of_both(spec, "Eyeglasses").data.only == ("Smiling",)  # type: ignore[union-attr]
-    assert with_and_without(spec, "Bald") is None
-    assert with_and_without(spec_of("Eyeglasses", "not Eyeglasses"), "Eyeglasses") is None
+    assert generators(spec, "Bald") == ()
+    assert generators(spec_of("Eyeglasses", "not Eyeglasses"), "Eyeglasses") == ()
 
 
 def test_a_run_without_its_other_class_is_refused(tmp_path: Path) -> None:

@@ -1,5 +1,4 @@
-"""What a plan will cost, before it starts: a rough estimate from operation counts, presented as
-such."""
+"""What a plan will cost, before it starts: a rough estimate from operation counts."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,13 +26,11 @@ _known: dict[tuple[type, str, int], Work | None] = {}
 
 
 def default_jobs(plan: "Plan", lanes: int = 1) -> int:
-    """As many processes as fit on this machine's cores, given the runs per process and threads per
-    run."""
+    """As many processes as fit on this machine's cores, `lanes` runs in each."""
     return max(1, usable() // (most_threads(plan) * lanes))
 
 
 def most_threads(plan: "Plan") -> int:
-    """Of a run of the plan."""
     return max(planned.spec.training.threads for planned in plan.runs)
 
 
@@ -82,10 +79,7 @@ def device_bytes(spec: RunSpec) -> int | None:
 
 
 def work_of(spec: RunSpec) -> Work | None:
-    """Cost of a training step, as declared by the method.
-
-    Raises InputError if an external method returns something else.
-    """
+    """Cost of a training step, as declared by the method."""
     name = spec.method.name
     method = method_class(name)
     key = method, spec.method.model_dump_json(), spec.data.size

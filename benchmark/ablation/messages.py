@@ -7,7 +7,6 @@ from pydantic import BaseModel, ValidationError
 
 from benchmark.errors import InputError
 from benchmark.faults import allowed as allowed_by
-from benchmark.faults import is_sentence
 from benchmark.methods.registry import settings_class
 from benchmark.methods.settings import MethodSettings
 from benchmark.text import shortened
@@ -24,10 +23,7 @@ class FileError(InputError):
 
 def found(value: Any, lead: str = "found ") -> str:
     """What was written, as quoted in a message: on one line, and shortened if long."""
-    try:
-        return f"{lead}{shortened(repr(value), LONGEST)}"
-    except ValueError:  # a number of thousands of digits
-        return f"{lead}a {type(value).__name__}"
+    return f"{lead}{shortened(repr(value), LONGEST)}"
 
 
 def refuse_unknown(where: str, what: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -63,7 +59,7 @@ def one_line(
         return f"{where}{_no_such_kind(at, fault['ctx'])}"
     if fault["type"] == "missing":
         return f"{where}{at}: missing"
-    if is_sentence(fault):
+    if fault["type"] == "value_error":  # a whole sentence, from one of our own checks
         is_block = isinstance(fault["input"], dict | list | BaseModel)  # too much to quote
         quoted = "" if is_block else f"{found(fault['input'])}; "
         return f"{where}{at}: {quoted}{allowed_by(fault)}"
@@ -81,7 +77,7 @@ def plainly(error: ValidationError) -> str:
     at = ".".join(map(str, first["loc"]))
     said = {"missing": "missing", "extra_forbidden": "unknown key"}.get(first["type"])
     if said is None:
-        said = f"{'' if is_sentence(first) else 'allowed: '}{allowed_by(first)}"
+        said = f"{'' if first['type'] == 'value_error' else 'allowed: '}{allowed_by(first)}"
     return f"{at}: {said}" if at else said
 
 

@@ -6,7 +6,7 @@ YAML 1.2 -> validated by pydantic -> a profile and overrides applied -> one RunS
 import hashlib
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,7 @@ from benchmark.classes import generators
 from benchmark.errors import InputError, of_system
 from benchmark.evaluation.columns import classified_columns, probed_by_judges
 from benchmark.evaluation.metrics import load_metric
-from benchmark.evaluation.settings import EvaluationSettings
+from benchmark.evaluation.settings import EvaluationSettings, JudgeSettings
 from benchmark.methods.registry import method_class
 from benchmark.redact import redact
 from benchmark.spec import RunSpec
@@ -152,6 +152,16 @@ class Plan:
     def with_costliest(self) -> "Plan":
         """The plan at the largest size possible after the search; unchanged if nothing is tuned."""
         return self.with_tuned(self.tuning.costliest) if self.tuning else self
+
+    def judges(self, names: Sequence[str]) -> dict[str, JudgeSettings]:
+        """Those of these names, or all if there are none; raises InputError for an unknown one."""
+        known = self.evaluation.judges
+        for name in names:
+            if name not in known:
+                raise InputError(
+                    f"--judge {name}: no such judge; {self.name} has: {', '.join(known)}"
+                )
+        return {name: judge for name, judge in known.items() if not names or name in names}
 
     @property
     def seeds(self) -> list[int]:

@@ -68,10 +68,7 @@ class Registration(Strict):
 
 
 def of_plan(plan: Plan, looks: Sequence[int] = (), pool: bool = False) -> Registration:
-    """The registration of a plan; without looks there is one, at all seeds.
-
-    Raises InputError where the looks do not lead to all seeds.
-    """
+    """Without looks there is one, at all seeds; raises InputError unless they lead to these."""
     runs: dict[str, list[str]] = {}
     for planned in plan.runs:
         runs.setdefault(planned.cell, []).append(planned.run_id)
@@ -100,18 +97,14 @@ def of_plan(plan: Plan, looks: Sequence[int] = (), pool: bool = False) -> Regist
 
 
 def path_of(plan: Plan) -> Path | None:
-    """The path of a plan's registration, whether or not it exists; None for a plan without a
-    file."""
+    """Where the registration is or would be; None for a plan without a file."""
     if plan.path is None:
         return None
     return plan.path.parent / FOLDER / f"{plan.name}-{plan.profile}.yaml"
 
 
 def read(plan: Plan) -> Registration | None:
-    """The registration of a plan; None where there is no file.
-
-    Raises InputError where it cannot be read.
-    """
+    """None where there is no file; raises InputError where it cannot be read."""
     path = path_of(plan)
     if path is None:
         return None

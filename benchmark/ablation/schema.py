@@ -2,9 +2,8 @@
 
 `base`, a profile and a variant hold parts of a block, which are checked once they are merged. So no
 key of a block is required here, and a block without its `name` (or `on`) may be of any kind.
-Constraints between keys, and sizes that the networks support, are checked by `bench validate`. If a
-file names an external method, method keys in its sweep, variants and profiles are unrestricted:
-only the method knows them.
+Constraints between keys, and sizes that the networks support, are checked by `bench validate`. Of a
+method from outside the package only a block with its `name` is known here.
 """
 
 import json
@@ -30,7 +29,6 @@ from benchmark.spec import RunSpec
 Json = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 OPTIONS = r"^data\.options\.[^.]+$"
-METHOD_KEY = r"^method\.[A-Za-z_]\w*(\.\w+)*$"
 IMPORT_PATH = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 _REF = "#/$defs/"
 # Only a plug-in knows its own settings.
@@ -86,23 +84,13 @@ def ablation_schema() -> Json:
     }
     of_runs = {key: blocks[key] for key in BLOCKS}
     defs["blocks"] = {"type": "object", "properties": blocks, "additionalProperties": False}
-    free = {"method": {"type": "object", "description": blocks["method"]["description"]}}
-    defs["variant"] = {
-        "type": "object",
-        "properties": {**of_runs, **free},
-        "additionalProperties": False,
-    }
-    dotted = _dotted(defs, of_runs)
-    of_method = {key: value for key, value in dotted.items() if key.startswith("method.")}
-    defs["sweep"] = _sweep({k: value for k, value in dotted.items() if k not in of_method})
-    defs["built_in_sweep"] = _built_in_sweep(of_method, blocks["method"])
-    nothing: Json = {"type": "null"}
-    file["properties"][TUNE] |= {"anyOf": [tune, nothing]}
+    defs["variant"] = {"type": "object", "properties": of_runs, "additionalProperties": False}
+    defs["sweep"] = _sweep(_dotted(defs, of_runs))
+    file["properties"][TUNE] |= {"anyOf": [tune, {"type": "null"}]}
     defs["profile"] = _profile(
-        {**blocks, **free, TUNE: file["properties"][TUNE]}, file["properties"]["seeds"]
+        {**blocks, TUNE: file["properties"][TUNE]}, file["properties"]["seeds"]
     )
-    made_of = {**_file(file), **_unless_from_outside(blocks["method"])}
-    text = json.dumps({"$schema": DIALECT, **made_of, "$defs": defs})
+    text = json.dumps({"$schema": DIALECT, **_file(file), "$defs": defs})
     whole: Json = json.loads(text, object_hook=_folded)
     return whole
 
@@ -149,6 +137,7 @@ def _keys(defs: Json, schema: Json, above: str) -> Iterator[tuple[str, str]]:
 
 def _sweep(dotted: Json) -> Json:
     """Lists of values by dotted key, paired settings, and named variants."""
+    listed: Json = {"type": "array", "minItems": 1}
     return {
         "type": "object",
         "description": "What varies: all combinations of the values of every key.",
@@ -166,64 +155,15 @@ def _sweep(dotted: Json) -> Json:
                 "items": {
                     "type": "object",
                     "properties": dotted,
-                    "patternProperties": {OPTIONS: True, METHOD_KEY: True},
+                    "patternProperties": {OPTIONS: True},
                     "additionalProperties": False,
                 },
             },
-            **_lists(dotted),
+            **{key: {**listed, "items": each} for key, each in dotted.items()},
         },
-        "patternProperties": {
-            key: {"type": "array", "minItems": 1} for key in (OPTIONS, METHOD_KEY)
-        },
+        "patternProperties": {OPTIONS: listed},
         "additionalProperties": False,
     }
-
-
-def _lists(dotted: Json) -> Json:
-    """By key, a list of values."""
-    return {key: {"type": "array", "minItems": 1, "items": each} for key, each in dotted.items()}
-
-
-def _built_in_sweep(of_method: Json, method: Json) -> Json:
-    """A sweep's keys for the package's methods, in addition to those of every sweep."""
-    known: Json = {"anyOf": [{"not": {"pattern": METHOD_KEY}}, {"enum": list(of_method)}]}
-    return {
-        "description": "The keys of the package's methods.",
-        "properties": {
-            VARIANTS: {"additionalProperties": {"properties": {"method": method}}},
-            PAIRED: {"items": {"properties": of_method, "propertyNames": known}},
-            **_lists(of_method),
-        },
-        "propertyNames": known,
-    }
-
-
-def _unless_from_outside(method: Json) -> Json:
-    """Conditional schemas: what is checked if the file names no method by an import path."""
-    path = {"type": "string", "pattern": IMPORT_PATH}
-    named = _with(method=_with(name=path))
-    in_sweep = {
-        "anyOf": [
-            _with(**{"method.name": {"contains": path}}),
-            _with(
-                **{VARIANTS: {"type": "object", "not": {"additionalProperties": {"not": named}}}}
-            ),
-        ]
-    }
-    built_in = {"sweep": {"$ref": f"{_REF}built_in_sweep"}}
-    profile = {
-        "if": {"anyOf": [named, _with(sweep=in_sweep)]},
-        "else": {"properties": {"method": method, **built_in}},
-    }
-    return {
-        "if": {"anyOf": [_with(base=named), _with(sweep=in_sweep)]},
-        "else": {"properties": {**built_in, "profiles": {"additionalProperties": profile}}},
-    }
-
-
-def _with(**properties: Json) -> Json:
-    """A block that has these keys."""
-    return {"type": "object", "required": list(properties), "properties": properties}
 
 
 def _profile(blocks: Json, seeds: Json) -> Json:

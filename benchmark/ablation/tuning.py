@@ -291,11 +291,7 @@ def draw(
 def _of_arm(
     where: str, arm: str, ranges: Mapping[str, Range], settings: TuneSettings, make: Make
 ) -> list[Candidate]:
-    """The number of settings given in the file, all distinct, within the band and unlike the arm's
-    own.
-
-    A draw that does not fit is drawn again.
-    """
+    """Distinct settings, within the band and unlike the arm's own; other draws are repeated."""
     seen, found = {make(arm, {}, settings.seed).run_id}, []
     for number in range(1, settings.count + 1):
         for again in range(MOST_DRAWS):

@@ -55,8 +55,9 @@ class Polling(ABC, Generic[Worker]):
     _runs: dict[str, RunDirectory] = field(default_factory=dict)
 
     @abstractmethod
-    def _start(self, runs: Sequence[RunDirectory]) -> Mapping[str, Worker]:
-        """Start or queue a worker for each run; by its id. Those left out are asked for again."""
+    def _start(self, packs: Sequence[Pack]) -> Mapping[str, Worker]:
+        """Start or queue a worker for each pack; by the ids of its runs. Those left out are asked
+        for again."""
 
     @abstractmethod
     def _ended(self) -> Mapping[str, int]:
@@ -124,10 +125,6 @@ class Polling(ABC, Generic[Worker]):
         """Which runs share a worker: here each has its own."""
         return [(run,) for run in runs]
 
-    def _start_packs(self, packs: Sequence[Pack]) -> Mapping[str, Worker]:
-        """As `_start`, a worker for each pack."""
-        return self._start([run for pack in packs for run in pack])
-
     def _start_some(self, waiting: list[Pack]) -> None:
         room = 0 if self.stopped else self.jobs - len(set(self._workers.values()))
         if room <= 0 or not waiting:
@@ -145,7 +142,7 @@ class Polling(ABC, Generic[Worker]):
                 ready.append(free)
         waiting[:] = later
         if ready:
-            started = self._start_packs(ready)
+            started = self._start(ready)
             self._workers.update(started)
             waiting += [pack for pack in ready if pack[0].run_id not in started]
             if self.stopped:  # the signal came while they were being started

@@ -26,13 +26,8 @@ _VARIABLES = {
         "MKL_ENABLE_INSTRUCTIONS": "AVX512",
         "OPENBLAS_CORETYPE": "SkylakeX",
     },
-    "AMX": {
-        "ATEN_CPU_CAPABILITY": "avx512",
-        "ONEDNN_MAX_CPU_ISA": "AVX512_CORE_AMX",
-        "MKL_ENABLE_INSTRUCTIONS": "AVX512",
-        "OPENBLAS_CORETYPE": "SkylakeX",
-    },
 }
+_VARIABLES["AMX"] = {**_VARIABLES["AVX512"], "ONEDNN_MAX_CPU_ISA": "AVX512_CORE_AMX"}
 # The flag of /proc/cpuinfo that says that a processor has them.
 _FLAGS = {"AVX2": "avx2", "AVX512": "avx512bw", "AMX": "amx_bf16"}
 NAMES = tuple(_VARIABLES)

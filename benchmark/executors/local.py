@@ -27,10 +27,7 @@ class Pool(Polling[subprocess.Popen[bytes]]):
     def _packs(self, runs: Sequence[RunDirectory]) -> list[Pack]:
         return self.lanes.packs(runs)
 
-    def _start(self, runs: Sequence[RunDirectory]) -> Mapping[str, subprocess.Popen[bytes]]:
-        return self._start_packs([(run,) for run in runs])
-
-    def _start_packs(self, packs: Sequence[Pack]) -> Mapping[str, subprocess.Popen[bytes]]:
+    def _start(self, packs: Sequence[Pack]) -> Mapping[str, subprocess.Popen[bytes]]:
         started: dict[str, subprocess.Popen[bytes]] = {}
         try:
             for pack in packs:

@@ -8,7 +8,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from ctypes import CDLL
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Self
@@ -78,10 +77,7 @@ class Lanes:
 
 
 def can_be_a_lane(spec: RunSpec) -> bool:
-    """Not a run in TF32.
-
-    TF32 is switched for a whole process, which a lane does while it judges and others train.
-    """
+    """TF32 is switched for a whole process, which a lane does while it judges and others train."""
     return spec.training.precision != "tf32"
 
 
@@ -117,7 +113,7 @@ def free_bytes(device: str) -> int | None:
     Asked in a process of its own, which gives back what asking takes of the device. Raises
     BenchError where it does not answer.
     """
-    if device == "cpu" or not _has_driver():
+    if device == "cpu":
         return None
     ask = [sys.executable, "-P", "-c", _ASK, device]
     done = subprocess.run(ask, capture_output=True, encoding="utf-8", errors="replace")
@@ -125,11 +121,3 @@ def free_bytes(device: str) -> int | None:
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]
         raise BenchError(f"--lanes auto: the GPU's free memory is unknown ({last}); give --lanes N")
     return int(done.stdout) if done.stdout.strip() else None
-
-
-def _has_driver() -> bool:
-    try:
-        CDLL("libcuda.so.1")
-    except OSError:
-        return False
-    return True

@@ -19,7 +19,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError, TaskCancelledError
 
 from benchmark.errors import EXIT_STOPPED, BenchError
-from benchmark.executors.executor import Polling
+from benchmark.executors.executor import Pack, Polling
 from benchmark.executors.local import start_worker
 from benchmark.runs.directory import RunDirectory
 
@@ -71,14 +71,14 @@ class RayTasks(Polling["ray.ObjectRef[int]"]):
         finally:
             ray.shutdown()
 
-    def _start(self, runs: Sequence[RunDirectory]) -> Mapping[str, "ray.ObjectRef[int]"]:
+    def _start(self, packs: Sequence[Pack]) -> Mapping[str, "ray.ObjectRef[int]"]:
         task = ray.remote(work).options(
             num_cpus=self.cluster.cpus,
             num_gpus=self.cluster.gpus,
             max_retries=0,  # `_again` decides: it knows whether the run got any further
         )
         here, arguments = str(Path.cwd()), list(self.arguments)
-        return {run.run_id: task.remote(run, arguments, here) for run in runs}
+        return {run.run_id: task.remote(run, arguments, here) for (run,) in packs}
 
     def _ended(self) -> Mapping[str, int]:
         if not self._workers:

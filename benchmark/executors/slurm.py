@@ -20,7 +20,7 @@ from submitit.core.utils import DelayedSubmission, FailedJobError, FailedSubmiss
 from benchmark.errors import EXIT_STOPPED, BenchError, InputError
 from benchmark.executors import slurm_queue
 from benchmark.executors.choice import Asked
-from benchmark.executors.executor import RESTARTS, Polling
+from benchmark.executors.executor import RESTARTS, Pack, Polling
 from benchmark.executors.local import start_worker
 from benchmark.runs.directory import RunDirectory
 
@@ -78,7 +78,8 @@ class SlurmJobs(Polling[str]):
     ask_every_s: float = ASK_EVERY_S
     _asked: float = 0.0
 
-    def _start(self, runs: Sequence[RunDirectory]) -> Mapping[str, str]:
+    def _start(self, packs: Sequence[Pack]) -> Mapping[str, str]:
+        runs = [run for (run,) in packs]
         try:
             known = slurm_queue.jobs()
         except BenchError:  # a busy controller, as in `_ended`

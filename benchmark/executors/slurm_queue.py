@@ -32,10 +32,7 @@ class Job:
 
 
 def jobs() -> dict[str, Job]:
-    """The user's jobs that Slurm still knows (minutes after their end too), by id.
-
-    Raises BenchError where it does not answer.
-    """
+    """The user's jobs that Slurm still knows, by id; raises BenchError where it does not answer."""
     wanted = "--Format=JobArrayID:64,State:32,exit_code:16"
     said = _slurm("squeue", "--me", "--noheader", "--array", "--states=all", wanted)
     found = {}
@@ -53,7 +50,7 @@ def cancel(numbers: Iterable[str]) -> None:
 
 
 def job_of(run: RunDirectory) -> str | None:
-    """The id of the last job that was queued for a run; raises BenchError where it is damaged."""
+    """The id of the last job that was queued for a run."""
     found = run.record(RECORD, "job")
     return None if found is None else str(found["job"])
 

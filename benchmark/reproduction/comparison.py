@@ -160,8 +160,7 @@ def _pixels(file: Path | IO[bytes]) -> NDArray[np.float64]:
 
 
 def _compare_digests(run: RunDirectory, again: RunDirectory, found: Comparison) -> None:
-    """Weights at every step where both have digests; stopping a run leaves one that the other
-    lacks."""
+    """Weights at every step where both have digests, as a run that is stopped has one more."""
     then, now = (
         {each.step: each.tensors for each in digests.read(folder.checkpoints)}
         for folder in (run, again)

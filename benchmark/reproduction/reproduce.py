@@ -27,6 +27,8 @@ from benchmark.results.source import commit
 from benchmark.results.tables import RecordedRun, find_recorded, read_tables
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.show import find_run, named
+from benchmark.strict import dotted
+from benchmark.text import shortened
 
 POLL_S = 0.5
 # What is allowed where the machine or the versions differ: |a - b| <= this x max(1, |a|, |b|).
@@ -64,21 +66,6 @@ class Here:
     instructions: str | None = None  # None: those that the run had, where its record names them
 
 
-@dataclass(frozen=True)
-class Difference:
-    """Something that made the run and is not the same here."""
-
-    what: str
-    then: Any
-    now: Any
-    # False for a commit that left the source as it was.
-    matters: bool
-
-    def __str__(self) -> str:
-        said = f"{self.what}: {_short(self.then)} then, {_short(self.now)} now"
-        return said if self.matters else f"{said} (the package's source is the same)"
-
-
 def reproduce(
     run: RunDirectory | RecordedRun,
     steps: int | None,
@@ -90,7 +77,7 @@ def reproduce(
     """Train `run` again, to `steps` or its end, and compare.
 
     `say` is told first what differs around the run, then `watch` how far it is. `tolerance` None
-    means: the same bits where nothing that matters differs, else TOLERANCE. Raises InputError
+    means: the same bits where nothing differs, else TOLERANCE. Raises InputError
     where the run is not finished, the steps are none of its own, or the data are not those that it
     was trained on; BenchError where it cannot be trained here.
     """
@@ -114,12 +101,11 @@ def reproduce(
                 said = "its tables do not name its vector instructions (see --instructions)"
                 say(f"{said}; here {now['instructions']}")
         starts = [provenance, *provenance.get("earlier", [])]
-        differences = [difference for then in starts for difference in differing(then, now)]
-        for said in dict.fromkeys(map(str, differences)):
+        differences = {said for then in starts for said in differing(then, now).values()}
+        for said in sorted(differences):
             say(f"differs: {said}")
-        matters = any(difference.matters for difference in differences)
         if tolerance is None:
-            tolerance = TOLERANCE if matters else 0.0
+            tolerance = TOLERANCE if differences else 0.0
         if tolerance > 0:
             say(f"compared within {tolerance:g} x max(1, |value|)")
         # At its last step a run ends by itself, once that step's snapshot is judged.
@@ -139,19 +125,21 @@ def _every(run: RunDirectory | RecordedRun) -> int | None:
     return min(steps, default=None)
 
 
-def differing(then: dict[str, Any], now: dict[str, Any]) -> list[Difference]:
-    """What made two runs and is not the same; what only one of the records has is left out."""
+def differing(then: dict[str, Any], now: dict[str, Any]) -> dict[str, str]:
+    """What may change the bits and is not the same in two records, in words.
+
+    What only one of them has is left out, and so is another commit of the same source.
+    """
     old, new = (
-        dict(_flat({key: record[key] for key in _MAKES_BITS if key in record}))
-        for record in (then, now)
+        dotted({key: record[key] for key in _MAKES_BITS if key in record}) for record in (then, now)
     )
-    key = "code.source_sha256"
-    same_source = old.get(key) is not None and old.get(key) == new.get(key)
-    return [
-        Difference(what, old[what], new[what], not (same_source and what in _SAME_SOURCE))
+    source = old.get("code.source_sha256")
+    same = _SAME_SOURCE if source is not None and source == new.get("code.source_sha256") else ()
+    return {
+        what: f"{what}: {_short(old[what])} then, {_short(new[what])} now"
         for what in old
-        if what in new and old[what] != new[what]
-    ]
+        if what in new and old[what] != new[what] and what not in same
+    }
 
 
 def pick(
@@ -282,13 +270,5 @@ def _arguments(here: Here, provenance: dict[str, Any]) -> list[str]:
     return [*arguments, "--instructions", str(wanted)] if hold else arguments
 
 
-def _flat(record: Any, at: str = "") -> list[tuple[str, Any]]:
-    if not isinstance(record, dict):
-        return [(at, record)]
-    parts = [_flat(value, f"{at}.{key}".lstrip(".")) for key, value in record.items()]
-    return [pair for part in parts for pair in part]
-
-
 def _short(value: Any) -> str:
-    text = " ".join(str(value).split())
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return shortened(" ".join(str(value).split()), 60)

@@ -54,7 +54,6 @@ def numbers(run: RunDirectory, settings: ClassifySettings) -> dict[str, float]:
 
 
 def read(run: RunDirectory) -> dict[str, Any] | None:
-    """Raises BenchError where the file is damaged."""
     return run.record(NAME, "made_of", "numbers")
 
 

@@ -31,10 +31,7 @@ def record(folder: Path, found: Digests) -> None:
 
 
 def read(folder: Path) -> list[Digests]:
-    """All lines; none where the run is older than this file.
-
-    Raises BenchError where it is damaged.
-    """
+    """All lines, if there are any; raises BenchError where the file is damaged."""
     path = folder / NAME
     if not path.exists():
         return []

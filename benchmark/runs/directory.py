@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import chain, count
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
@@ -38,6 +38,7 @@ from benchmark.strict import Strict
 from benchmark.text import counted
 
 Kind = Literal["train", "heldout"]
+Record = TypeVar("Record", bound=Strict)
 State = Literal["queued", "running", "stopped", "done", "failed"]
 LOCK_WAIT_S = 1.0
 WRITING_S = 600  # longer than any file takes to be written
@@ -77,7 +78,7 @@ class Result(Strict):
 
 
 class RunDirectory:
-    """Reads and writes one run's folder."""
+    """Reads and writes one run's folder; what reads raises BenchError where a file is damaged."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -109,7 +110,7 @@ class RunDirectory:
         return self.path.name
 
     def spec(self) -> RunSpec:
-        """The run's description; raises BenchError where it is missing or damaged."""
+        """The run's description, which has to be there."""
         path = self.path / "spec.json"
         data = self._read(path.name)
         if data is None:
@@ -126,26 +127,16 @@ class RunDirectory:
             ) from None
 
     def threads(self) -> int:
-        """CPU threads of its training, without importing its method, and NumPy and torch with it.
-
-        Raises BenchError where the description is missing or damaged.
-        """
+        """CPU threads of its training, without importing its method, and torch with it."""
         try:
             return int(json.loads((self.path / "spec.json").read_bytes())["training"]["threads"])
         except (OSError, ValueError, KeyError, TypeError):
             return self.spec().training.threads  # it says what is wrong
 
     def evaluation(self) -> EvaluationSettings | None:
-        """Which snapshots to keep and who judges them, if set by a sweep.
-
-        Raises BenchError where the file is damaged.
-        """
-        data = self._read("evaluation.json")
-        try:
-            return None if data is None else EvaluationSettings.model_validate_json(data)
-        except ValidationError:
-            path = self.path / "evaluation.json"
-            raise BenchError(f"{path}: damaged; `bench run FILE` writes it again") from None
+        """Which snapshots to keep and who judges them, if set by a sweep."""
+        way_out = "`bench run FILE` writes it again"
+        return self._parsed("evaluation.json", EvaluationSettings, way_out)
 
     def write_evaluation(self, settings: EvaluationSettings) -> EvaluationSettings:
         """Set them, and return what is set: a run that has begun keeps its `every`, whichever sweep
@@ -164,18 +155,15 @@ class RunDirectory:
         return settings
 
     def provenance(self) -> dict[str, Any] | None:
-        """What made it, if it has begun; raises BenchError where the file is damaged."""
+        """What made it, if it has begun."""
         return self.record("provenance.json", "code", "data")
 
     def probe(self) -> dict[str, Any] | None:
-        """What a probe found, if there was one; raises BenchError where it is damaged."""
+        """What a probe found, if there was one."""
         return self.record("probe.json", "version", "weights_sha256")
 
     def record(self, name: str, *keys: str) -> dict[str, Any] | None:
-        """A JSON object in its folder, if it is there.
-
-        Raises BenchError where it is damaged or lacks one of `keys`.
-        """
+        """A JSON object in its folder that has `keys`, if it is there."""
         data = self._read(name)
         if data is None:
             return None
@@ -187,8 +175,14 @@ class RunDirectory:
             raise BenchError(f"{self.path / name}: damaged; see `bench doctor`")
         return found
 
+    def _parsed(self, name: str, model: type[Record], way_out: str) -> Record | None:
+        data = self._read(name)
+        try:
+            return None if data is None else model.model_validate_json(data)
+        except ValidationError:
+            raise BenchError(f"{self.path / name}: damaged; {way_out}") from None
+
     def _read(self, name: str) -> bytes | None:
-        """A file of the run, if it is there; raises BenchError where it cannot be read."""
         path = self.path / name
         try:
             return path.read_bytes()
@@ -202,31 +196,20 @@ class RunDirectory:
         write_atomic(self.path / "provenance.json", text.encode())
 
     def result(self) -> Result | None:
-        """How it ended, if it has; raises BenchError where the file is damaged."""
-        data = self._read("result.json")
-        try:
-            return None if data is None else Result.model_validate_json(data)
-        except ValidationError:
-            path = self.path / "result.json"
-            raise BenchError(f"{path}: damaged; see `bench doctor`") from None
+        """How it ended, if it has."""
+        return self._parsed("result.json", Result, "see `bench doctor`")
 
     def write_result(self, result: Result) -> None:
         write_atomic(self.path / "result.json", result.model_dump_json(indent=2).encode() + b"\n")
 
     def rows(self) -> list[Row]:
-        """All complete rows; a line cut short by a kill is left out (the next start removes it).
-
-        Raises BenchError where another line is not a row.
-        """
+        """All complete rows; a line cut short by a kill is left out (the next start removes it)."""
         if not self.metrics.exists():
             return []
         return _rows(self.metrics, self.metrics.read_bytes().split(b"\n")[:-1])
 
     def last_step(self) -> int:
-        """The step of its last complete row, without reading the others; 0 before the first.
-
-        Raises BenchError where that line is not a row.
-        """
+        """The step of its last complete row, without reading the others; 0 before the first."""
         if not self.metrics.exists():
             return 0
         with self.metrics.open("rb") as file:
@@ -303,10 +286,7 @@ class Tail:
         self._inode = self._offset = 0
 
     def new(self) -> list[Row]:
-        """Complete rows since the last call; all of them again if a resumption removed some.
-
-        Raises BenchError where a line is not a row.
-        """
+        """Complete rows since the last call; all of them again if a resumption removed some."""
         try:
             with self._path.open("rb") as file:
                 found = os.fstat(file.fileno())  # a resumption puts another file in its place

@@ -1,5 +1,4 @@
-"""Judges' evaluations of a run's snapshots: one file per judge, beside the run and never part of
-it.
+"""Judges' evaluations of a run's snapshots: a file per judge, beside the run and no part of it.
 
 <run>/evaluations/<features>-<digest>.json     the judge: a JudgeRecord
 <run>/evaluations/<features>-<digest>.jsonl    one EvaluationRow a line
@@ -117,18 +116,14 @@ class Evaluations:
         """
         merged: dict[tuple[int, int], EvaluationRow] = {}
         for row in self._lines():
-            before = merged.get((row.step, row.draw))
-            if before is not None and (before.snapshot, before.reference) == (
-                row.snapshot,
-                row.reference,
-            ):
-                row = row.model_copy(
-                    update={
-                        "values": {**before.values, **row.values},
-                        "versions": {**before.versions, **row.versions},
-                    }
+            at, of = (row.step, row.draw), (row.snapshot, row.reference)
+            if (before := merged.get(at)) and (before.snapshot, before.reference) == of:
+                values, versions = (
+                    {**before.values, **row.values},
+                    {**before.versions, **row.versions},
                 )
-            merged[row.step, row.draw] = row
+                row = row.model_copy(update={"values": values, "versions": versions})
+            merged[at] = row
         return [merged[key] for key in sorted(merged)]
 
     def last(self) -> EvaluationRow | None:
@@ -140,13 +135,9 @@ class Evaluations:
         self, snapshot: str, reference: str, step: int, draw: int, versions: Mapping[str, str]
     ) -> list[str]:
         """The metrics of `versions` still missing for this snapshot and draw."""
+        at = step, draw, snapshot, reference
         for row in self.rows():
-            if (row.step, row.draw, row.snapshot, row.reference) == (
-                step,
-                draw,
-                snapshot,
-                reference,
-            ):
+            if (row.step, row.draw, row.snapshot, row.reference) == at:
                 return [name for name, each in versions.items() if row.versions.get(name) != each]
         return list(versions)
 

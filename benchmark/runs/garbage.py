@@ -63,10 +63,7 @@ def find_garbage(
 
 
 def _stores(run: RunDirectory) -> set[str] | None:
-    """The stores that it and its judges need; None where that is not known.
-
-    Raises BenchError where the run is damaged.
-    """
+    """The stores that it and its judges need; None where that is not known."""
     made, settings = run.provenance(), run.evaluation()
     if made is None or "store" not in made:
         return None

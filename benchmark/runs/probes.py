@@ -1,9 +1,8 @@
 """Whether a run's probe is what an evaluation asks for."""
 
 from collections.abc import Mapping
-from typing import Any
 
-from benchmark.evaluation.settings import PROBE_VERSION, EvaluationSettings
+from benchmark.evaluation.settings import PROBE_VERSION, EvaluationSettings, JudgeSettings
 from benchmark.runs.directory import RunDirectory
 
 
@@ -23,19 +22,15 @@ def is_probed(
     if found["version"] != PROBE_VERSION or found["weights_sha256"] != result.weights_sha256:
         return False
     judged_by = found["judged_by"]
+
+    def is_same(name: str, judge: JudgeSettings) -> bool:
+        network = judged_by[name]["network"]["version"]
+        return judged_by[name]["settings"] == judge.identity() and networks[name] in (None, network)
+
     return (
         found["sizes"] == settings.probe.sizes()
         and set(settings.probe.attributes) <= set(found["asked_attributes"])
         and found["versions"] == dict(versions)
         and list(judged_by) == list(settings.judges)
-        and all(
-            _is_same(judged_by[name], judge.identity(), networks[name])
-            for name, judge in settings.judges.items()
-        )
+        and all(is_same(name, judge) for name, judge in settings.judges.items())
     )
-
-
-def _is_same(judged_by: Mapping[str, Any], settings: object, version: str | None) -> bool:
-    """For one judge: its settings, and the version of its network, if declared."""
-    same = judged_by["settings"] == settings
-    return same and version in (None, judged_by["network"]["version"])

@@ -13,7 +13,7 @@ from benchmark.data.source import FaceSource, open_source
 from benchmark.data.store import FaceStore, open_store
 from benchmark.data.survey import Track, untracked
 from benchmark.errors import InputError
-from benchmark.evaluation.settings import EvaluationSettings
+from benchmark.evaluation.settings import EvaluationSettings, JudgeSettings
 from benchmark.methods import attributes
 
 _NAMED = 3  # runs that a message names
@@ -87,7 +87,7 @@ def open_stores(
     stores: dict[str, tuple[DataSettings, FaceStore]] = {}
     for planned in missing:
         data, labels = planned.spec.data, attributes(planned.spec.method)
-        for seen in (data, *_reference_views(evaluation, data)):
+        for seen in (data, *(_compared(data, judge) for judge in evaluation.judges.values())):
             key = f"{seen.model_dump_json()}{labels}"
             if key not in stores:
                 stores[key] = seen, reader.store(seen, labels)
@@ -133,9 +133,10 @@ def _refuse_too_few_to_classify(
             )
 
 
-def _reference_views(evaluation: EvaluationSettings, data: DataSettings) -> list[DataSettings]:
-    views = [judge.reference_view for judge in evaluation.judges.values()]
-    return [data.model_copy(update={"view": view}) for view in views if view is not None]
+def _compared(data: DataSettings, judge: JudgeSettings) -> DataSettings:
+    """What a judge compares the samples with."""
+    view = judge.reference_view
+    return data if view is None else data.model_copy(update={"view": view})
 
 
 def refuse_too_few(
@@ -154,10 +155,7 @@ def refuse_too_few(
                 f"(at most {there['train']})"
             )
         for name, judge in evaluation.judges.items():
-            seen = planned.spec.data
-            if judge.reference_view is not None:
-                seen = seen.model_copy(update={"view": judge.reference_view})
-            compared = sizes.get(seen.model_dump_json(), there)
+            compared = sizes.get(_compared(planned.spec.data, judge).model_dump_json(), there)
             counts: dict[Split, int] = {
                 "train": there["train"],
                 "validation": compared["validation"],

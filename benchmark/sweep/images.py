@@ -44,14 +44,7 @@ def against_plan(plan: Plan, cell: str | None, names: Sequence[str]) -> Against:
         raise InputError(
             f"{plan.name} has several data sets; choose one with --against CELL: {', '.join(cells)}"
         )
-    for name in names:
-        if name not in plan.evaluation.judges:
-            known = ", ".join(plan.evaluation.judges)
-            raise InputError(f"--judge {name}: no such judge; {plan.name} has: {known}")
-    chosen = {
-        name: each for name, each in plan.evaluation.judges.items() if not names or name in names
-    }
-    return Against(data[0], chosen)
+    return Against(data[0], plan.judges(names))
 
 
 def against_data(text: str, size: int | None, features: Sequence[str]) -> Against:

@@ -4,30 +4,36 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO, TypeVar, cast
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import track
 
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.errors import InputError
 from benchmark.redact import redact
 from benchmark.runs.directory import RunDirectory
+from benchmark.runs.status import RunStatus
 from benchmark.sweep.progress import (
-    JsonProgress,
-    LineProgress,
-    LiveProgress,
+    Changes,
     Progress,
-    SilentProgress,
+    counts,
+    line,
+    record,
+    screen,
+    sweep_left,
+    sweep_line,
 )
 from benchmark.text import folded
 
 SAY_EVERY_S = 15.0  # where progress is lines
 Item = TypeVar("Item")
+Runs = Sequence[tuple[PlannedRun, RunDirectory]]
 
 
 @dataclass(frozen=True)
@@ -80,10 +86,26 @@ class Output:
                 said = time.monotonic()
                 self.note(f"data: {name}, {100 * done // count} %")
 
-    def progress(self, plan: Plan, runs: Sequence[tuple[PlannedRun, RunDirectory]]) -> Progress:
-        if self._console.is_terminal:
-            return LiveProgress(plan, runs, self._console)
-        return LineProgress(plan, runs, self._print)
+    @contextmanager
+    def progress(self, plan: Plan, runs: Runs) -> Iterator[Progress]:
+        """The runs as they change; on a terminal a table, drawn again and again in its place."""
+        console = self._console
+        if not console.is_terminal:
+            lines = Changes(
+                lambda each: self._print(line(each)), lambda found: self._print(sweep_line(found))
+            )
+            with Progress(plan, runs, lines) as progress:
+                yield progress
+            return
+
+        def draw(found: list[RunStatus]) -> None:
+            live.update(screen(found, console.height, console.width), refresh=True)
+
+        with (
+            Live(console=console, auto_refresh=False) as live,
+            Progress(plan, runs, draw) as progress,
+        ):
+            yield progress
 
     def end(self, summary: Summary) -> None:
         self._failures(summary)
@@ -99,13 +121,13 @@ class Output:
             for each in found:
                 name = f"{each.planned.label} ({each.planned.run_id})"
                 self._print(f"{name} {what}: {each.reason}")
-                for line in each.log:
-                    self._print(f"    {line}")
+                for text in each.log:
+                    self._print(f"    {text}")
 
     def _print(self, text: str) -> None:
         lines = folded(text, self._console.width) if self._console.is_terminal else [text]
-        for line in lines:
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        for each in lines:
+            self._console.print(each, markup=False, highlight=False, soft_wrap=True)
 
 
 class QuietOutput(Output):
@@ -117,8 +139,9 @@ class QuietOutput(Output):
     def track(self, things: Iterable[Item], name: str, count: int, /) -> Iterable[Item]:
         return things
 
-    def progress(self, plan: Plan, runs: Sequence[tuple[PlannedRun, RunDirectory]]) -> Progress:
-        return SilentProgress(plan, runs)
+    @contextmanager
+    def progress(self, plan: Plan, runs: Runs) -> Iterator[Progress]:
+        yield Progress(plan, (), lambda found: None)
 
     def end(self, summary: Summary) -> None:
         self._failures(summary)
@@ -132,8 +155,19 @@ class JsonOutput(Output):
         super().__init__(aside)
         self._out = console
 
-    def progress(self, plan: Plan, runs: Sequence[tuple[PlannedRun, RunDirectory]]) -> Progress:
-        return JsonProgress(plan, runs, self._write)
+    @contextmanager
+    def progress(self, plan: Plan, runs: Runs) -> Iterator[Progress]:
+        records = Changes(
+            lambda each: self._write({"event": "run", **record(each)}),
+            lambda found: self._write(
+                {
+                    **{"event": "sweep", "runs": len(found), **counts(found)},
+                    "seconds_left": sweep_left(found),
+                }
+            ),
+        )
+        with Progress(plan, runs, records) as progress:
+            yield progress
 
     def end(self, summary: Summary) -> None:
         self._write(

@@ -1,14 +1,12 @@
-"""The status of a sweep and its runs: live on a terminal, else as lines, records, or not at all."""
+"""The status of a sweep and its runs, as it changes."""
 
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Self
 
-from rich.console import Console, Group
-from rich.live import Live
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -20,21 +18,26 @@ from benchmark.runs.directory import RunDirectory
 from benchmark.runs.status import Follow, RunStatus
 
 ORDER = ("running", "failed", "stopped", "queued", "done")
-PLAIN_EVERY_S = 15.0
+TELL_EVERY_S = 15.0
 REFRESH_EVERY_S = 1.0
-COLUMNS = 80  # that a line of a run or of the sweep fits on
 WIDE = 110  # columns from which the table says all
 SHARE = 0.05  # of the time may be spent on drawing, however many runs there are
 
 
-class Progress(ABC):
-    """Call `update` often; it refreshes once a second, or less often if that is slow.
+class Progress:
+    """The runs of a sweep, shown once a second, or less often if that is slow; call `update` often.
 
-    A context manager: it refreshes a last time on exit.
+    A context manager: it shows them a last time on exit.
     """
 
-    def __init__(self, plan: Plan, runs: Sequence[tuple[PlannedRun, RunDirectory]]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        runs: Sequence[tuple[PlannedRun, RunDirectory]],
+        show: Callable[[list[RunStatus]], None],
+    ) -> None:
         self._runs = [Follow(each.label, each.spec, run, plan.evaluation) for each, run in runs]
+        self._show = show
         self._known: dict[Follow, RunStatus] = {}
         self._due = 0.0
 
@@ -56,98 +59,35 @@ class Progress(ABC):
         self._due = now + max(REFRESH_EVERY_S, took / SHARE)
         self._show(statuses)
 
-    @abstractmethod
-    def _show(self, statuses: list[RunStatus]) -> None: ...
 
+class Changes:
+    """Tells of each run whose state changes, and now and then of each that is running.
 
-class LiveProgress(Progress):
-    """A table on a terminal, drawn again and again in its place."""
-
-    def __init__(
-        self, plan: Plan, runs: Sequence[tuple[PlannedRun, RunDirectory]], console: Console
-    ) -> None:
-        super().__init__(plan, runs)
-        self._console = console
-        self._live = Live(console=console, auto_refresh=False)
-
-    def __enter__(self) -> Self:
-        self._live.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        super().__exit__()
-        self._live.__exit__(None, None, None)
-
-    def _show(self, statuses: list[RunStatus]) -> None:
-        self._live.update(screen(statuses, self._console.height, self._console.width), refresh=True)
-
-
-class LineProgress(Progress):
-    """A line for each run whose state changes, and now and then for each that is running.
-
-    After these a line for the sweep, while it goes on.
+    After these of the sweep, while it goes on.
     """
 
     def __init__(
         self,
-        plan: Plan,
-        runs: Sequence[tuple[PlannedRun, RunDirectory]],
-        say: Callable[[str], None],
+        tell_run: Callable[[RunStatus], None],
+        tell_sweep: Callable[[list[RunStatus]], None],
     ) -> None:
-        super().__init__(plan, runs)
-        self._say = say
-        self._said = 0.0
+        self._tell_run, self._tell_sweep = tell_run, tell_sweep
+        self._told = 0.0
         self._states: dict[str, str] = {}
 
-    def _show(self, statuses: list[RunStatus]) -> None:
+    def __call__(self, statuses: list[RunStatus]) -> None:
         now = time.monotonic()
-        due = now - self._said >= PLAIN_EVERY_S
-        said = False
+        due = now - self._told >= TELL_EVERY_S
+        told = False
         for each in statuses:
             changed = self._states.get(each.run_id) != each.state
             if each.state != "queued" and (changed or (due and each.state == "running")):
-                self._say_one(each)
-                said = True
+                self._tell_run(each)
+                told = True
             self._states[each.run_id] = each.state
-        self._said = now if due else self._said
-        if said and len(statuses) > 1 and any(each.state == "running" for each in statuses):
-            self._say_all(statuses)
-
-    def _say_one(self, each: RunStatus) -> None:
-        self._say(line(each))
-
-    def _say_all(self, statuses: list[RunStatus]) -> None:
-        self._say(sweep_line(statuses))
-
-
-class JsonProgress(LineProgress):
-    """The same as records; unknown values are null."""
-
-    def __init__(
-        self,
-        plan: Plan,
-        runs: Sequence[tuple[PlannedRun, RunDirectory]],
-        write: Callable[[dict[str, Any]], None],
-    ) -> None:
-        super().__init__(plan, runs, say=lambda line: None)
-        self._write = write
-
-    def _say_one(self, each: RunStatus) -> None:
-        self._write({"event": "run", **record(each)})
-
-    def _say_all(self, statuses: list[RunStatus]) -> None:
-        left = {"seconds_left": sweep_left(statuses)}
-        self._write({"event": "sweep", "runs": len(statuses), **counts(statuses), **left})
-
-
-class SilentProgress(Progress):
-    """Nothing at all."""
-
-    def update(self, *, last: bool = False) -> None:
-        pass
-
-    def _show(self, statuses: list[RunStatus]) -> None:
-        pass
+        self._told = now if due else self._told
+        if told and len(statuses) > 1 and any(each.state == "running" for each in statuses):
+            self._tell_sweep(statuses)
 
 
 def _number(value: float | None) -> str:
@@ -168,24 +108,16 @@ def _left(each: RunStatus) -> str:
 
 
 def line(each: RunStatus) -> str:
-    """How a run stands, in 80 columns; what does not fit is left out, the least important first."""
-    tail = f": {each.state}, step {each.step} of {each.steps}"
-    label = each.label
-    if len(label) + len(tail) > COLUMNS:
-        label = f"{label[: COLUMNS - len(tail) - 3]}..."
-    said = {
-        "speed": _speed(each),
-        "left": _left(each),
-        "signal": "" if each.signal is None else f"signal {_number(each.signal)}",
-        "collapsed": "collapsed" if each.collapsed else "",
-        "distance": "" if each.distance is None else f"distance {_number(each.distance)}",
-    }
-    room, kept = COLUMNS - len(label + tail), set()
-    for name in ("collapsed", "left", "distance", "speed", "signal"):
-        if said[name] and len(said[name]) + 2 <= room:
-            room -= len(said[name]) + 2
-            kept.add(name)
-    return ", ".join([label + tail, *(text for name, text in said.items() if name in kept)])
+    """How a run stands, on one line."""
+    said = [
+        f"{each.label}: {each.state}, step {each.step} of {each.steps}",
+        _speed(each),
+        _left(each),
+        "" if each.signal is None else f"signal {_number(each.signal)}",
+        "collapsed" if each.collapsed else "",
+        "" if each.distance is None else f"distance {_number(each.distance)}",
+    ]
+    return ", ".join(filter(None, said))
 
 
 def sweep_left(statuses: Sequence[RunStatus]) -> float | None:
@@ -240,18 +172,12 @@ def table(statuses: Sequence[RunStatus], most: int, width: int) -> Table:
         shown = [statuses[i] for i in sorted(first[:most])]
     wide = width >= WIDE
     heads = ["run", "state", "step", "", "speed", "time left", "signal", "distance"]
-    rows = [heads, *map(_cells, shown)]
     kept = [i for i, head in enumerate(heads) if wide or head not in ("", "speed", "signal")]
-    widest = {i: max(len(row[i]) for row in rows) for i in kept}
-    room = width - sum(widest[i] + 2 for i in kept[1:])  # for the name, which is shortened
     drawn = Table(box=None, pad_edge=False)
     for i in kept:
-        least, greatest = (widest[i], None) if i else (None, room)
-        drawn.add_column(
-            heads[i], no_wrap=True, overflow="ellipsis", min_width=least, max_width=greatest
-        )
-    for row in rows[1:]:
-        drawn.add_row(*(Text(row[i]) for i in kept))
+        drawn.add_column(heads[i], no_wrap=i > 0)  # of names alone rich may take room away
+    for row in map(_cells, shown):
+        drawn.add_row(*(Text(row[i], no_wrap=True, overflow="ellipsis") for i in kept))
     return drawn
 
 

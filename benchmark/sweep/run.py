@@ -138,8 +138,7 @@ class _Prepared:
     trains: bool = True
 
     def make_folders(self, places: Places) -> None:
-        """Create run directories with their descriptions and, of those that have begun, judges;
-        the others' workers are told."""
+        """With descriptions and, of runs that have begun, judges; the others' workers are told."""
         try:
             for planned in self.ours:
                 run = RunDirectory.create(places.runs, planned.spec)
@@ -177,10 +176,7 @@ def evaluate_plan(
     `judges` are names of the plan's; none: all. Nothing is trained. Returns the exit code as
     `run_plan` does; raises InputError where there is no such judge or no run to evaluate.
     """
-    for name in judges:
-        if name not in plan.evaluation.judges:
-            known = ", ".join(plan.evaluation.judges)
-            raise InputError(f"--judge {name}: no such judge; {plan.name} has: {known}")
+    asked_for = plan.judges(judges)
     plan = with_winners(plan, places.runs, places.results)
     refuse_overwriting(plan, places, replace=replace)
     there = [each for each in plan.runs if listed(places.run(each.run_id).snapshots)]
@@ -192,11 +188,10 @@ def evaluate_plan(
     left = pending_of(plan.evaluation)
 
     def unseen(run: RunDirectory) -> bool:
-        return any(not judges or name in judges for name in left(run))
+        return any(not judges or name in asked_for for name in left(run))
 
     asked = [each for each in there if unseen(places.run(each.run_id))]
-    by = {k: each for k, each in plan.evaluation.judges.items() if not judges or k in judges}
-    said = plan.evaluation.model_copy(update={"judges": by})
+    said = plan.evaluation.model_copy(update={"judges": asked_for})
     narrow = dataclasses.replace(plan, runs=tuple(asked), evaluation=said)
     _check_data(narrow, asked, asked, {}, {}, places, output)
     arguments = ["--evaluate-only", *(f"--judge={name}" for name in judges)]
@@ -281,55 +276,38 @@ def other_steps(plan: Plan, tables: Tables) -> str:
 def _train(
     prepared: _Prepared, places: Places, start: Start, work: Work, view: "_View", output: Output
 ) -> tuple[Polling[Any], dict[str, int]]:
-    """Every run to its end; the executor and the workers' exit codes."""
+    """Every run to its end, shown and tracked meanwhile; the executor and the workers' exit codes,
+    by run id."""
     plan = prepared.plan
     prepared.make_folders(places)
     arguments = [*_worker_arguments(plan, places, work), *prepared.arguments]
+    driver = Driver.here(plan)
+    # Seed by seed, so that a sweep that is cut short has every cell.
+    order = sorted(prepared.ours, key=lambda planned: plan.seeds.index(planned.spec.seed))
+    shown = [(planned, places.run(planned.run_id)) for planned in prepared.ours]
+    said, stopping = "", False
     try:
-        return _execute(
-            plan,
-            prepared.ours,
-            places,
-            lambda tick: start(arguments, tick, prepared.unfinished, prepared.trains),
-            view,
-            output,
-        )
+        with driver.driving(places.runs), output.progress(plan, shown) as progress:
+
+            def tick() -> None:
+                nonlocal said, stopping
+                progress.update()
+                if executor.stopped and not stopping:
+                    output.note(
+                        "stopping: the runs' processes save what they have; Ctrl-C again kills"
+                    )
+                stopping = executor.stopped
+                if executor.lacks not in ("", said):
+                    output.warn(executor.lacks)
+                said = executor.lacks
+                view.sync_if_due()
+                if not executor.stopped and driver.is_asked_to_stop(places.runs):
+                    executor.stop()
+
+            executor = start(arguments, tick, prepared.unfinished, prepared.trains)
+            return executor, executor.run([places.run(planned.run_id) for planned in order])
     finally:
         view.close()
-
-
-def _execute(
-    plan: Plan,
-    ours: Sequence[PlannedRun],
-    places: Places,
-    start: Callable[[Callable[[], None]], Polling[Any]],
-    view: "_View",
-    output: Output,
-) -> tuple[Polling[Any], dict[str, int]]:
-    """Every run, shown and tracked meanwhile; the executor and the workers' exit codes."""
-    driver = Driver.here(plan)
-    runs = {planned.run_id: places.run(planned.run_id) for planned in ours}
-    shown = [(planned, runs[planned.run_id]) for planned in ours]
-    said, stopping = "", False
-    with driver.driving(places.runs), output.progress(plan, shown) as progress:
-
-        def tick() -> None:
-            nonlocal said, stopping
-            progress.update()
-            if executor.stopped and not stopping:
-                output.note("stopping: the runs' processes save what they have; Ctrl-C again kills")
-            stopping = executor.stopped
-            if executor.lacks not in ("", said):
-                output.warn(executor.lacks)
-            said = executor.lacks
-            view.sync_if_due()
-            if not executor.stopped and driver.is_asked_to_stop(places.runs):
-                executor.stop()
-
-        executor = start(tick)
-        # Seed by seed, so that a sweep that is cut short has every cell.
-        order = sorted(ours, key=lambda planned: plan.seeds.index(planned.spec.seed))
-        return executor, executor.run([runs[planned.run_id] for planned in order])
 
 
 def _check_data(
@@ -341,10 +319,9 @@ def _check_data(
     places: Places,
     output: Output,
 ) -> None:
-    """Check that every run's data are present, unchanged since it began, and enough for those that
-    are left to train or to judge.
+    """Refuse data that are missing, changed since a run began, or too few for what is `left`.
 
-    Each data set is decoded once, before concurrent runs request it.
+    The others are decoded, before concurrent runs request them.
     """
     reader = Reader(places.data_root, places.cache, output.track)
     trained = {
@@ -461,10 +438,8 @@ def _as_one(why: Mapping[str, str], what: str, then: str) -> str:
 
 
 def refuse_overwriting(plan: Plan, places: Places, *, replace: bool) -> None:
-    """Raise InputError if the end of a sweep would overwrite files that are not its own.
-
-    `replace`: finished runs in the tables may go.
-    """
+    """Raise InputError if the end of a sweep would overwrite files that are not its own, or, unless
+    `replace`, finished runs in the tables."""
     for part in () if replace else (plan.search, plan):
         if part is not None:
             refuse_loss(with_lent(part, places.runs, places.results), places.results)

@@ -15,12 +15,11 @@ from benchmark.methods import signal
 from benchmark.redact import redact
 from benchmark.runs.directory import RunDirectory
 from benchmark.runs.doctor import Fault
-from benchmark.runs.evaluations import Evaluations
 from benchmark.tracking.labels import JUDGES, is_ours
 from benchmark.tracking.moved import moved_experiments, put_right
 from benchmark.tracking.seal import files_of
 from benchmark.tracking.store import client_of, reached, sqlite_file
-from benchmark.tracking.tracked_run import STATUS, judged_metrics, metrics_of, set_status
+from benchmark.tracking.tracked_run import STATUS, judged, metrics_of, set_status
 
 _SYNC = "`bench sync FILE` brings it up to date"
 _ANEW = "deleting it there; `bench sync FILE` makes it again from the run directory"
@@ -122,16 +121,12 @@ def _faults_of_files(
 
 
 def _truth(shown: Run, run: RunDirectory) -> Iterator[Metric]:
-    """Everything that MLflow should hold on a run; the first of several draws."""
+    """Everything that MLflow should hold on a run."""
     watched = signal(run.spec().method)
     for row in run.rows():
         yield from metrics_of(row, watched)
-    evaluation = EvaluationSettings.model_validate_json(shown.data.tags[JUDGES])
-    for name, settings in evaluation.judges.items():
-        found = Evaluations.of(run.path, settings)
-        for each in found.rows() if found is not None else ():
-            if each.draw == 0:
-                yield from judged_metrics(evaluation, name, each)
+    for metrics in judged(run, EvaluationSettings.model_validate_json(shown.data.tags[JUDGES])):
+        yield from metrics
 
 
 def _all_runs(client: MlflowClient) -> Iterator[Run]:

@@ -2,13 +2,13 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.markup import escaped
 from benchmark.results.schema import DISTANCE
+from benchmark.strict import dotted
 
 JUDGES = "bench.evaluation"  # the tag that says who judged a run
 ORIGIN = "bench.origin"  # on a server: which runs folder it is shown from
@@ -82,13 +82,10 @@ def newest_last(plan: Plan) -> list[PlannedRun]:
 
 
 def parameters(planned: PlannedRun) -> dict[str, Any]:
-    """What is swept, the seed, and settings that are not their default: few enough to read.
-
-    Every resolved setting is in the run's spec.json.
-    """
+    """What is swept, the seed, and settings that are not their default: few enough to read."""
     spec = planned.spec
-    shown = dict(_flat("", spec.model_dump(mode="json", exclude_defaults=True)))
-    everything = dict(_flat("", spec.model_dump(mode="json")))
+    shown = dotted(spec.model_dump(mode="json", exclude_defaults=True))
+    everything = dotted(spec.model_dump(mode="json"))
     for swept in planned.point:
         shown |= {k: v for k, v in everything.items() if f"{k}.".startswith(f"{swept}.")}
     return {key: shown[key] for key in everything if key in shown}
@@ -132,11 +129,3 @@ def judged_name(evaluation: EvaluationSettings, judge: str, column: str) -> str:
     if judge != evaluation.headline:
         return f"eval_{judge}/{column}"
     return f"{_PAIR if column == DISTANCE else 'eval'}/{column}"
-
-
-def _flat(above: str, block: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    for key, value in block.items():
-        if isinstance(value, dict):
-            yield from _flat(f"{above}{key}.", value)
-        else:
-            yield f"{above}{key}", value

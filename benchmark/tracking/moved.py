@@ -24,8 +24,7 @@ def moved_experiments(client: MlflowClient, uri: str) -> Iterator[tuple[Experime
 
 
 def wanted(experiment: Experiment, uri: str) -> str | None:
-    """Where its artifacts should be; None if they are there, or if the place was chosen by the
-    user."""
+    """Where its artifacts should be; None if they are there, or where the user wants them."""
     store = sqlite_file(uri)
     if store is None:
         return None

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
@@ -36,7 +35,7 @@ def serve(uri: str, port: int) -> None:
     with subprocess.Popen(command, start_new_session=True) as process:
         try:
             if _answers(port, process):
-                print("\n".join(_lines(found)), flush=True)
+                print(*found, sep="\n", flush=True)
             code = process.wait()
         except KeyboardInterrupt:
             os.killpg(process.pid, signal.SIGTERM)
@@ -68,17 +67,12 @@ class Page:
     curves: str
     verdicts: str
 
-
-def _lines(found: list[Page]) -> Iterator[str]:
-    for page in found:
-        yield from ("", page.name, f"curves: {page.curves}", f"verdicts: {page.verdicts}")
+    def __str__(self) -> str:
+        return f"\n{self.name}\ncurves: {self.curves}\nverdicts: {self.verdicts}"
 
 
 def pages(uri: str, server: str) -> list[Page]:
-    """Of the ablations that were run last, the newest first.
-
-    Raises BenchError where the store cannot be read.
-    """
+    """Of the ablations that were run last, the newest first."""
     found: list[Page] = []
 
     def ask() -> None:

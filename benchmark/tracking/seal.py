@@ -3,9 +3,7 @@
 With it a writer knows, without asking for a single history, that nothing has changed.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.files import sha256
@@ -15,35 +13,21 @@ from benchmark.runs.weights import listed
 from benchmark.tracking.labels import NAMES
 
 SEAL = "bench.seal"
+ENDED: tuple[State, ...] = ("done", "failed")
 
 
-@dataclass(frozen=True)
-class Seal:
-    """Digests of what MLflow shows of a run: of what its points are made from, and of its files."""
-
-    points: str
-    files: str
-
-    @classmethod
-    def of(
-        cls, run: RunDirectory, state: State, evaluation: EvaluationSettings, signal: str
-    ) -> Self:
-        """Of the directory as it is now."""
-        named = {"names": NAMES, "signal": signal, "evaluation": evaluation.model_dump_json()}
-        judges = [Evaluations.of(run.path, each) for each in evaluation.judges.values()]
-        read = [run.metrics, *(each.path for each in judges if each is not None)]
-        rows = {path.name: sha256(path) for path in read if path.exists()}
-        files = {name: mark(path) for name, path in files_of(run, state).items()}
-        return cls(digest_of([named, rows]), digest_of([files]))
-
-    @classmethod
-    def read(cls, tag: str | None) -> Self | None:
-        """The seal that a tag holds, if it is one of this version."""
-        words = (tag or "").split()
-        return cls(*words) if len(words) == 2 else None
-
-    def __str__(self) -> str:
-        return f"{self.points} {self.files}"
+def seal_of(
+    run: RunDirectory, state: State, evaluation: EvaluationSettings, signal: str
+) -> str | None:
+    """A digest of what MLflow's points are made from, and of its files; None until the run ends."""
+    if state not in ENDED:
+        return None
+    named = {"names": NAMES, "signal": signal, "evaluation": evaluation.model_dump_json()}
+    judges = [Evaluations.of(run.path, each) for each in evaluation.judges.values()]
+    read = [run.metrics, *(each.path for each in judges if each is not None)]
+    rows = {path.name: sha256(path) for path in read if path.exists()}
+    files = {name: mark(path) for name, path in files_of(run, state).items()}
+    return digest_of([named, rows, files])
 
 
 def files_of(run: RunDirectory, state: State) -> dict[str, Path]:

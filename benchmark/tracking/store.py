@@ -4,20 +4,16 @@ import glob
 import logging
 import os
 import re
-import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import mlflow
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from benchmark.errors import BenchError
@@ -26,17 +22,7 @@ from benchmark.redact import redact
 # An unreachable server is noticed within seconds; the caller retries later.
 IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 LONGEST = 240  # characters of what a library says
-# What to install for a database, and the URL that then finds it.
-_DRIVERS = {
-    "postgresql": ("pip install 'began-bench[postgres]'", "postgresql+psycopg://USER@HOST/NAME"),
-    "mysql": ("pip install pymysql", "mysql+pymysql://USER@HOST/NAME"),
-    "mssql": (
-        "pip install pyodbc",
-        "mssql+pyodbc://USER@HOST/NAME?driver=ODBC+Driver+18+for+SQL+Server",
-    ),
-}
-# Common names of databases that are called otherwise in a URL.
-_MEANT = {"postgres": "postgresql", "psql": "postgresql", "mariadb": "mysql", "sqlserver": "mssql"}
+DATABASES = ("postgresql", "mysql", "mssql")
 
 
 def sqlite_file(uri: str) -> Path | None:
@@ -83,23 +69,20 @@ def reached(uri: str, act: Callable[[], Any]) -> None:
 
 def cause(error: BaseException) -> str:
     """What the system or the database says at the bottom of a library's error, as a short line."""
-    chain = [error]
-    while (below := _below(chain[-1])) is not None and len(chain) < 20:
-        chain.append(below)
     wrapped = isinstance(error, MlflowException | SQLAlchemyError | OSError)
-    systems = [each for each in chain if isinstance(each, OSError) and each.strerror]
-    drivers = [each.orig for each in chain if isinstance(each, DBAPIError) and each.orig]
-    found = [error, *drivers, *systems][-1] if wrapped else error
+    found, below = error, error if wrapped else None
+    while below is not None:
+        if isinstance(below, OSError) and below.strerror:
+            found = below
+        elif isinstance(below, DBAPIError) and below.orig:
+            found = below.orig
+        below = below.__cause__ or (None if below.__suppress_context__ else below.__context__)
     if isinstance(found, OSError) and found.strerror:
         at = f"{found.filename}: " if found.filename else ""
         return f"{at}{found.strerror}"[:LONGEST]
     text = (str(found).strip() or type(found).__name__).splitlines()[0]
     # A KeyError's text is only the key.
     return (text if wrapped else f"{type(found).__name__}: {text}")[:LONGEST]
-
-
-def _below(error: BaseException) -> BaseException | None:
-    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def make_room(uri: str, name: str) -> str | None:
@@ -147,46 +130,26 @@ def _create(uri: str, store: Path) -> None:
 def _refuse_absent(uri: str) -> None:
     """Raise at once where a database cannot be opened; MLflow itself tries for minutes."""
     store = sqlite_file(uri)
-    backend = uri.partition(":")[0].partition("+")[0]
-    if backend not in _DRIVERS and not (store is not None and store.exists()):
+    if _backend(uri) not in DATABASES and not (store is not None and store.exists()):
         return
-    engine = create_engine(uri, poolclass=NullPool)
-    with engine.connect():
+    with create_engine(uri, poolclass=NullPool).connect():
         pass
 
 
 def _why(uri: str, error: BaseException) -> str:
     """What is wrong with a store, and what to do, to be said after its URI."""
-    scheme = uri.partition(":")[0]
-    backend = scheme.partition("+")[0].lower()
-    if isinstance(error, ModuleNotFoundError) and backend in _DRIVERS:
-        install, form = _DRIVERS[backend]
-        return f"needs the package {error.name}: {install}, and write it as {form}"
-    if backend in _MEANT or isinstance(error, NoSuchModuleError):
-        known = _DRIVERS.get(_MEANT.get(backend, backend))
-        forms = [known[1]] if known else [form for _, form in _DRIVERS.values()]
-        return f"names no database that MLflow knows; write {' or '.join(forms)}"
+    if isinstance(error, ModuleNotFoundError) and _backend(uri) == "postgresql":
+        return (
+            f"needs the package {error.name}: pip install 'began-bench[postgres]', and write it as "
+            "postgresql+psycopg://USER@HOST/NAME"
+        )
     if "maintenance mode" in str(error):  # a path, or file: MLflow writes to no folder any more
         return "is a folder, which MLflow no longer writes to; write sqlite:///FOLDER/mlflow.db"
-    if found := re.search(r"out-of-date database schema \(found version (\w+)", str(error)):
-        return _of_another_version(uri, found[1])
     return f"cannot be written ({redact(cause(error))})"
 
 
-def _of_another_version(uri: str, revision: str) -> str:
-    """What to do about a database whose tables are those of `revision`."""
-    scripts = ScriptDirectory(str(Path(mlflow.__file__).parent / "store" / "db_migrations"))
-    try:
-        scripts.get_revision(revision)
-    except CommandError:
-        return (
-            f"was made by a newer MLflow than {mlflow.__version__}, which is installed here: "
-            "pip install --upgrade mlflow"
-        )
-    return (
-        f"was made by an older MLflow than {mlflow.__version__}; back it up, then run: "
-        f"mlflow db upgrade {shlex.quote(redact(uri))}"
-    )
+def _backend(uri: str) -> str:
+    return uri.partition(":")[0].partition("+")[0]
 
 
 @contextmanager

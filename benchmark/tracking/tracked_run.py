@@ -10,7 +10,7 @@ from benchmark.errors import BenchError
 from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.methods import signal
 from benchmark.runs.directory import Kind, Row, RunDirectory, State, Tail
-from benchmark.runs.evaluations import EvaluationRow, Evaluations
+from benchmark.runs.evaluations import Evaluations
 from benchmark.tracking.labels import (
     ORIGIN,
     accepted,
@@ -20,7 +20,7 @@ from benchmark.tracking.labels import (
     metric_name,
     parameters,
 )
-from benchmark.tracking.seal import SEAL, Seal, files_of, mark
+from benchmark.tracking.seal import ENDED, SEAL, files_of, mark, seal_of
 
 BATCH = 1000  # metrics in one call, the most that MLflow takes
 PARAMETERS = 100  # in one call, likewise
@@ -32,7 +32,7 @@ STATUS: dict[State, str] = {
     "stopped": "KILLED",
     "queued": "SCHEDULED",
 }
-ENDED: tuple[State, ...] = ("done", "failed")
+Point = tuple[str, int]  # of a metric: its name and step
 
 
 class Changed(Exception):  # noqa: N818 - nothing failed: the run directory is another one now
@@ -61,7 +61,7 @@ class TrackedRun:
         self.mlflow_id, self.since = str(found.info.run_id), found.info.start_time
         self._signal = signal(planned.spec.method)
         self._status, self._tags = found.info.status, dict(found.data.tags)
-        self._seal = Seal.read(self._tags.get(SEAL))
+        self._seal = self._tags.get(SEAL)
         self._ended: State | None = None  # with all of it logged
         self._log_parameters(planned, found.data.params)
         self._begin(empty=not found.data.metrics)
@@ -70,11 +70,10 @@ class TrackedRun:
         """Read the directory from its start, and ask for what MLflow holds unless it is `empty`."""
         self._tail = Tail(self._run)
         self._reached: dict[Kind, int] = {}  # the last step that was read
-        self._judged: dict[tuple[str, int], float] = {}  # what is there, by metric and step
+        self._judged: dict[Point, float] = {}  # what is there
         self._files: dict[str, str] = {}  # what is there, and its mark
-        self._described = False
         # What is there and was not met in the directory yet; None: not asked for yet.
-        self._left: dict[str, dict[int, float]] | None = {} if empty else None
+        self._left: dict[Point, float] | None = {} if empty else None
 
     def sync(self, *, last: bool = False) -> State:
         """Log what is new; raises Changed where the run has to be logged anew.
@@ -94,12 +93,13 @@ class TrackedRun:
         seal = self._seal_of(state)
         settled = True
         if seal is None or seal != self._seal:
-            self._take_over(state)
-            self._break_seal(seal, state)
-            self._describe(state)
-            self._log_rows()
-            settled = self._log_evaluations(last=last)
-            self._refuse_left(state)
+            new, settled = self._take_over(state, last=last)
+            if self._seal is not None:  # a writer that dies leaves no seal of what is not there
+                self._client.delete_tag(self.mlflow_id, SEAL)
+                self._seal = None
+            self._describe()
+            for metrics in batches(new):
+                self._client.log_batch(self.mlflow_id, metrics=metrics)
             self._log_files(state)
         if (self._status, self._tags.get("state")) != (STATUS[state], state):
             set_status(self._client, self.mlflow_id, STATUS[state], state)
@@ -118,59 +118,91 @@ class TrackedRun:
         """How it has ended according to MLflow, if it has."""
         return next((each for each in ENDED if each == self._tags.get("state")), None)
 
-    def _seal_of(self, state: State) -> Seal | None:
-        """Of an ended run's directory as it is now."""
-        if state not in ENDED:
-            return None
-        return Seal.of(self._run, state, self._evaluation, self._signal)
+    def _seal_of(self, state: State) -> str | None:
+        """Of the directory as it is now."""
+        return seal_of(self._run, state, self._evaluation, self._signal)
 
-    def _take_over(self, state: State) -> None:
-        """Before anything is logged of a run that another runs folder logged."""
-        there = self._tags.get(ORIGIN)
-        if there == self._origin or not self._origin:
-            return
-        if there is not None:
-            try:
-                self._compare(state)
-            except Changed as changed:  # two that renewed each other's would never end
-                raise BenchError(
-                    f"MLflow shows it from another runs folder: {changed}; delete it there to show "
-                    "this one"
-                ) from None
-        self._client.set_tag(self.mlflow_id, ORIGIN, self._origin)
-        self._tags[ORIGIN] = self._origin
+    def _take_over(self, state: State, *, last: bool) -> tuple[list[list[Metric]], bool]:
+        """As `_compare`, of a run that another runs folder may have logged."""
+        foreign = bool(self._origin) and self._tags.get(ORIGIN, self._origin) != self._origin
+        try:
+            found = self._compare(state, last=last or foreign)
+        except Changed as changed:
+            if not foreign:
+                raise
+            # Two that renewed each other's would never end.
+            raise BenchError(
+                f"MLflow shows it from another runs folder: {changed}; delete it there to show "
+                "this one"
+            ) from None
+        if self._origin and self._tags.get(ORIGIN) != self._origin:
+            self._client.set_tag(self.mlflow_id, ORIGIN, self._origin)
+            self._tags[ORIGIN] = self._origin
+        return found
 
-    def _compare(self, state: State) -> None:
-        """Raise Changed where MLflow holds what the directory does not; logs nothing."""
+    def _compare(self, state: State, *, last: bool) -> tuple[list[list[Metric]], bool]:
+        """The rows of metrics that MLflow lacks; and whether what it holds is in the directory.
+
+        Raises Changed where it is not. Rows that a resumed run will write again may stay, and what
+        judges correct until the `last` time, as they correct one snapshot after another.
+        """
+        before = self._ended_there()
+        if before is not None and state in ENDED and state != before:
+            raise Changed(f"it was {before} and is {state}")
         provenance = self._run.provenance()
-        if provenance is not None:
-            self._refuse_other_data(provenance["data"])
-        for row in self._run.rows():
-            self._new(metrics_of(row, self._signal))
-        self._new(self._said().values())
-        self._refuse_left(state)
-        self._begin(empty=False)
-
-    def _refuse_other_data(self, data: Mapping[str, str]) -> None:
-        if self._tags.get("data.fingerprint", data["fingerprint"]) != data["fingerprint"]:
+        trained_on = self._tags.get("data.fingerprint")
+        if provenance and trained_on not in (None, provenance["data"]["fingerprint"]):
             raise Changed("it was trained on other data")
+        rows, judgements = self._read(), list(judged(self._run, self._evaluation))
+        said = {(each.key, each.step): each for row in judgements for each in row}
+        rows += [[m for m in row if (m.key, m.step) not in self._judged] for row in judgements]
+        if self._left is None:
+            self._left = self._held()
+        new = []
+        for row in rows:
+            new.append([each for each in row if (each.key, each.step) not in self._left])
+            for metric in row:
+                value = self._left.pop((metric.key, metric.step), metric.value)
+                if value != metric.value:
+                    raise _other(metric.key, metric.step, value, metric)
+        for (name, step), value in self._left.items():
+            if state in ENDED or before or is_judged(name, self._signal):
+                raise _other(name, step, value, None)
+        self._judged = {at: metric.value for at, metric in said.items()} | self._judged
+        settled = True
+        for at, value in self._judged.items():
+            if at not in said or said[at].value != value:
+                if last:
+                    raise _other(*at, value, said.get(at))
+                settled = False
+        return new, settled
 
-    def _break_seal(self, seal: Seal | None, state: State) -> None:
-        """Before anything is logged: a writer that dies leaves no seal of what is not there."""
-        if self._seal is None:
-            return
-        if seal is not None and seal.files == self._seal.files:
-            self._files = {name: mark(path) for name, path in files_of(self._run, state).items()}
-        self._client.delete_tag(self.mlflow_id, SEAL)
-        self._seal = None
+    def _read(self) -> list[list[Metric]]:
+        """The rows since the last call; all of them again where a resumption has cut some off."""
+        rows = self._tail.new()
+        if rows and rows[0].step <= self._reached.get(rows[0].kind, -1):
+            self._begin(empty=False)
+            rows = self._tail.new()
+        self._reached |= {row.kind: row.step for row in rows}
+        return [list(metrics_of(row, self._signal)) for row in rows]
 
-    def _put_seal(self, seal: Seal, state: State) -> None:
+    def _held(self) -> dict[Point, float]:
+        """What MLflow holds of this harness's metrics."""
+        held: dict[Point, float] = {}
+        for name in filter(is_ours, self._client.get_run(self.mlflow_id).data.metrics):
+            for point in self._client.get_metric_history(self.mlflow_id, name):
+                if (name, int(point.step)) in held:
+                    raise Changed(f"{name} had a step twice")
+                held[name, int(point.step)] = float(point.value)
+        return held
+
+    def _put_seal(self, seal: str, state: State) -> None:
         """If nothing has come since `seal` was taken."""
         if seal != self._seal:
             if self._seal_of(state) != seal:
                 return
             self._refuse_foreign_files(state)
-            self._client.set_tag(self.mlflow_id, SEAL, str(seal))
+            self._client.set_tag(self.mlflow_id, SEAL, seal)
             self._seal = seal
         self._ended = state
         self._begin(empty=True)  # it needs no memory any more
@@ -182,16 +214,13 @@ class TrackedRun:
         for first in range(0, len(new), PARAMETERS):
             self._client.log_batch(self.mlflow_id, params=new[first : first + PARAMETERS])
 
-    def _describe(self, state: State) -> None:
+    def _describe(self) -> None:
         """Data and code, known once the run has begun; another start may be of other code."""
-        if self._described and state not in ENDED:
-            return
         provenance = self._run.provenance()
         if provenance is None:
             return
         data, commit = provenance["data"], str(provenance["code"]["commit"])
         tags = {"data": data["title"], "data.fingerprint": data["fingerprint"], "commit": commit}
-        self._refuse_other_data(data)
         if "data.fingerprint" not in self._tags:
             dataset = Dataset(
                 name=data["title"],
@@ -206,79 +235,6 @@ class TrackedRun:
         if new:
             self._client.log_batch(self.mlflow_id, tags=new)
             self._tags |= tags
-        self._described = True
-
-    def _log_rows(self) -> None:
-        rows = self._tail.new()
-        if rows and rows[0].step <= self._reached.get(rows[0].kind, -1):  # a start cut some off
-            self._begin(empty=False)
-            rows = self._tail.new()
-        for row in rows:
-            self._reached[row.kind] = row.step
-        for metrics in batches(self._new(metrics_of(row, self._signal)) for row in rows):
-            self._client.log_batch(self.mlflow_id, metrics=metrics)
-
-    def _log_evaluations(self, *, last: bool) -> bool:
-        """Whether MLflow holds what the judges say, and no more.
-
-        What they correct waits until the `last` time, as they correct one snapshot after another.
-        """
-        said = self._said()
-        new = self._new(metric for at, metric in said.items() if at not in self._judged)
-        for first in range(0, len(new), BATCH):
-            self._client.log_batch(self.mlflow_id, metrics=new[first : first + BATCH])
-        self._judged = {at: metric.value for at, metric in said.items()} | self._judged
-        for (name, step), value in self._judged.items():
-            if (name, step) not in said or said[name, step].value != value:
-                if last:
-                    raise _other(name, step, value, said.get((name, step)))
-                return False
-        return True
-
-    def _said(self) -> dict[tuple[str, int], Metric]:
-        """What the judges say now, by metric and step."""
-        said: dict[tuple[str, int], Metric] = {}
-        for name, settings in self._evaluation.judges.items():
-            found = Evaluations.of(self._run.path, settings)
-            for row in found.rows() if found is not None else ():
-                for metric in judged_metrics(self._evaluation, name, row) if row.draw == 0 else ():
-                    said[metric.key, metric.step] = metric
-        return said
-
-    def _new(self, metrics: Iterable[Metric]) -> list[Metric]:
-        """Those that MLflow does not hold; raises Changed where it holds another value."""
-        if self._left is None:
-            names = self._client.get_run(self.mlflow_id).data.metrics
-            self._left = {name: self._history(name) for name in names if is_ours(name)}
-        new = []
-        for metric in metrics:
-            points = self._left.get(metric.key, {})
-            if metric.step not in points:
-                new.append(metric)
-            elif (value := points.pop(metric.step)) != metric.value:
-                raise _other(metric.key, metric.step, value, metric)
-        return new
-
-    def _history(self, name: str) -> dict[int, float]:
-        there = self._client.get_metric_history(self.mlflow_id, name)
-        points = {int(point.step): float(point.value) for point in there}
-        if len(points) < len(there):
-            raise Changed(f"{name} had a step twice")
-        return points
-
-    def _refuse_left(self, state: State) -> None:
-        """Raise Changed where MLflow holds what the directory does not.
-
-        Rows that a resumed run will write again may stay.
-        """
-        before = self._ended_there()
-        if before is not None and state in ENDED and state != before:
-            raise Changed(f"it was {before} and is {state}")
-        self._new(())
-        for name, points in (self._left or {}).items():
-            if points and (state in ENDED or before or is_judged(name, self._signal)):
-                step = min(points)
-                raise _other(name, step, points[step], None)
 
     def _log_files(self, state: State) -> None:
         for name, path in files_of(self._run, state).items():
@@ -314,17 +270,22 @@ def metrics_of(row: Row, signal: str) -> Iterator[Metric]:
         yield Metric(metric_name(row.kind, column, signal), value, int(row.time * 1000), row.step)
 
 
-def judged_metrics(
-    evaluation: EvaluationSettings, judge: str, row: EvaluationRow
-) -> Iterator[Metric]:
-    for column, value in row.values.items():
-        name = judged_name(evaluation, judge, column)
-        yield Metric(name, value, int(row.time * 1000), row.step)
+def judged(run: RunDirectory, evaluation: EvaluationSettings) -> Iterator[list[Metric]]:
+    """What the judges say now, row by row; the first of several draws."""
+    for judge, settings in evaluation.judges.items():
+        found = Evaluations.of(run.path, settings)
+        for row in found.rows() if found is not None else ():
+            if row.draw == 0:
+                yield [
+                    Metric(
+                        judged_name(evaluation, judge, name), value, int(row.time * 1000), row.step
+                    )
+                    for name, value in row.values.items()
+                ]
 
 
 def batches(rows: Iterable[list[Metric]]) -> Iterator[list[Metric]]:
-    """The metrics of complete rows, at most BATCH per call, so that a row is logged in full or not
-    at all."""
+    """At most BATCH metrics a call, of complete rows: each is logged in full or not at all."""
     batch: list[Metric] = []
     for row in rows:
         if batch and len(batch) + len(row) > BATCH:

@@ -114,44 +114,6 @@ def test_short_forms_are_accepted(old: str, new: str) -> None:
     assert faults(text.replace(old, new, 1)) == []
 
 
-OUTSIDE = """\
-name: own
-question: Does depth matter?
-base: {method: {name: "mine.methods:Mine", width: 3}}
-sweep:
-  method.depth: [1, 2]
-  method.n: [small, large]
-  paired: [{method.rate.up: 1, training.steps: 5}]
-  variants: {plain: {}, deep: {method: {depth: 4}}}
-seeds: [0]
-profiles: {demo: {method: {depth: 1}, sweep: {method.depth: [1]}}}
-"""
-
-
-def test_a_plug_in_s_own_keys_are_accepted() -> None:
-    assert faults(OUTSIDE) == []
-    # As is one that the sweep or a variant names beside the package's.
-    base = "{method: {name: began}}"
-    there = OUTSIDE.replace('{method: {name: "mine.methods:Mine", width: 3}}', base)
-    assert "$.sweep" in faults(there)
-    named = there.replace("sweep:\n", 'sweep:\n  method.name: [began, "mine.methods:Mine"]\n')
-    assert faults(named) == []
-    assert faults(there.replace("{depth: 4}", "{name: 'mine.methods:Mine', depth: 4}")) == []
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "path"),
-    [
-        ("method.depth: [1, 2]", "method.depth: []", "$.sweep['method.depth']"),
-        ("method.depth: [1, 2]", "methd.depth: [1, 2]", "$.sweep"),
-        ("training.steps: 5", "training.stps: 5", "$.sweep.paired[0]"),
-    ],
-)
-def test_other_keys_are_still_checked_beside_a_plug_in(old: str, new: str, path: str) -> None:
-    assert old in OUTSIDE
-    assert set(faults(OUTSIDE.replace(old, new, 1))) == {path}
-
-
 def test_descriptions_are_lines() -> None:
     def every(part: Any) -> Iterator[str]:
         if isinstance(part, dict):
@@ -216,7 +178,7 @@ def _keys(schema: Any, path: str = "") -> list[tuple[str, Any]]:
     found = []
     for name, model in schema["$defs"].items():
         for key, value in model["properties"].items():
-            if name not in ("sweep", "built_in_sweep", "blocks", "profile"):
+            if name not in ("sweep", "blocks", "profile"):
                 found.append((f"{name}.{key}", value))
     return found
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -14,7 +15,7 @@ import ray
 from benchmark.errors import EXIT_STOPPED, BenchError
 from benchmark.executors.ray import Cluster, RayTasks, connect
 from benchmark.sweep.output import Output, QuietOutput
-from benchmark.sweep.run import Places, _execute, _View
+from benchmark.sweep.run import Places, Work, _Prepared, _train, _View
 from tests.sweep.test_status import plan
 
 
@@ -40,7 +41,9 @@ def test_a_request_that_no_node_can_meet_is_said_once(
         "get": lambda task: EXIT_STOPPED,
     }.items():
         monkeypatch.setattr(ray, name, fake)
-    monkeypatch.setattr(RayTasks, "_start", lambda self, runs: {each.run_id: 1 for each in runs})
+    monkeypatch.setattr(
+        RayTasks, "_start", lambda self, packs: {each.run_id: 1 for (each,) in packs}
+    )
     monkeypatch.setattr("benchmark.executors.ray.PATIENCE_S", 0)
     said: list[str] = []
 
@@ -58,15 +61,19 @@ def test_a_request_that_no_node_can_meet_is_said_once(
             if self.looks == 6:
                 executor.stop()
 
+        def close(self) -> None:
+            pass
+
     output: Output = Listening(Console())
     places = Places(tmp_path, tmp_path, tmp_path, tmp_path, None, "")
     executor = RayTasks(9, [], lambda: None, poll_s=0.01, cluster=Cluster("auto", 4, 0.5))
 
-    def start(tick: Callable[[], None]) -> RayTasks:
+    def start(arguments: Any, tick: Callable[[], None], *_: object) -> RayTasks:
         executor.tick = tick
         return executor
 
-    _execute(plan(1), plan(1).runs, places, start, Looking(plan(1), places, output), output)
+    prepared = _Prepared(plan(1), plan(1).runs, {}, lambda run: True)
+    _train(prepared, places, start, Work("cpu"), Looking(plan(1), places, output), output)
     assert said == [
         "a run needs CPU: 4, GPU: 0.5, which no node of the Ray cluster has (2 x CPU: 2, GPU: 0); "
         "runs wait until such a node joins"

@@ -80,7 +80,7 @@ def test_jobs_of_a_driver_that_died_are_taken_over(fake: Path, tmp_path: Path) -
         slurm_queue.record(run, number)
     says(fake, j5_0=("RUNNING", 0), j5_1=("PENDING", 0), j5_2=("NODE_FAIL", 0))
     executor = SlurmJobs(9, [], lambda: None, queue=queue(tmp_path / "slurm"))
-    assert executor._start(runs) == {
+    assert executor._start([(run,) for run in runs]) == {
         **{runs[0].run_id: "5_0", runs[1].run_id: "5_1", runs[2].run_id: "7"},
     }
 
@@ -215,7 +215,7 @@ def test_judging_waits_for_no_job_that_trains(fake: Path, tmp_path: Path) -> Non
     slurm_queue.record(run, "5_0")
     says(fake, j5_0=("RUNNING", 0))
     executor = SlurmJobs(9, [], lambda: None, trains=False, queue=queue(tmp_path / "slurm"))
-    assert executor._start([run]) == {run.run_id: "7"}
+    assert executor._start([(run,)]) == {run.run_id: "7"}
     assert slurm_queue.job_of(run) == "5_0"  # `bench run` finds it again
 
 
@@ -236,7 +236,7 @@ def test_a_damaged_record_of_a_job_costs_no_other_run_anything(
     (fault,) = faults_of(runs[0], runs[0].run_id)
     assert fault.where == runs[0].path / "slurm.json"
     executor = SlurmJobs(9, [], lambda: None, queue=queue(tmp_path / "slurm"))
-    assert executor._start(runs) == {runs[0].run_id: "7", runs[1].run_id: "5_1"}
+    assert executor._start([(run,) for run in runs]) == {runs[0].run_id: "7", runs[1].run_id: "5_1"}
     assert slurm_queue.job_of(runs[0]) == "7"
 
 

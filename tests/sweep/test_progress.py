@@ -2,7 +2,6 @@
 
 import io
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from benchmark.sweep.output import (
     Summary,
     choose_output,
 )
-from benchmark.sweep.progress import LiveProgress, line, screen, sweep_left, sweep_line
+from benchmark.sweep.progress import line, screen, sweep_left, sweep_line
 from tests.conftest import judged, tiny_evaluation, tiny_plan, tiny_spec
 
 PLAN = tiny_plan(tiny_spec())
@@ -47,8 +46,9 @@ def test_a_running_run_says_its_speed_and_time_left(tmp_path: Path) -> None:
     assert found.steps_a_second == 4.0  # 4 steps in a second of its rows
     assert found.seconds_left == 1.5
     assert isinstance(console.file, io.StringIO)
-    line = console.file.getvalue().splitlines()[0]
-    assert line == ("gamma=0.5 seed=0: running, step 6 of 12, 4 steps/s, 2 s left, distance 431.3")
+    assert console.file.getvalue().splitlines()[0] == (
+        "gamma=0.5 seed=0: running, step 6 of 12, 4 steps/s, 2 s left, signal 0.24, distance 431.3"
+    )
 
 
 def test_the_last_evaluation_is_no_time_left(tmp_path: Path) -> None:
@@ -57,7 +57,6 @@ def test_the_last_evaluation_is_no_time_left(tmp_path: Path) -> None:
     with run.locked():
         said = line(Follow(planned.label, planned.spec, run, tiny_evaluation()).look())
     assert "step 12 of 12, evaluating, signal" in said
-    assert len(said) <= 80
     assert "left" not in said
 
 
@@ -96,17 +95,6 @@ def _status(state: str, step: int = 0, speed: float | None = None, **known: Any)
     return RunStatus(
         f"{state}-{step}", name, state, step, 1000, steps_a_second=speed, **{**figures, **known}
     )
-
-
-def test_a_line_leaves_out_what_does_not_fit() -> None:
-    running = _status("running", 850, 2.1)
-    assert line(running) == (
-        "gamma=0.5 seed=850: running, step 850 of 1000, 71 s left, distance 923.5"
-    )
-    long = replace(running, label=f"{'wide code and a long name ' * 4}seed=0", collapsed=True)
-    assert line(long).endswith("...: running, step 850 of 1000")
-    for each in (running, long, replace(long, label="x" * 30), replace(long, label="x" * 44)):
-        assert len(line(each)) <= 80
 
 
 def test_the_sweep_has_a_time_left() -> None:
@@ -203,7 +191,12 @@ def test_json_is_one_object_a_line_and_nothing_else(tmp_path: Path) -> None:
 
 def test_a_terminal_has_a_table_that_is_drawn_again(tmp_path: Path) -> None:
     terminal = Console(file=io.StringIO(), width=120, force_terminal=True)
-    assert isinstance(Output(terminal).progress(PLAN, [_run(tmp_path)]), LiveProgress)
+    with Output(terminal).progress(PLAN, [_run(tmp_path)]) as progress:
+        progress.update()
+    assert isinstance(terminal.file, io.StringIO)
+    drawn = terminal.file.getvalue()
+    assert drawn.count("gamma=0.5 seed=0") > 1
+    assert "\x1b[1A" in drawn  # the cursor goes up, to where the first was
 
 
 def test_quiet_and_json_are_not_both(tmp_path: Path) -> None:

@@ -158,8 +158,8 @@ def test_a_resumed_run_is_read_again_from_where_it_stands(tmp_path: Path) -> Non
 class Idle(Polling[str]):
     """Workers that do nothing until they are told to end; the run of each goes on meanwhile."""
 
-    def _start(self, runs):  # type: ignore[no-untyped-def]
-        return {run.run_id: run.run_id for run in runs}
+    def _start(self, packs):  # type: ignore[no-untyped-def]
+        return {run.run_id: run.run_id for (run,) in packs}
 
     def _ended(self):  # type: ignore[no-untyped-def]
         return dict.fromkeys(self._workers, 75) if self.stopped else {}

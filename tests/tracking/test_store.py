@@ -184,15 +184,9 @@ def test_a_store_that_may_only_be_read_says_so(
     assert check.data.metrics["convergence/m_global"] == 0.25
 
 
-@pytest.mark.parametrize(
-    ("revision", "says"),
-    [
-        ("451aebb31d03", r"made by an older MLflow .*: mlflow db upgrade 'sqlite:///.* db.db'$"),
-        ("0123456789ab", r"made by a newer MLflow .*pip install --upgrade mlflow$"),
-    ],
-)
+@pytest.mark.parametrize("revision", ["451aebb31d03", "0123456789ab"])
 def test_a_store_of_another_mlflow_says_which_command_helps(
-    root: Path, tmp_path: Path, revision: str, says: str
+    root: Path, tmp_path: Path, revision: str
 ) -> None:
     from benchmark.tracking.store import client_of, reached
 
@@ -201,8 +195,10 @@ def test_a_store_of_another_mlflow_says_which_command_helps(
     with sqlite3.connect(other) as database:
         database.execute("UPDATE alembic_version SET version_num = ?", (revision,))
     database.close()
-    with pytest.raises(BenchError, match=says):
+    says = rf"found version {revision}, .* 'mlflow db upgrade "
+    with pytest.raises(BenchError, match=says) as caught:
         reached(f"sqlite:///{other}", lambda: client_of(f"sqlite:///{other}"))
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("folder", ["q?x", "p%20q", "h#sh tag", "ü'&"])
@@ -246,14 +242,16 @@ def test_a_new_store_lies_in_the_folder_and_follows_the_umask(
 
 
 NOWHERE = [
-    ("mysql://u:pw@h/n", r"^mysql://\*\*\*@h/n needs .*pip install pymysql.*mysql\+pymysql://USER"),
+    (
+        "mysql+pymysql://u:pw@h/n",
+        r"^mysql\+pymysql://\*\*\*@h/n cannot be written .*named 'pymysql'",
+    ),
     (
         "postgresql+psycopg2://u:pw@h/n",
         r"needs .*psycopg2: pip install 'began-bench\[postgres\]'.*psycopg://",
     ),
-    ("mssql://u:pw@h/n", "needs the package pyodbc: pip install pyodbc"),
-    ("postgres://u:pw@h/n", r"no database that MLflow knows; write postgresql\+psycopg://USER"),
-    ("mariadb://u:pw@h/n", r"no database that MLflow knows; write mysql\+pymysql://USER"),
+    ("mssql://u:pw@h/n", "cannot be written .*No module named 'pyodbc'"),
+    ("postgres://u:pw@h/n", "cannot be written .*unsupported URI"),
     ("sqlite://", "names no file; write sqlite:///FOLDER/mlflow.db"),
     ("sqlite:///:memory:", "names no file"),
     ("sqlite://mlflow.db", "names no file"),

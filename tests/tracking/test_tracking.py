@@ -82,6 +82,7 @@ def check_whole(uri: str) -> None:
         assert run.data.params["method.n"] == "2"
         assert run.data.tags["cell"] == run.info.run_name.partition(" seed")[0]
         assert run.data.tags["data.fingerprint"] == "ab" * 32
+        assert run.data.tags["data"] == "faces"
         assert run.inputs is not None
         assert run.inputs.dataset_inputs[0].dataset.name == "faces"
         run_id = run.info.run_id
