@@ -1,6 +1,5 @@
 """The forms in which people hold CelebA: each is the same data as the authors' layout."""
 
-import gzip
 import io
 import shutil
 import tarfile
@@ -109,8 +108,7 @@ def tarred(path: Path, prefix: str = "") -> None:
             info = tarfile.TarInfo(f"{prefix}{i:06d}.jpg")
             info.size = len(content(i))
             archive.addfile(info, io.BytesIO(content(i)))
-    data = file.getvalue()
-    path.write_bytes(data if path.suffix == ".tar" else gzip.compress(data))
+    path.write_bytes(file.getvalue())
 
 
 def kaggle(root: Path) -> None:
@@ -159,7 +157,7 @@ def whole_in_one(name: str, top: str, suffix: str) -> Callable[[Path], None]:
                 for path in within.rglob("*.*"):
                     archive.write(path, f"{top}{path.relative_to(within)}")
         else:
-            with tarfile.open(root / name, "w:gz") as packed:
+            with tarfile.open(root / name, "w") as packed:
                 packed.add(within, top)
         shutil.rmtree(within)
 
@@ -199,10 +197,9 @@ FORMS: dict[str, Callable[[Path], None]] = {
     "zip": packed(f"{IMAGES}.zip", ""),
     "zip with another folder": packed(f"{IMAGES}.zip", "export/aligned/"),
     "tar": packed(f"{IMAGES}.tar", "./"),
-    "tar.gz": packed(f"{IMAGES}.tar.gz", f"{IMAGES}/"),
-    "tgz with another folder": packed(f"{IMAGES}.tgz", "x/"),
+    "tar with another folder": packed(f"{IMAGES}.tar", "x/"),
     "all in Kaggle's archive": whole_in_one("archive.zip", "", ".csv"),
-    "all in a tar.gz of its name": whole_in_one("celeba.tar.gz", "celeba", ".txt"),
+    "all in a tar of its name": whole_in_one("celeba.tar", "celeba", ".txt"),
     "in sub-folders": shards_of_a_folder,
     "other names": other_names,
 }
@@ -497,8 +494,7 @@ def test_a_parquet_file_is_a_folder_of_images_too(tmp_path: Path) -> None:
         open_source(settings, tmp_path)
 
 
-@pytest.mark.parametrize("suffix", [".tar", ".tar.gz", ".tgz"])
-def test_webdatasets_shards_are_read(suffix: str, tmp_path: Path) -> None:
+def test_webdatasets_shards_are_read(tmp_path: Path) -> None:
     (tmp_path / "shards").mkdir()
     for shard in range(3):
         file = io.BytesIO()
@@ -508,8 +504,7 @@ def test_webdatasets_shards_are_read(suffix: str, tmp_path: Path) -> None:
                     info = tarfile.TarInfo(name)
                     info.size = len(data)
                     archive.addfile(info, io.BytesIO(data))
-        data = file.getvalue() if suffix == ".tar" else gzip.compress(file.getvalue())
-        (tmp_path / "shards" / f"faces-{shard:06d}{suffix}").write_bytes(data)
+        (tmp_path / "shards" / f"faces-{shard:06d}.tar").write_bytes(file.getvalue())
     settings = FolderSettings(name="folder", folder="shards", size=16)
     source = open_source(settings, tmp_path)
     order = np.random.default_rng(0).permutation(30)
@@ -517,7 +512,7 @@ def test_webdatasets_shards_are_read(suffix: str, tmp_path: Path) -> None:
     assert whole.all()
     assert images[:, 2, 0, 0].tolist() == (order + 1).tolist()
     assert source.notes() == ["shards: not read: 30 .json"]
-    assert source.name(29) == f"shards/faces-000002{suffix}/00030.png"
+    assert source.name(29) == "shards/faces-000002.tar/00030.png"
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -541,26 +536,6 @@ def test_parts_may_be_named_by_folders_of_images_or_shards(packed: bool, tmp_pat
     ]  # fmt: skip
     assert source.decode(np.arange(20))[0][:, 2, 0, 0].tolist() == [*range(1, 21)]
     assert any("parts by the names of the files" in note for note in source.notes())
-
-
-def test_a_large_gzip_is_read_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With blocks so small that every image is beyond several."""
-    from benchmark.data.containers import archives
-
-    monkeypatch.setattr(archives, "_BLOCK", 1000)
-    monkeypatch.setattr(archives, "_KEPT", 2)
-    tarred(tmp_path / "x.tar.gz")
-    archive = archives.Tar(tmp_path / "x.tar.gz")
-    for i in (20, 1, 11, 10, 20, 3):
-        assert archive.read(f"{i:06d}.jpg") == content(i)
-    cut = (tmp_path / "x.tar.gz").read_bytes()
-    (tmp_path / "x.tar.gz").write_bytes(cut[: len(cut) // 2])
-    with pytest.raises(InputError, match=r"x\.tar\.gz: not a valid tar archive .*fetch it again"):
-        archives.Tar(tmp_path / "x.tar.gz")
-    # Two gzip files, one after the other, are one.
-    plain = gzip.decompress(cut)
-    (tmp_path / "x.tar.gz").write_bytes(gzip.compress(plain[:2500]) + gzip.compress(plain[2500:]))
-    assert archives.Tar(tmp_path / "x.tar.gz").read("000013.jpg") == content(13)
 
 
 # ---- images of another size ---------------------------------------------------------------------

@@ -36,7 +36,7 @@ _CLASS = "a data set class of your own (see the page Add your own)"
 _COMMANDS = {
     # Read on their own, but not beside images of the same folder.
     ".zip": "unzip {name}",
-    **dict.fromkeys((".tar", ".tar.gz", ".tgz"), "tar xf {name}"),
+    **dict.fromkeys((".tar", ".tgz"), "tar xf {name}"),
     **dict.fromkeys((".7z", ".001"), "7z x {name}"),
     ".rar": "unrar x {name}",
     **dict.fromkeys((".bz2", ".tbz2", ".xz", ".txz"), "tar xf {name}"),
@@ -133,11 +133,8 @@ def images_among(names: Iterable[str], left_out: Mapping[str, int]) -> Listing:
 
 
 def suffix_of(name: str) -> str:
-    """In lower case; `.tar.gz` counts as one."""
-    last = name.rpartition("/")[2].lower()
-    if last.endswith(".tar.gz"):
-        return ".tar.gz"
-    stem, dot, suffix = last.rpartition(".")
+    """In lower case; empty where there is none."""
+    stem, dot, suffix = name.rpartition("/")[2].lower().rpartition(".")
     return f".{suffix}" if dot and stem else ""
 
 
