@@ -5,6 +5,7 @@ import shutil
 import tarfile
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import product
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -276,11 +277,8 @@ def test_known_faces_are_known_in_kaggles_form(
 
 def encoded(text: str, how: str) -> bytes:
     return {
-        "blank lines": ("\n\n" + text + "\n \n").encode(),
+        "blank lines at the end": (text + "\n \n").encode(),
         "BOM": b"\xef\xbb\xbf" + text.encode(),
-        "UTF-16": text.encode("utf-16"),
-        "UTF-16 without a mark": text.encode("utf-16-le"),
-        "UTF-16 the other way": text.encode("utf-16-be"),
         "CRLF": text.replace("\n", "\r\n").encode(),
         "CR": text.replace("\n", "\r").encode(),
         "blanks": text.replace(" ", "   ").replace("\n", " \n").encode(),
@@ -295,14 +293,19 @@ def encoded(text: str, how: str) -> bytes:
 
 
 HOW = [
-    "blank lines", "BOM", "UTF-16", "UTF-16 without a mark", "UTF-16 the other way", "CRLF", "CR",
-    "blanks", "tabs", "commas", "commas and blanks", "semicolons", "quotes",
+    "blank lines at the end", "BOM", "CRLF", "CR", "blanks", "tabs", "commas", "commas and blanks",
+    "semicolons", "quotes",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("how", HOW)
-@pytest.mark.parametrize("table", ["list_eval_partition", "list_attr_celeba"])
-@pytest.mark.parametrize("form", ["authors", "csv", "bare"])
+@pytest.mark.parametrize(
+    ("table", "form"),
+    [
+        *product(["list_eval_partition", "list_attr_celeba"], ["authors", "csv"]),
+        ("list_eval_partition", "bare"),
+    ],
+)
 def test_every_way_to_write_a_table(how: str, table: str, form: str, tmp_path: Path) -> None:
     columns, values, header = TABLES[table]
     text = {
@@ -313,15 +316,15 @@ def test_every_way_to_write_a_table(how: str, table: str, form: str, tmp_path: P
     path = tmp_path / "table.csv"
     path.write_bytes(encoded(text, how))
     named = tuple(columns.split())
-    read = read_table(path, named, header=header, own=named)
+    read = read_table(path, named, header=header)
     assert read.names == tuple(row[0] for row in rows(table))
     assert (read.columns, read.values.tolist()) == (named, values)
     assert read.values.dtype == np.int64
 
 
-def test_pandas_row_numbers_and_other_spellings_are_understood(tmp_path: Path) -> None:
+def test_other_spellings_are_understood(tmp_path: Path) -> None:
     path = tmp_path / "list_attr_celeba.csv"
-    path.write_text(",image_id,male\n0,000001.jpg,1\n1,000002.jpg,-1\n")
+    path.write_text("image_id,male\n000001.jpg,1\n000002.jpg,-1\n")
     table = read_table(path, ("Male",), header=True)
     assert (table.columns, table.values.tolist()) == (("Male",), [[1], [-1]])
     path.write_text("image_id,split\n000001.jpg,2\n")

@@ -67,7 +67,6 @@ class TableFile:
             (*kind.columns, *columns),
             header=kind.header,
             decimals=kind.decimals,
-            own=kind.own or kind.columns,
             content=None if self.packed is None else self.content(),
         )
 
