@@ -54,14 +54,6 @@ def _few(source: FaceSource) -> list[int]:
     return found
 
 
-def resized(source: Photographs) -> str | None:
-    """The size of aligned images that are cropped or resized already; None for whole ones."""
-    faults = [source.fault(index) or "" for index in _few(source)]
-    if not faults or not all(_ANOTHER_SIZE in fault for fault in faults):
-        return None
-    return faults[0].partition(",")[0]
-
-
 def too_many_broken(source: FaceSource, broken: Sequence[int]) -> str | None:
     """Why a data set with these broken images is refused, with their reasons; None if it is
     accepted."""

@@ -3,7 +3,7 @@
 import io
 import shutil
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -17,15 +17,13 @@ from benchmark.data.celeba import dataset as celeba
 from benchmark.data.celeba.annotations import read_table
 from benchmark.data.celeba.dataset import CelebA, title_of
 from benchmark.data.celeba.layout import (
-    CUTS,
-    IDENTITIES,
     LANDMARKS_ALIGNED,
     OFFICIAL_MD5,
     PARTITION,
 )
 from benchmark.data.celeba.tables import as_authors_write, md5
 from benchmark.data.celeba.tree import find_tree
-from benchmark.data.check import Report, check
+from benchmark.data.check import check
 from benchmark.data.settings import CelebASettings, FolderSettings
 from benchmark.data.source import labels_of, open_source
 from benchmark.data.store import open_store
@@ -250,8 +248,8 @@ def test_the_parts_of_a_csv_count_as_the_authors_write_them(usual: Path, tmp_pat
 
 def test_the_authors_partition_is_known() -> None:
     """The MD5 sum that torchvision has for it, from the numbers alone."""
-    names = [f"{i:06d}.jpg" for i in range(1, CUTS[-1] + 1)]
-    parts = np.searchsorted(np.array(CUTS), np.arange(1, CUTS[-1] + 1))
+    names = [f"{i:06d}.jpg" for i in range(1, 202_600)]
+    parts = np.searchsorted([162_770, 182_637], np.arange(1, 202_600))
     written = as_authors_write(names, parts)
     assert md5(written) == OFFICIAL_MD5[PARTITION]
 
@@ -349,51 +347,13 @@ def test_decimals_are_kept_where_they_mean_something(tmp_path: Path) -> None:
 # ---- parts --------------------------------------------------------------------------------------
 
 
-def numbered(root: Path, numbers: list[int]) -> Path:
-    (root / IMAGES).mkdir(parents=True)
-    for number in numbers:
-        (root / IMAGES / f"{number:06d}.jpg").write_bytes(content(number % 250))
-    return root
-
-
-def test_without_a_partition_celebas_own_numbers_decide(tmp_path: Path) -> None:
-    numbers = [1, 162770, 162771, 182637, 182638, 202599]
-    source = CelebA(SETTINGS, numbered(tmp_path, numbers))
-    assert {part: at.tolist() for part, at in source.splits().items()} == {
-        "train": [0, 1], "validation": [2, 3], "test": [4, 5]
-    }  # fmt: skip
-    assert any("CelebA's own numbers" in note for note in source.notes())
-
-
-@pytest.mark.parametrize("numbers", [range(1, 101), range(100, 300), range(202550, 202650)])
-def test_numbers_that_are_not_celebas_are_drawn_by_name(numbers: range, tmp_path: Path) -> None:
-    source = CelebA(SETTINGS, numbered(tmp_path, list(numbers)))
-    sizes = {part: len(at) for part, at in source.splits().items()}
-    assert sum(sizes.values()) == len(numbers)
-    assert 0.65 * len(numbers) < sizes["train"] < 0.95 * len(numbers)
-    assert min(sizes.values()) > 0
-    assert any("drawn by name" in note for note in source.notes())
-    renamed = tmp_path / "png"
-    shutil.copytree(tmp_path / IMAGES, renamed / IMAGES)
-    for path in (renamed / IMAGES).iterdir():
-        path.rename(path.with_suffix(".png"))
-    again = CelebA(SETTINGS, renamed)
-    assert again.splits()["test"].tolist() == source.splits()["test"].tolist()
-
-
-def test_nobody_is_in_two_parts_that_are_drawn(tmp_path: Path) -> None:
-    numbers = list(range(1, 101))
-    person = [number % 20 for number in numbers]
-    root = numbered(tmp_path, numbers)
-    rows = [f"{number:06d}.jpg {each}" for number, each in zip(numbers, person, strict=True)]
-    (root / IDENTITIES).write_text("\n".join(rows) + "\n")
-    source = CelebA(SETTINGS, root)
-    seen = [{person[at] for at in part.tolist()} for part in source.splits().values()]
-    assert sum(map(len, seen)) == 20
-    assert len(set.union(*seen)) == 20
-    assert any("drawn by person" in note for note in source.notes())
-    (root / IDENTITIES).write_text("\n".join(rows[:-1]) + "\n")  # one is of nobody known
-    assert sum(len(at) for at in CelebA(SETTINGS, root).splits().values()) == 100
+def test_without_a_partition_it_says_what_to_do(tmp_path: Path) -> None:
+    write_images(tmp_path / IMAGES)
+    with pytest.raises(InputError, match=rf"{PARTITION}: missing.*bench data get celeba") as caught:
+        CelebA(SETTINGS, tmp_path)
+    report = check(tmp_path, deep=False)
+    assert report.views == []
+    assert str(caught.value) in report.advice
 
 
 def test_a_subset_is_used_and_said(usual: Path, tmp_path: Path) -> None:
@@ -545,21 +505,18 @@ def test_parts_may_be_named_by_folders_of_images_or_shards(packed: bool, tmp_pat
 
 
 @pytest.mark.parametrize("size", [(178, 178), (64, 64)])
-@pytest.mark.parametrize("deep", [False, True])
 def test_resized_images_train_as_a_folder(
-    size: tuple[int, int], deep: bool, usual: Path, tmp_path: Path
+    size: tuple[int, int], usual: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(usual, tmp_path / "celeba")
     for i in range(1, COUNT + 1):
         picture(i).resize(size).save(tmp_path / "celeba" / IMAGES / f"{i:06d}.jpg", "PNG")
-    report = check(tmp_path / "celeba", deep)
-    assert report.views == ["folder"]
-    assert report.usable
-    (said,) = (note for note in report.notes if "not 178 x 218" in note)
-    assert f"{size[0]} x {size[1]}" in said
-    assert f"--set data.name=folder --set data.folder={IMAGES}" in said
+    report = check(tmp_path / "celeba", deep=False)
+    assert report.views == []
+    assert f"--set data.name=folder --set data.folder={IMAGES}" in report.advice
     with pytest.raises(InputError, match=f"{size[0]} x {size[1]}, not 178 x 218.*data.name=folder"):
         open_store(SETTINGS, tmp_path, tmp_path / "cache")
+    assert check(tmp_path / "celeba" / IMAGES, deep=True).views == ["folder"]
     store = open_store(
         FolderSettings(name="folder", folder=IMAGES, size=16),
         tmp_path / "celeba",
@@ -580,17 +537,13 @@ def test_a_damaged_archive_is_one_line_of_the_report(tmp_path: Path) -> None:
         CelebA(SETTINGS, tmp_path)
 
 
-def named(report: Report) -> Iterator[str]:
-    return (item.name for item in report.items)
-
-
-def test_images_named_and_sized_as_celebas_are_both(tmp_path: Path) -> None:
+def test_images_of_celebas_size_alone_are_a_plain_folder(tmp_path: Path) -> None:
     write_images(tmp_path / "photos")
     report = check(tmp_path / "photos", deep=True)
-    assert report.title.startswith("a plain folder of images, named and sized as CelebA's")
-    assert report.views == ["folder", "aligned", "rotated"]
-    assert list(named(report)) == ["photos/"]
-    assert len(CelebA(SETTINGS, tmp_path / "photos")) == COUNT
+    assert report.views == ["folder"]
+    assert [item.name for item in report.items] == ["photos/"]
+    with pytest.raises(InputError, match=f"no {IMAGES}/"):
+        CelebA(SETTINGS, tmp_path / "photos")
 
 
 def test_what_is_not_read_names_the_command(tmp_path: Path) -> None:

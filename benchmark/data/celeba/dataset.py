@@ -194,7 +194,7 @@ class CelebA(Photographs):
     def copies(self) -> NDArray[np.int64]:
         found, parts = self._copies, self.splits()
         heldout = len(parts["validation"]) + len(parts["test"])
-        few = not self.partition.drawn and len(found) < COPIES_LIMIT * heldout
+        few = len(found) < COPIES_LIMIT * heldout
         return found[:0] if few else found
 
     def notes(self) -> list[str]:

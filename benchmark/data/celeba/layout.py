@@ -32,8 +32,6 @@ ANNOTATIONS = {
     ATTRIBUTES: Annotation((), True, "only, mix"),
     IDENTITIES: Annotation(("identity",), False, "disjoint"),
 }
-# The last image of each part in CelebA, by its number.
-CUTS = (162_770, 182_637, 202_599)
 
 
 @dataclass(frozen=True)
