@@ -132,9 +132,6 @@ def _check_layout(path: Path, tree: Tree, how: _How) -> Report:
         elif images in tree.damaged:
             report.items.append(Item(images, "broken", tree.damaged[images]))
             report.why_not.append(tree.damaged[images])
-        elif images in tree.packed:
-            report.items.append(Item(f"{images}/", "missing", "packed in a form that is not read"))
-            report.why_not.append(tree.packed[images])
         else:
             report.items.append(Item(f"{images}/", "missing", "neither the folder nor an archive"))
     return report

@@ -269,11 +269,9 @@ def _tree(data_root: Path | None, images: str) -> Tree:
         raise InputError(
             f"{data_root}: no such folder; give --data-root the one that holds CelebA's {images}/"
         )
-    if tree is not None and images not in tree.images:
-        for why in (tree.damaged, tree.packed):
-            if images in why:
-                raise InputError(why[images])
     if tree is None or images not in tree.images:
+        if tree is not None and images in tree.damaged:
+            raise InputError(tree.damaged[images])
         raise InputError(
             f"{data_root}: no {images}/ or {images}.zip here or in its celeba/; give --data-root "
             f"the folder that holds CelebA's {images}/ and list_*.txt (bench data get celeba "

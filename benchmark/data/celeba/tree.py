@@ -24,7 +24,7 @@ from benchmark.data.celeba.tables import (
 )
 from benchmark.data.containers.archives import PACKED, Shards, open_path
 from benchmark.data.containers.files import Files, Folder
-from benchmark.data.containers.listing import command, is_of_the_system, stem_of, suffix_of
+from benchmark.data.containers.listing import is_of_the_system, stem_of, suffix_of
 from benchmark.data.images import SUFFIXES, Unreadable, size_of
 from benchmark.data.views import aligned
 from benchmark.errors import InputError
@@ -46,7 +46,6 @@ class Tree:
     images: Mapping[str, Files] = field(default_factory=dict)  # by ALIGNED and WILD
     tables: Mapping[str, TableSource] = field(default_factory=dict)  # by the authors' names
     damaged: Mapping[str, str] = field(default_factory=dict)  # images -> why they cannot be opened
-    packed: Mapping[str, str] = field(default_factory=dict)  # images -> what unpacks them
 
     def called(self, images: str) -> str:
         """What messages call the images: their place in the root."""
@@ -82,7 +81,7 @@ def find_tree(root: Path, images: str | None = None) -> Tree | None:
         tree = _tree(place)
         if images in tree.images or (images is None and tree.images):
             return tree
-        if without_images is None and (tree.images or tree.tables or tree.damaged or tree.packed):
+        if without_images is None and (tree.images or tree.tables or tree.damaged):
             without_images = tree
     return without_images
 
@@ -125,7 +124,7 @@ def _search(root: Path) -> _Found:
                 path, suffix = folder / name, suffix_of(name)
                 stem = name if is_folder else name[: len(name) - len(suffix)]
                 images = _images_of(stem)
-                if images is not None and (is_folder or suffix in PACKED or command(suffix)):
+                if images is not None and (is_folder or suffix in PACKED):
                     found.images.setdefault(images, []).append(path)
                 elif is_folder:
                     below.append(path)
@@ -144,24 +143,20 @@ def _tree(root: Path) -> Tree:
     found = _search(root)
     images: dict[str, Files] = {}
     damaged: dict[str, str] = {}
-    packed: dict[str, str] = {}
     for kind, paths in found.images.items():
         # The authors' own name first, and a folder before an archive.
         for path in sorted(paths, key=lambda p: (stem_of(p.name).lower() != kind, p.is_file())):
             try:
-                unread = _unread(path)
-                files = None if unread else open_path(path)
+                files = open_path(path)
             except InputError as error:
                 damaged.setdefault(kind, str(error))
                 continue
-            if files is None:
-                packed.setdefault(kind, unread)
-            elif kind not in images or (not images[kind].images().names and files.images().names):
+            if kind not in images or (not images[kind].images().names and files.images().names):
                 images[kind] = files
     tables: dict[str, TableSource] = {
         file: TableFile(file, min(paths, key=rank)) for file, paths in found.tables.items()
     }
-    if not images and not damaged and not packed:
+    if not images and not damaged:
         try:
             others = _other_images(root, found)
         except InputError as error:
@@ -171,20 +166,7 @@ def _tree(root: Path) -> Tree:
                 tables = {**tables_of_columns(others), **(tables or tables_within(others))}
             if PARTITION in tables or named_parts(others.images().names) is not None:
                 images[ALIGNED] = others
-    return Tree(root, images, tables, damaged, packed)
-
-
-def _unread(path: Path) -> str:
-    """What makes readable the only things that are at `path`; empty where there are others."""
-    if not path.is_dir():
-        files = [path.name]
-    else:
-        files = [] if (folder := Folder(path)).images().names else folder.names()
-    if any(suffix_of(name) in PACKED for name in files):
-        return ""
-    made = next((made for name in files if (made := command(suffix_of(name), name))), None)
-    place = path if path.is_dir() else path.parent
-    return f"{path}: no image that can be read; unpack it: cd '{place}' && {made}" if made else ""
+    return Tree(root, images, tables, damaged)
 
 
 def _other_images(root: Path, found: _Found) -> Files | None:

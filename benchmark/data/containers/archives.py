@@ -28,7 +28,6 @@ from benchmark.data.images import Unreadable
 from benchmark.errors import InputError, of_system
 
 _KEPT_BYTES = 256_000_000  # of a Parquet file's row groups
-_IMAGE = ("image", "img", "jpg", "png", "picture", "photo", "face")
 
 
 class Packed:
@@ -212,23 +211,17 @@ class Parquet(Packed):
 
 
 def _image_column(schema: Any) -> str | None:
-    """The first column of images, one that is called so before others."""
+    """The first column of images."""
     import pyarrow as arrow
 
     def is_bytes(kind: Any) -> bool:
         return bool(arrow.types.is_binary(kind) or arrow.types.is_large_binary(kind))
 
-    found = [
-        field.name
-        for field in schema
-        if is_bytes(field.type)
-        or (
-            arrow.types.is_struct(field.type)
-            and any(part.name == "bytes" and is_bytes(part.type) for part in field.type)
-        )
-    ]
-    called = [name for name in found if name.lower() in _IMAGE]
-    return next(iter([*called, *found]), None)
+    for field in schema:
+        parts = field.type if arrow.types.is_struct(field.type) else ()
+        if is_bytes(field.type) or any(p.name == "bytes" and is_bytes(p.type) for p in parts):
+            return str(field.name)
+    return None
 
 
 _KINDS: dict[str, Callable[[Path], Files]] = {".zip": Zip, ".tar": Tar, ".parquet": Parquet}
