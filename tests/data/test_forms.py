@@ -583,3 +583,12 @@ def test_two_trees_beside_each_other_are_not_mixed(usual: Path, tmp_path: Path) 
     source = CelebA(SETTINGS, tmp_path)
     assert source.root == tmp_path / "celeba"
     assert LANDMARKS_ALIGNED in source.tree.tables
+
+
+def test_a_part_of_the_images_may_be_packed_with_all_tables(usual: Path, tmp_path: Path) -> None:
+    with ZipFile(tmp_path / "archive.zip", "w") as archive:
+        for path in sorted(usual.rglob("*.*")):
+            if path.name != "000002.jpg":
+                archive.write(path, path.relative_to(usual))
+    store = open_store(SETTINGS, tmp_path, tmp_path / "cache")
+    assert store.splits["train"].tolist() == [0, *range(2, 12)]

@@ -294,11 +294,13 @@ class Shards:
 
     def stamps(self, names: Sequence[str]) -> Stamps:
         by_archive = {archive: files.stamps([""])[0] for archive, files in self.archives.items()}
-        found = [by_archive[self._archive_of(name)] for name in names]
+        nowhere = np.zeros(4, dtype=np.int64)
+        found = [by_archive.get(self._archive_of(name), nowhere) for name in names]
         return np.array(found, dtype=np.int64).reshape(-1, 4)
 
     def _archive_of(self, name: str) -> str:
+        """Empty where it is in none."""
         end = name.find("/")
-        while name[:end] not in self.archives:
-            end = name.index("/", end + 1)
-        return name[:end]
+        while end >= 0 and name[:end] not in self.archives:
+            end = name.find("/", end + 1)
+        return name[: max(end, 0)]
