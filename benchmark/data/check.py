@@ -98,6 +98,8 @@ def check(path: Path, deep: bool, track: Track = untracked, near: Near | None = 
     """
     if not path.exists():
         raise InputError(f"{path}: no such folder")
+    if path.name in ("", ".."):  # data.folder is a name
+        path = path.resolve()
     if path.is_file() and suffix_of(path.name) not in PACKED:
         made = command(suffix_of(path.name), path.name)
         raise InputError(

@@ -82,6 +82,17 @@ def test_a_plain_folder_and_nothing_at_all(tmp_path: Path) -> None:
         check(tmp_path / "none", deep=False)
 
 
+@pytest.mark.parametrize("path", [".", "../faces", "below/.."])
+def test_a_folder_named_from_within_is_called_by_its_name(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "faces" / "below").mkdir(parents=True)
+    for i in range(1000):
+        Image.new("RGB", (9, 9), (i % 256, i // 256, 0)).save(tmp_path / "faces" / f"{i}.png")
+    monkeypatch.chdir(tmp_path / "faces")
+    assert check(Path(path), deep=False).advice.endswith("--set data.folder=faces")
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [
