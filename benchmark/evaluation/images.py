@@ -57,11 +57,7 @@ def read_images(path: Path, size: int, count: int | None = None) -> ReadImages:
 
 
 def _too_few(path: Path, usable: int, count: int | None, unusable: tuple[str, ...]) -> str:
-    wanted = (
-        f"{count} are needed"
-        if count
-        else "at least one is needed (JPEG, PNG, WebP or another format that Pillow reads)"
-    )
+    wanted = f"{count} are needed" if count else "at least one is needed"
     shown = "; ".join(unusable[:_NAMED]) + ("; ..." if len(unusable) > _NAMED else "")
     left_out = f" ({len(unusable)} unusable: {shown})" if unusable else ""
     return f"{path}: {usable} usable images{left_out}, but {wanted}"
