@@ -44,7 +44,7 @@ Near = Callable[[Photographs], Mapping[str, str]]
 # By the images that they are of: views that can be trained on whenever the first can.
 _VIEWS: dict[str, tuple[View, list[str]]] = {
     ALIGNED: (AlignedView(name="aligned"), ["aligned", "rotated"]),
-    WILD: (WildView(name="wild"), ["wild", "upright"]),
+    WILD: (WildView(name="wild"), ["wild"]),
 }
 
 

@@ -27,8 +27,8 @@ class Annotation:
 ANNOTATIONS = {
     PARTITION: Annotation(("partition",), False, "the authors' parts"),
     LANDMARKS_ALIGNED: Annotation(LANDMARKS, True, "knowing the data set", True),
-    LANDMARKS_WILD: Annotation(LANDMARKS, True, "wild, upright", True),
-    BOXES: Annotation(("x_1", "y_1", "width", "height"), True, "wild and upright by box", True),
+    LANDMARKS_WILD: Annotation(LANDMARKS, True, "wild", True),
+    BOXES: Annotation(("x_1", "y_1", "width", "height"), True, "wild by box", True),
     ATTRIBUTES: Annotation((), True, "only, mix"),
     IDENTITIES: Annotation(("identity",), False, "disjoint"),
 }
