@@ -158,9 +158,7 @@ def _judge(item: Item, source: Photographs, report: Report, how: _How) -> tuple[
     """Whether a data set can be trained on, by what `bench run` goes by too."""
     refusal = unfit(source)
     if report.deep and len(source.absent) < len(source):
-        item = _decode_all(item, source, report, how)
-        at = {source.name(i): i for i in range(len(source))}
-        broken = [at[name] for name in report.broken if name in at]
+        item, broken = _decode_all(item, source, report, how)
         refusal = refusal or too_many_broken(source, broken) or only_copies(source)
         _describe(source, report)
     if how.near is not None and refusal is None:
@@ -265,25 +263,20 @@ def _unread(listing: Listing) -> list[str]:
     return [f"{name}: not read; use: {made}" for name, made in commands.items() if made]
 
 
-def _decode_all(item: Item, source: Photographs, report: Report, how: _How) -> Item:
-    """Decode every image as training would; faults go to the report."""
-    absent = set(source.absent.tolist())
-    there = [index for index in range(len(source)) if index not in absent]
+def _decode_all(
+    item: Item, source: Photographs, report: Report, how: _How
+) -> tuple[Item, list[int]]:
+    """Decode every image as training would; faults go to the report. Gives the broken images."""
+    there = np.setdiff1d(np.arange(len(source)), source.absent).tolist()
     with ThreadPoolExecutor() as pool:
-        faults = pool.map(source.fault, there)
-        found = {
-            source.name(index): why
-            for index, why in zip(
-                there, how.reading.track(faults, item.name, len(there)), strict=True
-            )
-            if why is not None
-        }
-    report.broken |= found
+        faults = how.reading.track(pool.map(source.fault, there), item.name, len(there))
+        found = {at: why for at, why in zip(there, faults, strict=True) if why is not None}
+    report.broken |= {source.name(at): why for at, why in found.items()}
     if found:
         missing = f"{item.says}; " if item.state == "subset" else ""
         says = f"{missing}{len(found)} of {len(there)} images are broken"
-        return Item(item.name, "broken", says)
-    return Item(item.name, "whole" if item.state == "unchecked" else item.state, item.says)
+        return Item(item.name, "broken", says), list(found)
+    return Item(item.name, "whole" if item.state == "unchecked" else item.state, item.says), []
 
 
 def _advice(path: Path, report: Report) -> str:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from benchmark.column import Column
 from benchmark.methods.cost import Work
-from benchmark.methods.settings import LabelledSettings as LabelledSettings
+from benchmark.methods.settings import LabelledSettings as LabelledSettings  # for other packages
 from benchmark.methods.settings import MethodSettings as MethodSettings
 
 GRADIENTS: Mapping[str, Column] = {
