@@ -31,11 +31,10 @@ from benchmark.errors import InputError
 
 _DEPTH = 3  # folders below the root that are looked into
 _MOST_FOLDERS = 2000  # in all: a wrong root may be a whole disk
-_PARTS = (
-    re.compile(r"(?:^|[^a-z])train(?:ing)?(?:[^a-z]|$)"),
-    re.compile(r"(?:^|[^a-z])val(?:id|idation)?(?:[^a-z]|$)"),
-    re.compile(r"(?:^|[^a-z])test(?:ing)?(?:[^a-z]|$)"),
-)
+_PARTS = [
+    re.compile(rf"(?:^|[^a-z]){part}(?:[^a-z]|$)")
+    for part in ("train(?:ing)?", "val(?:id|idation)?", "test(?:ing)?")
+]
 
 
 @dataclass(frozen=True)
