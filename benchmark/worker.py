@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -24,6 +24,7 @@ from benchmark.evaluation.settings import EvaluationSettings
 from benchmark.executors.instructions import has, here
 from benchmark.imports import method_code
 from benchmark.methods import attributes
+from benchmark.methods.method import Method
 from benchmark.provenance import describe_process, with_earlier
 from benchmark.redact import redacted
 from benchmark.runs.directory import Result, RunDirectory
@@ -171,10 +172,10 @@ class Panel:
 
         `last`: of a run that has ended, whose further draws are evaluated too.
         """
-        sample = _Samples(self.run, snapshot, self.device)
+        draw_of = _draws(self.run.spec(), snapshot, self.device)
         grid = self.run.samples / f"{snapshot.step:08d}.png"
         if not grid.exists():
-            save_grid(sample.draw(0)(0, GRID[0]), GRID[1], grid)
+            save_grid(draw_of(0)(0, GRID[0]), GRID[1], grid)
         for name, judge in self.judges.items():
             assert self.settings is not None
             if self.settings.judges[name].snapshots == "last" and not last:
@@ -188,7 +189,7 @@ class Panel:
                 if not names:
                     continue
                 with alone_on(self.device):
-                    values = judge.evaluate(sample.draw(draw), names)
+                    values = judge.evaluate(draw_of(draw), names)
                 versions = {each: judge.versions[each] for each in values}
                 rows.append(new_row(snapshot.step, draw, *at[:2], versions, values))
 
@@ -232,25 +233,24 @@ class Panel:
             classify(self.run, settings, where.data_root, where.cache, self.device)
 
 
-class _Samples:
-    """Draws of samples from a snapshot, whose weights are loaded when they are first needed."""
+def _draws(spec: RunSpec, snapshot: Snapshot, device: torch.device) -> Callable[[int], Sampler]:
+    """Draws of samples by number from a snapshot, whose weights are loaded when first needed.
 
-    def __init__(self, run: RunDirectory, snapshot: Snapshot, device: torch.device) -> None:
-        self._run, self._snapshot, self._device = run, snapshot, device
-        self._draws: dict[int, Sampler] = {}
+    Every evaluation uses draw 0; further draws use other codes.
+    """
 
-    def draw(self, number: int) -> Sampler:
-        """Every evaluation uses draw 0; further draws use other codes."""
-        if not self._draws:
-            spec = self._run.spec()
-            with ALONE:
-                method = new_method(spec, self._device)
-            self._snapshot.load_into(method)
-            self._sampler = partial(sampler, method, spec.seed, device=self._device)
-        if number not in self._draws:
-            stream = "z_eval" if number == 0 else f"z_eval_{number}"
-            self._draws[number] = self._sampler(stream=stream)
-        return self._draws[number]
+    @cache
+    def loaded() -> Method:
+        with ALONE:
+            method = new_method(spec, device)
+        snapshot.load_into(method)
+        return method
+
+    def draw(number: int) -> Sampler:
+        stream = "z_eval" if number == 0 else f"z_eval_{number}"
+        return sampler(loaded(), spec.seed, stream, device)
+
+    return draw
 
 
 def stop_signals() -> list[int]:

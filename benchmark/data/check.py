@@ -18,7 +18,6 @@ from benchmark.data.fitness import (
     LEAST_JUDGED,
     grouped,
     only_copies,
-    resized,
     too_few,
     too_many_broken,
     unfit,
@@ -39,17 +38,13 @@ from benchmark.data.settings import (
 from benchmark.data.survey import Track, untracked
 from benchmark.errors import InputError
 
-State = Literal[
-    "official", "other content", "whole", "unchecked", "missing", "subset", "resized", "broken"
-]
-# Sizes to which a check decodes images: whether an image is readable does not depend on it;
-# near-copies are searched at the larger.
-_SIZE, _SIZE_TO_COMPARE = 16, 64
+State = Literal["official", "other content", "whole", "unchecked", "missing", "subset", "broken"]
+_SIZE = 64  # to which a check decodes images; whether one is readable does not depend on it
 Near = Callable[[Photographs], Mapping[str, str]]
 # By the images that they are of: views that can be trained on whenever the first can.
 _VIEWS: dict[str, tuple[View, list[str]]] = {
     ALIGNED: (AlignedView(name="aligned"), ["aligned", "rotated"]),
-    WILD: (WildView(name="wild"), ["wild", "upright"]),
+    WILD: (WildView(name="wild"), ["wild"]),
 }
 
 
@@ -93,7 +88,6 @@ class _How(NamedTuple):
     deep: bool
     reading: Reading
     near: Near | None
-    size: int
 
 
 def check(path: Path, deep: bool, track: Track = untracked, near: Near | None = None) -> Report:
@@ -104,6 +98,8 @@ def check(path: Path, deep: bool, track: Track = untracked, near: Near | None = 
     """
     if not path.exists():
         raise InputError(f"{path}: no such folder")
+    if path.name in ("", ".."):  # data.folder is a name
+        path = path.resolve()
     if path.is_file() and suffix_of(path.name) not in PACKED:
         made = command(suffix_of(path.name), path.name)
         raise InputError(
@@ -111,7 +107,7 @@ def check(path: Path, deep: bool, track: Track = untracked, near: Near | None = 
             f"{f'; use: {made}' if made else ''}"
         )
     tree = find_tree(path) if path.is_dir() else None
-    how = _How(deep, Reading(track=track), near, _SIZE if near is None else _SIZE_TO_COMPARE)
+    how = _How(deep, Reading(track=track), near)
     report = _check_plain(path, how) if tree is None else _check_layout(path, tree, how)
     if path.is_file() and tables_within(open_path(path)):
         report.notes.append(
@@ -130,8 +126,7 @@ def _check_layout(path: Path, tree: Tree, how: _How) -> Report:
         item, found = _check_table(tree, file, wanted)
         if file == PARTITION and found is not None:
             names, wanted = found, _there(tree, found)
-        if item.state != "missing" or not tree.by_looks:
-            report.items.append(item)
+        report.items.append(item)
     for images in _VIEWS:
         if images in tree.images:
             item = _of_images(tree, images, names, how.deep)
@@ -139,64 +134,31 @@ def _check_layout(path: Path, tree: Tree, how: _How) -> Report:
         elif images in tree.damaged:
             report.items.append(Item(images, "broken", tree.damaged[images]))
             report.why_not.append(tree.damaged[images])
-        elif images in tree.packed:
-            report.items.append(Item(f"{images}/", "missing", "packed in a form that is not read"))
-            report.why_not.append(tree.packed[images])
-        elif not tree.by_looks:
+        else:
             report.items.append(Item(f"{images}/", "missing", "neither the folder nor an archive"))
-    report.notes += _unread({file.name: suffix_of(file.name) for file in tree.unread})
-    if tree.by_looks:
-        plain = _check_plain(path, how._replace(deep=False, near=None))
-        report.title = f"{plain.title}, named and sized as CelebA's aligned ones"
-        report.views = [*plain.views, *report.views]
     return report
 
 
 def _look(path: Path, tree: Tree, item: Item, images: str, report: Report, how: _How) -> Item:
     """The images of a tree; adds to `report` the views of them that can be trained on."""
     view, called = _VIEWS[images]
-    settings = CelebASettings(name="celeba", view=view, size=how.size)
+    settings = CelebASettings(name="celeba", view=view, size=_SIZE)
     try:
         source = CelebA(settings, path, how.reading)
     except InputError as error:
         report.why_not.append(f"{', '.join(called)}: {error}")
         return item
-    if images == ALIGNED and (size := resized(source)):
-        return _look_at_resized(tree, size, report, how)
     item, can = _judge(item, source, report, how)
     report.views += called if can else []
-    report.notes += _unread(_kinds(source.listing))
+    report.notes += _unread(source.listing)
     return item
-
-
-def _look_at_resized(tree: Tree, size: str, report: Report, how: _How) -> Item:
-    """Aligned images that were cropped or resized count as a plain folder."""
-    place = tree.images[ALIGNED].path
-    plain = _check_plain(place, how)
-    report.views += plain.views
-    report.broken |= plain.broken
-    report.copies |= plain.copies
-    report.near_copies |= plain.near_copies
-    report.why_not += plain.why_not
-    report.images = plain.images
-    report.notes += [
-        f"{tree.called(ALIGNED)}: {size}, not 178 x 218: cropped or resized already, so they train "
-        f"as a plain folder: --data-root {place.parent} --set data.name=folder "
-        f"--set data.folder={place.name}",
-        *plain.notes,
-    ]
-    (item,) = plain.items
-    state = "resized" if item.state in ("unchecked", "whole") else item.state
-    return Item(tree.called(ALIGNED), state, f"{item.says}, {size}")
 
 
 def _judge(item: Item, source: Photographs, report: Report, how: _How) -> tuple[Item, bool]:
     """Whether a data set can be trained on, by what `bench run` goes by too."""
     refusal = unfit(source)
     if report.deep and len(source.absent) < len(source):
-        item = _decode_all(item, source, report, how)
-        at = {source.name(i): i for i in range(len(source))}
-        broken = [at[name] for name in report.broken if name in at]
+        item, broken = _decode_all(item, source, report, how)
         refusal = refusal or too_many_broken(source, broken) or only_copies(source)
         _describe(source, report)
     if how.near is not None and refusal is None:
@@ -276,9 +238,7 @@ def _of_images(tree: Tree, images: str, names: Sequence[str] | None, deep: bool)
 
 
 def _check_plain(path: Path, how: _How) -> Report:
-    settings = FolderSettings.model_construct(
-        name="folder", folder=path.name, size=how.size, crop=1.0
-    )
+    settings = FolderSettings.model_construct(name="folder", folder=path.name, size=_SIZE, crop=1.0)
     try:
         source = FolderOfImages(settings, path.parent, how.reading)
     except InputError as error:
@@ -286,46 +246,37 @@ def _check_plain(path: Path, how: _How) -> Report:
             raise
         raise InputError(
             f"{path}: neither CelebA's layout ({ALIGNED}/, list_*.txt) nor any image in it"
-            f"{''.join(f'; {line}' for line in _unread(_kinds(open_path(path).images())))}"
+            f"{''.join(f'; {line}' for line in _unread(open_path(path).images()))}"
         ) from error
     report = Report("a plain folder of images", deep=how.deep)
     place = f"{path.name}/" if path.is_dir() else path.name
     item, can = _judge(Item(place, "unchecked", f"{len(source)} images"), source, report, how)
     report.items.append(item)
     report.views = ["folder"] if can else []
-    report.notes += _unread(_kinds(source.listing))
+    report.notes += _unread(source.listing)
     return report
 
 
-def _kinds(listing: Listing) -> dict[str, str]:
-    return {f"{count} {kind}": kind for kind, count in listing.left_out.items()}
-
-
-def _unread(kinds: Mapping[str, str]) -> list[str]:
-    """How to convert unsupported files (name -> suffix) into supported ones."""
-    commands = {name: command(kind) for name, kind in kinds.items()}
+def _unread(listing: Listing) -> list[str]:
+    """How to convert files of kinds that are not read."""
+    commands = {f"{count} {kind}": command(kind) for kind, count in listing.left_out.items()}
     return [f"{name}: not read; use: {made}" for name, made in commands.items() if made]
 
 
-def _decode_all(item: Item, source: Photographs, report: Report, how: _How) -> Item:
-    """Decode every image as training would; faults go to the report."""
-    absent = set(source.absent.tolist())
-    there = [index for index in range(len(source)) if index not in absent]
+def _decode_all(
+    item: Item, source: Photographs, report: Report, how: _How
+) -> tuple[Item, list[int]]:
+    """Decode every image as training would; faults go to the report. Gives the broken images."""
+    there = np.setdiff1d(np.arange(len(source)), source.absent).tolist()
     with ThreadPoolExecutor() as pool:
-        faults = pool.map(source.fault, there)
-        found = {
-            source.name(index): why
-            for index, why in zip(
-                there, how.reading.track(faults, item.name, len(there)), strict=True
-            )
-            if why is not None
-        }
-    report.broken |= found
+        faults = how.reading.track(pool.map(source.fault, there), item.name, len(there))
+        found = {at: why for at, why in zip(there, faults, strict=True) if why is not None}
+    report.broken |= {source.name(at): why for at, why in found.items()}
     if found:
         missing = f"{item.says}; " if item.state == "subset" else ""
         says = f"{missing}{len(found)} of {len(there)} images are broken"
-        return Item(item.name, "broken", says)
-    return Item(item.name, "whole" if item.state == "unchecked" else item.state, item.says)
+        return Item(item.name, "broken", says), list(found)
+    return Item(item.name, "whole" if item.state == "unchecked" else item.state, item.says), []
 
 
 def _advice(path: Path, report: Report) -> str:

@@ -1,6 +1,9 @@
 """A data set from outside the package, named by its import path."""
 
 import hashlib
+import traceback
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -40,14 +43,14 @@ class External(Complete):
                 f"data.name: {settings.name} cannot be built with size, data_root and "
                 f"data.options ({_said(error)})"
             ) from error
-        missing = [name for name in _NEEDED if not self._has(name)]
-        if missing:
-            raise InputError(
-                f"data.name: {settings.name} has no {missing[0]}; a data set offers what "
-                "FaceSource in benchmark/data/source.py does"
-            )
-        self.title, self.subject = str(self._source.title), "images"
-        self.subject = str(getattr(self._source, "subject", self.subject))
+        for name in _NEEDED:
+            if not self._tried(name, partial(hasattr, self._source, name)):
+                raise InputError(
+                    f"data.name: {settings.name} has no {name}; a data set offers what FaceSource "
+                    "in benchmark/data/source.py does"
+                )
+        self.title = str(self._source.title)
+        self.subject = str(getattr(self._source, "subject", "images"))
         self._count = int(self._ask("__len__"))
         if self._count < 1:
             raise self._refusal("__len__", f"returned {self._count}; expected the number of images")
@@ -131,19 +134,16 @@ class External(Complete):
             )
         return parts
 
-    def _has(self, name: str) -> bool:
-        try:
-            return hasattr(self._source, name)
-        except (Exception, SystemExit) as error:
-            raise self._refusal(name, f"fails ({_said(error)})") from error
-
     def _ask(self, method: str, *arguments: Any) -> Any:
+        return self._tried(method, lambda: getattr(self._source, method)(*arguments))
+
+    def _tried(self, name: str, act: Callable[[], Any]) -> Any:
         try:
-            return getattr(self._source, method)(*arguments)
+            return act()
         except BenchError:
             raise
         except (Exception, SystemExit) as error:
-            raise self._refusal(method, f"fails ({_said(error)})") from error
+            raise self._refusal(name, f"fails ({_said(error)})") from error
 
     def _refusal(self, method: str, what: str) -> InputError:
         return InputError(f"data.name: {self._settings.name}: {method} {what}")
@@ -152,8 +152,6 @@ class External(Complete):
 def _said(error: BaseException) -> str:
     """An error of somebody else's code on one line, with where it was raised."""
     text = " ".join(str(error).split())[:200]
-    at, trace = "", error.__traceback__
-    while trace is not None:
-        at = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    return f"{type(error).__name__}: {text}, {at}" if text else f"{type(error).__name__}, {at}"
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    kind = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return f"{kind}, {Path(last.filename).name}:{last.lineno}"

@@ -38,28 +38,13 @@ def unfit(source: FaceSource) -> str | None:
             "folder of both, or train by data.name=folder"
         )
     if isinstance(source, Photographs):
-        few = _few(source)
+        few: list[int] = there[:: max(1, len(there) // _LOOKED_AT)][:_LOOKED_AT].tolist()
         if all(source.fault(index) is not None for index in few):
             return (
                 f"{source.title}: none of the {len(few)} images looked at can be used: "
                 f"{reasons(source, few)}"
             )
     return None
-
-
-def _few(source: FaceSource) -> list[int]:
-    """Some of the existing images, evenly spaced from first to last."""
-    there = np.setdiff1d(np.arange(len(source)), source.absent)
-    found: list[int] = there[:: max(1, len(there) // _LOOKED_AT)][:_LOOKED_AT].tolist()
-    return found
-
-
-def resized(source: Photographs) -> str | None:
-    """The size of aligned images that are cropped or resized already; None for whole ones."""
-    faults = [source.fault(index) or "" for index in _few(source)]
-    if not faults or not all(_ANOTHER_SIZE in fault for fault in faults):
-        return None
-    return faults[0].partition(",")[0]
 
 
 def too_many_broken(source: FaceSource, broken: Sequence[int]) -> str | None:

@@ -60,7 +60,7 @@ class FolderOfImages(Photographs):
     def name(self, index: int) -> str:
         return shown(f"{self.settings.folder}/{self._names[index]}")
 
-    def _parts(self) -> dict[Split, NDArray[np.int64]]:
+    def splits(self) -> dict[Split, NDArray[np.int64]]:
         return drawn_by_name(self._names)
 
     def notes(self) -> list[str]:

@@ -4,7 +4,6 @@ RGB and grey of 8 bits are taken as they are. Everything else follows a Rule, an
 image followed enters the fingerprint of its data.
 """
 
-import re
 import struct
 from enum import IntFlag
 from functools import lru_cache
@@ -16,7 +15,7 @@ from PIL import Image, ImageCms, UnidentifiedImageError
 from benchmark.errors import of_system
 
 # To be raised whenever a rule gives an image other pixels.
-RULES_VERSION = 1
+RULES_VERSION = 2
 # Nothing else is even tried: PIL would run Ghostscript on an EPS.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF", "PPM", "JPEG2000")
 SUFFIXES = (
@@ -32,9 +31,6 @@ _FAULTS = (
     Image.DecompressionBombError, Image.DecompressionBombWarning,
 )  # fmt: skip
 _ORIENTATION = 0x0112
-_END = b"\xff\xd9"  # of a JPEG
-_TAIL = 8  # bytes; where the rows that they code begin, a JPEG that lacks its end begins to differ
-_LAST_ROWS = 18  # of pixels: a row of blocks, and the two above that its colours reach
 _SAME = 2  # levels of 255: a profile that moves no colour further is sRGB
 
 
@@ -52,7 +48,6 @@ class Rule(IntFlag):
     CMYK = 16
     PROFILE = 32
     ALPHA = 64
-    TORN = 128
 
 
 SAID = {
@@ -63,7 +58,6 @@ SAID = {
     Rule.CMYK: "CMYK: by its colour profile, else R = (1 - C)(1 - K) and so on",
     Rule.PROFILE: "a colour profile other than sRGB: converted to sRGB, perceptual intent",
     Rule.ALPHA: "transparency: composed on white",
-    Rule.TORN: "a JPEG without its last bytes: its lowest rows as libjpeg fills them",
 }
 
 
@@ -73,15 +67,18 @@ def decode(content: bytes) -> Image.Image:
     It is not turned: see `orientation`. Raises Unreadable where it is damaged, too large or of
     another kind.
     """
-    return _decoded(content)[0]
+    image = _opened(content)
+    try:
+        followed = _rules(image)
+        image.load()
+        return _rgb(image, followed)
+    except _FAULTS as error:
+        raise Unreadable(f"damaged ({of_system(error)})") from None
 
 
 def rules(content: bytes) -> Rule:
     """The rules that `decode` follows; none for a plain image and for one that is unreadable."""
     try:
-        # Whether an image is truncated is known only once it has been decoded.
-        if content.startswith(b"\xff\xd8") and not content.endswith(_END):
-            return _decoded(content)[1]
         return _rules(_opened(content))
     except Unreadable:
         return Rule(0)
@@ -100,22 +97,6 @@ def orientation(image: Image.Image) -> int:
 def size_of(content: bytes) -> tuple[int, int]:
     """Width and height by the file's head alone; raises Unreadable where there is none."""
     return _opened(content).size
-
-
-def _decoded(content: bytes) -> tuple[Image.Image, Rule]:
-    image = _opened(content)
-    try:
-        followed = _rules(image)
-        try:
-            image.load()
-        except OSError:
-            if image.format not in ("JPEG", "MPO") or not _lacks_little(content):
-                raise
-            image, followed = _opened(content + _END), followed | Rule.TORN
-            image.load()
-        return _rgb(image, followed), followed
-    except _FAULTS as error:
-        raise Unreadable(f"damaged ({of_system(error)})") from None
 
 
 def _opened(content: bytes) -> Image.Image:
@@ -172,7 +153,7 @@ def _space(mode: str) -> str:
 
 def _rgb(image: Image.Image, followed: Rule) -> Image.Image:
     """A loaded image as RGB."""
-    if not followed & ~(Rule.FORMAT | Rule.TORN):
+    if not followed & ~Rule.FORMAT:
         return image if image.mode == "RGB" else image.convert("RGB")
     space, kept = _space(image.mode), dict(image.info)
     opacity: Image.Image | None = None
@@ -223,39 +204,3 @@ def _is_srgb(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
     probe = Image.fromarray(before[..., 0] if mode == "L" else before)
     after = np.asarray(transform.apply(probe)).astype(int)
     return bool(np.abs(after - before).max() <= _SAME)
-
-
-def _lacks_little(content: bytes) -> bool:
-    """Whether a JPEG that breaks off lacks no more than its last row of blocks, or eighth of rows.
-
-    Where its data end shows where it becomes another picture without its last bytes.
-    """
-    try:
-        pictures = []
-        for part in (content, content[:-_TAIL]):
-            with Image.open(BytesIO(part + _END), formats=("JPEG",)) as image:
-                if image.width * image.height > _MOST_PIXELS:
-                    return False
-                pictures.append(np.asarray(image))
-    except _FAULTS:
-        return False
-    rows = np.flatnonzero((pictures[0] != pictures[1]).reshape(len(pictures[0]), -1).any(axis=1))
-    height = len(pictures[0])
-    ends = int(rows[0]) if len(rows) else height
-    return height - ends <= max(_LAST_ROWS, height // 8) and _has_every_scan(content)
-
-
-def _has_every_scan(content: bytes) -> bool:
-    """Whether the last scan of every band of a progressive JPEG has begun; True for others."""
-    frame = content.rfind(b"\xff\xc2\x00")
-    if frame < 0:
-        return True
-    components = {content[frame + 10 + 3 * i] for i in range(content[frame + 9])}
-    finished: set[tuple[int, bool]] = set()
-    for found in re.finditer(rb"\xff\xda\x00", content[frame:]):
-        scan = content[frame + found.start() + 4 :]
-        count = scan[0] if scan else 0
-        if len(scan) > 3 + 2 * count and scan[3 + 2 * count] & 15 == 0:
-            first = scan[1 + 2 * count]
-            finished |= {(scan[1 + 2 * i], first > 0) for i in range(count)}
-    return all({(each, False), (each, True)} <= finished for each in components)

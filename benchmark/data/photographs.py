@@ -62,8 +62,8 @@ class Photographs(ABC):
         """Everything that determines the pixels, except the image files."""
 
     @abstractmethod
-    def _parts(self) -> dict[Split, NDArray[np.int64]]:
-        """The images of each part, whether they are there or not."""
+    def splits(self) -> dict[Split, NDArray[np.int64]]:
+        """The images of each part that are there."""
 
     @abstractmethod
     def _seen(self, content: bytes, index: int) -> NDArray[np.uint8]:
@@ -100,12 +100,6 @@ class Photographs(ABC):
             digest.update(f"rules/{RULES_VERSION}".encode())
         digest.update(self.decode(np.arange(min(_PROBED, len(self))))[0].tobytes())
         return digest.hexdigest()
-
-    def splits(self) -> dict[Split, NDArray[np.int64]]:
-        parts = self._parts()
-        if len(self.absent) == 0:
-            return parts
-        return {part: at[~np.isin(at, self.absent)] for part, at in parts.items()}
 
     def copies(self) -> NDArray[np.int64]:
         """Images that are left out because an earlier part holds the same file."""

@@ -80,14 +80,6 @@ class WildView(Strict):
     margin: Margin = 1.0
 
 
-class UprightView(Strict):
-    """The wild image turned upright by its eyes, but not scaled as CelebA's alignment does."""
-
-    name: Literal["upright"]
-    by: CropBy = "landmarks"
-    margin: Margin = 1.0
-
-
 def _named(view: Any) -> Any:
     """`view: wild` is short for `view: {name: wild}`; a view without a name is aligned."""
     if isinstance(view, dict):
@@ -96,7 +88,7 @@ def _named(view: Any) -> Any:
 
 
 View = Annotated[
-    AlignedView | RotatedView | WildView | UprightView,
+    AlignedView | RotatedView | WildView,
     Field(
         discriminator="name",
         description="How a face is seen. The name alone is enough where the rest has defaults, as"

@@ -21,7 +21,6 @@ VIEWS = (
     "rotated:degrees=20",
     "rotated:degrees=45",
     "wild",
-    "upright",
 )
 _CAPTION = 22
 

@@ -77,7 +77,8 @@ class Survey:
 def survey(
     files: Files, names: Sequence[str], cache: Path | None = None, track: Track = untracked
 ) -> Survey:
-    """Read `names`; what `cache` knows of files that have not changed is not read again."""
+    """Read `names`, empty for what is not there; what `cache` knows of files that have not changed
+    is not read again."""
     if not names:
         return _empty(0)
     known = _Known.load(cache, files, names) if cache is not None else None
@@ -91,6 +92,8 @@ def survey(
     def read(rows: NDArray[np.int64]) -> tuple[bytes, list[bool], list[int]]:
         sums, there, followed = [bytes(32)] * len(rows), [False] * len(rows), [0] * len(rows)
         for at, row in enumerate(rows.tolist()):
+            if not names[row]:
+                continue
             with suppress(Unreadable):
                 content = files.read(names[row])
                 sums[at], there[at] = hashlib.sha256(content).digest(), True

@@ -9,14 +9,6 @@ CLASSIFIED = "classified."
 """Prefix of the columns of `evaluation.classify` in probes.csv."""
 
 
-def metric_columns() -> dict[str, Column]:
-    """The columns of one evaluation, in order: every registered metric."""
-    return {
-        name: Column(metric.meaning, metric.unit, metric.better, metric.source)
-        for name, metric in METRICS.items()
-    }
-
-
 _SHARE = "share, 0 to 1"
 _ERROR = "of [-1, 1], mean over pixels"
 _EMBEDDING = "BEGAN, figure 4"

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from benchmark.data.containers.archives import PACKED, open_path
+from benchmark.data.containers.listing import suffix_of
 from benchmark.data.images import Unreadable, decode, orientation
 from benchmark.data.views.square import Square, sample
 from benchmark.errors import InputError, of_system
@@ -56,11 +57,7 @@ def read_images(path: Path, size: int, count: int | None = None) -> ReadImages:
 
 
 def _too_few(path: Path, usable: int, count: int | None, unusable: tuple[str, ...]) -> str:
-    wanted = (
-        f"{count} are needed"
-        if count
-        else "at least one is needed (JPEG, PNG, WebP or another format that Pillow reads)"
-    )
+    wanted = f"{count} are needed" if count else "at least one is needed"
     shown = "; ".join(unusable[:_NAMED]) + ("; ..." if len(unusable) > _NAMED else "")
     left_out = f" ({len(unusable)} unusable: {shown})" if unusable else ""
     return f"{path}: {usable} usable images{left_out}, but {wanted}"
@@ -70,10 +67,8 @@ def _opened(path: Path) -> tuple[list[str], Callable[[str], Image.Image]]:
     """Names of the images in `path`, and how to load one of them."""
     if path.suffix == ".npz" and path.is_file():
         return _array(path)
-    if not path.is_dir() and not (path.is_file() and path.name.lower().endswith(PACKED)):
-        raise InputError(
-            f"{path}: no folder, .zip or .npz of images, and no .tar, .tar.gz or .parquet"
-        )
+    if not path.is_dir() and not (path.is_file() and suffix_of(path.name) in PACKED):
+        raise InputError(f"{path}: no folder, .zip or .npz of images, and no .tar or .parquet")
     files = open_path(path)
 
     def load(name: str) -> Image.Image:

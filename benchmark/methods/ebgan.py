@@ -87,9 +87,8 @@ def widths(size: int, n: int) -> list[int]:
     """Channels n, 2n, 4n, ... of the encoder's maps, the last of 8 x 8 pixels.
 
     At 64 px that is the paper's (64)-(128)-(256). Depth follows the resolution, so that a cell of
-    the code sees as large a part of the face at every one (22 pixels of 64, 10 of 32). At 16 px
-    only one layer is left, which reconstructs nearly anything: fine for tests, useless for judging
-    faces.
+    the code sees as large a part of the face at every one (22 pixels of 64, 10 of 32). At 16 px the
+    one layer left reconstructs nearly anything.
     """
     return [n << scale for scale in range((size // BASE).bit_length() - 1)]
 

@@ -31,10 +31,6 @@ code's momentum rises by 0.0008 per epoch, ours a little every step, and ours st
 too, where the code's starts at 0. Its learning rate falls by 4 parts in a million an epoch;
 `lr_decay` can stay at `never`. Levels above 32 px use the same networks as those below; the paper
 has different ones for its 64 px scenes.
-
-For the first few thousand steps the 8 px generator makes nearly the same image from every code, so
-samples do not look like faces at larger sizes either: in one run at 32 px they did by step 4,000,
-but not by 3,000.
 """
 
 from collections.abc import Iterator

@@ -9,25 +9,8 @@ from torch import Tensor, nn
 
 from benchmark.column import Column
 from benchmark.methods.cost import Work
-from benchmark.methods.settings import LabelledSettings, MethodSettings
-
-__all__ = [
-    "GRADIENTS",
-    "Batch",
-    "Counting",
-    "Draw",
-    "FromPrior",
-    "LabelledSettings",
-    "Method",
-    "MethodSettings",
-    "adam",
-    "dropped",
-    "gradient_norm",
-    "has_code",
-    "has_encoder",
-    "players",
-    "takes_labels",
-]
+from benchmark.methods.settings import LabelledSettings as LabelledSettings  # for other packages
+from benchmark.methods.settings import MethodSettings as MethodSettings
 
 GRADIENTS: Mapping[str, Column] = {
     "grad_norm_d": Column("L2 norm of the gradient over the discriminator's weights"),

@@ -34,14 +34,12 @@ penalise it.
 
 Layers are those of section 3.4: in stage I nearest upsampling and 3x3 convolutions, from 4x4; in D
 4x4 convolutions of stride 2 down to 4x4, then a 1x1 convolution over its maps and N_d numbers for
-the attributes; in stage II downsampling to 16x16, if needed, residual blocks and upsampling. (With
-4x4 maps it produced the same four faces from every input after 1,250 steps at 32 px; with 16x16
-maps, varied ones.) Chosen or changed: stage II doubles the size, where the paper goes from 64 to
-256 px; mu and log sigma are linear in the attributes, without the leaky ReLU of the authors' code,
-and with torch's default initialisation; G and D share one width n, where the paper has 128 and 64.
-The paper halves the rate every 100 of 600 epochs, restarting in each stage; `lr_decay` runs through
-both. Two attributes make only four conditions, which hardly needs such a model: of CelebA's 40,
-name as many as the data has.
+the attributes; in stage II downsampling to 16x16, if needed, residual blocks and upsampling; from
+4x4 maps it made the same four faces of every input. Chosen or changed: stage II doubles the size,
+where the paper goes from 64 to 256 px; mu and log sigma are linear in the attributes, without the
+leaky ReLU of the authors' code, and with torch's default initialisation; G and D share one width n,
+where the paper has 128 and 64. The paper halves the rate every 100 of 600 epochs, restarting in
+each stage; `lr_decay` runs through both.
 """
 
 from dataclasses import replace

@@ -7,7 +7,6 @@ as ordinary steps of the run, so that nothing has to be undone before the captur
 """
 
 from collections.abc import Callable
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -19,13 +18,6 @@ from benchmark.training.determinism import ALONE, StepDraw, alone_on
 WARM = 4  # eager updates before a capture: the first ones initialise the libraries and Adam
 
 Metrics = dict[str, Tensor]
-
-
-class Graph(Protocol):
-    """A captured graph."""
-
-    def replay(self) -> None:
-        """Replay it on the current contents of its memory."""
 
 
 def can_be_captured(method: Method) -> bool:
@@ -79,7 +71,7 @@ class FixedStep:
         self._launched = 0
         self._batch: Batch | None = None
         self._lr: Tensor | None = None
-        self._captured: tuple[Graph, Metrics] | None = None
+        self._captured: tuple[torch.cuda.CUDAGraph, Metrics] | None = None
 
     def __call__(self, step: int, batch: Batch, lr: float) -> Metrics:
         """Update number `step` on a batch; its training columns, in newly allocated memory."""
@@ -102,7 +94,7 @@ class FixedStep:
             graph.replay()
         return {name: value.to(torch.float64, copy=True) for name, value in metrics.items()}
 
-    def _capture(self, batch: Batch) -> tuple[Graph, Metrics]:
+    def _capture(self, batch: Batch) -> tuple[torch.cuda.CUDAGraph, Metrics]:
         """Raises BenchError where the update cannot be captured."""
         self._draw.complete = True
         try:
@@ -143,7 +135,7 @@ class FixedStep:
         return [group for optimizer in optimizers for group in optimizer.param_groups]
 
 
-def record(update: Callable[[], Metrics]) -> tuple[Graph, Metrics]:
+def record(update: Callable[[], Metrics]) -> tuple[torch.cuda.CUDAGraph, Metrics]:
     """`update`, captured without being executed, on the current stream; and the tensors where a
     replay leaves its metrics.
 

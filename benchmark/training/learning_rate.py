@@ -21,7 +21,7 @@ class LearningRate:
     """Follows the method's convergence signal; `observe` is called with every row of metrics."""
 
     def __init__(self, settings: TrainingSettings, state: RateState | None = None) -> None:
-        self._decay, self._log_every = settings.lr_decay, settings.log_every
+        self._decay = settings.lr_decay
         self.state = state or RateState(lr=settings.lr)
 
     def observe(self, step: int, signal: float) -> bool:

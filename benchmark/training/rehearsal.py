@@ -31,14 +31,6 @@ SAMPLES = 5
 BEFORE = 2  # updates before the checkpoint
 AFTER = 5  # and after it: some methods make five critic updates per generator update
 PATIENCE_S = 20.0  # after which no further update is tried
-_USUAL = {
-    "torch's default dtype": torch.float32,
-    "torch's default device": CPU,
-    "whether gradients are computed": True,
-    "NumPy's treatment of errors": {
-        **{"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
-    },
-}
 Made = TypeVar("Made")
 
 
@@ -66,11 +58,7 @@ def rehearse(spec: RunSpec) -> None:
 def _rehearse(spec: RunSpec) -> None:
     fix(spec.training.threads)
     switches = _switches()
-    for name, usual in _USUAL.items():
-        if switches[name] != usual:
-            raise _refused(spec, f"changes {name} to {switches[name]} as it is imported")
     first = _told(spec, "its constructor", lambda: new_method(spec, CPU))
-    _check_weights(spec, first)
     _check_optimizers(spec, first)
     names = set(first.state_dict())
     for number in range(1, BEFORE + 1):
@@ -90,21 +78,6 @@ def _rehearse(spec: RunSpec) -> None:
     for name, value in _switches().items():
         if value != switches[name]:
             raise _refused(spec, f"changes {name}, which is the whole process's")
-
-
-def _check_weights(spec: RunSpec, method: Method) -> None:
-    before: dict[str, range] = {}  # memory range of each tensor
-    for name, weight in method.named_parameters():
-        at = weight.data_ptr()
-        own = range(at, at + weight.numel() * weight.element_size())
-        for other, there in before.items():
-            if own.start < there.stop and there.start < own.stop:
-                raise _refused(
-                    spec,
-                    f"{other} and {name} are two parameters in one memory, which come apart on a "
-                    "GPU; make them one parameter",
-                )
-        before[name] = own
 
 
 def _check_optimizers(spec: RunSpec, method: Method) -> None:
@@ -191,25 +164,14 @@ def _check_resumption(spec: RunSpec, first: Method, again: Method) -> None:
     for number in range(BEFORE + 1, BEFORE + 1 + AFTER):
         other = _difference(spec, first, again, number)
         if other is not None:
-            break
+            raise _refused(
+                spec,
+                f"{other} after resuming: it keeps state outside of its parameters, buffers and "
+                "optimizers (register it as a buffer), or draws random numbers from elsewhere than "
+                "`draw` and the generators of torch, NumPy and random",
+            )
         if time.monotonic() > until:
             return
-    else:
-        return
-    one, twin = new_method(spec, CPU), new_method(spec, CPU)
-    for each in (one, twin):
-        checkpoint.restore(each, data)
-    if any(_difference(spec, one, twin, step) for step in range(BEFORE + 1, number + 1)):
-        raise _refused(
-            spec,
-            f"{other} at each start: it draws random numbers from elsewhere than `draw` and the "
-            "generators of torch, NumPy and random",
-        )
-    raise _refused(
-        spec,
-        f"{other} after resuming: it keeps state outside of its parameters, buffers and "
-        "optimizers; register it as a buffer",
-    )
 
 
 def _difference(spec: RunSpec, one: Method, other: Method, number: int) -> str | None:

@@ -34,7 +34,7 @@ def states(path: Path, deep: bool = False) -> dict[str, str]:
 def test_a_layout_with_other_content(copied: Path) -> None:
     report = check(copied, deep=True)
     assert report.title == "unknown faces in CelebA's layout"
-    assert report.views == ["aligned", "rotated", "wild", "upright"]
+    assert report.views == ["aligned", "rotated", "wild"]
     assert report.usable
     found = {item.name: item.state for item in report.items}
     assert found["list_eval_partition.txt"] == "other content"
@@ -82,6 +82,17 @@ def test_a_plain_folder_and_nothing_at_all(tmp_path: Path) -> None:
         check(tmp_path / "none", deep=False)
 
 
+@pytest.mark.parametrize("path", [".", "../faces", "below/.."])
+def test_a_folder_named_from_within_is_called_by_its_name(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "faces" / "below").mkdir(parents=True)
+    for i in range(1000):
+        Image.new("RGB", (9, 9), (i % 256, i // 256, 0)).save(tmp_path / "faces" / f"{i}.png")
+    monkeypatch.chdir(tmp_path / "faces")
+    assert check(Path(path), deep=False).advice.endswith("--set data.folder=faces")
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [
@@ -124,7 +135,7 @@ def test_an_empty_folder_of_images_is_called_that(copied: Path) -> None:
 def test_the_command_prints_a_table_or_json(copied: Path) -> None:
     run = CliRunner().invoke(bench, ["data", "check", str(copied), "--deep"])
     assert run.exit_code == 0, run.output
-    assert "can be trained on: aligned, rotated, wild, upright" in run.stdout
+    assert "can be trained on: aligned, rotated, wild" in run.stdout
     run = CliRunner().invoke(bench, ["data", "check", str(copied), "--json"])
     assert json.loads(run.stdout)["usable"] is True
     for name in ("img_align_celeba", "img_celeba"):
@@ -137,7 +148,7 @@ def test_the_command_prints_a_table_or_json(copied: Path) -> None:
 def test_real_faces_are_known(real_faces: Path) -> None:
     report = check(real_faces, deep=False)
     assert report.title == "All-Age-Faces in CelebA's layout"
-    assert report.views == ["aligned", "rotated", "wild", "upright"]
+    assert report.views == ["aligned", "rotated", "wild"]
     assert {item.state for item in report.items} == {"other content", "unchecked"}
 
 

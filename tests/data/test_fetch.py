@@ -2,7 +2,6 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
 from zipfile import ZipFile
 
 import pytest
@@ -45,17 +44,17 @@ def drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Drive:
     monkeypatch.setattr(fetch, "TABLES", (table,))
     remote = Remote("img_align_celeba.zip", "id-zip", sums["id-zip"])
     monkeypatch.setattr(fetch, "ALIGNED_ZIP", remote)
-    return Drive(files)
+    drive = Drive(files)
+    monkeypatch.setattr(fetch, "_from_drive", drive)
+    return drive
 
 
-def get(root: Path, drive: Drive, **more: Any) -> list[str]:
-    said: list[str] = []
-    fetch_celeba(root, **{"wild": False, "say": said.append, "download": drive, **more})
-    return said
+def get(root: Path) -> None:
+    fetch_celeba(root, wild=False, say=lambda line: None)
 
 
 def test_all_is_fetched_unpacked_and_then_left_alone(tmp_path: Path, drive: Drive) -> None:
-    get(tmp_path, drive)
+    get(tmp_path)
     folder = tmp_path / "celeba"
     assert (folder / "list_eval_partition.txt").read_bytes() == TABLE
     assert (folder / "img_align_celeba" / "000001.jpg").read_bytes() == b"face"
@@ -63,7 +62,7 @@ def test_all_is_fetched_unpacked_and_then_left_alone(tmp_path: Path, drive: Driv
         "list_eval_partition.txt", "img_align_celeba", "img_align_celeba.zip"
     }  # fmt: skip
     assert len(drive.asked) == 2
-    get(tmp_path, drive)
+    get(tmp_path)
     assert len(drive.asked) == 2
 
 
@@ -73,7 +72,7 @@ def test_a_refusal_says_which_file_goes_where_and_the_rest_is_kept(
     drive.refusing = {"id-zip"}
     said: list[str] = []
     with pytest.raises(BenchError) as caught:
-        fetch_celeba(tmp_path, wild=False, say=said.append, download=drive)
+        fetch_celeba(tmp_path, wild=False, say=said.append)
     wanted = str(caught.value)
     assert "not fetched: img_align_celeba.zip;" in wanted
     assert f"put them into {tmp_path / 'celeba'}/" in wanted
@@ -83,7 +82,7 @@ def test_a_refusal_says_which_file_goes_where_and_the_rest_is_kept(
     # By hand, as it said; the same command goes on from there.
     (tmp_path / "celeba" / "img_align_celeba.zip").write_bytes(drive.files["id-zip"])
     drive.asked.clear()
-    get(tmp_path, drive)
+    get(tmp_path)
     assert drive.asked == []
     assert (tmp_path / "celeba" / "img_align_celeba" / "000001.jpg").exists()
 
@@ -92,7 +91,7 @@ def test_another_file_is_not_kept(tmp_path: Path, drive: Drive) -> None:
     """What Drive sends instead of the file is often a page in HTML."""
     drive.files["id-table"] = b"<html>quota</html>"
     with pytest.raises(BenchError, match=r"not fetched: list_eval_partition\.txt"):
-        get(tmp_path, drive)
+        get(tmp_path)
     assert not list((tmp_path / "celeba").glob("list_eval*"))
 
 
@@ -100,7 +99,7 @@ def test_ones_own_file_of_that_name_is_not_overwritten(tmp_path: Path, drive: Dr
     (tmp_path / "celeba").mkdir()
     (tmp_path / "celeba" / "list_eval_partition.txt").write_bytes(b"mine")
     with pytest.raises(BenchError, match=r"not CelebA's .*move it away"):
-        get(tmp_path, drive)
+        get(tmp_path)
     assert (tmp_path / "celeba" / "list_eval_partition.txt").read_bytes() == b"mine"
 
 

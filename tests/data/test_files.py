@@ -1,5 +1,6 @@
 """Files by name and as bytes: folders and archives alike."""
 
+import tarfile
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -76,6 +77,16 @@ def test_a_folder_comes_before_an_archive_of_its_name(tmp_path: Path) -> None:
 def test_a_broken_archive_is_one_line(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "faces.zip").write_bytes(content)
     with pytest.raises(InputError, match=r"faces\.zip: not a valid zip archive .*fetch it again"):
+        open_files(tmp_path, "faces")
+
+
+def test_a_tar_that_breaks_off_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(bytes(3000))
+    with tarfile.open(tmp_path / "faces.tar", "w") as archive:
+        archive.add(tmp_path / "a.png", "a.png")
+    whole = (tmp_path / "faces.tar").read_bytes()
+    (tmp_path / "faces.tar").write_bytes(whole[:2000])
+    with pytest.raises(InputError, match=r"faces\.tar: not a valid tar archive .*fetch it again"):
         open_files(tmp_path, "faces")
 
 

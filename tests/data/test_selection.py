@@ -107,11 +107,6 @@ def test_the_fingerprint_follows_the_choice_and_the_store_is_shared(
         ({"disjoint": True}, {"identity_CelebA.txt"}),
         ({"view": "wild"}, {"list_landmarks_celeba.txt"}),
         ({"view": {"name": "wild", "by": "box"}}, {"list_bbox_celeba.txt"}),
-        ({"view": "upright"}, {"list_landmarks_celeba.txt"}),
-        (
-            {"view": {"name": "upright", "by": "box"}},
-            {"list_landmarks_celeba.txt", "list_bbox_celeba.txt"},
-        ),
     ],
 )
 def test_the_fingerprint_follows_the_annotations_used_and_no_other(

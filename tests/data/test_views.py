@@ -16,7 +16,7 @@ from benchmark.data.settings import CelebASettings, RotatedView
 from benchmark.data.store import FaceStore, open_store
 from benchmark.data.views import rotated
 from benchmark.data.views.square import Square, sample
-from tests.data.made_up import COUNT, MARKS, table, wild_face, wild_landmarks
+from tests.data.made_up import COUNT, MARKS, table, wild_face
 
 
 def spec(view: object, size: int = 64, **changes: object) -> CelebASettings:
@@ -185,20 +185,6 @@ def test_wild_by_box_has_the_boxs_centre_and_area(root: Path) -> None:
         assert roll == pytest.approx(0, abs=0.1)
 
 
-@pytest.mark.parametrize("by", ["landmarks", "box"])
-def test_upright_is_the_wild_square_with_level_eyes(root: Path, by: str) -> None:
-    wild = seen(root, {"name": "wild", "by": by, "margin": 0.8})
-    for i, image in enumerate(seen(root, {"name": "upright", "by": by, "margin": 0.8})):
-        marks = wild_landmarks(i)
-        (x0, y0), (x1, y1) = marks[0], marks[1]
-        *where, roll = geometry(image)
-        assert roll == pytest.approx(-degrees(atan2(y1 - y0, x1 - x0)), abs=0.1)
-        assert where == pytest.approx(geometry(wild[i])[:3], abs=0.3)
-        left, right = (hit(image, mark + 0.5) for mark in marks[:2])
-        assert left[1] == pytest.approx(right[1], abs=0.1)
-        assert left[0] < right[0]
-
-
 def test_the_draws_have_their_distribution() -> None:
     indices = np.arange(100_000)
     normal = RotatedView(name="rotated", degrees=20.0, shift=0.1, scale=0.2)
@@ -288,9 +274,6 @@ VIEWS: list[Any] = [
     {"name": "wild"},
     {"name": "wild", "margin": 1.1},
     {"name": "wild", "by": "box"},
-    {"name": "upright"},
-    {"name": "upright", "by": "box"},
-    {"name": "upright", "margin": 1.1},
 ]
 
 
@@ -309,12 +292,11 @@ def test_every_view_and_setting_has_its_own_fingerprint_and_pixels(root: Path) -
     marks=st.lists(
         st.integers(-300, 600) | st.integers(-(2**31) + 1, 2**31 - 1), min_size=10, max_size=10
     ),
-    view=st.sampled_from(["wild", "upright"]),
     resample=st.sampled_from(["bicubic", "nearest"]),
     margin=st.sampled_from([0.3, 1.0, 5.0]),
 )
 def test_any_landmarks_are_a_picture_or_a_flag(
-    marks: list[int], view: str, resample: str, margin: float, tmp_path_factory: Any
+    marks: list[int], resample: str, margin: float, tmp_path_factory: Any
 ) -> None:
     """Degenerate or far away: never a traceback, never a picture of what is not there."""
     root = tmp_path_factory.mktemp("fuzz")
@@ -322,7 +304,7 @@ def test_any_landmarks_are_a_picture_or_a_flag(
     Image.new("RGB", (250, 240), (90, 80, 70)).save(root / "img_celeba" / "000000.jpg", "PNG")
     (root / "list_eval_partition.txt").write_text("000000.jpg 0\n")
     table(root / "list_landmarks_celeba.txt", MARKS, [marks])
-    source = CelebA(spec({"name": view, "margin": margin}, 16, resample=resample), root)
+    source = CelebA(spec({"name": "wild", "margin": margin}, 16, resample=resample), root)
     images, whole = source.decode(np.array([0]))
     wanted = np.array([90, 80, 70] if whole[0] else [0, 0, 0])
     assert (images[0] == wanted[:, None, None]).all()
@@ -341,7 +323,7 @@ def test_an_image_marked_as_turned_is_flagged(tmp_path: Path) -> None:
     assert source.fault(0) == "marked as turned by its EXIF data"
 
 
-@pytest.mark.parametrize("view", ["aligned", "rotated", "wild", "upright"])
+@pytest.mark.parametrize("view", ["aligned", "rotated", "wild"])
 def test_real_faces_in_every_view(view: str, real_faces: Path) -> None:
     chosen = {"name": view, **({"degrees": 45.0} if view == "rotated" else {})}
     images, whole = CelebA(spec(chosen), real_faces).decode(np.arange(0, 10_000, 250))
@@ -351,12 +333,8 @@ def test_real_faces_in_every_view(view: str, real_faces: Path) -> None:
     assert (images == 0).all(axis=1).mean() < 0.05
 
 
-def test_real_eyes_are_level_where_they_should_be(real_faces: Path) -> None:
-    """The spread of the eyes' line in degrees: little aligned, 6.8 in the wild, none upright."""
+def test_real_faces_are_as_large_by_landmarks_as_by_boxes(real_faces: Path) -> None:
     wild = CelebA(spec("wild"), real_faces)
-    upright = CelebA(spec("upright"), real_faces)
-    assert np.array_equal(wild._squares.side, upright._squares.side)
-    assert upright._squares.roll.std() == pytest.approx(6.8, abs=0.2)
     # Margin 1.0 shows about what the aligned crop of 128 shows: the faces' median size agrees.
     box = CelebA(spec({"name": "wild", "by": "box"}), real_faces)
     assert np.median(wild._squares.side / box._squares.side) == pytest.approx(1, abs=0.05)

@@ -14,7 +14,6 @@ from benchmark.evaluation.columns import (
     CLASSIFIED_COLUMNS,
     EARLIER_PROBE_COLUMNS,
     OF_JUDGE,
-    metric_columns,
     probe_columns,
     probed_by_judges,
 )
@@ -33,7 +32,7 @@ def known_columns(table: str) -> set[str]:
     methods = [method_class(name) for name in built_in()]
     trained = {"lr"}.union(*(method.columns for method in methods))
     heldout = {f"heldout_{name}" for method in methods for name in method.heldout}
-    metrics, at = set(metric_columns()), {"run_id", "step"}
+    metrics, at = set(METRICS), {"run_id", "step"}
     if table == "runs":
         return trained | heldout | metrics | {f"noise_{name}" for name in metrics} | {*RUN}
     tables = {
@@ -105,14 +104,8 @@ def test_every_number_of_a_probe_is_explained() -> None:
 
 def test_meanings_say_something_once() -> None:
     methods = [method_class(name).columns for name in built_in()]
-    for columns in [
-        *methods,
-        *EVIDENCE.values(),
-        metric_columns(),
-        probe_columns(),
-        EVALUATION,
-        RUN,
-    ]:
-        meanings = [each.meaning for each in columns.values()]
+    named = [*methods, *EVIDENCE.values(), probe_columns(), EVALUATION, RUN]
+    for columns in [METRICS.values(), *(each.values() for each in named)]:
+        meanings = [each.meaning for each in columns]
         assert all(len(meaning) > 5 for meaning in meanings)
         assert len(set(meanings)) == len(meanings)

@@ -280,13 +280,6 @@ class Lazy(SmallGan):
         return {"g": optim.Adam(self.generator.parameters())}
 
 
-class Viewed(SmallGan):
-    def make_discriminator(self, size: int) -> nn.Module:
-        into, out = nn.Linear(3 * size**2, 8), nn.Linear(8, 3 * size**2)
-        out.weight = nn.Parameter(into.weight.t())
-        return nn.Sequential(nn.Flatten(), into, out)
-
-
 class Counting(SmallGan):
     """Every fifth update does more."""
 
@@ -402,9 +395,8 @@ FAULTS = {
     Unbuilt: "its constructor raises ValueError: n must be even",
     Seeding: "its constructor seeds torch's generator",
     Lazy: "discriminator.1.weight has no shape yet (a lazy module); give it its size",
-    Viewed: "discriminator.1.weight and discriminator.2.weight are two parameters in one memory",
     Counting: "its weights differ after resuming: it keeps state outside of its parameters",
-    OwnGenerator: "loss_d differs at each start: it draws random numbers from elsewhere",
+    OwnGenerator: "loss_d differs after resuming: it keeps state outside of its parameters",
     Growing: "update adds or drops more.bias; make every weight in the constructor",
     Lbfgs: "optimizer 'd' (Adam) keeps calls as a int, and only tensors are saved",
     Elsewhere: "optimizer 'loose' trains what is no parameter of it",
@@ -533,13 +525,6 @@ def test_metrics_and_columns_are_apart(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # Settings.
-
-
-class Random(MethodSettings):
-    tag: float = 0.0
-
-    def __init__(self, **values: Any) -> None:
-        super().__init__(**{"tag": random.random(), **values})
 
 
 class Kinds(MethodSettings):

@@ -40,10 +40,9 @@ from benchmark.data.settings import (
     CelebASettings,
     RotatedView,
     Split,
-    UprightView,
     WildView,
 )
-from benchmark.data.views import aligned, rotated, upright, wild
+from benchmark.data.views import aligned, rotated, wild
 from benchmark.data.views.square import Square, Squares, sample
 from benchmark.errors import InputError
 
@@ -90,8 +89,7 @@ class CelebA(Photographs):
     ) -> None:
         """Raises InputError where a file that the settings need is missing or faulty."""
         self.settings, self.size, view = settings, settings.size, settings.view
-        in_the_wild = isinstance(view, WildView | UprightView)
-        self._images = WILD if in_the_wild else ALIGNED
+        self._images = WILD if isinstance(view, WildView) else ALIGNED
         self.tree = _tree(data_root, self._images)
         self.root, files = self.tree.root, self.tree.images[self._images]
         assert data_root is not None
@@ -102,7 +100,6 @@ class CelebA(Photographs):
         names = self.partition.names
         found = match(names, self.listing.names)
         super().__init__(files, names, found, reading or Reading())
-        self.beside = len(self.listing.names) - len(set(found) - {None})
         self.title = title_of(self.tree)
         if isinstance(view, RotatedView) and view.draw == "visit":
             self.visits = rotated.photograph_visits(view, self.size, settings.resample)
@@ -129,21 +126,12 @@ class CelebA(Photographs):
             return aligned.squares(view, len(self))
         if isinstance(view, RotatedView):
             return rotated.squares(view, len(self))
-        marks = self._marks(view)
-        if isinstance(view, WildView):
-            return wild.squares(view, marks)
-        return upright.squares(view, marks)
-
-    def _marks(self, view: WildView | UprightView) -> wild.Marks:
-        landmarks = boxes = None
-        if view.by == "landmarks" or isinstance(view, UprightView):
-            self._used_for_pixels.add(LANDMARKS_WILD)
-            values = self._columns(LANDMARKS_WILD).astype(np.float64)
-            landmarks = values.reshape(-1, 5, 2) + 0.5
+        table = LANDMARKS_WILD if view.by == "landmarks" else BOXES
+        self._used_for_pixels.add(table)
+        marks = self._columns(table).astype(np.float64)
         if view.by == "box":
-            self._used_for_pixels.add(BOXES)
-            boxes = self._columns(BOXES).astype(np.float64)
-        return wild.Marks(landmarks, boxes)
+            return wild.about_boxes(view, marks)
+        return wild.about_landmarks(view, marks.reshape(-1, 5, 2) + 0.5)
 
     def _columns(self, file: str, *more: str) -> NDArray[Any]:
         """Columns (N, columns) of an annotation file, in the order of the images."""
@@ -159,27 +147,23 @@ class CelebA(Photographs):
                 f"{ANNOTATIONS[file].needed_for} need it"
             )
         table = self.tree.tables[file].read(*more)
-        rows = match(self._names, table.names)
-        place = {name: row for row, name in enumerate(table.names)}
-        there = set(range(len(self))).difference(self.absent.tolist())
-        lacking = next((self._names[i] for i in sorted(there) if rows[i] is None), None)
-        if lacking is not None:
+        place: dict[str | None, int] = {name: row for row, name in enumerate(table.names)}
+        order = np.array([place.get(name, -1) for name in match(self._names, table.names)])
+        lacking = np.setdiff1d(np.flatnonzero(order < 0), self.absent)
+        if len(lacking):
             raise InputError(
-                f"{self.tree.tables[file].where}: {lacking} of {self.partition.said_in} is not "
-                "in it"
+                f"{self.tree.tables[file].where}: {self._names[lacking[0]]} of "
+                f"{self.partition.said_in} is not in it"
             )
-        order = [-1 if name is None else place[name] for name in rows]
-        values = np.where(np.array(order)[:, None] >= 0, table.values[order], 0)
+        values = np.where(order[:, None] >= 0, table.values[order], 0)
         return Table(tuple(self._names), table.columns, values)
 
-    def _parts(self) -> dict[Split, NDArray[np.int64]]:
+    def splits(self) -> dict[Split, NDArray[np.int64]]:
         return self._chosen
 
     def _select(self) -> dict[Split, NDArray[np.int64]]:
-        there = np.ones(len(self), dtype=np.bool_)
-        there[self.absent] = False
         parts = {
-            part: np.flatnonzero(there & (self.partition.parts == i))
+            part: np.setdiff1d(np.flatnonzero(self.partition.parts == i), self.absent)
             for i, part in enumerate(PARTS)
         }
 
@@ -194,7 +178,7 @@ class CelebA(Photographs):
     def copies(self) -> NDArray[np.int64]:
         found, parts = self._copies, self.splits()
         heldout = len(parts["validation"]) + len(parts["test"])
-        few = not self.partition.drawn and len(found) < COPIES_LIMIT * heldout
+        few = len(found) < COPIES_LIMIT * heldout
         return found[:0] if few else found
 
     def notes(self) -> list[str]:
@@ -215,8 +199,8 @@ class CelebA(Photographs):
         tables = [each for each in self.tree.tables.values() if isinstance(each, TableFile)]
         left_out = Counter(self.listing.left_out)
         left_out.subtract(suffix_of(each.where.name) for each in tables if each.packed)
-        if self.beside:
-            left_out[f"images that {self.partition.said_in} does not name"] = self.beside
+        beside = len(self.listing.names) - len(set(self._found) - {None})
+        left_out[f"images that {self.partition.said_in} does not name"] = beside
         if +left_out:
             said.append(f"{self._images}: not read: {Listing((), +left_out).said()}")
         return said
@@ -269,11 +253,9 @@ def _tree(data_root: Path | None, images: str) -> Tree:
         raise InputError(
             f"{data_root}: no such folder; give --data-root the one that holds CelebA's {images}/"
         )
-    if tree is not None and images not in tree.images:
-        for why in (tree.damaged, tree.packed):
-            if images in why:
-                raise InputError(why[images])
     if tree is None or images not in tree.images:
+        if tree is not None and images in tree.damaged:
+            raise InputError(tree.damaged[images])
         raise InputError(
             f"{data_root}: no {images}/ or {images}.zip here or in its celeba/; give --data-root "
             f"the folder that holds CelebA's {images}/ and list_*.txt (bench data get celeba "

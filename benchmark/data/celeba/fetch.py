@@ -16,17 +16,12 @@ from benchmark.data.celeba.tables import md5_of
 from benchmark.data.containers.unpack import unpack
 from benchmark.errors import BenchError
 
-# Downloads `drive` to a path, continuing from what is there; raises Refused.
-Download = Callable[[str, Path], None]
-
 
 class Refused(Exception):  # noqa: N818 - an answer of Google Drive, turned into a BenchError
     """The download was refused or broke off; says why."""
 
 
-def fetch_celeba(
-    root: Path, *, wild: bool, say: Callable[[str], None], download: Download | None = None
-) -> None:
+def fetch_celeba(root: Path, *, wild: bool, say: Callable[[str], None]) -> None:
     """Bring CelebA into `root`/celeba and unpack it; what is there and whole is left alone.
 
     With `wild` the images in the wild too (10 GB). Raises BenchError that names what is to be
@@ -39,7 +34,7 @@ def fetch_celeba(
     for images, remotes in archives:
         if not (folder / images).is_dir():
             wanted += remotes
-    refused = _fetch_all(wanted, folder, download or _from_drive, say)
+    refused = _fetch_all(wanted, folder, say)
     if refused:
         names = ", ".join(remote.name for remote in refused)
         raise BenchError(
@@ -54,9 +49,7 @@ def fetch_celeba(
     say(f"{folder}: all there; bench data check {folder} says more")
 
 
-def _fetch_all(
-    wanted: list[Remote], folder: Path, download: Download, say: Callable[[str], None]
-) -> dict[Remote, str]:
+def _fetch_all(wanted: list[Remote], folder: Path, say: Callable[[str], None]) -> dict[Remote, str]:
     """Fetch what is not there; gives what was refused and why."""
     refused: dict[Remote, str] = {}
     for remote in wanted:
@@ -72,7 +65,7 @@ def _fetch_all(
         partial = place.with_name(f"{place.name}.part")
         say(f"{remote.name}: fetching")
         try:
-            download(remote.drive, partial)
+            _from_drive(remote.drive, partial)
         except Refused as why:
             refused[remote] = str(why)
         else:
@@ -94,6 +87,7 @@ def _is(path: Path, remote: Remote) -> bool:
 
 
 def _from_drive(drive: str, path: Path) -> None:
+    """Download `drive`, continuing from what is there; raises Refused."""
     try:
         import gdown
         from requests import RequestException

@@ -22,28 +22,16 @@ class Annotation:
     header: bool
     needed_for: str
     decimals: bool = False
-    own: tuple[str, ...] = ()  # all columns of CelebA's, where `columns` are not all
 
 
-_ATTRIBUTES = (
-    "5_o_Clock_Shadow", "Arched_Eyebrows", "Attractive", "Bags_Under_Eyes", "Bald", "Bangs",
-    "Big_Lips", "Big_Nose", "Black_Hair", "Blond_Hair", "Blurry", "Brown_Hair", "Bushy_Eyebrows",
-    "Chubby", "Double_Chin", "Eyeglasses", "Goatee", "Gray_Hair", "Heavy_Makeup",
-    "High_Cheekbones", "Male", "Mouth_Slightly_Open", "Mustache", "Narrow_Eyes", "No_Beard",
-    "Oval_Face", "Pale_Skin", "Pointy_Nose", "Receding_Hairline", "Rosy_Cheeks", "Sideburns",
-    "Smiling", "Straight_Hair", "Wavy_Hair", "Wearing_Earrings", "Wearing_Hat",
-    "Wearing_Lipstick", "Wearing_Necklace", "Wearing_Necktie", "Young",
-)  # fmt: skip
 ANNOTATIONS = {
     PARTITION: Annotation(("partition",), False, "the authors' parts"),
     LANDMARKS_ALIGNED: Annotation(LANDMARKS, True, "knowing the data set", True),
-    LANDMARKS_WILD: Annotation(LANDMARKS, True, "wild, upright", True),
-    BOXES: Annotation(("x_1", "y_1", "width", "height"), True, "wild and upright by box", True),
-    ATTRIBUTES: Annotation((), True, "only, mix", own=_ATTRIBUTES),
+    LANDMARKS_WILD: Annotation(LANDMARKS, True, "wild", True),
+    BOXES: Annotation(("x_1", "y_1", "width", "height"), True, "wild by box", True),
+    ATTRIBUTES: Annotation((), True, "only, mix"),
     IDENTITIES: Annotation(("identity",), False, "disjoint"),
 }
-# The last image of each part in CelebA, by its number.
-CUTS = (162_770, 182_637, 202_599)
 
 
 @dataclass(frozen=True)

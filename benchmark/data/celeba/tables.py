@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,19 +38,6 @@ def rank(path: Path) -> int:
     return annotations.SUFFIXES.index(suffix_of(path.name))
 
 
-class TableSource(Protocol):
-    """One of CelebA's tables, wherever it comes from."""
-
-    @property
-    def where(self) -> Path: ...
-
-    def read(self, *columns: str) -> Table:
-        """The table, which must have these columns too; raises InputError."""
-
-    def sum(self) -> bytes:
-        """SHA-256 of all that it says."""
-
-
 @dataclass(frozen=True)
 class TableFile:
     """A table in a file, or packed in the archive that has the images too."""
@@ -61,13 +47,13 @@ class TableFile:
     packed: Callable[[], bytes] | None = None  # its content
 
     def read(self, *columns: str) -> Table:
+        """The table, which must have these columns too; raises InputError."""
         kind = ANNOTATIONS[self.file]
         return annotations.read_table(
             self.where,
             (*kind.columns, *columns),
             header=kind.header,
             decimals=kind.decimals,
-            own=kind.own or kind.columns,
             content=None if self.packed is None else self.content(),
         )
 
@@ -110,6 +96,9 @@ class TableOfColumns:
         digest = hashlib.sha256("/".join((*table.names, *table.columns)).encode())
         digest.update(table.values.tobytes())
         return digest.digest()
+
+
+TableSource = TableFile | TableOfColumns
 
 
 def as_authors_write(names: Sequence[str], values: NDArray[np.int64]) -> bytes:

@@ -9,9 +9,8 @@ from abc import ABC, abstractmethod
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
@@ -28,13 +27,7 @@ from benchmark.data.containers.listing import (
 from benchmark.data.images import Unreadable
 from benchmark.errors import InputError, of_system
 
-_TAR, _PARQUET = (".tar", ".tar.gz", ".tgz"), (".parquet",)
-_BLOCK = 8_000_000  # of bytes unpacked from a gzip between two places where unpacking can start
-_KEPT = 8  # blocks
-_GZIP = 31  # zlib's name for gzip's format
-_READ = 1 << 16
 _KEPT_BYTES = 256_000_000  # of a Parquet file's row groups
-_IMAGE = ("image", "img", "jpg", "png", "picture", "photo", "face")
 
 
 class Packed:
@@ -109,21 +102,19 @@ class Zip(Archive):
 
 
 class Tar(Archive):
-    """As it is or packed by gzip. Raises InputError where `path` is no whole tar archive."""
+    """Raises InputError where `path` is no whole tar archive."""
 
     def __init__(self, path: Path) -> None:
         try:
-            raw = path.open("rb")
-            weakref.finalize(self, raw.close)
-            packed = path.suffix.lower() != ".tar"
-            self._file = cast(BinaryIO, Unpacking(raw)) if packed else raw
+            self._file = path.open("rb")
+            weakref.finalize(self, self._file.close)
             with tarfile.open(fileobj=self._file, mode="r:") as archive:
                 found = {
                     member.name.removeprefix("./"): (member.size, member.offset_data)
                     for member in archive
                     if member.isfile()
                 }
-        except (OSError, EOFError, ValueError, tarfile.TarError, zlib.error) as error:
+        except (OSError, EOFError, ValueError, tarfile.TarError) as error:
             raise InputError(
                 f"{path}: not a valid tar archive ({of_system(error)}); fetch it again"
             ) from None
@@ -137,67 +128,6 @@ class Tar(Archive):
         if len(content) < size:
             raise EOFError
         return content
-
-
-class Unpacking:
-    """What a gzip file unpacks to, read in any order.
-
-    While it is read to its end for the first time, the state of the unpacking is kept every few
-    megabytes; to go back is to start from the state before. It costs no disk and little memory.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file, self._at = file, 0
-        # Where each block begins: the state of unpacking, and how far the file had been read.
-        self._starts = [(zlib.decompressobj(_GZIP), 0)]
-        self._unpacked = lru_cache(_KEPT)(self._unpack)
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int) -> None:
-        self._at = offset
-
-    def read(self, size: int) -> bytes:
-        parts = []
-        while size > 0:
-            number, begin = divmod(self._at, _BLOCK)
-            part = self._block(number)[begin : begin + size]
-            if not part:
-                break
-            parts.append(part)
-            self._at += len(part)
-            size -= len(part)
-        return b"".join(parts)
-
-    def _block(self, number: int) -> bytes:
-        while number >= (known := len(self._starts)):
-            self._unpacked(known - 1)
-            if len(self._starts) == known:  # it ends before
-                return b""
-        return self._unpacked(number)
-
-    def _unpack(self, number: int) -> bytes:
-        """A block; raises EOFError where the file ends before its end."""
-        start, read = self._starts[number]
-        state = start.copy()
-        self._file.seek(read)
-        parts, left, waiting = [], _BLOCK, state.unconsumed_tail
-        while left > 0:
-            if state.eof:
-                following = state.unused_data or self._file.read(_READ)
-                if not following.strip(b"\0"):
-                    break
-                state, waiting = zlib.decompressobj(_GZIP), following
-            waiting = waiting or self._file.read(_READ)
-            if not waiting:
-                raise EOFError("it breaks off")
-            parts.append(state.decompress(waiting, left))
-            left -= len(parts[-1])
-            waiting = state.unconsumed_tail
-        if left == 0 and number + 1 == len(self._starts):
-            self._starts.append((state, self._file.tell()))
-        return b"".join(parts)
 
 
 class Parquet(Packed):
@@ -281,37 +211,27 @@ class Parquet(Packed):
 
 
 def _image_column(schema: Any) -> str | None:
-    """The first column of images, one that is called so before others."""
+    """The first column of images."""
     import pyarrow as arrow
 
     def is_bytes(kind: Any) -> bool:
         return bool(arrow.types.is_binary(kind) or arrow.types.is_large_binary(kind))
 
-    found = [
-        field.name
-        for field in schema
-        if is_bytes(field.type)
-        or (
-            arrow.types.is_struct(field.type)
-            and any(part.name == "bytes" and is_bytes(part.type) for part in field.type)
-        )
-    ]
-    called = [name for name in found if name.lower() in _IMAGE]
-    return next(iter([*called, *found]), None)
+    for field in schema:
+        parts = field.type if arrow.types.is_struct(field.type) else ()
+        if is_bytes(field.type) or any(p.name == "bytes" and is_bytes(p.type) for p in parts):
+            return str(field.name)
+    return None
 
 
-_KINDS: dict[str, Callable[[Path], Files]] = {
-    ".zip": Zip,
-    **dict.fromkeys(_TAR, Tar),
-    **dict.fromkeys(_PARQUET, Parquet),
-}
+_KINDS: dict[str, Callable[[Path], Files]] = {".zip": Zip, ".tar": Tar, ".parquet": Parquet}
 PACKED = tuple(_KINDS)
 # Archives that hold the images of a folder that has none itself; the first kind found.
-_OF_SHARDS = (_PARQUET, _TAR, (".zip",))
+_OF_SHARDS = (".parquet", ".tar", ".zip")
 
 
 def open_files(root: Path, name: str) -> Files | None:
-    """The folder `name` in `root`, or else the archive `name`.zip, .tar, .tar.gz, .tgz or .parquet.
+    """The folder `name` in `root`, or else the archive `name`.zip, .tar or .parquet.
 
     A folder without an image, but with archives, is what is in these. None where there is neither.
     Raises InputError where an archive is not whole.
@@ -327,12 +247,9 @@ def open_files(root: Path, name: str) -> Files | None:
 
 
 def open_path(path: Path) -> Files:
-    """The images in a folder or archive; raises InputError where an archive is not whole."""
+    """The images in a folder or PACKED file; raises InputError where an archive is not whole."""
     if not path.is_dir():
-        kind = _KINDS.get(suffix_of(path.name))
-        if kind is None:
-            raise InputError(f"{path}: neither a folder nor one of {', '.join(PACKED)}")
-        return kind(path)
+        return _KINDS[suffix_of(path.name)](path)
     folder = Folder(path)
     if folder.images().names:
         return folder
@@ -356,8 +273,8 @@ class Shards:
         cls, path: Path, files: Sequence[str], left_out: Mapping[str, int] | None = None
     ) -> "Shards | None":
         """Those of the first kind of archive that is among `files`; None where there is none."""
-        for suffixes in _OF_SHARDS:
-            names = [name for name in files if suffix_of(name) in suffixes]
+        for suffix in _OF_SHARDS:
+            names = [name for name in files if suffix_of(name) == suffix]
             if names:
                 return cls(path, names, left_out or {})
         return None
@@ -377,11 +294,13 @@ class Shards:
 
     def stamps(self, names: Sequence[str]) -> Stamps:
         by_archive = {archive: files.stamps([""])[0] for archive, files in self.archives.items()}
-        found = [by_archive[self._archive_of(name)] for name in names]
+        nowhere = np.zeros(4, dtype=np.int64)
+        found = [by_archive.get(self._archive_of(name), nowhere) for name in names]
         return np.array(found, dtype=np.int64).reshape(-1, 4)
 
     def _archive_of(self, name: str) -> str:
+        """Empty where it is in none."""
         end = name.find("/")
-        while name[:end] not in self.archives:
-            end = name.index("/", end + 1)
-        return name[:end]
+        while end >= 0 and name[:end] not in self.archives:
+            end = name.find("/", end + 1)
+        return name[: max(end, 0)]

@@ -1,7 +1,6 @@
 """Which files of a tree are images, and how many others there are, of what kind."""
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,6 @@ from pathlib import Path, PurePosixPath
 from benchmark.data.images import SUFFIXES
 
 SYSTEM = "hidden or of the system"
-MASKS = "masks, labels or thumbnails of other images"
 NOWHERE = "links that lead nowhere"
 TWICE = "links to folders that are read already"
 CLOSED = "folders without permission"
@@ -23,20 +21,13 @@ _OF_THE_SYSTEM = {
     "$recycle.bin", "system volume information", "lost+found",
     "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__pycache__",
 }  # fmt: skip
-_MASK = {
-    "mask", "masks", "seg", "segmentation", "segmentations", "segmentationclass",
-    "segmentationobject", "parsing", "matte", "mattes", "trimap", "trimaps", "depth", "label",
-    "labels", "annotation", "annotations", "thumb", "thumbs", "thumbnail", "thumbnails",
-}  # fmt: skip
-_MASK_SOMEWHERE = re.compile("mask|seg|parsing|matte|trimap|depth|label|anno|thumb", re.IGNORECASE)
-_WORN = {"with", "without", "no", "wearing"}  # a face with a mask on is a face
 # For kinds of files that are not read, the command that converts them into what is read.
 _MAGICK = "magick mogrify -format png *{kind}"
 _CLASS = "a data set class of your own (see the page Add your own)"
 _COMMANDS = {
     # Read on their own, but not beside images of the same folder.
     ".zip": "unzip {name}",
-    **dict.fromkeys((".tar", ".tar.gz", ".tgz"), "tar xf {name}"),
+    **dict.fromkeys((".tar", ".tgz"), "tar xf {name}"),
     **dict.fromkeys((".7z", ".001"), "7z x {name}"),
     ".rar": "unrar x {name}",
     **dict.fromkeys((".bz2", ".tbz2", ".xz", ".txz"), "tar xf {name}"),
@@ -116,7 +107,7 @@ def walk(root: Path) -> tuple[list[str], Counter[str]]:
 
 
 def images_among(names: Iterable[str], left_out: Mapping[str, int]) -> Listing:
-    """The images among files by their suffixes, without masks; the others are counted."""
+    """The images among files by their suffixes; the others are counted."""
     images: list[str] = []
     others = Counter({kind: count for kind, count in left_out.items() if count})
     for name in names:
@@ -125,19 +116,12 @@ def images_among(names: Iterable[str], left_out: Mapping[str, int]) -> Listing:
             images.append(name)
         else:
             others[suffix or NO_SUFFIX] += 1
-    masks = _masks(images)
-    if masks:
-        others[MASKS] = len(masks)
-        images = [name for name in images if name not in masks]
     return Listing(images, others)
 
 
 def suffix_of(name: str) -> str:
-    """In lower case; `.tar.gz` counts as one."""
-    last = name.rpartition("/")[2].lower()
-    if last.endswith(".tar.gz"):
-        return ".tar.gz"
-    stem, dot, suffix = last.rpartition(".")
+    """In lower case; empty where there is none."""
+    stem, dot, suffix = name.rpartition("/")[2].lower().rpartition(".")
     return f".{suffix}" if dot and stem else ""
 
 
@@ -151,39 +135,6 @@ def stem_of(name: str) -> str:
 def shown(name: str) -> str:
     """A name that can be printed, whatever bytes it has."""
     return name.encode("utf-8", "backslashreplace").decode()
-
-
-def _masks(names: Sequence[str]) -> set[str]:
-    """Images called masks (by file or folder) of which the image of the same name is there too."""
-    called = [name for name in names if _is_called_mask(name)]
-    if not called:
-        return set()
-    there = {_key(stem_of(name)) for name in set(names).difference(called)}
-    return {name for name in called if there & _could_be_of(stem_of(name))}
-
-
-def _is_called_mask(name: str) -> bool:
-    if not _MASK_SOMEWHERE.search(name):  # most names, and 200,000 of them take time
-        return False
-    parts = PurePosixPath(name).with_suffix("").parts
-    for part in parts:
-        words = set(re.split(r"[^a-z]+", part.lower()))
-        if words & _MASK and not words & _WORN:
-            return True
-    return False
-
-
-def _could_be_of(stem: str) -> set[str]:
-    """The names that the image of a mask may have: 00012 of 00012_hair, mask-00012, 00012."""
-    words = [word for word in re.split(r"[^A-Za-z0-9]+", stem) if word.lower() not in _MASK]
-    return {_key(stem), _key("_".join(words)), _key(words[0] if words else "")}
-
-
-def _key(stem: str) -> str:
-    """Alike for 12, 00012 and a_12, A-12."""
-    if stem.isdecimal():
-        return str(int(stem))
-    return re.sub(r"[^a-z0-9]+", "_", stem.lower())
 
 
 def command(kind: str, name: str | None = None) -> str | None:

@@ -31,9 +31,9 @@ from benchmark.data.faces.features import (
 from benchmark.data.faces.geometry import pose_of, shape_of
 from benchmark.data.faces.hair import Hair
 from benchmark.data.selection import chosen
-from benchmark.data.settings import AlignedView, FacesSettings, RotatedView, Split, WildView
+from benchmark.data.settings import AlignedView, FacesSettings, RotatedView, Split
 from benchmark.data.source import Complete
-from benchmark.data.views import aligned, rotated, upright, wild
+from benchmark.data.views import aligned, rotated, wild
 from benchmark.errors import InputError
 
 __all__ = ["FaceFactors", "ProceduralFaces", "factors", "render"]
@@ -206,7 +206,7 @@ class ProceduralFaces(Complete):
             return aligned.drawn(f, view)
         if isinstance(view, RotatedView):
             return rotated.drawn(f, view)
-        return wild.drawn(f, view) if isinstance(view, WildView) else upright.drawn(f, view)
+        return wild.drawn(f, view)
 
     def labels(self) -> tuple[tuple[str, ...], NDArray[np.uint8]]:
         """Some of the factors, by the names that CelebA has for them."""

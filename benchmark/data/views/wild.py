@@ -10,12 +10,12 @@ crop's does, 2.7 of those pixels from the eyes' middle towards the forehead, alo
 By box, the square has the box's centre and, at margin 1.0, its area. CelebA's boxes lie lower.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from benchmark.data.faces.factors import FaceFactors
-from benchmark.data.settings import UprightView, WildView
+from benchmark.data.settings import WildView
 from benchmark.data.views import aligned
 from benchmark.data.views.square import Floats, Squares
 
@@ -28,37 +28,31 @@ _SHIFT = {"landmarks": 1.5, "box": 3.0}
 _MEAN_SCALE = 1.08
 
 
-@dataclass(frozen=True)
-class Marks:
-    """Where faces lie: landmarks (N, 5, 2) in LANDMARKS' order, boxes (N, 4), in image pixels.
+def about_boxes(view: WildView, boxes: Floats) -> Squares:
+    """The square of every face by its box (N, 4): left, top, width, height, in image pixels.
 
-    The middle of the first pixel is at (0.5, 0.5). A box is left, top, width, height.
+    Sides that are not positive mark faces without size.
     """
-
-    landmarks: Floats | None
-    boxes: Floats | None
-
-
-def squares(view: WildView | UprightView, marks: Marks) -> Squares:
-    """The square of every face, upright; sides that are not positive mark faces without size."""
-    if view.by == "box":
-        assert marks.boxes is not None
-        left, top, width, height = marks.boxes.T
-        side = np.sqrt(np.maximum(width, 0) * np.maximum(height, 0))
-        x, y = left + width / 2, top + height / 2
-    else:
-        assert marks.landmarks is not None
-        eyes, mouth = marks.landmarks[:, 0:2], marks.landmarks[:, 3:5]
-        middle = eyes.mean(axis=1)
-        down = mouth.mean(axis=1) - middle
-        apart = np.linalg.norm(eyes[:, 1] - eyes[:, 0], axis=1)
-        size = np.maximum(apart / _EYES, np.linalg.norm(down, axis=1) / _MOUTH)
-        side = aligned.STANDARD * size
-        x, y = (middle - down * _ABOVE / _MOUTH).T
-    return Squares(x, y, view.margin * side, np.zeros(len(side)))
+    left, top, width, height = boxes.T
+    side = np.sqrt(np.maximum(width, 0) * np.maximum(height, 0))
+    return Squares(left + width / 2, top + height / 2, view.margin * side, np.zeros(len(side)))
 
 
-def drawn(f: FaceFactors, view: WildView | UprightView) -> FaceFactors:
+def about_landmarks(view: WildView, landmarks: Floats) -> Squares:
+    """The square of every face by its landmarks (N, 5, 2), in LANDMARKS' order and image pixels.
+
+    The middle of the first pixel is at (0.5, 0.5).
+    """
+    eyes, mouth = landmarks[:, 0:2], landmarks[:, 3:5]
+    middle = eyes.mean(axis=1)
+    down = mouth.mean(axis=1) - middle
+    apart = np.linalg.norm(eyes[:, 1] - eyes[:, 0], axis=1)
+    size = np.maximum(apart / _EYES, np.linalg.norm(down, axis=1) / _MOUTH)
+    x, y = (middle - down * _ABOVE / _MOUTH).T
+    return Squares(x, y, view.margin * (aligned.STANDARD * size), np.zeros(len(size)))
+
+
+def drawn(f: FaceFactors, view: WildView) -> FaceFactors:
     """The same people further turned and less well centred; a margin shows more about them."""
     scale = _MEAN_SCALE + _SCALE[view.by] * (f.scale - _MEAN_SCALE)
     wild = replace(
