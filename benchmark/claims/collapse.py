@@ -9,12 +9,12 @@ which the signal is higher in the run with it (ties count half). The seed is the
 p are from the jackknife over seeds, each left out of every cell that has it; and p is at least that
 of a test permuting whole series within cells. If no seed can be left out, as where one alone had
 the event, p is 1: permutations alone cannot tell a signal that is higher then from one that only
-varies more. A failed run is never dropped: its last row is carried forward. Holm's correction
-covers the method's own signals, not the baselines.
+varies more. A failed run's last row is carried forward. Holm's correction covers the method's own
+signals, not the baselines.
 
-Lead time measures use during training: the alarm is raised at the first evaluation whose signal has
-risen by a quarter of its previous total fall. The lead is the number of steps from there to the
-event's onset, the first step from which the event persists.
+The alarm is raised at the first evaluation whose signal has risen by a quarter of its previous
+total fall. Its lead is the number of steps from there to the event's onset, the first step from
+which the event persists.
 """
 
 from collections import Counter
@@ -192,8 +192,6 @@ def concordance(cell: Series) -> Floats:
 
 
 def _alarms(cells: Sequence[Series]) -> dict[str, Any]:
-    """How often, and how early, the alarm is raised in runs with the event, and falsely in
-    others."""
     leads, missed, false, quiet = [], 0, 0, 0
     for cell in cells:
         best = np.minimum.accumulate(cell.signal, axis=1)
@@ -222,7 +220,7 @@ def _onset(event: Floats, steps: Floats) -> float | None:
 
 
 def _verdict(row: Any) -> tuple[str, str]:
-    """The verdict and a sentence that says why; a baseline's rests on its uncorrected p."""
+    """A baseline's rests on its uncorrected p."""
     had = f"{row['event_runs']} of {row['runs']} runs had the event"
     lasting = row["alarmed"] + row["missed"]
     bells = f"its alarm came in time in {row['alarmed']} of {lasting} runs where the event stayed"

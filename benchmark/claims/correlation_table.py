@@ -111,7 +111,6 @@ def _numbers(found: Association) -> dict[str, Any]:
 
 
 def _reading(row: Any) -> str:
-    """The interpretation of a row."""
     if math.isnan(row["value"]):
         return "undefined: one of the two is constant, or follows the step exactly"
     if row["level"] == "raw":

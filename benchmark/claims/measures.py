@@ -160,7 +160,6 @@ def _ended(tables: Tables, column: str) -> "pd.Series[float]":
 
 
 def _stopping(tables: Tables, test: StoppingTest) -> Effect | NotRun:
-    """The column at the signal's stop minus that at a rival's, as in stopping.py."""
     signal, column = tables.shown(test.signal), tables.shown(test.column)
     ended = _ended(tables, test.column)
     if nothing_yet(tables.runs, ended):

@@ -218,7 +218,6 @@ def _samples(method: Method, seed: int, device: torch.device, count: int) -> Ten
 def _face_network(
     store: FaceStore, networks: Mapping[str, FeatureNetwork], device: torch.device
 ) -> tuple[FeatureNetwork | None, str]:
-    """The network that distinguishes faces, or why there is none."""
     for each in networks.values():
         if each.name == FACE_FEATURES:
             return each, ""

@@ -59,7 +59,6 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _contents(frame: pd.DataFrame) -> dict[str, str]:
-    """By the ending of the file."""
     latex = frame.to_latex(index=False, escape=True, na_rep="", float_format="%.4g")
     latex = re.sub(r"^([\[*])", r"{\1}", latex, flags=re.MULTILINE)  # \\ above would take it
     return {

@@ -6,7 +6,6 @@ from benchmark.report.tables import DRAWS, MIDDLE, SEEDS
 
 
 def _metrics() -> str:
-    """Those of the registry, with the better direction."""
     return "; ".join(
         f"**{title(name)}**{f' ({each.better} is better)' * bool(each.better)}: {each.meaning}"
         for name, each in METRICS.items()

@@ -96,7 +96,6 @@ def _briefly(blocks: Sequence[Block], page: Path, report: Path) -> Iterator[str]
 
 
 def _page(blocks: Sequence[Block], page: Path, report: Path) -> Iterator[str]:
-    """The details, each under a heading."""
     over = next(block for block in blocks if isinstance(block, Heading))
     back = f"{_link(report, page)}#{over.anchor}"
     yield f"# {over.text}: details"
@@ -135,7 +134,6 @@ def _cell(text: str) -> str:
 
 
 def _pipes(frame: pd.DataFrame) -> str:
-    """The table without padding."""
     # disable_numparse: the numbers are formatted already.
     text = frame.to_markdown(index=False, disable_numparse=True, stralign=None)
     head, _, *rows = text.split("\n")

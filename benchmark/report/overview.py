@@ -168,7 +168,6 @@ def questions(found: list[Tables]) -> Table:
 
 
 def _forest(found: list[Tables]) -> Iterator[Picture]:
-    """The claims on a distance at a glance, if any was judged."""
     image = forest(found)
     if image is not None:
         yield Picture(
@@ -238,7 +237,6 @@ def _over_all(found: list[Tables]) -> dict[tuple[Path, str], str]:
 
 
 def _cost(found: list[Tables]) -> str:
-    """Runs, their fates and their time, over all ablations."""
     # A run that two ablations share was trained once.
     runs = pd.concat([results.runs for results in found]).drop_duplicates("run_id")
     states = runs["state"].value_counts()

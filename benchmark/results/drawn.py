@@ -42,7 +42,6 @@ def write_drawn(folder: Path, setups: Sequence[SetupRecord]) -> None:
 
 
 def _grid(images: NDArray[np.uint8]) -> bytes:
-    """PNG of uint8 images (N, 3, S, S)."""
     file = io.BytesIO()
     Image.fromarray(tiled(images, COLUMNS)).save(file, format="PNG", optimize=True)
     return file.getvalue()

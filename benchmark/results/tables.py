@@ -483,7 +483,6 @@ def _refuse_gaps(path: Path, table: pd.DataFrame, needs: Sequence[str]) -> None:
 
 
 def _check(folder: Path, record: AblationRecord, runs: pd.DataFrame) -> None:
-    """Check that runs and (cell, seed) pairs are unique, and that the cells match ablation.json."""
     for columns in (["run_id"], ["cell", "seed"]):
         twice = runs[runs.duplicated(columns)]
         if len(twice):

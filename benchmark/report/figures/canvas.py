@@ -73,7 +73,6 @@ def label(text: str, most: int = 40) -> str:
 
 @cache
 def _glyphs() -> Container[int]:
-    """The characters that the font has."""
     return get_font(findfont(FontProperties())).get_charmap().keys()
 
 

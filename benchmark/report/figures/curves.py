@@ -103,7 +103,6 @@ def _table(results: Tables, column: str) -> pd.DataFrame:
 
 
 def _is_known(table: pd.DataFrame, column: str) -> bool:
-    """Whether any row has a value."""
     return column in table and bool(table[column].notna().any())
 
 
@@ -267,7 +266,6 @@ def _lines(results: Tables, cells: Sequence[Cell], column: str) -> dict[str, pd.
 
 
 def _signs(cells: Sequence[Cell]) -> list[Line2D]:
-    """The legend's entries for what is not a cell."""
     runs = [run for cell in cells for run in cell.rows]
     signs = (
         ("real against real", FLOOR, any(cell.floors for cell in cells)),
