@@ -10,18 +10,23 @@ from benchmark.evaluation.settings import FID_FEATURES, distance_title
 from benchmark.markup import code, escaped
 from benchmark.report.answers import answer, answer_table, status
 from benchmark.report.captions import data_words, made_of, set_up, subject
-from benchmark.report.classified import classified
 from benchmark.report.document import Block, Details, Gallery, Heading, Picture, Plain, Words
 from benchmark.report.figures.best_of import BEST_OF
 from benchmark.report.figures.curves import curves, is_apart, is_banded
 from benchmark.report.figures.heatmap import heatmap
-from benchmark.report.figures.samples import drawn, grids, samples, shown_seeds, without_samples
+from benchmark.report.figures.samples import (
+    drawn,
+    grids,
+    samples,
+    shown_seeds,
+    strips,
+    without_samples,
+)
 from benchmark.report.figures.scatter import is_between, scatter
 from benchmark.report.figures.shown import shown_words
-from benchmark.report.figures.strips import strips
 from benchmark.report.numbers import least_p, number, title
 from benchmark.report.preference import preference
-from benchmark.report.probes import probes
+from benchmark.report.probes import classified, probes
 from benchmark.report.signals import about_signals, signals
 from benchmark.report.tables import cell_table, measure_table, noise_table, run_table
 from benchmark.report.tuning import tuning
@@ -104,7 +109,6 @@ def notes(folder: Path) -> Iterator[Words]:
 
 
 def _settings(record: AblationRecord) -> list[Plain]:
-    """The question's source, what all runs share, and how each cell departs from it."""
     source = [Words(f"Source of the question: {escaped(record.source)}.")] if record.source else []
     return [*source, Words(set_up(record)), Words(settings_in_words(record))]
 
@@ -143,7 +147,6 @@ def _pairs(settings: dict[str, object]) -> str:
 
 
 def _warnings(results: Tables) -> Iterator[Block]:
-    """Caveats against taking some numbers at face value."""
     for judge in results.record.judges:
         width = int(judge.network.get("width", 0))
         if judge.samples <= width:
@@ -324,7 +327,6 @@ def _failures(results: Tables) -> str:
 
 
 def _reach_of_all(results: Tables) -> str:
-    """The limits of the results, in a sentence."""
     methods, steps = _methods_and_steps(results.record)
     these = "this method" if len(methods) == 1 else "these methods"
     return (

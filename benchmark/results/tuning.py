@@ -8,6 +8,7 @@ least distance to validation images. A collapsed setting ranks after all that ha
 failed one last; if there are no others, one of these wins, and is trained and shown like any other.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +21,7 @@ from benchmark.ablation.tuning import Budget, Candidate, Tuning, gflop, tuned_ce
 from benchmark.errors import BenchError, of_system
 from benchmark.results.schema import DIGITS, DISTANCE, JudgeEntry
 from benchmark.results.source import sources
-from benchmark.results.tables import REWRITE, Row
+from benchmark.results.tables import REWRITE, Row, Tables
 from benchmark.results.writer import collect, write_record, write_results
 from benchmark.spec import RunSpec
 from benchmark.strict import Strict
@@ -131,6 +132,19 @@ def read_tuning(folder: Path) -> TuningRecord | None:
     except (OSError, ValidationError) as error:
         why = of_system(error) if isinstance(error, OSError) else f"{error.error_count()} faults"
         raise BenchError(f"{path}: cannot be read ({why}); {REWRITE}") from None
+
+
+def measured_rates(tables: Tables) -> dict[str, float]:
+    """Multiply-adds a second and core that training reached, over all finished runs of a variant,
+    or of a cell where there are no variants; none for methods that declare no cost."""
+    done, seconds = defaultdict[str, float](float), defaultdict[str, float](float)
+    for run in tables.ended.values():
+        spec, arm = run.spec(), str(run.row.get(VARIANT, run.row["cell"]))
+        work = work_of(spec)
+        if run.row["state"] == "done" and work is not None:
+            done[arm] += work.macs * spec.training.batch * run.last
+            seconds[arm] += run.row["cpu_s"]
+    return {arm: done[arm] / seconds[arm] for arm in done if seconds[arm] > 0}
 
 
 def _record(plan: Plan, runs_root: Path, results: Path) -> TuningRecord | None:

@@ -1,4 +1,5 @@
-"""The samples of every cell side by side, each with the distance of its run."""
+"""Sheets of every cell: its samples with their distance, and its paths between embedded faces
+(BEGAN, figure 4)."""
 
 from pathlib import Path
 
@@ -10,14 +11,15 @@ from benchmark.report.figures.shown import shown
 from benchmark.report.numbers import number
 from benchmark.results.drawn import FOLDER as DRAWN
 from benchmark.results.places import samples_of
+from benchmark.results.probes import SEARCHED, STRIPS
 from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import Cell, Row, Tables
 from benchmark.text import shortened, single_line
 
 # More seeds, or more grids in all, and a sheet shows the first seed alone.
 MAX_SEEDS_SHOWN, MAX_GRIDS_SHOWN = 3, 9
-# Where one seed is shown, so many cells stand side by side.
-COLUMNS = 3
+# Cells side by side: of samples where one seed is shown, and of strips.
+COLUMNS, STRIP_COLUMNS = 3, 2
 
 
 def shown_seeds(results: Tables) -> list[int]:
@@ -96,3 +98,27 @@ def _words(cell: Cell, seed: int, run: Row) -> tuple[str, str]:
     said = f" ({', '.join(notes)})" if notes else ""
     above = f"{shortened(single_line(cell.title), LONGEST)}, seed {seed:.0f}{said}"
     return above, f"distance {number(run.get(DISTANCE, np.nan))}"
+
+
+def strips(results: Tables) -> bytes | None:
+    """Of every cell's first seed that has any, by search beside those by the encoder; or None."""
+    tiles = [tile for cell in shown(results.cells) for tile in _strips(results, cell)]
+    return sheet(tiles, min(STRIP_COLUMNS, len(tiles))) if tiles else None
+
+
+def _strips(results: Tables, cell: Cell) -> list[Tile]:
+    folder = results.folder / STRIPS
+    for run in cell.rows:
+        if not (folder / f"{run['run_id']}.png").is_file():
+            continue
+        probed = next(iter(results.by_run("probes")[run["run_id"]]), {})
+        found: list[Tile] = []
+        for suffix, name, words in (("", "embedded", ""), (SEARCHED, "searched", ", by search")):
+            path = folder / f"{run['run_id']}{suffix}.png"
+            if path.is_file():
+                title = shortened(single_line(cell.title), LONGEST)
+                middle = number(probed.get(f"{name}.middle.distance", np.nan))
+                above = f"{title}, seed {run['seed']:.0f}{words}"
+                found.append((above, f"distance of the middles {middle}", enlarged(path)))
+        return found
+    return []
