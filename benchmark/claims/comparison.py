@@ -5,9 +5,8 @@ A cell is compared with the cell of the same name on the other side; a single ce
 The first row of each outcome is over all cells: the difference of means, B minus A, by least
 squares with a level for each cell, tested by Welch and by permutation (statistics/hypotheses.py),
 of each seed's mean over the cells that share it. Rows of single cells are
-Holm-corrected over the cells of their outcome. Two measures from the evaluation of reinforcement
-learning are added (Agarwal et al. 2021): the chance that a seed of B is better than one of A, and
-the difference of interquartile means. Only the distance decides whether a difference was found; the
+Holm-corrected over the cells of their outcome. `better` is the chance that a seed of B is better
+than one of A (Agarwal et al. 2021). Only the distance decides whether a difference was found; the
 other outcomes are descriptive.
 """
 
@@ -27,7 +26,7 @@ from benchmark.evaluation.metrics import METRICS
 from benchmark.levels import ALPHA
 from benchmark.results.tables import Tables, read_tables
 from benchmark.results.writer import tables_of_run
-from benchmark.statistics.comparison import interquartile_difference, probability_of_improvement
+from benchmark.statistics.comparison import probability_of_improvement
 from benchmark.statistics.families import holm
 from benchmark.statistics.hypotheses import change_p, least_p
 from benchmark.statistics.intervals import contrast, ends
@@ -38,8 +37,7 @@ OFF = "sharpness off 1"
 """Sharpness is best at the data's own value, so its distance from 1 is compared."""
 COLUMNS = (
     *("outcome", "cell", "verdict", "a", "b", "difference", "low", "high", "p", "p_holm"),
-    *("least_p", "better", "better_low", "better_high", "iqm", "iqm_low", "iqm_high"),
-    *("runs_a", "runs_b", "left_out"),
+    *("least_p", "better", "better_low", "better_high", "runs_a", "runs_b", "left_out"),
 )
 
 
@@ -240,10 +238,6 @@ def _tested(outcome: str, groups: Sequence[Sequence["pd.Series[float]"]]) -> dic
     }
     if len(strata) == len(groups):  # its interval takes cells for independent
         found["better_low"], found["better_high"] = better.interval or (np.nan, np.nan)
-    if len(groups) == 1:
-        middle = interquartile_difference(groups[0][1], groups[0][0])
-        found["iqm"] = middle.value
-        found["iqm_low"], found["iqm_high"] = middle.interval or (np.nan, np.nan)
     return found
 
 
