@@ -29,7 +29,7 @@ from benchmark.report.document import (
 from benchmark.report.figures.forest import FOREST
 from benchmark.report.files import GENERATED, refuse_foreign, write, write_generated
 from benchmark.report.overview import compose
-from benchmark.report.sections import EARLIER, FIGURES
+from benchmark.report.sections import FIGURES
 from benchmark.results.tables import read_all
 
 DETAILS = "details.md"
@@ -59,7 +59,7 @@ def write_markdown(document: Document, report: Path) -> list[Path]:
         write(picture.path, picture.image)
         written.append(picture.path)
     for section in (each for each in document.sections if not each.fault):
-        mine = [section.folder / name for name in (*FIGURES, *EARLIER)]
+        mine = [section.folder / name for name in FIGURES]
         for path in (*mine, section.folder.parents[1] / FOREST):
             if path not in written:  # of an earlier report, and would not be remade
                 path.unlink(missing_ok=True)

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchmark.claims.settled import WATCHED, moving
-from benchmark.errors import BenchError, of_system
 from benchmark.evaluation.settings import FID_FEATURES, distance_title
 from benchmark.markup import code, escaped
 from benchmark.report.answers import answer, answer_table, status
@@ -32,12 +31,11 @@ from benchmark.report.tables import cell_table, measure_table, noise_table, run_
 from benchmark.report.tuning import tuning
 from benchmark.report.verdicts import claims
 from benchmark.results.schema import AblationRecord, CellRecord
-from benchmark.results.tables import Tables
+from benchmark.results.tables import Tables, readable
 from benchmark.text import counted
 
 # File names of the figures, beside ablation.json.
 FIGURES = ("curves.png", "samples.webp", "heatmap.png", "scatter.png", "strips.webp", BEST_OF)
-EARLIER = ("samples.png", "strips.png")  # what two of them were called
 
 
 def heading(results: Tables) -> Heading:
@@ -100,10 +98,8 @@ def notes(folder: Path) -> Iterator[Words]:
     Raises BenchError where the file cannot be read.
     """
     path = folder / "notes.md"
-    try:
+    with readable(path, ""):
         text = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
-    except (OSError, ValueError) as error:
-        raise BenchError(f"{path}: cannot be read ({of_system(error)})") from None
     if text:
         yield Words(f"Written by hand after looking, in notes.md; not computed.\n\n{text}")
 

@@ -7,7 +7,8 @@ NaN.
 import json
 import zlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -36,9 +37,21 @@ from benchmark.results.schema import (
     table_path,
 )
 from benchmark.spec import RunSpec
+from benchmark.text import counted
 
 REWRITE = "`bench run FILE` or `bench sync FILE` writes these tables from the runs"
 Row = dict[str, Any]
+
+
+@contextmanager
+def readable(path: Path, then: str = f"; {REWRITE}") -> Iterator[None]:
+    """Raises BenchError where `path`, which is read within, is damaged or closed."""
+    try:
+        yield
+    except (OSError, ValueError, EOFError, zlib.error) as error:
+        invalid = isinstance(error, ValidationError)
+        why = counted(error.error_count(), "fault") if invalid else of_system(error)
+        raise BenchError(f"{path}: cannot be read ({why}){then}") from None
 
 
 @dataclass(frozen=True)
@@ -375,12 +388,10 @@ def read_tables(folder: Path) -> Tables:
 def read_record(folder: Path) -> AblationRecord:
     """The ablation.json in `folder`; raises as `read_tables` does."""
     path = folder / "ablation.json"
-    try:
+    with readable(path):
+        if not path.exists():
+            raise InputError(f"{folder}: no tables here; {REWRITE}")
         found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{folder}: no tables here; {REWRITE}") from None
-    except (OSError, ValueError) as error:
-        raise BenchError(f"{path}: cannot be read ({of_system(error)}); {REWRITE}") from None
     version = found.get("format") if isinstance(found, dict) else None
     if version != FORMAT:
         raise BenchError(
@@ -463,7 +474,7 @@ def _read(path: Path, needs: Sequence[str], swept: Sequence[str] = ()) -> pd.Dat
 def _parsed(path: Path, kind: Any) -> pd.DataFrame:
     """A CSV file; `kind` is the type of all columns, or maps a column to its type. Empty numbers
     are NaN."""
-    try:
+    with readable(path):
         columns = pd.read_csv(path, nrows=0).columns
         kinds = {each: kind if isinstance(kind, type) else kind(each) for each in columns}
         return pd.read_csv(
@@ -472,8 +483,6 @@ def _parsed(path: Path, kind: Any) -> pd.DataFrame:
             keep_default_na=False,
             na_values={each: ["", "nan"] for each, of in kinds.items() if of is float},
         )
-    except (OSError, ValueError, EOFError, zlib.error) as error:
-        raise BenchError(f"{path}: cannot be read ({of_system(error)}); {REWRITE}") from None
 
 
 def _refuse_gaps(path: Path, table: pd.DataFrame, needs: Sequence[str]) -> None:

@@ -13,15 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from benchmark.ablation.cost import work_of
 from benchmark.ablation.plan import VARIANT, Plan
 from benchmark.ablation.tuning import Budget, Candidate, Tuning, gflop, tuned_cell
-from benchmark.errors import BenchError, of_system
+from benchmark.errors import BenchError
 from benchmark.results.schema import DIGITS, DISTANCE, JudgeEntry
 from benchmark.results.source import sources
-from benchmark.results.tables import REWRITE, Row, Tables
+from benchmark.results.tables import Row, Tables, readable
 from benchmark.results.writer import collect, write_record, write_results
 from benchmark.spec import RunSpec
 from benchmark.strict import Strict
@@ -125,13 +123,8 @@ def waiting(plan: Plan) -> list[str]:
 def read_tuning(folder: Path) -> TuningRecord | None:
     """Of the tables in `folder`; None where nothing was tuned. Raises BenchError where damaged."""
     path = folder / TUNING
-    try:
-        return TuningRecord.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError) as error:
-        why = of_system(error) if isinstance(error, OSError) else f"{error.error_count()} faults"
-        raise BenchError(f"{path}: cannot be read ({why}); {REWRITE}") from None
+    with readable(path):
+        return TuningRecord.model_validate_json(path.read_bytes()) if path.exists() else None
 
 
 def measured_rates(tables: Tables) -> dict[str, float]:
