@@ -30,6 +30,7 @@ from benchmark.claims.correlation import blocks_of_seeds
 from benchmark.claims.correlation_table import roles
 from benchmark.levels import ALPHA
 from benchmark.results.columns import EVIDENCE
+from benchmark.results.places import ENDED
 from benchmark.results.tables import Tables
 from benchmark.statistics.families import holm
 from benchmark.statistics.hypotheses import MOST, arrangements, pairing_p
@@ -57,13 +58,9 @@ def collapse_table(tables: Tables) -> pd.DataFrame:
 
     Unfinished runs, and runs with the same final weights as an earlier one, are left out.
     """
-    tables = tables.networks
-    rows = []
-    for method, runs in tables.runs.groupby("method", sort=False):
-        ended = runs[runs["state"].isin(["done", "failed"])]
-        if ended.empty:
-            continue
-        found = replace(tables, runs=ended)
+    tables, rows = tables.networks, []
+    ended = replace(tables, runs=tables.runs[tables.runs["state"].isin(ENDED)])
+    for method, found in ended.by_method():
         for signal, shown, role in roles(found):
             for event in EVENTS if shown != "step" else ():
                 cells = _cells(found, signal, event)

@@ -207,8 +207,7 @@ def _by_seed(seeds: Sequence[tuple[int, ...]], tables: Sequence[Floats]) -> Floa
 def _estimate(
     pairs: Sequence["Pair"], owns: Sequence[Bools], value: float, each: Floats
 ) -> Estimate | None:
-    """The estimate with its standard error over seeds; None if there are too few for an
-    interval."""
+    """None if there are too few seeds for an interval."""
     if len(each):
         return mean(each)
     known = [pair.cell.seeds for pair, own in zip(pairs, owns, strict=True) if own.any()]

@@ -27,7 +27,7 @@ question.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -178,8 +178,7 @@ def _by_seed(values: Iterator[tuple[Stopped, Floats]]) -> "pd.Series[float]":
 
 def stopping_table(tables: Tables) -> pd.DataFrame:
     """The columns of EVIDENCE in results/columns.py; empty where no run has enough evaluations."""
-    methods = dict.fromkeys(tables.done["method"])
-    rows = [row for method in methods for row in _method_rows(tables, method)]
+    rows = [row for method, own in tables.by_method() for row in _method_rows(own, method)]
     table = pd.DataFrame(rows, columns=list(EVIDENCE["stopping"]))
     for _, family in table.groupby("method", sort=False):
         p, least = family["p"].tolist(), family["least_p"].tolist()
@@ -190,12 +189,11 @@ def stopping_table(tables: Tables) -> pd.DataFrame:
 
 
 def _method_rows(tables: Tables, method: str) -> Iterator[dict[str, Any]]:
-    of_method = replace(tables, runs=tables.runs[tables.runs["method"] == method])
-    cells = cells_of(of_method)
+    cells = cells_of(tables)
     for signal, role in SIGNALS.items():
         for rule in RULES:
             found = stopped(cells, signal, DISTANCE, rule)
-            head = {"method": method, "role": role, "signal": of_method.shown(signal), "rule": rule}
+            head = {"method": method, "role": role, "signal": tables.shown(signal), "rule": rule}
             for rival in RIVALS:
                 against = difference(found, rival)
                 if against is not None:

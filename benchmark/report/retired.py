@@ -1,8 +1,8 @@
 """An ablation at one scale in short, and the tables that are replaced by it.
 
-Once networks that learnt longer have been asked, the tables of a smaller scale are of interest for
-their verdicts alone. `retire` keeps these and each cell's last distances, as
-results/<ablation>/retired/<profile>.json; the tables themselves stay in the history.
+Once networks that learnt longer have been asked, `retire` keeps of a smaller scale's tables their
+verdicts and each cell's last distances, as results/<ablation>/retired/<profile>.json; the tables
+themselves stay in the history.
 """
 
 import shutil
@@ -142,7 +142,7 @@ def retire(folder: Path) -> Path:
 
 
 def _commit_of_all(folder: Path, samples: Sequence[Path]) -> str:
-    """The last commit of the tables; raises BenchError if anything here is not in the history."""
+    """Of the tables; raises BenchError if anything here is not in the history."""
     here = [str(path.absolute()) for path in (folder, *samples)]
     changed = ask(folder, "status", "--porcelain", "--ignored", "--", *here)
     commit = ask(folder, "log", "-1", "--format=%H", "--", here[0])

@@ -163,6 +163,11 @@ class Tables:
         again = weights.duplicated() & (weights != "")
         return replace(self, runs=self.runs[~again]) if again.any() else self
 
+    def by_method(self) -> "Iterator[tuple[str, Tables]]":
+        """In the order of the runs."""
+        for method, runs in self.runs.groupby("method", sort=False):
+            yield str(method), replace(self, runs=runs)
+
     @property
     def seeds(self) -> "pd.Series[int]":
         """The seed of each run, by its id."""

@@ -42,9 +42,9 @@ EXACT = 2.0**53
 def write_results(plan: Plan, runs_root: Path, results: Path, *, replace: bool = False) -> Path:
     """Write the tables of a plan from its runs, whatever state they are in; returns their folder.
 
-    Finished runs in the tables that are not in `runs_root` are kept unchanged. Raises InputError if
-    the tables have finished runs that are not in the plan, unless these are to be replaced;
-    BenchError if the folder cannot be written, or a run cannot be kept.
+    Finished runs in the tables that are not in `runs_root` are kept unchanged. Raises as
+    `refuse_loss` does, unless such runs are to be replaced; BenchError if the folder cannot be
+    written, or a run cannot be kept.
     """
     pooled = with_lent(plan, runs_root, results)
     if not replace:

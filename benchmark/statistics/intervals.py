@@ -136,9 +136,9 @@ def jackknife(whole: ArrayLike, *without: ArrayLike, most: float = 1 - 1e-9) -> 
     """A statistic (...) from -1 to 1 other than a mean, by its values without each seed (..., n).
 
     A seed is left out of every cell that has it; cells with other seeds form another block, with
-    its own array. Bias-corrected (Quenouille 1956; Tukey 1958), clipped to at most `most`, and
-    transformed to Fisher's z by the delta method, where it is less skewed. None if a block has
-    fewer than three seeds.
+    its own array. Bias-corrected (Quenouille 1956; Tukey 1958), clipped to at most `most`, and on
+    Fisher's z by the delta method, where it is less skewed. None if a block has fewer than three
+    seeds.
     """
     blocks = [np.asarray(each, dtype=np.float64) for each in without]
     counts = [block.shape[-1] for block in blocks]
@@ -168,11 +168,8 @@ def rank_correlation(rho: ArrayLike, seeds: int) -> Estimate | None:
 
 
 def mean_rank_correlation(rho: ArrayLike, *without: ArrayLike) -> Estimate | None:
-    """The mean over steps and cells of rhos between seeds, by `jackknife`; None below ten seeds.
-
-    `rank_correlation` would treat the steps as copies of one another, and cover 100 % if they are
-    not.
-    """
+    """The mean over steps and cells of rhos between seeds, by `jackknife`, as steps are no copies
+    of one another; None below ten seeds."""
     fewest = min((np.shape(block)[-1] for block in without), default=0)
     if fewest < LEAST_SEEDS_OF_RHO:
         return None

@@ -41,11 +41,10 @@ def grids(results: Tables) -> list[tuple[str, Path]]:
 
 
 def samples(results: Tables) -> bytes | None:
-    """The final grid of every cell and shown seed: a row a cell, or cell by cell for one seed.
+    """The last grid of every cell and shown seed: a row a cell, or cell by cell for one seed.
 
-    Before them drawn faces, where there are any. A run without samples keeps its place, with its
-    state in words; cells without any are left out (`without_samples` names them). None where no run
-    has any.
+    Before them drawn faces, where there are any. A run without samples keeps its place; cells
+    without any are left out (`without_samples` names them).
     """
     seeds, absent = shown_seeds(results), set(without_samples(results))
     cells = shown([cell for cell in results.cells if cell.title not in absent])
@@ -90,8 +89,8 @@ def _tile(results: Tables, cell: Cell, seed: int) -> Tile:
 
 
 def _words(cell: Cell, seed: int, run: Row) -> tuple[str, str]:
-    """Cell and seed, the step where a run has not come to its end, and collapse; then the headline
-    distance of the last snapshot. A `run` that there is not is empty."""
+    """Cell and seed, with the step of a run that has not come to its end, and collapse; then its
+    distance. A `run` that there is not is empty."""
     early = run.get("state", "done") != "done"
     notes = [f"{run['state']}, step {run['step']:.0f}"] if early else []
     notes += ["collapsed"] * (run.get("collapsed") == 1)

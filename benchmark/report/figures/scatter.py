@@ -1,8 +1,7 @@
 """Each method's own signal against the distance: between runs, or within them where runs are few.
 
-Between runs: at the same steps, cell by cell, one point a run. Within a run: one point an
-evaluation, joined as training went on. Of finished runs; a signal is its mean since the evaluation
-before.
+Between runs at the same steps, one point a run; within a run one point an evaluation. Of finished
+runs; a signal is its mean since the evaluation before.
 """
 
 from collections.abc import Callable, Mapping
