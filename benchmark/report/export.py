@@ -25,9 +25,8 @@ _LATEX = str.maketrans(
 def export(found: Sequence[Tables], document: Document, folder: Path) -> list[Path]:
     """claims.* in `folder`, and every table of <ablation>/<profile>/ there; returns the files.
 
-    The tables are the report's, to the letter; `summary` has the same means and noises as numbers
-    in full. Raises InputError where a file is there that no export wrote, BenchError where one
-    cannot be written.
+    Raises InputError where a file is there that no export wrote, BenchError where one cannot be
+    written.
     """
     frames = {folder / table.name: _plain(table.frame) for table in tables(document.opening)}
     for results in found:

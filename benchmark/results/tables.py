@@ -154,11 +154,8 @@ class Tables:
 
     @property
     def networks(self) -> "Tables":
-        """Without runs whose final weights equal those of an earlier one.
-
-        A departure that never takes effect yields identical networks, which are no additional
-        evidence.
-        """
+        """Without runs whose final weights equal those of an earlier one, which are no additional
+        evidence: a departure never took effect."""
         weights = self.runs["weights_sha256"]
         again = weights.duplicated() & (weights != "")
         return replace(self, runs=self.runs[~again]) if again.any() else self
@@ -286,7 +283,7 @@ class Tables:
 
     @cached_property
     def _rows(self) -> dict[str, defaultdict[str, list[Row]]]:
-        """Cache of `by_run`: the rows of a thousand runs' steps take much memory."""
+        """Of `by_run`."""
         return {}
 
 
@@ -325,10 +322,8 @@ class RecordedRun:
         return self.record.setups[self.cell.setup] if known else None
 
     def spec(self) -> RunSpec:
-        """The description, rebuilt from ablation.json; its id matches the row's.
-
-        Raises BenchError where this version cannot rebuild it.
-        """
+        """Rebuilt from ablation.json. Raises BenchError where this version cannot, or gets another
+        id."""
         settings: dict[str, Any] = {"seed": int(self.row["seed"])}
         for key, value in {**self.record.settings, **self.cell.settings}.items():
             *blocks, name = key.split(".")
@@ -359,17 +354,13 @@ class RecordedRun:
         )
 
     def rows(self, table: str) -> list[Row]:
-        """The run's rows in train, heldout, evaluations or probes, in the file's order; NaN:
-        missing."""
+        """The run's rows in train, heldout, evaluations or probes, in the file's order."""
         return self.tables.by_run(table).get(self.run_id, [])
 
 
 def read_tables(folder: Path) -> Tables:
-    """The tables in `folder`.
-
-    Raises InputError where there are none, BenchError where they are damaged, contradict one
-    another or are of another format.
-    """
+    """Raises InputError where there are none, BenchError where they are damaged, contradict one
+    another or are of another format."""
     record = read_record(folder)
     frames = {
         name: _read(table_path(folder, name), needs, record.swept if name == "runs" else ())

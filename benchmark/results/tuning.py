@@ -3,9 +3,9 @@
 results/<ablation>/<profile>/tuning.json    a TuningRecord
                              search/        the tables of the search's runs (see schema.py)
 
-An arm's winner is known once all of its search's runs have ended and been judged: the one with the
-least distance to validation images. A collapsed setting ranks after all that have not collapsed, a
-failed one last; if there are no others, one of these wins, and is trained and shown like any other.
+An arm's winner, the setting with the least distance to validation images, is known once all of its
+search's runs have ended and been judged. A collapsed setting ranks after all others, a failed one
+last; if there are no others, one of these wins, and is trained and shown like any other.
 """
 
 from collections import defaultdict

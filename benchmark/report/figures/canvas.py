@@ -37,10 +37,7 @@ BOX: Style = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.
 
 @contextmanager
 def defaults() -> Iterator[None]:
-    """Draw by matplotlib's own settings: a matplotlibrc of a folder or home is for other figures.
-
-    With text.usetex in it these would need LaTeX.
-    """
+    """Draw by matplotlib's own settings: text.usetex in somebody's matplotlibrc would need LaTeX."""
     with mpl.rc_context():
         mpl.rcdefaults()
         yield
@@ -110,10 +107,7 @@ def legend(figure: Figure, handles: Sequence[Line2D], columns: int, fontsize: in
 
 
 def untangled(figure: Figure, axes: Sequence[Axes]) -> bytes:
-    """The figure with fewer numbers below every panel where they would run into one another.
-
-    Matplotlib has room for short ones in mind, and those of a narrow range have many digits.
-    """
+    """The figure with fewer numbers below every panel where they would run into one another."""
     canvas = _drawn(figure)
     for most in (5, 4, 3, 2):
         crowded = [each.xaxis for each in axes if is_crowded(each)]
@@ -143,10 +137,8 @@ def is_crowded(panel: Axes) -> bool:
 
 
 def any_flat(panels: Iterable["pd.Series[float]"]) -> bool:
-    """Whether the values of one panel would be a mere line on a common axis for all.
-
-    A panel without data, as of runs yet to come, is left out.
-    """
+    """Whether the values of one panel, of those that have any, would be a mere line on a common
+    axis."""
     low, high = np.array([values.agg(["min", "max"]) for values in panels]).T
     if np.isnan(high - low).all():
         return False

@@ -62,7 +62,7 @@ RING: Style = {
 def curves(results: Tables) -> bytes | None:
     """One panel for the distance and one a signal, where any run has them, on the same steps.
 
-    One line a run; of more than MOST_LINES runs one line and a band a cell. Of more than
+    One line a run, or of more than MOST_LINES one line and a band a cell; of more than
     MOST_TOGETHER cells each has panels of its own.
     """
     few = shown(results.cells)
@@ -202,8 +202,7 @@ def _flattens(results: Tables, cells: _Cells, column: str) -> bool:
 
 
 def _panel(axes: Axes, results: Tables, cells: _Cells, column: str, many: bool) -> None:
-    """The curves of one column; `many`: means and bands. A cross where a run ended early, and of
-    the distance a line at its floors and a ring where a run collapsed for good."""
+    """The curves of one column; `many`: means and bands."""
     few = [cell for cell, _ in cells]
     lines = _lines(results, few, column)
     if column == DISTANCE:
