@@ -187,8 +187,7 @@ def classified(results: Tables) -> Iterator[Table]:
     sizes = [str(key).removeprefix(_REAL) for key in results.probes if str(key).startswith(_REAL)]
     rows = []
     for cell in results.cells if sizes else []:
-        found = results.probes[results.probes["run_id"].isin(cell.run_ids)]
-        found = found.dropna(subset=[f"{_REAL}{size}" for size in sizes])
+        found = _mine(cell, results.probes).dropna(subset=[f"{_REAL}{size}" for size in sizes])
         for size in sorted(sizes, key=_number) if len(found) else []:
             numbers = {
                 words: mean_spread(found[f"{CLASSIFIED}{name.format(size)}"], cell.planned)

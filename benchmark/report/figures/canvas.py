@@ -37,7 +37,7 @@ BOX: Style = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.
 
 @contextmanager
 def defaults() -> Iterator[None]:
-    """Draw by matplotlib's own settings: text.usetex in somebody's matplotlibrc would need LaTeX."""
+    """Draw by matplotlib's own settings: text.usetex in a matplotlibrc would need LaTeX."""
     with mpl.rc_context():
         mpl.rcdefaults()
         yield
