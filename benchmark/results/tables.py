@@ -49,8 +49,9 @@ def readable(path: Path, then: str = f"; {REWRITE}") -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, EOFError, zlib.error) as error:
-        invalid = isinstance(error, ValidationError)
-        why = counted(error.error_count(), "fault") if invalid else of_system(error)
+        why = of_system(error)
+        if isinstance(error, ValidationError):
+            why = counted(error.error_count(), "fault")
         raise BenchError(f"{path}: cannot be read ({why}){then}") from None
 
 
