@@ -58,8 +58,6 @@ class SettingRecord(Strict):
 
 
 class ArmRecord(Strict):
-    """What was searched of one arm."""
-
     arm: str
     ranges: dict[str, Any]
     """The ranges as in the file, by dotted key."""
@@ -71,8 +69,6 @@ class ArmRecord(Strict):
 
 
 class TuningRecord(Strict):
-    """The search of one ablation under one profile."""
-
     format: Literal[1]
     count: int
     seed: int

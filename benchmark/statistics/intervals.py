@@ -40,11 +40,11 @@ class Estimate:
     fisher: bool = False
     """Value and error are on the arctanh scale of a correlation; intervals and margins are not."""
 
-    def interval(self, level: float = LEVEL) -> Interval | None:
+    def interval(self) -> Interval | None:
         """None if the seeds do not differ at all, which says nothing about their spread."""
         if not np.all(self.error > 0):
             return None
-        reach = special.stdtrit(self.df, (1 + level) / 2) * self.error
+        reach = special.stdtrit(self.df, (1 + LEVEL) / 2) * self.error
         low, high = self.value - reach, self.value + reach
         return (np.tanh(low), np.tanh(high)) if self.fisher else (low, high)
 
@@ -182,9 +182,9 @@ def _one_swap_short(seeds: int) -> float:
     return 1 - 12 / (seeds * (seeds**2 - 1))
 
 
-def share(broken: int, seeds: int, level: float = LEVEL) -> tuple[float, float] | None:
+def share(broken: int, seeds: int) -> tuple[float, float] | None:
     """The share of seeds that break, by Clopper and Pearson (1934); None without seeds."""
     if seeds < 1:
         return None
-    low, high = proportion_confint(broken, seeds, alpha=1 - level, method="beta")
+    low, high = proportion_confint(broken, seeds, alpha=1 - LEVEL, method="beta")
     return float(low), float(high)

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import special
 
 from benchmark.levels import LEVEL
-
-Floats = NDArray[np.float64]
+from benchmark.statistics.intervals import Floats
 
 
 @dataclass(frozen=True)
@@ -37,9 +36,7 @@ def corrected(counted: ArrayLike, cases: ArrayLike, known: Classified) -> Floats
     return np.asarray(np.clip((_share(counted, cases) + specificity - 1) / known.youden(), 0, 1))
 
 
-def interval(
-    counted: ArrayLike, cases: ArrayLike, known: Classified, level: float = LEVEL
-) -> tuple[Floats, Floats]:
+def interval(counted: ArrayLike, cases: ArrayLike, known: Classified) -> tuple[Floats, Floats]:
     """Interval of `corrected`, accounting for the classifier's error rates being estimated from
     `known`.
 
@@ -47,7 +44,7 @@ def interval(
     cases to the count and of one each way to the classifier's, then the delta method, with a shift
     towards the middle.
     """
-    z = special.ndtri((1 + level) / 2)
+    z = special.ndtri((1 + LEVEL) / 2)
     count, found, left = (np.asarray(v, float) for v in (counted, known.found, known.left))
     n, positives, negatives = (
         np.asarray(cases, float) + z**2,
