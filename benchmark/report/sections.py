@@ -10,7 +10,6 @@ from benchmark.markup import code, escaped
 from benchmark.report.answers import answer, answer_table, status
 from benchmark.report.captions import data_words, made_of, set_up, subject
 from benchmark.report.document import Block, Details, Gallery, Heading, Picture, Plain, Words
-from benchmark.report.figures.best_of import BEST_OF
 from benchmark.report.figures.curves import curves, is_apart, is_banded
 from benchmark.report.figures.heatmap import heatmap
 from benchmark.report.figures.samples import (
@@ -28,7 +27,7 @@ from benchmark.report.preference import preference
 from benchmark.report.probes import classified, probes
 from benchmark.report.signals import about_signals, signals
 from benchmark.report.tables import cell_table, measure_table, noise_table, run_table
-from benchmark.report.tuning import tuning
+from benchmark.report.tuning import BEST_OF, tuning
 from benchmark.report.verdicts import claims
 from benchmark.results.schema import AblationRecord, CellRecord
 from benchmark.results.tables import Tables, readable
