@@ -54,10 +54,7 @@ class Series:
 
 
 def collapse_table(tables: Tables) -> pd.DataFrame:
-    """The columns of EVIDENCE in results/columns.py.
-
-    Unfinished runs, and runs with the same final weights as an earlier one, are left out.
-    """
+    """Of ended runs, without those whose final weights are those of an earlier one."""
     tables, rows = tables.networks, []
     ended = replace(tables, runs=tables.runs[tables.runs["state"].isin(ENDED)])
     for method, found in ended.by_method():
@@ -163,8 +160,7 @@ def auroc(cells: Sequence[Series]) -> float:
 
 
 def _alike(cells: Sequence[Series]) -> list[int]:
-    """The sizes of groups of seeds with the same events in all these cells, which share their
-    seeds."""
+    """The sizes of groups of seeds with the same events in all these cells."""
     events = np.concatenate([cell.event for cell in cells], axis=1)
     return list(Counter(map(tuple, events)).values())
 
@@ -175,8 +171,7 @@ def _pairs(cells: Sequence[Series]) -> int:
 
 
 def concordance(cell: Series) -> Floats:
-    """(runs, runs): the contribution of run i's signal to the concordant pairs, given run j's
-    events.
+    """(runs, runs): what run i's signal adds to the concordant pairs, given run j's events.
 
     The sum over runs with their own events, divided by all pairs, is the AUROC: Mann and Whitney's
     U, the midranks of the runs with the event minus their least possible sum.

@@ -1,13 +1,11 @@
-"""Compare two sides (runs, cells, whole ablations, or one at two commits): better, worse or
-neither?
+"""Compare two sides (runs, cells, whole ablations): better, worse or neither?
 
 A cell is compared with the cell of the same name on the other side; a single cell with any other.
 The first row of each outcome is over all cells: the difference of means, B minus A, by least
-squares with a level for each cell, tested by Welch and by permutation (statistics/hypotheses.py),
-of each seed's mean over the cells that share it. Rows of single cells are
-Holm-corrected over the cells of their outcome. `better` is the chance that a seed of B is better
-than one of A (Agarwal et al. 2021). Only the distance decides whether a difference was found; the
-other outcomes are descriptive.
+squares with a level for each cell, tested by Welch and by permutation (statistics/hypotheses.py).
+Rows of single cells are Holm-corrected over the cells of their outcome. `better` is the chance that
+a seed of B is better than one of A (Agarwal et al. 2021). Only the distance decides; the other
+outcomes are descriptive.
 """
 
 from collections.abc import Mapping, Sequence
@@ -102,9 +100,8 @@ def _judges(tables: Tables) -> dict[str, Mapping[str, Any] | None]:
 def compare_sides(a: Side, b: Side, *, other_faces: bool = False) -> pd.DataFrame:
     """COLUMNS, one row per outcome and cell; raises InputError where they are not comparable.
 
-    With `other_faces` each side may have been judged against its own reference images, as with
-    views of one data set: a difference may then also come from the images, and from the floor that
-    real images reach.
+    With `other_faces` each side may have been judged against its own reference images, from which a
+    difference may then also come.
     """
     pairs = _pairs(a, b)
     for of_a, of_b in pairs:
@@ -217,8 +214,7 @@ def _outcome_rows(
 
 
 def _tested(outcome: str, groups: Sequence[Sequence["pd.Series[float]"]]) -> dict[str, Any]:
-    """The difference of means, B minus A, over cells by least squares; cells that share seeds are
-    one."""
+    """B minus A over cells by least squares; cells that share seeds are one."""
     strata = [each for _, each in by_seed([{0.0: x, 1.0: y} for x, y in groups])]
     a, b = sides(strata)
     low, high = ends(contrast(strata))

@@ -158,8 +158,7 @@ def slope(strata: Sequence[Stratum]) -> float:
 
 
 def sides(strata: Sequence[Stratum]) -> tuple[float, float]:
-    """The means at places 0 and 1 of strata of two levels, in the weights of `slope`, which is
-    their difference."""
+    """The means at places 0 and 1 of strata of two levels; `slope` is their difference."""
     weight, means = _weighed(strata)
     at_one = np.array([place for each in strata for place in each]) == 1
     return float(-weight[~at_one] @ means[~at_one]), float(weight[at_one] @ means[at_one])
@@ -189,8 +188,7 @@ def _noise(groups: Sequence[Stratum], runs: Sequence[tuple[int, list[str]]]) -> 
 
 
 def _twins(rows: pd.DataFrame, strata: int) -> str:
-    """A contrast whose runs end with identical networks, which the test, being unpaired, cannot
-    detect."""
+    """A contrast of identical networks, which the test, being unpaired, cannot detect."""
     ended = rows.groupby("seed")["weights_sha256"]
     alike = (ended.nunique() == 1) & (ended.count() == 2 * strata) & (ended.first() != "")
     return ", seed by seed with the very same weights" if alike.all() else ""

@@ -42,8 +42,7 @@ def measure(tables: Tables, test: ClaimTest) -> Effect | NotRun:
 
 
 def _unmeasured(tables: Tables, column: str) -> str:
-    """Why the headline judge never reports a metric; empty if it does, or if this is not known
-    yet."""
+    """Why the headline judge never reports a metric; empty if it does, or is not known."""
     metric, judge = METRICS.get(column), tables.entry
     if metric is None or judge.digest is None:
         return ""

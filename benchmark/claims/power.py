@@ -268,8 +268,7 @@ def _share_of_streams(
 
 
 def lead_chance(found: Decomposition, over: str, least: float, seeds: int, level: float) -> float:
-    """The power to support a key's lead in shares, given the spreads of `found` and a number of
-    seeds.
+    """The power to support a key's lead in shares, given the spreads of `found`.
 
     Of streams by `lead_power`; else Student's t of Fisher's z, with the jackknife's error of the
     lead over the nearest rival.

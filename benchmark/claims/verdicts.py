@@ -78,8 +78,7 @@ def claims_table(tables: Tables) -> pd.DataFrame:
 
 
 def first_seeds(tables: Tables, seeds: int) -> Tables:
-    """The runs of a look's first seeds, as registered; at the last look all runs, including lent
-    ones."""
+    """The runs of a look's first seeds, as registered; at the last look all runs."""
     registration = tables.record.registration
     if registration is None or seeds >= len(tables.record.seeds):
         return tables

@@ -32,10 +32,7 @@ class Sample:
 
 
 def samples(results: Tables) -> Mapping[str, Sample]:
-    """Those of every finished run, by name; images that two cells share are left out.
-
-    Raises BenchError where a grid cannot be read.
-    """
+    """By name, of every finished run; images that two cells share are left out."""
     found: dict[str, Sample] = {}
     shared: set[str] = set()
     for cell in results.cells:

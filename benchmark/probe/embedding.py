@@ -107,8 +107,7 @@ class EmbeddedImages:
 
     @property
     def mirror_asymmetry(self) -> float:
-        """Asymmetry of the images half-way to the mirror image over that of the ends; 1 if the ends
-        have none.
+        """Of the images half-way to the mirror image over that of the ends; 1 if these have none.
 
         Below 1 a face turns to the front on its way.
         """

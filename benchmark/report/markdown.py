@@ -38,9 +38,9 @@ DETAILS = "details.md"
 def build(results: Path, report: Path, warn: Callable[[str], None] = print) -> list[Path]:
     """Write REPORT.md at `report`, and its figures and details beside every ablation.json.
 
-    Returns the files of the report; `warn` is told of sections that cannot be drawn. The same
-    results give the same bytes; a file whose content stands already is left alone. Raises
-    BenchError where results are missing, all damaged or foreign, or a file cannot be written.
+    Returns the files; `warn` is told of sections that cannot be drawn. The same results give the
+    same bytes. Raises BenchError where results are missing, all damaged or foreign, or a file
+    cannot be written.
     """
     damaged: dict[Path, str] = {}
     document = compose(read_all(results, damaged), damaged, tolerant=True)

@@ -1,5 +1,4 @@
-"""What probes found, cell by cell: embedding, paths and what lies between, copies, attributes; and
-what classifiers learnt from the generators' images."""
+"""What probes found, cell by cell; and what classifiers learnt from the generators' images."""
 
 import math
 from collections.abc import Collection, Iterator, Mapping

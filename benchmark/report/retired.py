@@ -107,10 +107,7 @@ class Scale(Strict):
 
 
 def read_retired(results: Path) -> list[Scale]:
-    """What is left of retired tables, by ablation and profile, unless there are new ones.
-
-    Raises BenchError where a file cannot be read.
-    """
+    """Those without new tables, by path; raises BenchError where a file cannot be read."""
     paths = sorted(results.glob(f"*/{RETIRED}/*.json"))
     found = []
     for path in paths:

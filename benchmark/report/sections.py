@@ -80,8 +80,7 @@ def section(results: Tables) -> list[Block]:
 
 
 def _first(results: Tables, pictures: Mapping[str, Picture]) -> Picture | None:
-    """The figure that the section shows: of a question about a signal, the scatter; of one about
-    what lies between faces, the paths."""
+    """Of a question about a signal the scatter, of one about what lies between faces the paths."""
     tests = [claim.test for claim in results.record.claims]
     order = ("Samples", "Curves")
     if about_signals(results):
@@ -92,10 +91,7 @@ def _first(results: Tables, pictures: Mapping[str, Picture]) -> Picture | None:
 
 
 def notes(folder: Path) -> Iterator[Words]:
-    """What a person wrote in notes.md after looking: observations that no table holds.
-
-    Raises BenchError where the file cannot be read.
-    """
+    """Observations that no table holds; raises BenchError where notes.md cannot be read."""
     path = folder / "notes.md"
     with readable(path, ""):
         text = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
@@ -185,8 +181,7 @@ def _unsettled(results: Tables) -> Iterator[str]:
 
 
 def _twins(results: Tables) -> Iterator[str]:
-    """Cells whose runs end with the same weights as an earlier cell's: no test can separate
-    them."""
+    """Cells whose runs end with the same weights as an earlier cell's."""
     first: dict[tuple[float, str], str] = {}  # (seed, weights) to the earliest cell with them
     for cell in results.cells:
         weights = [(run["seed"], run["weights_sha256"]) for run in cell.done]

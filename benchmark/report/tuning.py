@@ -49,8 +49,7 @@ def tuning(results: Tables) -> Iterator[Block]:
 
 @defaults()
 def best_of_figure(record: TuningRecord) -> bytes | None:
-    """What the best of N random settings of each arm may be expected to reach, a line an arm; None
-    where no search has ended."""
+    """The expected best of N settings, a line an arm; None where no search has ended."""
     curves = best_of(record)
     if not curves:
         return None

@@ -174,10 +174,7 @@ def _line(claim: Claim, evidence: Evidence, unsettled: AbstractSet[str]) -> str:
 
 
 def _correlations(results: Tables, evidence: Evidence) -> Iterator[Details]:
-    """The signal against the distance, pooled over cells; baselines folded away.
-
-    Other outcomes and single cells are in correlations.csv: hundreds of rows.
-    """
+    """Pooled over cells; other outcomes and single cells are hundreds of rows."""
     rows = evidence.table("correlations")
     if rows.empty:
         return

@@ -137,8 +137,7 @@ def is_crowded(panel: Axes) -> bool:
 
 
 def any_flat(panels: Iterable["pd.Series[float]"]) -> bool:
-    """Whether the values of one panel, of those that have any, would be a mere line on a common
-    axis."""
+    """Whether a panel that has values would be a mere line on a common axis."""
     low, high = np.array([values.agg(["min", "max"]) for values in panels]).T
     if np.isnan(high - low).all():
         return False
@@ -146,8 +145,7 @@ def any_flat(panels: Iterable["pd.Series[float]"]) -> bool:
 
 
 def styles(count: int) -> list[Style]:
-    """Colour, dashes and marker: no two cells share all three, and colour alone carries no
-    meaning."""
+    """No two cells share all three, and colour alone carries no meaning."""
     both = zip(cycle(COLOURS), cycle(DASHES), cycle(MARKERS), strict=False)
     return [{"color": c, "linestyle": d, "marker": m} for c, d, m in islice(both, count)]
 

@@ -1,5 +1,4 @@
-"""Sheets of every cell: its samples with their distance, and its paths between embedded faces
-(BEGAN, figure 4)."""
+"""Sheets of every cell: its samples, and its paths between embedded faces."""
 
 from pathlib import Path
 
@@ -23,8 +22,7 @@ COLUMNS, STRIP_COLUMNS = 3, 2
 
 
 def shown_seeds(results: Tables) -> list[int]:
-    """All seeds if there are few grids, otherwise the first: chosen by rule, never by
-    appearance."""
+    """All seeds if there are few grids, otherwise the first: never by appearance."""
     seeds = sorted(results.record.seeds)
     few = len(seeds) <= MAX_SEEDS_SHOWN and len(seeds) * len(results.cells) <= MAX_GRIDS_SHOWN
     return seeds if few else seeds[:1]
