@@ -1,5 +1,4 @@
-"""Drawn faces to show beside generated ones. Photographs of people are never copied into
-results."""
+"""Drawn faces to show beside generated ones; photographs of people are never copied."""
 
 import io
 from collections.abc import Sequence

@@ -32,8 +32,7 @@ class ImagesRow(Strict):
 
 
 def refuse_others(folder: Path, name: str, images: Mapping[str, str]) -> None:
-    """Raise InputError where images.csv has other images of this name than these fingerprints, by
-    judge."""
+    """Raise InputError where images.csv has this name with other fingerprints, by judge."""
     for row in read_images(folder).to_dict("records"):
         now = images.get(row["judge"]) if row["name"] == name else None
         if now not in (None, row["images_sha256"]):

@@ -109,8 +109,8 @@ class JudgeInTables:
 
 
 def judges_of(plan: Plan, found: Sequence[Source]) -> list[JudgeInTables]:
-    """The plan's judges, each in its newest version over all runs, then those that earlier tables
-    have besides, so that no rows are lost or mixed."""
+    """The plan's judges, each in its newest version over all runs, then others that earlier tables
+    have, so that no rows are lost or mixed."""
     kept = next((run for each in found if (run := each.recorded or each.earlier)), None)
     old = {each.name: each for each in kept.record.judges if each.digest} if kept else {}
     judges = []

@@ -155,8 +155,7 @@ class Tables:
 
     @property
     def networks(self) -> "Tables":
-        """Without runs whose final weights equal those of an earlier one, which are no additional
-        evidence: a departure never took effect."""
+        """Without runs whose final weights are those of an earlier one: no more evidence."""
         weights = self.runs["weights_sha256"]
         again = weights.duplicated() & (weights != "")
         return replace(self, runs=self.runs[~again]) if again.any() else self
@@ -323,8 +322,7 @@ class RecordedRun:
         return self.record.setups[self.cell.setup] if known else None
 
     def spec(self) -> RunSpec:
-        """Rebuilt from ablation.json. Raises BenchError where this version cannot, or gets another
-        id."""
+        """Rebuilt from ablation.json. Raises BenchError where this version cannot."""
         settings: dict[str, Any] = {"seed": int(self.row["seed"])}
         for key, value in {**self.record.settings, **self.cell.settings}.items():
             *blocks, name = key.split(".")
@@ -433,8 +431,7 @@ def read_all(results: Path, damaged: dict[Path, str] | None = None) -> list[Tabl
 
 
 def find_recorded(name: str, results: Path) -> RecordedRun | None:
-    """The finished run with an id or an unambiguous prefix of it, from the first tables that have
-    it."""
+    """The finished run with an id or an unambiguous prefix of it, or None."""
     places: dict[str, Path] = {}
     for path in run_tables(results):
         runs = _parsed(path, str)

@@ -85,17 +85,13 @@ class TuningRecord(Strict):
 
 
 def with_winners(plan: Plan, runs_root: Path, results: Path) -> Plan:
-    """The plan with the tuned runs of every arm whose winner is known; unchanged if nothing is
-    tuned."""
+    """The plan with the tuned runs of every arm whose winner is known."""
     record = _record(plan, runs_root, results)
     return plan.with_tuned(record.winners) if record else plan
 
 
 def write_search(plan: Plan, runs_root: Path, results: Path, *, replace: bool = False) -> Plan:
-    """Write tuning.json and the tables of the search; returns the plan as `with_winners` does.
-
-    Raises as `write_results` does.
-    """
+    """Write tuning.json and the search's tables; as `with_winners` and `write_results`."""
     record = _record(plan, runs_root, results)
     if record is None or plan.search is None:
         return plan
@@ -124,8 +120,8 @@ def read_tuning(folder: Path) -> TuningRecord | None:
 
 
 def measured_rates(tables: Tables) -> dict[str, float]:
-    """Multiply-adds a second and core that training reached, over all finished runs of a variant,
-    or of a cell where there are no variants; none for methods that declare no cost."""
+    """By variant, or cell, multiply-adds a second and core that its finished runs reached; none for
+    methods that declare no cost."""
     done, seconds = defaultdict[str, float](float), defaultdict[str, float](float)
     for run in tables.ended.values():
         spec, arm = run.spec(), str(run.row.get(VARIANT, run.row["cell"]))

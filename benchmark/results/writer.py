@@ -241,9 +241,7 @@ def _last(source: Source, kind: Kind) -> dict[str, float]:
 
 
 def _write_samples(folder: Path, found: Sequence[Source], gone: Collection[str]) -> None:
-    """Write the first rows of each run's last grid; remove those of runs that are gone from the
-    tables in `folder`, unless another ablation has them.
-    """
+    """The first rows of each run's last grid, without those of `gone` that nobody else has."""
     elsewhere = other_weights(folder)
     for each in found:
         grids, run_id = sorted(each.run.samples.glob("*.png")), each.planned.run_id

@@ -38,8 +38,7 @@ def step_down(p: Sequence[float], correlation: Floats) -> Floats:
 
 
 def least_holm(p: Sequence[float], least: Sequence[float]) -> Floats:
-    """For each test, its corrected p if it alone had reached its least p and the others were as
-    found."""
+    """Each test's corrected p if it alone had its least p and the others were as found."""
     return least_step_down(p, least, np.full((len(p), len(p)), np.nan))
 
 
@@ -74,8 +73,7 @@ class _Family:
         return found
 
     def _chance_of_any(self, group: tuple[int, ...], p: float) -> float:
-        """The probability that any of these tests, under their null hypotheses, has a p of at most
-        this."""
+        """The probability that any of these tests, without effects, has a p of at most this."""
         most = min(1.0, len(group) * p)
         if len(group) == 1 or p in (0, 1):
             return most

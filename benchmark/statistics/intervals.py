@@ -67,8 +67,7 @@ def ends(estimate: Estimate | None) -> tuple[float, float]:
 
 
 def variance(values: ArrayLike) -> Floats:
-    """(...) over seeds (..., n), ddof 1: exactly 0 where they do not differ, though their mean is
-    rounded."""
+    """(...) over seeds (..., n), ddof 1: exactly 0, and not rounding, where they are the same."""
     found = np.asarray(values, dtype=np.float64)
     return np.where(np.ptp(found, axis=-1) == 0, 0.0, found.var(axis=-1, ddof=1))
 
@@ -79,10 +78,7 @@ def deviation(values: ArrayLike) -> float:
 
 
 def mean(values: ArrayLike) -> Estimate | None:
-    """The mean of one value per seed (..., n), by Student's t; None below three seeds.
-
-    Also for correlations within runs: one rho per seed, the mean over its runs.
-    """
+    """The mean of one value per seed (..., n), by Student's t; None below three seeds."""
     found = np.asarray(values, dtype=np.float64)
     n = found.shape[-1]
     if n < LEAST_SEEDS:
@@ -106,11 +102,9 @@ def contrast(strata: Sequence[Stratum]) -> Estimate | None:
 
 
 def weights(places: Sequence[Sequence[float]], counts: Sequence[int]) -> Floats:
-    """(C,): the weight of each cell's mean in the least-squares slope, with one intercept per
-    stratum.
+    """(C,): the weights of cells' means in the least-squares slope, one intercept per stratum.
 
-    `places` are the positions of each stratum's levels; `counts` the seeds of all cells, in that
-    order.
+    `places` are the positions of each stratum's levels; `counts` the seeds of all cells, in order.
     """
     stratum = np.repeat(np.arange(len(places)), [len(each) for each in places])
     place, count = np.array([p for each in places for p in each]), np.asarray(counts, np.float64)
@@ -177,8 +171,7 @@ def mean_rank_correlation(rho: ArrayLike, *without: ArrayLike) -> Estimate | Non
 
 
 def _one_swap_short(seeds: int) -> float:
-    """The rho of a ranking with one swap of neighbours, used in place of a perfect one, whose z is
-    infinite."""
+    """The rho of one swap of neighbours, for a perfect one's, whose z is infinite."""
     return 1 - 12 / (seeds * (seeds**2 - 1))
 
 

@@ -29,16 +29,14 @@ class Classified:
 def corrected(counted: ArrayLike, cases: ArrayLike, known: Classified) -> Floats:
     """The share (...) of positives among `cases`, of which `counted` are classified as positive.
 
-    Rogan and Gladen (1978): (counted share + specificity - 1) / J, clipped to [0, 1]. It is defined
-    only for J above 0.
+    Rogan and Gladen (1978): (counted share + specificity - 1) / J, for J above 0, in [0, 1].
     """
     specificity = _share(known.left, known.negatives)
     return np.asarray(np.clip((_share(counted, cases) + specificity - 1) / known.youden(), 0, 1))
 
 
 def interval(counted: ArrayLike, cases: ArrayLike, known: Classified) -> tuple[Floats, Floats]:
-    """Interval of `corrected`, accounting for the classifier's error rates being estimated from
-    `known`.
+    """Of `corrected`, accounting for error rates that are estimated from `known`.
 
     Lang and Reiczigel (2014, Preventive Veterinary Medicine 113): Agresti and Coull's addition of
     cases to the count and of one each way to the classifier's, then the delta method, with a shift
