@@ -17,7 +17,7 @@ from benchmark.errors import BenchError, InputError
 from benchmark.evaluation.columns import classified_columns
 from benchmark.evaluation.settings import ClassifySettings
 from benchmark.methods.stackgan import StackGAN
-from benchmark.report.classified import classified as shown_in_report
+from benchmark.report.probes import classified as shown_in_report
 from benchmark.results.source import source
 from benchmark.results.writer import collect
 from benchmark.runs import classified

@@ -1,11 +1,10 @@
 """Does a verdict depend on one metric, or on one judge?
 
-Each claim on a metric is also tested on the metrics that measure the same thing, by every judge. A
+Each claim on a metric is also tested on the metrics that measure the same thing, by every judge,
+and a claim on what a probe measured in one judge's features on the same column by the others. A
 least effect is in the unit of its own metric, so the others are tested for direction only,
-uncorrected: each agrees (a change in the claimed direction), opposes (the opposite direction) or is
-silent. A claim of no effect is opposed by any change that it denies; none can agree, as there is no
-margin. A claim on what a probe measured in one judge's features is tested on the same column by the
-other judges.
+uncorrected: each agrees, opposes or is silent. A claim of no effect is opposed by any change that
+it denies; none can agree, as there is no margin.
 """
 
 from dataclasses import replace

@@ -9,12 +9,12 @@ which the signal is higher in the run with it (ties count half). The seed is the
 p are from the jackknife over seeds, each left out of every cell that has it; and p is at least that
 of a test permuting whole series within cells. If no seed can be left out, as where one alone had
 the event, p is 1: permutations alone cannot tell a signal that is higher then from one that only
-varies more. A failed run is never dropped: its last row is carried forward. Holm's correction
-covers the method's own signals, not the baselines.
+varies more. A failed run's last row is carried forward. Holm's correction covers the method's own
+signals, not the baselines.
 
-Lead time measures use during training: the alarm is raised at the first evaluation whose signal has
-risen by a quarter of its previous total fall. The lead is the number of steps from there to the
-event's onset, the first step from which the event persists.
+The alarm is raised at the first evaluation whose signal has risen by a quarter of its previous
+total fall. Its lead is the number of steps from there to the event's onset, the first step from
+which the event persists.
 """
 
 from collections import Counter
@@ -30,6 +30,7 @@ from benchmark.claims.correlation import blocks_of_seeds
 from benchmark.claims.correlation_table import roles
 from benchmark.levels import ALPHA
 from benchmark.results.columns import EVIDENCE
+from benchmark.results.places import ENDED
 from benchmark.results.tables import Tables
 from benchmark.statistics.families import holm
 from benchmark.statistics.hypotheses import MOST, arrangements, pairing_p
@@ -53,17 +54,10 @@ class Series:
 
 
 def collapse_table(tables: Tables) -> pd.DataFrame:
-    """The columns of EVIDENCE in results/columns.py.
-
-    Unfinished runs, and runs with the same final weights as an earlier one, are left out.
-    """
-    tables = tables.networks
-    rows = []
-    for method, runs in tables.runs.groupby("method", sort=False):
-        ended = runs[runs["state"].isin(["done", "failed"])]
-        if ended.empty:
-            continue
-        found = replace(tables, runs=ended)
+    """Of ended runs, without those whose final weights are those of an earlier one."""
+    tables, rows = tables.networks, []
+    ended = replace(tables, runs=tables.runs[tables.runs["state"].isin(ENDED)])
+    for method, found in ended.by_method():
         for signal, shown, role in roles(found):
             for event in EVENTS if shown != "step" else ():
                 cells = _cells(found, signal, event)
@@ -166,8 +160,7 @@ def auroc(cells: Sequence[Series]) -> float:
 
 
 def _alike(cells: Sequence[Series]) -> list[int]:
-    """The sizes of groups of seeds with the same events in all these cells, which share their
-    seeds."""
+    """The sizes of groups of seeds with the same events in all these cells."""
     events = np.concatenate([cell.event for cell in cells], axis=1)
     return list(Counter(map(tuple, events)).values())
 
@@ -178,8 +171,7 @@ def _pairs(cells: Sequence[Series]) -> int:
 
 
 def concordance(cell: Series) -> Floats:
-    """(runs, runs): the contribution of run i's signal to the concordant pairs, given run j's
-    events.
+    """(runs, runs): what run i's signal adds to the concordant pairs, given run j's events.
 
     The sum over runs with their own events, divided by all pairs, is the AUROC: Mann and Whitney's
     U, the midranks of the runs with the event minus their least possible sum.
@@ -192,8 +184,6 @@ def concordance(cell: Series) -> Floats:
 
 
 def _alarms(cells: Sequence[Series]) -> dict[str, Any]:
-    """How often, and how early, the alarm is raised in runs with the event, and falsely in
-    others."""
     leads, missed, false, quiet = [], 0, 0, 0
     for cell in cells:
         best = np.minimum.accumulate(cell.signal, axis=1)
@@ -222,7 +212,7 @@ def _onset(event: Floats, steps: Floats) -> float | None:
 
 
 def _verdict(row: Any) -> tuple[str, str]:
-    """The verdict and a sentence that says why; a baseline's rests on its uncorrected p."""
+    """A baseline's rests on its uncorrected p."""
     had = f"{row['event_runs']} of {row['runs']} runs had the event"
     lasting = row["alarmed"] + row["missed"]
     bells = f"its alarm came in time in {row['alarmed']} of {lasting} runs where the event stayed"

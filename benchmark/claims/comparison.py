@@ -1,14 +1,11 @@
-"""Compare two sides (runs, cells, whole ablations, or one at two commits): better, worse or
-neither?
+"""Compare two sides (runs, cells, whole ablations): better, worse or neither?
 
 A cell is compared with the cell of the same name on the other side; a single cell with any other.
 The first row of each outcome is over all cells: the difference of means, B minus A, by least
-squares with a level for each cell, tested by Welch and by permutation (statistics/hypotheses.py),
-of each seed's mean over the cells that share it. Rows of single cells are
-Holm-corrected over the cells of their outcome. Two measures from the evaluation of reinforcement
-learning are added (Agarwal et al. 2021): the chance that a seed of B is better than one of A, and
-the difference of interquartile means. Only the distance decides whether a difference was found; the
-other outcomes are descriptive.
+squares with a level for each cell, tested by Welch and by permutation (statistics/hypotheses.py).
+Rows of single cells are Holm-corrected over the cells of their outcome. `better` is the chance that
+a seed of B is better than one of A (Agarwal et al. 2021). Only the distance decides; the other
+outcomes are descriptive.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +24,7 @@ from benchmark.evaluation.metrics import METRICS
 from benchmark.levels import ALPHA
 from benchmark.results.tables import Tables, read_tables
 from benchmark.results.writer import tables_of_run
-from benchmark.statistics.comparison import interquartile_difference, probability_of_improvement
+from benchmark.statistics.comparison import probability_of_improvement
 from benchmark.statistics.families import holm
 from benchmark.statistics.hypotheses import change_p, least_p
 from benchmark.statistics.intervals import contrast, ends
@@ -38,8 +35,7 @@ OFF = "sharpness off 1"
 """Sharpness is best at the data's own value, so its distance from 1 is compared."""
 COLUMNS = (
     *("outcome", "cell", "verdict", "a", "b", "difference", "low", "high", "p", "p_holm"),
-    *("least_p", "better", "better_low", "better_high", "iqm", "iqm_low", "iqm_high"),
-    *("runs_a", "runs_b", "left_out"),
+    *("least_p", "better", "better_low", "better_high", "runs_a", "runs_b", "left_out"),
 )
 
 
@@ -104,9 +100,8 @@ def _judges(tables: Tables) -> dict[str, Mapping[str, Any] | None]:
 def compare_sides(a: Side, b: Side, *, other_faces: bool = False) -> pd.DataFrame:
     """COLUMNS, one row per outcome and cell; raises InputError where they are not comparable.
 
-    With `other_faces` each side may have been judged against its own reference images, as with
-    views of one data set: a difference may then also come from the images, and from the floor that
-    real images reach.
+    With `other_faces` each side may have been judged against its own reference images, from which a
+    difference may then also come.
     """
     pairs = _pairs(a, b)
     for of_a, of_b in pairs:
@@ -223,8 +218,7 @@ def _outcome_rows(
 
 
 def _tested(outcome: str, groups: Sequence[Sequence["pd.Series[float]"]]) -> dict[str, Any]:
-    """The difference of means, B minus A, over cells by least squares; cells that share seeds are
-    one."""
+    """B minus A over cells by least squares; cells that share seeds are one."""
     strata = [each for _, each in by_seed([{0.0: x, 1.0: y} for x, y in groups])]
     a, b = sides(strata)
     low, high = ends(contrast(strata))
@@ -244,10 +238,6 @@ def _tested(outcome: str, groups: Sequence[Sequence["pd.Series[float]"]]) -> dic
     }
     if len(strata) == len(groups):  # its interval takes cells for independent
         found["better_low"], found["better_high"] = better.interval or (np.nan, np.nan)
-    if len(groups) == 1:
-        middle = interquartile_difference(groups[0][1], groups[0][0])
-        found["iqm"] = middle.value
-        found["iqm_low"], found["iqm_high"] = middle.interval or (np.nan, np.nan)
     return found
 
 

@@ -26,7 +26,6 @@ ROUNDING = 1e-12  # relative to the values: a smaller effect is rounding of the 
 
 
 def shift(tables: Tables, test: TrendTest | ContrastTest) -> Effect | NotRun:
-    """The shift of a trend's or contrast's column over seeds."""
     every: list[Any] = tables.runs.drop_duplicates("cell").to_dict("records")
     cells = {row["cell"]: {key: row[key] for key in tables.swept} for row in every}
     levels = levels_of(cells, test)
@@ -90,14 +89,12 @@ def of_change(
     values: Floats,
     **known: Any,
 ) -> Effect:
-    """The effect of a change over strata, of all `values` in them, and whatever else is known of
-    it."""
+    """Of all `values` in the strata; `known` is whatever else is known of the effect."""
     direction, value, sizes = DIRECTIONS[test.direction], slope(groups), _sizes(groups)
     constant = bool(np.ptp(values) == 0)
     low, high = ends(contrast(groups))
 
     def power(level: float) -> float:
-        """With these seeds and spreads, as power.py has it."""
         seeds = min(map(min, sizes))
         if seeds < 2:
             return 0.0
@@ -161,8 +158,7 @@ def slope(strata: Sequence[Stratum]) -> float:
 
 
 def sides(strata: Sequence[Stratum]) -> tuple[float, float]:
-    """The means at places 0 and 1 of strata of two levels, in the weights of `slope`, which is
-    their difference."""
+    """The means at places 0 and 1 of strata of two levels; `slope` is their difference."""
     weight, means = _weighed(strata)
     at_one = np.array([place for each in strata for place in each]) == 1
     return float(-weight[~at_one] @ means[~at_one]), float(weight[at_one] @ means[at_one])
@@ -177,10 +173,7 @@ def _weighed(strata: Sequence[Stratum]) -> tuple[Floats, Floats]:
 
 def _noise(groups: Sequence[Stratum], runs: Sequence[tuple[int, list[str]]]) -> dict[str, float]:
     """By run, its seed's contribution to the change: its weight times its cell's standard
-    deviation, split evenly (in squares) over the seed's runs.
-
-    Empty if that is unknown, or the seeds do not differ.
-    """
+    deviation, split evenly (in squares) over the seed's runs. Empty where it is unknown or 0."""
     cells = [np.asarray(seeds, float) for group in groups for seeds in group.values()]
     if min(cell.size for cell in cells) < 2:
         return {}
@@ -195,8 +188,7 @@ def _noise(groups: Sequence[Stratum], runs: Sequence[tuple[int, list[str]]]) -> 
 
 
 def _twins(rows: pd.DataFrame, strata: int) -> str:
-    """A contrast whose runs end with identical networks, which the test, being unpaired, cannot
-    detect."""
+    """A contrast of identical networks, which the test, being unpaired, cannot detect."""
     ended = rows.groupby("seed")["weights_sha256"]
     alike = (ended.nunique() == 1) & (ended.count() == 2 * strata) & (ended.first() != "")
     return ", seed by seed with the very same weights" if alike.all() else ""

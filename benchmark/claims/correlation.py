@@ -84,8 +84,7 @@ class Association:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Of 95 %, within the range of a rho, which a mean of rhos and its t do not know; NaN if
-        there is none."""
+        """Of 95 %, within the range of a rho; NaN if there is none."""
         low, high = np.clip(ends(self.estimate), -1, 1)
         return float(low), float(high)
 
@@ -94,8 +93,7 @@ class Association:
 
 
 def cells_of(tables: Tables) -> list[Cell]:
-    """Cells in the order of runs.csv; unfinished runs, and runs with the same final weights as an
-    earlier one, are left out."""
+    """Of finished runs, without those whose final weights are those of an earlier one."""
     tables = tables.networks
     points = tables.points[tables.points["state"] == "done"]
     seeds = tables.seeds
@@ -207,8 +205,7 @@ def _by_seed(seeds: Sequence[tuple[int, ...]], tables: Sequence[Floats]) -> Floa
 def _estimate(
     pairs: Sequence["Pair"], owns: Sequence[Bools], value: float, each: Floats
 ) -> Estimate | None:
-    """The estimate with its standard error over seeds; None if there are too few for an
-    interval."""
+    """None if there are too few seeds for an interval."""
     if len(each):
         return mean(each)
     known = [pair.cell.seeds for pair, own in zip(pairs, owns, strict=True) if own.any()]
@@ -227,8 +224,7 @@ def _estimate(
 
 
 def _without(pairs: Sequence["Pair"], seed: int) -> float:
-    """The mean over steps and cells of rho between seeds, leaving one seed out; NaN if no cell has
-    one."""
+    """The mean over steps and cells of rho between seeds, without one; NaN if none is left."""
     rhos = []
     for pair in pairs:
         kept = np.array(pair.cell.seeds) != seed
@@ -259,8 +255,7 @@ class Pair:
 
 
 def paired(cell: Cell, signal: str, outcome: str, level: Level) -> Pair | None:
-    """The columns, or their changes between evaluations at the usual interval; None if there is
-    none or too few values."""
+    """The columns, or their changes over the usual interval; None of too few values."""
     if signal not in cell.columns or outcome not in cell.columns:
         return None
     x, y = cell.columns[signal], cell.columns[outcome]

@@ -1,15 +1,13 @@
 """correlations.csv: every signal of every method against every measure of quality.
 
 One family is corrected by Holm: the method's own signal, in training and held out, under
-`differences`, `partial` and `between`, against every outcome, over all methods of the ablation.
-Raw correlations are descriptive, baselines are for comparison; rows of single cells and single
-steps (`at_step`, for the distance only) show how far an answer depends on a choice. None of these
-is corrected or decisive.
+`differences`, `partial` and `between`, against every outcome, over all methods of the ablation. Raw
+correlations, baselines, and rows of single cells and single steps (`at_step`, for the distance
+only) are to compare with: not corrected, and never decisive.
 """
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -39,11 +37,7 @@ AT_STEP = "at_step"
 
 def correlation_table(tables: Tables) -> pd.DataFrame:
     """The columns of EVIDENCE in results/columns.py; empty where no run has finished."""
-    rows = [
-        row
-        for method in dict.fromkeys(tables.done["method"])
-        for row in _method_rows(tables, method)
-    ]
+    rows = [row for method, own in tables.by_method() for row in _method_rows(own, method)]
     table = pd.DataFrame(rows, columns=list(EVIDENCE["correlations"]))
     family = (
         table["role"].isin(SIGNALS.values()) & table["level"].isin(DECIDING) & (table["cell"] == "")
@@ -64,9 +58,8 @@ def roles(tables: Tables) -> Iterator[tuple[str, str, str]]:
 
 
 def _method_rows(tables: Tables, method: str) -> Iterator[dict[str, Any]]:
-    of_method = replace(tables, runs=tables.runs[tables.runs["method"] == method])
-    cells = cells_of(of_method)
-    for signal, shown, role in roles(of_method):
+    cells = cells_of(tables)
+    for signal, shown, role in roles(tables):
         for outcome in OUTCOMES:
             named = {"signal": shown, "outcome": outcome}
             head = {"method": method, "role": role, **named}
@@ -111,7 +104,6 @@ def _numbers(found: Association) -> dict[str, Any]:
 
 
 def _reading(row: Any) -> str:
-    """The interpretation of a row."""
     if math.isnan(row["value"]):
         return "undefined: one of the two is constant, or follows the step exactly"
     if row["level"] == "raw":

@@ -70,8 +70,7 @@ class Effect:
     counter: str = ""
 
     def p_for(self, least: float) -> float:
-        """p of the claim's opposite, `least` being its least effect; a small p supports the
-        claim."""
+        """p of the claim's opposite, `least` being its least effect."""
         match self.direction:
             case "up":
                 return self.above(least)
@@ -86,8 +85,7 @@ class Effect:
         return self.above(math.nan)
 
     def p_against(self, least: float) -> float:
-        """p of the claim itself; a small p speaks against it. NaN if only a counter-example can
-        refute it."""
+        """p of the claim itself; NaN if only a counter-example can refute it."""
         if self.direction == "none":
             return min(1.0, 2 * min(self.above(least), self.below(-least)))
         if self.direction == "every":

@@ -24,14 +24,14 @@ from benchmark.results.tables import Tables
 
 
 def event_words(test: EventTest) -> str:
-    """The event in a few words: `loss_d below 0.1 and loss_g above 1 for 5% of the steps`."""
+    """`loss_d below 0.1 and loss_g above 1 for 5% of the steps`."""
     held = " and ".join(f"{each.column} {each.limit}" for each in test.event)
     how_long = f" for {test.lasting:.0%} of the steps" if test.lasting else ""
     return f"{held}{how_long}{f', after {test.after:.0%} of them' if test.after else ''}"
 
 
 def event(tables: Tables, test: EventTest) -> Effect | NotRun:
-    """The difference of a column's means between the two groups, over cells by least squares."""
+    """The difference of means between the two groups, over cells by least squares."""
     runs, values = tables.runs, tables.values(test.column)
     if nothing_yet(runs, values):
         return NotRun(f"No run has {test.column} yet")

@@ -1,12 +1,8 @@
 """The evidence of an ablation, written beside its tables in results/<ablation>/<profile>/.
 
-Numbers are empty where they are undefined or do not apply. So are the ends (low, high) of a 95 %
-interval if the seeds are too few for a valid one: docs/explanation/intervals.md has each method and
-its simulations. p_holm is corrected over its table's family; least_p is the least p that the design
-could reach, and least_p_holm the same after correction. run_ids lists the runs, separated by
-spaces.
-
-Columns are documented in columns.py, from which the reference page is made.
+Numbers are empty where they are undefined or do not apply, and so are the ends (low, high) of a
+95 % interval if the seeds are too few for a valid one (docs/explanation/intervals.md). run_ids
+are separated by spaces. results/columns.py explains every column.
 """
 
 from pathlib import Path
@@ -38,9 +34,9 @@ def evidence(tables: Tables) -> dict[str, pd.DataFrame]:
 
 
 def write_evidence(folder: Path) -> dict[str, pd.DataFrame]:
-    """Write the tables of TABLES from a folder's own, each as NAME.csv.
+    """Write the tables of TABLES from a folder's own, each as NAME.csv; returns them by name.
 
-    Returns them by name. Raises InputError where the folder's own tables cannot be read.
+    Raises InputError where the folder's own tables cannot be read.
     """
     found = evidence(read_tables(folder))
     for name, table in found.items():

@@ -42,8 +42,7 @@ def measure(tables: Tables, test: ClaimTest) -> Effect | NotRun:
 
 
 def _unmeasured(tables: Tables, column: str) -> str:
-    """Why the headline judge never reports a metric; empty if it does, or if this is not known
-    yet."""
+    """Why the headline judge never reports a metric; empty if it does, or is not known."""
     metric, judge = METRICS.get(column), tables.entry
     if metric is None or judge.digest is None:
         return ""
@@ -160,7 +159,6 @@ def _ended(tables: Tables, column: str) -> "pd.Series[float]":
 
 
 def _stopping(tables: Tables, test: StoppingTest) -> Effect | NotRun:
-    """The column at the signal's stop minus that at a rival's, as in stopping.py."""
     signal, column = tables.shown(test.signal), tables.shown(test.column)
     ended = _ended(tables, test.column)
     if nothing_yet(tables.runs, ended):

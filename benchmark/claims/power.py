@@ -4,7 +4,7 @@ claim.
 A claim is taken to be true by TRUE times its least effect (without one, by one standard deviation
 of the pilot, or a rho or a lead of TYPICAL_RHO); one of no effect by none at all; one about every
 run by no seed that breaks it. Spreads over seeds are those of a pilot: tables of the same cells, of
-any profile. Power is computed at Holm's first and strictest step, and so is conservative.
+any profile. Power is at Holm's first and strictest step, and so is conservative.
 """
 
 import math
@@ -126,7 +126,6 @@ def prospects(plan: Plan, pilot: Tables | None = None, alpha: float = ALPHA) -> 
 
 
 def table(found: Sequence[Prospect]) -> pd.DataFrame:
-    """The same for people."""
     rows = [
         {
             "claim": each.claim,
@@ -269,8 +268,7 @@ def _share_of_streams(
 
 
 def lead_chance(found: Decomposition, over: str, least: float, seeds: int, level: float) -> float:
-    """The power to support a key's lead in shares, given the spreads of `found` and a number of
-    seeds.
+    """The power to support a key's lead in shares, given the spreads of `found`.
 
     Of streams by `lead_power`; else Student's t of Fisher's z, with the jackknife's error of the
     lead over the nearest rival.

@@ -25,10 +25,9 @@ class WinRate:
 
 
 def win_rates(votes: Sequence[Vote], cells: Sequence[str]) -> list[WinRate]:
-    """Win rates for every pair of cells with answers, in the order of `cells`.
+    """For every pair of cells with answers, in the order of `cells`.
 
-    The 95 % interval generalises over raters and over training seeds, given at least two of each;
-    see statistics/clustered.py.
+    The 95 % interval generalises over raters and over training seeds, given at least two of each.
     """
     found = []
     for cell, over in combinations(cells, 2):

@@ -40,6 +40,5 @@ def improvement(of: Sequence[float], against: Sequence[float]) -> Measure:
 
 
 def stand(p: Sequence[float]) -> list[tuple[bool, float]]:
-    """For claims of several ablations: whether each is still decided, and its p corrected over
-    all."""
+    """Whether each claim is still decided, and its p, corrected over all."""
     return [(bool(each <= ALPHA), float(each)) for each in holm(p)]

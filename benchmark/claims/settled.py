@@ -1,9 +1,8 @@
 """Whether a run had stopped moving when it ended; one that had not might end elsewhere.
 
 A series has settled if its mean over the last sixth of the run's steps differs from its mean over
-the sixth before by no more than its tolerance. Watched are the method's own signal and the
-headline's distance, each with a tolerance of RELATIVE of its mean, and BEGAN's k, which lies in
-[0, 1], with one of K. A run that was judged too seldom to tell has not been shown to settle.
+the sixth before by no more than its tolerance: RELATIVE of its mean, and K of BEGAN's k, which lies
+in [0, 1]. A run that was judged too seldom to tell has not been shown to settle.
 """
 
 from collections.abc import Mapping

@@ -1,10 +1,10 @@
 """Confirmatory or exploratory: whether a claim was registered, as it is tested, before its runs.
 
-What is tested must match the registration in everything: the claim's exact wording, the judge and
-the evaluation, the rules, the seeds (all, or those of a look) and the cells, so that nobody can add
-seeds until a claim holds or drop an arm that contradicts it. Every run behind the verdict must have
-been registered, and made by code committed after the registration. Of the rules those count that
-decide the claim: later ones that leave its verdict as it is do no harm.
+What is tested must match the registration: the claim's exact wording, the judge and the evaluation,
+the rules, the seeds (all, or those of a look) and the cells, so that nobody can add seeds until a
+claim holds or drop an arm that contradicts it. Every run behind the verdict must have been
+registered, and made by code committed after the registration. Later rules that leave a claim's
+verdict as it is do no harm.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +35,6 @@ class Look(NamedTuple):
 
 
 def status(record: AblationRecord, claim: Claim, run_ids: Sequence[str]) -> str:
-    """Of a claim whose verdict rests on these runs, as written in tables."""
     why = why_exploratory(record, claim, run_ids)
     return f"{EXPLORATORY}: {why}" if why else CONFIRMATORY
 
@@ -77,7 +76,6 @@ def _of_claim(record: AblationRecord, registration: RegistrationRecord, claim: C
 
 
 def _cells(record: AblationRecord, test: ClaimTest) -> dict[str, dict[str, Any]]:
-    """The swept values of the cells that a claim is about."""
     return {each.cell: each.point for each in record.cells if test.selects(each.point)}
 
 

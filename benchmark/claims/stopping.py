@@ -15,21 +15,19 @@ or, as its rivals, at
     mismatched  where the signals of the other runs of its cell stop: the mean over them. A signal
                 that merely stops all runs late, while the distance falls, is no better than this.
 
-The loss is the distance there minus the run's least distance at any evaluation. The minimum of
-several noisy distances is biased low, but equally for all rules of a run, so differences between
-rules are unaffected. A difference is one number per run, averaged over a seed's runs, as the seed
-is the unit; its p is `mean_p`. Against mismatched signals it must also pass the permutation of
-whole runs used in correlation.py.
+The loss is the distance there minus the run's least distance at any evaluation: biased low, but
+equally for all rules of a run. A difference is averaged over a seed's runs, as the seed is the
+unit; its p is `mean_p`, and against mismatched signals that of a permutation of whole runs too
+(correlation.py).
 
-stopping.csv has each method's own signal against its rivals, in the distance: one row a method,
-signal (in training and held out), rule and rival; cells are pooled, as one number a seed. Holm's
-families are the rows of one method each: whether a method's signal is useful is a separate
+stopping.csv has each method's own signal against its rivals, in the distance; cells are pooled.
+Holm's families are the rows of one method each: whether a method's signal is useful is a separate
 question.
 """
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -180,8 +178,7 @@ def _by_seed(values: Iterator[tuple[Stopped, Floats]]) -> "pd.Series[float]":
 
 def stopping_table(tables: Tables) -> pd.DataFrame:
     """The columns of EVIDENCE in results/columns.py; empty where no run has enough evaluations."""
-    methods = dict.fromkeys(tables.done["method"])
-    rows = [row for method in methods for row in _method_rows(tables, method)]
+    rows = [row for method, own in tables.by_method() for row in _method_rows(own, method)]
     table = pd.DataFrame(rows, columns=list(EVIDENCE["stopping"]))
     for _, family in table.groupby("method", sort=False):
         p, least = family["p"].tolist(), family["least_p"].tolist()
@@ -192,12 +189,11 @@ def stopping_table(tables: Tables) -> pd.DataFrame:
 
 
 def _method_rows(tables: Tables, method: str) -> Iterator[dict[str, Any]]:
-    of_method = replace(tables, runs=tables.runs[tables.runs["method"] == method])
-    cells = cells_of(of_method)
+    cells = cells_of(tables)
     for signal, role in SIGNALS.items():
         for rule in RULES:
             found = stopped(cells, signal, DISTANCE, rule)
-            head = {"method": method, "role": role, "signal": of_method.shown(signal), "rule": rule}
+            head = {"method": method, "role": role, "signal": tables.shown(signal), "rule": rule}
             for rival in RIVALS:
                 against = difference(found, rival)
                 if against is not None:
@@ -228,7 +224,6 @@ def _numbers(found: Sequence[Stopped], rival: Rival, against: Difference) -> dic
 
 
 def _reading(row: Any) -> str:
-    """The interpretation of a row."""
     if row["least_p_holm"] > ALPHA:
         return "cannot tell: no p of so few seeds can be low enough"
     if math.isnan(row["p_holm"]) or row["p_holm"] > ALPHA:

@@ -109,8 +109,7 @@ class Decomposition:
         )
 
     def estimate(self, statistic: Callable[[Floats], float]) -> Estimate | None:
-        """The estimate of a function of the shares (factors,), from -1 to 1; None: too few
-        seeds."""
+        """Of a function of the shares (factors,), from -1 to 1; None: too few seeds."""
         if not self.without:
             return None
         parts = [np.array([statistic(shares) for shares in block]) for block in self.without]
@@ -118,10 +117,7 @@ class Decomposition:
 
 
 def decompose(tables: Tables, column: str) -> Decomposition | None:
-    """The variance of a column (or alias) over the sweep; None where it cannot be taken apart.
-
-    That of streams cannot where the finished runs do not cross them evenly.
-    """
+    """Of a column (or alias) over the sweep; None where it cannot be taken apart."""
     runs = tables.done.assign(_value=tables.values(column)).dropna(subset=["_value"])
     runs = runs.sort_values("cell", kind="stable")
     factors = factors_of(runs, tables.swept)

@@ -1,22 +1,17 @@
-"""Verdicts on an ablation's claims: claims.csv.
+"""Verdicts on an ablation's claims: claims.csv. docs/explanation/evidence.md explains them.
 
-With m the claim's least effect, and a claim that an effect goes up (down is its mirror):
-
-supported     "the effect is m or less" is rejected
-refuted       "the effect is m or more" is rejected, and the effect found is not in that direction
-too small     the same, but the effect found points the claimed way
-
-A claim of no effect is supported where
-"the effect is m or more" (and, for `none`, "-m or less") is rejected, and refuted where "m or less"
-is. A claim about every run (bound, failures) is refuted by one counter-example, and supported where
+With m the claim's least effect, and a claim that an effect goes up (down is its mirror), it is
+*supported* where "the effect is m or less" is rejected, and where "m or more" is, *too small* if
+the effect found points the claimed way, else *refuted*. A claim of no effect is supported where "m
+or more" (and, for `none`, "-m or less") is rejected, and refuted where "m or less" is. A claim
+about every run (bound, failures) is refuted by one counter-example, and supported where
 "BROKEN_SHARE of all seeds break it" is rejected.
 
 Rejected means a corrected p of at most ALPHA over all claims of the ablation, including those not
-run, by a step-down procedure that accounts for the correlation of claims that share runs, such as
-many arms against one control (statistics/families.py). Support and refutation are corrected
-separately, so each kind of error is held to ALPHA per ablation. Claims about every run are not in
-the family of refutations, since no p refutes them. With registered looks, each look has its own
-level (statistics/looks.py), and the first that decides a claim stands. Where nothing is rejected:
+run (statistics/families.py). Support and refutation are corrected separately, so each kind of error
+is held to ALPHA per ablation. Claims about every run are not in the family of refutations, since no
+p refutes them. With registered looks, each look has its own level (statistics/looks.py), and the
+first that decides a claim stands. Where nothing is rejected:
 
 not run       there is nothing to measure in this profile yet
 saturated     the column is at its least or greatest value in every run, or no cell has runs with
@@ -25,9 +20,6 @@ underpowered  had the claim been true (by twice its least effect, or with no eff
               chance to support it with these seeds and this spread was below one half
 undecided     the chance was one half or more; or a run that the verdict needs has failed or is
               missing, which blocks a verdict whatever the p
-
-Each verdict comes with the results of the other metrics of the same thing and of the other judges:
-see `agreement.py`.
 """
 
 import math
@@ -86,8 +78,7 @@ def claims_table(tables: Tables) -> pd.DataFrame:
 
 
 def first_seeds(tables: Tables, seeds: int) -> Tables:
-    """The runs of a look's first seeds, as registered; at the last look all runs, including lent
-    ones."""
+    """The runs of a look's first seeds, as registered; at the last look all runs."""
     registration = tables.record.registration
     if registration is None or seeds >= len(tables.record.seeds):
         return tables

@@ -137,7 +137,7 @@ def _pilot(folder: Path | None) -> "Tables | None":
 
 def _rates(plan: "Plan", pilot: "Tables | None") -> dict[str, float]:
     """Of the tuned arms that the pilot has."""
-    from benchmark.results.rates import measured_rates
+    from benchmark.results.tuning import measured_rates
 
     if plan.tuning is None or pilot is None:
         return {}

@@ -28,8 +28,6 @@ class PageRecord(Strict):
 
 
 class Answer(Strict):
-    """One choice."""
-
     left: str
     right: str
     """Names of the images: hashes of their pixels."""

@@ -1,8 +1,7 @@
 """One self-contained page that asks a person which of two samples looks more like a photograph.
 
-Blind: it holds pixels and hashes of them, and neither names nor order reveals their origin. Pairs
-of cells alternate, so that a page left early has all about equally often; both images of a pair are
-of runs with the same training seed.
+Blind: it holds pixels and hashes of them. Pairs of cells alternate, so that a page left early has
+all about equally often; both images of a pair are of runs with the same training seed.
 """
 
 import base64

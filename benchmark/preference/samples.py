@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmark.errors import BenchError, of_system
 from benchmark.results.places import samples_of
-from benchmark.results.tables import REWRITE, Tables
+from benchmark.results.tables import Tables, readable
 from benchmark.tiles import GUTTER
 
 
@@ -33,10 +32,7 @@ class Sample:
 
 
 def samples(results: Tables) -> Mapping[str, Sample]:
-    """Those of every finished run, by name; images that two cells share are left out.
-
-    Raises BenchError where a grid cannot be read.
-    """
+    """By name, of every finished run; images that two cells share are left out."""
     found: dict[str, Sample] = {}
     shared: set[str] = set()
     for cell in results.cells:
@@ -45,13 +41,8 @@ def samples(results: Tables) -> Mapping[str, Sample]:
             path = samples_of(results.folder, run["run_id"])
             if not path.is_file():
                 continue
-            try:
-                with Image.open(path) as file:
-                    grid = np.asarray(file.convert("RGB"))
-            except OSError as error:
-                raise BenchError(
-                    f"{path}: cannot be read ({of_system(error)}); {REWRITE}"
-                ) from None
+            with readable(path), Image.open(path) as file:
+                grid = np.asarray(file.convert("RGB"))
             for pixels in _tiles(grid, size):
                 name = hashlib.sha256(f"{size} ".encode() + pixels.tobytes()).hexdigest()[:16]
                 if name in found and found[name].cell != cell.title:

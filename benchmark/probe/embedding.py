@@ -107,8 +107,7 @@ class EmbeddedImages:
 
     @property
     def mirror_asymmetry(self) -> float:
-        """Asymmetry of the images half-way to the mirror image over that of the ends; 1 if the ends
-        have none.
+        """Of the images half-way to the mirror image over that of the ends; 1 if these have none.
 
         Below 1 a face turns to the front on its way.
         """
@@ -196,10 +195,8 @@ def gap(heldout: Floats, training: Floats) -> Gap:
 def draw(
     found: EmbeddedImages, targets: Targets, folder: Path, suffix: str, *, show_ends: bool
 ) -> None:
-    """The figures of one way; `embedded_*` show real images.
-
-    `show_ends`: the strip begins and ends with the held-out images, as they show no real person.
-    """
+    """The figures of one way; `embedded_*` show real images, and so does the strip with
+    `show_ends`, where they show no real person."""
     real = np.concatenate([targets.heldout, targets.training])
     pairs = torch.stack([torch.from_numpy(real), found.made[: len(real)]], dim=1)
     parts = {"heldout": pairs[: found.count], "training": pairs[found.count :]}

@@ -130,8 +130,8 @@ def probe(
 
 
 def _load_last(run: RunDirectory, result: Result, method: Method) -> None:
-    """The weights that the run ended with; of an archive without checkpoints, which lacks the other
-    networks, those of the generator, if there is no encoder."""
+    """The weights that the run ended with; of an archive without checkpoints those of the generator
+    alone, if there is no encoder."""
     found = checkpoint.read_latest(run.checkpoints, method)
     if found is not None and found.step == result.step:
         return
@@ -166,7 +166,7 @@ class _Parts:
     def real(self, reference: FaceStore, judge: JudgeSettings) -> Real:
         """What a judge compares with; `reference` is the store, or another view of it.
 
-        Raises InputError where that view lacks so many images that too few are left.
+        Raises InputError where that view lacks images.
         """
         count = len(self.targets.heldout)
         rows = slice(count, count + self.middles)
@@ -218,7 +218,6 @@ def _samples(method: Method, seed: int, device: torch.device, count: int) -> Ten
 def _face_network(
     store: FaceStore, networks: Mapping[str, FeatureNetwork], device: torch.device
 ) -> tuple[FeatureNetwork | None, str]:
-    """The network that distinguishes faces, or why there is none."""
     for each in networks.values():
         if each.name == FACE_FEATURES:
             return each, ""
@@ -251,10 +250,7 @@ def _embedded(
 
 
 def _identity(faces: FeatureNetwork, found: EmbeddedImages, test: Pixels, cache: Path) -> Identity:
-    """Whether the nearest of all held-out images is the one that was embedded.
-
-    The embedded ones are the first of `test`.
-    """
+    """Whether the nearest of `test`, whose first images were embedded, is the embedded one."""
     made = extract(faces, [found.heldout]).double()
     distances = torch.cdist(made, cached_features(faces, test, cache).double())
     own = distances[:, : found.count].diagonal()

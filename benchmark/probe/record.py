@@ -21,11 +21,8 @@ class Gap(Strict):
 
 
 class Walk(Strict):
-    """Paths between the codes of two given images, in features: means over the paths.
-
-    Distances are relative to the mean distance of two real held-out images, so that a generator
-    whose images are all alike gets short paths with similar ends, not even ones.
-    """
+    """Paths between the codes of two given images, in features: means over the paths, relative to
+    the mean distance of two real held-out images."""
 
     length: float
     # Of the two images that a path begins and ends with; of the photographs it is about 1.

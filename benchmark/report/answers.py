@@ -68,8 +68,7 @@ def _size(claim: Claim, verdict: Verdict) -> str:
 
 
 def asked(results: Tables) -> list[str]:
-    """The columns that the question is about: those that most claims are on, as far as they were
-    measured, at the most ASKED; the distance where there are none."""
+    """The columns that most claims are on, if measured, at most ASKED; else the distance."""
     count = Counter(
         test.column
         for test in (claim.test for claim in results.record.claims)
@@ -84,8 +83,7 @@ def asked(results: Tables) -> list[str]:
 
 
 def answer_table(results: Tables) -> Table:
-    """One row a cell: what is asked, over seeds, how far the first of it is from the first cell's,
-    and the distance."""
+    """One row a cell: what is asked, the first of it less the first cell's, and the distance."""
     record = results.record
     columns = list(dict.fromkeys([*asked(results), DISTANCE]))
     names = {column: title(results.shown(column)) for column in columns}

@@ -151,7 +151,6 @@ def _seen(judge: JudgeEntry) -> str:
 
 
 def set_up(record: AblationRecord) -> str:
-    """Everything shared, in one paragraph."""
     methods = escaped(", ".join(dict.fromkeys(cell.method for cell in record.cells)))
     prints = [setup.data for setup in record.setups if setup.data.fingerprint]
     found = ", ".join(dict.fromkeys(str(data.fingerprint)[:12] for data in prints))
@@ -170,7 +169,6 @@ def set_up(record: AblationRecord) -> str:
 
 
 def _lanes(record: AblationRecord) -> str:
-    """How many runs were trained beside others in one process; nothing where none was."""
     if not record.lanes:
         return ""
     count, most = len(record.lanes), max(record.lanes.values())

@@ -11,6 +11,7 @@ import pandas as pd
 from benchmark.ablation.claims import Claim
 from benchmark.claims.verdicts import AGAINST, MISSING
 from benchmark.report.numbers import NONE, number
+from benchmark.results.columns import EVIDENCE
 from benchmark.results.tables import read_evidence
 
 NOT_JUDGED = "not judged"
@@ -72,30 +73,8 @@ class Evidence:
         return self.verdicts.get(claim.id, Verdict())
 
     def table(self, name: str) -> pd.DataFrame:
-        needs = _NEEDS.get(name, ())
-        table = read_evidence(self.folder, name, needs)
-        return pd.DataFrame(columns=needs, dtype=str) if table is None else table
-
-
-_NEEDS = {
-    "claims": (
-        *("id", "verdict", "sentence", "effect", "low", "high", "p_holm", "against_p_holm"),
-        *("p", "against_p", "least_p_holm", "power", "runs", "run_ids"),
-        *("status", "agree", "oppose", "silent"),
-    ),
-    "correlations": (
-        *("method", "cell", "role", "signal", "outcome", "level", "measure", "step", "value"),
-        *("low", "high", "null_mean", "p_holm", "least_p", "runs", "reading"),
-    ),
-    "stopping": (
-        *("method", "role", "signal", "rule", "against", "lost", "lost_low", "lost_high", "step"),
-        *("against_lost", "runs", "reading"),
-    ),
-    "events": (
-        *("claim", "event", "run_id", "cell", "seed", "state", "had", "first_step", "longest"),
-        *("held", "outcome", "value"),
-    ),
-}
+        table = read_evidence(self.folder, name, tuple(EVIDENCE[name]))
+        return pd.DataFrame(columns=[*EVIDENCE[name]], dtype=str) if table is None else table
 
 
 def figure(text: str) -> str:

@@ -25,9 +25,8 @@ _LATEX = str.maketrans(
 def export(found: Sequence[Tables], document: Document, folder: Path) -> list[Path]:
     """claims.* in `folder`, and every table of <ablation>/<profile>/ there; returns the files.
 
-    The tables are the report's, to the letter; `summary` has the same means and noises as numbers
-    in full. Raises InputError where a file is there that no export wrote, BenchError where one
-    cannot be written.
+    Raises InputError where a file is there that no export wrote, BenchError where one cannot be
+    written.
     """
     frames = {folder / table.name: _plain(table.frame) for table in tables(document.opening)}
     for results in found:
@@ -59,7 +58,6 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _contents(frame: pd.DataFrame) -> dict[str, str]:
-    """By the ending of the file."""
     latex = frame.to_latex(index=False, escape=True, na_rep="", float_format="%.4g")
     latex = re.sub(r"^([\[*])", r"{\1}", latex, flags=re.MULTILINE)  # \\ above would take it
     return {

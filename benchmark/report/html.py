@@ -15,10 +15,9 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 from PIL import Image
 
-from benchmark.errors import BenchError
 from benchmark.report.document import Document, Heading
 from benchmark.report.files import write_generated
-from benchmark.results.tables import REWRITE
+from benchmark.results.tables import readable
 
 GRID, SHEET, PLOT = 36, 50, 72
 """WebP's quality of a run's grid, of a sheet of them, and of what has lines and letters."""
@@ -40,7 +39,8 @@ def write_page(document: Document, path: Path) -> None:
 
     def grid(path: Path) -> Markup:
         """A run's grid; where an earlier section has the same, the page's script copies it."""
-        content = _read(path)
+        with readable(path):
+            content = path.read_bytes()
         if content in first:
             return Markup('data-same="{}"').format(first[content])
         first[content] = f"grid-{len(first) + 1}"
@@ -79,10 +79,3 @@ def _image(content: bytes, quality: int) -> Markup:
     data = base64.b64encode(encoded.getvalue()).decode()
     size = f'width="{image.width}" height="{image.height}"'
     return Markup(f'src="data:image/webp;base64,{data}" {size} decoding="async"')
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BenchError(f"{path}: cannot be read ({error.strerror}); {REWRITE}") from None

@@ -29,7 +29,7 @@ from benchmark.report.document import (
 from benchmark.report.figures.forest import FOREST
 from benchmark.report.files import GENERATED, refuse_foreign, write, write_generated
 from benchmark.report.overview import compose
-from benchmark.report.sections import EARLIER, FIGURES
+from benchmark.report.sections import FIGURES
 from benchmark.results.tables import read_all
 
 DETAILS = "details.md"
@@ -38,9 +38,9 @@ DETAILS = "details.md"
 def build(results: Path, report: Path, warn: Callable[[str], None] = print) -> list[Path]:
     """Write REPORT.md at `report`, and its figures and details beside every ablation.json.
 
-    Returns the files of the report; `warn` is told of sections that cannot be drawn. The same
-    results give the same bytes; a file whose content stands already is left alone. Raises
-    BenchError where results are missing, all damaged or foreign, or a file cannot be written.
+    Returns the files; `warn` is told of sections that cannot be drawn. The same results give the
+    same bytes. Raises BenchError where results are missing, all damaged or foreign, or a file
+    cannot be written.
     """
     damaged: dict[Path, str] = {}
     document = compose(read_all(results, damaged), damaged, tolerant=True)
@@ -59,7 +59,7 @@ def write_markdown(document: Document, report: Path) -> list[Path]:
         write(picture.path, picture.image)
         written.append(picture.path)
     for section in (each for each in document.sections if not each.fault):
-        mine = [section.folder / name for name in (*FIGURES, *EARLIER)]
+        mine = [section.folder / name for name in FIGURES]
         for path in (*mine, section.folder.parents[1] / FOREST):
             if path not in written:  # of an earlier report, and would not be remade
                 path.unlink(missing_ok=True)
@@ -96,7 +96,6 @@ def _briefly(blocks: Sequence[Block], page: Path, report: Path) -> Iterator[str]
 
 
 def _page(blocks: Sequence[Block], page: Path, report: Path) -> Iterator[str]:
-    """The details, each under a heading."""
     over = next(block for block in blocks if isinstance(block, Heading))
     back = f"{_link(report, page)}#{over.anchor}"
     yield f"# {over.text}: details"
@@ -135,7 +134,6 @@ def _cell(text: str) -> str:
 
 
 def _pipes(frame: pd.DataFrame) -> str:
-    """The table without padding."""
     # disable_numparse: the numbers are formatted already.
     text = frame.to_markdown(index=False, disable_numparse=True, stralign=None)
     head, _, *rows = text.split("\n")

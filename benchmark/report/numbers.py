@@ -90,8 +90,7 @@ def spread(values: Collection[float]) -> str:
 
 
 def mean_spread(values: Collection[float], planned: int) -> str:
-    """Mean ± sample standard deviation over training seeds, marked as `mean` is; one value has
-    none."""
+    """Mean ± sample standard deviation over training seeds, marked as `mean` is."""
     found = finite(values)
     if len(found) < 2:
         return mean(values, planned)

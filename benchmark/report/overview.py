@@ -9,6 +9,7 @@ import pandas as pd
 from benchmark.claims.seeds import stand
 from benchmark.claims.verdicts import AGAINST
 from benchmark.errors import in_words
+from benchmark.evaluation.metrics import METRICS
 from benchmark.markup import code, escaped
 from benchmark.report.answers import answer, status
 from benchmark.report.captions import made_of_all
@@ -26,11 +27,11 @@ from benchmark.report.evidence import Evidence
 from benchmark.report.figures.forest import FOREST, effects, forest, judged
 from benchmark.report.figures.samples import drawn
 from benchmark.report.files import GENERATED
-from benchmark.report.glossary import GLOSSARY
-from benchmark.report.numbers import NONE, number
+from benchmark.report.numbers import INCOMPLETE, NONE, number, title
 from benchmark.report.retired import Scale, read_retired
 from benchmark.report.scales import scales
 from benchmark.report.sections import heading, notes, section
+from benchmark.report.tables import DRAWS, MIDDLE, SEEDS
 from benchmark.results.places import ENDED
 from benchmark.results.tables import Tables
 from benchmark.text import counted
@@ -57,6 +58,37 @@ it points the claimed way), *saturated* (the measure is at 0, or at 1, in every 
 *underpowered* (a true claim would have been supported by these seeds in less than half of all
 studies), *undecided* or *not run*. The last four do not say that there is no effect. Tests and
 intervals: docs/explanation/evidence.md."""
+
+
+def _metrics() -> str:
+    return "; ".join(
+        f"**{title(name)}**{f' ({each.better} is better)' * bool(each.better)}: {each.meaning}"
+        for name, each in METRICS.items()
+    )
+
+
+GLOSSARY = f"""\
+- **{SEEDS}**: sample standard deviation over training seeds, which are the unit; "±" is this one.
+- **{DRAWS}**: over repeated evaluations of the same last weights, pooled over runs: how far one
+  number can be trusted, and nothing of another training run.
+- **{MIDDLE}**: the mean of the middle half of the seeds (Agarwal et al. 2021), which a single
+  outlier does not move, with its 95 % interval from five seeds on.
+- **last**: the last row of each finished run. **best by validation**: the test value where the
+  distance to *validation* images is least; never the best test value.
+- **runs**: done of planned. **failed**: ended early, with the reason below the table.
+- **collapsed**: at the last evaluation the samples' mean pairwise feature distance is a small share
+  of the real images' own. A collapsed run that finished is in the means.
+- **{INCOMPLETE}**: fewer finished runs than planned; the mean is over the finished ones alone,
+  which may flatter the cell.
+- **own signal**: what the method's paper watches (M_global for BEGAN), a mean over training
+  batches. Its scale depends on the method and its settings: compare it within a cell alone.
+- **real against real**: as many training images in the generator's place, what a perfect generator
+  would get. **blurred against real**: the same images without their finest details.
+- **images from outside**: somebody's own, judged as samples are (`bench evaluate --images`).
+- **core-minutes**: processor time of all runs of the cell together, failed ones too.
+- A Fréchet distance is called FID only on the 2015 Inception features; any other is named after its
+  features, and is no FID.
+- Metrics: {_metrics()}."""
 
 CLAIMS = [
     *("claim", "section", "verdict", "status", "effect", "interval", "corrected p", "over all"),
@@ -168,7 +200,6 @@ def questions(found: list[Tables]) -> Table:
 
 
 def _forest(found: list[Tables]) -> Iterator[Picture]:
-    """The claims on a distance at a glance, if any was judged."""
     image = forest(found)
     if image is not None:
         yield Picture(
@@ -238,7 +269,6 @@ def _over_all(found: list[Tables]) -> dict[tuple[Path, str], str]:
 
 
 def _cost(found: list[Tables]) -> str:
-    """Runs, their fates and their time, over all ablations."""
     # A run that two ablations share was trained once.
     runs = pd.concat([results.runs for results in found]).drop_duplicates("run_id")
     states = runs["state"].value_counts()

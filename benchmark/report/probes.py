@@ -1,5 +1,6 @@
-"""What probes found, cell by cell: embedding, paths and what lies between, copies, attributes."""
+"""What probes found, cell by cell; and what classifiers learnt from the generators' images."""
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 
 import pandas as pd
@@ -80,6 +81,26 @@ FIRST_CAPTION = (
     " random codes, in features, over the samples' mean distance; longest step: its share of a path"
     " of 8, 0.125 where all are equal"
 )
+_REAL = f"{CLASSIFIED}real_"
+# By what a column is called for so many real images.
+TAUGHT = {
+    "real_{}": "alone",
+    "augmented_{}": "mirrored and turned",
+    "generated_{}": "with generated",
+    "gain_augmented_{}": "gain, mirrored and turned",
+    "gain_generated_{}": "gain, with generated",
+    "generated_alone": "generated alone, as many as all",
+    "classifier_sd": "sd over classifiers",
+}
+TAUGHT_CAPTION = (
+    "Balanced accuracy on held-out real images of a small classifier, mean ± sd over generators'"
+    " seeds, each the mean over its own classifiers. It learnt from so many real images, half of"
+    " each class: alone, mirrored and turned by up to 10 degrees, or with as many generated ones,"
+    " by one generator a class, or by one that is told the class; or from generated ones alone, as"
+    " many as all real ones (classification accuracy score, Ravuri and Vinyals 2019). gain: less"
+    " alone. sd over classifiers: of the same generators. A pair of generators has the name of its"
+    " run with the attribute"
+)
 
 
 def probes(results: Tables) -> Iterator[Details]:
@@ -151,7 +172,6 @@ def _attributes(found: pd.DataFrame) -> dict[str, str]:
 
 
 def _copies(results: Tables, found: pd.DataFrame) -> str:
-    """Whether any cell copies, a line a cell."""
     key = "memorisation.closer_than_unseen"
     lines = []
     for cell in results.cells if key in found else ():
@@ -159,3 +179,28 @@ def _copies(results: Tables, found: pd.DataFrame) -> str:
         if len(closer):
             lines.append(f"- {escaped(cell.title)}: {copies_in_words(float(closer.mean()))}.")
     return "\n".join(lines)
+
+
+def classified(results: Tables) -> Iterator[Table]:
+    """One row a pair of cells, or one cell, and training set; nothing without classifiers."""
+    sizes = [str(key).removeprefix(_REAL) for key in results.probes if str(key).startswith(_REAL)]
+    rows = []
+    for cell in results.cells if sizes else []:
+        found = _mine(cell, results.probes).dropna(subset=[f"{_REAL}{size}" for size in sizes])
+        for size in sorted(sizes, key=_number) if len(found) else []:
+            numbers = {
+                words: mean_spread(found[f"{CLASSIFIED}{name.format(size)}"], cell.planned)
+                for name, words in TAUGHT.items()
+            }
+            rows.append({"generators": escaped(cell.title), "real images": size, **numbers})
+    if rows:
+        yield Table(
+            "classified",
+            pd.DataFrame(rows),
+            f"{TAUGHT_CAPTION}. {made_of(results.record)}.",
+            results.folder / "probes.csv",
+        )
+
+
+def _number(size: str) -> float:
+    return float(size) if size.isdigit() else math.inf

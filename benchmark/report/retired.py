@@ -1,8 +1,8 @@
 """An ablation at one scale in short, and the tables that are replaced by it.
 
-Once networks that learnt longer have been asked, the tables of a smaller scale are of interest for
-their verdicts alone. `retire` keeps these and each cell's last distances, as
-results/<ablation>/retired/<profile>.json; the tables themselves stay in the history.
+Once networks that learnt longer have been asked, `retire` keeps of a smaller scale's tables their
+verdicts and each cell's last distances, as results/<ablation>/retired/<profile>.json; the tables
+themselves stay in the history.
 """
 
 import shutil
@@ -10,9 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import ValidationError
-
-from benchmark.errors import BenchError, InputError, of_system
+from benchmark.errors import BenchError, InputError
 from benchmark.files import write_atomic
 from benchmark.git import ask
 from benchmark.report.captions import distance_name, sources
@@ -20,12 +18,12 @@ from benchmark.report.evidence import NOT_JUDGED, Evidence
 from benchmark.report.numbers import NONE, finite
 from benchmark.results.places import other_weights, shared_samples, states
 from benchmark.results.schema import DISTANCE, REAL
-from benchmark.results.tables import Tables, read_record, read_tables
+from benchmark.results.tables import Tables, read_record, read_tables, readable
 from benchmark.strict import Strict
-from benchmark.text import counted
 
 RETIRED = "retired"
 NOT_ASKED = ("not run", NOT_JUDGED)
+KEPT = ("verdict", "effect", "interval", "waits")  # of a claim's verdict
 
 
 class Answer(Strict):
@@ -97,10 +95,7 @@ class Scale(Strict):
             answers={
                 claim.id: Answer(
                     says=claim.says,
-                    verdict=found.verdict,
-                    effect=found.effect,
-                    interval=found.interval,
-                    waits=found.waits,
+                    **{name: getattr(found, name) for name in KEPT},
                 )
                 for claim, found in judged
             },
@@ -112,24 +107,14 @@ class Scale(Strict):
 
 
 def read_retired(results: Path) -> list[Scale]:
-    """What is left of retired tables, by ablation and profile, unless there are new ones.
-
-    Raises BenchError where a file cannot be read.
-    """
+    """Those without new tables, by path; raises BenchError where a file cannot be read."""
     paths = sorted(results.glob(f"*/{RETIRED}/*.json"))
-    return [_read(path) for path in paths if not (path.parents[1] / path.stem).is_dir()]
-
-
-def _read(path: Path) -> Scale:
-    try:
-        return Scale.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise BenchError(f"{path}: cannot be read ({of_system(error)})") from None
-    except ValidationError as error:
-        faults = counted(error.error_count(), "fault")
-        raise BenchError(
-            f"{path}: not written by this version of `bench retire` ({faults})"
-        ) from None
+    found = []
+    for path in paths:
+        if not (path.parents[1] / path.stem).is_dir():
+            with readable(path, "; `bench retire` wrote it"):
+                found.append(Scale.model_validate_json(path.read_bytes()))
+    return found
 
 
 def retire(folder: Path) -> Path:
@@ -154,7 +139,7 @@ def retire(folder: Path) -> Path:
 
 
 def _commit_of_all(folder: Path, samples: Sequence[Path]) -> str:
-    """The last commit of the tables; raises BenchError if anything here is not in the history."""
+    """Of the tables; raises BenchError if anything here is not in the history."""
     here = [str(path.absolute()) for path in (folder, *samples)]
     changed = ask(folder, "status", "--porcelain", "--ignored", "--", *here)
     commit = ask(folder, "log", "-1", "--format=%H", "--", here[0])

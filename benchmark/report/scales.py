@@ -1,7 +1,6 @@
 """What becomes of an ablation's answers at another scale: larger networks, longer training.
 
-A verdict on networks that had learnt little may turn over, so the answers of all scales at which an
-ablation has been asked stand side by side, those of retired tables too.
+Those of all its scales stand side by side, retired ones too.
 """
 
 from collections import defaultdict

@@ -5,34 +5,36 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchmark.claims.settled import WATCHED, moving
-from benchmark.errors import BenchError, of_system
 from benchmark.evaluation.settings import FID_FEATURES, distance_title
 from benchmark.markup import code, escaped
 from benchmark.report.answers import answer, answer_table, status
 from benchmark.report.captions import data_words, made_of, set_up, subject
-from benchmark.report.classified import classified
 from benchmark.report.document import Block, Details, Gallery, Heading, Picture, Plain, Words
-from benchmark.report.figures.best_of import BEST_OF
 from benchmark.report.figures.curves import curves, is_apart, is_banded
 from benchmark.report.figures.heatmap import heatmap
-from benchmark.report.figures.samples import drawn, grids, samples, shown_seeds, without_samples
+from benchmark.report.figures.samples import (
+    drawn,
+    grids,
+    samples,
+    shown_seeds,
+    strips,
+    without_samples,
+)
 from benchmark.report.figures.scatter import is_between, scatter
 from benchmark.report.figures.shown import shown_words
-from benchmark.report.figures.strips import strips
 from benchmark.report.numbers import least_p, number, title
 from benchmark.report.preference import preference
-from benchmark.report.probes import probes
+from benchmark.report.probes import classified, probes
 from benchmark.report.signals import about_signals, signals
 from benchmark.report.tables import cell_table, measure_table, noise_table, run_table
-from benchmark.report.tuning import tuning
+from benchmark.report.tuning import BEST_OF, tuning
 from benchmark.report.verdicts import claims
 from benchmark.results.schema import AblationRecord, CellRecord
-from benchmark.results.tables import Tables
+from benchmark.results.tables import Tables, readable
 from benchmark.text import counted
 
 # File names of the figures, beside ablation.json.
 FIGURES = ("curves.png", "samples.webp", "heatmap.png", "scatter.png", "strips.webp", BEST_OF)
-EARLIER = ("samples.png", "strips.png")  # what two of them were called
 
 
 def heading(results: Tables) -> Heading:
@@ -78,8 +80,7 @@ def section(results: Tables) -> list[Block]:
 
 
 def _first(results: Tables, pictures: Mapping[str, Picture]) -> Picture | None:
-    """The figure that the section shows: of a question about a signal, the scatter; of one about
-    what lies between faces, the paths."""
+    """Of a question about a signal the scatter, of one about what lies between faces the paths."""
     tests = [claim.test for claim in results.record.claims]
     order = ("Samples", "Curves")
     if about_signals(results):
@@ -90,21 +91,15 @@ def _first(results: Tables, pictures: Mapping[str, Picture]) -> Picture | None:
 
 
 def notes(folder: Path) -> Iterator[Words]:
-    """What a person wrote in notes.md after looking: observations that no table holds.
-
-    Raises BenchError where the file cannot be read.
-    """
+    """Observations that no table holds; raises BenchError where notes.md cannot be read."""
     path = folder / "notes.md"
-    try:
+    with readable(path, ""):
         text = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
-    except (OSError, ValueError) as error:
-        raise BenchError(f"{path}: cannot be read ({of_system(error)})") from None
     if text:
         yield Words(f"Written by hand after looking, in notes.md; not computed.\n\n{text}")
 
 
 def _settings(record: AblationRecord) -> list[Plain]:
-    """The question's source, what all runs share, and how each cell departs from it."""
     source = [Words(f"Source of the question: {escaped(record.source)}.")] if record.source else []
     return [*source, Words(set_up(record)), Words(settings_in_words(record))]
 
@@ -143,7 +138,6 @@ def _pairs(settings: dict[str, object]) -> str:
 
 
 def _warnings(results: Tables) -> Iterator[Block]:
-    """Caveats against taking some numbers at face value."""
     for judge in results.record.judges:
         width = int(judge.network.get("width", 0))
         if judge.samples <= width:
@@ -187,8 +181,7 @@ def _unsettled(results: Tables) -> Iterator[str]:
 
 
 def _twins(results: Tables) -> Iterator[str]:
-    """Cells whose runs end with the same weights as an earlier cell's: no test can separate
-    them."""
+    """Cells whose runs end with the same weights as an earlier cell's."""
     first: dict[tuple[float, str], str] = {}  # (seed, weights) to the earliest cell with them
     for cell in results.cells:
         weights = [(run["seed"], run["weights_sha256"]) for run in cell.done]
@@ -324,7 +317,6 @@ def _failures(results: Tables) -> str:
 
 
 def _reach_of_all(results: Tables) -> str:
-    """The limits of the results, in a sentence."""
     methods, steps = _methods_and_steps(results.record)
     these = "this method" if len(methods) == 1 else "these methods"
     return (

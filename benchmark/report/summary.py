@@ -15,9 +15,8 @@ from benchmark.results.tables import Cell, Tables
 def summary(results: Tables) -> pd.DataFrame:
     """One row a measure and cell, over the finished runs that have it, at their last checkpoint.
 
-    measure, cell, runs, mean, sd_seeds (ddof 1), sd_evaluations (pooled over runs), iqm (the mean
-    of the middle half of the seeds) with its 95 % interval, and the floors real and blurred. Cells
-    stand together measure by measure; NaN where there is nothing to say.
+    sd_seeds has ddof 1, sd_evaluations is pooled over runs, iqm the mean of the middle half of the
+    seeds with its 95 % interval; NaN where there is nothing to say.
     """
     rows = [row for cell in results.cells for row in _rows(cell, results.metrics)]
     measures = list(dict.fromkeys(row["measure"] for row in rows))

@@ -36,10 +36,7 @@ APART = {DISTANCE, "distance_validation", "distance_infinite", "kid_sd"}
 
 
 def cell_table(results: Tables) -> Table:
-    """One row a cell: how many runs, the distance with both noises, last and best, and cost.
-
-    Then the distance by every further judge that has evaluated any run.
-    """
+    """One row a cell: runs, the distance by every judge, its noises, last and best, and cost."""
     record = results.record
     name = distance_name(record, record.headline)
     others = [judge for judge in record.judges[1:] if judge.digest]

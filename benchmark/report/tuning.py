@@ -3,21 +3,26 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from benchmark.ablation.plan import SEARCH
 from benchmark.ablation.tuning import tuned_cell
 from benchmark.claims.seeds import difference
+from benchmark.claims.tuning import best_of
 from benchmark.evaluation.settings import distance_title
 from benchmark.markup import code, escaped
 from benchmark.report.captions import judge_name, made_of
 from benchmark.report.document import Block, Details, Picture, Table
-from benchmark.report.figures.best_of import BEST_OF, best_of_figure
+from benchmark.report.figures.canvas import defaults, grid, is_log, label, legend, png, styles
 from benchmark.report.numbers import INCOMPLETE, NONE, finite, mean_spread, number
 from benchmark.report.tables import incomplete, measured
 from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import Cell, Tables, read_tables
 from benchmark.results.tuning import ArmRecord, TuningRecord, read_tuning
+
+BEST_OF = "best_of.png"
 
 
 def tuning(results: Tables) -> Iterator[Block]:
@@ -40,6 +45,28 @@ def tuning(results: Tables) -> Iterator[Block]:
             f" from more of them. {_worst(record)} {searched(record)}.",
         )
     yield Details("Every setting that was searched", [setting_table(results, record)])
+
+
+@defaults()
+def best_of_figure(record: TuningRecord) -> bytes | None:
+    """The expected best of N settings, a line an arm; None where no search has ended."""
+    curves = best_of(record)
+    if not curves:
+        return None
+    figure, (axes,) = grid(1, 3.6, 1)
+    for (arm, values), style in zip(curves.items(), styles(len(curves)), strict=True):
+        tries = np.arange(1, len(values) + 1)
+        axes.plot(tries, values, label=label(arm), linewidth=1.2, markersize=5, **style)
+    log = is_log(pd.Series(np.concatenate(list(curves.values()))))
+    if log:
+        axes.set_yscale("log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("random settings tried, N")
+    axes.set_ylabel(f"expected validation distance\nof the best{', log scale' if log else ''}")
+    axes.set_title(label(distance_title(record.judge.features)), fontsize=9)
+    axes.grid(visible=True, which="both", linewidth=0.3, alpha=0.6)
+    legend(figure, axes.get_lines(), 4)
+    return png(figure)
 
 
 def arm_table(results: Tables, record: TuningRecord) -> Table:

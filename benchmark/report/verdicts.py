@@ -16,7 +16,7 @@ from benchmark.report.captions import made_of
 from benchmark.report.document import Details, Table, Words
 from benchmark.report.evidence import NOT_JUDGED, Evidence, figure, interval
 from benchmark.report.numbers import NONE, number, title
-from benchmark.report.stopping import events, stopping
+from benchmark.report.signals import events, stopping
 from benchmark.results.schema import DISTANCE, RegistrationRecord
 from benchmark.results.tables import Tables
 
@@ -95,7 +95,6 @@ def claims(results: Tables) -> Iterator[Details]:
 
 
 def _registered(found: RegistrationRecord | None) -> str:
-    """What was registered, and what has been changed since."""
     if found is None:
         return "No registration: every verdict is exploratory."
     if found.commit is None:
@@ -175,10 +174,7 @@ def _line(claim: Claim, evidence: Evidence, unsettled: AbstractSet[str]) -> str:
 
 
 def _correlations(results: Tables, evidence: Evidence) -> Iterator[Details]:
-    """The signal against the distance, pooled over cells; baselines folded away.
-
-    Other outcomes and single cells are in correlations.csv: hundreds of rows.
-    """
+    """Pooled over cells; other outcomes and single cells are hundreds of rows."""
     rows = evidence.table("correlations")
     if rows.empty:
         return
@@ -265,7 +261,6 @@ def _step_frame(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _runs(evidence: Evidence) -> Iterator[Details]:
-    """Which runs each verdict rests on."""
     lines = [
         f"- `{claim}`: {' '.join(map(code, verdict.run_ids))}"
         for claim, verdict in evidence.verdicts.items()

@@ -231,11 +231,7 @@ EVIDENCE: dict[str, dict[str, Column]] = {
 
 
 def refuse_taken(plan: Plan) -> None:
-    """Raise InputError if a column of one of the plan's methods or metrics clashes with the
-    tables'.
-
-    Two columns with one name would break the tables after training, and every report on them.
-    """
+    """Raise InputError if a column of the plan's methods or metrics clashes with the tables'."""
     tables = {*RUN, *EVALUATION, *IMAGES, *TEXT, *WHOLE, VARIANT, SETTING, *plan.swept}
     tables |= {*probe_columns(), *EARLIER_PROBE_COLUMNS}
     tables |= {name for columns in (*REQUIRED.values(), *EVIDENCE.values()) for name in columns}

@@ -67,10 +67,7 @@ def describe(
 
 
 def _place(setup: SetupRecord, found: list[SetupRecord]) -> int:
-    """The index of a run's set-up among those found, into which its known values are merged.
-
-    Values that a run does not know yet match any.
-    """
+    """The index of a run's set-up among those found, into which its known values are merged."""
     for at, other in enumerate(found):
         if _fits(setup, other):
             # On another machine the same judge gives the same floors up to the last bits.
@@ -130,10 +127,8 @@ def _cell(planned: PlannedRun, settings: dict[str, Any], setup: int) -> CellReco
 
 
 def _flat(block: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Dotted keys and their values.
-
-    An empty block, or one whose keys contain dots, counts as a value: it could not be reassembled.
-    """
+    """Dotted keys and their values; an empty block, or one whose keys contain dots, counts as a
+    value."""
     flat: dict[str, Any] = {}
     for key, value in block.items():
         if isinstance(value, dict) and value and not any("." in each for each in value):

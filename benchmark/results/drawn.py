@@ -1,5 +1,4 @@
-"""Drawn faces to show beside generated ones. Photographs of people are never copied into
-results."""
+"""Drawn faces to show beside generated ones; photographs of people are never copied."""
 
 import io
 from collections.abc import Sequence
@@ -42,7 +41,6 @@ def write_drawn(folder: Path, setups: Sequence[SetupRecord]) -> None:
 
 
 def _grid(images: NDArray[np.uint8]) -> bytes:
-    """PNG of uint8 images (N, 3, S, S)."""
     file = io.BytesIO()
     Image.fromarray(tiled(images, COLUMNS)).save(file, format="PNG", optimize=True)
     return file.getvalue()

@@ -34,10 +34,7 @@ class ImagesRow(Strict):
 
 
 def refuse_others(folder: Path, name: str, images: Mapping[str, str]) -> None:
-    """Raise InputError where images.csv has other images of this name.
-
-    `images` are their fingerprints, by judge.
-    """
+    """Raise InputError where images.csv has this name with other fingerprints, by judge."""
     for row in read_images(folder).to_dict("records"):
         now = images.get(row["judge"]) if row["name"] == name else None
         if now not in (None, row["images_sha256"]):
@@ -48,9 +45,9 @@ def refuse_others(folder: Path, name: str, images: Mapping[str, str]) -> None:
 
 
 def add_images(folder: Path, rows: list[ImagesRow], *, replace: bool = False) -> Path:
-    """Write the rows into images.csv, replacing those with the same name and judge.
+    """Write the rows into images.csv in place of those with the same name and judge.
 
-    Raises InputError if these are of other images, unless `replace` is set.
+    Raises as `refuse_others` does, unless `replace` is set.
     """
     new = [{**row.model_dump(exclude={"values", "floor", "width"}), **row.values} for row in rows]
     replaced = {(row.name, row.judge) for row in rows}

@@ -51,14 +51,12 @@ def shared_samples(folder: Path, run_id: str) -> Path:
 
 
 def own_samples(folder: Path, run_id: str) -> Path:
-    """Those of a run that another ablation's tables have with other weights: trained once more, on
-    other instructions."""
+    """Those of a run that another ablation's tables have with other weights."""
     return folder / SAMPLES / f"{run_id}.webp"
 
 
 def other_weights(folder: Path) -> dict[str, set[str]]:
-    """By run id, the digests of its last weights, where known, in all tables but those in
-    `folder`."""
+    """By run id, the digests of its last weights in all tables but those in `folder`."""
     found: dict[str, set[str]] = {}
     for path in run_tables(folder.parents[1]):
         for row in _rows(path) if path.parent != folder else ():

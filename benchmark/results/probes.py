@@ -32,8 +32,7 @@ _BESIDE = ("judged_by", "versions")  # provenance, not numbers
 def probes(found: Sequence[Source], evaluation: EvaluationSettings) -> pd.DataFrame:
     """One row per run whose last weights were probed or used to train classifiers.
 
-    If the evaluation has a probe, only rows with its sizes and this version count: results of
-    `bench probe` with other sizes are not comparable.
+    If the evaluation has a probe, only rows with its sizes and this version count.
     """
     rows: list[Row] = []
     for each in found:
@@ -83,10 +82,8 @@ def probed_of(source: Source) -> dict[str, Any] | None:
 
 
 def flat(probed: Mapping[str, Any], evaluation: EvaluationSettings) -> dict[str, float]:
-    """Its numbers by their dotted names: those of the headline judge without the judge's name.
-
-    Judges are called as the evaluation calls them.
-    """
+    """Its numbers by their dotted names: those of the headline judge without the judge's name, of
+    the others with that which the evaluation has for them."""
     if probed["version"] == _FIRST:
         return _numbers(probed)
     names = {

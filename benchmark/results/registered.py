@@ -80,8 +80,7 @@ def _tuned(plan: Plan, now: Registration) -> dict[str, list[str]]:
 
 
 def obstacle(plan: Plan, code: Path = PACKAGE) -> str:
-    """Why registered claims would be exploratory if their runs began now; empty if there is no
-    reason.
+    """Why claims would be exploratory if their runs began now; empty if there is no reason.
 
     Raises InputError where the registration is damaged.
     """

@@ -103,8 +103,7 @@ class JudgeEntry(Strict):
     """The judge's own hash; null until it has judged a run, as network and parameters are empty."""
     network: dict[str, Any]
     parameters: dict[str, Any]
-    versions: dict[str, str]
-    """The version of each metric."""
+    versions: dict[str, str]  # by metric
 
     @property
     def features(self) -> str:
@@ -148,13 +147,11 @@ class RegistrationRecord(Strict):
     path: str
     """The file's path relative to the top of the checkout."""
     sha256: str
-    """SHA-256 of the current file."""
     commit: str | None
     """The first commit with the file's current content; null if there is none."""
     time: str | None
     """The date of that commit, in ISO 8601."""
     rules: int
-    """The version of the test rules."""
     alpha: float
     looks: list[int]
     """The number of seeds per cell at each look, in order."""

@@ -45,7 +45,7 @@ class Source:
 
     @property
     def devices(self) -> Sequence[str]:
-        """What it trained on; of a run without its folder, all devices of its tables."""
+        """Of a run without its folder, all devices of its tables."""
         if self.recorded:
             return self.recorded.record.devices
         return (self.provenance["device"],) if self.provenance else ()
@@ -109,11 +109,8 @@ class JudgeInTables:
 
 
 def judges_of(plan: Plan, found: Sequence[Source]) -> list[JudgeInTables]:
-    """The plan's judges, each in its newest version over all runs.
-
-    Runs in earlier tables may have been judged by others, or by other versions: these follow as
-    separate judges, so that no rows are lost or mixed.
-    """
+    """The plan's judges, each in its newest version over all runs, then others that earlier tables
+    have, so that no rows are lost or mixed."""
     kept = next((run for each in found if (run := each.recorded or each.earlier)), None)
     old = {each.name: each for each in kept.record.judges if each.digest} if kept else {}
     judges = []

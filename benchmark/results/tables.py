@@ -7,7 +7,8 @@ NaN.
 import json
 import zlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -36,9 +37,22 @@ from benchmark.results.schema import (
     table_path,
 )
 from benchmark.spec import RunSpec
+from benchmark.text import counted
 
 REWRITE = "`bench run FILE` or `bench sync FILE` writes these tables from the runs"
 Row = dict[str, Any]
+
+
+@contextmanager
+def readable(path: Path, then: str = f"; {REWRITE}") -> Iterator[None]:
+    """Raises BenchError where `path`, which is read within, is damaged or closed."""
+    try:
+        yield
+    except (OSError, ValueError, EOFError, zlib.error) as error:
+        why = of_system(error)
+        if isinstance(error, ValidationError):
+            why = counted(error.error_count(), "fault")
+        raise BenchError(f"{path}: cannot be read ({why}){then}") from None
 
 
 @dataclass(frozen=True)
@@ -141,14 +155,15 @@ class Tables:
 
     @property
     def networks(self) -> "Tables":
-        """Without runs whose final weights equal those of an earlier one.
-
-        A departure that never takes effect yields identical networks, which are no additional
-        evidence.
-        """
+        """Without runs whose final weights are those of an earlier one: no more evidence."""
         weights = self.runs["weights_sha256"]
         again = weights.duplicated() & (weights != "")
         return replace(self, runs=self.runs[~again]) if again.any() else self
+
+    def by_method(self) -> "Iterator[tuple[str, Tables]]":
+        """In the order of the runs."""
+        for method, runs in self.runs.groupby("method", sort=False):
+            yield str(method), replace(self, runs=runs)
 
     @property
     def seeds(self) -> "pd.Series[int]":
@@ -268,7 +283,7 @@ class Tables:
 
     @cached_property
     def _rows(self) -> dict[str, defaultdict[str, list[Row]]]:
-        """Cache of `by_run`: the rows of a thousand runs' steps take much memory."""
+        """Of `by_run`."""
         return {}
 
 
@@ -307,10 +322,7 @@ class RecordedRun:
         return self.record.setups[self.cell.setup] if known else None
 
     def spec(self) -> RunSpec:
-        """The description, rebuilt from ablation.json; its id matches the row's.
-
-        Raises BenchError where this version cannot rebuild it.
-        """
+        """Rebuilt from ablation.json. Raises BenchError where this version cannot."""
         settings: dict[str, Any] = {"seed": int(self.row["seed"])}
         for key, value in {**self.record.settings, **self.cell.settings}.items():
             *blocks, name = key.split(".")
@@ -341,17 +353,13 @@ class RecordedRun:
         )
 
     def rows(self, table: str) -> list[Row]:
-        """The run's rows in train, heldout, evaluations or probes, in the file's order; NaN:
-        missing."""
+        """The run's rows in train, heldout, evaluations or probes, in the file's order."""
         return self.tables.by_run(table).get(self.run_id, [])
 
 
 def read_tables(folder: Path) -> Tables:
-    """The tables in `folder`.
-
-    Raises InputError where there are none, BenchError where they are damaged, contradict one
-    another or are of another format.
-    """
+    """Raises InputError where there are none, BenchError where they are damaged, contradict one
+    another or are of another format."""
     record = read_record(folder)
     frames = {
         name: _read(table_path(folder, name), needs, record.swept if name == "runs" else ())
@@ -375,12 +383,10 @@ def read_tables(folder: Path) -> Tables:
 def read_record(folder: Path) -> AblationRecord:
     """The ablation.json in `folder`; raises as `read_tables` does."""
     path = folder / "ablation.json"
-    try:
+    with readable(path):
+        if not path.exists():
+            raise InputError(f"{folder}: no tables here; {REWRITE}")
         found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{folder}: no tables here; {REWRITE}") from None
-    except (OSError, ValueError) as error:
-        raise BenchError(f"{path}: cannot be read ({of_system(error)}); {REWRITE}") from None
     version = found.get("format") if isinstance(found, dict) else None
     if version != FORMAT:
         raise BenchError(
@@ -425,8 +431,7 @@ def read_all(results: Path, damaged: dict[Path, str] | None = None) -> list[Tabl
 
 
 def find_recorded(name: str, results: Path) -> RecordedRun | None:
-    """The finished run with an id or an unambiguous prefix of it, from the first tables that have
-    it."""
+    """The finished run with an id or an unambiguous prefix of it, or None."""
     places: dict[str, Path] = {}
     for path in run_tables(results):
         runs = _parsed(path, str)
@@ -463,7 +468,7 @@ def _read(path: Path, needs: Sequence[str], swept: Sequence[str] = ()) -> pd.Dat
 def _parsed(path: Path, kind: Any) -> pd.DataFrame:
     """A CSV file; `kind` is the type of all columns, or maps a column to its type. Empty numbers
     are NaN."""
-    try:
+    with readable(path):
         columns = pd.read_csv(path, nrows=0).columns
         kinds = {each: kind if isinstance(kind, type) else kind(each) for each in columns}
         return pd.read_csv(
@@ -472,8 +477,6 @@ def _parsed(path: Path, kind: Any) -> pd.DataFrame:
             keep_default_na=False,
             na_values={each: ["", "nan"] for each, of in kinds.items() if of is float},
         )
-    except (OSError, ValueError, EOFError, zlib.error) as error:
-        raise BenchError(f"{path}: cannot be read ({of_system(error)}); {REWRITE}") from None
 
 
 def _refuse_gaps(path: Path, table: pd.DataFrame, needs: Sequence[str]) -> None:
@@ -483,7 +486,6 @@ def _refuse_gaps(path: Path, table: pd.DataFrame, needs: Sequence[str]) -> None:
 
 
 def _check(folder: Path, record: AblationRecord, runs: pd.DataFrame) -> None:
-    """Check that runs and (cell, seed) pairs are unique, and that the cells match ablation.json."""
     for columns in (["run_id"], ["cell", "seed"]):
         twice = runs[runs.duplicated(columns)]
         if len(twice):

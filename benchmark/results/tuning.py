@@ -3,24 +3,23 @@
 results/<ablation>/<profile>/tuning.json    a TuningRecord
                              search/        the tables of the search's runs (see schema.py)
 
-An arm's winner is known once all of its search's runs have ended and been judged: the one with the
-least distance to validation images. A collapsed setting ranks after all that have not collapsed, a
-failed one last; if there are no others, one of these wins, and is trained and shown like any other.
+An arm's winner, the setting with the least distance to validation images, is known once all of its
+search's runs have ended and been judged. A collapsed setting ranks after all others, a failed one
+last; if there are no others, one of these wins, and is trained and shown like any other.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from benchmark.ablation.cost import work_of
 from benchmark.ablation.plan import VARIANT, Plan
 from benchmark.ablation.tuning import Budget, Candidate, Tuning, gflop, tuned_cell
-from benchmark.errors import BenchError, of_system
+from benchmark.errors import BenchError
 from benchmark.results.schema import DIGITS, DISTANCE, JudgeEntry
 from benchmark.results.source import sources
-from benchmark.results.tables import REWRITE, Row
+from benchmark.results.tables import Row, Tables, readable
 from benchmark.results.writer import collect, write_record, write_results
 from benchmark.spec import RunSpec
 from benchmark.strict import Strict
@@ -59,8 +58,6 @@ class SettingRecord(Strict):
 
 
 class ArmRecord(Strict):
-    """What was searched of one arm."""
-
     arm: str
     ranges: dict[str, Any]
     """The ranges as in the file, by dotted key."""
@@ -72,8 +69,6 @@ class ArmRecord(Strict):
 
 
 class TuningRecord(Strict):
-    """The search of one ablation under one profile."""
-
     format: Literal[1]
     count: int
     seed: int
@@ -90,17 +85,13 @@ class TuningRecord(Strict):
 
 
 def with_winners(plan: Plan, runs_root: Path, results: Path) -> Plan:
-    """The plan with the tuned runs of every arm whose winner is known; unchanged if nothing is
-    tuned."""
+    """The plan with the tuned runs of every arm whose winner is known."""
     record = _record(plan, runs_root, results)
     return plan.with_tuned(record.winners) if record else plan
 
 
 def write_search(plan: Plan, runs_root: Path, results: Path, *, replace: bool = False) -> Plan:
-    """Write tuning.json and the tables of the search; returns the plan as `with_winners` does.
-
-    Raises as `write_results` does.
-    """
+    """Write tuning.json and the search's tables; as `with_winners` and `write_results`."""
     record = _record(plan, runs_root, results)
     if record is None or plan.search is None:
         return plan
@@ -124,13 +115,21 @@ def waiting(plan: Plan) -> list[str]:
 def read_tuning(folder: Path) -> TuningRecord | None:
     """Of the tables in `folder`; None where nothing was tuned. Raises BenchError where damaged."""
     path = folder / TUNING
-    try:
-        return TuningRecord.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError) as error:
-        why = of_system(error) if isinstance(error, OSError) else f"{error.error_count()} faults"
-        raise BenchError(f"{path}: cannot be read ({why}); {REWRITE}") from None
+    with readable(path):
+        return TuningRecord.model_validate_json(path.read_bytes()) if path.exists() else None
+
+
+def measured_rates(tables: Tables) -> dict[str, float]:
+    """By variant, or cell, multiply-adds a second and core that its finished runs reached; none for
+    methods that declare no cost."""
+    done, seconds = defaultdict[str, float](float), defaultdict[str, float](float)
+    for run in tables.ended.values():
+        spec, arm = run.spec(), str(run.row.get(VARIANT, run.row["cell"]))
+        work = work_of(spec)
+        if run.row["state"] == "done" and work is not None:
+            done[arm] += work.macs * spec.training.batch * run.last
+            seconds[arm] += run.row["cpu_s"]
+    return {arm: done[arm] / seconds[arm] for arm in done if seconds[arm] > 0}
 
 
 def _record(plan: Plan, runs_root: Path, results: Path) -> TuningRecord | None:

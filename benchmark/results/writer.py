@@ -14,6 +14,7 @@ from PIL import Image
 
 from benchmark.ablation.claims import logged_columns, swept_text
 from benchmark.ablation.plan import Plan, PlannedRun
+from benchmark.ablation.registration import read
 from benchmark.errors import BenchError, InputError
 from benchmark.evaluation.metrics import METRICS
 from benchmark.files import write_atomic
@@ -21,13 +22,12 @@ from benchmark.methods import signal
 from benchmark.results.description import describe
 from benchmark.results.drawn import write_drawn
 from benchmark.results.ends import ends, judged_columns, metric_names
-from benchmark.results.lent import lent
 from benchmark.results.places import ENDED, other_weights, own_samples, shared_samples, states
 from benchmark.results.probes import STRIPS, probes, write_strips
 from benchmark.results.registered import registration_record
 from benchmark.results.schema import DIGITS, REQUIRED, TEXT, RegistrationRecord, table_path
 from benchmark.results.source import JudgeInTables, Source, counted, judges_of, source, sources
-from benchmark.results.tables import Row, Tables
+from benchmark.results.tables import Row, Tables, read_tables
 from benchmark.runs.directory import Kind, RunDirectory
 from benchmark.strict import Strict
 from benchmark.text import visible
@@ -42,9 +42,9 @@ EXACT = 2.0**53
 def write_results(plan: Plan, runs_root: Path, results: Path, *, replace: bool = False) -> Path:
     """Write the tables of a plan from its runs, whatever state they are in; returns their folder.
 
-    Finished runs in the tables that are not in `runs_root` are kept unchanged. Raises InputError if
-    the tables have finished runs that are not in the plan, unless these are to be replaced;
-    BenchError if the folder cannot be written, or a run cannot be kept.
+    Finished runs in the tables that are not in `runs_root` are kept unchanged. Raises as
+    `refuse_loss` does, unless such runs are to be replaced; BenchError if the folder cannot be
+    written, or a run cannot be kept.
     """
     pooled = with_lent(plan, runs_root, results)
     if not replace:
@@ -72,8 +72,31 @@ def write_results(plan: Plan, runs_root: Path, results: Path, *, replace: bool =
 
 
 def with_lent(plan: Plan, runs_root: Path, results: Path) -> Plan:
-    """With the runs lent by other ablations."""
-    return dataclasses.replace(plan, runs=(*plan.runs, *lent(plan, runs_root, results)))
+    """With the finished runs lent by other ablations: of an identical cell, with seeds that the
+    plan lacks, whose folder is in `runs_root`, or that are in the plan's own tables.
+
+    A run's id is the hash of its training, so two cells are identical if their runs with the same
+    seed have the same id. Runs are lent only if the registration says `pool`, which is decided
+    before the runs. Raises InputError where the registration, or the tables of an ablation, cannot
+    be read.
+    """
+    registration = read(plan)
+    if registration is None or not registration.pool:
+        return plan
+    own = results / plan.place
+    folders = [path.parent for path in results.glob(f"*/{plan.profile}/runs.csv")]
+    ended = {folder: read_tables(folder).ended for folder in sorted(folders)}
+    others = {run_id for folder, runs in ended.items() if folder != own for run_id in runs}
+    seeds = sorted({int(run.row["seed"]) for runs in ended.values() for run in runs.values()})
+    found = []
+    for planned in {planned.cell: planned for planned in plan.runs}.values():
+        for seed in seeds:
+            spec = planned.spec.model_copy(update={"seed": seed})
+            run_id = spec.run_id
+            here = run_id in others and RunDirectory(runs_root / run_id).result() is not None
+            if seed not in plan.seeds and (here or run_id in ended.get(own, {})):
+                found.append(PlannedRun(spec, planned.point))
+    return dataclasses.replace(plan, runs=(*plan.runs, *found))
 
 
 def refuse_loss(plan: Plan, results: Path) -> None:
@@ -218,9 +241,7 @@ def _last(source: Source, kind: Kind) -> dict[str, float]:
 
 
 def _write_samples(folder: Path, found: Sequence[Source], gone: Collection[str]) -> None:
-    """Write the first rows of each run's last grid; remove those of runs that are gone from the
-    tables in `folder`, unless another ablation has them.
-    """
+    """The first rows of each run's last grid, without those of `gone` that nobody else has."""
     elsewhere = other_weights(folder)
     for each in found:
         grids, run_id = sorted(each.run.samples.glob("*.png")), each.planned.run_id

@@ -10,9 +10,7 @@ from statsmodels.stats.proportion import proportion_confint
 from benchmark.levels import LEVEL
 
 
-def clustered_share(
-    won: NDArray[np.bool_], *clusters: Sequence[int], level: float = LEVEL
-) -> tuple[float, float]:
+def clustered_share(won: NDArray[np.bool_], *clusters: Sequence[int]) -> tuple[float, float]:
     """The ends of Korn and Graubard's interval (1998) for the share of `won` (N,).
 
     `clusters` (each N) are at most two clusterings of the answers: by rater, by training seed. It
@@ -23,14 +21,12 @@ def clustered_share(
     """
     share = float(np.mean(won))
     ways = [np.unique(each, return_inverse=True)[1] for each in clusters]
-    effective = _effective(won, share, [each for each in ways if each.max() > 0], level)
-    low, high = proportion_confint(share * effective, effective, alpha=1 - level, method="beta")
+    effective = _effective(won, share, [each for each in ways if each.max() > 0])
+    low, high = proportion_confint(share * effective, effective, alpha=1 - LEVEL, method="beta")
     return float(low), float(high)
 
 
-def _effective(
-    won: NDArray[np.bool_], share: float, ways: Sequence[NDArray[np.int64]], level: float
-) -> float:
+def _effective(won: NDArray[np.bool_], share: float, ways: Sequence[NDArray[np.int64]]) -> float:
     """How many independent answers determine the share as well."""
     count = len(won)
     if not ways:
@@ -44,7 +40,7 @@ def _effective(
     if len(ways) == 2:
         both = np.unique(np.stack(ways), axis=1, return_inverse=True)[1].ravel()
         variance = max(variance, sum(parts) - _variance(off, both))
-    reach = [stats.t.ppf((1 + level) / 2, df) for df in (count - 1, fewest - 1)]
+    reach = [stats.t.ppf((1 + LEVEL) / 2, df) for df in (count - 1, fewest - 1)]
     return min(float(share * (1 - share) / variance * (reach[0] / reach[1]) ** 2), count)
 
 

@@ -1,4 +1,4 @@
-"""rliable's measures for two groups of seeds, with intervals of valid coverage.
+"""rliable's measures of groups of seeds, with intervals of valid coverage.
 
 rliable (Agarwal et al. 2021) uses percentile bootstraps, which cover 80 to 88 % at five seeds.
 """
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import special, stats
 from scipy.optimize import brentq
 
@@ -67,7 +67,9 @@ def interquartile_mean(values: ArrayLike) -> Measure:
     None below five seeds, or if the middle ones do not differ.
     """
     found = np.asarray(values, float)
-    value, (inner, count) = float(stats.trim_mean(found, TRIM)), _middle(found)
+    value, trimmed = float(stats.trim_mean(found, TRIM)), int(TRIM * found.size)
+    inner = np.sort(found)[trimmed : found.size - trimmed]
+    count = inner.size
     if found.size < LEAST_SEEDS or not np.ptp(inner):
         return Measure(value, None)
     # SciPy's trimmed_mean_ci divides by 1 - 2 TRIM, whatever share is really trimmed.
@@ -75,21 +77,3 @@ def interquartile_mean(values: ArrayLike) -> Measure:
     error = np.sqrt(winsorised.var() * found.size / (count * (count - 1)))
     reach = stats.t.ppf((1 + LEVEL) / 2, count - 1) * error
     return Measure(value, (float(value - reach), float(value + reach)))
-
-
-def interquartile_difference(of: ArrayLike, against: ArrayLike) -> Measure:
-    """The difference of two interquartile means: Yuen (1974). None as above, for either group."""
-    a, b = np.asarray(of, float), np.asarray(against, float)
-    value = float(stats.trim_mean(a, TRIM) - stats.trim_mean(b, TRIM))
-    alike = any(not np.ptp(_middle(each)[0]) for each in (a, b))
-    if min(a.size, b.size) < LEAST_SEEDS or alike:
-        return Measure(value, None)
-    ends = stats.ttest_ind(a, b, equal_var=False, trim=TRIM).confidence_interval(LEVEL)
-    return Measure(value, (float(ends.low), float(ends.high)))
-
-
-def _middle(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
-    """The seeds that trimming leaves, in order, and how many these are."""
-    trimmed = int(TRIM * values.size)
-    inner = np.sort(values)[trimmed : values.size - trimmed]
-    return inner, inner.size

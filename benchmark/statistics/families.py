@@ -2,13 +2,12 @@
 
 `step_down` takes Holm's steps, but where the correlation of statistics is known it uses the
 probability that any of them reaches a p instead of the sum of their probabilities: Dunnett and
-Tamhane (1991), with a separate variance for each arm (Hasler and Hothorn 2008), so that the
-correlation is that of the estimates. It starts from each test's own p, which may come from
-permutations. For tests of unknown correlation it adds probabilities, as Holm (1979) does, so no p
-exceeds Holm's.
+Tamhane (1991), with a separate variance for each arm (Hasler and Hothorn 2008). It starts from each
+test's own p, which may come from permutations. For tests of unknown correlation it adds
+probabilities, as Holm (1979) does, so no p exceeds Holm's.
 
 Where the control's spread is 86 and that of three arms 26, this rejects 4 % at level 5 %, Holm 3 %,
-scipy.stats.dunnett 8 %, since it pools the variance, and a studentised permutation of all arms at
+scipy.stats.dunnett, which pools the variance, 8 %, and a studentised permutation of all arms at
 once 6 %.
 """
 
@@ -39,8 +38,7 @@ def step_down(p: Sequence[float], correlation: Floats) -> Floats:
 
 
 def least_holm(p: Sequence[float], least: Sequence[float]) -> Floats:
-    """For each test, its corrected p if it alone had reached its least p and the others were as
-    found."""
+    """Each test's corrected p if it alone had its least p and the others were as found."""
     return least_step_down(p, least, np.full((len(p), len(p)), np.nan))
 
 
@@ -75,8 +73,7 @@ class _Family:
         return found
 
     def _chance_of_any(self, group: tuple[int, ...], p: float) -> float:
-        """The probability that any of these tests, under their null hypotheses, has a p of at most
-        this."""
+        """The probability that any of these tests, without effects, has a p of at most this."""
         most = min(1.0, len(group) * p)
         if len(group) == 1 or p in (0, 1):
             return most

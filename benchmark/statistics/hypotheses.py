@@ -51,11 +51,8 @@ def arrangements(strata: Sequence[Sequence[int]]) -> int:
 
 
 def least_p(strata: Sequence[Sequence[int]], alternative: Alternative = "greater") -> float:
-    """The least possible `change_p` with these numbers of seeds per level: 0.05 for 3 and 3,
-    one-sided.
-
-    1 where a level has less than three seeds.
-    """
+    """The least possible `change_p` with these seeds per level: 0.05 for 3 and 3, one-sided; 1
+    with less than three."""
     if not strata or min(map(min, strata)) < LEAST_SEEDS:
         return 1.0
     return _least(arrangements(strata), alternative)
@@ -86,8 +83,7 @@ def mean_p(values: ArrayLike, margin: float = 0.0, alternative: Alternative = "g
 
 
 def least_mean_p(seeds: int, alternative: Alternative = "greater") -> float:
-    """The least possible `mean_p` for a number of seeds: 0.031 for five, one-sided; 1 below
-    three."""
+    """The least possible `mean_p`: 0.031 for five seeds, one-sided; 1 below three."""
     return _least(2**seeds, alternative) if seeds >= LEAST_SEEDS else 1.0
 
 
@@ -184,8 +180,7 @@ def _studentised(
 
 
 def _parts(values: Floats, labels: Indices, weight: Floats, n: Indices) -> tuple[Floats, Floats]:
-    """The contribution of a stratum's levels, of n seeds each, to the change and its variance (...,
-    A)."""
+    """What a stratum's levels, of n seeds each, add to the change and its variance (..., A)."""
     part = weight**2 / (n * (n - 1))
     variance = values**2 @ part[labels].T
     for level, of_level in enumerate(part / n):

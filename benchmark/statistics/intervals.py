@@ -40,11 +40,11 @@ class Estimate:
     fisher: bool = False
     """Value and error are on the arctanh scale of a correlation; intervals and margins are not."""
 
-    def interval(self, level: float = LEVEL) -> Interval | None:
+    def interval(self) -> Interval | None:
         """None if the seeds do not differ at all, which says nothing about their spread."""
         if not np.all(self.error > 0):
             return None
-        reach = special.stdtrit(self.df, (1 + level) / 2) * self.error
+        reach = special.stdtrit(self.df, (1 + LEVEL) / 2) * self.error
         low, high = self.value - reach, self.value + reach
         return (np.tanh(low), np.tanh(high)) if self.fisher else (low, high)
 
@@ -67,8 +67,7 @@ def ends(estimate: Estimate | None) -> tuple[float, float]:
 
 
 def variance(values: ArrayLike) -> Floats:
-    """(...) over seeds (..., n), ddof 1: exactly 0 where they do not differ, though their mean is
-    rounded."""
+    """(...) over seeds (..., n), ddof 1: exactly 0, and not rounding, where they are the same."""
     found = np.asarray(values, dtype=np.float64)
     return np.where(np.ptp(found, axis=-1) == 0, 0.0, found.var(axis=-1, ddof=1))
 
@@ -79,10 +78,7 @@ def deviation(values: ArrayLike) -> float:
 
 
 def mean(values: ArrayLike) -> Estimate | None:
-    """The mean of one value per seed (..., n), by Student's t; None below three seeds.
-
-    Also for correlations within runs: one rho per seed, the mean over its runs.
-    """
+    """The mean of one value per seed (..., n), by Student's t; None below three seeds."""
     found = np.asarray(values, dtype=np.float64)
     n = found.shape[-1]
     if n < LEAST_SEEDS:
@@ -106,11 +102,9 @@ def contrast(strata: Sequence[Stratum]) -> Estimate | None:
 
 
 def weights(places: Sequence[Sequence[float]], counts: Sequence[int]) -> Floats:
-    """(C,): the weight of each cell's mean in the least-squares slope, with one intercept per
-    stratum.
+    """(C,): the weights of cells' means in the least-squares slope, one intercept per stratum.
 
-    `places` are the positions of each stratum's levels; `counts` the seeds of all cells, in that
-    order.
+    `places` are the positions of each stratum's levels; `counts` the seeds of all cells, in order.
     """
     stratum = np.repeat(np.arange(len(places)), [len(each) for each in places])
     place, count = np.array([p for each in places for p in each]), np.asarray(counts, np.float64)
@@ -136,9 +130,9 @@ def jackknife(whole: ArrayLike, *without: ArrayLike, most: float = 1 - 1e-9) -> 
     """A statistic (...) from -1 to 1 other than a mean, by its values without each seed (..., n).
 
     A seed is left out of every cell that has it; cells with other seeds form another block, with
-    its own array. Bias-corrected (Quenouille 1956; Tukey 1958), clipped to at most `most`, and
-    transformed to Fisher's z by the delta method, where it is less skewed. None if a block has
-    fewer than three seeds.
+    its own array. Bias-corrected (Quenouille 1956; Tukey 1958), clipped to at most `most`, and on
+    Fisher's z by the delta method, where it is less skewed. None if a block has fewer than three
+    seeds.
     """
     blocks = [np.asarray(each, dtype=np.float64) for each in without]
     counts = [block.shape[-1] for block in blocks]
@@ -168,11 +162,8 @@ def rank_correlation(rho: ArrayLike, seeds: int) -> Estimate | None:
 
 
 def mean_rank_correlation(rho: ArrayLike, *without: ArrayLike) -> Estimate | None:
-    """The mean over steps and cells of rhos between seeds, by `jackknife`; None below ten seeds.
-
-    `rank_correlation` would treat the steps as copies of one another, and cover 100 % if they are
-    not.
-    """
+    """The mean over steps and cells of rhos between seeds, by `jackknife`, as steps are no copies
+    of one another; None below ten seeds."""
     fewest = min((np.shape(block)[-1] for block in without), default=0)
     if fewest < LEAST_SEEDS_OF_RHO:
         return None
@@ -180,14 +171,13 @@ def mean_rank_correlation(rho: ArrayLike, *without: ArrayLike) -> Estimate | Non
 
 
 def _one_swap_short(seeds: int) -> float:
-    """The rho of a ranking with one swap of neighbours, used in place of a perfect one, whose z is
-    infinite."""
+    """The rho of one swap of neighbours, for a perfect one's, whose z is infinite."""
     return 1 - 12 / (seeds * (seeds**2 - 1))
 
 
-def share(broken: int, seeds: int, level: float = LEVEL) -> tuple[float, float] | None:
+def share(broken: int, seeds: int) -> tuple[float, float] | None:
     """The share of seeds that break, by Clopper and Pearson (1934); None without seeds."""
     if seeds < 1:
         return None
-    low, high = proportion_confint(broken, seeds, alpha=1 - level, method="beta")
+    low, high = proportion_confint(broken, seeds, alpha=1 - LEVEL, method="beta")
     return float(low), float(high)

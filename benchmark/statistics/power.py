@@ -30,10 +30,9 @@ def change_power(
 ) -> float:
     """The probability of a p of at most `alpha`, if the change is `effect`.
 
-    `spreads` has a level's standard deviation where `contrast` takes its values. "greater" and
-    "less" are those of `change_p`, "within" is both at once (Schuirmann 1987). Simulated from
-    normal values, with a fixed seed; 0 if the least p is above the level, NaN if the pilot shows no
-    spread.
+    `spreads` has a level's standard deviation where `contrast` takes its values. "within" is both
+    sides at once (Schuirmann 1987). Simulated from normal values, with a fixed seed; 0 if the least
+    p is above the level, NaN if the pilot shows no spread.
     """
     if least_p([[seeds] * len(each) for each in spreads]) > alpha:
         return 0.0
@@ -53,8 +52,7 @@ def change_power(
 
 
 def mean_power(spread: float, seeds: int, effect: float, alpha: float = ALPHA) -> float:
-    """The same for the mean of one value per seed that exceeds its margin by `effect`: rhos within
-    runs."""
+    """The same for the mean of one value per seed that exceeds its margin by `effect`."""
     if seeds < LEAST_SEEDS or not spread:
         return 0.0 if seeds < LEAST_SEEDS else math.nan
     df, away = seeds - 1, effect / spread * math.sqrt(seeds)

@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import special
 
 from benchmark.levels import LEVEL
-
-Floats = NDArray[np.float64]
+from benchmark.statistics.intervals import Floats
 
 
 @dataclass(frozen=True)
@@ -30,24 +29,20 @@ class Classified:
 def corrected(counted: ArrayLike, cases: ArrayLike, known: Classified) -> Floats:
     """The share (...) of positives among `cases`, of which `counted` are classified as positive.
 
-    Rogan and Gladen (1978): (counted share + specificity - 1) / J, clipped to [0, 1]. It is defined
-    only for J above 0.
+    Rogan and Gladen (1978): (counted share + specificity - 1) / J, for J above 0, in [0, 1].
     """
     specificity = _share(known.left, known.negatives)
     return np.asarray(np.clip((_share(counted, cases) + specificity - 1) / known.youden(), 0, 1))
 
 
-def interval(
-    counted: ArrayLike, cases: ArrayLike, known: Classified, level: float = LEVEL
-) -> tuple[Floats, Floats]:
-    """Interval of `corrected`, accounting for the classifier's error rates being estimated from
-    `known`.
+def interval(counted: ArrayLike, cases: ArrayLike, known: Classified) -> tuple[Floats, Floats]:
+    """Of `corrected`, accounting for error rates that are estimated from `known`.
 
     Lang and Reiczigel (2014, Preventive Veterinary Medicine 113): Agresti and Coull's addition of
     cases to the count and of one each way to the classifier's, then the delta method, with a shift
     towards the middle.
     """
-    z = special.ndtri((1 + level) / 2)
+    z = special.ndtri((1 + LEVEL) / 2)
     count, found, left = (np.asarray(v, float) for v in (counted, known.found, known.left))
     n, positives, negatives = (
         np.asarray(cases, float) + z**2,

@@ -5,6 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from benchmark.results.columns import EVIDENCE
+
 VERDICT = {
     "id": "began-better",
     "says": "BEGAN is better",
@@ -72,4 +74,5 @@ def write(folder: Path, **changes: Any) -> None:
         ("collapse", [collapse]),
         ("variance", [variance]),
     ):
-        pd.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False)
+        table = pd.DataFrame(rows, columns=[*EVIDENCE[name]])
+        table.to_csv(folder / f"{name}.csv", index=False)

@@ -28,6 +28,7 @@ from benchmark.report.figures.scatter import is_between, scatter
 from benchmark.report.figures.shown import shown, shown_words
 from benchmark.report.overview import compose
 from benchmark.report.sections import _curves_caption, section
+from benchmark.results.columns import EVIDENCE
 from benchmark.results.drawn import write_drawn
 from benchmark.results.schema import SetupRecord, table_path
 from benchmark.results.tables import Cell, read_tables
@@ -324,7 +325,7 @@ def test_points_of_one_run_are_joined_and_rho_is_said(folder: Path, drawn: list[
         ["ebgan", "", "signal", "loss_d", "distance", "between", "spearman", -0.25],
         ["ebgan", "", "signal", "loss_d", "kid", "between", "spearman", 0.7],
     ]
-    others = ["step", "low", "high", "null_mean", "p_holm", "least_p", "runs", "reading"]
+    others = [name for name in EVIDENCE["correlations"] if name not in columns]
     table = pd.DataFrame(rows, columns=columns)
     table.assign(**dict.fromkeys(others, "")).to_csv(folder / "correlations.csv", index=False)
     runs = pd.read_csv(folder / "runs.csv")

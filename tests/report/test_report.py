@@ -24,12 +24,13 @@ from benchmark.report.document import (
     pictures,
     tables,
 )
-from benchmark.report.evidence import _NEEDS, Evidence
+from benchmark.report.evidence import Evidence
 from benchmark.report.markdown import build, write_markdown
 from benchmark.report.overview import claims_table, compose
 from benchmark.report.sections import notes, settings_in_words
 from benchmark.report.signals import signals
 from benchmark.report.verdicts import claims, in_words
+from benchmark.results.columns import EVIDENCE
 from benchmark.results.places import samples_of
 from benchmark.results.tables import Tables, read_all, read_record, read_tables
 from benchmark.results.writer import write_results
@@ -338,7 +339,7 @@ def test_signals_of_several_methods_stand_side_by_side(folder: Path) -> None:
         {"method": "ebgan", "level": "raw", "value": 0.9},
     ]
     same = {"cell": "", "role": "signal", "outcome": "distance", "measure": "spearman"}
-    more = dict.fromkeys(_NEEDS["correlations"], "")
+    more = dict.fromkeys(EVIDENCE["correlations"], "")
     pd.DataFrame([{**more, **same, **row} for row in rows]).to_csv(
         folder / "correlations.csv", index=False
     )
@@ -347,7 +348,7 @@ def test_signals_of_several_methods_stand_side_by_side(folder: Path) -> None:
         {"method": "began", "against": "mismatched", "lost": 20, "against_lost": 25},
     ]
     same = {"role": "signal", "rule": "minimum"}
-    more = dict.fromkeys(_NEEDS["stopping"], "")
+    more = dict.fromkeys(EVIDENCE["stopping"], "")
     pd.DataFrame([{**more, **same, **row} for row in rows]).to_csv(
         folder / "stopping.csv", index=False
     )
@@ -601,11 +602,8 @@ def test_without_claims_the_table_is_its_head(results: Path, tmp_path: Path) -> 
     assert "| claim | section | verdict |" in (results / "details.md").read_text()
 
 
-@pytest.mark.parametrize("name", ["heatmap.png", "samples.png"])  # the latter is WebP now
-def test_figures_that_are_not_drawn_any_more_are_removed(
-    document: Document, results: Path, name: str
-) -> None:
-    stale = results / "baselines" / "short" / name
+def test_figures_that_are_not_drawn_any_more_are_removed(document: Document, results: Path) -> None:
+    stale = results / "baselines" / "short" / "heatmap.png"
     stale.write_bytes(b"of an earlier sweep")
     write_markdown(compose(read_all(results)), results / "REPORT.md")
     assert not stale.exists()

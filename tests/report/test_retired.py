@@ -138,7 +138,7 @@ def test_a_damaged_file_is_named(committed: Path) -> None:
     path = retire(committed)
     kept = Scale.model_validate_json(path.read_bytes())
     path.write_text(kept.model_dump_json().replace('"format":1', '"format":2'))
-    with pytest.raises(BenchError, match=r"short.json: not written by this version.*\(1 fault\)"):
+    with pytest.raises(BenchError, match=r"short.json: cannot be read \(1 fault\); `bench retire`"):
         build(committed.parents[1], committed.parents[2] / "REPORT.md")
 
 

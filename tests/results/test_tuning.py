@@ -12,9 +12,14 @@ from benchmark.ablation.plan import Plan
 from benchmark.ablation.tuning import Budget
 from benchmark.errors import BenchError
 from benchmark.report.tuning import searched
-from benchmark.results.rates import measured_rates
 from benchmark.results.tables import find_recorded, read_tables
-from benchmark.results.tuning import read_tuning, waiting, with_winners, write_search
+from benchmark.results.tuning import (
+    measured_rates,
+    read_tuning,
+    waiting,
+    with_winners,
+    write_search,
+)
 from benchmark.results.writer import write_results
 from benchmark.runs.directory import RunDirectory
 from tests.ablation.tuned import (

@@ -6,7 +6,6 @@ from scipy import stats
 from statsmodels.stats.nonparametric import rank_compare_2indep
 
 from benchmark.statistics.comparison import (
-    interquartile_difference,
     interquartile_mean,
     probability_of_improvement,
 )
@@ -90,15 +89,3 @@ def test_intervals_of_interquartile_means_cover_between_the_tabled_numbers_of_se
         assert interval is not None
         inside += interval[0] < 0 < interval[1]
     assert 0.925 < inside / studies < 0.965
-
-
-def test_the_difference_of_interquartile_means_is_yuen_s() -> None:
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(size=8), rng.normal(size=9)
-    value, interval = interquartile_difference(a, b)
-    ends = stats.ttest_ind(a, b, equal_var=False, trim=0.25).confidence_interval()
-    assert value == pytest.approx(interquartile_mean(a).value - interquartile_mean(b).value)
-    assert interval == pytest.approx((ends.low, ends.high))
-    assert interquartile_difference(a, np.ones(9)).interval is None
-    assert interquartile_difference(a, np.repeat([0.0, 1.0], [8, 1])).interval is None
-    assert interquartile_difference(a, b[:4]).interval is None

@@ -37,10 +37,7 @@ BOX: Style = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.
 
 @contextmanager
 def defaults() -> Iterator[None]:
-    """Draw by matplotlib's own settings: a matplotlibrc of a folder or home is for other figures.
-
-    With text.usetex in it these would need LaTeX.
-    """
+    """Draw by matplotlib's own settings: text.usetex in a matplotlibrc would need LaTeX."""
     with mpl.rc_context():
         mpl.rcdefaults()
         yield
@@ -73,7 +70,6 @@ def label(text: str, most: int = 40) -> str:
 
 @cache
 def _glyphs() -> Container[int]:
-    """The characters that the font has."""
     return get_font(findfont(FontProperties())).get_charmap().keys()
 
 
@@ -111,10 +107,7 @@ def legend(figure: Figure, handles: Sequence[Line2D], columns: int, fontsize: in
 
 
 def untangled(figure: Figure, axes: Sequence[Axes]) -> bytes:
-    """The figure with fewer numbers below every panel where they would run into one another.
-
-    Matplotlib has room for short ones in mind, and those of a narrow range have many digits.
-    """
+    """The figure with fewer numbers below every panel where they would run into one another."""
     canvas = _drawn(figure)
     for most in (5, 4, 3, 2):
         crowded = [each.xaxis for each in axes if is_crowded(each)]
@@ -144,10 +137,7 @@ def is_crowded(panel: Axes) -> bool:
 
 
 def any_flat(panels: Iterable["pd.Series[float]"]) -> bool:
-    """Whether the values of one panel would be a mere line on a common axis for all.
-
-    A panel without data, as of runs yet to come, is left out.
-    """
+    """Whether a panel that has values would be a mere line on a common axis."""
     low, high = np.array([values.agg(["min", "max"]) for values in panels]).T
     if np.isnan(high - low).all():
         return False
@@ -155,8 +145,7 @@ def any_flat(panels: Iterable["pd.Series[float]"]) -> bool:
 
 
 def styles(count: int) -> list[Style]:
-    """Colour, dashes and marker: no two cells share all three, and colour alone carries no
-    meaning."""
+    """No two cells share all three, and colour alone carries no meaning."""
     both = zip(cycle(COLOURS), cycle(DASHES), cycle(MARKERS), strict=False)
     return [{"color": c, "linestyle": d, "marker": m} for c, d, m in islice(both, count)]
 

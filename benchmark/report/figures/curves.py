@@ -62,13 +62,13 @@ RING: Style = {
 def curves(results: Tables) -> bytes | None:
     """One panel for the distance and one a signal, where any run has them, on the same steps.
 
-    One line a run; of more than MOST_LINES runs one line and a band a cell. Of more than
+    One line a run, or of more than MOST_LINES one line and a band a cell; of more than
     MOST_TOGETHER cells each has panels of its own.
     """
     few = shown(results.cells)
     cells = list(zip(few, styles(len(few)), strict=True))
     columns = [DISTANCE, *(name for name in results.record.signals if _having(cells, name))]
-    columns = [name for name in columns if _is_known(_table(results, name), name)]
+    columns = [name for name in columns if len(results.curves(name))]
     if not columns:
         return None
     if is_apart(results):
@@ -96,15 +96,6 @@ def is_banded(results: Tables) -> bool:
 def is_apart(results: Tables) -> bool:
     """Whether there are too many cells for one panel."""
     return len(shown(results.cells)) > MOST_TOGETHER
-
-
-def _table(results: Tables, column: str) -> pd.DataFrame:
-    return results.judged if column == DISTANCE else results.train
-
-
-def _is_known(table: pd.DataFrame, column: str) -> bool:
-    """Whether any row has a value."""
-    return column in table and bool(table[column].notna().any())
 
 
 def _having(cells: _Cells, column: str) -> _Cells:
@@ -169,8 +160,7 @@ def _alone(panel: Axes, results: Tables, cell: Cell, first: Cell, column: str) -
     if not _lines(results, [cell], column):
         panel.text(0.5, 0.5, "no values yet", transform=panel.transAxes, **NOTHING)
     elif first is not cell:
-        rows = _rows(results, [first], column)
-        mean = rows[rows[column].notna()].groupby("step")[column].mean()
+        mean = _rows(results, [first], column).groupby("step")["value"].mean()
         panel.plot(mean.index.to_numpy(), mean.to_numpy(), **GREY)
     _panel(panel, results, [(cell, OWN)], column, many=True)
     panel.set_xlabel("")
@@ -199,12 +189,11 @@ def _align(panels: Sequence[Axes], axis: Literal["x", "y"]) -> None:
 
 def _flattens(results: Tables, cells: _Cells, column: str) -> bool:
     """Whether a cell's curve would be a mere line on an axis for all of them."""
-    return any_flat([_rows(results, [cell], column)[column] for cell, _ in cells])
+    return any_flat([_rows(results, [cell], column)["value"] for cell, _ in cells])
 
 
 def _panel(axes: Axes, results: Tables, cells: _Cells, column: str, many: bool) -> None:
-    """The curves of one column; `many`: means and bands. A cross where a run ended early, and of
-    the distance a line at its floors and a ring where a run collapsed for good."""
+    """The curves of one column; `many`: means and bands."""
     few = [cell for cell, _ in cells]
     lines = _lines(results, few, column)
     if column == DISTANCE:
@@ -214,8 +203,8 @@ def _panel(axes: Axes, results: Tables, cells: _Cells, column: str, many: bool) 
     for at, (cell, style) in enumerate(cells):
         drawn = [lines[run_id] for run_id in cell.run_ids if run_id in lines]
         if many and len(drawn) > 1:
-            by_step = pd.concat(drawn).groupby("step")[column].agg(["mean", "min", "max"])
-            band = by_step.rename(columns={"mean": column}).reset_index()
+            by_step = pd.concat(drawn).groupby("step")["value"].agg(["mean", "min", "max"])
+            band = by_step.rename(columns={"mean": "value"}).reset_index()
             axes.fill_between(
                 band["step"],
                 band["min"],
@@ -229,7 +218,7 @@ def _panel(axes: Axes, results: Tables, cells: _Cells, column: str, many: bool) 
             every = 1 if column == DISTANCE else max(1, len(rows) // MARKS)
             axes.plot(
                 rows["step"],
-                rows[column],
+                rows["value"],
                 linewidth=1.4 if many else 0.9,
                 markersize=4,
                 # Cells' markers are at different steps, so that they do not hide one another.
@@ -239,8 +228,8 @@ def _panel(axes: Axes, results: Tables, cells: _Cells, column: str, many: bool) 
         for run in cell.rows:
             if run["state"] in ENDED_EARLY and run["run_id"] in lines:
                 last = lines[run["run_id"]].iloc[-1]
-                axes.plot(last["step"], last[column], **CROSS)
-    log = is_log(_rows(results, few, column)[column])
+                axes.plot(last["step"], last["value"], **CROSS)
+    log = is_log(_rows(results, few, column)["value"])
     if log:
         axes.set_yscale("log")
     words = _heading(results, cells, column)
@@ -251,23 +240,22 @@ def _panel(axes: Axes, results: Tables, cells: _Cells, column: str, many: bool) 
     for run in (run for cell in few if column == DISTANCE for run in cell.rows):
         own, since = lines.get(run["run_id"]), run.get("collapsed_at", np.nan)
         if own is not None and len(at_last := own[own["step"] == since]):
-            axes.plot(since, at_last[DISTANCE].iloc[0], **RING)
+            axes.plot(since, at_last["value"].iloc[0], **RING)
 
 
 def _rows(results: Tables, cells: Sequence[Cell], column: str) -> pd.DataFrame:
-    """Of the runs of these cells in the table that has the column."""
-    table = _table(results, column)
-    return table[table["run_id"].isin([run_id for cell in cells for run_id in cell.run_ids])]
+    """(run_id, step, value) of the runs of these cells."""
+    found = results.curves(column)
+    return found[found["run_id"].isin([run_id for cell in cells for run_id in cell.run_ids])]
 
 
 def _lines(results: Tables, cells: Sequence[Cell], column: str) -> dict[str, pd.DataFrame]:
-    """By run, the rows that have a value, in order of step; runs without any are not there."""
-    rows = _rows(results, cells, column).dropna(subset=[column])
-    return {str(run): own for run, own in rows.sort_values("step", kind="stable").groupby("run_id")}
+    """By run, in order of step; runs without values are not there."""
+    rows = _rows(results, cells, column).sort_values("step", kind="stable")
+    return {str(run): own for run, own in rows.groupby("run_id")}
 
 
 def _signs(cells: Sequence[Cell]) -> list[Line2D]:
-    """The legend's entries for what is not a cell."""
     runs = [run for cell in cells for run in cell.rows]
     signs = (
         ("real against real", FLOOR, any(cell.floors for cell in cells)),

@@ -18,10 +18,7 @@ MOST_LEVELS = 40
 
 @defaults()
 def heatmap(results: Tables) -> bytes | None:
-    """None unless exactly two keys are swept, both numbers.
-
-    None, too, where a key has so many values that no page holds the map.
-    """
+    """None unless exactly two keys are swept, both numbers, of no more values than a page holds."""
     keys = results.record.swept
     points = [cell.record.point for cell in results.cells]
     # A switch is no number, though bool is a kind of int.

@@ -1,4 +1,4 @@
-"""The samples of every cell side by side, each with the distance of its run."""
+"""Sheets of every cell: its samples, and its paths between embedded faces."""
 
 from pathlib import Path
 
@@ -10,19 +10,19 @@ from benchmark.report.figures.shown import shown
 from benchmark.report.numbers import number
 from benchmark.results.drawn import FOLDER as DRAWN
 from benchmark.results.places import samples_of
+from benchmark.results.probes import SEARCHED, STRIPS
 from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import Cell, Row, Tables
 from benchmark.text import shortened, single_line
 
 # More seeds, or more grids in all, and a sheet shows the first seed alone.
 MAX_SEEDS_SHOWN, MAX_GRIDS_SHOWN = 3, 9
-# Where one seed is shown, so many cells stand side by side.
-COLUMNS = 3
+# Cells side by side: of samples where one seed is shown, and of strips.
+COLUMNS, STRIP_COLUMNS = 3, 2
 
 
 def shown_seeds(results: Tables) -> list[int]:
-    """All seeds if there are few grids, otherwise the first: chosen by rule, never by
-    appearance."""
+    """All seeds if there are few grids, otherwise the first: never by appearance."""
     seeds = sorted(results.record.seeds)
     few = len(seeds) <= MAX_SEEDS_SHOWN and len(seeds) * len(results.cells) <= MAX_GRIDS_SHOWN
     return seeds if few else seeds[:1]
@@ -39,11 +39,10 @@ def grids(results: Tables) -> list[tuple[str, Path]]:
 
 
 def samples(results: Tables) -> bytes | None:
-    """The final grid of every cell and shown seed: a row a cell, or cell by cell for one seed.
+    """The last grid of every cell and shown seed: a row a cell, or cell by cell for one seed.
 
-    Before them drawn faces, where there are any. A run without samples keeps its place, with its
-    state in words; cells without any are left out (`without_samples` names them). None where no run
-    has any.
+    Before them drawn faces, where there are any. A run without samples keeps its place; cells
+    without any are left out (`without_samples` names them).
     """
     seeds, absent = shown_seeds(results), set(without_samples(results))
     cells = shown([cell for cell in results.cells if cell.title not in absent])
@@ -88,11 +87,35 @@ def _tile(results: Tables, cell: Cell, seed: int) -> Tile:
 
 
 def _words(cell: Cell, seed: int, run: Row) -> tuple[str, str]:
-    """Cell and seed, the step where a run has not come to its end, and collapse; then the headline
-    distance of the last snapshot. A `run` that there is not is empty."""
+    """Cell and seed, with the step of a run that has not come to its end, and collapse; then its
+    distance. A `run` that there is not is empty."""
     early = run.get("state", "done") != "done"
     notes = [f"{run['state']}, step {run['step']:.0f}"] if early else []
     notes += ["collapsed"] * (run.get("collapsed") == 1)
     said = f" ({', '.join(notes)})" if notes else ""
     above = f"{shortened(single_line(cell.title), LONGEST)}, seed {seed:.0f}{said}"
     return above, f"distance {number(run.get(DISTANCE, np.nan))}"
+
+
+def strips(results: Tables) -> bytes | None:
+    """Of every cell's first seed that has any, by search beside those by the encoder; or None."""
+    tiles = [tile for cell in shown(results.cells) for tile in _strips(results, cell)]
+    return sheet(tiles, min(STRIP_COLUMNS, len(tiles))) if tiles else None
+
+
+def _strips(results: Tables, cell: Cell) -> list[Tile]:
+    folder = results.folder / STRIPS
+    for run in cell.rows:
+        if not (folder / f"{run['run_id']}.png").is_file():
+            continue
+        probed = next(iter(results.by_run("probes")[run["run_id"]]), {})
+        found: list[Tile] = []
+        for suffix, name, words in (("", "embedded", ""), (SEARCHED, "searched", ", by search")):
+            path = folder / f"{run['run_id']}{suffix}.png"
+            if path.is_file():
+                title = shortened(single_line(cell.title), LONGEST)
+                middle = number(probed.get(f"{name}.middle.distance", np.nan))
+                above = f"{title}, seed {run['seed']:.0f}{words}"
+                found.append((above, f"distance of the middles {middle}", enlarged(path)))
+        return found
+    return []

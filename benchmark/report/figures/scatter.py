@@ -1,8 +1,7 @@
 """Each method's own signal against the distance: between runs, or within them where runs are few.
 
-Between runs: at the same steps, cell by cell, one point a run. Within a run: one point an
-evaluation, joined as training went on. Of finished runs; a signal is its mean since the evaluation
-before.
+Between runs at the same steps, one point a run; within a run one point an evaluation. Of finished
+runs; a signal is its mean since the evaluation before.
 """
 
 from collections.abc import Callable, Mapping
@@ -49,10 +48,7 @@ def is_between(results: Tables) -> bool:
 
 @defaults()
 def scatter(results: Tables) -> bytes | None:
-    """One panel a cell: between runs one style a step, within them one style a run.
-
-    None where no cell has three runs and no run three evaluations.
-    """
+    """One panel a cell; None where no cell has three runs and no run three evaluations."""
     found = _found(results)
     if between := _of_enough_runs(found):
         return _between(results, between)
@@ -152,10 +148,7 @@ def _figure(
 
 
 def _on_one_scale(found: _Points) -> list[list[int]]:
-    """Panels with one axis for their signal, so that they can be compared: all of one signal.
-
-    Each by itself where one of them would be a mere line on the common axis.
-    """
+    """Panels with one axis: all of one signal, or each alone if that made one a mere line."""
     groups = []
     for signal in dict.fromkeys(cell.record.signal for cell, _ in found):
         at = [i for i, (cell, _) in enumerate(found) if cell.record.signal == signal]

@@ -7,8 +7,7 @@ from pathlib import Path
 import matplotlib as mpl
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmark.errors import BenchError, of_system
-from benchmark.results.tables import REWRITE
+from benchmark.results.tables import readable
 
 # Grids narrower than this are enlarged, pixel by pixel.
 SMALL = 400
@@ -45,10 +44,7 @@ def sheet(tiles: Sequence[Tile], columns: int) -> bytes:
 
 def enlarged(path: Path) -> Image.Image:
     """The grid in a file, as wide as can be seen; raises BenchError where it cannot be read."""
-    try:
-        with Image.open(path) as file:
-            grid = file.convert("RGB")
-    except OSError as error:
-        raise BenchError(f"{path}: cannot be read ({of_system(error)}); {REWRITE}") from None
+    with readable(path), Image.open(path) as file:
+        grid = file.convert("RGB")
     scale = -(-SMALL // grid.width)
     return grid.resize((grid.width * scale, grid.height * scale), Image.Resampling.NEAREST)

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from benchmark.statistics.best_of import expected_best
+from benchmark.claims.tuning import expected_best
 
 
 @pytest.mark.parametrize("values", [[3.0], [5.0, 1.0], [4.0, 9.0, 2.0, 7.0, 7.0, 1.5]])
