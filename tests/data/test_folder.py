@@ -175,7 +175,7 @@ def test_a_class_from_outside_is_a_data_set(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"name": f"{HERE}:None_"}, "cannot be imported"),
+        ({"name": f"{HERE}:None_"}, "there is no None_ in"),
         ({"name": "no.such.module:X"}, "cannot be imported"),
         ({"name": f"{HERE}:Nothing"}, "has no title; a data set offers"),
         ({"name": f"{HERE}:Squares", "options": {"color": 1}}, "cannot be built with .*color"),

@@ -336,7 +336,7 @@ def test_a_metric_in_a_file_of_its_own_gets_its_column(
         load_metric("widest:SAME_NAME")
     with pytest.raises(InputError, match="'two words': needs a version, and a name"):
         load_metric("widest:SPACED")
-    with pytest.raises(InputError, match="widest:NEW: cannot be imported"):
+    with pytest.raises(InputError, match="widest:NEW: there is no NEW in widest"):
         load_metric("widest:NEW")
     with pytest.raises(InputError, match="widest:Metric: a type, not a benchmark Metric"):
         load_metric("widest:Metric")

@@ -61,7 +61,7 @@ def test_an_ablation_names_it_by_its_import_path(example: Path) -> None:
     assert with_lsgan(example).runs[0].label == "LSGAN seed=0"
     text = (example / "with.yaml").read_text()
     (example / "wrong.yaml").write_text(text.replace("lsgan:LSGAN", "lsgan:LSGAM"))
-    with pytest.raises(InputError, match="cannot be imported"):
+    with pytest.raises(InputError, match="there is no LSGAM in lsgan"):
         load(example / "wrong.yaml", "demo")
 
 
