@@ -10,7 +10,8 @@ from mkdocs.structure.files import File, Files
 
 from benchmark.ablation.schema import ablation_schema
 from benchmark.column import Column
-from benchmark.evaluation.columns import EARLIER_PROBE_COLUMNS, metric_columns, probe_columns
+from benchmark.evaluation.columns import EARLIER_PROBE_COLUMNS, probe_columns
+from benchmark.evaluation.metrics import METRICS
 from benchmark.methods import LEARNING_RATE
 from benchmark.methods.registry import built_in, method_class
 from benchmark.results.columns import EVALUATION, EVIDENCE, RUN
@@ -74,7 +75,8 @@ def columns_page() -> str:
     lines += ["deviation (in the column's unit) over draws from the same last weights.", ""]
     lines += ["## evaluations.csv", ""]
     lines += ["One row a judge, snapshot (`run_id`, `step`) and draw of samples from it.", ""]
-    lines += [*_columns({**EVALUATION, **metric_columns()})]
+    metrics = {k: Column(m.meaning, m.unit, m.better, m.source) for k, m in METRICS.items()}
+    lines += [*_columns({**EVALUATION, **metrics})]
     lines += ["`images.csv` has the same metrics of images from outside, one row a set and judge."]
     lines += ["", "## train.csv.gz and heldout.csv", ""]
     lines += ["One row (`run_id`, `step`) a logging step, means since the last, or a snapshot,"]

@@ -222,7 +222,9 @@ def test_images_that_are_added_at_once_are_all_kept(folder: Path) -> None:
     def row(name: str) -> ImagesRow:
         said = {"name": name, "judge": JUDGE, "features": JUDGE, "samples": 60, "unusable": 0}
         said |= {"images_sha256": "a" * 64, "judge_digest": "b" * 64, "reference": "c"}
-        return ImagesRow.model_validate({**said, "values": {"distance": 1.0}, "floor": {}})
+        return ImagesRow.model_validate(
+            {**said, "values": {"distance": 1.0}, "floor": {}, "width": 9}
+        )
 
     names = [f"theirs-{number}" for number in range(24)]
     with ThreadPoolExecutor(8) as pool:
