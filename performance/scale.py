@@ -28,7 +28,6 @@ from typing import Any
 import click
 import numpy as np
 from rich.console import Console
-from rich.live import Live
 
 from benchmark.ablation.plan import Plan, PlannedRun
 from benchmark.evaluation.metrics import METRICS, parameters
@@ -38,9 +37,8 @@ from benchmark.executors.local import Pool
 from benchmark.methods import heldout_columns, train_columns
 from benchmark.runs.directory import Result, Row, RunDirectory
 from benchmark.runs.evaluations import Evaluations, JudgeRecord, new_row
-from benchmark.runs.status import RunStatus
 from benchmark.spec import RunSpec
-from benchmark.sweep.progress import Progress, screen
+from benchmark.sweep.output import Output
 
 SEEDS, TRAIN_ROWS, EVALUATIONS = 5, 20, 4
 MADE_UP = "00"  # digest of the weights of runs that nobody trained
@@ -183,14 +181,7 @@ def scheduler(count: int, jobs: int) -> None:
         runs = made(root, found, finished=False)
         console = Console(file=io.StringIO(), force_terminal=True, height=50)
         shown = list(zip(found.runs, runs, strict=True))
-
-        def draw(statuses: list[RunStatus]) -> None:
-            live.update(screen(statuses, console.height, console.width), refresh=True)
-
-        with (
-            Live(console=console, auto_refresh=False) as live,
-            Progress(found, shown, draw) as progress,
-        ):
+        with Output(console).progress(found, shown) as progress:
             specs = {planned.run_id: planned.spec for planned in found.runs}
             pool = Stubs(jobs, [], progress.update, specs=specs)
             began = time.process_time()

@@ -181,6 +181,7 @@ def _print(rows: Any) -> None:
 
     from benchmark.commands.tables import show
     from benchmark.evaluation.metrics import METRICS
+    from benchmark.evaluation.settings import is_mostly_bias
 
     for row in rows:
         frame = pd.DataFrame(
@@ -192,7 +193,7 @@ def _print(rows: Any) -> None:
             | {name: [floor[key] for key in row.values] for name, floor in row.floor.items()}
         )
         show(f"{row.judge}: {row.samples} images against as many real ones", frame)
-        if row.samples <= row.width:
+        if is_mostly_bias(row.samples, row.width):
             say(
                 f"warning: {row.judge}: distances of {row.samples:,} images in {row.width:,}"
                 " dimensions are mostly bias; compare them with those of equally many alone",

@@ -152,6 +152,11 @@ class EvaluationSettings(Strict):
         return next(iter(self.judges))
 
 
+def is_mostly_bias(samples: int, width: int) -> bool:
+    """Whether a Fréchet distance of so few samples, in as many or more features, is mostly bias."""
+    return samples <= width
+
+
 def distance_title(features: str) -> str:
     """What a Fréchet distance on these features may be called: FID on the 2015 Inception alone."""
     return "FID" if features == FID_FEATURES else f"Fréchet distance ({features})"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchmark.claims.settled import WATCHED, moving
-from benchmark.evaluation.settings import FID_FEATURES, distance_title
+from benchmark.evaluation.settings import FID_FEATURES, distance_title, is_mostly_bias
 from benchmark.markup import code, escaped
 from benchmark.report.answers import answer, answer_table, status
 from benchmark.report.captions import data_words, made_of, set_up, subject
@@ -140,7 +140,7 @@ def _pairs(settings: dict[str, object]) -> str:
 def _warnings(results: Tables) -> Iterator[Block]:
     for judge in results.record.judges:
         width = int(judge.network.get("width", 0))
-        if judge.samples <= width:
+        if is_mostly_bias(judge.samples, width):
             yield Words(
                 f"**Mostly bias** in {judge.features}: {judge.samples:,} samples in {width:,}"
                 " dimensions. Compare within this section alone."

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from benchmark.ablation.plan import Plan
 from benchmark.cli import bench
 from benchmark.errors import BenchError, InputError
 from benchmark.executors.choice import Asked, choose
-from benchmark.executors.executor import Polling
+from benchmark.executors.executor import Pack, Polling
 from benchmark.executors.local import Pool
 from benchmark.files import write_atomic
 from benchmark.runs.directory import Result, Row, RunDirectory, Tail
@@ -158,13 +159,13 @@ def test_a_resumed_run_is_read_again_from_where_it_stands(tmp_path: Path) -> Non
 class Idle(Polling[str]):
     """Workers that do nothing until they are told to end; the run of each goes on meanwhile."""
 
-    def _start(self, packs):  # type: ignore[no-untyped-def]
+    def _start(self, packs: Sequence[Pack]) -> dict[str, str]:
         return {run.run_id: run.run_id for (run,) in packs}
 
-    def _ended(self):  # type: ignore[no-untyped-def]
+    def _ended(self) -> dict[str, int]:
         return dict.fromkeys(self._workers, 75) if self.stopped else {}
 
-    def _end(self, workers, kill):  # type: ignore[no-untyped-def]
+    def _end(self, workers: Sequence[str], kill: bool) -> None:
         self.told = (list(workers), kill)
 
 
