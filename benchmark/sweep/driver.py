@@ -70,8 +70,13 @@ class Driver(Strict):
     def is_asked_to_stop(self, runs: Path) -> bool:
         return self._file(runs, ".stop").exists()
 
-    def ask_to_stop(self, runs: Path) -> None:
+    def ask_to_stop(self, runs: Path) -> bool:
+        """Whether it still lived once it could read that; if not, nothing of it stays."""
         write_atomic(self._file(runs, ".stop"), b"")
+        alive = self.is_alive(runs)
+        if not alive:
+            self._remove(runs)
+        return alive
 
     def is_alive(self, runs: Path) -> bool:
         return is_held(self._file(runs, ".lock"))

@@ -106,9 +106,7 @@ def states_of(numbers: Mapping[str, str]) -> dict[str, str]:
 def stop(runs_root: Path, plan: Plan | None) -> tuple[list[str], list[str]]:
     """Ask the runs' drivers to stop, and cancel jobs whose driver is gone; returns who was
     asked, and what of those runs is damaged."""
-    asked = drivers_of(runs_root, plan)
-    for driver in asked:
-        driver.ask_to_stop(runs_root)
+    asked = [each for each in drivers_of(runs_root, plan) if each.ask_to_stop(runs_root)]
     if asked:
         return list(map(str, asked)), []
     left, damaged = [], []

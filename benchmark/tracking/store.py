@@ -6,11 +6,13 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from mlflow.version import VERSION
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
@@ -23,6 +25,7 @@ from benchmark.redact import redact
 IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 LONGEST = 240  # characters of what a library says
 DATABASES = ("postgresql", "mysql", "mssql")
+MIGRATIONS = resources.files("mlflow.store.db_migrations") / "versions"  # of this MLflow
 
 
 def sqlite_file(uri: str) -> Path | None:
@@ -145,6 +148,9 @@ def _why(uri: str, error: BaseException) -> str:
         )
     if "maintenance mode" in str(error):  # a path, or file: MLflow writes to no folder any more
         return "is a folder, which MLflow no longer writes to; write sqlite:///FOLDER/mlflow.db"
+    schema = re.search(r"found version (\w+)", str(error))
+    if schema and not any(each.name.startswith(schema[1]) for each in MIGRATIONS.iterdir()):
+        return f"is of a newer MLflow than {VERSION}: install that one, or give another store"
     return f"cannot be written ({redact(cause(error))})"
 
 

@@ -199,11 +199,13 @@ def test_stop_reaches_the_driver_through_the_runs_folder(
     assert (again.exit_code, again.output) == (1, f"no sweep is running in {tmp_path}\n")
 
 
-def test_a_word_to_a_dead_driver_of_the_same_name_stops_no_other(tmp_path: Path) -> None:
-    Driver.here(plan(1)).ask_to_stop(tmp_path)
+def test_a_driver_that_ended_before_it_was_asked_to_stop_leaves_nothing(tmp_path: Path) -> None:
     driver = Driver.here(plan(1))
     with driver.driving(tmp_path):
-        assert not driver.is_asked_to_stop(tmp_path)
+        assert driver.ask_to_stop(tmp_path)
+        assert driver.is_asked_to_stop(tmp_path)
+    assert not driver.ask_to_stop(tmp_path)
+    assert list((tmp_path / "sweeps").iterdir()) == []
 
 
 def test_two_drivers_of_one_host_name_and_process_number_are_told_apart(tmp_path: Path) -> None:
