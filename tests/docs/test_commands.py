@@ -18,7 +18,7 @@ from benchmark.cli import bench
 from tests.docs.commands import FENCE, PAGES, ROOT, Command, check, commands, obstacle
 from tests.processes import fork_workers
 
-TUTORIAL, README = ROOT / "docs" / "tutorial.md", ROOT / "README.md"
+TUTORIAL = ROOT / "docs" / "tutorial.md"
 # The tutorial's files, made small enough for every test run.
 SMALL = (
     ("steps: 400", "steps: 20"),
@@ -152,14 +152,6 @@ def test_the_tutorial_leads_to_a_verdict_and_to_a_row_of_its_own(workshop: Works
     assert rows, "no row of LSGAN in out/REPORT.md"
     # Its BEGAN is the first walk's: two gains and one LSGAN are all that was trained.
     assert len(list(workshop.folder.glob("runs/*/result.json"))) == 3
-
-
-def test_readme_and_tutorial_have_the_same_method() -> None:
-    both = [
-        next(block["text"] for block in FENCE.finditer(page.read_text()) if block["kind"] == kind)
-        for page, kind in ((README, "python"), (TUTORIAL, "python"))
-    ]
-    assert both[0] == both[1]
 
 
 def test_runs_and_tests_that_pages_name_exist() -> None:

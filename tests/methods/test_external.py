@@ -1,4 +1,4 @@
-"""The README's method in 40 lines, named by its import path, trains as the package's own do."""
+"""The tutorial's method in 40 lines, named by its import path, trains as the package's own do."""
 
 import io
 import re
@@ -24,14 +24,15 @@ from benchmark.sweep.run import Places, Work, run_plan
 from benchmark.training.loop import Trainer
 from tests.conftest import TINY
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+TUTORIAL = ROOT / "docs" / "tutorial.md"
 LSGAN_CLASS = "lsgan:LSGAN"
 LSGAN = {"name": LSGAN_CLASS, "n": 4}
 
 
 @pytest.fixture
 def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (code,) = re.findall(r"```python\n(.*?LSGAN.*?)```", README.read_text(), re.DOTALL)
+    (code,) = re.findall(r"```python.*?\n(.*?)```", TUTORIAL.read_text(), re.DOTALL)
     assert len([line for line in code.splitlines() if line.strip()]) <= 40
     (tmp_path / "lsgan.py").write_text(code)
     monkeypatch.delitem(sys.modules, "lsgan", raising=False)  # of another test's folder
@@ -40,7 +41,7 @@ def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_readme_s_method_trains(example: Path, cache: Path) -> None:
+def test_the_tutorial_s_method_trains(example: Path, cache: Path) -> None:
     spec = RunSpec.model_validate({**TINY, "method": LSGAN})
     results = []
     for folder in ("once", "again"):
@@ -66,7 +67,7 @@ def test_an_ablation_names_it_by_its_import_path(example: Path) -> None:
 
 
 def with_lsgan(folder: Path) -> Plan:
-    text = (README.parent / "ablations" / "baselines.yaml").read_text()
+    text = (ROOT / "ablations" / "baselines.yaml").read_text()
     arm = "sweep:\n  variants:\n    LSGAN: {method: {name: 'lsgan:LSGAN', n: 8}}\n"
     (folder / "with.yaml").write_text(text.replace("sweep:\n  variants:\n", arm, 1))
     return load(folder / "with.yaml", "demo")
