@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-all coverage check docs performance
+.PHONY: run test test-all coverage check reference docs performance
 # Three runs at once, on two cores too: two and then one would leave a core idle half of the time.
 run: .venv/installed
 	$(BIN)/bench run ablations/gamma.yaml --jobs 3
@@ -17,6 +17,12 @@ test-all: .venv/installed
 coverage: .venv/installed
 	$(BIN)/pytest -n logical --dist loadfile --cov=benchmark --cov-branch --cov-fail-under=90 \
 		--cov-report=term-missing:skip-covered
+
+# What is made from the code and committed.
+reference: .venv/installed
+	$(BIN)/bench schema > ablations/.schema.json
+	mv ablations/.schema.json ablations/schema.json
+	$(BIN)/python docs/pages.py
 
 docs: .venv/installed
 	$(BIN)/mkdocs build --strict

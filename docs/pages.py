@@ -1,12 +1,10 @@
-"""MkDocs hook: the reference pages that are made from the code when the site is built."""
+"""Write the pages of docs/reference/ that are made from the code."""
 
 import inspect
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
-
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
 
 from benchmark.ablation.schema import ablation_schema
 from benchmark.column import Column
@@ -19,16 +17,18 @@ from benchmark.results.columns import EVALUATION, EVIDENCE, RUN
 BLOCKS = ("method", "data", "training", "evaluation")
 
 
-def on_files(files: Files, config: MkDocsConfig) -> Files:
-    pages = {"methods": methods_page(), "keys": keys_page(), "columns": columns_page()}
-    for path, text in pages.items():
-        files.append(File.generated(config, f"reference/{path}.md", content=text))
-    return files
+def pages() -> dict[str, str]:
+    """The text of each page by its name below docs/reference/."""
+    return {"methods.md": methods_page(), "keys.md": keys_page(), "columns.md": columns_page()}
 
 
 def methods_page() -> str:
     """Every method of the package: paper, equations, and where it departs from them."""
-    lines = ["# Methods", "", "Made from the code. Words in code type are settings, mostly of"]
+    lines = [
+        "# Methods",
+        "",
+        "Made from the code. Words in code type are settings, mostly of",
+    ]
     lines += ["departures: [all settings](keys.md#method), [all columns](columns.md).", ""]
     for name in built_in():
         module = inspect.getdoc(inspect.getmodule(method_class(name))) or ""
@@ -48,7 +48,12 @@ def keys_page() -> str:
     """Every key of an ablation file: type, default, meaning."""
     schema = ablation_schema()
     defs = schema["$defs"]
-    lines = ["# Keys of an ablation", "", "Made from the code. `bench schema` prints the same.", ""]
+    lines = [
+        "# Keys of an ablation",
+        "",
+        "Made from the code. `bench schema` prints the same.",
+        "",
+    ]
     schema["properties"]["sweep"]["description"] = defs["sweep"]["description"]
     lines += ["## The file", "", *_table(schema, schema["required"])]
     for block in BLOCKS:
@@ -66,7 +71,11 @@ def keys_page() -> str:
 
 def columns_page() -> str:
     """Every column of the tables in results/: meaning, unit, which way is better, source."""
-    lines = ["# Columns", "", "What the tables in `results/ABLATION/PROFILE/` hold.", ""]
+    lines = [
+        "# Columns",
+        "",
+        "What the tables in `results/ABLATION/PROFILE/` hold; made from the code by",
+    ]
     lines += ["An empty cell is a number that is not there: not measured yet, or undefined.", ""]
     lines += ["## runs.csv", "", "One row a run, its last values. Swept keys have columns too.", ""]
     lines += _columns(RUN)
@@ -152,3 +161,8 @@ def _type(value: Any) -> str:
     signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
     limits = [f"{sign} {value[key]}" for key, sign in signs.items() if key in value]
     return ", ".join([str(value.get("type", "any")), *limits])
+
+
+if __name__ == "__main__":
+    for name, text in pages().items():
+        (Path(__file__).parent / "reference" / name).write_text(text, encoding="utf-8")

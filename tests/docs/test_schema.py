@@ -40,7 +40,7 @@ def test_committed_schema_is_what_the_command_prints() -> None:
         [sys.executable, "-m", "benchmark", "schema"], capture_output=True, check=True
     )
     committed = (ABLATIONS / "schema.json").read_bytes()
-    assert committed == done.stdout, "run: bench schema > ablations/schema.json"
+    assert committed == done.stdout, "run: make reference"
 
 
 def test_every_shipped_file_names_the_schema_and_is_valid() -> None:

@@ -5,7 +5,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from docs.pages import pages
+
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(("name", "text"), pages().items(), ids=pages())
+def test_committed_reference_is_made_from_todays_code(name: str, text: str) -> None:
+    committed = (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8")
+    assert committed == text, "run: make reference"
 
 
 def test_site_builds_without_a_warning(tmp_path: Path) -> None:
