@@ -106,9 +106,9 @@ class Budget(Strict):
     core_seconds: Annotated[float, Field(gt=0)] | None = _unless_none()
     """Seconds of one core, estimated from operation counts and rates."""
     rates: dict[str, Annotated[float, Field(gt=0)]] | None = _unless_none()
-    """By arm, multiply-adds a second and core, as `bench plan --pilot` measures them; without them
-    the methods' own estimates count, which another processor or precision may miss by a factor of
-    three."""
+    """By arm, multiply-adds a second and core, as `bench plan` measures them with `--pilot`;
+    without them the methods' own estimates count, which another processor or precision may miss by
+    a factor of three."""
 
     @model_validator(mode="after")
     def _one(self) -> Self:
