@@ -389,6 +389,28 @@ def test_a_subset_may_have_tables_of_its_own_images_alone(usual: Path, tmp_path:
         CelebA(only, tmp_path)
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_a_folder_a_person_mixes_no_people_up(suffix: str, tmp_path: Path) -> None:
+    """Each has a 0.jpg: one that is missing is not that of another person."""
+    names = [f"{i:02d}/{j}.jpg" for i in range(1, 11) for j in range(2)]
+    (tmp_path / PARTITION).write_text(
+        "".join(f"{name} {part}\n" for name, part in zip(names, PARTS, strict=True))
+    )
+    for i, name in enumerate(names, 1):
+        path = tmp_path / IMAGES / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name not in ("07/1.jpg", "10/0.jpg"):
+            path.with_suffix(suffix).write_bytes(content(i))
+    source = CelebA(SETTINGS, tmp_path)
+    assert source.absent.tolist() == [13, 18]
+    seen = source.decode(np.arange(20))[0][:, 2, 0, 0].tolist()
+    assert seen == [*range(1, 14), 0, *range(15, 19), 0, 20]
+    table = "2\nMale\n0.jpg 1\n1.jpg -1\n"
+    (tmp_path / "list_attr_celeba.txt").write_text(table)
+    with pytest.raises(InputError, match=rf"01/0\.jpg of {PARTITION} is not in it"):
+        labels_of(CelebA(SETTINGS, tmp_path))
+
+
 def test_too_small_a_share_is_refused_by_check_and_run(tmp_path: Path) -> None:
     write_images(tmp_path / IMAGES)
     parts = [f"{i:06d}.jpg {i % 3}\n" for i in range(1, 2102)]
