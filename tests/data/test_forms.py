@@ -246,6 +246,19 @@ def test_the_parts_of_a_csv_count_as_the_authors_write_them(usual: Path, tmp_pat
     assert other.fingerprint() != found.fingerprint()
 
 
+def test_the_parts_are_in_the_column_of_that_name(usual: Path, tmp_path: Path) -> None:
+    kaggle(tmp_path)
+    path = tmp_path / "list_eval_partition.csv"
+    head, *lines = path.read_text().splitlines()
+    more = [f"{name},{i % 2},{part}" for i, (name, part) in enumerate(x.split(",") for x in lines)]
+    path.write_text("\n".join([head.replace(",", ",Male,"), *more]))
+    found, wanted = CelebA(SETTINGS, tmp_path), CelebA(SETTINGS, usual)
+    assert [at.tolist() for at in found.splits().values()] == [
+        at.tolist() for at in wanted.splits().values()
+    ]
+    assert found.fingerprint() == wanted.fingerprint()
+
+
 def test_the_authors_partition_is_known() -> None:
     """The MD5 sum that torchvision has for it, from the numbers alone."""
     names = [f"{i:06d}.jpg" for i in range(1, 202_600)]
