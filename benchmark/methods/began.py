@@ -62,8 +62,8 @@ class BeganSettings(MethodSettings):
 
     name: Literal["began"]
     design: Literal["figure_1", "author"] = "figure_1"
-    """Figure 1 to the letter, or the author's earlier layers, whose parameter count matches the
-    paper's 17.3 M."""
+    """Figure 1 to the letter, or the author's earlier layers, whose parameter count, with skips,
+    matches the paper's 17.3 M."""
     n: Width = 64
     """Channels of the first convolution; the encoder grows n, 2n, 3n, ..."""
     h: Width = 64

@@ -2,7 +2,8 @@
 
 `figure_1` is the paper's figure to the letter, extended to every resolution: 24.3 M parameters at
 128 px with n = 128. `author` follows the author's earlier layers, the only layout whose parameter
-count matches the paper's 17.3 M. They differ as follows, at S px with log2(S / 8) scales:
+count, with skips, matches the paper's 17.3 M (16.4 M without). They differ as follows, at S px with
+log2(S / 8) scales:
 
     encoder   both halve the map scale times, (c, c) then (c, c + n) with stride 2;
               figure_1 adds a pair of convolutions at 8 x 8

@@ -20,8 +20,8 @@ samples are stage I's, upsampled.
 
 Taken from the authors' code, where the paper is silent or differs: the wrong pairs (x, t*) and the
 halves; lambda = 2 of a KL that is a mean over dimensions, where the paper has 1 (remembered); the
-same fakes for D's and G's updates. The code takes any other image's text for t*; with only a few
-attributes many of those would match.
+same fakes for D's and G's updates, as in their PyTorch code (the one in TensorFlow draws anew). The
+code takes any other image's text for t*; with only a few attributes many of those would match.
 
 Without attributes there is no condition: no c, no KL, no wrong pairs, and fakes have full weight.
 The second version does the same without labels (arXiv 1710.10916), but trains its stages jointly
@@ -36,10 +36,10 @@ Layers are those of section 3.4: in stage I nearest upsampling and 3x3 convoluti
 4x4 convolutions of stride 2 down to 4x4, then a 1x1 convolution over its maps and N_d numbers for
 the attributes; in stage II downsampling to 16x16, if needed, residual blocks and upsampling; from
 4x4 maps it made the same four faces of every input. Chosen or changed: stage II doubles the size,
-where the paper goes from 64 to 256 px; mu and log sigma are linear in the attributes, without the
-leaky ReLU of the authors' code, and with torch's default initialisation; G and D share one width n,
-where the paper has 128 and 64. The paper halves the rate every 100 of 600 epochs, restarting in
-each stage; `lr_decay` runs through both.
+where the paper goes from 64 to 256 px; mu, log sigma and D's N_d numbers are linear in the
+attributes, without the leaky ReLUs of the authors' code, and with torch's default initialisation; G
+and D share one width n, where the paper has 128 and 64. The paper halves the rate every 100 of 600
+epochs, restarting in each stage; `lr_decay` runs through both.
 """
 
 from dataclasses import replace

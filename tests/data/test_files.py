@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.data.containers.archives import Zip, open_files
+from benchmark.data.containers.archives import Tar, Zip, open_files
 from benchmark.data.containers.files import Files, Folder
 from benchmark.data.images import Unreadable
 from benchmark.data.survey import survey
@@ -88,6 +88,17 @@ def test_a_tar_that_breaks_off_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "faces.tar").write_bytes(whole[:2000])
     with pytest.raises(InputError, match=r"faces\.tar: not a valid tar archive .*fetch it again"):
         open_files(tmp_path, "faces")
+
+
+def test_a_file_of_two_names_is_two_in_a_tar_too(tmp_path: Path) -> None:
+    (tmp_path / "faces" / "b").mkdir(parents=True)
+    (tmp_path / "faces" / "b" / "x.jpg").write_bytes(b"one")
+    (tmp_path / "faces" / "y.jpg").hardlink_to(tmp_path / "faces" / "b" / "x.jpg")
+    with tarfile.open(tmp_path / "faces.tar", "w") as archive:
+        archive.add(tmp_path / "faces", "./faces")
+    folder, packed = Folder(tmp_path / "faces"), Tar(tmp_path / "faces.tar")
+    assert packed.names() == folder.names() == ["b/x.jpg", "y.jpg"]
+    assert read(packed, "y.jpg") == read(packed, "b/x.jpg") == b"one"
 
 
 def test_a_member_that_lost_its_name_is_none(tmp_path: Path) -> None:

@@ -246,6 +246,19 @@ def test_the_parts_of_a_csv_count_as_the_authors_write_them(usual: Path, tmp_pat
     assert other.fingerprint() != found.fingerprint()
 
 
+def test_the_parts_are_in_the_column_of_that_name(usual: Path, tmp_path: Path) -> None:
+    kaggle(tmp_path)
+    path = tmp_path / "list_eval_partition.csv"
+    head, *lines = path.read_text().splitlines()
+    more = [f"{name},{i % 2},{part}" for i, (name, part) in enumerate(x.split(",") for x in lines)]
+    path.write_text("\n".join([head.replace(",", ",Male,"), *more]))
+    found, wanted = CelebA(SETTINGS, tmp_path), CelebA(SETTINGS, usual)
+    assert [at.tolist() for at in found.splits().values()] == [
+        at.tolist() for at in wanted.splits().values()
+    ]
+    assert found.fingerprint() == wanted.fingerprint()
+
+
 def test_the_authors_partition_is_known() -> None:
     """The MD5 sum that torchvision has for it, from the numbers alone."""
     names = [f"{i:06d}.jpg" for i in range(1, 202_600)]
@@ -387,6 +400,28 @@ def test_a_subset_may_have_tables_of_its_own_images_alone(usual: Path, tmp_path:
     (tmp_path / "celeba" / IMAGES / "000002.jpg").write_bytes(content(2))
     with pytest.raises(InputError, match=rf"list_attr_celeba\.txt: 000002\.jpg of {PARTITION}"):
         CelebA(only, tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_a_folder_a_person_mixes_no_people_up(suffix: str, tmp_path: Path) -> None:
+    """Each has a 0.jpg: one that is missing is not that of another person."""
+    names = [f"{i:02d}/{j}.jpg" for i in range(1, 11) for j in range(2)]
+    (tmp_path / PARTITION).write_text(
+        "".join(f"{name} {part}\n" for name, part in zip(names, PARTS, strict=True))
+    )
+    for i, name in enumerate(names, 1):
+        path = tmp_path / IMAGES / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name not in ("07/1.jpg", "10/0.jpg"):
+            path.with_suffix(suffix).write_bytes(content(i))
+    source = CelebA(SETTINGS, tmp_path)
+    assert source.absent.tolist() == [13, 18]
+    seen = source.decode(np.arange(20))[0][:, 2, 0, 0].tolist()
+    assert seen == [*range(1, 14), 0, *range(15, 19), 0, 20]
+    table = "2\nMale\n0.jpg 1\n1.jpg -1\n"
+    (tmp_path / "list_attr_celeba.txt").write_text(table)
+    with pytest.raises(InputError, match=rf"01/0\.jpg of {PARTITION} is not in it"):
+        labels_of(CelebA(SETTINGS, tmp_path))
 
 
 def test_too_small_a_share_is_refused_by_check_and_run(tmp_path: Path) -> None:

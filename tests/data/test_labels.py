@@ -89,6 +89,17 @@ def test_of_celeba_they_are_its_attributes(root: Path, tmp_path: Path) -> None:
     (root / "list_attr_celeba.txt").unlink()
 
 
+def test_a_column_that_says_neither_yes_nor_no_is_no_attribute(root: Path) -> None:
+    rows = [[1 + i % 2, 20 + i, 1 - i % 2] for i in range(COUNT)]
+    table(root / "list_attr_celeba.txt", "Sex Age Young", rows)
+    names, values = labels_of(CelebA(CELEBA, root))
+    assert names == ("Young",)
+    assert values[:, 0].tolist() == [1, 0] * (COUNT // 2)
+    with pytest.raises(InputError, match=r"Sex holds numbers from 1 to 2; an attribute is 1 or -1"):
+        CelebA(CELEBA.model_copy(update={"only": ("Sex",)}), root)
+    (root / "list_attr_celeba.txt").unlink()
+
+
 def test_a_data_set_from_outside_may_have_them(tmp_path: Path) -> None:
     store = open_store(digits(), None, tmp_path, ["even"])
     assert store.labels is not None

@@ -45,6 +45,9 @@ class Table:
     columns: tuple[str, ...]
     values: NDArray[Any]
 
+    def column(self, name: str) -> NDArray[Any]:
+        return self.values[:, self.columns.index(name)]
+
 
 def read_table(
     path: Path,

@@ -111,11 +111,16 @@ class CelebA(Photographs):
         return shown(f"{self._images}/{self._names[index]}")
 
     def labels(self) -> tuple[tuple[str, ...], NDArray[np.uint8]]:
-        """The attributes of list_attr_celeba.txt (Smiling, Eyeglasses, ...) where it is there."""
+        """The attributes of list_attr_celeba.txt (Smiling, Eyeglasses, ...) where it is there.
+
+        A column of other numbers than 1 and -1 or 0, such as an age, is none.
+        """
         if ATTRIBUTES not in self.tree.tables:
             return (), np.zeros((len(self), 0), dtype=np.uint8)
         table = self._table(ATTRIBUTES)
-        return table.columns, (table.values > 0).astype(np.uint8)
+        said = [name for name in table.columns if _says(table.column(name))]
+        values = [table.column(name) > 0 for name in said]
+        return tuple(said), np.array(values, dtype=np.uint8).reshape(-1, len(self)).T
 
     def _find_squares(self) -> Squares:
         """The square of each image, or that of its canvas."""
@@ -169,8 +174,14 @@ class CelebA(Photographs):
 
         @cache
         def has(attribute: str) -> NDArray[np.bool_]:
-            found: NDArray[np.bool_] = self._columns(ATTRIBUTES, attribute)[:, 0] > 0
-            return found
+            found = self._columns(ATTRIBUTES, attribute)[:, 0]
+            if not _says(found):
+                raise InputError(
+                    f"{self.tree.tables[ATTRIBUTES].where}: {attribute} holds numbers from "
+                    f"{found.min()} to {found.max()}; an attribute is 1 or -1, or 1 or 0"
+                )
+            having: NDArray[np.bool_] = found > 0
+            return having
 
         people = self._columns(IDENTITIES)[:, 0] if self.settings.disjoint else None
         return chosen(parts, self.settings, has, self.title, people)
@@ -242,6 +253,11 @@ class CelebA(Photographs):
         return sample(image, square, self._side, self.settings.resample)
 
 
+def _says(values: NDArray[Any]) -> bool:
+    """Whether a column says yes or no of each image, 0 where it says nothing."""
+    return bool(np.isin(values, (-1, 0, 1)).all())
+
+
 def _tree(data_root: Path | None, images: str) -> Tree:
     if data_root is None:
         raise InputError(
@@ -281,7 +297,7 @@ def title_of(tree: Tree) -> str:
             title, known, _ = _KNOWN.get(md5(parts.content()), (_UNKNOWN, "", []))
             return title if md5(marks.content()) == known else _UNKNOWN
         table = parts.read()
-        written = md5(as_authors_write(table.names, table.values[:, 0]))
+        written = md5(as_authors_write(table.names, table.column("partition")))
         title, _, first = _KNOWN.get(written, (_UNKNOWN, "", []))
         return title if marks.read().values[: len(first)].tolist() == first else _UNKNOWN
     except (OSError, InputError):

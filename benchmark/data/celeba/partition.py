@@ -53,7 +53,7 @@ def _from_table(tree: Tree) -> Partition:
     table = source.read()
     order = np.argsort(table.names)
     names = [table.names[i] for i in order]
-    parts = table.values[order, 0]
+    parts = table.column("partition")[order]
     wrong = np.flatnonzero((parts < 0) | (parts > 2))
     if len(wrong):
         raise InputError(

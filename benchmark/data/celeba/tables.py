@@ -71,7 +71,7 @@ class TableFile:
         Kaggle's CelebA has the fingerprint of the authors'."""
         if self.file == PARTITION and self.where.suffix != ".txt":
             table = self.read()
-            return hashlib.sha256(as_authors_write(table.names, table.values[:, 0])).digest()
+            return hashlib.sha256(as_authors_write(table.names, table.column("partition"))).digest()
         return hashlib.sha256(self.content()).digest()
 
 

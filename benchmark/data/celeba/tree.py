@@ -6,6 +6,7 @@ folder of one name), PNG, archives, Hugging Face's Parquet, webdataset's shards,
 
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,12 @@ from benchmark.data.celeba.tables import (
 )
 from benchmark.data.containers.archives import PACKED, Shards, open_path
 from benchmark.data.containers.files import Files, Folder
-from benchmark.data.containers.listing import is_of_the_system, stem_of, suffix_of
+from benchmark.data.containers.listing import (
+    is_of_the_system,
+    stem_of,
+    suffix_of,
+    without_suffix,
+)
 from benchmark.data.images import SUFFIXES, Unreadable, size_of
 from benchmark.data.views import aligned
 from benchmark.errors import InputError
@@ -199,12 +205,21 @@ def match(names: Sequence[str], files: Sequence[str]) -> Sequence[str | None]:
     """The file of each image, None where there is none.
 
     Images are found by name, whatever their folder and suffix: 000001.jpg is a/b/000001.png too. Of
-    several the one of the same name comes first, then the least deep.
+    several the one of the same name comes first, then the least deep. Where images of several
+    folders share a name, as 0001.jpg of every person, only the suffix may differ.
     """
     there = set(files)
     if there.issuperset(names):
         return names
-    by_stem: dict[str, str] = {}
-    for file in sorted(files, key=lambda file: (file.count("/"), file)):
-        by_stem.setdefault(stem_of(file), file)
-    return [name if name in there else by_stem.get(stem_of(name)) for name in names]
+    found = {name: name for name in names if name in there}
+    ordered = sorted(files, key=lambda file: (file.count("/"), file))
+    for called in stem_of, without_suffix:
+        by_call: dict[str, str] = {}
+        for file in ordered:
+            by_call.setdefault(called(file), file)
+        calls = Counter(map(called, names))
+        for name in names:
+            call = called(name)
+            if name not in found and calls[call] == 1 and call in by_call:
+                found[name] = by_call[call]
+    return [found.get(name) for name in names]

@@ -109,11 +109,15 @@ class Tar(Archive):
             self._file = path.open("rb")
             weakref.finalize(self, self._file.close)
             with tarfile.open(fileobj=self._file, mode="r:") as archive:
-                found = {
-                    member.name.removeprefix("./"): (member.size, member.offset_data)
-                    for member in archive
-                    if member.isfile()
-                }
+                found: dict[str, tuple[int, int]] = {}
+                for member in archive:
+                    name, linked = (
+                        each.removeprefix("./") for each in (member.name, member.linkname)
+                    )
+                    if member.isfile():
+                        found[name] = member.size, member.offset_data
+                    elif member.islnk() and linked in found:  # one file of two names
+                        found[name] = found[linked]
         except (OSError, EOFError, ValueError, tarfile.TarError) as error:
             raise InputError(
                 f"{path}: not a valid tar archive ({of_system(error)}); fetch it again"

@@ -132,6 +132,12 @@ def stem_of(name: str) -> str:
     return stem if dot and stem else last
 
 
+def without_suffix(name: str) -> str:
+    """The file's name with its folder."""
+    folder, slash, _ = name.rpartition("/")
+    return f"{folder}{slash}{stem_of(name)}"
+
+
 def shown(name: str) -> str:
     """A name that can be printed, whatever bytes it has."""
     return name.encode("utf-8", "backslashreplace").decode()
