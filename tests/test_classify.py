@@ -85,7 +85,7 @@ def test_each_regime_has_its_images(
     def white_or_black(run: RunDirectory, count: int, *_: object) -> Tensor:
         return torch.full((count, 3, 16, 16), 255 * (run.path == pair[0].path), dtype=torch.uint8)
 
-    monkeypatch.setattr(module, "_generated", white_or_black)
+    monkeypatch.setattr(module, "_generate", white_or_black)
     run_it(pair, tmp_path)
     of = of_both(pair[0].spec(), "Eyeglasses").data
     store = module.open_store(of, None, tmp_path, ("Eyeglasses",))
