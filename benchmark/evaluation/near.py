@@ -45,12 +45,12 @@ def near_copies(
     unique = firsts == np.arange(len(firsts))
     parts = [indices[unique[indices]] for indices in source.splits().values()]
     features, rows = _features(source, np.sort(np.concatenate(parts)), network, track)
-    found: list[Pair] = []
+    copies: list[Pair] = []
     for part, indices in enumerate(parts[1:], 1):
         earlier = rows[np.isin(rows, np.concatenate(parts[:part]))]
         later = rows[np.isin(rows, indices)]
-        found += pairs(features, rows, later, earlier)
-    return sorted(found, key=lambda pair: -pair.cosine)
+        copies += pairs(features, rows, later, earlier)
+    return sorted(copies, key=lambda pair: -pair.cosine)
 
 
 def pairs(
@@ -64,15 +64,15 @@ def pairs(
         return []
     unit = torch.nn.functional.normalize(features, dim=1)
     known = unit[torch.from_numpy(np.searchsorted(rows, earlier))]
-    found = []
+    copies = []
     for start in range(0, len(later), _CHUNK):
         chunk = later[start : start + _CHUNK]
         cosines = unit[torch.from_numpy(np.searchsorted(rows, chunk))] @ known.T
         best, at = cosines.max(dim=1)
         for image, cosine, nearest in zip(chunk.tolist(), best.tolist(), at.tolist(), strict=True):
             if cosine >= ALIKE:
-                found.append(Pair(image, int(earlier[nearest]), cosine))
-    return found
+                copies.append(Pair(image, int(earlier[nearest]), cosine))
+    return copies
 
 
 def _features(

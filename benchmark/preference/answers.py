@@ -61,7 +61,7 @@ def read_votes(results: Tables) -> tuple[list[Vote], list[str]]:
     faults: list[str] = []
     seen: dict[tuple[str, str], str] = {}
     paths = sorted((results.folder / FOLDER).glob("*.json"))
-    known = samples(results) if paths else {}
+    by_name = samples(results) if paths else {}
     for path in paths:
         try:
             content = path.read_bytes()
@@ -80,7 +80,7 @@ def read_votes(results: Tables) -> tuple[list[Vote], list[str]]:
                 f"{path.name}: {file.rater} also answered that page in {other}, which counts"
             )
             continue
-        votes = [vote for each in file.answers if (vote := _vote(file.rater, each, known))]
+        votes = [vote for each in file.answers if (vote := _vote(file.rater, each, by_name))]
         if lost := len(file.answers) - len(votes):
             faults.append(
                 f"{path.name}: {lost} of {len(file.answers)} answers are left out, because they are"
@@ -100,9 +100,9 @@ def _mismatch(page: PageRecord, results: Tables) -> str:
     return ""
 
 
-def _vote(rater: str, answer: Answer, known: Mapping[str, Sample]) -> Vote | None:
+def _vote(rater: str, answer: Answer, by_name: Mapping[str, Sample]) -> Vote | None:
     """The vote that an answer casts; None if no page shows such a pair."""
-    left, right = known.get(answer.left), known.get(answer.right)
+    left, right = by_name.get(answer.left), by_name.get(answer.right)
     if left is None or right is None or left.cell == right.cell or left.seed != right.seed:
         return None
     winner, loser = (left, right) if answer.chosen == "left" else (right, left)

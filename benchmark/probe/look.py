@@ -1,4 +1,4 @@
-"""From a finished run's folder to its Probe.
+"""Probe a finished run: from its folder to its Probe.
 
 <run>/probe.json    the numbers, a Probe
 <run>/probe/        figures; they show real images, so only the strips leave the run directory

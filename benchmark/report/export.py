@@ -22,14 +22,14 @@ _LATEX = str.maketrans(
 )
 
 
-def export(found: Sequence[Tables], document: Document, folder: Path) -> list[Path]:
+def export(ablations: Sequence[Tables], document: Document, folder: Path) -> list[Path]:
     """Write the opening's tables to `folder`, and each section's to <ablation>/<profile>/ below it.
 
     Returns the files. Raises InputError if one of them exists but was not written by an export,
     BenchError if one cannot be written.
     """
     frames = {folder / table.name: _plain(table.frame) for table in tables(document.opening)}
-    for results in found:
+    for results in ablations:
         frames[folder.joinpath(*results.folder.parts[-2:], "summary")] = summary(results)
     for section in document.sections:
         below = folder.joinpath(*section.folder.parts[-2:])

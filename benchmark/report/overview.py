@@ -61,7 +61,7 @@ Each claim names the least effect that would matter. Its verdict is one of:
 - *underpowered*: this many seeds would support a true claim in less than half of all studies;
 - *undecided* or *not run*.
 
-The last four do not mean that there is no effect. Tests and intervals are explained in
+None of the last four verdicts means that there is no effect. Tests and intervals are explained in
 docs/explanation/evidence.md."""
 
 

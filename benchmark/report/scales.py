@@ -22,10 +22,10 @@ LEAST_CELLS = 2  # judged at every scale, for ranks to mean anything
 WAITS = "waits for runs"
 
 
-def scales(found: Sequence[Scale]) -> Iterator[Block]:
+def scales(every_scale: Sequence[Scale]) -> Iterator[Block]:
     """The claims and cells of every ablation that has several scales, by steps."""
     by_name: defaultdict[str, list[Scale]] = defaultdict(list)
-    for each in sorted(found, key=lambda scale: scale.steps):
+    for each in sorted(every_scale, key=lambda scale: scale.steps):
         by_name[each.name].append(each)
     several = [each for each in by_name.values() if len(each) > 1]
     tables = [table for each in several for table in (*_claims(each), *_cells(each))]

@@ -174,10 +174,10 @@ def _test(cell: Cell | None) -> str:
 
 
 def _spent(search: "pd.Series[float]", arm: ArmRecord) -> str:
-    known = search.reindex([each.run_id for each in arm.settings]).dropna()
-    if known.empty:
+    seconds = search.reindex([each.run_id for each in arm.settings]).dropna()
+    if seconds.empty:
         return NONE
-    return f"{known.mean():.0f} ({known.min():.0f} to {known.max():.0f})"
+    return f"{seconds.mean():.0f} ({seconds.min():.0f} to {seconds.max():.0f})"
 
 
 def _gain(tuned: Cell | None, own: Cell | None) -> str:
@@ -188,5 +188,5 @@ def _gain(tuned: Cell | None, own: Cell | None) -> str:
 
 
 def _parameters(cell: Cell | None) -> str:
-    known = finite([run["parameters"] for run in cell.rows]) if cell else []
-    return f"{known[0]:.0f}" if known else NONE
+    counts = finite([run["parameters"] for run in cell.rows]) if cell else []
+    return f"{counts[0]:.0f}" if counts else NONE

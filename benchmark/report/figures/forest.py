@@ -41,15 +41,15 @@ class Effect:
     least: float
 
 
-def judged(found: Sequence[Tables]) -> list[Tables]:
+def judged(ablations: Sequence[Tables]) -> list[Tables]:
     """The ablations whose claims are drawn: all but demonstrations."""
-    return [results for results in found if results.record.finding]
+    return [results for results in ablations if results.record.finding]
 
 
-def effects(found: Sequence[Tables]) -> list[Effect]:
+def effects(ablations: Sequence[Tables]) -> list[Effect]:
     """The effect of every claim about a distance that has an interval."""
     drawn = []
-    for results in judged(found):
+    for results in judged(ablations):
         table = Evidence(results.folder).table("claims")
         tests = {claim.id: claim.test for claim in results.record.claims}
         for _, row in table.iterrows():
@@ -65,9 +65,9 @@ def effects(found: Sequence[Tables]) -> list[Effect]:
 
 
 @defaults()
-def forest(found: Sequence[Tables]) -> bytes | None:
+def forest(ablations: Sequence[Tables]) -> bytes | None:
     """One panel per distance, one row per claim in the report's order; None without claims."""
-    drawn = effects(found)
+    drawn = effects(ablations)
     if not drawn:
         return None
     distances = list(dict.fromkeys(each.distance for each in drawn))
