@@ -66,7 +66,7 @@ class _Images:
         )
         return _Images(having, others)
 
-    def beside(self, more: "_Images") -> "_Images":
+    def joined(self, more: "_Images") -> "_Images":
         return _Images(torch.cat([self.having, more.having]), torch.cat([self.others, more.others]))
 
     def labelled(self) -> tuple[Tensor, Tensor]:
@@ -145,7 +145,7 @@ class _Bench:
     def generated_scores(self, generated: _Images) -> dict[str, list[float]]:
         scores = {
             f"generated_{name}": [
-                self._score(self.real.some(count, seed).beside(generated.some(count, seed)), seed)
+                self._score(self.real.some(count, seed).joined(generated.some(count, seed)), seed)
                 for seed in self.seeds()
             ]
             for name, count in self.sizes().items()

@@ -86,7 +86,7 @@ class Gaussian:
             inner = congruent(self.factor, covariance)
         else:
             variance = _trace(deviations)
-            # C^T S C = B^T B has the eigenvalues of B B^T, beside zeros.
+            # C^T S C = B^T B has the eigenvalues of B B^T, apart from zeros.
             rows = _deviations(projected)
             inner = rows @ rows.T if len(rows) <= rows.shape[1] else rows.T @ rows
         gap = np.square(features.mean(0) - self.mean).sum()

@@ -54,7 +54,7 @@ class Reference:
 
     @cached_property
     def subsets(self) -> tuple[Floats, Floats]:
-        """Rows of KID's subsets, generated and real (N, KID_SUBSETS): 1 if in it, else 0."""
+        """KID's subsets of generated and real rows (N, KID_SUBSETS): 1 for members, else 0."""
         count = len(self.features)
         draws, size = np.random.RandomState(KID_SEED), kid_subset_size(count)
         marks = np.zeros((2, count, KID_SUBSETS))
@@ -294,10 +294,10 @@ METRICS: dict[str, Metric] = {
             better="higher",
             unit="identities",
             version="1",
-            meaning="number of different faces, by the birthday test: if so many were equally "
-            "likely, two would be alike as often as two samples are; the threshold is such that 1 "
-            "in 1,000 pairs of held-out images are alike, so these score about 1,000, and more "
-            "cannot be told",
+            meaning="number of different faces, by the birthday test: if this many were equally "
+            "likely, pairs of them would be alike as often as pairs of samples are; alike means "
+            "closer than all but 1 in 1,000 pairs of held-out images, which therefore score 1,000, "
+            "and more than that cannot be measured",
             source="Arora and Zhang 2017 (arXiv 1706.08224)",
             measures="variety",
             domain="faces",

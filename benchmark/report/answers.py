@@ -14,7 +14,7 @@ from benchmark.report.captions import distance_name, made_of
 from benchmark.report.document import Table
 from benchmark.report.evidence import DEPENDS, NOT_JUDGED, Evidence, Verdict
 from benchmark.report.numbers import FACTORS, NONE, finite, mean_spread, title
-from benchmark.report.tables import beside, measured
+from benchmark.report.tables import measured, rows_without_runs
 from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import Cell, Tables
 from benchmark.text import counted
@@ -117,7 +117,8 @@ def answer_table(results: Tables) -> Table:
                 less = NONE if cell is first else measured(*difference(own, other), digits=3)
                 row[f"minus {first.title}"] = less
         rows.append(row)
-    rows += beside(results, {name: (results.judge, column) for column, name in names.items()})
+    shown = {name: (results.judge, column) for column, name in names.items()}
+    rows += rows_without_runs(results, shown)
     paired = ""
     if any(column.startswith(CLASSIFIED) for column in columns):
         paired = "A pair of generators is listed under the one trained with the attribute. "

@@ -46,7 +46,7 @@ def section(results: Tables) -> list[Block]:
     record, twins = results.record, list(map(Words, _twins(results)))
     demonstration = Words(
         f"**This is a demonstration on {data_words(record)} at small scale. It shows that"
-        " the harness works and is not a finding.**"
+        " the harness works; it is not a finding.**"
     )
     pictures = _pictures(results)
     main = _main_picture(results, pictures)

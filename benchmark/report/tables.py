@@ -77,7 +77,7 @@ def cell_table(results: Tables) -> Table:
         " 95 % intervals that are valid for so few seeds, and none for fewer than five."
         f" {made_of(record, others)}.{incomplete(results)}"
     )
-    frame = pd.DataFrame([*rows, *beside(results, shown)]).fillna(NONE)
+    frame = pd.DataFrame([*rows, *rows_without_runs(results, shown)]).fillna(NONE)
     return Table("cells", frame, caption, results.folder / "runs.csv")
 
 
@@ -99,7 +99,7 @@ def measure_table(results: Tables) -> Table:
             row[title(column)] = mean_spread(scaled, cell.planned)
         rows.append(row)
     shown = {title(column): (results.judge, column) for column in measures}
-    frame = pd.DataFrame([*rows, *beside(results, shown)]).fillna(NONE)
+    frame = pd.DataFrame([*rows, *rows_without_runs(results, shown)]).fillna(NONE)
     caption = f"Mean ± sd over seeds at the last checkpoint. {made_of(record)}."
     caption += incomplete(results)
     return Table("measures", frame, caption, results.folder / "runs.csv")
@@ -178,8 +178,10 @@ def run_table(results: Tables) -> Table:
     return Table("runs", pd.DataFrame(rows), caption, results.folder / "runs.csv")
 
 
-def beside(results: Tables, shown: Mapping[str, tuple[str, str]]) -> list[dict[str, str]]:
-    """Rows that do not belong to runs: images from outside, then the floors of each set-up.
+def rows_without_runs(
+    results: Tables, shown: Mapping[str, tuple[str, str]]
+) -> list[dict[str, str]]:
+    """Rows for images from outside, then for the floors of each set-up.
 
     `shown` maps a heading to the judge and the column of its values.
     """

@@ -44,7 +44,7 @@ MOST_LINES = 10
 MARKS = 6  # on a signal's line, which has many steps; the distance has a mark at every step
 # Opacity of a band; fainter if there are many.
 BAND, FAINT_BAND, MANY_BANDS = 0.15, 0.07, 6
-# Above so many cells, each gets a panel of its own; and the most of those side by side.
+# Above so many cells, each gets a panel of its own; at most so many of them are side by side.
 MOST_TOGETHER, MOST_ACROSS = 6, 5
 ROW, HEADING = 1.5, 0.45  # inches of a row of panels, and of the text above and below a block
 OWN: Style = {"color": COLOURS[0], "linestyle": "-", "marker": ""}
