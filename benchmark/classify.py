@@ -5,12 +5,12 @@ without. A single run will do if its method was trained on both with labels and 
 its other labels are then drawn from the training images of the class. Small classifiers of the
 attribute are trained on real images alone, on augmented real images (mirrored and rotated), on
 equally many real and generated ones together, and on generated ones alone (Ravuri and Vinyals 2019,
-arXiv 1905.10887: the classification accuracy score). All are tested on held-out real images, and
+arXiv 1905.10887: the classification accuracy score). All are tested on held-out real images and
 trained for the same number of steps. Classes are balanced: half of the training images have the
 attribute.
 
-A classifier's seed derives from its generators': it is nested in them, so that the spread over
-generators' seeds includes it.
+A classifier's seed derives from its generators' seed, so that the spread over generators' seeds
+includes that over classifiers.
 """
 
 import json
@@ -42,7 +42,7 @@ from benchmark.training.determinism import fix
 from benchmark.training.loop import new_method, sampler
 
 _CHUNK = 64
-Scores = Mapping[str, list[float]]  # balanced accuracy by regime, one a classifier's seed
+Scores = Mapping[str, list[float]]  # by regime, one balanced accuracy per classifier's seed
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class _Images:
         )
         return _Images(having, others)
 
-    def beside(self, more: "_Images") -> "_Images":
+    def joined(self, more: "_Images") -> "_Images":
         return _Images(torch.cat([self.having, more.having]), torch.cat([self.others, more.others]))
 
     def labelled(self) -> tuple[Tensor, Tensor]:
@@ -85,40 +85,40 @@ def classify(
 ) -> None:
     """Write the results still missing for the pair that includes `run`, or for `run` alone.
 
-    Raises BenchError where a snapshot is missing or the cache cannot be written, InputError where
-    the data are.
+    Raises BenchError if a snapshot is missing or the cache cannot be written, InputError if the
+    data are missing.
     """
     generators = classified.generators_of(run, settings)
     if not generators:
         return
     first = generators[0]
     with FileLock(first.path / "classified.lock"):  # both runs may end at once
-        wanted = classified.made_of(generators, settings)
-        if wanted is None or not classified.left(first, settings):
+        made_of = classified.made_of(generators, settings)
+        if made_of is None or not classified.left(first, settings):
             return
         spec = first.spec()
         fix(spec.training.threads)
-        labels, asked = (settings.attribute,), "evaluation.classify.attribute"
+        names, key = (settings.attribute,), "evaluation.classify.attribute"
         data = of_both(spec, settings.attribute).data
-        store = open_store(data, data_root, cache, labels, asked=asked)
+        store = open_store(data, data_root, cache, names, asked=key)
         real, heldout = _real(store, "train", device), _real(store, "test", device).labelled()
         count = real.most // 2
         if len(generators) == 1:
-            told = open_store(spec.data, data_root, cache, attributes(spec.method))
-            both = _labels(told, settings.attribute, count, spec.seed)
-            images = _generated(first, 2 * count, device, both)
-            made = _Images(images[:count], images[count:])
+            labelled = open_store(spec.data, data_root, cache, attributes(spec.method))
+            labels = _labels(labelled, settings.attribute, count, spec.seed)
+            images = _generate(first, 2 * count, device, labels)
+            generated = _Images(images[:count], images[count:])
         else:
-            made = _Images(*(_generated(each, count, device) for each in generators))
+            generated = _Images(*(_generate(each, count, device) for each in generators))
         bench = _Bench(settings, spec.seed, real, heldout)
-        scores = {**_known(bench, store, cache), **bench.of_generated(made)}
-        record = {"made_of": wanted, "data": store.fingerprint, "scores": scores}
+        scores = {**_cached_real_scores(bench, store, cache), **bench.generated_scores(generated)}
+        record = {"made_of": made_of, "data": store.fingerprint, "scores": scores}
         classified.write(first, {**record, "numbers": summary(scores, settings)})
 
 
 @dataclass(frozen=True)
 class _Bench:
-    """Where classifiers are trained and tested."""
+    """Trains and tests the classifiers."""
 
     settings: ClassifySettings
     seed: int  # of the generators
@@ -126,33 +126,33 @@ class _Bench:
     heldout: tuple[Tensor, Tensor]
 
     def seeds(self) -> list[int]:
-        return [derive(self.seed, "classifier", at) for at in range(self.settings.seeds)]
+        return [derive(self.seed, "classifier", index) for index in range(self.settings.seeds)]
 
     def sizes(self) -> dict[str, int]:
-        """Real images to train on, by the name that their columns end with."""
+        """Numbers of real images to train on, keyed by the ending of their columns' names."""
         return {str(n): self.real.most if n == "all" else n for n in self.settings.real}
 
-    def of_real(self) -> dict[str, list[float]]:
-        found: dict[str, list[float]] = {}
+    def real_scores(self) -> dict[str, list[float]]:
+        scores: dict[str, list[float]] = {}
         for name, count in self.sizes().items():
             for regime, augmented in (("real", False), ("augmented", True)):
-                found[f"{regime}_{name}"] = [
+                scores[f"{regime}_{name}"] = [
                     self._score(self.real.some(count, seed), seed, augmented=augmented)
                     for seed in self.seeds()
                 ]
-        return found
+        return scores
 
-    def of_generated(self, made: _Images) -> dict[str, list[float]]:
-        found = {
+    def generated_scores(self, generated: _Images) -> dict[str, list[float]]:
+        scores = {
             f"generated_{name}": [
-                self._score(self.real.some(count, seed).beside(made.some(count, seed)), seed)
+                self._score(self.real.some(count, seed).joined(generated.some(count, seed)), seed)
                 for seed in self.seeds()
             ]
             for name, count in self.sizes().items()
         }
         *_, largest = self.sizes().values()
-        alone = [self._score(made.some(largest, seed), seed) for seed in self.seeds()]
-        return {**found, "generated_alone": alone}
+        alone = [self._score(generated.some(largest, seed), seed) for seed in self.seeds()]
+        return {**scores, "generated_alone": alone}
 
     def _score(self, images: _Images, seed: int, *, augmented: bool = False) -> float:
         network = trained(*images.labelled(), seed, self.settings.steps, augmented=augmented)
@@ -160,7 +160,7 @@ class _Bench:
 
 
 def summary(scores: Scores, settings: ClassifySettings) -> dict[str, float]:
-    """Means over classifiers' seeds, and the gain from images added to the real ones."""
+    """Means over classifiers' seeds, and the differences between regimes."""
     means = {name: float(np.mean(each)) for name, each in scores.items()}
     gains = {}
     for size in map(str, settings.real):
@@ -183,19 +183,22 @@ def summary(scores: Scores, settings: ClassifySettings) -> dict[str, float]:
 
 def _real(store: FaceStore, part: Any, device: torch.device) -> _Images:
     assert store.labels is not None
-    at: NDArray[np.int64] = store.splits[part]
-    having = store.labels[at, 0] > 0
+    positions: NDArray[np.int64] = store.splits[part]
+    having = store.labels[positions, 0] > 0
     if having.all() or not having.any():
         raise BenchError(
-            f"{store.title}: all {part} images are of one class: nothing to tell apart"
+            f"{store.title}: all {part} images are of one class, so there is nothing to tell apart"
         )
-    images = [torch.from_numpy(store.fixed(at[rows])).to(device) for rows in (having, ~having)]
-    return _Images(*images)
+    classes = (store.fixed(positions[rows]) for rows in (having, ~having))
+    return _Images(*(torch.from_numpy(images).to(device) for images in classes))
 
 
 def _labels(store: FaceStore, attribute: str, count: int, seed: int) -> NDArray[np.uint8]:
-    """(2 count, A): of `count` training images that have the attribute, then of others, drawn with
-    replacement, so that further labels are as common, and come together, as in the class."""
+    """Labels (2 count, A) of `count` training images with the attribute, then of `count` without.
+
+    Images are drawn with replacement, so that the other labels are as common, and occur together as
+    often, as in the class.
+    """
     assert store.labels is not None
     rows = store.labels[store.splits["train"]]
     having = rows[:, store.attributes.index(attribute)] > 0
@@ -203,23 +206,25 @@ def _labels(store: FaceStore, attribute: str, count: int, seed: int) -> NDArray[
     return np.concatenate([draws.choice(rows[part], count) for part in (having, ~having)])
 
 
-def _generated(
+def _generate(
     run: RunDirectory, count: int, device: torch.device, labels: NDArray[np.uint8] | None = None
 ) -> Tensor:
-    """uint8 (count, 3, S, S) by the last snapshot of a run, with these labels if there are any."""
+    """Images, uint8 (count, 3, S, S), from a run's last snapshot, with these labels if given."""
     spec, result = run.spec(), run.result()
-    kept = {each.step: each for each in snapshots.listed(run.snapshots)}
-    if result is None or result.step not in kept:
-        raise BenchError(f"{run.path}: no snapshot of its last step is left; train the run again")
+    by_step = {each.step: each for each in snapshots.listed(run.snapshots)}
+    if result is None or result.step not in by_step:
+        raise BenchError(f"{run.path}: there is no snapshot of its last step; train the run again")
     method = new_method(spec, device)
-    kept[result.step].load_into(method)
+    by_step[result.step].load_into(method)
     draw = sampler(method, spec.seed, "z_classify", device, labels)
-    return torch.cat([draw(at, min(_CHUNK, count - at)) for at in range(0, count, _CHUNK)])
+    return torch.cat([draw(start, min(_CHUNK, count - start)) for start in range(0, count, _CHUNK)])
 
 
-def _known(bench: _Bench, store: FaceStore, cache: Path) -> dict[str, list[float]]:
-    """Scores on real images alone, shared by all methods' pairs with the same seed: computed
-    once."""
+def _cached_real_scores(bench: _Bench, store: FaceStore, cache: Path) -> dict[str, list[float]]:
+    """The scores of training on real images alone.
+
+    They are computed once and shared by all methods' pairs with the same seed.
+    """
     key = digest_of(
         [
             {
@@ -237,15 +242,15 @@ def _known(bench: _Bench, store: FaceStore, cache: Path) -> dict[str, list[float
     )
     path = cache / "classifiers" / f"{key}.json"
     with cached(path, "the scores of real images"):
-        found = _read(path)
-        if found is None:
-            found = bench.of_real()
-            write_atomic(path, json.dumps(found, indent=2).encode() + b"\n")
-    return found
+        scores = _read(path)
+        if scores is None:
+            scores = bench.real_scores()
+            write_atomic(path, json.dumps(scores, indent=2).encode() + b"\n")
+    return scores
 
 
 def _read(path: Path) -> dict[str, list[float]] | None:
-    """None where the file is missing or damaged."""
+    """The cached scores; None if the file is missing or damaged."""
     try:
         return dict(json.loads(path.read_bytes()))
     except (FileNotFoundError, ValueError, TypeError):

@@ -85,7 +85,7 @@ def test_each_regime_has_its_images(
     def white_or_black(run: RunDirectory, count: int, *_: object) -> Tensor:
         return torch.full((count, 3, 16, 16), 255 * (run.path == pair[0].path), dtype=torch.uint8)
 
-    monkeypatch.setattr(module, "_generated", white_or_black)
+    monkeypatch.setattr(module, "_generate", white_or_black)
     run_it(pair, tmp_path)
     of = of_both(pair[0].spec(), "Eyeglasses").data
     store = module.open_store(of, None, tmp_path, ("Eyeglasses",))
@@ -124,7 +124,7 @@ def test_generated_images_alone_are_as_many_as_the_most_real_ones(
 
 @pytest.mark.parametrize("real", [["all", 250], [1000, 250], [250, 250], ["all", "all"]])
 def test_numbers_of_real_images_rise(real: list[Any]) -> None:
-    with pytest.raises(ValueError, match="real must rise from each number to the next"):
+    with pytest.raises(ValueError, match="real must increase from one number to the next"):
         ClassifySettings(attribute="Eyeglasses", real=real)
 
 
@@ -270,7 +270,7 @@ def test_real_networks_learn_from_real_snapshots(pair: list[RunDirectory], tmp_p
     last = next(pair[1].snapshots.glob("*"))
     earlier = last.with_name(f"00000001-{last.name.partition('-')[2]}")
     last.rename(earlier)
-    with pytest.raises(BenchError, match="no snapshot of its last step is left"):
+    with pytest.raises(BenchError, match="there is no snapshot of its last step"):
         run_it(pair, tmp_path)
 
 

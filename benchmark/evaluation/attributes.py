@@ -34,15 +34,15 @@ class Share(Strict):
     """As predicted by the probe; its difference from `heldout` is the probe's own bias."""
     samples_probed: float
     samples_corrected: float | None
-    """The same, corrected for the probe's errors on the held-out images; None, like its interval,
-    if the probe is no better than chance."""
+    """`samples_probed` corrected for the probe's errors on the held-out images; None, like its
+    interval, if the probe is no better than chance."""
     samples_low: float | None
     samples_high: float | None
     """Ends of its 95 % interval, which accounts for the uncertainty of these error rates."""
     accuracy: float
-    """Of the probe, on the held-out images."""
+    """The probe's accuracy on the held-out images."""
     balanced_accuracy: float
-    """Balanced accuracy: the mean over both classes."""
+    """Its mean accuracy over both classes."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ class AttributeProbe:
 
     @classmethod
     def fit(cls, features: Floats, labels: Labels, heldout: Floats, truth: Labels) -> Self | None:
-        """On features (N, F) with labels (N,), checked on others (M, F) of known truth (M,).
+        """Fit on features (N, F) with labels (N,); check on held-out ones (M, F) with `truth` (M,).
 
-        Both classes have equal weight, so that a rare one is not overlooked. None if either set has
-        only one class.
+        Both classes have equal weight, so that a rare one is not overlooked. Returns None if either
+        set has only one class.
         """
         from sklearn.linear_model import LogisticRegression  # slow to import
         from sklearn.pipeline import make_pipeline
@@ -100,11 +100,11 @@ class AttributeProbe:
         return (1 + self.youden) / 2
 
     def predict(self, features: Floats) -> Labels:
-        """Which rows (N, F) it predicts to have the attribute."""
+        """Whether each row of features (N, F) is predicted to have the attribute: (N,)."""
         return np.asarray(self.model.predict(features), dtype=np.bool_)
 
     def count(self, features: Floats) -> Counted:
-        """Of samples (N, F)."""
+        """Estimate the share of samples with features (N, F) that have the attribute."""
         counted, cases = int(self.predict(features).sum()), len(features)
         if self.youden <= 0:
             return Counted(counted / cases)
@@ -116,22 +116,22 @@ class AttributeProbe:
 def probe(
     training: Floats, labels: Labels, heldout: Floats, truth: Labels, samples: Floats
 ) -> Share | None:
-    """Fit on features (N, F) and labels (N,), check on others, count among samples (M, F).
+    """Fit on features (N, F) and labels (N,), check on held-out ones, count among samples (M, F).
 
-    None where either real set has only one class.
+    Returns None if either real set has only one class.
     """
     fitted = AttributeProbe.fit(training, labels, heldout, truth)
     if fitted is None:
         return None
-    predicted, found = fitted.predict(heldout), fitted.count(samples)
+    predicted, counted = fitted.predict(heldout), fitted.count(samples)
     return Share(
         training=float(labels.mean()),
         heldout=float(truth.mean()),
         heldout_probed=float(predicted.mean()),
-        samples_probed=found.probed,
-        samples_corrected=found.share,
-        samples_low=found.low,
-        samples_high=found.high,
+        samples_probed=counted.probed,
+        samples_corrected=counted.share,
+        samples_low=counted.low,
+        samples_high=counted.high,
         accuracy=float((predicted == truth).mean()),
         balanced_accuracy=fitted.balanced_accuracy,
     )

@@ -1,8 +1,8 @@
-"""Which feature networks there are, by name. No torch until one is asked for.
+"""The available feature networks, by name. Torch is imported only when one is asked for.
 
 A network is a class in a file of its own, one registered by the installed torch-fidelity, or an
-external one named by its import path. Its class declares, without loading weights, `domain`, what
-it was trained on, and `seconds_per_sample`, a rough time on one CPU core.
+external one named by its import path. Its class declares, without loading weights, `domain` (what
+it was trained on) and `seconds_per_sample` (a rough time on one CPU core).
 """
 
 from importlib import import_module
@@ -25,14 +25,14 @@ _REGISTERED_DOMAINS = {
 
 
 def network_names() -> list[str]:
-    """Every built-in name of a network; import paths are accepted as well."""
+    """The names of all built-in networks; import paths are accepted as well."""
     return [*_BUILT_IN, *of_torch_fidelity().registered()]
 
 
 def network_class(name: str) -> Any:
     """The class of a feature network; needs no weights.
 
-    Raises InputError where there is none of this name or import path.
+    Raises InputError if there is none with this name or import path.
     """
     if ":" in name:
         return load_class(name)
@@ -42,13 +42,13 @@ def network_class(name: str) -> Any:
     if name not in registered:
         raise InputError(
             f"features: there is no feature network {name!r}; choose one of "
-            f"{', '.join(network_names())}, or give an import path as in package.module:Class"
+            f"{', '.join(network_names())}, or give an import path such as package.module:Class"
         )
     return registered[name]
 
 
 def refuse_unknown(name: str) -> None:
-    """Raise InputError where there is no network of this name; a built-in one is not imported."""
+    """Raise InputError if there is no network of this name; a built-in one is not imported."""
     if name not in _BUILT_IN:
         network_class(name)
 
@@ -65,7 +65,7 @@ def seconds_per_sample(name: str) -> float | None:
 
 
 def registered_domain(name: str) -> str:
-    """The same for a network registered by torch-fidelity, which does not declare it."""
+    """The domain of a network registered by torch-fidelity, which does not declare it."""
     return _REGISTERED_DOMAINS.get(name.partition("-")[0], "")
 
 

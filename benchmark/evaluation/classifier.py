@@ -1,5 +1,7 @@
-"""A small binary classifier, to measure the value of training images; deterministic given its
-seed."""
+"""A small binary classifier that measures the value of training images.
+
+It is deterministic given its seed.
+"""
 
 import math
 
@@ -11,7 +13,7 @@ from benchmark.precision import full_precision
 BATCH = 32
 RATE = 1e-3
 DEGREES = 10.0  # maximum rotation to either side
-_SCORED = 256
+_SCORING_BATCH = 256
 
 
 class SmallCNN(nn.Module):
@@ -37,11 +39,11 @@ class SmallCNN(nn.Module):
 def trained(
     images: Tensor, labels: Tensor, seed: int, steps: int, *, augmented: bool = False
 ) -> SmallCNN:
-    """A classifier that has learnt from uint8 `images` (N, 3, S, S) with labels (N,) of 0 and 1.
+    """Train a classifier on uint8 `images` (N, 3, S, S) with labels (N,) of 0 and 1.
 
-    Adam on the cross entropy, for a fixed number of steps on batches drawn with replacement,
-    however many images there are. `augmented`: half of a batch's images are mirrored, and all
-    slightly rotated.
+    Adam minimises the cross entropy for a fixed number of steps, on batches drawn with replacement,
+    however many images there are. If `augmented`, images are mirrored with probability one half,
+    and all are slightly rotated.
     """
     device = images.device
     draws = torch.Generator().manual_seed(seed)
@@ -53,8 +55,8 @@ def trained(
             batch = _floats(images[rows.to(device)])
             if augmented:
                 batch = moved(batch, draws)
-            logits, wanted = network(batch), labels[rows.to(device)].float()
-            loss = nn.functional.binary_cross_entropy_with_logits(logits, wanted)
+            logits, targets = network(batch), labels[rows.to(device)].float()
+            loss = nn.functional.binary_cross_entropy_with_logits(logits, targets)
             adam.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             adam.step()
@@ -62,8 +64,10 @@ def trained(
 
 
 def _new(draws: torch.Generator) -> SmallCNN:
-    """With torch's default initialisation, but not from its global generator, which others may be
-    using."""
+    """A network with torch's default weights and zero biases, drawn from `draws`.
+
+    Torch's global generator is left alone because others may be using it.
+    """
     with torch.device("meta"):
         network = SmallCNN()
     network.to_empty(device="cpu")
@@ -78,15 +82,15 @@ def _new(draws: torch.Generator) -> SmallCNN:
 def balanced_accuracy(network: SmallCNN, images: Tensor, labels: Tensor) -> float:
     """Balanced accuracy on uint8 images (N, 3, S, S) with labels (N,)."""
     with torch.no_grad(), full_precision():
-        logits = torch.cat([network(_floats(part)) for part in torch.split(images, _SCORED)])
-    right, has = (logits > 0) == (labels > 0), labels > 0
-    return float((right[has].double().mean() + right[~has].double().mean()) / 2)
+        logits = torch.cat([network(_floats(part)) for part in torch.split(images, _SCORING_BATCH)])
+    correct, positive = (logits > 0) == (labels > 0), labels > 0
+    return float((correct[positive].double().mean() + correct[~positive].double().mean()) / 2)
 
 
 def moved(images: Tensor, draws: torch.Generator) -> Tensor:
-    """Half of the images (N, 3, S, S) mirrored, all turned by up to DEGREES to either side.
+    """Mirror images (N, 3, S, S) with probability one half, and rotate all by up to DEGREES.
 
-    What a turn brings in from outside is the border, repeated.
+    Pixels that a rotation brings in from outside repeat the border.
     """
     count = len(images)
     side = torch.randint(2, (count,), generator=draws).float() * 2 - 1

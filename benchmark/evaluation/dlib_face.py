@@ -30,8 +30,8 @@ _BLOCKS = (
     *((256, 2), (256, 1), (256, 1)),
     (256, 2),
 )
-# What precedes the elements of a tensor: the name of its layer (after it a linear layer has its
-# sizes), a version and four axes. An integer is a byte that says how many follow.
+# What precedes the elements of a tensor: the name of its layer (followed by the sizes of a linear
+# one), a version and four axes. An integer is preceded by a byte with its length.
 _INTEGER = rb"(?:\x01.|\x02.{2}|\x03.{3}|\x04.{4})"
 _TENSOR = re.compile(
     rb"(?:con_4|affine_|fc_2" + _INTEGER * 2 + rb")\x01\x02" + _INTEGER * 4, re.DOTALL
@@ -134,12 +134,12 @@ def _grown(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 class _Weights:
     """The tensors in dlib's file, in the order of its layers: from the image to the features.
 
-    Its settings are not read, as its checksum says which network it is.
+    The settings in the file are not read: its checksum identifies the network.
     """
 
     def __init__(self, content: bytes) -> None:
         self._content = content
-        self._starts = (found.end() for found in _TENSOR.finditer(content))
+        self._starts = (header.end() for header in _TENSOR.finditer(content))
 
     def convolution(self, before: int, after: int, size: int, stride: int) -> nn.Conv2d:
         """A convolution of `before` to `after` channels, merged with the `affine_` that follows."""
@@ -159,8 +159,8 @@ class _Weights:
         return layer
 
     def _next(self, count: int) -> NDArray[np.float64]:
-        found = np.frombuffer(self._content, "<f4", count, next(self._starts))
-        return found.astype(np.float64)
+        values = np.frombuffer(self._content, "<f4", count, next(self._starts))
+        return values.astype(np.float64)
 
 
 def _parameter(values: NDArray[np.float64]) -> nn.Parameter:

@@ -1,5 +1,4 @@
-"""EfficientNet-Lite0, whose weights come in a package: the feature network that needs no
-download."""
+"""EfficientNet-Lite0: the feature network that needs no download, as its weights are a package."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -15,7 +14,7 @@ from benchmark.files import sha256
 
 
 class EfficientNetLite0(nn.Module):
-    """1,280 globally averaged features of the last convolution, trained on ImageNet.
+    """The 1,280 features of the last convolution, averaged over positions; trained on ImageNet.
 
     Images are resized to 128 x 128, not the 224 x 224 of its training: our images have 32 to 128
     pixels a side, so 224 would add no information and cost five times as much on a CPU. The size

@@ -16,14 +16,14 @@ from benchmark.files import cached, write_atomic
 from benchmark.precision import full_precision
 
 # Images per pass: fixed, because the last bits of a feature depend on it. 16 is the fastest on a
-# CPU (5 to 6 ms an image with EfficientNet-Lite0 on one core; 50 takes 7.6).
+# CPU (5 to 6 ms per image with EfficientNet-Lite0 on one core; 50 takes 7.6 ms).
 BATCH = 16
 
 
 def extract(network: FeatureNetwork, images: Iterable[Tensor]) -> Tensor:
     """Features (N, F), float32 on the CPU, of uint8 tensors (n, 3, S, S) of any lengths n.
 
-    The features do not depend, to the bit, on how the images are split over the tensors.
+    How the images are split over the tensors does not change a bit of the features.
     """
     parts = []
     for batch in _rebatched(images):
@@ -62,7 +62,7 @@ def content_key(network: FeatureNetwork, images: NDArray[np.uint8]) -> str:
 
 
 def name_of(device: torch.device) -> str:
-    """The device's model, on which last bits depend; a CPU's are told by its instructions."""
+    """The device's model, on which the last bits depend; a CPU's instructions are kept apart."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
@@ -70,7 +70,7 @@ def cached_features(network: FeatureNetwork, images: NDArray[np.uint8], cache: P
     """Features (N, F) of real `images` (N, 3, S, S), from `cache`/features if present.
 
     Concurrent processes compute them only once. A damaged file is recomputed. Raises BenchError
-    where the cache cannot be written.
+    if the cache cannot be written.
     """
     path = cache / "features" / f"{content_key(network, images)}.npy"
     with cached(path, "the features of real images"):

@@ -25,8 +25,10 @@ SEED = 2020
 
 @dataclass(frozen=True)
 class Gaussian:
-    """The real side, with the quantities that every distance to it needs; `features` (N, F), N at
-    least 2."""
+    """The Gaussian of the real `features` (N, F), N at least 2.
+
+    It keeps the quantities that every distance to it needs.
+    """
 
     features: Floats
 
@@ -41,7 +43,7 @@ class Gaussian:
 
     @cached_property
     def factor(self) -> Floats:
-        """C (F, R) with covariance C C^T: (F, N) where N is below F, else lower triangular."""
+        """C (F, R) with covariance C C^T: (F, N) if N is below F, else lower triangular."""
         deviations = _deviations(self.features)
         if len(deviations) < deviations.shape[1]:
             return np.ascontiguousarray(deviations.T)
@@ -50,11 +52,11 @@ class Gaussian:
         return np.ascontiguousarray(triangular.T)
 
     def distance(self, features: Floats) -> float:
-        """To the Gaussian of `features` (M, F), M at least 2; rank-deficient covariances count."""
+        """Distance to the Gaussian of `features` (M, F), M at least 2, of any rank."""
         return self._distance(features, self._projected(features))
 
     def extrapolated(self, features: Floats, distance: float) -> float:
-        """The distance at infinitely many generated samples; `distance` is that of all M.
+        """The distance for infinitely many generated samples; `distance` is that of all M.
 
         The intercept of a line through the distances of subsets against 1 / size (Chong and
         Forsyth 2020, arXiv 1911.07023, section 4). It removes the bias of the generated side's
@@ -73,7 +75,7 @@ class Gaussian:
         return float(np.polyfit(1 / np.array(sizes), distances, 1)[1])
 
     def _projected(self, features: Floats) -> Floats | None:
-        """Features times C (M, R), for M at most F, where this is cheaper."""
+        """Centred features times C (M, R) if M is at most F, which is cheaper; else None."""
         return (features - self.mean) @ self.factor if len(features) <= features.shape[1] else None
 
     def _distance(self, features: Floats, projected: Floats | None) -> float:
@@ -84,7 +86,7 @@ class Gaussian:
             inner = congruent(self.factor, covariance)
         else:
             variance = _trace(deviations)
-            # C^T S C = B^T B has the eigenvalues of B B^T, beside zeros.
+            # C^T S C = B^T B has the eigenvalues of B B^T, apart from zeros.
             rows = _deviations(projected)
             inner = rows @ rows.T if len(rows) <= rows.shape[1] else rows.T @ rows
         gap = np.square(features.mean(0) - self.mean).sum()
@@ -92,10 +94,10 @@ class Gaussian:
 
 
 def congruent(factor: Floats, covariance: Floats) -> Floats:
-    """C^T S C (R, R), for C (F, R); where C is square it must be lower triangular."""
+    """C^T S C (R, R), for C (F, R); a square C must be lower triangular."""
     if factor.shape[0] != factor.shape[1]:
         return np.asarray(factor.T @ covariance @ factor)
-    # BLAS's triangular product does half the work. What is symmetric or transposed needs no copy.
+    # BLAS's triangular product does half the work. Transposing both arguments avoids a copy.
     right = dtrmm(1.0, factor.T, covariance.T, side=1, lower=0, trans_a=1)
     return np.asarray(dtrmm(1.0, factor.T, right, side=0, lower=0))
 
@@ -107,7 +109,7 @@ def root_trace(symmetric: Floats) -> float:
 
 
 def _deviations(features: Floats) -> Floats:
-    """From the mean, over the square root of N - 1: A with covariance A^T A."""
+    """Deviations from the mean over sqrt(N - 1): A such that the covariance is A^T A."""
     deviations = features - features.mean(0)
     deviations /= np.sqrt(len(features) - 1)  # in place: allocating fresh memory takes longer
     return np.asarray(deviations)

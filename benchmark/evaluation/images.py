@@ -1,4 +1,4 @@
-"""Generated images from any source: read from a folder, a zip archive or an .npz."""
+"""Read generated images from any source: a folder, an archive or an .npz file."""
 
 from collections.abc import Callable
 from heapq import nsmallest
@@ -22,7 +22,7 @@ _NAMED = 3  # unusable images that a message names
 
 
 class ReadImages(NamedTuple):
-    """Images in the form that a judge takes, and those that could not be used."""
+    """Images in the form that a judge expects, and those that could not be used."""
 
     images: NDArray[np.uint8]  # (N, 3, S, S), in order of name
     unusable: tuple[str, ...]  # "name: why"
@@ -31,13 +31,13 @@ class ReadImages(NamedTuple):
 def read_images(path: Path, size: int, count: int | None = None) -> ReadImages:
     """The centre square of every image in `path`, or of `count` of them, as (N, 3, size, size).
 
-    Resized by Pillow's bicubic filter with antialiasing; other files are ignored. Of more than
-    `count` images the same ones are always taken, chosen by a hash of their names, so that every
-    class folder is represented. An .npz holds uint8 (N, H, W, 3) or (N, 3, H, W), named `arr_0` or
-    as its only array.
+    Images are resized by Pillow's bicubic filter with antialiasing; other files are ignored. If
+    there are more than `count`, a hash of their names chooses, so that the choice is always the
+    same and every class folder is represented. An .npz holds uint8 (N, H, W, 3) or (N, 3, H, W)
+    as `arr_0` or else as its first array.
 
-    Broken images, and those of fewer than 8 pixels a side, are left out and named. Raises
-    InputError where there is no such folder or file, or fewer usable images than `count`.
+    Broken images, and those with a side of fewer than 8 pixels, are left out and named. Raises
+    InputError if there is no such folder or file, or fewer usable images than `count`.
     """
     names, load = _opened(path)
     order = nsmallest(len(names), names, key=lambda name: derive(0, f"images/{name}"))
@@ -57,10 +57,10 @@ def read_images(path: Path, size: int, count: int | None = None) -> ReadImages:
 
 
 def _too_few(path: Path, usable: int, count: int | None, unusable: tuple[str, ...]) -> str:
-    wanted = f"{count} are needed" if count else "at least one is needed"
-    shown = "; ".join(unusable[:_NAMED]) + ("; ..." if len(unusable) > _NAMED else "")
-    left_out = f" ({len(unusable)} unusable: {shown})" if unusable else ""
-    return f"{path}: {usable} usable images{left_out}, but {wanted}"
+    needed = f"{count} are needed" if count else "at least one is needed"
+    named = "; ".join(unusable[:_NAMED]) + ("; ..." if len(unusable) > _NAMED else "")
+    left_out = f" ({len(unusable)} unusable: {named})" if unusable else ""
+    return f"{path}: {usable} usable images{left_out}, but {needed}"
 
 
 def _opened(path: Path) -> tuple[list[str], Callable[[str], Image.Image]]:
@@ -68,7 +68,7 @@ def _opened(path: Path) -> tuple[list[str], Callable[[str], Image.Image]]:
     if path.suffix == ".npz" and path.is_file():
         return _array(path)
     if not path.is_dir() and not (path.is_file() and suffix_of(path.name) in PACKED):
-        raise InputError(f"{path}: no folder, .zip or .npz of images, and no .tar or .parquet")
+        raise InputError(f"{path}: not a folder, .zip, .npz, .tar or .parquet of images")
     files = open_path(path)
 
     def load(name: str) -> Image.Image:

@@ -40,7 +40,7 @@ class Inception2015(nn.Module):
 
 
 def _weights() -> Path:
-    """The weights' file in torch hub's folder, downloaded on first use and checked."""
+    """The weights file in torch hub's folder, downloaded on first use and checked."""
     name: str = URL_INCEPTION_V3.rpartition("/")[2]
     # As everywhere in torch hub, the name ends in the first digits of the content's SHA-256.
     prefix = Path(name).stem.rpartition("-")[2]

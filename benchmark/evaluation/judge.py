@@ -49,11 +49,11 @@ class Judge:
     ) -> None:
         """Load the network and the real images' features, computed unless they are in `cache`.
 
-        `store` is the training data, `reference` what samples are compared with: the same or
-        another view of it; `name` is the judge's in the ablation file. If the judge has an
-        attribute, both need its labels. Raises InputError where a part of the data has too few
-        images or they are all alike, or where the features do not predict the attribute; BenchError
-        where the network's weights cannot be had.
+        `store` is the training data and `reference` what samples are compared with: the same or
+        another view of it. `name` is the judge's name in the ablation file. If the judge has an
+        attribute, both stores need its labels. Raises InputError if a part of the data has too few
+        images or they are all alike, or if the features do not predict the attribute; BenchError
+        if the network's weights cannot be loaded.
         """
         self.name, self.features = name, settings.features
         self.reference_fingerprint = reference.fingerprint
@@ -66,9 +66,9 @@ class Judge:
             raise self._unusable(reference, "images are blank or all alike")
         self._network = load_network(settings.features, device)
         self._metrics = computed_by(self._network.domain, settings.attribute)
-        features, of_validation = self._features(real), self._features(validation)
-        trait = self._trait(reference, features, of_validation)
-        self._real = Reference(features, of_validation, sharpness, trait)
+        features, validation_features = self._features(real), self._features(validation)
+        trait = self._trait(reference, features, validation_features)
+        self._real = Reference(features, validation_features, sharpness, trait)
         if bool((self._real.features == self._real.features[0]).all()):
             raise self._unusable(reference, f"images all have the same features by {self.features}")
         self._compared_with = [content_key(self._network, each) for each in (real, validation)]
@@ -84,18 +84,18 @@ class Judge:
         cache: Path,
         device: torch.device,
     ) -> "Judge":
-        """The judge of `data`, whose `store` is open; it opens whatever else it needs.
+        """The judge of `data`, whose `store` is open; opens whatever else it needs.
 
-        Raises as the constructor does, and InputError if the data lack its attribute.
+        Raises what the constructor raises, and InputError if the data lack the attribute.
         """
-        view, wanted = settings.reference_view, settings.attribute
-        seen = data if view is None else data.model_copy(update={"view": view})
-        labels, asked = (wanted,) if wanted else (), f"evaluation.judges.{name}.attribute"
+        view, attribute = settings.reference_view, settings.attribute
+        compared = data if view is None else data.model_copy(update={"view": view})
+        labels, key = (attribute,) if attribute else (), f"evaluation.judges.{name}.attribute"
         if labels:
-            store = open_store(data, data_root, cache, labels, asked=asked)
+            store = open_store(data, data_root, cache, labels, asked=key)
         reference = store
-        if seen != data:
-            reference = open_store(seen, data_root, cache, labels, asked=asked)
+        if compared != data:
+            reference = open_store(compared, data_root, cache, labels, asked=key)
         return cls(name, settings, store, reference, cache, device)
 
     @property
@@ -104,13 +104,12 @@ class Judge:
 
     @property
     def versions(self) -> dict[str, str]:
-        """The version of every metric, by name."""
+        """The version of every metric, keyed by name."""
         return {name: metric.version for name, metric in self._metrics.items()}
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over all that determines the values, except the data and the metrics'
-        versions."""
+        """SHA-256 over all that determines the values but the data and the metrics' versions."""
         return digest_of(self._identity.values())
 
     @cached_property
@@ -130,8 +129,8 @@ class Judge:
     def record(self) -> JudgeRecord:
         """The judge's record, with the scores of real images: computed once and cached.
 
-        Raises InputError where there are too few training images, BenchError where the cache cannot
-        be written.
+        Raises InputError if there are too few training images, BenchError if the cache cannot be
+        written.
         """
         return self._record
 
@@ -149,11 +148,11 @@ class Judge:
     def evaluate(
         self, sample: Callable[[int, int], Tensor], names: Sequence[str] | None = None
     ) -> dict[str, float]:
-        """The metrics of these names, or all, in the registry's order.
+        """Compute the metrics with these names, or all, in the registry's order.
 
-        `sample(start, count)` gives images start to start + count of this evaluation, uint8
-        (count, 3, S, S) on any device. Raises InputError where a name is unknown or a feature not
-        finite, BenchError where a metric is not finite.
+        `sample(start, count)` returns images start to start + count of this evaluation, uint8
+        (count, 3, S, S) on any device. Raises InputError if a name is unknown or a feature is not
+        finite, BenchError if a metric is not finite.
         """
         count = self._settings.samples
         images = Watched(sample(i, min(_CHUNK, count - i)) for i in range(0, count, _CHUNK))
@@ -167,30 +166,30 @@ class Judge:
         if unknown:
             raise InputError(f"judge {self.name}: there is no metric {', '.join(sorted(unknown))}")
         comparison = Comparison(features, sharpness, self._real)
-        wanted = [name for name in self._metrics if names is None or name in names]
-        values = {name: float(self._metrics[name].compute(comparison)) for name in wanted}
+        chosen = [name for name in self._metrics if names is None or name in names]
+        values = {name: float(self._metrics[name].compute(comparison)) for name in chosen}
         for name, value in values.items():
             if not math.isfinite(value):
                 raise BenchError(f"judge {self.name}: the metric {name} gives {value}")
         return values
 
     def _floors(self) -> dict[str, dict[str, float]]:
-        """The scores of a perfect generator and of a blurred one.
+        """The scores of a perfect generator and of a blurred one, with training images as samples.
 
-        "real": as many training images. "blurred": the same, halved by averaging 2 x 2 pixels and
-        enlarged bilinearly.
+        "real" takes them as they are; "blurred" halves them by averaging 2 x 2 pixels and enlarges
+        them bilinearly.
         """
         images = self._images(self._store, "train")
         return {"real": self._floor(images), "blurred": self._floor(_blurred(images))}
 
     def _floor(self, images: Images) -> dict[str, float]:
-        """Their metrics, from the content-addressed cache if the versions match."""
-        seen = {"images": [content_key(self._network, images), *self._compared_with]}
+        """The metrics of `images`, from the content-addressed cache if the versions match."""
+        contents = {"images": [content_key(self._network, images), *self._compared_with]}
         trait = self._real.trait
         if trait is not None:  # the same images may be judged for another attribute
             attribute = self._settings.attribute, self._store.labels_sha256, trait.training
-            seen["attribute"] = list(map(str, attribute))
-        key = digest_of([seen])
+            contents["attribute"] = list(map(str, attribute))
+        key = digest_of([contents])
         path = self._cache / "floors" / f"{key}.json"
         with cached(path, "the real images' figures"):
             known = _read_floor(path)
@@ -211,43 +210,43 @@ class Judge:
     def _trait(
         self, reference: FaceStore, real: NDArray[np.float64], validation: NDArray[np.float64]
     ) -> Trait | None:
-        """The judge's attribute; its probe is fitted on the validation images, which no generator
-        has seen, and is checked on the test images.
+        """The judge's attribute, with a probe that is checked on the test images.
 
-        Raises InputError if the probe does not learn it.
+        The probe is fitted on the validation images, which no generator has seen. Raises InputError
+        if it does not learn the attribute.
         """
         name = self._settings.attribute
         if name is None:
             return None
         fitted = AttributeProbe.fit(
             validation,
-            self._having(reference, self._positions(reference, "validation")),
+            self._has_attribute(reference, self._positions(reference, "validation")),
             real,
-            self._having(reference, self._positions(reference, self._settings.reference)),
+            self._has_attribute(reference, self._positions(reference, self._settings.reference)),
         )
         if fitted is None or fitted.youden < _LEAST_YOUDEN:
-            said = f"Youden's J {fitted.youden:.2f}" if fitted else "all have it, or none"
+            reason = f"Youden's J {fitted.youden:.2f}" if fitted else "all have it, or none"
             raise InputError(
-                f"evaluation.judges.{self.name}.attribute: {self.features} does not tell {name} on "
-                f"the held-out images of {reference.title} ({said}); choose another attribute or "
+                f"evaluation.judges.{self.name}.attribute: {self.features} cannot tell {name} on "
+                f"the held-out images of {reference.title} ({reason}); choose another attribute or "
                 "other features"
             )
-        training = self._having(self._store, self._store.splits["train"])
+        training = self._has_attribute(self._store, self._store.splits["train"])
         return Trait(fitted, float(training.mean()))
 
-    def _having(self, store: FaceStore, positions: NDArray[np.int64]) -> Labels:
+    def _has_attribute(self, store: FaceStore, positions: NDArray[np.int64]) -> Labels:
         assert store.labels is not None
         column = store.attributes.index(str(self._settings.attribute))
         return np.asarray(store.labels[positions, column] > 0)
 
     def _images(self, store: FaceStore, part: Split) -> Images:
-        """As many images of `part` as there are samples; raises as `_positions` does."""
+        """As many images of `part` as there are samples; raises what `_positions` raises."""
         return store.fixed(self._positions(store, part))
 
     def _positions(self, store: FaceStore, part: Split) -> NDArray[np.int64]:
-        """As many images of `part` as there are samples, the same for every run and seed.
+        """Positions of as many images of `part` as there are samples, the same for every run.
 
-        Raises InputError, naming the setting, where there are fewer.
+        Raises InputError, naming the setting, if there are fewer.
         """
         positions, count = store.splits[part], self._settings.samples
         if len(positions) < count:
@@ -281,7 +280,7 @@ def _blurred(images: Images) -> Images:
 
 
 def _read_floor(path: Path) -> dict[str, tuple[str, float]]:
-    """Metrics with their versions; none where the file is missing or damaged."""
+    """Each metric's version and value; empty if the file is missing or damaged."""
     try:
         read = json.loads(path.read_bytes())
         return {str(name): (str(version), float(value)) for name, (version, value) in read.items()}

@@ -22,68 +22,70 @@ LEAST_GAIN, WINDOW = 0.01, 100
 
 @dataclass(frozen=True)
 class Embedding:
-    """Codes whose images come near given ones."""
+    """Codes whose images approximate given ones."""
 
     codes: Tensor  # (N, Z)
-    images: Tensor  # (N, 3, S, S), what the generator makes of them
+    images: Tensor  # (N, 3, S, S), what the generator makes of the codes
     errors: Floats  # (N,) mean absolute difference over pixels in [-1, 1]
     steps: NDArray[np.int64]  # (N,) Adam steps on each; 0 if an encoder gave the code
     settled: NDArray[np.bool_]  # (N,) whether its error had stopped falling
 
 
 def embed(generate: Generate, images: Tensor, start: Tensor, most: int) -> Embedding:
-    """Codes whose images come nearest to `images` (N, 3, S, S) in [-1, 1], by Adam on each code.
+    """Find the codes whose images are nearest to `images` (N, 3, S, S) in [-1, 1], by Adam.
 
     BEGAN, figure 4: e_r = |x_r - G(z_r)|. The paper gives neither the number of steps nor the
-    rate. Each code begins at `start` (N, Z) and is searched for until its error has fallen by less
-    than LEAST_GAIN in WINDOW steps, or for `most` steps; it may leave the prior's range, as in the
+    rate. Each code begins at `start` (N, Z) and is optimised until its error falls by less than
+    LEAST_GAIN in WINDOW steps, or for `most` steps. It may leave the prior's range, as in the
     paper, and its best step counts. Only the codes get gradients.
     """
     best, least = start.clone(), torch.full((len(start),), torch.inf, device=start.device)
     steps = np.zeros(len(start), np.int64)
     settled = np.zeros(len(start), bool)
-    left = torch.arange(len(start), device=start.device)  # codes still being optimised
+    active = torch.arange(len(start), device=start.device)  # codes still being optimised
     codes = start.clone().requires_grad_()
     adam = torch.optim.Adam([codes], lr=RATE)
     for done in range(0, most, WINDOW):
-        before, wanted = least[left], images[left]
+        before, targets = least[active], images[active]
         for _ in range(min(WINDOW, most - done)):
-            errors = (wanted - generate(codes)).abs().mean((1, 2, 3))
+            errors = (targets - generate(codes)).abs().mean((1, 2, 3))
             (codes.grad,) = torch.autograd.grad(errors.sum(), codes)
             with torch.no_grad():
-                better = errors < least[left]
-                least[left[better]] = errors[better]
-                best[left[better]] = codes[better]
+                better = errors < least[active]
+                least[active[better]] = errors[better]
+                best[active[better]] = codes[better]
             adam.step()
-        steps[left.cpu().numpy()] = min(done + WINDOW, most)
-        falling = least[left] < (1 - LEAST_GAIN) * before
-        # An error that falls little in less than a window may fall on in the rest of it.
-        settled[left[~falling].cpu().numpy()] = done + WINDOW <= most
+        steps[active.cpu().numpy()] = min(done + WINDOW, most)
+        falling = least[active] < (1 - LEAST_GAIN) * before
+        # An error that falls little in a cut-off window might have fallen further in a whole one.
+        settled[active[~falling].cpu().numpy()] = done + WINDOW <= most
         if not falling.any():
             break
-        left, (codes, adam) = left[falling], _only(falling, codes, adam)
+        active, (codes, adam) = active[falling], _restricted(falling, codes, adam)
     with torch.no_grad():
         return Embedding(best, generate(best), _floats(least), steps, settled)
 
 
-def _only(rows: Tensor, codes: Tensor, adam: torch.optim.Adam) -> tuple[Tensor, torch.optim.Adam]:
-    """The search restricted to some of the codes, otherwise unchanged."""
-    kept = codes.detach()[rows].requires_grad_()
-    smaller = torch.optim.Adam([kept], lr=RATE)
-    smaller.state[kept] = {
+def _restricted(
+    rows: Tensor, codes: Tensor, adam: torch.optim.Adam
+) -> tuple[Tensor, torch.optim.Adam]:
+    """The search restricted to some rows of the codes, otherwise unchanged."""
+    chosen = codes.detach()[rows].requires_grad_()
+    smaller = torch.optim.Adam([chosen], lr=RATE)
+    smaller.state[chosen] = {
         name: value[rows] if value.shape == codes.shape else value
         for name, value in adam.state[codes].items()
     }
-    return kept, smaller
+    return chosen, smaller
 
 
 def encoded(generate: Generate, images: Tensor, codes: Tensor) -> Embedding:
-    """The codes (N, Z) that an encoder assigns to `images`, and the reconstruction errors."""
+    """The embedding by the codes (N, Z) that an encoder assigns to `images`."""
     with torch.no_grad():
-        made = generate(codes)
-        errors = (images - made).abs().mean((1, 2, 3))
+        rebuilt = generate(codes)
+        errors = _floats((images - rebuilt).abs().mean((1, 2, 3)))
     count = len(codes)
-    return Embedding(codes, made, _floats(errors), np.zeros(count, np.int64), np.ones(count, bool))
+    return Embedding(codes, rebuilt, errors, np.zeros(count, np.int64), np.ones(count, bool))
 
 
 def _floats(values: Tensor) -> Floats:
@@ -91,9 +93,9 @@ def _floats(values: Tensor) -> Floats:
 
 
 def outside(codes: Tensor, prior: Tensor) -> float:
-    """The share of the coordinates of codes (N, Z) beyond all of `prior` (M, Z) in their dimension.
+    """The share of coordinates of codes (N, Z) outside the range of those of `prior` (M, Z).
 
-    Of further codes of a prior without correlations it is 2 / (M + 1).
+    Further codes from the prior are expected to have 2 / (M + 1).
     """
     beyond = (codes < prior.amin(0)) | (codes > prior.amax(0))
     return float(beyond.double().mean())
@@ -119,9 +121,9 @@ def spherical(first: Tensor, last: Tensor, points: int) -> Tensor:
 
 
 def path_lengths(features: Floats) -> tuple[Floats, Floats]:
-    """For paths through features (points, N, F): length (N,) and the longest step's share (N,).
+    """Lengths (N,) of paths through features (points, N, F), and the longest steps' shares (N,).
 
-    Length is the sum of the steps. The share is 1 / (points - 1) on a path of equal steps, and 1 if
+    A length is the sum of the steps. A share is 1 / (points - 1) if all steps are equal, and 1 if
     all the change happens at once, or if nothing changes, which does not count as even.
     """
     steps = np.linalg.norm(np.diff(features, axis=0), axis=2)

@@ -2,8 +2,8 @@
 
 All compare two sets of features, in float64: in float32 the Fréchet distance is off by up to 0.4,
 and distances between equal rows are far from zero. Some need a special judge: one whose network was
-trained on faces, or one with an attribute of the data. A new metric is one registered `Metric` in a
-file of its own; tables, captions, glossary and judges pick it up from here.
+trained on faces, or one with an attribute of the data. A new metric is a `Metric`, registered from
+a file of its own; tables, captions, the glossary and judges pick it up from here.
 """
 
 import re
@@ -37,7 +37,7 @@ class Trait:
 
 @dataclass(frozen=True)
 class Reference:
-    """Real images, with what every comparison needs of them, computed when first asked for."""
+    """Real images, with what every comparison needs from them, computed on first use."""
 
     features: Floats  # (N, F), N at least 2
     validation: Floats  # (N, F), of as many validation images
@@ -54,7 +54,7 @@ class Reference:
 
     @cached_property
     def subsets(self) -> tuple[Floats, Floats]:
-        """Rows of KID's subsets, generated and real (N, KID_SUBSETS): 1 if in it, else 0."""
+        """KID's subsets of generated and real rows (N, KID_SUBSETS): 1 for members, else 0."""
         count = len(self.features)
         draws, size = np.random.RandomState(KID_SEED), kid_subset_size(count)
         marks = np.zeros((2, count, KID_SUBSETS))
@@ -77,7 +77,7 @@ class Reference:
 class Comparison:
     """Generated images against as many real ones; what several metrics share is computed once.
 
-    Raises ValueError where the counts or widths differ: the distance's bias would differ too.
+    Raises ValueError if the counts or widths differ: the distance's bias would differ too.
     """
 
     features: Floats  # (N, F)
@@ -113,23 +113,23 @@ class Comparison:
 
     @cached_property
     def attribute(self) -> dict[str, float]:
-        """The share of the samples that have it, the interval's ends, and its excess.
+        """The share of the samples with the judge's attribute, its interval and its excess.
 
-        NaN where the judge is told none.
+        NaN if the judge has no attribute, or its probe is no better than chance.
         """
         trait, unknown = self.real.trait, dict.fromkeys(("share", "low", "high", "excess"), np.nan)
         if trait is None:
             return unknown
-        found = trait.probe.count(self.features)
-        if found.share is None or found.low is None or found.high is None:
+        counted = trait.probe.count(self.features)
+        if counted.share is None or counted.low is None or counted.high is None:
             return unknown
-        excess = found.share - trait.training
-        return {"share": found.share, "low": found.low, "high": found.high, "excess": excess}
+        excess = counted.share - trait.training
+        return {"share": counted.share, "low": counted.low, "high": counted.high, "excess": excess}
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One number about generated images, with all the text about it used anywhere."""
+    """One number about generated images, with all the text about it that is used anywhere."""
 
     name: str  # its column
     compute: Callable[[Comparison], float]
@@ -138,8 +138,8 @@ class Metric:
     version: str  # changes when the same images get other values
     meaning: str
     source: str  # the paper that defines it
-    # A claim on one metric is also tested on others of the same kind: quality covers both other
-    # kinds.
+    # A claim about one metric is also tested on others of the same kind; quality covers fidelity
+    # and variety.
     measures: Literal["quality", "fidelity", "variety", ""] = ""
     domain: str = ""  # training domain of the networks it is meant for; empty: any
     labelled: bool = False  # only for a judge with an attribute
@@ -165,8 +165,8 @@ METRICS: dict[str, Metric] = {
             better="lower",
             unit=_SQUARED,
             version="1",
-            meaning="Fréchet distance of the judge's features to as many real images; FID on those "
-            "of inception_2015",
+            meaning="Fréchet distance between the judge's features of samples and of as many real "
+            "images; with inception_2015's features it is FID",
             source=_HEUSEL,
             measures="quality",
         ),
@@ -176,7 +176,7 @@ METRICS: dict[str, Metric] = {
             better="lower",
             unit=_SQUARED,
             version="1",
-            meaning="the same to validation images; it alone chooses a checkpoint",
+            meaning="the same against validation images; only this one chooses a checkpoint",
             source=_HEUSEL,
         ),
         Metric(
@@ -194,7 +194,7 @@ METRICS: dict[str, Metric] = {
             better="lower",
             unit="",
             version="1",
-            meaning="kernel distance, unbiased: mean over subsets",
+            meaning="unbiased kernel distance, mean over subsets",
             source=_KID,
             measures="quality",
         ),
@@ -233,7 +233,8 @@ METRICS: dict[str, Metric] = {
             better="higher",
             unit="",
             version="1",
-            meaning="real neighbourhoods that a sample lies in, over their number; may exceed 1",
+            meaning="real images' neighbourhoods that a sample lies in, on average, over the "
+            "number of neighbours that defines them; may exceed 1",
             source="Naeem et al. 2020, equation 4 (arXiv 2002.09797)",
             measures="fidelity",
         ),
@@ -253,7 +254,7 @@ METRICS: dict[str, Metric] = {
             better="",
             unit="ratio",
             version="1",
-            meaning="the samples' Laplacian variance over the real images'; 1 is as sharp",
+            meaning="the samples' Laplacian variance over the real images'; 1 is equally sharp",
             source="Pech-Pacheco et al. 2000",
         ),
         Metric(
@@ -272,7 +273,7 @@ METRICS: dict[str, Metric] = {
             better="lower",
             unit="features",
             version="1",
-            meaning="sliced Wasserstein-2 distance of the judge's features, not rescaled",
+            meaning="sliced Wasserstein-2 distance between the judge's features, not rescaled",
             source="Bonneel et al. 2015; MIND, Berthet et al. 2026 (arXiv 2605.06797)",
             measures="quality",
         ),
@@ -282,8 +283,8 @@ METRICS: dict[str, Metric] = {
             better="",
             unit="effective number of images",
             version="1",
-            meaning="entirely different images that would be as diverse as the samples, by the "
-            "cosine of their features; read it beside the real images' own",
+            meaning="how many entirely different images would be as diverse as the samples, by the "
+            "cosine of their features; compare it with the real images' own score",
             source="Friedman and Dieng 2023, definition 3.1 (arXiv 2210.02410)",
             measures="variety",
         ),
@@ -293,9 +294,10 @@ METRICS: dict[str, Metric] = {
             better="higher",
             unit="identities",
             version="1",
-            meaning="different faces, by the birthday test: how many, were they equally likely, "
-            "would be alike as often as pairs of samples are; alike is what 1 in 1,000 pairs of "
-            "held-out images are, which so have 1,000; beyond that it cannot tell",
+            meaning="number of different faces, by the birthday test: if this many were equally "
+            "likely, pairs of them would be alike as often as pairs of samples are; alike means "
+            "closer than all but 1 in 1,000 pairs of held-out images, which therefore score 1,000, "
+            "and more than that cannot be measured",
             source="Arora and Zhang 2017 (arXiv 1706.08224)",
             measures="variety",
             domain="faces",
@@ -306,8 +308,8 @@ METRICS: dict[str, Metric] = {
             better="",
             unit=SHARE,
             version="1",
-            meaning="samples that have the judge's attribute, by a linear probe, corrected for its "
-            "errors on held-out images",
+            meaning="share of samples that have the judge's attribute, by a linear probe, "
+            "corrected for its errors on held-out images",
             source=_PREVALENCE,
             labelled=True,
         ),
@@ -317,8 +319,8 @@ METRICS: dict[str, Metric] = {
             better="",
             unit=SHARE,
             version="1",
-            meaning="lower end of its 95 % interval, which includes how well the probe's errors "
-            "are known",
+            meaning="lower end of its 95 % interval, which allows for the uncertainty of the "
+            "probe's error rates",
             source=_PREVALENCE,
             labelled=True,
         ),
@@ -328,7 +330,7 @@ METRICS: dict[str, Metric] = {
             better="",
             unit=SHARE,
             version="1",
-            meaning="upper end of it",
+            meaning="upper end of that interval",
             source=_PREVALENCE,
             labelled=True,
         ),
@@ -338,7 +340,7 @@ METRICS: dict[str, Metric] = {
             better="",
             unit="difference of shares",
             version="1",
-            meaning="attribute_share less the share of the training images that have it",
+            meaning="attribute_share minus the share of the training images that have it",
             source="evaluation/attributes.py",
             labelled=True,
         ),
@@ -368,7 +370,7 @@ def computed_by(domain: str, attribute: str | None) -> dict[str, Metric]:
 def register(metric: Metric) -> None:
     """Add a metric; every judge created afterwards computes it.
 
-    Raises InputError where its name is taken or unfit for a column, or it has no version.
+    Raises InputError if its name is taken or unfit for a column, or if it has no version.
     """
     if METRICS.get(metric.name) is metric:
         return
@@ -385,7 +387,7 @@ def register(metric: Metric) -> None:
 def load_metric(path: str) -> Metric:
     """Import and register the metric at `package.module:NAME`.
 
-    Raises InputError where there is none or its name is taken.
+    Raises InputError if there is none or its name is taken.
     """
     metric: Any = load_class(path)
     if not isinstance(metric, Metric):
@@ -395,7 +397,7 @@ def load_metric(path: str) -> Metric:
 
 
 def parameters(samples: int) -> dict[str, int]:
-    """What the metrics' values depend on besides features and versions, for a number of samples."""
+    """What the values depend on besides features and versions, for this number of samples."""
     return {
         "kid_subsets": KID_SUBSETS,
         "kid_subset_size": kid_subset_size(samples),
@@ -406,5 +408,5 @@ def parameters(samples: int) -> dict[str, int]:
 
 
 def kid_subset_size(samples: int) -> int:
-    """Images in a KID subset: 1,000, or half of fewer than 2,000, so that subsets differ."""
+    """Images in a KID subset: 1,000, but at most half the samples, so that subsets differ."""
     return min(KID_SUBSET_SIZE, samples // 2)

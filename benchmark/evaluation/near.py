@@ -1,5 +1,8 @@
-"""Near-copies across the parts of a data set, by a feature network: another JPEG of one photograph,
-a slightly different crop. They would bias distances to held-out images and memorisation probes."""
+"""Near-copies across the parts of a data set, found by a feature network.
+
+Another JPEG of the same photograph, or a slightly different crop, would bias distances to held-out
+images and memorisation probes.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,9 +17,9 @@ from benchmark.data.survey import Track, untracked
 from benchmark.evaluation.features import extract
 from benchmark.evaluation.networks import FeatureNetwork
 
-# Cosine of two images' features by EfficientNet-Lite0 at 64 px. Among 1,500 photographs of
-# different people the two most alike are at 0.952; photographs re-encoded as JPEG or cropped by a
-# pixel or two are mostly above 0.96; copies changed more than that are missed.
+# Cosine of two images' features by EfficientNet-Lite0 at 64 px. The two most alike of 1,500
+# photographs of different people have 0.952; photographs re-encoded as JPEG or cropped by a pixel
+# or two are mostly above 0.96; copies that are changed more are missed.
 ALIKE = 0.96
 _CHUNK = 256
 
@@ -35,39 +38,41 @@ def near_copies(
 ) -> list[Pair]:
     """Held-out images that nearly duplicate one in an earlier part, the most alike first.
 
-    Exact copies, which `source.survey` knows, and broken images are left out. It takes a few
-    milliseconds an image for the features alone.
+    Exact copies, which `source.survey` knows, and broken images are left out. The features alone
+    take a few milliseconds per image.
     """
     firsts = source.survey.firsts()
-    apart = firsts == np.arange(len(firsts))
-    parts = [at[apart[at]] for at in source.splits().values()]
+    unique = firsts == np.arange(len(firsts))
+    parts = [indices[unique[indices]] for indices in source.splits().values()]
     features, rows = _features(source, np.sort(np.concatenate(parts)), network, track)
-    found: list[Pair] = []
-    for part, at in enumerate(parts[1:], 1):
+    copies: list[Pair] = []
+    for part, indices in enumerate(parts[1:], 1):
         earlier = rows[np.isin(rows, np.concatenate(parts[:part]))]
-        held = rows[np.isin(rows, at)]
-        found += pairs(features, rows, held, earlier)
-    return sorted(found, key=lambda pair: -pair.cosine)
+        later = rows[np.isin(rows, indices)]
+        copies += pairs(features, rows, later, earlier)
+    return sorted(copies, key=lambda pair: -pair.cosine)
 
 
 def pairs(
-    features: Tensor, rows: NDArray[np.int64], held: NDArray[np.int64], earlier: NDArray[np.int64]
+    features: Tensor, rows: NDArray[np.int64], later: NDArray[np.int64], earlier: NDArray[np.int64]
 ) -> list[Pair]:
-    """Each image of `held` whose nearest of `earlier` is ALIKE; `features` (N, F) are of `rows`,
-    which is sorted."""
-    if len(held) == 0 or len(earlier) == 0:
+    """Pair each image of `later` with its nearest of `earlier`, if their cosine reaches ALIKE.
+
+    `features` (N, F) belong to the images `rows` (N,), which are sorted.
+    """
+    if len(later) == 0 or len(earlier) == 0:
         return []
     unit = torch.nn.functional.normalize(features, dim=1)
     known = unit[torch.from_numpy(np.searchsorted(rows, earlier))]
-    found = []
-    for start in range(0, len(held), _CHUNK):
-        some = held[start : start + _CHUNK]
-        cosines = unit[torch.from_numpy(np.searchsorted(rows, some))] @ known.T
+    copies = []
+    for start in range(0, len(later), _CHUNK):
+        chunk = later[start : start + _CHUNK]
+        cosines = unit[torch.from_numpy(np.searchsorted(rows, chunk))] @ known.T
         best, at = cosines.max(dim=1)
-        for image, cosine, nearest in zip(some.tolist(), best.tolist(), at.tolist(), strict=True):
+        for image, cosine, nearest in zip(chunk.tolist(), best.tolist(), at.tolist(), strict=True):
             if cosine >= ALIKE:
-                found.append(Pair(image, int(earlier[nearest]), cosine))
-    return found
+                copies.append(Pair(image, int(earlier[nearest]), cosine))
+    return copies
 
 
 def _features(
@@ -75,13 +80,13 @@ def _features(
 ) -> tuple[Tensor, NDArray[np.int64]]:
     """Features of the readable images, and which images these are."""
     chunks = [indices[i : i + _CHUNK] for i in range(0, len(indices), _CHUNK)]
-    kept: list[NDArray[np.int64]] = []
+    readable: list[NDArray[np.int64]] = []
 
     def decoded() -> Iterable[Tensor]:
         for chunk in track(chunks, "features", len(chunks)):
             images, whole = source.decode(chunk)
-            kept.append(chunk[whole])
+            readable.append(chunk[whole])
             yield torch.from_numpy(images[whole])
 
     features = extract(network, decoded())
-    return features, np.concatenate(kept)
+    return features, np.concatenate(readable)

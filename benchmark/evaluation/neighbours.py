@@ -1,4 +1,4 @@
-"""Whether samples are copies of training images: distances to the nearest ones, in features."""
+"""Whether samples are copies of training images: feature distances to the nearest ones."""
 
 from dataclasses import dataclass
 
@@ -19,21 +19,21 @@ class Neighbours:
 def nearest(features: Tensor, training: Tensor, count: int) -> Neighbours:
     """The `count` nearest rows of `training` (M, F) for each row of `features` (N, F)."""
     known = training.double()
-    found = [
+    chunks = [
         torch.cdist(rows.double(), known).topk(count, largest=False)
         for rows in torch.split(features, _CHUNK)
     ]
     return Neighbours(
-        torch.cat([each.indices for each in found]), torch.cat([each.values for each in found])
+        torch.cat([each.indices for each in chunks]), torch.cat([each.values for each in chunks])
     )
 
 
 def memorisation(samples: Neighbours, heldout: Neighbours, unseen: Tensor) -> tuple[float, float]:
     """Median distance of samples to their nearest training image over that of held-out images.
 
-    Near 1 the samples are as far from the training images as images never trained on; far below 1
-    they are copies, or merely plainer than photographs. The second number is the share of samples
-    nearer than all but 1 % of the `unseen` (N,) held-out images, those of which there is no copy
+    If it is near 1, the samples are as far from the training images as images never trained on; if
+    far below 1, they are copies, or merely plainer than photographs. The second number is the share
+    of samples nearer than all but 1 % of the `unseen` (N,) held-out images, those without a copy
     among the training images: 0.01 if nothing is copied.
     """
     near, usual = samples.distances[:, 0], heldout.distances[:, 0]

@@ -33,7 +33,7 @@ class FeatureNetwork:
     def __call__(self, images: Tensor) -> Tensor:
         """uint8 (N, 3, H, W) on any device -> float32 (N, width) on the network's.
 
-        Raises InputError where the network gives anything else, or numbers that are not finite.
+        Raises InputError if the network returns anything else, or numbers that are not finite.
         """
         features = _rows(self.name, self.module, images.to(self.device))
         if features.shape[1] != self.width:
@@ -42,11 +42,10 @@ class FeatureNetwork:
 
 
 def load_network(name: str, device: torch.device) -> FeatureNetwork:
-    """The network with a name or import path, its weights verified.
+    """The network with this name or import path, its weights verified.
 
     Raises InputError if there is none, BenchError if its weights are missing or have another
-    checksum. torch's random generator is left untouched, though building a network draws initial
-    weights.
+    checksum. Building a network draws initial weights, but torch's random generator is restored.
     """
     with torch.random.fork_rng(devices=[]):
         module = _built(name, catalogue.network_class(name))
@@ -54,10 +53,10 @@ def load_network(name: str, device: torch.device) -> FeatureNetwork:
 
 
 def as_network(name: str, module: nn.Module, device: torch.device) -> FeatureNetwork:
-    """A module that takes uint8 (N, 3, H, W) and gives (N, F), or a tuple of that alone.
+    """Wrap a module that takes uint8 (N, 3, H, W) and returns (N, F), or a tuple of only that.
 
     Whatever it does not declare (VERSION, weights_sha256, WIDTH) is derived: a hash of its source,
-    a hash of its weights, and the number of features in a trial. Raises InputError where it gives
+    a hash of its weights, and the number of features in a trial. Raises InputError if it returns
     anything else.
     """
     module = module.to(device).eval().requires_grad_(False)
@@ -76,7 +75,7 @@ def as_network(name: str, module: nn.Module, device: torch.device) -> FeatureNet
 
 
 def describe(network: FeatureNetwork) -> dict[str, Any]:
-    """What made the features: name, version, weights_sha256, input_size, width, domain."""
+    """What determines the features: name, version, weights_sha256, input_size, width, domain."""
     keys = ("name", "version", "weights_sha256", "input_size", "width", "domain")
     return {key: getattr(network, key) for key in keys}
 
@@ -92,14 +91,14 @@ def _built(name: str, network: Any) -> nn.Module:
                 f"the weights of {name} cannot be loaded ({reason}); {where}, "
                 "or choose other features: efficientnet_lite0"
             ) from None
-    elif _takes_nothing(network):
+    elif _takes_no_arguments(network):
         module = network()
     elif hasattr(network, "get_default_feature_layer_for_metric"):  # torch-fidelity's interface
         module = network(name, [_layer(network)])
     else:
         raise InputError(f"{name}: cannot be built; a feature network takes no arguments")
     if not isinstance(module, nn.Module):
-        raise InputError(f"{name}: gives a {type(module).__name__}, not a torch.nn.Module")
+        raise InputError(f"{name}: returns a {type(module).__name__}, not a torch.nn.Module")
     return module
 
 
@@ -107,7 +106,7 @@ def _layer(network: Any) -> str:
     return str(network.get_default_feature_layer_for_metric("fid"))
 
 
-def _takes_nothing(network: Any) -> bool:
+def _takes_no_arguments(network: Any) -> bool:
     try:
         inspect.signature(network).bind()
     except TypeError:
@@ -116,7 +115,7 @@ def _takes_nothing(network: Any) -> bool:
 
 
 def _version(module: nn.Module) -> str:
-    """Its declared version, else torch-fidelity's, else a hash of its source file."""
+    """The module's declared version, else torch-fidelity's, else a hash of its source file."""
     kind = type(module)
     declared = getattr(module, "VERSION", None)
     if declared is not None:
@@ -130,7 +129,7 @@ def _version(module: nn.Module) -> str:
 
 
 def _weights_sha256(module: nn.Module) -> str:
-    """Over the names, types, shapes and bytes of all parameters and buffers, in order of name."""
+    """Hash the names, types, shapes and bytes of all parameters and buffers, in order of name."""
     digest = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
@@ -147,17 +146,17 @@ def _count_features(name: str, module: nn.Module, device: torch.device) -> int:
 
 
 def _rows(name: str, module: nn.Module, images: Tensor) -> Tensor:
-    """Features (N, F), float32; InputError where the module gives anything else."""
+    """Features (N, F), float32. Raises InputError if the module returns anything else."""
     output = module(images)
     if isinstance(output, tuple | list) and len(output) == 1:
         (output,) = output
     if not isinstance(output, Tensor) or output.dim() != 2 or len(output) != len(images):
-        given = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        returned = list(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise InputError(
-            f"{name}: gives {given} for {len(images)} images; a feature network gives one row of "
-            "features an image, (N, F)"
+            f"{name}: returns {returned} for {len(images)} images; a feature network returns one "
+            "row of features per image, (N, F)"
         )
     features = output.float()
     if not features.isfinite().all():
-        raise InputError(f"{name}: gives features that are not finite")
+        raise InputError(f"{name}: returns features that are not finite")
     return features

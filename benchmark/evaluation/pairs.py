@@ -1,7 +1,7 @@
-"""Sums over the pairs of rows of two sets of features, from one pass over their inner products.
+"""Sums over pairs of rows of one or two sets of features, in one pass over their inner products.
 
-KID's kernel and the distances of precision, recall, density, coverage and spread all follow from
-the same products, so these are computed once, in float64, a block of rows at a time.
+KID's kernel and the distances behind precision, recall, density, coverage and spread all follow
+from the same products, so these are computed once, in float64, one block of rows at a time.
 """
 
 from dataclasses import dataclass
@@ -12,23 +12,23 @@ from benchmark.evaluation.frechet import Floats
 
 PRECISION_RECALL_NEIGHBOURS = 3
 DENSITY_COVERAGE_NEIGHBOURS = 5
-# Rows held at once: 160 MB of products against 10,000 images.
+# Rows per block: 160 MB of products against 10,000 images.
 _ROWS = 2000
 
 
 @dataclass(frozen=True)
 class Within:
-    """Pairs of different rows of one set of features (N, F)."""
+    """Sums over pairs of different rows of one set of features (N, F)."""
 
     kernel: Floats  # (K,) sum of KID's kernel over the ordered pairs in each of K subsets
     distance: float  # mean Euclidean distance
     near: Floats  # (N,) distance of each row to its 3rd nearest neighbour
-    far: Floats  # (N,) and to its 5th
+    far: Floats  # (N,) distance of each row to its 5th nearest neighbour
 
 
 @dataclass(frozen=True)
 class Between:
-    """Pairs of a generated row and a real one."""
+    """Sums over pairs of a generated row and a real one."""
 
     kernel: Floats  # (K,) sum of KID's kernel over the pairs of each of K subsets
     precision: float
@@ -38,7 +38,7 @@ class Between:
 
 
 def within(features: Floats, subsets: Floats) -> Within:
-    """Of features (N, F); `subsets` (N, K) is 1 where a row is in a subset, else 0."""
+    """Pairs within features (N, F); `subsets` (N, K) is 1 if a row is in a subset, else 0."""
     squares = np.square(features).sum(1)
     kernel, total, radii = np.zeros(subsets.shape[1]), 0.0, []
     # The row itself comes first, at distance 0.
@@ -60,7 +60,7 @@ def within(features: Floats, subsets: Floats) -> Within:
 def between(
     fake: Floats, real: Floats, subsets: tuple[Floats, Floats], of_fake: Within, of_real: Within
 ) -> Between:
-    """Of features (N, F) and (M, F), with the subsets (N, K) and (M, K) of each.
+    """Pairs between features (N, F) and (M, F), with the subsets (N, K) and (M, K) of each.
 
     Precision is the share of generated images within a real image's ball, whose radius is the
     distance to its 3rd neighbour; recall is the reverse. Density is the mean number of such balls,
@@ -69,7 +69,7 @@ def between(
     """
     squares = np.square(fake).sum(1), np.square(real).sum(1)
     kernel, precise = np.zeros(subsets[0].shape[1]), 0
-    recalled, held = np.zeros(len(real), bool), np.zeros(len(real), np.int64)
+    recalled, inside = np.zeros(len(real), bool), np.zeros(len(real), np.int64)
     for start in range(0, len(fake), _ROWS):
         rows = slice(start, start + _ROWS)
         products = fake[rows] @ real.T
@@ -78,24 +78,24 @@ def between(
         precise += int((distances <= of_real.near).any(1).sum())
         recalled |= (distances <= of_fake.near[rows, None]).any(0)
         # Strictly less, as in the authors' code: the 5th neighbour itself is on the edge.
-        held += (distances < of_real.far).sum(0)
+        inside += (distances < of_real.far).sum(0)
     return Between(
         kernel,
         precision=precise / len(fake),
         recall=float(recalled.mean()),
-        density=float(held.sum() / (DENSITY_COVERAGE_NEIGHBOURS * len(fake))),
-        coverage=float((held > 0).mean()),
+        density=float(inside.sum() / (DENSITY_COVERAGE_NEIGHBOURS * len(fake))),
+        coverage=float((inside > 0).mean()),
     )
 
 
 def nearer(features: Floats, distance: float) -> int:
     """The number of pairs of different rows (N, F) that are at most `distance` apart."""
-    squares, found = np.square(features).sum(1), 0
+    squares, count = np.square(features).sum(1), 0
     for start in range(0, len(features), _ROWS):
         rows = slice(start, start + _ROWS)
         distances = _distances(features[rows] @ features.T, squares[rows], squares)
-        found += int(np.triu(distances <= distance, start + 1).sum())
-    return found
+        count += int(np.triu(distances <= distance, start + 1).sum())
+    return count
 
 
 def _kernel(products: Floats, width: int) -> Floats:

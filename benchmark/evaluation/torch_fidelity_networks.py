@@ -1,6 +1,6 @@
 """The feature networks that the installed torch-fidelity registers: CLIP, DINOv2 and VGG16.
 
-Their weights are downloaded into torch hub's folder on first use, DINOv2's code with them.
+Their weights, and DINOv2's code, are downloaded into torch hub's folder on first use.
 """
 
 from pathlib import Path
@@ -12,20 +12,20 @@ from torch_fidelity.feature_extractor_clip import MODEL_URLS as CLIP_URLS
 from torch_fidelity.feature_extractor_dinov2 import MODEL_METADATA as DINOV2_MODELS
 from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
 
-_HERE_BY_ANOTHER_NAME = "inception-v3-compat"  # it is inception_2015
+_KNOWN_AS_INCEPTION_2015 = "inception-v3-compat"
 
 
 def registered() -> dict[str, Any]:
-    """Their classes by name."""
+    """The classes of these networks, keyed by name."""
     return {
         name: each
         for name, each in FEATURE_EXTRACTORS_REGISTRY.items()
-        if name != _HERE_BY_ANOTHER_NAME
+        if name != _KNOWN_AS_INCEPTION_2015
     }
 
 
 def where_weights_belong(name: str) -> str:
-    """Which file to put where on a machine that cannot download it."""
+    """Say which file to put where on a machine that cannot download it."""
     folder = Path(torch.hub.get_dir())
     if name in CLIP_URLS:
         *_, digest, _ = CLIP_URLS[name].split("/")

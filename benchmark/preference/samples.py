@@ -16,7 +16,7 @@ from benchmark.tiles import GUTTER
 
 @dataclass(frozen=True)
 class Sample:
-    """One generated image; `name` is a hash of its pixels, which says nothing of who made it."""
+    """One generated image; `name` is a hash of its pixels, which does not reveal its cell."""
 
     name: str
     cell: str
@@ -25,15 +25,15 @@ class Sample:
 
     @property
     def png(self) -> bytes:
-        """The pixels and nothing else."""
+        """A PNG of the pixels, without metadata."""
         file = io.BytesIO()
         Image.fromarray(self.pixels).save(file, format="PNG", optimize=True)
         return file.getvalue()
 
 
 def samples(results: Tables) -> Mapping[str, Sample]:
-    """By name, of every finished run; images that two cells share are left out."""
-    found: dict[str, Sample] = {}
+    """The samples of every finished run, keyed by name, without images that two cells share."""
+    by_name: dict[str, Sample] = {}
     shared: set[str] = set()
     for cell in results.cells:
         size = int(cell.setup.data.settings["size"])
@@ -45,18 +45,18 @@ def samples(results: Tables) -> Mapping[str, Sample]:
                 grid = np.asarray(file.convert("RGB"))
             for pixels in _tiles(grid, size):
                 name = hashlib.sha256(f"{size} ".encode() + pixels.tobytes()).hexdigest()[:16]
-                if name in found and found[name].cell != cell.title:
+                if name in by_name and by_name[name].cell != cell.title:
                     shared.add(name)
-                found.setdefault(name, Sample(name, cell.title, int(run["seed"]), pixels))
-    return {name: each for name, each in found.items() if name not in shared}
+                by_name.setdefault(name, Sample(name, cell.title, int(run["seed"]), pixels))
+    return {name: each for name, each in by_name.items() if name not in shared}
 
 
 def _tiles(grid: NDArray[np.uint8], size: int) -> list[NDArray[np.uint8]]:
-    """Row by row; an all-white tile ends an incomplete row."""
+    """The images of a grid, row by row; the white tiles of an incomplete row are left out."""
     step = size + GUTTER
-    found = [
+    tiles = [
         np.ascontiguousarray(grid[top : top + size, left : left + size])
         for top in range(GUTTER, grid.shape[0] - size, step)
         for left in range(GUTTER, grid.shape[1] - size, step)
     ]
-    return [each for each in found if not (each == 255).all()]
+    return [each for each in tiles if not (each == 255).all()]

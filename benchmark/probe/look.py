@@ -1,7 +1,7 @@
-"""From a finished run's folder to its Probe.
+"""Probe a finished run: from its folder to its Probe.
 
 <run>/probe.json    the numbers, a Probe
-<run>/probe/        figures; they show real images, so all but the strips stay in the run directory
+<run>/probe/        figures; they show real images, so only the strips leave the run directory
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,8 +52,8 @@ from benchmark.training.determinism import ALONE, fix
 from benchmark.training.loop import new_method, sampler
 from benchmark.training.rehearsal import build_alone
 
-_LEAST_MIDDLES = 20  # that the metrics are computed of
-_SHOWN, _NEAREST = 8, 5  # samples shown with so many of their nearest training images
+_LEAST_MIDDLES = 20  # midpoints for which the metrics are computed
+_SHOWN, _NEAREST = 8, 5  # samples shown, each with this many of its nearest training images
 
 
 @full_precision()
@@ -67,8 +67,8 @@ def probe(
 ) -> Probe:
     """Probe the last weights of `run` by `judges` and write its `probe.json` and figures.
 
-    The caller must hold the run (`run.locked()`). Raises BenchError where the run is not done,
-    InputError where its method has no code, or the data or one of the attributes is missing.
+    The caller must hold the run's lock (`run.locked()`). Raises BenchError if the run is not done,
+    InputError if its method has no code, or if the data or one of the attributes is missing.
     """
     spec, result = run.spec(), run.result()
     if result is None or result.state != "done":
@@ -78,32 +78,32 @@ def probe(
     method = new_method(spec, device)
     _load_last(run, result, method)
     subject = Subject(_coded(method, spec), spec.seed, device)
-    asked = "probe.attributes"
-    store = open_store(spec.data, data_root, cache, settings.attributes, asked=asked)
+    key = "probe.attributes"
+    store = open_store(spec.data, data_root, cache, settings.attributes, asked=key)
     with ALONE:  # networks draw initial weights from a generator that all lanes share
         networks = {name: load_network(each.features, device) for name, each in judges.items()}
     samples = _samples(method, spec.seed, device, settings.samples)
     parts = _Parts(store, settings)
-    found = list(find(subject, parts.targets, settings.steps, parts.middles))
-    if not found:
+    embedded = list(find(subject, parts.targets, settings.steps, parts.middles))
+    if not embedded:
         raise InputError(
             f"{spec.method.name} has no encoder, and its samples have no gradient by which a code "
             "could be searched for, so no image can be embedded"
         )
     folder = run.path / "probe"
-    for each, suffix in zip(found, ("", "_searched"), strict=False):
+    for each, suffix in zip(embedded, ("", "_searched"), strict=False):
         draw(each, parts.targets, folder, suffix, show_ends=isinstance(spec.data, FacesSettings))
     views = {}
     for name, judge in judges.items():
         view = judge.reference_view
-        seen = spec.data if view is None else spec.data.model_copy(update={"view": view})
-        reference = store if seen == spec.data else open_store(seen, data_root, cache)
+        compared = spec.data if view is None else spec.data.model_copy(update={"view": view})
+        reference = store if compared == spec.data else open_store(compared, data_root, cache)
         views[name] = JudgeView(networks[name], parts.real(reference, judge), cache)
-    faces, why = _face_network(store, networks, device)
-    embedded = [_embedded(subject, each, parts, faces, cache) for each in found]
+    faces, no_identity = _face_network(store, networks, device)
+    results = [_embedded(subject, each, parts, faces, cache) for each in embedded]
     first = next(iter(views.values()))
-    of_samples = extract(first.network, [samples])
-    made = Probe(
+    features = extract(first.network, [samples])
+    probed = Probe(
         version=PROBE_VERSION,
         step=result.step,
         weights_sha256=result.weights_sha256,
@@ -116,29 +116,32 @@ def probe(
             for name, each in judges.items()
         },
         versions={name: each.version for name, each in METRICS.items()},
-        way=found[0].way,
-        embedded=embedded[0],
-        searched=embedded[1] if len(embedded) > 1 else None,
-        judges={name: view.evaluate(found, samples) for name, view in views.items()},
-        no_identity=why,
-        memorisation=_memorisation(first, samples, of_samples, parts, folder),
+        way=embedded[0].way,
+        embedded=results[0],
+        searched=results[1] if len(results) > 1 else None,
+        judges={name: view.evaluate(embedded, samples) for name, view in views.items()},
+        no_identity=no_identity,
+        memorisation=_memorisation(first, samples, features, parts, folder),
         asked_attributes=list(settings.attributes),
-        attributes=_shares(store, parts, first, of_samples),
+        attributes=_shares(store, parts, first, features),
     )
-    write_atomic(run.path / "probe.json", made.model_dump_json(indent=2).encode() + b"\n")
-    return made
+    content = probed.model_dump_json(indent=2).encode() + b"\n"
+    write_atomic(run.path / "probe.json", content)
+    return probed
 
 
 def _load_last(run: RunDirectory, result: Result, method: Method) -> None:
-    """The weights that the run ended with; of an archive without checkpoints those of the generator
-    alone, if there is no encoder."""
-    found = checkpoint.read_latest(run.checkpoints, method)
-    if found is not None and found.step == result.step:
+    """Load the weights that the run ended with into `method`.
+
+    An archive without checkpoints has only the generator's, which will do if there is no encoder.
+    """
+    latest = checkpoint.read_latest(run.checkpoints, method)
+    if latest is not None and latest.step == result.step:
         return
     last = snapshots.listed(run.snapshots)[-1:]
     if has_encoder(method) or not last or last[0].step != result.step:
         raise BenchError(
-            f"{run.path}: no intact checkpoint of its last step is left; train the run again"
+            f"{run.path}: there is no intact checkpoint of its last step; train the run again"
         )
     last[0].load_into(method)
 
@@ -166,7 +169,7 @@ class _Parts:
     def real(self, reference: FaceStore, judge: JudgeSettings) -> Real:
         """What a judge compares with; `reference` is the store, or another view of it.
 
-        Raises InputError where that view lacks images.
+        Raises InputError if that view lacks images.
         """
         count = len(self.targets.heldout)
         rows = slice(count, count + self.middles)
@@ -175,8 +178,8 @@ class _Parts:
         validation = _positions(reference, "validation", rows.stop)[rows]
         if min(len(test), len(validation)) < self.middles:
             raise InputError(
-                f"{reference.title}: the judge's view lacks images, so that fewer than "
-                f"{self.middles} are left to compare with; set probe.images lower"
+                f"{reference.title}: the judge's view lacks images, so fewer than {self.middles} "
+                "are left to compare with; set probe.images lower"
             )
         return Real(
             targets=self.targets,
@@ -201,14 +204,17 @@ def _coded(method: Method, spec: RunSpec) -> Coded:
 
 
 def refuse_codeless(specs: Sequence[RunSpec]) -> None:
-    """Raise InputError for the first of these whose method, with its settings, has no code."""
-    different = {f"{each.method.model_dump_json()} {each.data.size}": each for each in specs}
-    for spec in different.values():
+    """Raise InputError for the first spec whose method, with its settings, has no code."""
+    distinct = {f"{each.method.model_dump_json()} {each.data.size}": each for each in specs}
+    for spec in distinct.values():
         _coded(build_alone(spec), spec)
 
 
 def _samples(method: Method, seed: int, device: torch.device, count: int) -> Tensor:
-    """uint8 (N, 3, S, S): those of the run's evaluations; leaves the method in evaluation mode."""
+    """The samples of the run's evaluations, uint8 (N, 3, S, S).
+
+    Leaves the method in evaluation mode.
+    """
     sample = sampler(method, seed, "z_eval", device)
     images = [sample(i, min(CHUNK, count - i)).cpu() for i in range(0, count, CHUNK)]
     method.eval().requires_grad_(False)  # after the sampler, which leaves it in training mode
@@ -218,6 +224,7 @@ def _samples(method: Method, seed: int, device: torch.device, count: int) -> Ten
 def _face_network(
     store: FaceStore, networks: Mapping[str, FeatureNetwork], device: torch.device
 ) -> tuple[FeatureNetwork | None, str]:
+    """The network that recognises faces, or None and why there is none."""
     for each in networks.values():
         if each.name == FACE_FEATURES:
             return each, ""
@@ -232,41 +239,43 @@ def _face_network(
 
 def _embedded(
     subject: Subject,
-    found: EmbeddedImages,
+    embedded: EmbeddedImages,
     parts: _Parts,
     faces: FeatureNetwork | None,
     cache: Path,
 ) -> Embedded:
-    embedding, count = found.embedding, found.count
+    embedding, count = embedded.embedding, embedded.count
     errors = embedding.errors
     return Embedded(
         pixels=gap(errors[:count], errors[count : 2 * count]),
         outside=latent.outside(embedding.codes[:count], subject.codes(PRIOR, "z_range")),
         steps=float(embedding.steps.mean()),
         unsettled=int((~embedding.settled).sum()),
-        mirror_asymmetry=found.mirror_asymmetry,
-        identity=None if faces is None else _identity(faces, found, parts.test, cache),
+        mirror_asymmetry=embedded.mirror_asymmetry,
+        identity=None if faces is None else _identity(faces, embedded, parts.test, cache),
     )
 
 
-def _identity(faces: FeatureNetwork, found: EmbeddedImages, test: Pixels, cache: Path) -> Identity:
+def _identity(
+    faces: FeatureNetwork, embedded: EmbeddedImages, test: Pixels, cache: Path
+) -> Identity:
     """Whether the nearest of `test`, whose first images were embedded, is the embedded one."""
-    made = extract(faces, [found.heldout]).double()
-    distances = torch.cdist(made, cached_features(faces, test, cache).double())
-    own = distances[:, : found.count].diagonal()
+    rebuilt = extract(faces, [embedded.heldout]).double()
+    distances = torch.cdist(rebuilt, cached_features(faces, test, cache).double())
+    own = distances[:, : embedded.count].diagonal()
     return Identity(
         kept=float((own <= distances.amin(1)).double().mean()), distance=float(own.mean())
     )
 
 
 def _shares(store: FaceStore, parts: _Parts, view: JudgeView, features: Tensor) -> dict[str, Share]:
-    """Each attribute's share among the samples of `features` (N, F), where it can be learnt."""
+    """Each attribute's share among samples with `features` (N, F), if it can be learnt."""
     if store.labels is None:
         return {}
     shares = {
         name: attributes.probe(
-            *(view.of_real(parts.train).numpy(), having[parts.train_positions]),
-            *(view.of_real(parts.test).numpy(), having[parts.test_positions]),
+            *(view.real_features(parts.train).numpy(), having[parts.train_positions]),
+            *(view.real_features(parts.test).numpy(), having[parts.test_positions]),
             samples=features.numpy(),
         )
         for name, having in zip(store.attributes, (store.labels > 0).T, strict=True)
@@ -277,15 +286,18 @@ def _shares(store: FaceStore, parts: _Parts, view: JudgeView, features: Tensor) 
 def _memorisation(
     view: JudgeView, images: Tensor, features: Tensor, parts: _Parts, folder: Path
 ) -> Memorisation:
-    """The figure shows samples, each with its nearest training images; the nearest pairs first."""
-    training = view.of_real(parts.train)
-    near = neighbours.nearest(features, training, _NEAREST)
-    usual = neighbours.nearest(view.of_real(parts.test), training, _NEAREST)
-    rows = near.distances[:, 0].argsort()[:_SHOWN]
-    known = torch.from_numpy(parts.train)
-    shown = [torch.cat([images[[i]], known[near.positions[i]]]) for i in rows.tolist()]
+    """Measure memorisation, and draw a figure of it.
+
+    The figure shows samples, each with its nearest training images; the nearest pairs come first.
+    """
+    training = view.real_features(parts.train)
+    samples = neighbours.nearest(features, training, _NEAREST)
+    heldout = neighbours.nearest(view.real_features(parts.test), training, _NEAREST)
+    rows = samples.distances[:, 0].argsort()[:_SHOWN]
+    pixels = torch.from_numpy(parts.train)
+    shown = [torch.cat([images[[i]], pixels[samples.positions[i]]]) for i in rows.tolist()]
     save_grid(torch.cat(shown), 1 + _NEAREST, folder / "neighbours.png")
     trained = {image.tobytes() for image in parts.train}
     unseen = torch.tensor([image.tobytes() not in trained for image in parts.test])
-    ratio, closer = neighbours.memorisation(near, usual, unseen)
+    ratio, closer = neighbours.memorisation(samples, heldout, unseen)
     return Memorisation(distance_ratio=ratio, closer_than_unseen=closer)

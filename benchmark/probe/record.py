@@ -1,4 +1,4 @@
-"""What one probe found: <run>/probe.json. Its columns are explained in evaluation/columns.py."""
+"""The result of one probe: <run>/probe.json. Its columns are explained in evaluation/columns.py."""
 
 from typing import Any
 
@@ -7,27 +7,29 @@ from benchmark.strict import Strict
 
 
 class Gap(Strict):
-    """Errors of embedded images: of held-out and of training images, and how they differ."""
+    """Errors of embedded held-out and training images, and how they differ."""
 
     heldout: float
     heldout_sd: float
     training: float
     training_sd: float
     # Held-out minus training, with Welch's 95 % interval: above 0 if the generator reproduces its
-    # training images better than others.
+    # training images better than other images.
     gap: float
     gap_low: float
     gap_high: float
 
 
 class Walk(Strict):
-    """Paths between the codes of two given images, in features: means over the paths, relative to
-    the mean distance of two real held-out images."""
+    """Paths between the codes of two given images, in features: means over the paths.
+
+    Distances are relative to the mean distance between two real held-out images.
+    """
 
     length: float
-    # Of the two images that a path begins and ends with; of the photographs it is about 1.
+    # Distance between the two images at a path's ends; for the photographs it is about 1.
     ends: float
-    # The longest step's share of the path: 0.125 where all 8 are equal, 1 where one jump does it.
+    # The longest step's share of the path: 0.125 if all 8 are equal, 1 if one jump does it all.
     longest_step: float
 
 
@@ -39,7 +41,7 @@ class Identity(Strict):
 
 
 class Embedded(Strict):
-    """Codes of given images, by the pixels of what the generator makes of them."""
+    """Codes of given images, measured by the pixels of the images generated from them."""
 
     pixels: Gap
     outside: float
@@ -50,7 +52,7 @@ class Embedded(Strict):
 
 
 class FeatureResult(Strict):
-    """The same codes by one judge's features."""
+    """The same codes, measured by one judge's features."""
 
     features: Gap
     linear: Walk
@@ -63,11 +65,11 @@ class FeatureResult(Strict):
 
 
 class JudgeResult(Strict):
-    """All that one judge says."""
+    """Everything measured by one judge."""
 
     embedded: FeatureResult
     searched: FeatureResult | None
-    # The same metrics of as many other images: the generator's samples, averages of two
+    # The same metrics for as many other images: the generator's samples, averages of two
     # photographs, and real training images.
     sampled: dict[str, float]
     blended: dict[str, float]
@@ -91,7 +93,7 @@ class Sizes(Strict):
 
 
 class Probe(Strict):
-    """Everything that one probe found."""
+    """Everything that one probe measured."""
 
     version: int
     step: int
@@ -100,19 +102,19 @@ class Probe(Strict):
     fingerprint: str
     sizes: Sizes
     middles: int
-    # By judge: its settings and its network; and of every metric its version.
+    # Each judge's settings and network, and each metric's version.
     judged_by: dict[str, dict[str, Any]]
     versions: dict[str, str]
     # "encoder" or "search": how `embedded` was found.
     way: str
     embedded: Embedded
-    # By search too, where the method has an encoder and its samples have a gradient.
+    # By search too, if the method has an encoder and its samples have a gradient.
     searched: Embedded | None
     judges: dict[str, JudgeResult]
-    # Empty, or why no identity was measured.
+    # Why no identity was measured; empty if it was.
     no_identity: str
-    # By the first judge, as are the attributes.
+    # Measured by the first judge, like the attributes.
     memorisation: Memorisation
     asked_attributes: list[str]
-    # By attribute; empty where the data have none, or only images of one kind.
+    # Keyed by attribute; one that all images have, or none, is left out.
     attributes: dict[str, Share]

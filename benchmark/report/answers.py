@@ -1,4 +1,4 @@
-"""A question's answer in a sentence, and the one table of its section."""
+"""The answer to a question in a sentence, and the one table of its section."""
 
 from collections import Counter
 
@@ -12,21 +12,21 @@ from benchmark.evaluation.columns import CLASSIFIED
 from benchmark.markup import BREAK, escaped
 from benchmark.report.captions import distance_name, made_of
 from benchmark.report.document import Table
-from benchmark.report.evidence import NOT_JUDGED, Evidence, Verdict
+from benchmark.report.evidence import DEPENDS, NOT_JUDGED, Evidence, Verdict
 from benchmark.report.numbers import FACTORS, NONE, finite, mean_spread, title
-from benchmark.report.tables import beside, measured
+from benchmark.report.tables import measured, rows_without_runs
 from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import Cell, Tables
 from benchmark.text import counted
 
-# Tests whose effect is a share, of runs or of variance, and no size of its own.
+# Tests whose effect is only a share, of runs or of variance.
 OF_SHARES = (BoundTest, FailuresTest, ShareTest)
 DIFFERENCES = {"contrast": "difference in ", "trend": "change in "}  # by the test's kind
-ASKED = 3  # columns of the answer's table beside the distance: what a page is wide enough for
+ASKED = 3  # columns of the answer's table besides the distance: as many as fit on a page
 
 
 def answer(results: Tables) -> str:
-    """The claims' outcomes: decided ones in full, a line each; for the others how many and why."""
+    """The claims' outcomes: decided ones in full, one per line; of the others, how many and why."""
     if not results.record.claims:
         return "No claim."
     evidence, decided, open_ = Evidence(results.folder), [], Counter[str]()
@@ -38,37 +38,37 @@ def answer(results: Tables) -> str:
             open_[verdict.verdict] += 1
     rest = [f"{counted(count, 'claim')} {name}" for name, count in open_.items()]
     about = asked(results)
-    if not decided and about[0] != DISTANCE:  # which a decided claim would have said
-        return f"Of {', '.join(map(title, about))}: {'; '.join(rest)}."
+    if not decided and about[0] != DISTANCE:  # a decided claim would have named the columns
+        return f"On {', '.join(map(title, about))}: {'; '.join(rest)}."
     return f";{BREAK}".join([*decided, "; ".join(rest)] if rest else decided) + "."
 
 
 def status(results: Tables) -> str:
-    """Of the claims together."""
-    found = [verdict.status for verdict in Evidence(results.folder).verdicts.values()]
+    """The status of all claims together."""
+    statuses = [verdict.status for verdict in Evidence(results.folder).verdicts.values()]
     if not results.record.finding:
         return "demonstration, no finding"
-    if not found:
+    if not statuses:
         return NOT_JUDGED
-    confirmed = found.count(CONFIRMATORY)
-    return {0: "exploratory", len(found): CONFIRMATORY}.get(
-        confirmed, f"{confirmed} of {len(found)} claims confirmatory"
+    confirmed = statuses.count(CONFIRMATORY)
+    return {0: "exploratory", len(statuses): CONFIRMATORY}.get(
+        confirmed, f"{confirmed} of {len(statuses)} claims confirmatory"
     )
 
 
 def _size(claim: Claim, verdict: Verdict) -> str:
-    """The effect in brackets, where it has a size of its own, and whether other measures agree."""
-    said = []
+    """The effect in brackets, unless it is only a share, and whether other measures disagree."""
+    parts = []
     if not isinstance(claim.test, OF_SHARES):
         of = DIFFERENCES.get(claim.test.kind, "")
-        said.append(f"{of}{title(claim.test.column)} {verdict.effect} {verdict.interval}")
-    if "hangs on the measure" in verdict.others:
-        said.append("hangs on the measure")
-    return f" ({', '.join(said)})" if said else ""
+        parts.append(f"{of}{title(claim.test.column)} {verdict.effect} {verdict.interval}")
+    if DEPENDS in verdict.others:
+        parts.append(DEPENDS)
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def asked(results: Tables) -> list[str]:
-    """The columns that most claims are on, if measured, at most ASKED; else the distance."""
+    """At most ASKED measured columns that most claims are about; else the distance."""
     count = Counter(
         test.column
         for test in (claim.test for claim in results.record.claims)
@@ -76,14 +76,17 @@ def asked(results: Tables) -> list[str]:
         and not (isinstance(test, BoundTest) and test.at == "throughout")  # the end says little
     )
     measured = {name: results.values(name).dropna() for name, _ in count.most_common()}
-    # Of two that as many claims are on, first the one that is not the same in every run.
-    found = [name for name, values in measured.items() if len(values)]
-    found.sort(key=lambda name: (-count[name], measured[name].nunique() == 1))
-    return found[:ASKED] or [DISTANCE]
+    # If as many claims are about two columns, one that is the same in every run comes second.
+    columns = [name for name, values in measured.items() if len(values)]
+    columns.sort(key=lambda name: (-count[name], measured[name].nunique() == 1))
+    return columns[:ASKED] or [DISTANCE]
 
 
 def answer_table(results: Tables) -> Table:
-    """One row a cell: what is asked, the first of it less the first cell's, and the distance."""
+    """One row per cell: the columns asked about, and the distance.
+
+    The first column is followed by its difference from the first cell's.
+    """
     record = results.record
     columns = list(dict.fromkeys([*asked(results), DISTANCE]))
     names = {column: title(results.shown(column)) for column in columns}
@@ -114,13 +117,14 @@ def answer_table(results: Tables) -> Table:
                 less = NONE if cell is first else measured(*difference(own, other), digits=3)
                 row[f"minus {first.title}"] = less
         rows.append(row)
-    rows += beside(results, {name: (results.judge, column) for column, name in names.items()})
-    taught = ""
+    shown = {name: (results.judge, column) for column, name in names.items()}
+    rows += rows_without_runs(results, shown)
+    paired = ""
     if any(column.startswith(CLASSIFIED) for column in columns):
-        taught = "What two generators teach together stands at the one with the attribute. "
+        paired = "A pair of generators is listed under the one trained with the attribute. "
     return Table(
         "answer",
         pd.DataFrame(rows).fillna(NONE),
-        f"Last snapshots, mean ± sd over seeds. {taught}{made_of(record)}.",
+        f"Mean ± sd over seeds at the last snapshot. {paired}{made_of(record)}.",
         results.folder / "runs.csv",
     )

@@ -18,7 +18,7 @@ class Heading:
 
     @property
     def anchor(self) -> str:
-        """What follows the # in a link to this heading, as code hosts make it."""
+        """The part after the # in a link to this heading, as code hosts generate it."""
         return re.sub(r"[^\w\- ]", "", self.text.lower()).replace(" ", "-")
 
 
@@ -31,9 +31,9 @@ class Words:
 
 @dataclass(frozen=True)
 class Table:
-    """Text in rows and columns; `name` is what a file of it would be called.
+    """Text in rows and columns; `name` is that of its file when exported.
 
-    `source` is the table under results/ that says which runs a number is of.
+    `source` is the table under results/ that says which runs a number comes from.
     """
 
     name: str
@@ -44,19 +44,19 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG that lies at `path` too, so that a page can show it or link to it."""
+    """An image that is also stored at `path`, so that a page can show it or link to it."""
 
     path: Path
     image: bytes
     alt: str
     caption: str
     under_table: str | None = None
-    """The caption where a table above says what made the picture too."""
+    """The caption if a table just above already says what the picture was made from."""
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """Grids of samples, run by run: (title, file). Only a page that can zoom shows them."""
+    """Grids of samples, one per run: (title, file). Only a page that can zoom shows them."""
 
     grids: Sequence[tuple[str, Path]]
     caption: str
@@ -78,21 +78,21 @@ Block: TypeAlias = Plain | Details
 
 @dataclass(frozen=True)
 class Section:
-    """What is said of the results in one folder; its heading is the first block."""
+    """What the report says about the results in one folder; its heading is the first block."""
 
     folder: Path
     heading: Heading
     blocks: Sequence[Block]
     fault: str = ""
-    """Why nothing else can be said."""
+    """Why the section says nothing else; empty if it does."""
 
 
 @dataclass(frozen=True)
 class Document:
-    """What concerns all ablations, then a section each."""
+    """What concerns all ablations, then one section for each."""
 
     folder: Path
-    """Of the results; the details of the opening lie here."""
+    """The results folder, where the details of the opening are stored."""
     opening: Sequence[Block]
     sections: Sequence[Section]
 
@@ -102,7 +102,7 @@ class Document:
 
 
 def faults(document: Document) -> list[str]:
-    """Sections that could not be written, and why."""
+    """The sections that could not be written, and why."""
     return [
         f"section {plain(section.heading.text)}: cannot be drawn: {section.fault}"
         for section in document.sections
@@ -115,12 +115,12 @@ def details(blocks: Sequence[Block]) -> list[Details]:
 
 
 def tables(blocks: Sequence[Block]) -> Iterator[Table]:
-    """All tables, folded away or not."""
+    """All tables, including those in details."""
     return (block for block in _unfolded(blocks) if isinstance(block, Table))
 
 
 def pictures(blocks: Sequence[Block]) -> Iterator[Picture]:
-    """All pictures, folded away or not."""
+    """All pictures, including those in details."""
     return (block for block in _unfolded(blocks) if isinstance(block, Picture))
 
 

@@ -1,4 +1,4 @@
-"""The analysis's results, if it has been run: verdicts and its tables beside ablation.json."""
+"""The results of the analysis, if it has been run: verdicts and tables beside ablation.json."""
 
 import math
 from collections.abc import Sequence
@@ -15,13 +15,14 @@ from benchmark.results.columns import EVIDENCE
 from benchmark.results.tables import read_evidence
 
 NOT_JUDGED = "not judged"
+DEPENDS = "depends on the measure"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome of one claim; every number is text already, and "—" where there is none.
+    """The outcome of one claim, with numbers as text: "—" if there is none.
 
-    Without arguments that of a claim that nobody has judged.
+    The defaults are those of a claim that has not been judged.
     """
 
     verdict: str = NOT_JUDGED
@@ -40,33 +41,35 @@ class Verdict:
 
     @property
     def waits(self) -> bool:
-        """Whether runs that it needs have failed or are yet to come."""
+        """Whether runs that it needs have failed or are yet to be trained."""
         return MISSING in self.sentence
 
     @property
     def others(self) -> str:
-        """What other metrics of the same thing, and other judges, say of it."""
+        """What other metrics of the same thing, and other judges, say about it."""
         same, opposite = self.agree, self.oppose
         if self.verdict == "refuted":
             same, opposite = opposite, same
         if self.verdict not in ("supported", "refuted"):
             parts = {"as claimed": same, "the other way": opposite, "no change shown": self.silent}
         elif opposite:
-            parts = {"hangs on the measure; the opposite": opposite, "the same": same}
+            parts = {f"{DEPENDS}; the opposite": opposite, "the same": same}
         else:
             parts = {"the same" if self.silent else "holds under all": same, "silent": self.silent}
-        return "; ".join(f"{name}: {found}" for name, found in parts.items() if found) or NONE
+        return (
+            "; ".join(f"{name}: {measures}" for name, measures in parts.items() if measures) or NONE
+        )
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """The tables of one ablation's analysis, as text; without rows where one is not there."""
+    """The tables of one ablation's analysis, as text; one that is missing has no rows."""
 
     folder: Path
 
     @cached_property
     def verdicts(self) -> dict[str, Verdict]:
-        """By the claim's id; empty where nobody has judged yet."""
+        """Verdicts keyed by the claim's id; empty if the claims have not been judged yet."""
         return {row["id"]: _verdict(row) for _, row in self.table("claims").iterrows()}
 
     def of(self, claim: Claim) -> Verdict:
@@ -78,7 +81,7 @@ class Evidence:
 
 
 def figure(text: str) -> str:
-    """A number of a table, four digits, a whole one to the last; other text as it is."""
+    """A number of a table with four digits, or all if it is whole; other text as it is."""
     if text == "":
         return NONE
     if text.isdecimal():
@@ -104,7 +107,7 @@ def _verdict(row: "pd.Series[str]") -> Verdict:
         **{name: row[name] for name in words},
         **{name: figure(row[name]) for name in ("effect", "power", "runs")},
         interval=interval(row["low"], row["high"]),
-        # The decisive p: against the claim if the runs contradict it.
+        # The decisive p: that against the claim if the runs contradict it.
         p=figure(row["against_p_holm" if row["verdict"] in AGAINST else "p_holm"]),
         run_ids=row["run_ids"].split(),
         p_values=(float(row["p"] or "nan"), float(row["against_p"] or "nan")),

@@ -15,21 +15,21 @@ from benchmark.report.summary import summary
 from benchmark.results.tables import Tables
 from benchmark.text import single_line
 
-# What pandas leaves as it is, though TeX sets something else for it, or none.
+# Characters that pandas does not escape, though TeX prints them otherwise or not at all.
 _LATEX = str.maketrans(
     {"±": r"$\pm$", "—": "--", "…": r"\ldots{}", "<": r"\textless{}", ">": r"\textgreater{}"}
     | {"|": r"\textbar{}", "`": r"\textasciigrave{}", '"': r"\textquotedbl{}"}
 )
 
 
-def export(found: Sequence[Tables], document: Document, folder: Path) -> list[Path]:
-    """claims.* in `folder`, and every table of <ablation>/<profile>/ there; returns the files.
+def export(ablations: Sequence[Tables], document: Document, folder: Path) -> list[Path]:
+    """Write the opening's tables to `folder`, and each section's to <ablation>/<profile>/ below it.
 
-    Raises InputError where a file is there that no export wrote, BenchError where one cannot be
-    written.
+    Returns the files. Raises InputError if one of them exists but was not written by an export,
+    BenchError if one cannot be written.
     """
     frames = {folder / table.name: _plain(table.frame) for table in tables(document.opening)}
-    for results in found:
+    for results in ablations:
         frames[folder.joinpath(*results.folder.parts[-2:], "summary")] = summary(results)
     for section in document.sections:
         below = folder.joinpath(*section.folder.parts[-2:])
@@ -40,7 +40,7 @@ def export(found: Sequence[Tables], document: Document, folder: Path) -> list[Pa
         for kind, content in _contents(frame).items()
     }
     for path in contents:
-        # A table's LaTeX says who wrote it, and speaks for the other two.
+        # Only a table's .tex file says what wrote it, so it vouches for the other two.
         if path.exists() and not is_ours(path.with_suffix(".tex")):
             raise InputError(
                 f"{path}: was not written by `bench report --export` and is left alone; give "
@@ -52,14 +52,15 @@ def export(found: Sequence[Tables], document: Document, folder: Path) -> list[Pa
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
-    """Without Markdown, and empty where there is nothing to say."""
-    said = frame.map(lambda text: "" if text == NONE else plain(text))
-    return said.rename(columns=single_line)
+    """The table without Markdown, and with empty cells in place of dashes."""
+    words = frame.map(lambda text: "" if text == NONE else plain(text))
+    return words.rename(columns=single_line)
 
 
 def _contents(frame: pd.DataFrame) -> dict[str, str]:
     latex = frame.to_latex(index=False, escape=True, na_rep="", float_format="%.4g")
-    latex = re.sub(r"^([\[*])", r"{\1}", latex, flags=re.MULTILINE)  # \\ above would take it
+    # After a \\ at the end of the line above, a [ or * would be read as its argument.
+    latex = re.sub(r"^([\[*])", r"{\1}", latex, flags=re.MULTILINE)
     return {
         "csv": frame.to_csv(index=False, lineterminator="\n"),
         "json": frame.to_json(orient="records", indent=2, force_ascii=False) + "\n",

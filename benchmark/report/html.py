@@ -1,6 +1,6 @@
-"""The report as one self-contained page: contents, sortable tables, pictures, no network.
+"""The report as one self-contained page: contents, sortable tables and pictures, no network.
 
-Pictures are lossy WebP, a fifth of what their files in the results folder take.
+Pictures are lossy WebP, a fifth the size of their files in the results folder.
 """
 
 import base64
@@ -20,25 +20,25 @@ from benchmark.report.files import write_generated
 from benchmark.results.tables import readable
 
 GRID, SHEET, PLOT = 36, 50, 72
-"""WebP's quality of a run's grid, of a sheet of them, and of what has lines and letters."""
+"""WebP quality of a run's grid, of a sheet of grids, and of figures with lines and letters."""
 WIDEST = 900
-"""Pixels: the page shows no figure wider, but for sheets of grids, whose pixels count."""
+"""Most pixels across a figure; sheets of grids, where every pixel matters, may be wider."""
 NUMBER = re.compile(r"—$|-?\d[\d.e+/-]*( ± \S+)?( \[[^]]*\])?[*†]?$")
-"""What is set to the right: a number, with its spread or interval."""
+"""A number, with its spread or interval; such cells are aligned to the right."""
 
 
 def write_page(document: Document, path: Path) -> None:
-    """Write the document at `path`; the same document gives the same bytes.
+    """Write the document to `path`; the same document gives the same bytes.
 
-    Raises BenchError where a grid of samples cannot be read or the page cannot be written.
+    Raises BenchError if a grid of samples cannot be read or the page cannot be written.
     """
-    # Words are Markdown: HTML in them (a reason, a file's name) is shown, never obeyed.
-    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")  # as GitHub has them
+    # Words are Markdown: HTML in them (a reason, a file's name) is shown, not interpreted.
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")  # GitHub's extension
     room = files("benchmark.report")
-    first: dict[bytes, str] = {}  # what a grid holds, to the id of the image that shows it
+    first: dict[bytes, str] = {}  # a grid's bytes, to the id of the image that shows it
 
     def grid(path: Path) -> Markup:
-        """A run's grid; where an earlier section has the same, the page's script copies it."""
+        """A run's grid; if an earlier section has the same, the page's script copies it."""
         with readable(path):
             content = path.read_bytes()
         if content in first:
@@ -71,7 +71,7 @@ def write_page(document: Document, path: Path) -> None:
 
 
 def _image(content: bytes, quality: int) -> Markup:
-    """Its attributes: the picture as WebP of this quality, and its size."""
+    """The attributes of an <img>: the picture as WebP of this quality, and its size."""
     image, encoded = Image.open(io.BytesIO(content)).convert("RGB"), io.BytesIO()
     if image.width > WIDEST and quality == PLOT:
         image = image.resize((WIDEST, image.height * WIDEST // image.width))

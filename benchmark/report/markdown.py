@@ -1,6 +1,6 @@
-"""REPORT.md, a page of details beside every ablation.json, and the figures; from results/ alone.
+"""Write REPORT.md, a page of details beside every ablation.json, and the figures, from results/.
 
-People read ten minutes: what most of them skip is a link in the report, and on a page of details.
+People read for ten minutes, so the report only links to what most of them skip: pages of details.
 """
 
 import os
@@ -38,8 +38,8 @@ DETAILS = "details.md"
 def build(results: Path, report: Path, warn: Callable[[str], None] = print) -> list[Path]:
     """Write REPORT.md at `report`, and its figures and details beside every ablation.json.
 
-    Returns the files; `warn` is told of sections that cannot be drawn. The same results give the
-    same bytes. Raises BenchError where results are missing, all damaged or foreign, or a file
+    Returns the files; `warn` is called for each section that cannot be drawn. The same results give
+    the same bytes. Raises BenchError if results are missing, all damaged or foreign, or a file
     cannot be written.
     """
     damaged: dict[Path, str] = {}
@@ -50,18 +50,18 @@ def build(results: Path, report: Path, warn: Callable[[str], None] = print) -> l
 
 
 def write_markdown(document: Document, report: Path) -> list[Path]:
-    """The document at `report`, figures and details in their folders; returns the files."""
+    """Write the document to `report`, figures and details to their folders; returns the files."""
     parts = [(document.folder, document.opening)]
     parts += [(section.folder, section.blocks) for section in document.sections]
-    refuse_foreign(report, *(folder / DETAILS for folder, _ in parts))  # before all writing
+    refuse_foreign(report, *(folder / DETAILS for folder, _ in parts))  # before writing anything
     written = []
     for picture in pictures(document.blocks):
         write(picture.path, picture.image)
         written.append(picture.path)
     for section in (each for each in document.sections if not each.fault):
-        mine = [section.folder / name for name in FIGURES]
-        for path in (*mine, section.folder.parents[1] / FOREST):
-            if path not in written:  # of an earlier report, and would not be remade
+        figures = [section.folder / name for name in FIGURES]
+        for path in (*figures, section.folder.parents[1] / FOREST):
+            if path not in written:  # left by an earlier report
                 path.unlink(missing_ok=True)
     text: list[str] = []
     for folder, blocks in parts:
@@ -79,7 +79,7 @@ def _write(path: Path, parts: Iterable[str]) -> None:
 
 
 def _briefly(blocks: Sequence[Block], page: Path, report: Path) -> Iterator[str]:
-    """As the report has it: details are one link to their page."""
+    """The blocks as the report shows them: details are one link to their page."""
     for at, block in enumerate(blocks):
         if isinstance(block, Picture) and isinstance(blocks[at - 1], Table) and block.under_table:
             block = replace(block, caption=block.under_table)
@@ -96,17 +96,18 @@ def _briefly(blocks: Sequence[Block], page: Path, report: Path) -> Iterator[str]
 
 
 def _page(blocks: Sequence[Block], page: Path, report: Path) -> Iterator[str]:
-    over = next(block for block in blocks if isinstance(block, Heading))
-    back = f"{_link(report, page)}#{over.anchor}"
-    yield f"# {over.text}: details"
-    yield f"Of [the report]({back}). {GENERATED}; do not edit."
-    yield "\n".join(f"- [{each.summary}](#{_over(each).anchor})" for each in details(blocks))
+    """The page of details."""
+    heading = next(block for block in blocks if isinstance(block, Heading))
+    back = f"{_link(report, page)}#{heading.anchor}"
+    yield f"# {heading.text}: details"
+    yield f"Part of [the report]({back}). {GENERATED}; do not edit."
+    yield "\n".join(f"- [{each.summary}](#{_heading(each).anchor})" for each in details(blocks))
     for block in details(blocks):
-        for each in (_over(block), *block.blocks):
+        for each in (_heading(block), *block.blocks):
             yield from _render(each, page)
 
 
-def _over(block: Details) -> Heading:
+def _heading(block: Details) -> Heading:
     return Heading(2, block.summary)
 
 
@@ -134,7 +135,7 @@ def _cell(text: str) -> str:
 
 
 def _pipes(frame: pd.DataFrame) -> str:
-    # disable_numparse: the numbers are formatted already.
+    # disable_numparse: the numbers have already been formatted.
     text = frame.to_markdown(index=False, disable_numparse=True, stralign=None)
     head, _, *rows = text.split("\n")
     return "\n".join((head, "|" + ":---|" * len(frame.columns), *rows))

@@ -1,4 +1,4 @@
-"""How numbers are written, and what columns are called."""
+"""How numbers are formatted, and what columns are called."""
 
 import math
 from collections.abc import Collection
@@ -11,11 +11,11 @@ from benchmark.numbers import significant
 
 NONE = "—"
 INCOMPLETE = "\\*"
-# The names that papers give to columns.
+# What columns are called in tables and figures, if not by their own name.
 TITLES = {
     "m_global": "M_global",
     "distance_validation": "distance to validation images",
-    "distance_infinite": "distance, infinitely many samples",
+    "distance_infinite": "distance for infinitely many samples",
     "ratio": "L(G)/L(x)",
     "kid": "KID x1000",
     "kid_sd": "KID x1000, sd over subsets",
@@ -35,29 +35,29 @@ TITLES = {
     "embedded.mirrored.longest_step": "longest step to the mirror image",
     "embedded.mirror_asymmetry": "asymmetry half-way to the mirror image",
     "embedded.identity.kept": "share whose own photograph is nearest",
-    f"{CLASSIFIED}generated_alone": "accuracy of generated alone",
-    f"{CLASSIFIED}shortfall": "shortfall of generated alone",
+    f"{CLASSIFIED}generated_alone": "accuracy with generated images alone",
+    f"{CLASSIFIED}shortfall": "shortfall of generated images alone",
     f"{CLASSIFIED}classifier_sd": "sd over classifiers",
 }
-# Of so many real images, after CLASSIFIED and before their number.
+# The same for columns that end with a number of real images, without CLASSIFIED and the number.
 TAUGHT = {
     "real": "accuracy",
-    "augmented": "accuracy with mirroring and turning",
+    "augmented": "accuracy with mirroring and rotation",
     "generated": "accuracy with generated images",
-    "gain_augmented": "gain by mirroring and turning",
-    "gain_generated": "gain by generated images",
-    "gain_over_augmented": "gain over mirroring and turning",
+    "gain_augmented": "gain from mirroring and rotation",
+    "gain_generated": "gain from generated images",
+    "gain_over_augmented": "gain over mirroring and rotation",
 }
 FACTORS = {"kid": 1000.0, "kid_sd": 1000.0}
 
 
 def number(value: float, digits: int = 4) -> str:
-    """So many significant digits; what only rounding keeps from 0 is 0."""
+    """Format with this many significant digits; a value that differs from 0 by rounding is 0."""
     return significant(value, digits) if math.isfinite(value) else NONE
 
 
 def noise(value: float) -> str:
-    """A standard deviation: of a few seeds it is not known to more than three digits."""
+    """Format a standard deviation: a few seeds determine at most three digits."""
     return number(value, 3)
 
 
@@ -77,11 +77,11 @@ def finite(values: Collection[float]) -> list[float]:
 
 
 def mean(values: Collection[float], planned: int) -> str:
-    """Mean of the finite values, marked where fewer than the planned runs have one."""
-    found = finite(values)
-    if not found:
+    """Mean of the finite values, marked if fewer runs than planned have one."""
+    known = finite(values)
+    if not known:
         return NONE
-    return number(float(np.mean(found))) + _gaps(found, values, planned)
+    return number(float(np.mean(known))) + _gaps(known, values, planned)
 
 
 def spread(values: Collection[float]) -> str:
@@ -91,22 +91,22 @@ def spread(values: Collection[float]) -> str:
 
 def mean_spread(values: Collection[float], planned: int) -> str:
     """Mean ± sample standard deviation over training seeds, marked as `mean` is."""
-    found = finite(values)
-    if len(found) < 2:
+    known = finite(values)
+    if len(known) < 2:
         return mean(values, planned)
-    return f"{number(float(np.mean(found)))} ± {spread(values)}{_gaps(found, values, planned)}"
+    return f"{number(float(np.mean(known)))} ± {spread(values)}{_gaps(known, values, planned)}"
 
 
 def pooled(deviations: Collection[float]) -> str:
-    """Root mean square of standard deviations of equally many draws each."""
-    found = finite(deviations)
-    return noise(math.sqrt(float(np.mean(np.square(found))))) if found else NONE
+    """Root mean square of standard deviations, each over equally many draws."""
+    known = finite(deviations)
+    return noise(math.sqrt(float(np.mean(np.square(known))))) if known else NONE
 
 
-def _gaps(found: list[float], values: Collection[float], planned: int) -> str:
-    """A diverged or unfinished run's number is left out in the open."""
-    count = f" (n={len(found)})" if len(found) == 1 or len(found) < len(values) else ""
-    return count + (INCOMPLETE if len(found) < planned else "")
+def _gaps(known: list[float], values: Collection[float], planned: int) -> str:
+    """Marks that show how many diverged or unfinished runs' values are left out."""
+    count = f" (n={len(known)})" if len(known) == 1 or len(known) < len(values) else ""
+    return count + (INCOMPLETE if len(known) < planned else "")
 
 
 def least_p(n: int) -> float:

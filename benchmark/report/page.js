@@ -1,11 +1,11 @@
 "use strict";
 
-/* A grid that an earlier section shows is in the file once. */
+/* A grid that an earlier section also shows is in the file only once. */
 for (const image of document.querySelectorAll("img[data-same]")) {
   image.src = document.getElementById(image.dataset.same).src;
 }
 
-/* Tables: a click on a heading sorts by it, numbers before words, what is missing last. */
+/* Tables: a click on a heading sorts by it, numbers before words, missing values last. */
 function keyOf(cell) {
   const text = cell.textContent.trim();
   if (text === "" || text === "—") return null;

@@ -14,13 +14,13 @@ from benchmark.report.tables import between
 from benchmark.results.tables import Tables
 
 NOBODY = (
-    "Nobody has been asked which samples look more like photographs; `bench preference FILE` writes"
-    f" a page to ask with, and answers in `{FOLDER}/` beside the tables are counted here."
+    "Nobody has been asked yet which samples look more like photographs. `bench preference FILE`"
+    f" writes a page that asks; answers in `{FOLDER}/` beside the tables are counted here."
 )
 
 
 def preference(results: Tables) -> Details:
-    """Win rates with intervals, or that nobody has been asked; and what does not count, and why."""
+    """Which answers do not count, and why; then win rates, or that nobody has been asked."""
     votes, faults = read_votes(results)
     blocks: list[Plain] = [Words(f"**Not counted:** {escaped(fault)}.") for fault in faults]
     rates = win_rates(votes, [cell.title for cell in results.cells])
@@ -43,9 +43,9 @@ def _table(results: Tables, rates: Sequence[WinRate]) -> Table:
     return Table(
         "preference",
         pd.DataFrame(rows),
-        "Which of two samples looks more like a photograph, side by side, blind, sides and order at"
-        " random; 50 % is no preference. The unit is an answer; the 95 % interval (Korn and"
-        " Graubard's) counts those of one person, and those about one training seed, as dependent,"
-        " and says nothing of other people where one was asked, nor of other seeds where there is"
-        f" one. {made_of(results.record)}.",
+        "Which of two samples looks more like a photograph: shown side by side, blind, with sides"
+        " and order at random; 50 % is no preference. The unit is an answer. The 95 % interval"
+        " (Korn and Graubard's) treats answers by one person, and answers about one training seed,"
+        " as dependent; if only one person was asked it says nothing about other people, and with"
+        f" only one seed nothing about other seeds. {made_of(results.record)}.",
     )

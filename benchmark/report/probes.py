@@ -1,4 +1,4 @@
-"""What probes found, cell by cell; and what classifiers learnt from the generators' images."""
+"""The results of probes, and what classifiers learnt from generated images, cell by cell."""
 
 import math
 from collections.abc import Collection, Iterator, Mapping
@@ -12,7 +12,7 @@ from benchmark.report.document import Details, Plain, Table, Words
 from benchmark.report.numbers import mean_spread
 from benchmark.results.tables import Cell, Tables
 
-# Of the codes found by one way.
+# Columns about the codes found in one way.
 EMBEDDED = {
     "pixels.heldout": "error, held-out",
     "pixels.gap": "gap",
@@ -23,7 +23,7 @@ EMBEDDED = {
 }
 BETWEEN = {
     "linear.length": "path",
-    "linear.ends": "of the ends",
+    "linear.ends": "ends",
     "linear.longest_step": "longest step",
     "mirrored.length": "path, mirrored",
     "mirrored.longest_step": "longest step, mirrored",
@@ -37,35 +37,36 @@ COPIES = {
     "memorisation.distance_ratio": "nearest, ratio",
     "memorisation.closer_than_unseen": "nearer than 99 %",
 }
-# Of real held-out images: counted, and as the probe counts them; then of samples.
+# Shares of real held-out images by label and by the probe, then of samples by the probe.
 SHARES = {"heldout": "real", "heldout_probed": "real, probed", "samples_probed": "samples, probed"}
 EMBEDDED_CAPTION = (
-    "Real images embedded by a method's encoder, or by Adam on z until the error falls no longer"
-    " (BEGAN, figure 4). error: mean |x - G(z)| per pixel, in [-1, 1]'s units; gap: held-out less"
-    " training images, above 0 where training images are remembered; in features: the distance of x"
-    " and G(z) over that of two real images; own face: held-out faces whose own photograph is the"
-    " nearest of all held-out ones by dlib_face, where that is installed; outside the prior:"
-    " coordinates beyond those of 1,000 codes of the prior; no plateau: codes whose error still"
-    " fell when the search was ended"
+    "Real images embedded by a method's encoder, or by Adam on z until the error stops falling"
+    " (BEGAN, figure 4). error: mean |x - G(z)| per pixel, on the scale of [-1, 1]; gap: held-out"
+    " minus training images, above 0 if training images are remembered; in features: the distance"
+    " between x and G(z) over that between two real images; own face: share of held-out faces whose"
+    " own photograph is the nearest of all held-out ones by dlib_face, if that is installed;"
+    " outside the prior: share of coordinates outside the range of 1,000 codes from the prior; no"
+    " plateau: codes whose error was still falling when the search ended"
 )
 BETWEEN_CAPTION = (
-    "Between pairs of embedded held-out images, and from an image to its mirror image, on straight"
-    " lines. path: its length, and the distance of its ends, over the mean distance of two real"
-    " images in features; longest step: its share of a path of 8, 0.125 where all are equal;"
-    " asymmetry half-way to the mirror image, over the ends': below 1 a face turns to the front;"
-    " distance, half-way: of the images half-way to as many real ones, which is more than that of"
-    " many images and comparable within this table alone; over samples, over blends: the same over"
-    " the distance of as many samples, and of the averages of two photographs"
+    "Straight lines between pairs of embedded held-out images, and (mirrored) from an image to its"
+    " mirror image. path, ends: its length, and the distance between its ends, in features, over"
+    " the mean distance between two real images; longest step: its share of a path of 8 steps,"
+    " 0.125 if all are equal; asymmetry half-way to the mirror image, over that of the ends: below"
+    " 1, a face turns to the front; distance, half-way: that of the images half-way from as many"
+    " real ones, which is larger than for many images, so compare it only within this table; over"
+    " samples, over blends: the same over the distance of as many samples, and of averages of two"
+    " photographs"
 )
 COPIES_CAPTION = (
-    "nearest, ratio: median distance of samples to their nearest"
-    " training image over that of held-out images; nearer than 99 %: share of samples nearer to a"
-    " training image than 99 % of the held-out ones are, 0.01 where nothing is copied, and more"
-    " where samples are merely plainer than photographs; held-out images with a copy in training"
-    " do not count. Attributes by a linear probe on the"
-    " features: its count of real images beside their labels shows its own bias"
+    "nearest, ratio: median distance of samples to their nearest training image, over that of"
+    " held-out images; nearer than 99 %: share of samples nearer to a training image than 99 % of"
+    " the held-out ones are, 0.01 if nothing is copied, and more if samples are merely plainer than"
+    " photographs; held-out images with a copy in training do not count. Attributes are counted by"
+    " a linear probe on the features; comparing its count of real images with their labels shows"
+    " its bias"
 )
-# Of version 1, whose columns are others.
+# For version 1 of the probe, which had other columns.
 FIRST = {
     "embedding.heldout": "error, held-out",
     "embedding.training": "error, training",
@@ -74,96 +75,95 @@ FIRST = {
     "linear.longest_step": "longest step",
 }
 FIRST_CAPTION = (
-    "What the last generators know, by the first version of the probe. error: mean |x - G(z)| per"
-    " pixel, in [-1, 1]'s units, of images embedded by 200 steps of Adam on z, which is before"
-    " their plateau, and the gap of held-out less training"
-    " images: above 0 where training images are remembered. path length: of straight paths between"
-    " random codes, in features, over the samples' mean distance; longest step: its share of a path"
-    " of 8, 0.125 where all are equal"
+    "By the first version of the probe. error: mean |x - G(z)| per pixel, on the scale of [-1, 1],"
+    " of images embedded by 200 steps of Adam on z, which is before their plateau; gap: held-out"
+    " minus training images, above 0 if training images are remembered; path length: that of"
+    " straight paths between random codes, in features, over the mean distance between samples;"
+    " longest step: its share of a path of 8 steps, 0.125 if all are equal"
 )
 _REAL = f"{CLASSIFIED}real_"
-# By what a column is called for so many real images.
+# Headings of the columns for this many real images.
 TAUGHT = {
     "real_{}": "alone",
-    "augmented_{}": "mirrored and turned",
+    "augmented_{}": "mirrored and rotated",
     "generated_{}": "with generated",
-    "gain_augmented_{}": "gain, mirrored and turned",
+    "gain_augmented_{}": "gain, mirrored and rotated",
     "gain_generated_{}": "gain, with generated",
-    "generated_alone": "generated alone, as many as all",
+    "generated_alone": "generated alone, as many as the most real",
     "classifier_sd": "sd over classifiers",
 }
 TAUGHT_CAPTION = (
-    "Balanced accuracy on held-out real images of a small classifier, mean ± sd over generators'"
-    " seeds, each the mean over its own classifiers. It learnt from so many real images, half of"
-    " each class: alone, mirrored and turned by up to 10 degrees, or with as many generated ones,"
-    " by one generator a class, or by one that is told the class; or from generated ones alone, as"
-    " many as all real ones (classification accuracy score, Ravuri and Vinyals 2019). gain: less"
-    " alone. sd over classifiers: of the same generators. A pair of generators has the name of its"
-    " run with the attribute"
+    "Balanced accuracy of a small classifier on held-out real images, mean ± sd over generators'"
+    " seeds, each the mean over its own classifiers. The classifier was trained on this many real"
+    " images, half of each class: alone; mirrored and rotated by up to 10 degrees; or with as many"
+    " generated ones, from one generator per class or from one that takes the class as a label. Or"
+    " it was trained on generated ones alone (classification accuracy score, Ravuri and Vinyals"
+    " 2019). gain: minus alone. sd over classifiers: for the same generators. A pair of generators"
+    " is listed under the name of its run with the attribute"
 )
 
 
 def probes(results: Tables) -> Iterator[Details]:
-    """One row a cell, mean ± sd over its probed runs; nothing where no run was probed."""
-    found = results.probes
-    found = found.drop(columns=[key for key in found if str(key).startswith(CLASSIFIED)])
-    found = found.dropna(how="all", subset=[key for key in found if key != "run_id"])
-    if found.empty:
+    """One row per cell, mean ± sd over its probed runs; nothing if no run was probed."""
+    probed = results.probes
+    probed = probed.drop(columns=[key for key in probed if str(key).startswith(CLASSIFIED)])
+    probed = probed.dropna(how="all", subset=[key for key in probed if key != "run_id"])
+    if probed.empty:
         return
     blocks: list[Plain] = []
     embedded = [
         (cell, way, suffix)
         for cell in results.cells
         for way, suffix in (("embedded", ""), ("searched", ", by search"))
-        if _has(cell, found, [f"{way}.pixels.heldout"])
+        if _has(cell, probed, [f"{way}.pixels.heldout"])
     ]
     for table, caption, names in (
         ("embedded", EMBEDDED_CAPTION, EMBEDDED),
         ("between", BETWEEN_CAPTION, BETWEEN),
     ):
         rows = [
-            _row(cell, found, {f"{way}.{key}": name for key, name in names.items()}, suffix)
+            _row(cell, probed, {f"{way}.{key}": name for key, name in names.items()}, suffix)
             for cell, way, suffix in embedded
         ]
         blocks += _table(results, table, rows, caption)
     for table, caption, names in (
         ("embedded_first", FIRST_CAPTION, FIRST),
-        ("copies", COPIES_CAPTION, {**COPIES, **_attributes(found)}),
+        ("copies", COPIES_CAPTION, {**COPIES, **_attributes(probed)}),
     ):
-        rows = [_row(cell, found, names) for cell in results.cells if _has(cell, found, names)]
+        rows = [_row(cell, probed, names) for cell in results.cells if _has(cell, probed, names)]
         blocks += _table(results, table, rows, caption)
-    blocks.append(Words(_copies(results, found)))
+    blocks.append(Words(_copies(results, probed)))
     yield Details("Latent space, copies and attributes", blocks)
 
 
-def _mine(cell: Cell, found: pd.DataFrame) -> pd.DataFrame:
-    return found[found["run_id"].isin(cell.run_ids)]
+def _of_cell(cell: Cell, probed: pd.DataFrame) -> pd.DataFrame:
+    return probed[probed["run_id"].isin(cell.run_ids)]
 
 
-def _has(cell: Cell, found: pd.DataFrame, columns: Collection[str]) -> bool:
-    """Whether any of its runs has any of the columns."""
-    there = [key for key in columns if key in found]
-    return bool(_mine(cell, found)[there].notna().any(axis=None))
+def _has(cell: Cell, probed: pd.DataFrame, columns: Collection[str]) -> bool:
+    """Whether any of the cell's runs has a value in any of the columns."""
+    present = [key for key in columns if key in probed]
+    return bool(_of_cell(cell, probed)[present].notna().any(axis=None))
 
 
 def _row(
-    cell: Cell, found: pd.DataFrame, columns: Mapping[str, str], suffix: str = ""
+    cell: Cell, probed: pd.DataFrame, columns: Mapping[str, str], suffix: str = ""
 ) -> dict[str, str]:
-    there = {key: name for key, name in columns.items() if key in found}
-    mine = _mine(cell, found).dropna(subset=list(there), how="all")
-    shown = {name: mean_spread(mine[key], len(mine)) for key, name in there.items()}
-    return {"cell": f"{escaped(cell.title)}{suffix}", "probed": str(len(mine)), **shown}
+    present = {key: name for key, name in columns.items() if key in probed}
+    runs = _of_cell(cell, probed).dropna(subset=list(present), how="all")
+    shown = {name: mean_spread(runs[key], len(runs)) for key, name in present.items()}
+    return {"cell": f"{escaped(cell.title)}{suffix}", "probed": str(len(runs)), **shown}
 
 
 def _table(results: Tables, name: str, rows: list[dict[str, str]], caption: str) -> Iterator[Table]:
     if rows:
         source = results.folder / "probes.csv"
-        made = made_of(results.record)
-        yield Table(name, pd.DataFrame(rows).fillna(""), f"{caption}. {made}.", source)
+        caption = f"{caption}. {made_of(results.record)}."
+        yield Table(name, pd.DataFrame(rows).fillna(""), caption, source)
 
 
-def _attributes(found: pd.DataFrame) -> dict[str, str]:
-    names = [key.split(".")[1] for key in map(str, found) if key.startswith("attributes.")]
+def _attributes(probed: pd.DataFrame) -> dict[str, str]:
+    names = [key.split(".")[1] for key in map(str, probed) if key.startswith("attributes.")]
     return {
         f"attributes.{name}.{key}": f"{name}: {words}"
         for name in dict.fromkeys(names)
@@ -171,25 +171,25 @@ def _attributes(found: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _copies(results: Tables, found: pd.DataFrame) -> str:
+def _copies(results: Tables, probed: pd.DataFrame) -> str:
     key = "memorisation.closer_than_unseen"
     lines = []
-    for cell in results.cells if key in found else ():
-        closer = _mine(cell, found)[key].dropna()
+    for cell in results.cells if key in probed else ():
+        closer = _of_cell(cell, probed)[key].dropna()
         if len(closer):
             lines.append(f"- {escaped(cell.title)}: {copies_in_words(float(closer.mean()))}.")
     return "\n".join(lines)
 
 
 def classified(results: Tables) -> Iterator[Table]:
-    """One row a pair of cells, or one cell, and training set; nothing without classifiers."""
+    """One row per pair of cells (or cell) and training set; nothing without classifiers."""
     sizes = [str(key).removeprefix(_REAL) for key in results.probes if str(key).startswith(_REAL)]
     rows = []
     for cell in results.cells if sizes else []:
-        found = _mine(cell, results.probes).dropna(subset=[f"{_REAL}{size}" for size in sizes])
-        for size in sorted(sizes, key=_number) if len(found) else []:
+        runs = _of_cell(cell, results.probes).dropna(subset=[f"{_REAL}{size}" for size in sizes])
+        for size in sorted(sizes, key=_number) if len(runs) else []:
             numbers = {
-                words: mean_spread(found[f"{CLASSIFIED}{name.format(size)}"], cell.planned)
+                words: mean_spread(runs[f"{CLASSIFIED}{name.format(size)}"], cell.planned)
                 for name, words in TAUGHT.items()
             }
             rows.append({"generators": escaped(cell.title), "real images": size, **numbers})

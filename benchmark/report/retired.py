@@ -1,8 +1,8 @@
-"""An ablation at one scale in short, and the tables that are replaced by it.
+"""A summary of an ablation at one scale, and the retirement of its tables in favour of it.
 
-Once networks that learnt longer have been asked, `retire` keeps of a smaller scale's tables their
-verdicts and each cell's last distances, as results/<ablation>/retired/<profile>.json; the tables
-themselves stay in the history.
+Once networks that trained longer have been judged, `retire` reduces a smaller scale's tables to
+their verdicts and each cell's last distances, in results/<ablation>/retired/<profile>.json; the
+tables themselves stay in the git history.
 """
 
 import shutil
@@ -23,26 +23,26 @@ from benchmark.strict import Strict
 
 RETIRED = "retired"
 NOT_ASKED = ("not run", NOT_JUDGED)
-KEPT = ("verdict", "effect", "interval", "waits")  # of a claim's verdict
+KEPT = ("verdict", "effect", "interval", "waits")  # fields of a claim's Verdict
 
 
 class Answer(Strict):
-    """A claim's verdict, its effect as text."""
+    """A claim's verdict, with its effect as text."""
 
     says: str
     verdict: str
     effect: str
     interval: str
     waits: bool
-    """Whether runs that it needs have failed or are yet to come."""
+    """Whether runs that it needs have failed or are yet to be trained."""
 
     @property
     def is_asked(self) -> bool:
         return self.verdict not in NOT_ASKED
 
     @property
-    def said(self) -> str:
-        """As a table has it."""
+    def words(self) -> str:
+        """The answer as tables show it."""
         size = " ".join(each for each in (self.effect, self.interval) if each != NONE)
         return f"**{self.verdict}**" + f": {size}" * bool(size) if self.is_asked else self.verdict
 
@@ -51,7 +51,7 @@ class Distances(Strict):
     """The headline distance at the end of a cell's finished runs."""
 
     planned: int
-    """Runs, finished or not."""
+    """Number of runs, finished or not."""
     values: list[float]
 
 
@@ -62,18 +62,18 @@ class Scale(Strict):
     name: str
     profile: str
     steps: int
-    """Of training, in the cell that has most."""
+    """Training steps, of the cell that has most."""
     sources: tuple[list[str], list[str]]
-    """The words of captions for the data and for the headline judge."""
+    """The data and the headline judge, as captions describe them."""
     distance: str
     """What the headline judge's distance is called."""
     real: float | None
     """The distance of real images from real ones."""
     answers: dict[str, Answer]
-    """By the claim's id."""
+    """Keyed by the claim's id."""
     cells: dict[str, Distances]
     commit: str | None = None
-    """The last commit of the tables, where these have been retired."""
+    """The last commit of the tables, if they have been retired."""
 
     @property
     def title(self) -> str:
@@ -85,7 +85,7 @@ class Scale(Strict):
         judged = [(claim, evidence.of(claim)) for claim in record.claims]
         floors = [cell.floors.get(REAL, {}).get(DISTANCE) for cell in results.cells]
         return cls(
-            # Of the place: runs with --set, or a copy, have the record's name and profile too.
+            # From the folder: runs with --set, or a copy, have the same name in their record.
             name=results.folder.parent.name,
             profile=results.folder.name,
             steps=record.steps,
@@ -95,9 +95,9 @@ class Scale(Strict):
             answers={
                 claim.id: Answer(
                     says=claim.says,
-                    **{name: getattr(found, name) for name in KEPT},
+                    **{name: getattr(verdict, name) for name in KEPT},
                 )
-                for claim, found in judged
+                for claim, verdict in judged
             },
             cells={
                 cell.title: Distances(planned=cell.planned, values=finite(cell.values(DISTANCE)))
@@ -107,31 +107,34 @@ class Scale(Strict):
 
 
 def read_retired(results: Path) -> list[Scale]:
-    """Those without new tables, by path; raises BenchError where a file cannot be read."""
+    """The retired scales that have no new tables, by path.
+
+    Raises BenchError if a file cannot be read.
+    """
     paths = sorted(results.glob(f"*/{RETIRED}/*.json"))
-    found = []
+    scales = []
     for path in paths:
         if not (path.parents[1] / path.stem).is_dir():
             with readable(path, "; `bench retire` wrote it"):
-                found.append(Scale.model_validate_json(path.read_bytes()))
-    return found
+                scales.append(Scale.model_validate_json(path.read_bytes()))
+    return scales
 
 
 def retire(folder: Path) -> Path:
-    """Replace the tables in `folder`, results/<ablation>/<profile>, by their verdicts.
+    """Replace the tables in `folder`, results/<ablation>/<profile>, with their verdicts.
 
-    Returns the file of these. Raises InputError unless the ablation has tables of more steps, and
-    BenchError unless the history has everything that is deleted.
+    Returns the file that holds these. Raises InputError unless the ablation also has tables with
+    more steps, BenchError unless the git history has everything that is deleted.
     """
-    found = read_tables(folder)
+    tables = read_tables(folder)
     others = [read_record(path.parent) for path in folder.parent.glob("*/ablation.json")]
-    if found.record.steps >= max((each.steps for each in others if each.finding), default=0):
-        raise InputError(f"{folder}: the ablation has no tables of more steps")
-    mine = states(folder).keys() - other_weights(folder).keys()
-    samples = [path for path in (shared_samples(folder, each) for each in mine) if path.is_file()]
-    kept = Scale.of(found).model_copy(update={"commit": _commit_of_all(folder, samples)})
+    if tables.record.steps >= max((each.steps for each in others if each.finding), default=0):
+        raise InputError(f"{folder}: the ablation has no tables with more steps")
+    runs = states(folder).keys() - other_weights(folder).keys()
+    samples = [path for path in (shared_samples(folder, each) for each in runs) if path.is_file()]
+    scale = Scale.of(tables).model_copy(update={"commit": _commit_of_all(folder, samples)})
     path = folder.parent / RETIRED / f"{folder.name}.json"
-    write_atomic(path, f"{kept.model_dump_json(indent=1)}\n".encode())
+    write_atomic(path, f"{scale.model_dump_json(indent=1)}\n".encode())
     shutil.rmtree(folder)
     for each in samples:
         each.unlink()
@@ -139,12 +142,12 @@ def retire(folder: Path) -> Path:
 
 
 def _commit_of_all(folder: Path, samples: Sequence[Path]) -> str:
-    """Of the tables; raises BenchError if anything here is not in the history."""
+    """The last commit of the tables; raises BenchError if anything here is not in the history."""
     here = [str(path.absolute()) for path in (folder, *samples)]
     changed = ask(folder, "status", "--porcelain", "--ignored", "--", *here)
     commit = ask(folder, "log", "-1", "--format=%H", "--", here[0])
     if changed is None or not commit:
-        raise BenchError(f"{folder}: not in a git history, which would keep what is deleted")
+        raise BenchError(f"{folder}: not in a git history, which must keep what is deleted here")
     if changed:
-        raise BenchError(f"{folder}: not all committed, and would be lost:\n{changed.rstrip()}")
+        raise BenchError(f"{folder}: not all is committed and would be lost:\n{changed.rstrip()}")
     return commit.strip()

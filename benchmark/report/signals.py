@@ -1,4 +1,4 @@
-"""Methods' own signals beside one another and as stopping rules, and runs with an event."""
+"""Methods' own signals compared with one another and as stopping rules, and runs with an event."""
 
 from collections.abc import Iterator
 
@@ -18,22 +18,22 @@ HAD = {"1": "yes", "0": "no", "": "not known"}
 LEVELS = {"differences": "rho within runs", "between": "rho between runs"}
 LOST = "lost at its least value"
 CAPTION = (
-    "Each method's own signal in training against the distance. rho within runs: Spearman's, of the"
-    " changes between evaluations; between runs: of the runs of a cell at the same steps; above 0"
-    " both fall together. lost: the distance where the signal is least, less the run's least; then"
-    " the same of the last evaluation, and of the evaluations where other runs' signals are least:"
-    " a signal that loses no less than those says nothing of its own run"
+    "Each method's own signal in training against the distance. rho within runs: Spearman's, of"
+    " changes between evaluations; between runs: over the runs of a cell at the same steps; above"
+    " 0, both fall together. lost: the distance at the signal's least value, minus the run's least"
+    " distance; then the same at the last evaluation, and at the evaluations where other runs'"
+    " signals are least: a signal that loses no less than there says nothing about its own run"
 )
 
 
 def about_signals(results: Tables) -> bool:
-    """Whether a claim says that a signal tells something."""
+    """Whether a claim is about what a signal tells."""
     tests = [claim.test for claim in results.record.claims]
     return any(isinstance(test, CorrelationTest | StoppingTest) for test in tests)
 
 
 def signals(results: Tables) -> Iterator[Table]:
-    """One row a method; nothing where there is one alone, of which the claims say as much."""
+    """One row per method; nothing if there is only one, as its claims say as much."""
     evidence, source = Evidence(results.folder), results.folder / "stopping.csv"
     rhos, stops = evidence.table("correlations"), evidence.table("stopping")
     if not about_signals(results) or not source.is_file():
@@ -57,8 +57,8 @@ def signals(results: Tables) -> Iterator[Table]:
 
 def _with_ends(table: pd.DataFrame, key: tuple[str, str], columns: tuple[str, ...]) -> str:
     """A number of a row with its interval, if it has one; NONE without the row."""
-    known = key in table.index
-    return with_ends(*(str(table.loc[key, name]) for name in columns)) if known else NONE
+    present = key in table.index
+    return with_ends(*(str(table.loc[key, name]) for name in columns)) if present else NONE
 
 
 def stopping(results: Tables, evidence: Evidence) -> Iterator[Details]:
@@ -67,14 +67,14 @@ def stopping(results: Tables, evidence: Evidence) -> Iterator[Details]:
     if rows.empty:
         return
     caption = (
-        f"{made_of(results.record)}. Distance where a rule stops a run, less the run's least: mean"
-        " over seeds. The first number is the signal's own, by its rule (claims/stopping.py):"
-        " minimum, its least value; plateau, where two evaluations have hardly lowered it. Then, of"
-        " the same runs: the last evaluation, the least distance to validation images, the mean"
-        " over all evaluations, and where the signals of the other runs of the cell stop. In"
-        " brackets, where the seeds are enough for it, whether the signal is better or worse than"
-        " that, Holm-corrected over the rows of its method. A signal that is no better than other"
-        " runs' signals says nothing of its own run."
+        f"{made_of(results.record)}. Distance where a rule stops a run, minus the run's least, mean"
+        " over seeds. The first number is for stopping by the signal (claims/stopping.py): at its"
+        " minimum, or at a plateau, once two evaluations have hardly lowered it. Then, for the same"
+        " runs: the last evaluation, the least distance to validation images, the mean over all"
+        " evaluations, and where the signals of the other runs of the cell stop. In brackets, if"
+        " there are enough seeds: whether the signal is better or worse than that, Holm-corrected"
+        " over the rows of its method. A signal that is no better than other runs' signals says"
+        " nothing about its own run."
     )
     source = results.folder / "stopping.csv"
     table = Table("stopping", _stopping_frame(rows), caption, source)
@@ -82,7 +82,7 @@ def stopping(results: Tables, evidence: Evidence) -> Iterator[Details]:
 
 
 def _stopping_frame(table: pd.DataFrame) -> pd.DataFrame:
-    """One row a signal and rule, one column a rival."""
+    """One row per signal and rule, one column per rival."""
     rows: dict[tuple[str, ...], dict[str, str]] = {}
     for _, row in table.iterrows():
         key = (row["method"], row["role"], row["rule"])
@@ -93,14 +93,14 @@ def _stopping_frame(table: pd.DataFrame) -> pd.DataFrame:
             "at step": figure(row["step"]),
             "lost": with_ends(row["lost"], row["lost_low"], row["lost_high"]),
         }
-        found = rows.setdefault(key, {**head, **dict.fromkeys(RIVALS.values(), NONE)})
-        told = f" ({row['reading']})" if row["reading"] in ("better", "worse") else ""
-        found[RIVALS[row["against"]]] = figure(row["against_lost"]) + told
+        cells = rows.setdefault(key, {**head, **dict.fromkeys(RIVALS.values(), NONE)})
+        reading = f" ({row['reading']})" if row["reading"] in ("better", "worse") else ""
+        cells[RIVALS[row["against"]]] = figure(row["against_lost"]) + reading
     return pd.DataFrame(rows.values())
 
 
 def events(results: Tables, evidence: Evidence) -> Iterator[Details]:
-    """Each run, whether it had the event of a claim, and how it ended."""
+    """For each run, whether it had the event of a claim, and how it ended."""
     rows = evidence.table("events")
     if rows.empty:
         return
@@ -123,8 +123,8 @@ def events(results: Tables, evidence: Evidence) -> Iterator[Details]:
         event, had = own["event"].iloc[0], int((own["had"] == "1").sum())
         caption = (
             f"{made_of(results.record)}. Claim {code(claim)}: {escaped(event)}. {had} of"
-            f" {len(own)} runs had it. The longest stretch is in steps; the share is of all steps"
-            " in which the conditions held, in stretches of any length."
+            f" {len(own)} runs had it. The longest stretch is in steps; the share is that of all"
+            " steps in which the conditions held, in stretches of any length."
         )
         tables.append(Table(f"events_{claim}", frame, caption, source))
     yield Details("Which runs had the event?", tables)

@@ -1,4 +1,4 @@
-"""Every measure of every cell in numbers: what tables show and exports hold."""
+"""Every measure of every cell as numbers: what tables show and exports contain."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,10 +13,10 @@ from benchmark.results.tables import Cell, Tables
 
 
 def summary(results: Tables) -> pd.DataFrame:
-    """One row a measure and cell, over the finished runs that have it, at their last checkpoint.
+    """One row per measure and cell, over finished runs that have it, at their last checkpoint.
 
-    sd_seeds has ddof 1, sd_evaluations is pooled over runs, iqm the mean of the middle half of the
-    seeds with its 95 % interval; NaN where there is nothing to say.
+    sd_seeds has ddof 1, sd_evaluations is pooled over runs, and iqm is the mean of the middle half
+    of the seeds, with its 95 % interval; missing values are NaN.
     """
     rows = [row for cell in results.cells for row in _rows(cell, results.metrics)]
     measures = list(dict.fromkeys(row["measure"] for row in rows))

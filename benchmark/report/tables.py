@@ -1,4 +1,4 @@
-"""The tables of one ablation, as text: cells, measures with both noises, and runs."""
+"""The tables of one ablation, as text: cells, measures with both kinds of noise, and runs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,12 +31,12 @@ from benchmark.results.tables import Tables, read_images
 SEEDS, DRAWS = "sd over seeds", "sd over evaluations"
 MIDDLE = "interquartile mean"
 FLOORS = {REAL: "real against real", BLURRED: "blurred against real"}
-# The distances have a table of their own, and KID's spread over subsets is no measure of quality.
+# Distances have a table of their own, and KID's spread over subsets does not measure quality.
 APART = {DISTANCE, "distance_validation", "distance_infinite", "kid_sd"}
 
 
 def cell_table(results: Tables) -> Table:
-    """One row a cell: runs, the distance by every judge, its noises, last and best, and cost."""
+    """One row per cell: runs, the distance by every judge (last and best), its noise, and cost."""
     record = results.record
     name = distance_name(record, record.headline)
     others = [judge for judge in record.judges[1:] if judge.digest]
@@ -71,18 +71,18 @@ def cell_table(results: Tables) -> Table:
     }
     caption = (
         "The distance, and what it cost. Settled: finished runs whose signal, k and distance had"
-        " stopped moving (docs/explanation/evidence.md). Interquartile mean: of the middle half of"
-        f" the seeds. Better than {escaped(first.title)}: the chance that a seed of this cell has a"
-        " lower distance than a seed of that one. Both as in arXiv 2108.13264 (rliable), with 95 %"
-        " intervals that hold at so few seeds, and none below five."
+        " stopped moving (docs/explanation/evidence.md). Interquartile mean: over the middle half"
+        f" of the seeds. Better than {escaped(first.title)}: the chance that a seed of this cell"
+        " has a lower distance than a seed of that one. Both as in arXiv 2108.13264 (rliable), with"
+        " 95 % intervals that are valid for so few seeds, and none for fewer than five."
         f" {made_of(record, others)}.{incomplete(results)}"
     )
-    frame = pd.DataFrame([*rows, *beside(results, shown)]).fillna(NONE)
+    frame = pd.DataFrame([*rows, *rows_without_runs(results, shown)]).fillna(NONE)
     return Table("cells", frame, caption, results.folder / "runs.csv")
 
 
 def measure_table(results: Tables) -> Table:
-    """One row a cell, one column a measure at the last checkpoint: mean ± sd over seeds."""
+    """One row per cell, one column per measure at the last checkpoint: mean ± sd over seeds."""
     record = results.record
     own = title(record.signals[0]) if len(record.signals) == 1 else "own signal"
     measures = [name for name in results.metrics if name not in APART]
@@ -99,29 +99,30 @@ def measure_table(results: Tables) -> Table:
             row[title(column)] = mean_spread(scaled, cell.planned)
         rows.append(row)
     shown = {title(column): (results.judge, column) for column in measures}
-    frame = pd.DataFrame([*rows, *beside(results, shown)]).fillna(NONE)
-    caption = f"At the last checkpoint, ± sd over seeds. {made_of(record)}.{incomplete(results)}"
+    frame = pd.DataFrame([*rows, *rows_without_runs(results, shown)]).fillna(NONE)
+    caption = f"Mean ± sd over seeds at the last checkpoint. {made_of(record)}."
+    caption += incomplete(results)
     return Table("measures", frame, caption, results.folder / "runs.csv")
 
 
 def noise_table(results: Tables) -> Table:
-    """One row a measure and cell, with both noises and floors, for those who need everything."""
+    """One row per measure and cell, with both kinds of noise and the floors."""
     planned = {cell.title: cell.planned for cell in results.cells}
-    found = summary(results)
-    factor = found["measure"].map(FACTORS).fillna(1.0)
+    rows = summary(results)
+    factor = rows["measure"].map(FACTORS).fillna(1.0)
     frame = pd.DataFrame(
         {
-            "measure": found["measure"].map(title),
-            "cell": found["cell"].map(escaped),
-            "runs": found["runs"].map(str),
-            "mean": (found["mean"] * factor).map(number)
-            + np.where(found["runs"] < found["cell"].map(planned), INCOMPLETE, ""),
-            SEEDS: (found["sd_seeds"] * factor).map(noise),
-            DRAWS: (found["sd_evaluations"] * factor).map(noise),
+            "measure": rows["measure"].map(title),
+            "cell": rows["cell"].map(escaped),
+            "runs": rows["runs"].map(str),
+            "mean": (rows["mean"] * factor).map(number)
+            + np.where(rows["runs"] < rows["cell"].map(planned), INCOMPLETE, ""),
+            SEEDS: (rows["sd_seeds"] * factor).map(noise),
+            DRAWS: (rows["sd_evaluations"] * factor).map(noise),
             MIDDLE: list(
-                map(between, *(found[name] * factor for name in ("iqm", "iqm_low", "iqm_high")))
+                map(between, *(rows[name] * factor for name in ("iqm", "iqm_low", "iqm_high")))
             ),
-            **{label: (found[name] * factor).map(number) for name, label in FLOORS.items()},
+            **{label: (rows[name] * factor).map(number) for name, label in FLOORS.items()},
         }
     )
     caption = f"At the last checkpoint. {made_of(results.record)}.{incomplete(results)}"
@@ -129,20 +130,20 @@ def noise_table(results: Tables) -> Table:
 
 
 def measured(value: float, interval: tuple[float, float] | None, digits: int = 4) -> str:
-    """With its interval, if it has one."""
+    """A value with its interval, if it has one."""
     ends = f" [{', '.join(number(end, digits) for end in interval)}]" if interval else ""
     return f"{number(value, digits)}{ends}"
 
 
 def between(value: float, low: float, high: float) -> str:
-    """The same of an interval whose ends are NaN where there is none."""
+    """A value with its interval, whose ends are NaN if there is none."""
     return measured(value, None if np.isnan(low) else (low, high))
 
 
 def run_table(results: Tables) -> Table:
-    """One row a run: from any number to what made it."""
+    """One row per run: what produced each number."""
     rows = []
-    moved = {
+    unsettled = {
         run_id: ", ".join(title(results.shown(column)) for column in columns)
         for run_id, columns in moving(results).items()
     }
@@ -150,7 +151,7 @@ def run_table(results: Tables) -> Table:
     for cell in results.cells:
         signal = cell.record.signal
         for run in cell.rows:
-            beside = {"lanes": f"{lanes.get(run['run_id'], 1)}"} if lanes else {}
+            in_lanes = {"lanes": f"{lanes.get(run['run_id'], 1)}"} if lanes else {}
             rows.append(
                 {
                     "run": code(run["run_id"]),
@@ -162,12 +163,12 @@ def run_table(results: Tables) -> Table:
                     f"{name}, last": number(run.get(DISTANCE, np.nan)),
                     "best by validation": number(run.get(BEST, np.nan)),
                     "at step": _whole(run.get("best_step", np.nan)),
-                    "still moving": moved.get(run["run_id"]) or NONE,
+                    "still moving": unsettled.get(run["run_id"]) or NONE,
                     "collapsed since": _whole(run.get("collapsed_at", np.nan)),
                     "parameters": _whole(run["parameters"]),
                     "core-minutes": number(run["cpu_s"] / 60),
                     "minutes": number(run["wall_s"] / 60),
-                    **beside,
+                    **in_lanes,
                     "code": escaped(run["commit"]) or NONE,
                     "data": run["data"][:12] or NONE,
                     "weights": run["weights_sha256"][:12] or NONE,
@@ -177,17 +178,19 @@ def run_table(results: Tables) -> Table:
     return Table("runs", pd.DataFrame(rows), caption, results.folder / "runs.csv")
 
 
-def beside(results: Tables, shown: Mapping[str, tuple[str, str]]) -> list[dict[str, str]]:
-    """Rows that are no runs': images from outside, then the floors of each set-up.
+def rows_without_runs(
+    results: Tables, shown: Mapping[str, tuple[str, str]]
+) -> list[dict[str, str]]:
+    """Rows for images from outside, then for the floors of each set-up.
 
-    `shown`: by heading, the judge and the column of its values.
+    `shown` maps a heading to the judge and the column of its values.
     """
     rows: list[tuple[str, Mapping[str, Mapping[str, float]]]] = []
     for name, images in read_images(results.folder).groupby("name", sort=False):
         by: dict[str, Any] = {row["judge_digest"]: row for row in images.to_dict("records")}
-        known = {j.name: by[j.digest] for j in results.record.judges if j.digest in by}
-        if known:  # else only outdated judges have seen them
-            rows.append((f"{escaped(str(name))} (images from outside, training unknown)", known))
+        judged = {j.name: by[j.digest] for j in results.record.judges if j.digest in by}
+        if judged:  # else only outdated judges have judged them
+            rows.append((f"{escaped(str(name))} (images from outside, training unknown)", judged))
     used: dict[int, list[str]] = {}
     for cell in results.record.cells:
         used.setdefault(cell.setup, []).append(cell.cell)
@@ -195,16 +198,16 @@ def beside(results: Tables, shown: Mapping[str, tuple[str, str]]) -> list[dict[s
         floors = results.record.setups[at].floors
         which = f" ({these(cells, results.record)})" if len(used) > 1 else ""
         for name, label in FLOORS.items():
-            found = {judge: by_name[name] for judge, by_name in floors.items() if name in by_name}
-            if found:
-                rows.append((f"{label}{which}", found))
+            judged = {judge: by_name[name] for judge, by_name in floors.items() if name in by_name}
+            if judged:
+                rows.append((f"{label}{which}", judged))
     return [
         {"cell": label}
         | {
-            heading: number(found.get(judge, {}).get(column, np.nan) * FACTORS.get(column, 1.0))
+            heading: number(judged.get(judge, {}).get(column, np.nan) * FACTORS.get(column, 1.0))
             for heading, (judge, column) in shown.items()
         }
-        for label, found in rows
+        for label, judged in rows
     ]
 
 

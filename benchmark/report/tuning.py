@@ -1,4 +1,4 @@
-"""How the arms of an ablation were tuned: what was searched, what won, and what came of it."""
+"""How the arms of an ablation were tuned: what was searched, what won, and what it gained."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -26,9 +26,9 @@ BEST_OF = "best_of.png"
 
 
 def tuning(results: Tables) -> Iterator[Block]:
-    """A table and a figure over the arms, and folded away every setting; nothing if untuned.
+    """A table and a figure of the arms, with every setting in details; nothing if untuned.
 
-    Raises BenchError where tuning.json is damaged.
+    Raises BenchError if tuning.json is damaged.
     """
     record = read_tuning(results.folder)
     if record is None:
@@ -41,15 +41,15 @@ def tuning(results: Tables) -> Iterator[Block]:
             image,
             f"Best of N settings of {results.title}",
             "Expected distance to validation images of the best of N settings, over all choices of"
-            " N of those that were searched; a line that still falls at its end would have gained"
-            f" from more of them. {_worst(record)} {searched(record)}.",
+            " N of those that were searched. If a line is still falling at its end, more settings"
+            f" would have helped. {_worst(record)} {searched(record)}.",
         )
     yield Details("Every setting that was searched", [setting_table(results, record)])
 
 
 @defaults()
 def best_of_figure(record: TuningRecord) -> bytes | None:
-    """The expected best of N settings, a line an arm; None where no search has ended."""
+    """The expected best of N settings, one line per arm; None if no search has ended."""
     curves = best_of(record)
     if not curves:
         return None
@@ -70,7 +70,7 @@ def best_of_figure(record: TuningRecord) -> bytes | None:
 
 
 def arm_table(results: Tables, record: TuningRecord) -> Table:
-    """One row an arm: what was searched, the winner, and test distances tuned and untuned."""
+    """One row per arm: what was searched, the winner, and test distances tuned and untuned."""
     cells = {cell.title: cell for cell in results.cells}
     name = distance_title(results.entry.features)
     search = read_tables(results.folder / SEARCH).runs.set_index("run_id")["cpu_s"]
@@ -84,7 +84,7 @@ def arm_table(results: Tables, record: TuningRecord) -> Table:
             {
                 "arm": escaped(arm.arm),
                 "settings searched": f"{ended} of {count}" if ended < count else str(count),
-                "core-seconds a setting": _spent(search, arm),
+                "core-seconds per setting": _spent(search, arm),
                 "failed": str(sum(each.state == "failed" for each in arm.settings)),
                 "collapsed": str(sum(each.collapsed for each in arm.settings)),
                 "winner": _values(winner.values) if winner else "not known yet",
@@ -92,26 +92,26 @@ def arm_table(results: Tables, record: TuningRecord) -> Table:
                 f"tuned: {name}, test": _test(tuned),
                 f"own settings: {name}, test": _test(own),
                 "tuned minus own": _gain(tuned, own),
-                "GFLOP a step, tuned / own": f"{_number(gflop)} / {_number(arm.gflop)}",
+                "GFLOP per step, tuned / own": f"{_number(gflop)} / {_number(arm.gflop)}",
                 "parameters, tuned / own": f"{_parameters(tuned)} / {_parameters(own)}",
             }
         )
     return Table(
         "tuning",
         pd.DataFrame(rows),
-        f"{searched(record)}. core-seconds a setting: measured, mean (least to most). The setting"
-        " with the least distance to validation images won, a failed or collapsed one after all"
-        " others; it is trained again, as long as the arm's own"
-        " settings and with the same fresh seeds, and both are judged by test images, mean ± sd"
-        " over seeds, the difference with its 95 % interval (Welch's). GFLOP: billions of"
-        f" operations, a multiply-add being two. {made_of(results.record)}."
+        f"{searched(record)}. core-seconds per setting: measured, mean (least to most). The setting"
+        " with the least distance to validation images wins; failed or collapsed settings rank"
+        " last. The winner is trained again, for as long as the arm's own settings and with the"
+        " same fresh seeds, and both are judged on test images: mean ± sd over seeds, and the"
+        " difference with its 95 % interval (Welch's). GFLOP: billions of operations, where a"
+        f" multiply-add counts as two. {made_of(results.record)}."
         f"{incomplete(results)}",
         results.folder / "runs.csv",
     )
 
 
 def setting_table(results: Tables, record: TuningRecord) -> Table:
-    """One row a setting, from the best to the worst of each arm."""
+    """One row per setting, from the best to the worst of each arm."""
     rows = [
         {
             "arm": escaped(arm.arm),
@@ -120,7 +120,7 @@ def setting_table(results: Tables, record: TuningRecord) -> Table:
             "state": f"{each.state}{', collapsed' if each.collapsed else ''}",
             "distance, validation": _number(each.distance),
             "steps": str(each.steps),
-            "GFLOP a step": _number(each.gflop),
+            "GFLOP per step": _number(each.gflop),
             "run": code(each.run_id),
         }
         for arm in record.arms
@@ -133,24 +133,24 @@ def setting_table(results: Tables, record: TuningRecord) -> Table:
     return Table(
         "settings",
         pd.DataFrame(rows),
-        f"From the best to the worst of each arm. {searched(record)}. Ranges: {ranges}.",
+        f"Each arm's settings from best to worst. {searched(record)}. Ranges: {ranges}.",
         results.folder / SEARCH / "runs.csv",
     )
 
 
 def searched(record: TuningRecord) -> str:
-    """How the search went, as the captions say it; no full stop."""
+    """How settings were searched, as captions say it; without a full stop."""
     budget = f"{record.budget.steps} steps"
     if record.budget.core_seconds is not None:
         by = "measured rates" if record.budget.rates else "their operations"
         budget = f"{record.budget.core_seconds:g} core-seconds, as estimated from {by},"
     sizes = [
-        f"{low:g} to {high:g} {'GFLOP a step' if key == 'gflop' else key}"
+        f"{low:g} to {high:g} {'GFLOP per step' if key == 'gflop' else key}"
         for key, (low, high) in (record.band or {}).items()
     ]
-    band = f", each of {' and '.join(sizes)}" if sizes else ""
+    band = f", each with {' and '.join(sizes)}" if sizes else ""
     return (
-        f"{record.count} random settings of each arm{band}, trained for {budget} each with seed"
+        f"{record.count} random settings for each arm{band}, each trained for {budget} with seed"
         f" {record.seed} and judged by {judge_name(record.judge)}"
     )
 
@@ -174,19 +174,19 @@ def _test(cell: Cell | None) -> str:
 
 
 def _spent(search: "pd.Series[float]", arm: ArmRecord) -> str:
-    known = search.reindex([each.run_id for each in arm.settings]).dropna()
-    if known.empty:
+    seconds = search.reindex([each.run_id for each in arm.settings]).dropna()
+    if seconds.empty:
         return NONE
-    return f"{known.mean():.0f} ({known.min():.0f} to {known.max():.0f})"
+    return f"{seconds.mean():.0f} ({seconds.min():.0f} to {seconds.max():.0f})"
 
 
 def _gain(tuned: Cell | None, own: Cell | None) -> str:
-    found = [finite(cell.values(DISTANCE)) if cell else [] for cell in (tuned, own)]
-    cells = zip((tuned, own), found, strict=True)
-    lacks = any(cell is not None and len(values) < cell.planned for cell, values in cells)
-    return measured(*difference(*found)) + INCOMPLETE * lacks
+    distances = [finite(cell.values(DISTANCE)) if cell else [] for cell in (tuned, own)]
+    cells = zip((tuned, own), distances, strict=True)
+    lacking = any(cell is not None and len(values) < cell.planned for cell, values in cells)
+    return measured(*difference(*distances)) + INCOMPLETE * lacking
 
 
 def _parameters(cell: Cell | None) -> str:
-    known = finite([run["parameters"] for run in cell.rows]) if cell else []
-    return f"{known[0]:.0f}" if known else NONE
+    counts = finite([run["parameters"] for run in cell.rows]) if cell else []
+    return f"{counts[0]:.0f}" if counts else NONE

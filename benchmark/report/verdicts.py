@@ -1,4 +1,4 @@
-"""Claims and their outcomes, and the analysis's tables, in a section."""
+"""The claims in a section with their outcomes, and the tables of the analysis."""
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
@@ -21,8 +21,8 @@ from benchmark.results.schema import DISTANCE, RegistrationRecord
 from benchmark.results.tables import Tables
 
 DIRECTIONS = {
-    "increasing": "{column} grows with {over}, by at least {least} from end to end",
-    "decreasing": "{column} falls as {over} grows, by at least {least} from end to end",
+    "increasing": "{column} rises with {over}, by at least {least} over its range",
+    "decreasing": "{column} falls as {over} rises, by at least {least} over its range",
     "none": "{column} changes by less than {least} over the range of {over}",
 }
 CONTRASTS = {
@@ -37,7 +37,7 @@ MEANS = {
     "lower": "below {than}, by at least {least}",
     "none": "within {least} of {than}",
 }
-# The CSV's columns as a reader's headings, where the two differ.
+# Headings of the CSV's columns in the report, if they differ.
 HEADINGS = {
     "event_runs": "with the event",
     "p_holm": "corrected p",
@@ -47,22 +47,22 @@ HEADINGS = {
     "lead_steps": "lead in steps",
     "left_out": "runs left out",
 }
-# Beside what made the numbers.
+# Captions, without what the numbers depend on.
 CAPTIONS = {
     "collapse": (
-        "One row a signal of a method and an event: collapsed, as the evaluations say it, or"
-        " low_coverage, below half of the most that the run had. pairs: of a run with the event and"
-        " one without, of one cell at one step; auroc: the share of them in which the signal is"
-        " higher with the event, 0.5 by chance. The alarm rings where the signal climbs back by"
-        " a quarter of its fall: alarmed, missed: runs where the event stayed and it rang in time,"
-        " or not; false alarms: in runs without the event"
+        "One row per signal of a method and event: collapsed, according to the evaluations, or"
+        " low_coverage, below half of the run's highest so far. pairs: of a run with the event and"
+        " one without, from the same cell at the same step; auroc: the share of pairs in which the"
+        " signal is higher with the event, 0.5 by chance. The alarm is raised once the signal has"
+        " climbed back by a quarter of its fall. alarmed, missed: runs with a lasting event in"
+        " which it came in time, or did not; false alarms: runs without the event that had one"
     ),
     "variance": (
-        "Of the variance of an outcome over the finished runs, the share that a swept key explains"
+        "The share of the variance of an outcome over the finished runs that a swept key explains"
         " (eta squared, type II), with its interval over seeds"
     ),
 }
-# Of collapse.csv and variance.csv, the columns of names, which no number is made of.
+# Columns of collapse.csv and variance.csv that hold names, not numbers.
 WORDS = ["method", "role", "signal", "event", "verdict", "outcome", "key"]
 LEVELS = {
     "within": "the changes between evaluations of one run",
@@ -72,7 +72,7 @@ LEVELS = {
 
 
 def claims(results: Tables) -> Iterator[Details]:
-    """Each claim, its test and its verdict; then the tables that the analysis wrote."""
+    """Each claim, its test and its verdict; then the tables that the analysis has written."""
     record, evidence = results.record, Evidence(results.folder)
     unsettled = {run_id for run_id, columns in moving(results).items() if columns}
     lines = [_line(claim, evidence, unsettled) for claim in record.claims]
@@ -90,27 +90,29 @@ def claims(results: Tables) -> Iterator[Details]:
         if len(table):
             source = results.folder / f"{name}.csv"
             caption = f"{CAPTIONS[name]}. {made_of(record)}."
-            yield Details(words, [Table(name, _folded(table), caption, source)])
+            yield Details(words, [Table(name, _shortened(table), caption, source)])
     yield from _runs(evidence)
 
 
-def _registered(found: RegistrationRecord | None) -> str:
-    if found is None:
-        return "No registration: every verdict is exploratory."
-    if found.commit is None:
-        return f"{escaped(found.path)} is not committed: every verdict is exploratory."
-    seeds = ", ".join(map(str, found.looks))
-    pooled = "; identical cells of other ablations lend their seeds" * found.pool
+def _registered(registration: RegistrationRecord | None) -> str:
+    if registration is None:
+        return "Not registered, so every verdict is exploratory."
+    path = escaped(registration.path)
+    if registration.commit is None:
+        return f"{path} is not committed, so every verdict is exploratory."
+    seeds = ", ".join(map(str, registration.looks))
+    pooled = "; identical cells of other ablations lend their seeds" * registration.pool
+    alpha, rules = number(registration.alpha), registration.rules
     lines = [
-        f"Registered in {escaped(found.path)} by commit {found.commit[:12]} ({found.time}): looks"
-        f" at {seeds} seeds a cell, alpha {number(found.alpha)}, rules {found.rules}{pooled}.",
-        *(f"- Amended: {escaped(each)}" for each in found.amended),
+        f"Registered in {path} by commit {registration.commit[:12]} ({registration.time}): looks"
+        f" at {seeds} seeds per cell, alpha {alpha}, version {rules} of the rules{pooled}.",
+        *(f"- Amended: {escaped(each)}" for each in registration.amended),
     ]
     return "\n".join(lines)
 
 
 def in_words(claim: Claim) -> str:
-    """The test of a claim as a sentence without its full stop."""
+    """The test of a claim as a sentence, without a full stop."""
     test: dict[str, Any] = claim.test.model_dump()
     least = number(test.get("least_effect", 0.0))
     column, direction = title(test.get("column", "")), test.get("direction", "")
@@ -137,12 +139,12 @@ def in_words(claim: Claim) -> str:
             words = f"{differs} at the {at} {than} {rival}"
         case "event" if isinstance(claim.test, EventTest):
             event = event_words(claim.test)
-            words = f"{differs} in runs with {event} {than} in the others of their cell"
+            words = f"{differs} in runs with {event} {than} in other runs of their cell"
         case "bound":
             side = "below" if test["below"] is not None else "above"
             when = "at the end of every run"
             if test["at"] == "throughout":
-                when = f"in every row of every run after {test['after']:.0%} of its steps"
+                when = f"in every row of every run after the first {test['after']:.0%} of its steps"
             words = f"{column} is {side} {number(test[side])} {when}"
         case "share":
             words = (
@@ -151,8 +153,8 @@ def in_words(claim: Claim) -> str:
             )
         case _:
             words = "no run fails or ends collapsed"
-    where = test.get("where", {}).items()
-    only = ", ".join(f"{code(key)} is {escaped(str(value))}" for key, value in where)
+    conditions = test.get("where", {}).items()
+    only = ", ".join(f"{code(key)} is {escaped(str(value))}" for key, value in conditions)
     return words + (f", where {only}" if only else "")
 
 
@@ -165,8 +167,8 @@ def _line(claim: Claim, evidence: Evidence, unsettled: AbstractSet[str]) -> str:
         return f"{says} Verdict: **{NOT_JUDGED}**."
     others = "" if verdict.others == NONE else f" By other measures: {verdict.others}."
     sentence = escaped(verdict.sentence.rstrip("."))
-    moved = len(unsettled & set(verdict.run_ids))
-    still = f", {moved} of which had not settled" if moved else ""
+    moving_runs = len(unsettled & set(verdict.run_ids))
+    still = f", {moving_runs} of which had not settled" if moving_runs else ""
     return (
         f"{says} Verdict: **{verdict.verdict}** ({escaped(verdict.status)}): {sentence}"
         f" ({verdict.runs} runs{still}).{others}"
@@ -174,48 +176,48 @@ def _line(claim: Claim, evidence: Evidence, unsettled: AbstractSet[str]) -> str:
 
 
 def _correlations(results: Tables, evidence: Evidence) -> Iterator[Details]:
-    """Pooled over cells; other outcomes and single cells are hundreds of rows."""
+    """Correlations with the distance, pooled over cells; the rest would be hundreds of rows."""
     rows = evidence.table("correlations")
     if rows.empty:
         return
-    made = made_of(results.record)
+    basis = made_of(results.record)
     pooled = rows[(rows["cell"] == "") & (rows["outcome"] == DISTANCE)]
     steps = pooled[pooled["level"] == AT_STEP]
     pooled = pooled[pooled["level"] != AT_STEP]
     main, baselines = (pooled[(pooled["role"] == "baseline") == which] for which in (False, True))
     baselines = baselines[baselines["measure"] == "spearman"]  # the others say the same
     source = results.folder / "correlations.csv"
-    found = [
+    tables = [
         Table(
             "correlation",
             _correlation_frame(main),
-            f"{made}. Correlation of each method's own signal, in training and over held-out"
-            " images, with the distance. raw: within a run, descriptive only, since two falling"
-            " series always correlate; differences: of the changes between evaluations; partial:"
-            " within a run, given the step; between: between the runs of one cell at the same"
-            " steps, pooled over cells. Null: the mean over mismatched pairs, one run's signal"
-            " with another's distance. Intervals over seeds (docs/explanation/intervals.md), none"
-            " where there are too few for one that holds; p from permutations of the runs"
-            " within their cells, alike in cells with the same seeds; Holm-corrected. Other"
-            " outcomes, and each cell by itself, are in correlations.csv.",
+            f"{basis}. Correlation of each method's own signal, in training and over held-out"
+            " images, with the distance. raw: within a run, descriptive only, because two falling"
+            " series always correlate; differences: between the changes from one evaluation to the"
+            " next; partial: within a run, given the step; between: over the runs of one cell at"
+            " the same steps, pooled over cells. Null: the mean over mismatched pairs, one run's"
+            " signal with another's distance. Intervals are over seeds"
+            " (docs/explanation/intervals.md), and missing if there are too few for a valid one. p"
+            " is from permutations of the runs within their cells, the same in cells with the same"
+            " seeds, and Holm-corrected. Other outcomes and single cells are in correlations.csv.",
             source,
         ),
         Table(
             "correlation_by_step",
             _step_frame(steps),
-            f"{made}. Spearman's rho of each signal and the distance, between the runs of one cell"
-            " at one step, pooled over cells: whether the answer over all steps is that of an early"
-            " stage of training, and whether L(x), |gamma L(x) - L(G(z))| or k alone would have"
-            " done as well. Intervals of single steps are in correlations.csv.",
+            f"{basis}. Spearman's rho of each signal and the distance, over the runs of one cell at"
+            " one step, pooled over cells. It shows whether the answer over all steps comes from an"
+            " early stage of training, and whether L(x), |gamma L(x) - L(G(z))| or k alone would"
+            " have done as well. Intervals for single steps are in correlations.csv.",
             source,
         ),
     ]
-    if found := [table for table in found if len(table.frame)]:
-        yield Details("Does the signal track the distance?", found)
+    if tables := [table for table in tables if len(table.frame)]:
+        yield Details("Does the signal track the distance?", tables)
     if len(baselines):
         yield Details(
             "What the step, L(x), |gamma L(x) - L(G(z))| and k alone would have said",
-            [Table("baselines", _correlation_frame(baselines), f"{made}.", source)],
+            [Table("baselines", _correlation_frame(baselines), f"{basis}.", source)],
         )
 
 
@@ -238,18 +240,18 @@ def _correlation_frame(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _folded(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of the analysis without run ids and sentences, which only its CSV has room for."""
-    kept = table.drop(columns=["run_ids", "sentence"], errors="ignore")
-    for column in kept:
-        kept[column] = kept[column].map(escaped if column in WORDS else figure).replace("", NONE)
+def _shortened(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of the analysis without run ids and sentences, for which only its CSV has room."""
+    short = table.drop(columns=["run_ids", "sentence"], errors="ignore")
+    for column in short:
+        short[column] = short[column].map(escaped if column in WORDS else figure).replace("", NONE)
     if "left_out" in table:
-        kept["left_out"] = table["left_out"].map(lambda ids: str(len(ids.split())))
-    return kept.rename(columns=HEADINGS)
+        short["left_out"] = table["left_out"].map(lambda ids: str(len(ids.split())))
+    return short.rename(columns=HEADINGS)
 
 
 def _step_frame(table: pd.DataFrame) -> pd.DataFrame:
-    """One row a signal, one column a step."""
+    """One row per signal, one column per step."""
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for _, row in table.iterrows():
         name = f"{title(row['signal'])} ({row['role']})"

@@ -164,7 +164,9 @@ def test_damaged_arrays_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["nowhere", "nowhere.zip", "nowhere.npz", "one.png"])
 def test_other_places_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "one.png").write_bytes(CONTENT["a.png"])
-    with pytest.raises(InputError, match=f"{name}: no folder, .zip or .npz of images"):
+    with pytest.raises(
+        InputError, match=f"{name}: not a folder, .zip, .npz, .tar or .parquet of images"
+    ):
         read_images(tmp_path / name, 16)
 
 

@@ -225,7 +225,7 @@ def test_an_attribute_that_the_features_do_not_tell_is_refused(tmp_path: Path) -
     store = brighter(store_of(90, 80), 0.25)
     assert store.labels is not None
     by_chance = np.random.default_rng(0).integers(0, 2, store.labels.shape).astype(np.uint8)
-    message = r"judges\.smooth\.attribute: .*:Means does not tell Bright on .* J -?0\.[01]"
+    message = r"judges\.smooth\.attribute: .*:Means cannot tell Bright on .* J -?0\.[01]"
     with pytest.raises(InputError, match=message):
         judge_of(replace(store, labels=by_chance), tmp_path, settings)
     with pytest.raises(InputError, match="all have it, or none"):

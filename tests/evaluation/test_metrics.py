@@ -340,7 +340,7 @@ def test_a_metric_in_a_file_of_its_own_gets_its_column(
         load_metric("widest:NEW")
     with pytest.raises(InputError, match="widest:Metric: a type, not a benchmark Metric"):
         load_metric("widest:Metric")
-    assert registry["kid"].meaning.startswith("kernel distance")
+    assert registry["kid"].meaning.startswith("unbiased kernel distance")
 
 
 def test_parameters_follow_the_sample_count() -> None:

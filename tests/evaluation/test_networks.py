@@ -304,12 +304,12 @@ def not_a_module() -> str:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("Maps", r"gives \[2, 3, 64, 64\] for 2 images"),
-        ("OneRow", r"gives \[1, 3\] for 2 images"),
-        ("Pair", "gives tuple for 2 images"),
+        ("Maps", r"returns \[2, 3, 64, 64\] for 2 images"),
+        ("OneRow", r"returns \[1, 3\] for 2 images"),
+        ("Pair", "returns tuple for 2 images"),
         ("Infinite", "features that are not finite"),
         ("Wanting", "takes no arguments"),
-        ("not_a_module", "gives a str, not a torch.nn.Module"),
+        ("not_a_module", "returns a str, not a torch.nn.Module"),
     ],
 )
 def test_what_is_no_feature_network_is_refused_in_one_line(name: str, message: str) -> None:

@@ -57,7 +57,10 @@ def test_pairs_are_of_two_cells_and_one_seed_and_sides_are_random(tables: Tables
 
 @pytest.mark.parametrize(
     ("cells", "word"),
-    [(("BEGAN", "Began"), "no such cell; baselines"), (("BEGAN",), "no two cells have samples")],
+    [
+        (("BEGAN", "Began"), "no such cell; baselines"),
+        (("BEGAN",), "no two cells have different samples"),
+    ],
 )
 def test_a_page_of_nothing_is_refused(cells: tuple[str, ...], word: str, tables: Tables) -> None:
     with pytest.raises(InputError, match=word):
@@ -112,10 +115,10 @@ def neither_side(file: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "said", "kept"),
     [
-        (other_version, "ada.json: answers to version 2 of the page, and this is version 1", 0),
+        (other_version, "ada.json: answers to version 2 of the page, but this is version 1", 0),
         (other_ablation, "ada.json: answers about gamma, profile short", 0),
-        (unknown_image, "ada.json: 1 of 4 answers are about images that no two runs here have", 3),
-        (same_image, "ada.json: 1 of 4 answers are about images that no two runs here have", 3),
+        (unknown_image, "ada.json: 1 of 4 answers are left out, because they are about images", 3),
+        (same_image, "ada.json: 1 of 4 answers are left out, because they are about images", 3),
         (neither_side, "ada.json: not an answers file (answers.0.chosen: allowed: ", 0),
     ],
 )
@@ -148,5 +151,5 @@ def test_the_same_page_answered_again_counts_once(tables: Tables) -> None:
     votes, faults = read_votes(tables)
     assert len(votes) == 8
     assert [fault.partition(" which")[0] for fault in faults] == [
-        "later.json: Ada answered that page in ada.json,",
+        "later.json: Ada also answered that page in ada.json,",
     ]

@@ -58,7 +58,7 @@ def test_runs_by_set_have_tables_of_their_own(tables: Tables, tmp_path: Path) ->
 def test_a_cell_is_compared_with_another_one(tables: Tables) -> None:
     first, second, *_ = [cell.title for cell in tables.cells]
     for cells in ([first], [first, first]):
-        with pytest.raises(InputError, match="no two cells have samples"):
+        with pytest.raises(InputError, match="no two cells have different samples"):
             pairs(tables, cells, 5, 0)
     for pair in pairs(tables, [first, first, second], 5, 0):
         assert {pair.left.cell, pair.right.cell} == {first, second}

@@ -187,9 +187,11 @@ def test_a_curve_that_a_common_axis_would_flatten_has_its_own_scale(
 def test_more_than_ten_lines_are_means_and_bands(
     folder: Path, drawn: list[Figure], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "a line a run" in _curves_caption(read_tables(folder))
+    assert "one line per run" in _curves_caption(read_tables(folder))
     monkeypatch.setattr(curves_module, "MOST_LINES", 5)  # there are six runs
-    assert "its mean over seeds, in the band of its runs" in _curves_caption(read_tables(folder))
+    assert "its mean over seeds, within the band of its runs" in _curves_caption(
+        read_tables(folder)
+    )
     edit(folder, read_tables(folder).cells[0].run_ids[2:], "evaluations", "distance", 2)
     curves(read_tables(folder))
     distance = drawn[0].axes[0]

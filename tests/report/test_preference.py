@@ -21,7 +21,7 @@ def tables(tmp_path: Path) -> Tables:
 def test_nobody_has_been_asked(tables: Tables) -> None:
     (words,) = preference(tables).blocks
     assert isinstance(words, Words)
-    assert words.markdown.startswith("Nobody has been asked which samples look more like")
+    assert words.markdown.startswith("Nobody has been asked yet which samples look more like")
 
 
 def test_win_rates_of_two_cells(tables: Tables) -> None:

@@ -114,7 +114,7 @@ def test_only_probes_of_the_last_weights_are_kept(folder: Path) -> None:
 
 def test_rows_of_version_1_are_shown_as_what_they_are(folder: Path) -> None:
     first, copies = tables(list(probes(read_tables(folder))))
-    assert "by the first version of the probe" in first.caption
+    assert "By the first version of the probe" in first.caption
     (row,) = first.frame.to_dict("records")
     assert (row["cell"], row["probed"]) == ("BEGAN", "2")
     assert row["gap"] == "0.01 ± 0"
@@ -172,7 +172,9 @@ def test_the_report_shows_the_paths_first_and_tables_of_what_lies_between(probed
     first = next(iter(pictures(blocks)))
     assert first.path == probed / "strips.webp"
     found = {each.caption.split(".")[0]: each.frame for each in tables(blocks)}
-    between = next(frame for caption, frame in found.items() if caption.startswith("Between pairs"))
+    between = next(
+        frame for caption, frame in found.items() if caption.startswith("Straight lines")
+    )
     rows = between.set_index("cell")["distance, half-way"]
     assert rows.to_dict() == {"BEGAN": "310 ± 10", "EBGAN-PT": "505 ± 7.07"}
     said = [b.markdown for d in probes(results) for b in d.blocks if isinstance(b, Words)]

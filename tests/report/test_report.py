@@ -148,9 +148,9 @@ def test_the_set_up_says_the_rest(details: dict[str, str]) -> None:
     section = details["baselines"]
     for part in (
         "began, ebgan on Procedural faces",
-        "(fingerprint abcdef012345, 1 broken files left out)",
+        "(fingerprint abcdef012345, 1 broken file left out)",
         "kid subsets 100, kid subset size 500, precision recall neighbours 3; metrics version 1)",
-        "; collapsed below a spread of 0.3;",
+        "; collapsed if the spread is below 0.3;",
         "code bada52f00000; device cpu; overrides: none",
         "2/C(6,3) = 0.1,",
         "2/C(4,2) = 0.3333,",
@@ -174,7 +174,7 @@ def test_failures_and_collapses_are_listed_with_their_reason(details: dict[str, 
     assert re.search(r"\(EBGAN-PT, seed 1\): collapsed from step 200 to its last row", section)
     assert section.count("\n- ") == 2
     latent = details["latent"].partition("## Failures")[2]
-    assert "None: every planned run is done, and none is collapsed." in latent
+    assert "None: every planned run is done, and none has collapsed." in latent
 
 
 def test_failed_and_collapsed_runs_are_counted_in_the_report(document: Document) -> None:
@@ -259,7 +259,7 @@ def test_settings_say_where_a_cell_departs_from_its_methods_others(folder: Path)
     path.write_text(json.dumps({**record, "cells": [began, ebgan, *others]}))
     said = settings_in_words(read_record(folder))
     usual = "`method.k_clip=True`, `lr_decay.on=stall`, `lr_decay.factor=0.5`"
-    assert f"- of began, where not said otherwise: {usual}" in said
+    assert f"- cells of began, unless stated otherwise: {usual}" in said
     assert "- k unclipped: `method.k_clip=False`\n" in said
     assert "- never: `lr_decay.on=never`, without `lr_decay.factor`" in said
     assert "- BEGAN:" not in said
@@ -280,7 +280,7 @@ def test_a_decided_claim_stands_in_the_answer(folder: Path) -> None:
     )
     assert status(found) == "exploratory"
     evidence.write(folder, verdict="supported", oppose="kid")
-    assert answer(read_tables(folder)).endswith("[80, 110.5], hangs on the measure).")
+    assert answer(read_tables(folder)).endswith("[80, 110.5], depends on the measure).")
 
 
 def test_the_table_is_of_what_the_claims_are_about(folder: Path) -> None:
@@ -304,7 +304,7 @@ def test_the_table_is_of_what_the_claims_are_about(folder: Path) -> None:
     assert list(table)[3:] == ["KID x1000", "minus BEGAN", "share with the attribute", distance]
     assert table.loc["EBGAN-PT", "minus BEGAN"] == "95"  # as the distance, in thousandths
     assert table.loc["real against real"].tolist()[-4:] == ["0.5", "—", "—", "40.12"]
-    assert answer(results) == "Of KID x1000, share with the attribute: 3 claims not judged."
+    assert answer(results) == "On KID x1000, share with the attribute: 3 claims not judged."
 
 
 @pytest.mark.parametrize(
@@ -417,7 +417,7 @@ def test_a_supported_claim_shows_the_p_for_it(folder: Path) -> None:
     (row,) = claims_table([read_tables(folder)]).frame.to_dict("records")
     assert (row["verdict"], row["corrected p"]) == ("supported", "0.03")
     assert row["over all"] == "stands (0.02)"
-    assert row["by other measures"] == ("hangs on the measure; the opposite: kid, coverage")
+    assert row["by other measures"] == ("depends on the measure; the opposite: kid, coverage")
 
 
 @pytest.mark.parametrize(
@@ -430,13 +430,13 @@ def test_a_supported_claim_shows_the_p_for_it(folder: Path) -> None:
             "kid",
             "recall",
             "",
-            "hangs on the measure; the opposite: kid; the same: recall",
+            "depends on the measure; the opposite: kid; the same: recall",
         ),
         ("underpowered", "kid", "recall", "", "as claimed: kid; the other way: recall"),
         ("supported", "", "", "", "—"),
     ],
 )
-def test_a_verdict_that_hangs_on_one_measure_says_so(
+def test_a_verdict_that_depends_on_one_measure_says_so(
     folder: Path, verdict: str, agree: str, oppose: str, silent: str, words: str
 ) -> None:
     evidence.write(folder, verdict=verdict, agree=agree, oppose=oppose, silent=silent)
@@ -470,7 +470,7 @@ def test_torn_evidence_is_refused(folder: Path) -> None:
     [
         (
             TrendTest(column="recall", over="method.h", direction="increasing", least_effect=0.05),
-            "recall grows with `method.h`, by at least 0.05 from end to end",
+            "recall rises with `method.h`, by at least 0.05 over its range",
         ),
         (
             {
@@ -482,7 +482,7 @@ def test_torn_evidence_is_refused(folder: Path) -> None:
         ),
         (
             {"kind": "bound", "column": "ratio", "below": 1.0, "at": "throughout", "after": 0.25},
-            "L(G)/L(x) is below 1 in every row of every run after 25% of its steps",
+            "L(G)/L(x) is below 1 in every row of every run after the first 25% of its steps",
         ),
         (
             {"kind": "share", "column": "kid", "over": "method.gamma", "least_effect": 0.1},
@@ -503,7 +503,7 @@ def test_torn_evidence_is_refused(folder: Path) -> None:
                 **{"lasting": 0.1, "direction": "higher", "least_effect": 20},
             },
             "distance is higher, by at least 20, in runs with k above 0.9 for 10% of the steps than"
-            " in the others of their cell",
+            " in other runs of their cell",
         ),
         (
             {**CLAIM["test"], "direction": "none"},
@@ -524,12 +524,14 @@ def test_a_run_with_other_data_is_a_warning(folder: Path) -> None:
     record["cells"][0]["differing"] = ["began-odd"]
     path.write_text(json.dumps(record))
     text = words(compose([read_tables(folder)]))
-    assert "**Not comparable within BEGAN:** `began-odd` saw other data than the caption" in text
+    assert (
+        "**Not comparable within BEGAN:** `began-odd` saw data other than what the caption" in text
+    )
 
 
 def test_few_samples_of_many_features_are_said_to_be_mostly_bias(folder: Path) -> None:
     text = words(compose([read_tables(folder)]))
-    assert "**Mostly bias** in efficientnet_lite0: 1,000 samples in" in text
+    assert "**Mostly bias** in distances by efficientnet_lite0: 1,000 samples in" in text
     path = folder / "ablation.json"
     record = json.loads(path.read_text())
     record["judges"][0]["settings"]["samples"] = 1281
@@ -543,9 +545,7 @@ def test_runs_that_a_judge_has_not_seen_are_counted(folder: Path) -> None:
     rows = pd.read_csv(path)
     rows[rows["run_id"] != rows["run_id"].iloc[0]].to_csv(path, index=False)
     text = words(compose([read_tables(folder)]))
-    assert (
-        "**Not evaluated:** 1 of 5 finished runs lack the rows of judge efficientnet_lite0" in text
-    )
+    assert "**Not evaluated:** 1 of 5 finished runs lack rows by judge efficientnet_lite0" in text
 
 
 def test_what_the_images_show_is_said_in_the_datas_word(folder: Path) -> None:
@@ -566,7 +566,8 @@ def test_a_cell_with_anothers_weights_is_named(folder: Path) -> None:
     runs.to_csv(path, index=False)
     text = words(compose([read_tables(folder)]))
     assert (
-        "**The same weights:** 1 of 2 finished runs of EBGAN-PT ended with those of BEGAN" in text
+        "**The same weights:** 1 of 2 finished runs of EBGAN-PT ended with exactly the weights (by"
+        " SHA-256) of the run of BEGAN with the same seed" in text
     )
 
 
@@ -590,7 +591,7 @@ def test_results_before_any_run_has_started(tmp_path: Path) -> None:
     assert "no run yet" in text
     assert "not evaluated yet" in text
     assert "(BEGAN, seed 0): queued" in text
-    assert "nothing can be said of it" in text
+    assert "nothing can be said about it" in text
 
 
 def test_without_claims_the_table_is_its_head(results: Path, tmp_path: Path) -> None:

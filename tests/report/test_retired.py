@@ -56,7 +56,7 @@ def test_the_report_compares_the_scales_as_before(committed: Path) -> None:
     after = shown()
     for name, table in after.items():
         pd.testing.assert_frame_equal(table.frame, before[name].frame)
-        assert f"; whole tables of short in commit {commit[:12]}." in table.caption
+        assert f"; full tables of short in commit {commit[:12]}." in table.caption
     document = compose(read_all(results))
     assert [section.folder.name for section in document.sections] == ["longer"]
 
@@ -104,7 +104,7 @@ def test_nothing_goes_that_the_history_lacks(committed: Path, change: str) -> No
         (committed / "seen.txt").write_text("by me")
     if change == "ignored":
         (committed.parents[2] / ".gitignore").write_text("*.txt\n")
-    with pytest.raises(BenchError, match=r"short: not all committed, and would be lost:\n"):
+    with pytest.raises(BenchError, match=r"short: not all is committed and would be lost:\n"):
         retire(committed)
     assert read_tables(committed).done.shape[0]
 
@@ -118,7 +118,7 @@ def test_outside_a_checkout_nothing_goes(committed: Path) -> None:
 
 def test_the_largest_scale_stays(committed: Path) -> None:
     for folder in (committed.parent / "longer", committed):
-        with pytest.raises(InputError, match="the ablation has no tables of more steps"):
+        with pytest.raises(InputError, match="the ablation has no tables with more steps"):
             retire(folder)
         shutil.rmtree(committed.parent / "longer", ignore_errors=True)
     assert committed.is_dir()

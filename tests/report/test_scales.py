@@ -34,7 +34,7 @@ def test_claims_and_cells_stand_side_by_side(folder: Path, longer: Path) -> None
             "claim": "BEGAN is better",
             SHORT: "**refuted**: 95.12 [80, 110.5]",
             LONG: "**supported**: -40 [-60, -20]",
-            "change": "turns over",
+            "change": "reversed",
         }
     ]
     assert isinstance(cells, Table)
@@ -103,8 +103,8 @@ def test_a_demonstration_is_no_scale(folder: Path, longer: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [
-        ("refuted", "supported", "turns over"),
-        ("supported", "too small", "turns over"),
+        ("refuted", "supported", "reversed"),
+        ("supported", "too small", "reversed"),
         ("refuted", "too small", "none"),
         ("underpowered", "refuted", "decided"),
         ("supported", "undecided", "open again"),

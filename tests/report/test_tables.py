@@ -141,7 +141,7 @@ def test_two_data_sets_have_two_floors(folder: Path) -> None:
     assert floors["real against real (BEGAN)"][f"{TITLE}, last"] == "40.12"
     assert floors["real against real (EBGAN-PT)"][f"{TITLE}, last"] == "55"
     assert "Procedural faces, 16x16 px: aligned view, crop 128 px (BEGAN) / rot" in table.caption
-    assert "rotated view (normal roll of sd 20 degrees, one roll an image)" in table.caption
+    assert "rotated view (normal roll of sd 20 degrees, one roll per image)" in table.caption
 
 
 def test_another_judges_distance_has_a_column_of_its_own(tmp_path: Path) -> None:
@@ -198,5 +198,5 @@ def test_names_and_digits() -> None:
     assert [least_p(n) for n in (1, 2, 3, 5)] == [1.0, 2 / 6, 2 / 20, 2 / 252]
     assert title("heldout_m_global") == "held-out M_global"
     assert title("best_distance") == "best distance"
-    assert title("classified.gain_generated_250") == "gain by generated images (250 real)"
-    assert title("classified.generated_alone") == "accuracy of generated alone"
+    assert title("classified.gain_generated_250") == "gain from generated images (250 real)"
+    assert title("classified.generated_alone") == "accuracy with generated images alone"

@@ -58,8 +58,8 @@ def test_a_row_an_arm(folder: Path) -> None:
     assert began[f"tuned: {name}, test"] == "65 ± 7.07"
     assert began[f"own settings: {name}, test"] == "105 ± 7.07"
     assert began["tuned minus own"] == "-40"  # two seeds give no interval
-    assert began["GFLOP a step, tuned / own"] == "0.01311 / 0.006603"
-    assert "4 random settings of each arm, trained for 50 steps each with seed 77" in table.caption
+    assert began["GFLOP per step, tuned / own"] == "0.01311 / 0.006603"
+    assert "4 random settings for each arm, each trained for 50 steps with seed 77" in table.caption
     assert "1000 validation images" in table.caption
 
 
@@ -127,7 +127,7 @@ def test_the_seconds_that_settings_took_are_shown(tmp_path: Path) -> None:
     train_own(tmp_path, plan)
     folder = write_results(plan, tmp_path / "runs", tmp_path / "results")
     write_evidence(folder)
-    assert list(found(folder)["tuning"].frame["core-seconds a setting"]) == ["20 (10 to 31)", "—"]
+    assert list(found(folder)["tuning"].frame["core-seconds per setting"]) == ["20 (10 to 31)", "—"]
 
 
 def test_a_search_under_way_is_shown_as_far_as_it_is(tmp_path: Path) -> None:

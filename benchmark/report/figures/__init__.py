@@ -1,1 +1,1 @@
-"""The pictures of a report, one file a kind; each gives a PNG, or None where there is no data."""
+"""The pictures of a report, one file per kind; each returns an image, or None without data."""

@@ -25,11 +25,11 @@ from benchmark.text import shortened, single_line
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<")
-# Beyond this ratio between largest and least value a linear axis would hide the curves' ends.
+# Beyond this ratio of the largest to the least value, a linear axis would hide the curves' ends.
 LOG_RATIO = 10.0
 WIDTH, DPI = 9.0, 200
-GAP = 8  # pixels between two numbers of an axis
-LEAST_SHARE = 0.05  # of a common axis: a panel that takes less of it shows nothing
+GAP = 8  # least pixels between two numbers on an axis
+LEAST_SHARE = 0.05  # least share of a common axis: a panel that spans less of it shows nothing
 # Keyword arguments of a line or of its markers.
 Style: TypeAlias = dict[str, Any]
 BOX: Style = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5}
@@ -37,21 +37,21 @@ BOX: Style = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.
 
 @contextmanager
 def defaults() -> Iterator[None]:
-    """Draw by matplotlib's own settings: text.usetex in a matplotlibrc would need LaTeX."""
+    """Draw with matplotlib's own settings: text.usetex in a matplotlibrc would need LaTeX."""
     with mpl.rc_context():
         mpl.rcdefaults()
         yield
 
 
 def grid(panels: int, height: float, columns: int = 2) -> tuple[Figure, list[Axes]]:
-    """A figure 1800 px wide, to be read at 900, with so many panels of `height` inches."""
+    """A figure 1800 px wide, to be read at 900, with this many panels of `height` inches."""
     rows = -(-panels // columns)
     figure = Figure(figsize=(WIDTH, rows * height), dpi=DPI, layout="constrained")
     return figure, split(figure, panels, columns)
 
 
 def split(figure: FigureBase, panels: int, columns: int) -> list[Axes]:
-    """So many panels, row by row; what is left of the last row stays empty."""
+    """This many panels, row by row; the rest of the last row stays empty."""
     axes = list(figure.subplots(-(-panels // columns), columns, squeeze=False).flat)
     for empty in axes[panels:]:
         empty.set_axis_off()
@@ -59,13 +59,13 @@ def split(figure: FigureBase, panels: int, columns: int) -> list[Axes]:
 
 
 def label(text: str, most: int = 40) -> str:
-    """Any text as matplotlib draws it: on one line, shortened, and never as mathematics.
+    """Any text made ready for matplotlib: on one line, shortened, and never read as mathematics.
 
-    A character that the font lacks is its number, as in U+1F600.
+    A character that the font lacks becomes its number, as in U+1F600.
     """
-    said = "".join(each if ord(each) in _glyphs() else _number(each) for each in single_line(text))
-    said = shortened(said, most).replace("$", r"\$")
-    return f" {said}" if said.startswith("_") else said  # else a legend leaves it out
+    line = "".join(each if ord(each) in _glyphs() else _number(each) for each in single_line(text))
+    line = shortened(line, most).replace("$", r"\$")
+    return f" {line}" if line.startswith("_") else line  # legends omit labels that begin with _
 
 
 @cache
@@ -74,7 +74,7 @@ def _glyphs() -> Container[int]:
 
 
 def _number(character: str) -> str:
-    """Empty for combining characters and others without a shape of their own."""
+    """The character's number; empty for combining ones and others without a shape of their own."""
     shapeless = unicodedata.category(character) in ("Cf", "Mn")
     return "" if shapeless else f"U+{ord(character):04X}"
 
@@ -91,7 +91,7 @@ def _drawn(figure: Figure) -> FigureCanvasAgg:
 
 
 def _encoded(canvas: FigureCanvasAgg) -> bytes:
-    # On white, so that nothing shows through.
+    # Without transparency, so that nothing shows through.
     pixels = np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
     file = io.BytesIO()
     small = Image.fromarray(np.ascontiguousarray(pixels)).quantize(256, dither=Image.Dither.NONE)
@@ -100,14 +100,14 @@ def _encoded(canvas: FigureCanvasAgg) -> bytes:
 
 
 def legend(figure: Figure, handles: Sequence[Line2D], columns: int, fontsize: int = 9) -> None:
-    """Below all panels, at most so many entries side by side."""
+    """Add a legend below all panels, with at most this many entries side by side."""
     figure.legend(
         handles=handles, loc="outside lower center", ncols=columns, fontsize=fontsize, frameon=False
     )
 
 
 def untangled(figure: Figure, axes: Sequence[Axes]) -> bytes:
-    """The figure with fewer numbers below every panel where they would run into one another."""
+    """The figure, with fewer numbers below every panel in which they would overlap."""
     canvas = _drawn(figure)
     for most in (5, 4, 3, 2):
         crowded = [each.xaxis for each in axes if is_crowded(each)]
@@ -123,7 +123,7 @@ def untangled(figure: Figure, axes: Sequence[Axes]) -> bytes:
 
 
 def is_crowded(panel: Axes) -> bool:
-    """Whether numbers below a panel that has been drawn overlap, or leave no gap."""
+    """Whether numbers below a drawn panel overlap, or leave no gap."""
     axis, (low, high) = panel.xaxis, sorted(panel.get_xlim())
     shown = [
         tick.label1
@@ -137,7 +137,7 @@ def is_crowded(panel: Axes) -> bool:
 
 
 def any_flat(panels: Iterable["pd.Series[float]"]) -> bool:
-    """Whether a panel that has values would be a mere line on a common axis."""
+    """Whether a panel with values would be flattened to a mere line on a common axis."""
     low, high = np.array([values.agg(["min", "max"]) for values in panels]).T
     if np.isnan(high - low).all():
         return False
@@ -145,12 +145,12 @@ def any_flat(panels: Iterable["pd.Series[float]"]) -> bool:
 
 
 def styles(count: int) -> list[Style]:
-    """No two cells share all three, and colour alone carries no meaning."""
-    both = zip(cycle(COLOURS), cycle(DASHES), cycle(MARKERS), strict=False)
-    return [{"color": c, "linestyle": d, "marker": m} for c, d, m in islice(both, count)]
+    """Styles of colour, dash and marker, all different; no meaning depends on colour alone."""
+    looks = zip(cycle(COLOURS), cycle(DASHES), cycle(MARKERS), strict=False)
+    return [{"color": c, "linestyle": d, "marker": m} for c, d, m in islice(looks, count)]
 
 
 def is_log(values: pd.Series) -> bool:
     """Whether positive values span so much that a logarithmic axis shows them better."""
-    found = values[np.isfinite(values)]
-    return len(found) > 0 and found.min() > 0 and found.max() > LOG_RATIO * found.min()
+    finite = values[np.isfinite(values)]
+    return len(finite) > 0 and finite.min() > 0 and finite.max() > LOG_RATIO * finite.min()

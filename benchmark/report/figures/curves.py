@@ -32,7 +32,7 @@ from benchmark.report.numbers import title
 from benchmark.results.schema import DISTANCE, REAL
 from benchmark.results.tables import Cell, Tables
 
-SHORT = 18  # characters of a legend's entry, of which four fit side by side
+SHORT = 18  # most characters of legend entries of which four fit side by side
 ENDED_EARLY = {"failed", "stopped"}
 FLOOR: Style = {"color": "0.35", "linestyle": ":", "linewidth": 1.5}
 CROSS: Style = {
@@ -41,12 +41,12 @@ CROSS: Style = {
 }
 # Above this many lines, each cell is shown by its mean and range.
 MOST_LINES = 10
-MARKS = 6  # on a line of a signal, which has many steps; of the distance every one has its mark
+MARKS = 6  # on a signal's line, which has many steps; the distance has a mark at every step
 # Opacity of a band; fainter if there are many.
 BAND, FAINT_BAND, MANY_BANDS = 0.15, 0.07, 6
-# Above this many cells, each gets a panel of its own, this many side by side.
+# Above so many cells, each gets a panel of its own; at most so many of them are side by side.
 MOST_TOGETHER, MOST_ACROSS = 6, 5
-ROW, HEADING = 1.5, 0.45  # inches of such a row, and of what is written above and below a block
+ROW, HEADING = 1.5, 0.45  # inches of a row of panels, and of the text above and below a block
 OWN: Style = {"color": COLOURS[0], "linestyle": "-", "marker": ""}
 GREY: Style = {"color": "0.6", "linestyle": "--", "linewidth": 1.2, "zorder": 1}
 CORNER: Style = {"ha": "right", "va": "top", "fontsize": 7, "bbox": {**BOX, "pad": 1.0}}
@@ -60,13 +60,13 @@ RING: Style = {
 
 @defaults()
 def curves(results: Tables) -> bytes | None:
-    """One panel for the distance and one a signal, where any run has them, on the same steps.
+    """One panel for the distance and one per signal, if any run has them, on the same steps.
 
-    One line a run, or of more than MOST_LINES one line and a band a cell; of more than
-    MOST_TOGETHER cells each has panels of its own.
+    There is one line per run; for more than MOST_LINES runs, one line and band per cell; for more
+    than MOST_TOGETHER cells, separate panels for each.
     """
-    few = shown(results.cells)
-    cells = list(zip(few, styles(len(few)), strict=True))
+    chosen = shown(results.cells)
+    cells = list(zip(chosen, styles(len(chosen)), strict=True))
     columns = [DISTANCE, *(name for name in results.record.signals if _having(cells, name))]
     columns = [name for name in columns if len(results.curves(name))]
     if not columns:
@@ -82,14 +82,14 @@ def curves(results: Tables) -> bytes | None:
         Line2D([], [], linewidth=1.2, markersize=5, label=label(cell.title), **style)
         for cell, style in cells
     ]
-    handles += _signs(few)
+    handles += _signs(chosen)
     longest = max(len(str(each.get_label())) for each in handles)
     legend(figure, handles, 4 if longest <= SHORT else 3)
     return png(figure)
 
 
 def is_banded(results: Tables) -> bool:
-    """Whether there are too many runs for a line each."""
+    """Whether there are too many runs for one line each."""
     return sum(cell.planned for cell in shown(results.cells)) > MOST_LINES
 
 
@@ -99,7 +99,7 @@ def is_apart(results: Tables) -> bool:
 
 
 def _having(cells: _Cells, column: str) -> _Cells:
-    """Those whose method has the signal; all have a distance."""
+    """The cells that have the column: those whose method has the signal; all have a distance."""
     return [each for each in cells if column in (DISTANCE, each[0].record.signal)]
 
 
@@ -111,9 +111,9 @@ def _heading(results: Tables, cells: _Cells, column: str) -> str:
 
 
 def _apart(results: Tables, cells: _Cells, columns: Sequence[str]) -> bytes:
-    """A block of panels for the distance and one for the signals, in each a panel a cell.
+    """A block of panels for the distance and one for the signals, each with one panel per cell.
 
-    All have the same steps, and those of one column the same scale, if that flattens none.
+    All have the same steps, and those of one column the same scale unless that flattens one.
     """
     across = -(-len(cells) // -(-len(cells) // MOST_ACROSS))
     signals = [name for name in columns if name != DISTANCE]
@@ -136,11 +136,11 @@ def _apart(results: Tables, cells: _Cells, columns: Sequence[str]) -> bytes:
             scale.setdefault(f"{column} {at}" if own else column, []).append(panel)
             _alone(panel, results, cell, _having(cells, cell.record.signal)[0][0], column)
             panel.set_title(label(cell.title, 24), fontsize=8, loc="left")
-            said = title(column) if len(signals) > 1 and column != DISTANCE else ""
-            said += " (own scale)" if own else ""
-            panel.text(0.97, 0.95, said.strip(), transform=panel.transAxes, **CORNER)
-            beside = block[at - 1][1] if at % across else None
-            panel.tick_params(labelleft=own or beside != column)
+            corner = title(column) if len(signals) > 1 and column != DISTANCE else ""
+            corner += " (own scale)" if own else ""
+            panel.text(0.97, 0.95, corner.strip(), transform=panel.transAxes, **CORNER)
+            left = block[at - 1][1] if at % across else None  # column of the panel to the left
+            panel.tick_params(labelleft=own or left != column)
             panel.tick_params(labelbottom=at + across >= len(block))
         for together in scale.values():
             _on_one_scale(together)
@@ -156,7 +156,7 @@ def _apart(results: Tables, cells: _Cells, columns: Sequence[str]) -> bytes:
 
 
 def _alone(panel: Axes, results: Tables, cell: Cell, first: Cell, column: str) -> None:
-    """A cell on its own panel, before the mean of another."""
+    """Draw a cell on its own panel, in front of the mean of `first`."""
     if not _lines(results, [cell], column):
         panel.text(0.5, 0.5, "no values yet", transform=panel.transAxes, **NOTHING)
     elif first is not cell:
@@ -169,7 +169,7 @@ def _alone(panel: Axes, results: Tables, cell: Cell, first: Cell, column: str) -
 
 
 def _on_one_scale(panels: Sequence[Axes]) -> None:
-    """Logarithmic if any of them is."""
+    """Give panels the same scale, logarithmic if any of them is."""
     if any(panel.get_yscale() == "log" for panel in panels):
         for panel in panels:
             panel.set_yscale("log")
@@ -180,24 +180,26 @@ def _on_one_scale(panels: Sequence[Axes]) -> None:
 
 
 def _align(panels: Sequence[Axes], axis: Literal["x", "y"]) -> None:
-    """Give all the limits of those that have data, as `sharex` and `sharey` do; with these, to draw
-    takes quadratic time in the number of panels."""
+    """Give all panels the common limits of those with data, as `sharex` and `sharey` would.
+
+    With those, drawing takes quadratic time in the number of panels.
+    """
     limits = [getattr(panel, f"get_{axis}lim")() for panel in panels if panel.has_data()]
     for panel in panels if limits else ():
         panel.set(**{f"{axis}lim": (min(low for low, _ in limits), max(up for _, up in limits))})
 
 
 def _flattens(results: Tables, cells: _Cells, column: str) -> bool:
-    """Whether a cell's curve would be a mere line on an axis for all of them."""
+    """Whether a cell's curve would be a mere line on an axis shared by all."""
     return any_flat([_rows(results, [cell], column)["value"] for cell, _ in cells])
 
 
 def _panel(axes: Axes, results: Tables, cells: _Cells, column: str, many: bool) -> None:
-    """The curves of one column; `many`: means and bands."""
-    few = [cell for cell, _ in cells]
-    lines = _lines(results, few, column)
+    """Draw the curves of one column; if `many`, as means and bands."""
+    of_panel = [cell for cell, _ in cells]
+    lines = _lines(results, of_panel, column)
     if column == DISTANCE:
-        floors = {cell.floors.get(REAL, {}).get(DISTANCE) for cell in few}
+        floors = {cell.floors.get(REAL, {}).get(DISTANCE) for cell in of_panel}
         for floor in sorted(value for value in floors if value is not None):
             axes.axhline(floor, **FLOOR)
     for at, (cell, style) in enumerate(cells):
@@ -221,7 +223,7 @@ def _panel(axes: Axes, results: Tables, cells: _Cells, column: str, many: bool) 
                 rows["value"],
                 linewidth=1.4 if many else 0.9,
                 markersize=4,
-                # Cells' markers are at different steps, so that they do not hide one another.
+                # Cells have their markers at different steps, so as not to hide one another.
                 markevery=(at * every // len(cells), every),
                 **style,
             )
@@ -229,7 +231,7 @@ def _panel(axes: Axes, results: Tables, cells: _Cells, column: str, many: bool) 
             if run["state"] in ENDED_EARLY and run["run_id"] in lines:
                 last = lines[run["run_id"]].iloc[-1]
                 axes.plot(last["step"], last["value"], **CROSS)
-    log = is_log(_rows(results, few, column)["value"])
+    log = is_log(_rows(results, of_panel, column)["value"])
     if log:
         axes.set_yscale("log")
     words = _heading(results, cells, column)
@@ -237,25 +239,26 @@ def _panel(axes: Axes, results: Tables, cells: _Cells, column: str, many: bool) 
     axes.set_xlabel("training step (updates)", fontsize=9)
     axes.tick_params(labelsize=8, which="both")
     axes.grid(visible=True, which="both", linewidth=0.3, alpha=0.6)
-    for run in (run for cell in few if column == DISTANCE for run in cell.rows):
-        own, since = lines.get(run["run_id"]), run.get("collapsed_at", np.nan)
-        if own is not None and len(at_last := own[own["step"] == since]):
-            axes.plot(since, at_last["value"].iloc[0], **RING)
+    for run in (run for cell in of_panel if column == DISTANCE for run in cell.rows):
+        line, since = lines.get(run["run_id"]), run.get("collapsed_at", np.nan)
+        if line is not None and len(onset := line[line["step"] == since]):
+            axes.plot(since, onset["value"].iloc[0], **RING)
 
 
 def _rows(results: Tables, cells: Sequence[Cell], column: str) -> pd.DataFrame:
-    """(run_id, step, value) of the runs of these cells."""
-    found = results.curves(column)
-    return found[found["run_id"].isin([run_id for cell in cells for run_id in cell.run_ids])]
+    """Rows (run_id, step, value) for the runs of these cells."""
+    rows = results.curves(column)
+    return rows[rows["run_id"].isin([run_id for cell in cells for run_id in cell.run_ids])]
 
 
 def _lines(results: Tables, cells: Sequence[Cell], column: str) -> dict[str, pd.DataFrame]:
-    """By run, in order of step; runs without values are not there."""
+    """Rows keyed by run, in order of step; runs without values are absent."""
     rows = _rows(results, cells, column).sort_values("step", kind="stable")
     return {str(run): own for run, own in rows.groupby("run_id")}
 
 
 def _signs(cells: Sequence[Cell]) -> list[Line2D]:
+    """Legend entries for the signs that are in use."""
     runs = [run for cell in cells for run in cell.rows]
     signs = (
         ("real against real", FLOOR, any(cell.floors for cell in cells)),

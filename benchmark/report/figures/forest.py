@@ -1,4 +1,4 @@
-"""The claims on a distance over all ablations: each effect with its interval, as a forest plot."""
+"""A forest plot of the claims about a distance, over all ablations: effects with intervals."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from benchmark.report.figures.canvas import Style, defaults, grid, label, legend
 from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import Tables
 
-# By verdict; the marker says it too.
+# Keyed by verdict, which the marker shows as well as the colour.
 LOOKS: Mapping[str, Style] = {
     "supported": {"color": "#009E73", "marker": "o"},
     "refuted": {"color": "#D55E00", "marker": "X"},
@@ -23,13 +23,13 @@ LOOKS: Mapping[str, Style] = {
 }
 # File name, in the results folder.
 FOREST = "claims.png"
-LONGEST = 100  # characters of a claim
-ROW, REST = 0.3, 1.0  # inches: of a claim, and of axis, title and legend
+LONGEST = 100  # most characters of a claim
+ROW, REST = 0.3, 1.0  # inches for a claim, and for axis, title and legend
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What became of one claim, in the unit of its distance."""
+    """The outcome of one claim, in the unit of its distance."""
 
     says: str
     where: str
@@ -41,15 +41,15 @@ class Effect:
     least: float
 
 
-def judged(found: Sequence[Tables]) -> list[Tables]:
-    """Those whose claims are drawn: no demonstrations."""
-    return [results for results in found if results.record.finding]
+def judged(ablations: Sequence[Tables]) -> list[Tables]:
+    """The ablations whose claims are drawn: all but demonstrations."""
+    return [results for results in ablations if results.record.finding]
 
 
-def effects(found: Sequence[Tables]) -> list[Effect]:
-    """Of every claim on a distance that has an interval."""
+def effects(ablations: Sequence[Tables]) -> list[Effect]:
+    """The effect of every claim about a distance that has an interval."""
     drawn = []
-    for results in judged(found):
+    for results in judged(ablations):
         table = Evidence(results.folder).table("claims")
         tests = {claim.id: claim.test for claim in results.record.claims}
         for _, row in table.iterrows():
@@ -65,9 +65,9 @@ def effects(found: Sequence[Tables]) -> list[Effect]:
 
 
 @defaults()
-def forest(found: Sequence[Tables]) -> bytes | None:
-    """One panel a distance, one row a claim in the order of the report; None without any."""
-    drawn = effects(found)
+def forest(ablations: Sequence[Tables]) -> bytes | None:
+    """One panel per distance, one row per claim in the report's order; None without claims."""
+    drawn = effects(ablations)
     if not drawn:
         return None
     distances = list(dict.fromkeys(each.distance for each in drawn))

@@ -1,4 +1,4 @@
-"""Two swept numbers as a map: the distance, and how many runs failed or collapsed."""
+"""Maps over two swept numbers: the distance, and how many runs failed or collapsed."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,10 +18,10 @@ MOST_LEVELS = 40
 
 @defaults()
 def heatmap(results: Tables) -> bytes | None:
-    """None unless exactly two keys are swept, both numbers, of no more values than a page holds."""
+    """Draw the maps; None unless exactly two numbers are swept, with few enough values."""
     keys = results.record.swept
     points = [cell.record.point for cell in results.cells]
-    # A switch is no number, though bool is a kind of int.
+    # A switch is not a number, although bool is a subclass of int.
     numeric = all(type(value) in (int, float) for point in points for value in point.values())
     if len(keys) != 2 or not numeric or results.runs.empty:
         return None
@@ -33,8 +33,8 @@ def heatmap(results: Tables) -> bytes | None:
     words = {}
     for cell in results.cells:
         at = rows.index(cell.record.point[keys[0]]), columns.index(cell.record.point[keys[1]])
-        found = finite(cell.values(DISTANCE))
-        means[at] = np.mean(found) if found else np.nan
+        distances = finite(cell.values(DISTANCE))
+        means[at] = np.mean(distances) if distances else np.nan
         bad[at] = sum(run["state"] == "failed" or run.get("collapsed") == 1 for run in cell.rows)
         words[at] = f"{int(bad[at])} of {cell.planned}"
     most = max(cell.planned for cell in results.cells)
@@ -58,7 +58,7 @@ def _map(
     colours: str = "cividis_r",
     most: float | None = None,
 ) -> None:
-    """Darker is worse; a place without runs is grey and empty."""
+    """Draw one map: darker is worse, and a place without runs is grey and empty."""
     known = values[np.isfinite(values)]
     low, high = (0.0, most) if most else (known.min(), known.max()) if len(known) else (0.0, 1.0)
     scale = Normalize(low, high if high > low else low + 1)

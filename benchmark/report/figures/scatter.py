@@ -1,7 +1,7 @@
-"""Each method's own signal against the distance: between runs, or within them where runs are few.
+"""Each method's own signal against the distance: between runs, or within them if runs are few.
 
-Between runs at the same steps, one point a run; within a run one point an evaluation. Of finished
-runs; a signal is its mean since the evaluation before.
+Between runs, at the same steps, there is one point per run; within a run, one per evaluation. Only
+finished runs are shown; a signal is its mean since the previous evaluation.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,11 +31,11 @@ from benchmark.results.schema import DISTANCE
 from benchmark.results.tables import Cell, Tables
 from benchmark.text import counted
 
-# Fewer runs of a cell show nothing between runs, fewer evaluations of a run nothing within it.
+# With fewer runs per cell, or fewer evaluations per run, there is nothing to see.
 LEAST_RUNS = LEAST_EVALUATIONS = 3
 STEPS_SHOWN = 4
 LINK: Style = {"color": "0.6", "linewidth": 0.6, "zorder": 1}
-# Of a run's first evaluation, which says where its line begins.
+# A run's first evaluation, which shows where its line begins.
 OPEN: Style = {"markerfacecolor": "white", "markersize": 6}
 FIRST: Style = {**OPEN, "marker": "o", "linestyle": "", "color": "0.35"}
 _Points = list[tuple[Cell, pd.DataFrame]]
@@ -43,22 +43,22 @@ _Points = list[tuple[Cell, pd.DataFrame]]
 
 def is_between(results: Tables) -> bool:
     """Whether a cell has enough runs for a picture between runs."""
-    return bool(_of_enough_runs(_found(results)))
+    return bool(_with_enough_runs(_cell_points(results)))
 
 
 @defaults()
 def scatter(results: Tables) -> bytes | None:
-    """One panel a cell; None where no cell has three runs and no run three evaluations."""
-    found = _found(results)
-    if between := _of_enough_runs(found):
+    """One panel per cell; None if no cell has three runs and no run three evaluations."""
+    cells = _cell_points(results)
+    if between := _with_enough_runs(cells):
         return _between(results, between)
-    most = [points["run_id"].value_counts().max() for _, points in found]
-    enough = [each for each, count in zip(found, most, strict=True) if count >= LEAST_EVALUATIONS]
+    most = [points["run_id"].value_counts().max() for _, points in cells]
+    enough = [each for each, count in zip(cells, most, strict=True) if count >= LEAST_EVALUATIONS]
     return _within(results, enough) if enough else None
 
 
-def _found(results: Tables) -> _Points:
-    """Of each cell's finished runs: what its rho is computed from."""
+def _cell_points(results: Tables) -> _Points:
+    """The points of each cell's finished runs, from which its rho is computed."""
     points = results.points
     if DISTANCE not in points:
         return []
@@ -66,12 +66,12 @@ def _found(results: Tables) -> _Points:
     return [(cell, points[points["cell"] == cell.title]) for cell in shown(results.cells)]
 
 
-def _of_enough_runs(found: _Points) -> _Points:
-    return [each for each in found if each[1]["run_id"].nunique() >= LEAST_RUNS]
+def _with_enough_runs(cells: _Points) -> _Points:
+    return [each for each in cells if each[1]["run_id"].nunique() >= LEAST_RUNS]
 
 
-def _between(results: Tables, found: _Points) -> bytes:
-    steps = _steps(pd.concat([points["step"] for _, points in found]))
+def _between(results: Tables, cells: _Points) -> bytes:
+    steps = _steps(pd.concat([points["step"] for _, points in cells]))
     looks = {
         step: {**style, "linestyle": ""}
         for step, style in zip(steps, styles(len(steps)), strict=True)
@@ -86,53 +86,53 @@ def _between(results: Tables, found: _Points) -> bytes:
             panel.plot(rows["signal"], rows[DISTANCE], markersize=5, alpha=0.85, **look)
         return drawn
 
-    return _figure(results, found, draw, {f"step {at:.0f}": look for at, look in looks.items()})
+    return _figure(results, cells, draw, {f"step {at:.0f}": look for at, look in looks.items()})
 
 
-def _within(results: Tables, found: _Points) -> bytes:
-    of_run = results.runs.set_index("run_id")["seed"]
-    seeds = sorted({of_run[run] for _, points in found for run in points["run_id"]})
+def _within(results: Tables, cells: _Points) -> bytes:
+    seed_of = results.runs.set_index("run_id")["seed"]
+    seeds = sorted({seed_of[run] for _, points in cells for run in points["run_id"]})
     looks = dict(zip(seeds, styles(len(seeds)), strict=True))
 
     def draw(panel: Axes, points: pd.DataFrame) -> pd.DataFrame:
         for run_id, rows in points.groupby("run_id", sort=False):
-            x, y, look = rows["signal"], rows[DISTANCE], looks[of_run[run_id]]
+            x, y, look = rows["signal"], rows[DISTANCE], looks[seed_of[run_id]]
             panel.plot(x, y, markersize=4, linewidth=0.7, **look)
             panel.plot(x.iloc[0], y.iloc[0], **look, **OPEN)
         return points
 
     signs = {f"seed {seed:.0f}": look for seed, look in looks.items()}
-    return _figure(results, found, draw, {**signs, "first evaluation": FIRST})
+    return _figure(results, cells, draw, {**signs, "first evaluation": FIRST})
 
 
 def _figure(
     results: Tables,
-    found: _Points,
+    cells: _Points,
     draw: Callable[[Axes, pd.DataFrame], pd.DataFrame],
     signs: Mapping[str, Style],
 ) -> bytes:
-    """A panel a cell, which `draw` fills; it returns what it has drawn. `signs`: the legend."""
-    columns = min(3, len(found))
-    height = (2.5 if columns > 1 else 3.5) + 0.6 / -(-len(found) // columns)
-    figure, axes = grid(len(found), height, columns)
-    groups = _on_one_scale(found)
+    """One panel per cell, filled by `draw`, which returns what it has drawn, and a legend."""
+    columns = min(3, len(cells))
+    height = (2.5 if columns > 1 else 3.5) + 0.6 / -(-len(cells) // columns)
+    figure, axes = grid(len(cells), height, columns)
+    groups = _on_one_scale(cells)
     for panel in axes[1:]:
         panel.sharey(axes[0])
     for first, *others in groups:
         for at in others:
             axes[at].sharex(axes[first])
-    drawn = [draw(panel, points) for panel, (_, points) in zip(axes, found, strict=True)]
+    drawn = [draw(panel, points) for panel, (_, points) in zip(axes, cells, strict=True)]
     if is_log(pd.concat(drawn)[DISTANCE]):
         axes[0].set_yscale("log")
     for group in groups:
         if is_log(pd.concat([drawn[at] for at in group])["signal"]):
             axes[group[0]].set_xscale("log")
     rhos = _rhos(results)
-    for at, (panel, (cell, points)) in enumerate(zip(axes, found, strict=True)):
+    for at, (panel, (cell, points)) in enumerate(zip(axes, cells, strict=True)):
         runs = points["run_id"].nunique()
         panel.set_title(f"{label(cell.title)}, {counted(runs, 'run')}", fontsize=9)
         signal = cell.record.signal
-        alone = [at] in groups and sum(each.record.signal == signal for each, _ in found) > 1
+        alone = [at] in groups and sum(each.record.signal == signal for each, _ in cells) > 1
         panel.set_xlabel(f"{title(signal)}{' (own scale)' * alone}", fontsize=9)
         panel.tick_params(labelsize=7, which="both")
         panel.tick_params(labelleft=at % columns == 0, which="both")
@@ -147,34 +147,34 @@ def _figure(
     return untangled(figure, axes)
 
 
-def _on_one_scale(found: _Points) -> list[list[int]]:
-    """Panels with one axis: all of one signal, or each alone if that made one a mere line."""
+def _on_one_scale(cells: _Points) -> list[list[int]]:
+    """Groups of panels that share an axis: all of a signal, or each alone if that flattens one."""
     groups = []
-    for signal in dict.fromkeys(cell.record.signal for cell, _ in found):
-        at = [i for i, (cell, _) in enumerate(found) if cell.record.signal == signal]
-        groups += [[i] for i in at] if any_flat(found[i][1]["signal"] for i in at) else [at]
+    for signal in dict.fromkeys(cell.record.signal for cell, _ in cells):
+        at = [i for i, (cell, _) in enumerate(cells) if cell.record.signal == signal]
+        groups += [[i] for i in at] if any_flat(cells[i][1]["signal"] for i in at) else [at]
     return groups
 
 
 def _rhos(results: Tables) -> dict[str, str]:
-    """By cell, Spearman's rho between its runs, where the analysis found one."""
+    """Spearman's rho between the runs of a cell, keyed by cell, if the analysis has it."""
     table = Evidence(results.folder).table("correlations")
     rows = table[(table["level"] == "between") & (table["measure"] == "spearman")]
     rows = rows[(rows["role"] == "signal") & (rows["outcome"] == DISTANCE)]
-    found = {}
+    rhos = {}
     for cell in results.cells:
         method, signal = cell.record.method, cell.record.signal
-        # Where a method has one cell, its rho is that of the whole.
+        # If a method has only one cell, the cell's rho is the pooled one.
         alone = sum(each.record.method == method for each in results.cells) == 1
-        mine = rows[(rows["method"] == method) & (rows["signal"] == signal)]
-        mine = mine[mine["cell"].isin([cell.title, *[""] * alone])]
-        if len(mine) and mine["value"].iloc[0]:  # else it is undefined
-            found[cell.title] = f"rho {float(mine['value'].iloc[0]):.2f}"
-    return found
+        own = rows[(rows["method"] == method) & (rows["signal"] == signal)]
+        own = own[own["cell"].isin([cell.title, *[""] * alone])]
+        if len(own) and own["value"].iloc[0]:  # else it is undefined
+            rhos[cell.title] = f"rho {float(own['value'].iloc[0]):.2f}"
+    return rhos
 
 
 def _steps(judged: pd.Series) -> list[float]:
-    """At most STEPS_SHOWN of the judged steps, evenly spread, the last one among them."""
+    """At most STEPS_SHOWN of the judged steps, evenly spaced, including the last."""
     steps = sorted(set(judged))
     if len(steps) <= STEPS_SHOWN:
         return steps

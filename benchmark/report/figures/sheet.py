@@ -1,4 +1,4 @@
-"""Grids of images side by side on one sheet, each with words above and below."""
+"""Grids of images side by side on one sheet, each with a line of text above and below."""
 
 import io
 from collections.abc import Sequence
@@ -12,19 +12,19 @@ from benchmark.results.tables import readable
 # Grids narrower than this are enlarged, pixel by pixel.
 SMALL = 400
 MARGIN, LINE, FONT = 12, 36, 26
-LONGEST = 40  # characters of a cell in the words above
+LONGEST = 40  # most characters of a cell's title in the text above
 
 Tile = tuple[str, str, Image.Image | str]
-"""The words above, those below, and the grid, or why there is none."""
+"""The text above, the text below, and the grid or why there is none."""
 
 
 def sheet(tiles: Sequence[Tile], columns: int) -> bytes:
     """The tiles, row by row, as lossless WebP: a third smaller than PNG."""
-    found = [tile for *_, tile in tiles if isinstance(tile, Image.Image)]
+    grids = [tile for *_, tile in tiles if isinstance(tile, Image.Image)]
     font = ImageFont.truetype(Path(mpl.get_data_path()) / "fonts/ttf/DejaVuSans.ttf", FONT)
     widest = max(int(font.getlength(text)) + 1 for *texts, _ in tiles for text in texts)
-    width = max(widest + FONT, *(tile.width + MARGIN for tile in found))
-    height = max(tile.height for tile in found) + MARGIN + 2 * LINE
+    width = max(widest + FONT, *(grid.width + MARGIN for grid in grids))
+    height = max(grid.height for grid in grids) + MARGIN + 2 * LINE
     rows = -(-len(tiles) // columns)
     drawn = Image.new("RGB", (width * columns + MARGIN, height * rows + MARGIN), "white")
     draw = ImageDraw.Draw(drawn)
@@ -43,7 +43,7 @@ def sheet(tiles: Sequence[Tile], columns: int) -> bytes:
 
 
 def enlarged(path: Path) -> Image.Image:
-    """The grid in a file, as wide as can be seen; raises BenchError where it cannot be read."""
+    """The grid in a file, enlarged if small; raises BenchError if it cannot be read."""
     with readable(path), Image.open(path) as file:
         grid = file.convert("RGB")
     scale = -(-SMALL // grid.width)
