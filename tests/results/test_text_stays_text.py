@@ -14,7 +14,7 @@ from benchmark.ablation.registration import of_plan, parse, write
 from benchmark.claims.verdicts import claims_table
 from benchmark.errors import InputError
 from benchmark.report.tables import run_table
-from benchmark.report.verdicts import _folded, _step_frame
+from benchmark.report.verdicts import _shortened, _step_frame
 from benchmark.results.tables import read_tables
 from benchmark.results.writer import write_results, write_table
 from tests.report import material
@@ -189,4 +189,4 @@ def test_seeds_and_steps_are_never_rounded_in_the_report(tmp_path: Path) -> None
 
 def test_names_in_the_evidence_are_no_numbers() -> None:
     row = {"method": "m", "signal": "1e1", "key": "inf", "levels": "12345", "share": "0.123456"}
-    assert _folded(pd.DataFrame([row])).iloc[0].to_dict() == {**row, "share": "0.1235"}
+    assert _shortened(pd.DataFrame([row])).iloc[0].to_dict() == {**row, "share": "0.1235"}

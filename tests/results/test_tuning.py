@@ -161,7 +161,7 @@ def test_measured_rates_are_kept(tmp_path: Path) -> None:
     found = read_tuning(tmp_path / "results" / plan.place)
     assert found is not None
     assert found.budget == Budget(core_seconds=0.5, rates=rates)
-    assert "0.5 core-seconds, as estimated from measured rates, each" in searched(found)
+    assert "each trained for 0.5 core-seconds, as estimated from measured rates" in searched(found)
 
 
 def test_rates_are_operations_over_seconds(tmp_path: Path) -> None:
